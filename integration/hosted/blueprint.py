@@ -1,0 +1,237 @@
+"""The hosted FHIR R4 endpoint as a Flask blueprint: a table of interactions, each a short function over the store.
+
+https://hl7.org/fhir/R4/http.html
+"""
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from flask import Blueprint, Response, request
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from integration import fhir_json
+from integration.hosted import finding, storing, transaction
+from integration.hosted.answers import (
+    FHIR_CONTENT_TYPE, check_accept, preferred, searchset, shown_resource, written_resource,
+)
+from integration.hosted.bodies import ID, JSON_TYPES, check_same_id, check_type, read_json, read_resource, version_in
+from integration.hosted.capability import to_capability_statement
+from integration.hosted.outcomes import Refusal, bad_request, not_found, shown
+from integration.hosted.query import read_condition, read_query
+from integration.hosted.storing import Stored
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class HostedPractice(Protocol):
+    """What is needed to know of a practice."""
+
+    practice: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a request is served: one practice and its store."""
+
+    practice: str
+    name: str
+    base: str
+    engine: Engine
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """One thing that can be asked: its code in a CapabilityStatement, and where."""
+
+    code: str
+    method: str
+    path: str
+    answer: Callable[..., Response]
+
+    @property
+    def is_of_type(self) -> bool:
+        """Is it asked of a resource type, not of the whole system?"""
+        return "<type_>" in self.path
+
+
+def create_hosted(practices: Sequence[HostedPractice], engine: Engine, *, base_url_of: Callable[[str], str],
+                  max_body_bytes: int = MAX_BODY_BYTES) -> Blueprint:
+    """The blueprint that serves ``/fhir/<practice>`` for each practice.
+
+    ``base_url_of`` tells the address a practice's endpoint has for others, such as
+    ``https://exchange.example/fhir/oakwood``; links and Locations are made from it.
+    """
+    hosted = Blueprint("hosted", __name__, url_prefix="/fhir")
+    named = {practice.practice: practice for practice in practices}
+
+    def place_of(slug: str) -> Place:
+        if slug not in named:
+            raise Refusal(404, "not-found", "No practice of that name is hosted here.")
+        return Place(slug, named[slug].name, base_url_of(slug).rstrip("/"), engine)
+
+    def serve(path: str) -> Callable[..., Response]:
+        answers = {interaction.method: interaction for interaction in INTERACTIONS if interaction.path == path}
+
+        def view(practice: str, **names: str) -> Response:
+            request.max_content_length = max_body_bytes
+            return _answer(lambda: _interact(answers, place_of(practice), names), practice, max_body_bytes)
+        return view
+
+    for path in dict.fromkeys(interaction.path for interaction in INTERACTIONS):
+        hosted.add_url_rule(f"/<practice>{path}", f"at {path}", serve(path), methods=_METHODS, strict_slashes=False,
+                            provide_automatic_options=False)
+    for rest in ("/", "/<path:rest>"):
+        hosted.add_url_rule(rest, f"at other {rest}", lambda rest="": _answer(_refuse_path, "", max_body_bytes),
+                            methods=_METHODS, provide_automatic_options=False)
+    return hosted
+
+
+def capabilities(place: Place) -> Response:
+    """https://hl7.org/fhir/R4/http.html#capabilities"""
+    statement = to_capability_statement(
+        place.name, place.base,
+        of_type=[interaction.code for interaction in INTERACTIONS if interaction.is_of_type],
+        of_system=[interaction.code for interaction in INTERACTIONS
+                   if not interaction.is_of_type and interaction.code != "capabilities"])
+    return Response(fhir_json.dumps(statement), content_type=FHIR_CONTENT_TYPE)
+
+
+def run_transaction(place: Place) -> Response:
+    """https://hl7.org/fhir/R4/http.html#transaction"""
+    entries = transaction.read_bundle(read_json(request), place.base)
+    answers = transaction.run(place.engine, place.practice, place.base, entries)
+    body = transaction.to_response(answers, with_resources=preferred("return") == "representation")
+    return Response(body, content_type=FHIR_CONTENT_TYPE)
+
+
+def search(place: Place, type_: str) -> Response:
+    """https://hl7.org/fhir/R4/http.html#search"""
+    query = read_query(type_, request.query_string.decode("ascii", "replace"), base=place.base,
+                       lenient=preferred("handling") == "lenient")
+    with place.engine.begin() as connection:
+        if query.count == 0:
+            return searchset(place.base, query, [], finding.count(connection, place.practice, query))
+        found = finding.find(connection, place.practice, query, query.count + 1)
+    is_all = len(found) <= query.count and query.after is None
+    return searchset(place.base, query, found, len(found) if is_all else None)
+
+
+def create(place: Place, type_: str) -> Response:
+    """https://hl7.org/fhir/R4/http.html#create; conditional creates that race store one resource."""
+    resource = read_resource(request, type_)
+    condition = request.headers.get("If-None-Exist")
+    query = read_condition(type_, condition, base=place.base) if condition is not None else None
+    with storing.writing(place.engine, place.practice, place.base) as writer:
+        found = finding.find(writer.connection, place.practice, query, 2) if query else []
+        if len(found) > 1:
+            raise transaction.several_match()
+        if found:
+            return written_resource(place.base, 200, Stored(type_, *found[0]))
+        stored = writer.create(resource, storing.new_id())
+    return written_resource(place.base, 201, stored)
+
+
+def read(place: Place, type_: str, id_: str) -> Response:
+    """https://hl7.org/fhir/R4/http.html#read"""
+    with place.engine.begin() as connection:
+        return shown_resource(storing.read(connection, place.practice, type_, id_))
+
+
+def vread(place: Place, type_: str, id_: str, version: str) -> Response:
+    """https://hl7.org/fhir/R4/http.html#vread"""
+    if not (version.isascii() and version.isdigit() and len(version) < 10):
+        raise not_found(type_, f"{id_}/_history/{version}")
+    with place.engine.begin() as connection:
+        return shown_resource(storing.read(connection, place.practice, type_, id_, int(version)))
+
+
+def update(place: Place, type_: str, id_: str) -> Response:
+    """https://hl7.org/fhir/R4/http.html#update; a raw Binary has no id to compare."""
+    resource = read_resource(request, type_)
+    if request.mimetype in JSON_TYPES:
+        check_same_id(resource, id_)
+    if_match = version_in(request.headers.get("If-Match"))
+    with storing.writing(place.engine, place.practice, place.base) as writer:
+        stored = writer.update(resource, id_, if_match)
+    return written_resource(place.base, 200, stored)
+
+
+# What can be asked. The routes and the CapabilityStatement are made from this table.
+INTERACTIONS = (
+    Interaction("capabilities", "GET", "/metadata", capabilities),
+    Interaction("transaction", "POST", "", run_transaction),
+    Interaction("search-type", "GET", "/<type_>", search),
+    Interaction("create", "POST", "/<type_>", create),
+    Interaction("read", "GET", "/<type_>/<id_>", read),
+    Interaction("update", "PUT", "/<type_>/<id_>", update),
+    Interaction("vread", "GET", "/<type_>/<id_>/_history/<version>", vread),
+)
+
+
+def _interact(answers: dict[str, Interaction], place: Place, names: dict[str, str]) -> Response:
+    if "type_" in names:
+        check_type(names["type_"])
+    if "id_" in names and not ID.fullmatch(names["id_"]):
+        raise not_found(names["type_"], names["id_"])
+    interaction = answers.get("GET" if request.method == "HEAD" else request.method)
+    if interaction is None:
+        raise Refusal(405, "not-supported", f"{request.method} is not supported here; there is {', '.join(answers)}.",
+                      headers={"Allow": ", ".join(answers)})
+    if names.get("type_") != "Binary" or interaction.code not in ("read", "vread"):
+        check_accept()
+    return interaction.answer(place, **names)
+
+
+def _refuse_path() -> Response:
+    raise Refusal(404, "not-supported", "There is nothing at this address; /metadata below a practice's address "
+                                        "says what can be asked.")
+
+
+def _answer(work: Callable[[], Response], practice: str, max_body_bytes: int) -> Response:
+    """Whatever happens, an answer in FHIR; one log line without a value of the request."""
+    started = time.monotonic()
+    try:
+        response = work()
+    except Exception as error:
+        refusal = _refusal_of(error, max_body_bytes)
+        response = Response(refusal.outcome(), refusal.status, refusal.headers, content_type=FHIR_CONTENT_TYPE)
+    log.info("hosted %s", request.method, extra={
+        "action": "hosted.answer", "practice": shown(practice), "status": response.status_code,
+        "milliseconds": round((time.monotonic() - started) * 1000, 1)})
+    return response
+
+
+def _refusal_of(error: Exception, max_body_bytes: int) -> Refusal:
+    match error:
+        case Refusal():
+            return error
+        case HTTPException(code=413):
+            return Refusal(413, "too-long", f"The body is larger than {max_body_bytes} bytes.")
+        case HTTPException():
+            return Refusal(error.code or 500, "invalid", "The request was cut off or cannot be read.")
+        case RecursionError():
+            return bad_request("The body is nested too deeply.", code="structure")
+        case UnicodeEncodeError():
+            return bad_request("The body has characters that are no Unicode text.", code="structure")
+        case PoolTimeout() | DBAPIError(connection_invalidated=True):
+            return Refusal(503, "transient", "The store cannot be reached now; try again.",
+                           headers={"Retry-After": "2"})
+    # The text of a database error repeats the values of the statement: only its kind is logged.
+    log.error("hosted failed: %s", type(error).__name__, extra={"action": "hosted.failed", "where": _line_of(error)})
+    return Refusal(500, "exception", "The request failed here; the operator's log says where.")
+
+
+def _line_of(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next and trace.tb_next.tb_frame.f_globals.get("__name__", "").startswith("integration."):
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else ""

@@ -1,0 +1,110 @@
+"""Runs a search along an index: which resources match, in the order they were last updated, one page at a time."""
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, not_, or_, select, tuple_, values
+from sqlalchemy import Text, column
+
+from integration.hosted.parameters import PARAMETERS
+from integration.hosted.query import Alternative, Criterion, Query, TimeSpan
+from integration.hosted.tables import hosted_index, hosted_resources, hosted_versions
+
+_RANK = {parameter.name: rank for rank, parameter in enumerate(PARAMETERS)}
+_LAST_CHARACTER = "\U0010ffff"
+
+
+class Found(NamedTuple):
+    """The newest version of a resource."""
+
+    id: str
+    version: int
+    updated_at: datetime
+    content: bytes
+
+
+def find(connection: Connection, practice: str, query: Query, limit: int) -> list[Found]:
+    """The first ``limit`` matches after ``query.after``, oldest change first."""
+    page = _matching(practice, query).limit(limit).subquery("page")
+    resource, version = hosted_resources.c, hosted_versions.c
+    statement = (
+        select(resource.id, resource.version, resource.updated_at, version.content)
+        .select_from(page)
+        .join(hosted_resources, and_(resource.practice == practice, resource.type == query.type,
+                                     resource.id == page.c.id))
+        .join(hosted_versions, and_(version.practice == practice, version.type == query.type,
+                                    version.id == page.c.id, version.version == resource.version))
+        .order_by(page.c.updated_at, page.c.id)
+    )
+    return [Found(*row) for row in connection.execute(statement)]
+
+
+def count(connection: Connection, practice: str, query: Query) -> int:
+    """How many resources match."""
+    return connection.scalar(select(func.count()).select_from(_matching(practice, query).subquery())) or 0
+
+
+def with_identifiers(connection: Connection, practice: str, wanted: Iterable[tuple[str, str, str]]
+                     ) -> dict[tuple[str, str, str], set[str]]:
+    """Of each (type, system, value) the ids that carry it: one look-up for a whole transaction."""
+    rows = sorted(set(wanted))
+    if not rows:
+        return {}
+    asked = values(column("type", Text), column("system", Text), column("value", Text), name="asked").data(rows)
+    index = hosted_index.c
+    statement = select(index.type, index.system, index.value, index.id).join(asked, and_(
+        index.practice == practice, index.param == "identifier", index.type == asked.c.type,
+        index.value == asked.c.value, index.system == asked.c.system))
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for type_, system, value, id_ in connection.execute(statement):
+        found.setdefault((type_, system, value), set()).add(id_)
+    return found
+
+
+def _matching(practice: str, query: Query) -> Select:
+    """id and updated_at of the matches, led by the parameter that leaves the fewest."""
+    criteria = sorted(query.criteria, key=lambda criterion: _RANK[criterion.param])
+    lead = criteria.pop(0) if criteria and not query.ids else None
+    table = hosted_resources if lead is None else hosted_index.alias("lead")
+    conditions = [table.c.practice == practice, table.c.type == query.type]
+    if lead is not None:
+        conditions += [table.c.param == lead.param, _any_of(table, lead)]
+    conditions += [_has(table, practice, query.type, criterion) for criterion in criteria]
+    conditions += [table.c.id.in_(sorted(ids)) for ids in query.ids]
+    conditions += [or_(*(_within(table, span) for span in spans)) for spans in query.spans]
+    if query.after:
+        conditions.append(tuple_(table.c.updated_at, table.c.id) > tuple_(*query.after))
+    statement = select(table.c.updated_at, table.c.id).where(*conditions).order_by(table.c.updated_at, table.c.id)
+    return statement if lead is None else statement.distinct()
+
+
+def _has(table: Any, practice: str, type_: str, criterion: Criterion) -> ColumnElement[bool]:
+    other = hosted_index.alias()
+    return exists().where(other.c.practice == practice, other.c.type == type_, other.c.id == table.c.id,
+                          other.c.param == criterion.param, _any_of(other, criterion))
+
+
+def _any_of(table: Any, criterion: Criterion) -> ColumnElement[bool]:
+    return or_(*(_is(table, alternative) for alternative in criterion.alternatives))
+
+
+def _is(table: Any, alternative: Alternative) -> ColumnElement[bool]:
+    conditions = []
+    if alternative.systems is not None:
+        conditions.append(table.c.system.in_(alternative.systems))
+    if alternative.is_prefix:
+        # A range, not LIKE: a prepared LIKE cannot use the index.
+        conditions += [table.c.value >= alternative.value, table.c.value < f"{alternative.value}{_LAST_CHARACTER}"]
+    elif alternative.value is not None:
+        conditions.append(table.c.value == alternative.value)
+    return and_(*conditions)
+
+
+def _within(table: Any, span: TimeSpan) -> ColumnElement[bool]:
+    moment, bounds = table.c.updated_at, []
+    if span.start is not None:
+        bounds.append(moment >= span.start)
+    if span.end is not None:
+        bounds.append(moment < span.end)
+    inside = and_(*bounds) if bounds else false()
+    return not_(inside) if span.outside else inside

@@ -1,0 +1,163 @@
+"""Writes resources: one writer at a time in a practice, all of one request's changes in one commit.
+
+https://hl7.org/fhir/R4/http.html#versioning
+"""
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql
+
+from integration import fhir_json
+from integration.hosted.instants import to_instant
+from integration.hosted.outcomes import Refusal, not_found
+from integration.hosted.parameters import index_rows
+from integration.hosted.tables import hosted_clock, hosted_index, hosted_resources, hosted_versions
+
+# Our sessions end when they idle 2 s inside a transaction: rows go to the database as they are made.
+FLUSH_AFTER = 200
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One version of a resource, as it is kept."""
+
+    type: str
+    id: str
+    version: int
+    updated_at: datetime
+    content: bytes
+
+    @property
+    def etag(self) -> str:
+        """https://hl7.org/fhir/R4/http.html#concurrency"""
+        return f'W/"{self.version}"'
+
+    @property
+    def history_path(self) -> str:
+        """The address of this version below the practice's base."""
+        return f"{self.type}/{self.id}/_history/{self.version}"
+
+
+def new_id() -> str:
+    """A logical id nobody has."""
+    return str(uuid4())
+
+
+def read(connection: Connection, practice: str, type_: str, id_: str, version: int | None = None) -> Stored:
+    """One version of a resource, the newest unless told; 404 when there is none."""
+    resource, stored = hosted_resources.c, hosted_versions.c
+    wanted = [stored.practice == practice, stored.type == type_, stored.id == id_]
+    if version is None:
+        wanted += [resource.practice == practice, resource.type == type_, resource.id == id_,
+                   stored.version == resource.version]
+    else:
+        wanted.append(stored.version == version)
+    row = connection.execute(select(stored.version, stored.updated_at, stored.content).where(*wanted)).first()
+    if row is None:
+        raise not_found(type_, id_)
+    return Stored(type_, id_, *row)
+
+
+@contextmanager
+def writing(engine: Engine, practice: str, base: str) -> Iterator["Writer"]:
+    """One commit into ``practice``, or none when the block raises. Other writers to the practice wait."""
+    with engine.begin() as connection:
+        writer = Writer(connection, practice, base, _tick(connection, practice))
+        yield writer
+        writer.flush()
+
+
+def _tick(connection: Connection, practice: str) -> datetime:
+    """The time of this commit, at least a millisecond after the practice's last one; locks the practice's row."""
+    now = func.date_trunc("milliseconds", func.clock_timestamp())
+    next_one = func.greatest(now, hosted_clock.c.updated_at + func.make_interval(0, 0, 0, 0, 0, 0, 0.001))
+    statement = postgresql.insert(hosted_clock).values(practice=practice, updated_at=now)
+    statement = statement.on_conflict_do_update(index_elements=["practice"], set_={"updated_at": next_one})
+    return connection.execute(statement.returning(hosted_clock.c.updated_at)).scalar_one()
+
+
+class Writer:
+    """Collects the rows of one commit."""
+
+    def __init__(self, connection: Connection, practice: str, base: str, now: datetime):
+        self.connection = connection
+        self.now = now
+        self._practice = practice
+        self._base = base
+        self._created: list[dict] = []
+        self._changed: list[dict] = []
+        self._forgotten: list[dict] = []
+        self._versions: list[dict] = []
+        self._index: list[dict] = []
+
+    def create(self, resource: dict[str, Any], id_: str) -> Stored:
+        """Version 1 of ``resource``."""
+        stored = self._store(resource, id_, 1)
+        self._created.append(self._row(stored))
+        return stored
+
+    def update(self, resource: dict[str, Any], id_: str, if_match: int | None) -> Stored:
+        """The next version; 412 unless the newest is ``if_match``, 404 when there is none."""
+        type_ = resource["resourceType"]
+        newest = self._newest(type_, id_)
+        if if_match is not None and if_match != newest:
+            raise Refusal(412, "conflict", f"{type_}/{id_} is at version {newest}, not {if_match}: read it again, "
+                                           "decide, and send the update with the new version.")
+        stored = self._store(resource, id_, newest + 1)
+        self._forgotten.append({"changed_practice": self._practice, "changed_type": type_, "changed_id": id_})
+        self._changed.append({**self._forgotten[-1], "version": stored.version, "updated_at": stored.updated_at})
+        return stored
+
+    def flush(self) -> None:
+        """Send the collected rows; the commit follows when the block of ``writing`` ends."""
+        for statement, rows in ((insert(hosted_resources), self._created), (_CHANGE, self._changed),
+                                (_FORGET, self._forgotten), (insert(hosted_versions), self._versions),
+                                (insert(hosted_index), self._index)):
+            if rows:
+                self.connection.execute(statement, rows)
+        for rows in (self._created, self._changed, self._forgotten, self._versions, self._index):
+            rows.clear()
+
+    def _newest(self, type_: str, id_: str) -> int:
+        resource = hosted_resources.c
+        version = self.connection.scalar(select(resource.version).where(
+            resource.practice == self._practice, resource.type == type_, resource.id == id_))
+        if version is None:
+            refusal = not_found(type_, id_)
+            raise Refusal(404, refusal.code, f"{refusal.diagnostics} Ids are given by this server: create it with POST.")
+        return version
+
+    def _store(self, resource: dict[str, Any], id_: str, version: int) -> Stored:
+        if len(self._versions) >= FLUSH_AFTER:
+            self.flush()
+        resource = _stamped(resource, id_, version, self.now)
+        type_ = resource["resourceType"]
+        stored = Stored(type_, id_, version, self.now, fhir_json.dumps(resource))
+        self._versions.append({**self._row(stored), "content": stored.content})
+        self._index += [{"practice": self._practice, "type": type_, "id": id_, "param": param, "system": system,
+                         "value": value, "updated_at": self.now}
+                        for param, system, value in index_rows(resource, self._base)]
+        return stored
+
+    def _row(self, stored: Stored) -> dict[str, Any]:
+        return {"practice": self._practice, "type": stored.type, "id": stored.id, "version": stored.version,
+                "updated_at": stored.updated_at}
+
+
+def _stamped(resource: dict[str, Any], id_: str, version: int, now: datetime) -> dict[str, Any]:
+    meta = {**resource.get("meta", {}), "versionId": str(version), "lastUpdated": to_instant(now)}
+    head = {"resourceType": resource["resourceType"], "id": id_, "meta": meta}
+    return head | {name: value for name, value in resource.items() if name not in head}
+
+
+def _changed_resource(table: Any) -> tuple:
+    return tuple(table.c[name] == bindparam(f"changed_{name}") for name in ("practice", "type", "id"))
+
+
+_CHANGE = update(hosted_resources).where(*_changed_resource(hosted_resources))
+_FORGET = delete(hosted_index).where(*_changed_resource(hosted_index))

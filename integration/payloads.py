@@ -1,0 +1,78 @@
+"""Payload bytes: content-addressed by SHA-256, in a local or shared folder or any fsspec object store."""
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import fsspec
+
+from mappings.model.errors import ExchangeError
+
+
+class PayloadMissing(ExchangeError):
+    """Payload bytes that the database names are not in the payload store."""
+
+
+class Payloads:
+    """A store of immutable bytes. ``url`` is a folder or an fsspec URL such as ``s3://bucket/prefix``."""
+
+    def __init__(self, url: str | Path):
+        self.url = str(url)
+        self._remote = "://" in self.url and not self.url.startswith("file://")
+        self._folder = None if self._remote else Path(self.url.removeprefix("file://"))
+        self._fs = fsspec.core.url_to_fs(self.url)[0] if self._remote else None
+
+    def put(self, data: bytes) -> str:
+        """Store bytes and return their SHA-256 (hex). They are on disk when this returns."""
+        digest = hashlib.sha256(data).hexdigest()
+        if self._remote:
+            self._put_remote(digest, data)
+        elif not self._path(digest).exists():
+            self._put_local(self._path(digest), data)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """The bytes with this hash. Raises PayloadMissing when absent or changed."""
+        try:
+            data = self._fs.cat_file(self._key(digest)) if self._remote else self._path(digest).read_bytes()
+        except FileNotFoundError as error:
+            raise PayloadMissing(f"payload {digest[:12]} is not in the payload store; restore it from the backup") from error
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise PayloadMissing(f"payload {digest[:12]} was changed on disk; restore it from the backup")
+        return data
+
+    def check_writable(self) -> None:
+        """Raise OSError when nothing can be stored now (disk full, read-only)."""
+        self.put(b"second-opinion payload store check")
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / digest[:2] / digest
+
+    def _key(self, digest: str) -> str:
+        return f"{self.url}/{digest[:2]}/{digest}"
+
+    def _put_remote(self, digest: str, data: bytes) -> None:
+        if not self._fs.exists(self._key(digest)):
+            self._fs.pipe_file(self._key(digest), data)
+
+    def _put_local(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)          # atomic: a reader sees all or nothing
+            self._sync_folder(path.parent)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    @staticmethod
+    def _sync_folder(folder: Path) -> None:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,76 @@
+"""Deliveries: one packet, request or report to one endpoint, and what happened to each item of it."""
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from integration.store.tables import deliveries, delivery_items
+from mappings.model.delivery import DELIVERY_TRANSITIONS, DeliveryKind, DeliveryStatus
+
+
+def delivery_id_of(request_id: str, kind: DeliveryKind, version: int) -> str:
+    """Deterministic: the same packet to the same endpoint is the same delivery."""
+    return f"{request_id}-{kind}-{version}"
+
+
+def create(conn: Connection, request_id: str, endpoint: str, kind: DeliveryKind, *, version: int = 1,
+           packet_id: str | None = None, sources: Iterable[str] = (), deadline=None) -> str:
+    """Store a delivery with its items; the same one again changes nothing."""
+    delivery_id = delivery_id_of(request_id, kind, version)
+    row = dict(id=delivery_id, request_id=request_id, endpoint=endpoint, kind=kind, version=version,
+               packet_id=packet_id, deadline=deadline)
+    conn.execute(insert(deliveries).values(row).on_conflict_do_nothing())
+    items = [dict(delivery_id=delivery_id, source=source) for source in dict.fromkeys(sources)]
+    if items:
+        conn.execute(insert(delivery_items).values(items).on_conflict_do_nothing())
+    return delivery_id
+
+
+def get(conn: Connection, delivery_id: str):
+    """The row of one delivery; None when there is none."""
+    return conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
+
+
+def latest(conn: Connection, request_id: str, kind: DeliveryKind):
+    """The newest delivery of a kind for a request, or None."""
+    return conn.execute(select(deliveries).where(deliveries.c.request_id == request_id, deliveries.c.kind == kind)
+                        .order_by(deliveries.c.version.desc()).limit(1)).one_or_none()
+
+
+def move(conn: Connection, delivery_id: str, to: DeliveryStatus, *, cause: str | None = None,
+         message: str | None = None, action: str | None = None) -> bool:
+    """Change a delivery's status; False when the table of transitions does not allow it."""
+    allowed = [status.value for status, nexts in DELIVERY_TRANSITIONS.items() if to in nexts]
+    values = dict(status=to, updated_at=func.now(), cause=cause, message=message, action=action)
+    if to is DeliveryStatus.SENT:
+        values["sent_at"] = func.now()
+    if to is DeliveryStatus.VERIFIED:
+        values["verified_at"] = func.now()
+    if to in (DeliveryStatus.RETRYING, DeliveryStatus.PARKED):
+        values["attempts"] = deliveries.c.attempts + 1
+    return bool(conn.execute(update(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.status.in_(allowed))
+                             .values(values)).rowcount)
+
+
+def items(conn: Connection, delivery_id: str) -> dict[str, object]:
+    """``{source: item row}`` of a delivery."""
+    rows = conn.execute(select(delivery_items).where(delivery_items.c.delivery_id == delivery_id))
+    return {row.source: row for row in rows}
+
+
+def mark_items(conn: Connection, delivery_id: str, marks: Iterable[dict]) -> None:
+    """Set status, target, sent_sha256, created_by_us of items; keys of each mark: source and any of those."""
+    rows = [{**mark, "delivery_id": delivery_id} for mark in marks]
+    for keys in {tuple(sorted(row)) for row in rows}:
+        group = [row for row in rows if tuple(sorted(row)) == keys]
+        insertion = insert(delivery_items).values(group)
+        changed = {key: getattr(insertion.excluded, key) for key in keys if key not in ("delivery_id", "source")}
+        conn.execute(insertion.on_conflict_do_update(index_elements=["delivery_id", "source"],
+                                                     set_={**changed, "updated_at": func.now()}))
+
+
+def counts(conn: Connection, delivery_id: str) -> dict[str, int]:
+    """How many items stand at each status."""
+    rows = conn.execute(select(delivery_items.c.status, func.count()).where(delivery_items.c.delivery_id == delivery_id)
+                        .group_by(delivery_items.c.status))
+    return {status: number for status, number in rows}

@@ -1,0 +1,55 @@
+"""Links: what a thing is called at an endpoint, so that nothing is created there twice."""
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+
+from integration.store.tables import endpoints, links
+from mappings.model.errors import ExchangeError
+
+
+class SystemChanged(ExchangeError):
+    """The identifier_system of an endpoint changed after first use."""
+
+
+def remember(conn: Connection, endpoint: str, system: str, value: str, reference: str, *, origin: str,
+             version: str | None = None, sha256: str | None = None) -> None:
+    """Store one link, or renew it."""
+    remember_all(conn, endpoint, [dict(system=system, value=value, reference=reference, origin=origin,
+                                       version=version, sha256=sha256)])
+
+
+def remember_all(conn: Connection, endpoint: str, rows: Iterable[dict]) -> None:
+    """Store many links in one statement; keys as in ``remember``."""
+    unique = {(row["system"], row["value"]): {"version": None, "sha256": None, **row, "endpoint": endpoint}
+              for row in rows}
+    if not unique:
+        return
+    insertion = insert(links).values([unique[key] for key in sorted(unique)])   # one order: no deadlocks
+    new = insertion.excluded
+    conn.execute(insertion.on_conflict_do_update(
+        index_elements=["endpoint", "system", "value"],
+        set_=dict(reference=new.reference, version=func.coalesce(new.version, links.c.version),
+                  sha256=func.coalesce(new.sha256, links.c.sha256), updated_at=func.now())))
+
+
+def find(conn: Connection, endpoint: str, system: str, values: Iterable[str]) -> dict[str, str]:
+    """``{value: Type/id at the endpoint}`` for those known."""
+    wanted = list(values)
+    if not wanted:
+        return {}
+    rows = conn.execute(select(links.c.value, links.c.reference)
+                        .where(links.c.endpoint == endpoint, links.c.system == system, links.c.value.in_(wanted)))
+    return {row.value: row.reference for row in rows}
+
+
+def find_rows(conn: Connection, endpoint: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], object]:
+    """The whole link rows of (system, value) pairs."""
+    wanted = list(pairs)
+    rows = conn.execute(select(links).where(links.c.endpoint == endpoint, tuple_(links.c.system, links.c.value).in_(wanted)))
+    return {(row.system, row.value): row for row in rows} if wanted else {}
+
+
+def frozen_system(conn: Connection, endpoint: str) -> str:
+    """The identifier system of an endpoint as it was at first use."""
+    return conn.execute(select(endpoints.c.identifier_system).where(endpoints.c.key == endpoint)).scalar_one()

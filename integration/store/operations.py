@@ -1,0 +1,136 @@
+"""What a person may do: retry, park, cancel, link, pause; each audited with a reason, each a twin of a page button."""
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from integration.config import Config
+from integration.store import audit, deliveries, links, requests, steps
+from integration.store.tables import deliveries as delivery_table
+from integration.store.tables import endpoints
+from integration.store.tables import requests as request_table
+from integration.store.tables import steps as step_table
+from mappings.model.delivery import DeliveryStatus
+from mappings.model.errors import ExchangeError
+from mappings.model.states import FINAL, Records
+
+RECORD_KINDS = ("gather_records", "match_people", "push_records", "verify_records")
+
+
+class NotPossible(ExchangeError):
+    """What was asked for cannot be done in the state it is in."""
+
+
+def register_endpoints(conn: Connection, config: Config) -> None:
+    """A row for each configured endpoint; the identifier system stays what it was at first use.
+
+    Raises links.SystemChanged when config.yaml now says another one: everything sent before would be sent again.
+    """
+    for key, endpoint in sorted(config.endpoints.items()):
+        values = dict(concurrency=endpoint.limits.concurrency, rate=endpoint.limits.requests_per_second)
+        conn.execute(insert(endpoints).values(key=key, identifier_system=endpoint.identifier_system, **values)
+                     .on_conflict_do_update(index_elements=["key"], set_=values))
+        frozen = links.frozen_system(conn, key)
+        if frozen != endpoint.identifier_system:
+            raise links.SystemChanged(f"endpoints.{key}.identifier_system was {frozen} at first use and is now "
+                                      f"{endpoint.identifier_system}; write the first one back, or use a new endpoint name")
+
+
+def retry_step(conn: Connection, step_id: int, *, actor: str, reason: str = "") -> str:
+    """Make a parked or waiting step due now. Raises NotPossible when it is neither; returns its request id."""
+    step = conn.execute(select(step_table).where(step_table.c.id == step_id)).one_or_none()
+    if step is None or not steps.make_due(conn, step_id):
+        raise NotPossible(f"step {step_id} is {step.status if step else 'unknown'}: only a parked or waiting step can be retried")
+    if step.delivery_id:
+        deliveries.move(conn, step.delivery_id, DeliveryStatus.RETRYING)
+    if step.kind in RECORD_KINDS and step.request_id:
+        requests.set_records(conn, step.request_id, Records.GATHERING)
+    audit.record(conn, actor, "step.retried", step.request_id, subject=f"step {step_id}", reason=reason)
+    return step.request_id
+
+
+def open_step_of(conn: Connection, delivery_id: str) -> int | None:
+    """The step that is open for a delivery."""
+    return conn.execute(select(step_table.c.id).where(step_table.c.delivery_id == delivery_id,
+                                                      step_table.c.status.in_(steps.OPEN))
+                        .order_by(step_table.c.id.desc()).limit(1)).scalar_one_or_none()
+
+
+def retry_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: str = "") -> str:
+    """Retry the open step of a delivery."""
+    step_id = open_step_of(conn, delivery_id)
+    if step_id is None:
+        raise NotPossible(f"delivery {delivery_id} has nothing to retry: it is not known, or done")
+    return retry_step(conn, step_id, actor=actor, reason=reason)
+
+
+def park_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: str) -> None:
+    """Stop trying; the payload is kept and a person decides."""
+    parked = conn.execute(update(step_table).where(step_table.c.delivery_id == delivery_id,
+                                                   step_table.c.status.in_(("waiting", "due")))
+                          .values(status="parked", cause="parked-by-person", message=reason or "parked by a person",
+                                  action="Retry it when the reason is gone."))
+    if not parked.rowcount:
+        raise NotPossible(f"delivery {delivery_id} has no waiting or due step to park")
+    deliveries.move(conn, delivery_id, DeliveryStatus.PARKED, cause="parked-by-person", message=reason)
+    audit.record(conn, actor, "delivery.parked", subject=delivery_id, reason=reason)
+
+
+def cancel(conn: Connection, request_id: str, *, actor: str, reason: str) -> None:
+    """Ask to cancel a request: what is still owed stops, the fulfiller is told by a step of its own."""
+    row = requests.get(conn, request_id)
+    if row.cancel_requested or row.status in FINAL:
+        raise NotPossible(f"request {request_id} is {row.status}" + (" and already being cancelled" if row.cancel_requested else ""))
+    requests.ask_to_cancel(conn, request_id, actor=actor, reason=reason)
+    steps.cancel_open(conn, request_id, reason=reason, kinds=(*RECORD_KINDS, "send_request", "watch_chart"))
+    steps.create(conn, "cancel_request", row.fulfiller, request_id=request_id)
+
+
+def link_patient(conn: Connection, request_id: str, endpoint: str, reference: str, *, actor: str, reason: str = "") -> None:
+    """A person says who the patient is at an endpoint; what waited for that becomes due."""
+    row = requests.get(conn, request_id)
+    if endpoint not in (row.placer, row.fulfiller):
+        raise NotPossible(f"{endpoint} is neither the placer nor the fulfiller of {request_id}")
+    if not reference.startswith("Patient/") or reference.count("/") != 1 or not reference.split("/")[1]:
+        raise NotPossible(f"give the patient as Patient/<id>, not {reference}")
+    for identifier in requests.content(row).patient.identifiers:
+        links.remember(conn, endpoint, identifier.system, identifier.value, reference, origin="person")
+    audit.record(conn, actor, "patient.linked", request_id, subject=f"{endpoint} {reference}", reason=reason)
+    waiting = conn.execute(select(step_table.c.id).where(step_table.c.request_id == request_id,
+                                                         step_table.c.status == "parked", step_table.c.endpoint == endpoint,
+                                                         step_table.c.cause.like("patient-%")))
+    for step_id in waiting.scalars().all():
+        retry_step(conn, step_id, actor=actor, reason=f"patient linked: {reference}")
+
+
+def pause(conn: Connection, endpoint: str, paused: bool, *, actor: str, reason: str = "") -> None:
+    """Pause or resume an endpoint for all workers. Raises NotPossible when it is unknown."""
+    changed = conn.execute(update(endpoints).where(endpoints.c.key == endpoint)
+                           .values(paused=paused, paused_reason=reason if paused else None))
+    if not changed.rowcount:
+        raise NotPossible(f"there is no endpoint {endpoint}")
+    audit.record(conn, actor, "endpoint.paused" if paused else "endpoint.resumed", subject=endpoint, reason=reason)
+
+
+def hint(conn: Connection, endpoint: str) -> int:
+    """A subscription said something changed at an endpoint: the watches there become due sooner."""
+    return conn.execute(update(step_table).where(step_table.c.endpoint == endpoint, step_table.c.status == "waiting",
+                                                 step_table.c.kind.in_(("watch_fulfiller", "poll_requests", "watch_chart")))
+                        .values(next_attempt_at=func.now())).rowcount
+
+
+def summary(conn: Connection, request_id: str) -> dict:
+    """The counts people ask for: gathered, sent, verified, findings, whether the loop is closed."""
+    row = requests.get(conn, request_id)
+    kinds = conn.execute(select(delivery_table).where(delivery_table.c.request_id == request_id)).all()
+    items = [item for each in kinds if each.kind == "records" for item in deliveries.items(conn, each.id).values()
+             if not item.source.startswith("document:")]
+    return {"request_id": request_id, "status": row.status, "business_status": requests.exported_status(row),
+            "closed": row.closed_at is not None, "records": row.records,
+            "gathered": len({item.source for item in items}),
+            "sent": len({item.source for item in items if item.status in ("sent", "verified", "different", "missing")}),
+            "verified": len({item.source for item in items if item.status == "verified"}),
+            "report_verified": any(each.kind == "report" and each.status == "verified" for each in kinds)}
+
+
+def known_requests(conn: Connection) -> int:
+    """How many requests there are."""
+    return conn.execute(select(func.count()).select_from(request_table)).scalar_one()

@@ -1,0 +1,136 @@
+"""Requests: taking one in, and the one function that changes a status."""
+import hashlib
+import hmac
+import secrets
+import uuid
+from datetime import UTC, datetime, time, timedelta
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from integration.store import audit, steps
+from integration.store.tables import requests, settings
+from mappings.model.errors import ExchangeError
+from mappings.model.request import SecondOpinionRequest
+from mappings.model.states import (AUDIT_EVENT, NEEDS_REASON, Actor, Records, Status, Visit, business_status,
+                                   may_move)
+
+NAMESPACE = uuid.UUID("6d1f3a52-0c6f-5d0a-9a57-2f9f6d3c8e11")
+LEAD_DAYS = 3
+
+
+class UnknownRequest(ExchangeError):
+    """There is no such request."""
+
+
+class KeyReused(ExchangeError):
+    """The same key came with a different request; a changed request needs a new key."""
+
+
+def request_id_of(key: str) -> str:
+    """The id of the request with this key: the same key is the same request, also after a restore."""
+    return "r" + uuid.uuid5(NAMESPACE, key).hex[:20]
+
+
+def take_in(conn: Connection, request: SecondOpinionRequest, *, actor: str, lead_days: int = LEAD_DAYS) -> tuple[str, bool]:
+    """Store the request and its first step. Returns (request id, True when it is new).
+
+    Raises KeyReused when the key is known with another body.
+    """
+    body = request.model_dump_json(exclude_defaults=True).encode()
+    digest = hashlib.sha256(body).hexdigest()
+    request_id = request_id_of(request.key)
+    due_at = records_due(request, lead_days)
+    row = dict(id=request_id, key=request.key, placer=request.placer, fulfiller=request.fulfiller,
+               status=Status.DRAFT, priority=request.priority, body=body, body_sha256=digest,
+               patient_hash=patient_hash(conn, request.patient.identifiers[0].value), records_due_at=due_at)
+    made = conn.execute(insert(requests).values(row).on_conflict_do_nothing().returning(requests.c.id)).first()
+    if made is None:
+        return _known(conn, request_id, digest), False
+    audit.record(conn, actor, "request.taken-in", request_id)
+    steps.create(conn, "gather_records", request.placer, request_id=request_id, deadline=due_at)
+    return request_id, True
+
+
+def _known(conn: Connection, request_id: str, digest: str) -> str:
+    stored = conn.execute(select(requests.c.body_sha256).where(requests.c.id == request_id)).scalar_one()
+    if stored != digest:
+        raise KeyReused(f"request {request_id} was already taken in with the same key and other content; "
+                        "give a changed request a new key")
+    return request_id
+
+
+def records_due(request: SecondOpinionRequest, lead_days: int) -> datetime | None:
+    """When the records have to be there: the wanted-by date less the lead time; None when no date was given."""
+    if request.wanted_by is None:
+        return None
+    return datetime.combine(request.wanted_by, time(0), UTC) - timedelta(days=lead_days)
+
+
+def patient_hash(conn: Connection, identifier_value: str) -> str:
+    """A keyed hash to search a patient by, so that no identifier stands in a column."""
+    made = insert(settings).values(name="patient-hash-key", value=secrets.token_hex(32)).on_conflict_do_nothing()
+    conn.execute(made)
+    key = conn.execute(select(settings.c.value).where(settings.c.name == "patient-hash-key")).scalar_one()
+    return hmac.new(bytes.fromhex(key), identifier_value.strip().encode(), "sha256").hexdigest()[:32]
+
+
+def get(conn: Connection, request_id: str):
+    """The row of one request. Raises UnknownRequest."""
+    row = conn.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
+    if row is None:
+        raise UnknownRequest(f"there is no request {request_id}")
+    return row
+
+
+def content(row) -> SecondOpinionRequest:
+    """The request as it was entered."""
+    return SecondOpinionRequest.model_validate_json(row.body)
+
+
+def exported_status(row) -> str:
+    """The business status others see (states.business_status)."""
+    return business_status(Status(row.status), records=Records(row.records), visit=Visit(row.visit),
+                           cancel_requested=row.cancel_requested)
+
+
+def advance(conn: Connection, request_id: str, to: Status, by: Actor, *, reason: str | None = None,
+            actor: str | None = None) -> bool:
+    """Move a request to another status; the only place that does. False when ``by`` may not, or it is there already.
+
+    Status and audit row are written on the caller's transaction. A status that must have a reason and came
+    without one gets the sentence that says so, because the standard forbids an empty one.
+    """
+    row = conn.execute(select(requests.c.status).where(requests.c.id == request_id).with_for_update()).one()
+    current = Status(row.status)
+    if not may_move(current, to, by):
+        return False
+    if to in NEEDS_REASON and not reason:
+        reason = "no reason was given"
+    conn.execute(update(requests).where(requests.c.id == request_id, requests.c.status == current)
+                 .values(status=to, status_reason=reason, updated_at=func.now()))
+    audit.record(conn, actor or by.value, AUDIT_EVENT[to], request_id, reason=reason, detail={"from": current})
+    return True
+
+
+def set_records(conn: Connection, request_id: str, records: Records) -> None:
+    """Move the records track."""
+    conn.execute(update(requests).where(requests.c.id == request_id)
+                 .values(records=records, updated_at=func.now()))
+
+
+def close(conn: Connection, request_id: str) -> bool:
+    """Close the loop: completed, and its report verified at the placer. False when it is not completed or closed already."""
+    closed = conn.execute(update(requests).where(requests.c.id == request_id, requests.c.closed_at.is_(None),
+                                                 requests.c.status == Status.COMPLETED)
+                          .values(closed_at=func.now(), updated_at=func.now()))
+    if closed.rowcount:
+        audit.record(conn, "exchange", "request.closed", request_id)
+    return bool(closed.rowcount)
+
+
+def ask_to_cancel(conn: Connection, request_id: str, *, actor: str, reason: str) -> None:
+    """Note that the placer wants to stop; the status follows when the fulfiller was told."""
+    conn.execute(update(requests).where(requests.c.id == request_id)
+                 .values(cancel_requested=True, status_reason=reason, updated_at=func.now()))
+    audit.record(conn, actor, "request.cancel-requested", request_id, reason=reason)

@@ -1,0 +1,132 @@
+"""Steps: what is owed and when, done under a lease; every change says which lease it holds."""
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, Row, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from integration.store.tables import attempts, requests, steps
+from mappings.model.errors import ExchangeError
+
+OPEN = ("waiting", "due", "leased", "parked")
+
+
+class LeaseLost(ExchangeError):
+    """Another worker took this step over: nothing of this attempt may be stored or sent."""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """A step to be created when this one is done; ``at`` None means now."""
+
+    kind: str
+    endpoint: str
+    delivery_id: str | None = None
+    at: datetime | None = None
+
+
+def create(conn: Connection, kind: str, endpoint: str, *, request_id: str | None = None,
+           delivery_id: str | None = None, deadline: datetime | None = None, at: datetime | None = None) -> int | None:
+    """Make a step due (or waiting until ``at``). None when an open one of this kind exists: that one is enough."""
+    row = dict(kind=kind, endpoint=endpoint, request_id=request_id, delivery_id=delivery_id,
+               status="waiting" if at else "due")
+    if deadline is not None:
+        row["deadline"] = deadline
+    if at is not None:
+        row["due_at"] = row["next_attempt_at"] = at
+    made = conn.execute(insert(steps).values(row).on_conflict_do_nothing().returning(steps.c.id))
+    return made.scalar_one_or_none()
+
+
+def start(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> Row | None:
+    """Begin the dispatched step: renew its lease. None when the lease is no longer ours."""
+    with engine.begin() as conn:
+        return conn.execute(
+            update(steps).where(*_mine(step_id, lease_no))
+            .values(started=True, lease_until=_from_now(lease_seconds),
+                    first_attempt_at=func.coalesce(steps.c.first_attempt_at, func.now()))
+            .returning(steps)).one_or_none()
+
+
+def renew(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> bool:
+    """Hold the lease longer; False when it is lost."""
+    with engine.begin() as conn:
+        return bool(conn.execute(update(steps).where(*_mine(step_id, lease_no))
+                                 .values(lease_until=_from_now(lease_seconds))).rowcount)
+
+
+@contextmanager
+def fenced(engine: Engine, step_id: int, lease_no: int) -> Iterator[Connection]:
+    """One transaction that commits only while the lease is ours. Raises LeaseLost before anything is written."""
+    with engine.begin() as conn:
+        mine = select(steps.c.id).where(*_mine(step_id, lease_no)).with_for_update()
+        if conn.execute(mine).one_or_none() is None:
+            raise LeaseLost(f"the lease {lease_no} of step {step_id} was taken over")
+        yield conn
+
+
+def finish(conn: Connection, step: Row, *, again_at: datetime | None = None, next_steps: tuple[NextStep, ...] = ()) -> None:
+    """Inside ``fenced``: the step is done (or waits until ``again_at``), and its successors are due."""
+    values = dict(lease_until=None, started=False, attempts=0, lost=0, first_attempt_at=None, cause=None, message=None,
+                  action=None)
+    if again_at is None:
+        values |= dict(status="done", finished_at=func.now())
+    else:
+        values |= dict(status="waiting", next_attempt_at=again_at)
+    _release(conn, step, values)
+    for new in next_steps:
+        create(conn, new.kind, new.endpoint, request_id=step.request_id, delivery_id=new.delivery_id,
+               deadline=step.deadline, at=new.at)
+
+
+def postpone(conn: Connection, step: Row, at: datetime, *, cause: str, message: str) -> None:
+    """Inside ``fenced``: the attempt failed; the next one is due at ``at``."""
+    _release(conn, step, dict(status="waiting", next_attempt_at=at, attempts=steps.c.attempts + 1, lease_until=None,
+                              started=False, cause=cause, message=message))
+
+
+def park(conn: Connection, step: Row, *, cause: str, message: str, action: str) -> None:
+    """Inside ``fenced``: gave up or cannot know; waits for a person."""
+    _release(conn, step, dict(status="parked", attempts=steps.c.attempts + 1, lease_until=None, started=False,
+                              cause=cause, message=message, action=action))
+
+
+def make_due(conn: Connection, step_id: int) -> bool:
+    """A person (or a hint) wants it now: a parked or waiting step becomes due. False when it was neither."""
+    return bool(conn.execute(
+        update(steps).where(steps.c.id == step_id, steps.c.status.in_(("parked", "waiting")))
+        .values(status="due", next_attempt_at=func.now(), attempts=0, lost=0, first_attempt_at=None)).rowcount)
+
+
+def cancel_open(conn: Connection, request_id: str, *, reason: str, kinds: tuple[str, ...] | None = None) -> int:
+    """Stop what is still owed for a request; a leased step ends by itself and finds nothing to go on with."""
+    wanted = [steps.c.request_id == request_id, steps.c.status.in_(("waiting", "due", "parked"))]
+    if kinds is not None:
+        wanted.append(steps.c.kind.in_(kinds))
+    return conn.execute(update(steps).where(*wanted).values(status="cancelled", finished_at=func.now(),
+                                                            message=reason)).rowcount
+
+
+def record_attempt(conn: Connection, step: Row, started_at: datetime, outcome: str, *, status_code: int | None = None,
+                   cause: str | None = None, message: str | None = None) -> None:
+    """One line of history; nothing disappears."""
+    conn.execute(attempts.insert().values(
+        step_id=step.id, request_id=step.request_id, delivery_id=step.delivery_id, kind=step.kind,
+        endpoint=step.endpoint, lease_no=step.lease_no, started_at=started_at, outcome=outcome,
+        status_code=status_code, cause=cause, message=message))
+
+
+def _mine(step_id: int, lease_no: int) -> tuple:
+    return steps.c.id == step_id, steps.c.lease_no == lease_no, steps.c.status == "leased"
+
+
+def _from_now(seconds: float):
+    return func.statement_timestamp() + text(f"interval '{float(seconds)} seconds'")
+
+
+def _release(conn: Connection, step: Row, values: dict) -> None:
+    conn.execute(update(steps).where(*_mine(step.id, step.lease_no)).values(values))
+    conn.execute(update(requests).where(requests.c.id == step.request_id, requests.c.live_step == step.id)
+                 .values(live_step=None))

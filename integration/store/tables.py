@@ -1,0 +1,234 @@
+"""Every table of the Exchange, once; Alembic and the store read them here."""
+from sqlalchemy import (BigInteger, Boolean, Column, DateTime, Float, ForeignKey, Identity, Index, Integer, LargeBinary,
+                        MetaData, Table, Text, UniqueConstraint, func, text)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+NEVER = "9999-12-31T00:00:00+00:00"  # psycopg cannot read 'infinity'
+
+
+def _time(name: str, **kwargs) -> Column:
+    return Column(name, DateTime(timezone=True), **kwargs)
+
+
+def _now(name: str) -> Column:
+    return _time(name, nullable=False, server_default=func.now())
+
+
+requests = Table(
+    "requests", metadata,
+    Column("id", Text, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("placer", Text, nullable=False),
+    Column("fulfiller", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("status_reason", Text),
+    Column("records", Text, nullable=False, server_default="not-started"),
+    Column("visit", Text, nullable=False, server_default="none"),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("priority", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),        # the request as JSON bytes, never jsonb (traps.md)
+    Column("body_sha256", Text, nullable=False),
+    Column("patient_hash", Text, nullable=False),       # keyed hash of the patient's identifiers, to search by
+    _time("records_due_at"),                            # wanted by, less the lead time; unknown stays null
+    _now("created_at"), _now("updated_at"),
+    _time("closed_at"),
+    Column("live_step", BigInteger),                    # the one step now under a lease
+    Column("mirrored", Text),                           # business status last written to the placer
+    Index("requests_created", "created_at", "id"),
+    Index("requests_patient", "patient_hash"),
+)
+
+steps = Table(
+    "steps", metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id")),
+    Column("kind", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("delivery_id", Text),
+    Column("status", Text, nullable=False),             # waiting due leased done parked cancelled
+    _time("due_at", nullable=False, server_default=func.now()),
+    _time("next_attempt_at", nullable=False, server_default=func.now()),
+    _time("deadline", nullable=False, server_default=text(f"'{NEVER}'")),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _time("first_attempt_at"),
+    Column("lease_no", Integer, nullable=False, server_default="0"),
+    _time("lease_until"),
+    Column("started", Boolean, nullable=False, server_default=text("false")),
+    Column("lost", Integer, nullable=False, server_default="0"),        # leases that ran out under a started worker
+    Column("cause", Text), Column("message", Text), Column("action", Text),
+    _now("created_at"), _time("finished_at"),
+    Index("steps_due", "endpoint", "deadline", "id", postgresql_where=text("status = 'due'")),
+    Index("steps_waiting", "next_attempt_at", postgresql_where=text("status = 'waiting'")),
+    Index("steps_leased", "endpoint", postgresql_where=text("status = 'leased'")),
+    Index("steps_parked", "endpoint", "cause", "id", postgresql_where=text("status = 'parked'")),
+    Index("steps_one_live", "request_id", unique=True, postgresql_where=text("status = 'leased'")),
+    Index("steps_one_open", text("coalesce(request_id, '')"), "kind", "endpoint", unique=True,
+          postgresql_where=text("status in ('waiting', 'due', 'leased', 'parked')")),
+    Index("steps_request", "request_id", "id"),
+    postgresql_with={"fillfactor": "80"},               # lease renewals stay HOT
+)
+
+endpoints = Table(
+    "endpoints", metadata,
+    Column("key", Text, primary_key=True),
+    Column("identifier_system", Text, nullable=False),  # frozen at first use
+    Column("concurrency", Integer, nullable=False),
+    Column("rate", Float, nullable=False),              # step starts per second
+    Column("tokens", Float, nullable=False, server_default="1"),
+    _now("tokens_at"),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    Column("paused_reason", Text),
+    Column("breaker", Text, nullable=False, server_default="closed"),   # closed open half-open
+    Column("failures", Integer, nullable=False, server_default="0"),    # in a row
+    _time("breaker_until"),
+    Column("capabilities", JSONB), _time("probed_at"),
+    _time("last_success_at"), _time("last_failure_at"), Column("last_failure", Text),
+    Column("latencies", JSONB, nullable=False, server_default=text("'[]'")),  # last 60 step times, milliseconds
+)
+
+packets = Table(
+    "packets", metadata,
+    Column("id", Text, primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("manifest_sha256", Text, nullable=False),    # the manifest's own bytes in the payload store
+    Column("patient", Text, nullable=False),
+    Column("resources", Integer, nullable=False),
+    Column("attachments", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    _now("created_at"),
+    UniqueConstraint("request_id", "version"),
+)
+
+deliveries = Table(
+    "deliveries", metadata,
+    Column("id", Text, primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("packet_id", Text, ForeignKey("packets.id")),
+    Column("status", Text, nullable=False, server_default="queued"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("cause", Text), Column("message", Text), Column("action", Text),
+    _time("deadline"),
+    _now("created_at"), _now("updated_at"), _time("sent_at"), _time("verified_at"),
+    UniqueConstraint("request_id", "kind", "version"),
+    Index("deliveries_list", "updated_at", "id"),
+    Index("deliveries_status", "status", "updated_at", "id"),
+    Index("deliveries_attention", "deadline", "id",
+          postgresql_where=text("status in ('parked', 'retrying')")),
+    Index("deliveries_failures", "cause", "endpoint", postgresql_where=text("status in ('parked', 'retrying')")),
+)
+
+delivery_items = Table(
+    "delivery_items", metadata,
+    Column("delivery_id", Text, ForeignKey("deliveries.id"), primary_key=True),
+    Column("source", Text, primary_key=True),           # Type/id at the source
+    Column("status", Text, nullable=False, server_default="queued"),  # queued sent verified different missing
+    Column("target", Text),                             # Type/id at the target
+    Column("sent_sha256", Text),                        # what we sent, in the payload store
+    Column("created_by_us", Boolean),
+    _now("updated_at"),
+)
+
+attempts = Table(
+    "attempts", metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("step_id", BigInteger, nullable=False),
+    Column("request_id", Text), Column("delivery_id", Text),
+    Column("kind", Text, nullable=False), Column("endpoint", Text, nullable=False),
+    Column("lease_no", Integer, nullable=False),
+    _time("started_at", nullable=False), _now("finished_at"),
+    Column("outcome", Text, nullable=False),            # done again temporary unknown permanent person lost
+    Column("status_code", Integer), Column("cause", Text), Column("message", Text),
+    Index("attempts_request", "request_id", "id"),
+    Index("attempts_step", "step_id", "id"),
+    Index("attempts_finished", "finished_at"),
+)
+
+links = Table(
+    "links", metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("reference", Text, nullable=False),          # Type/id at the endpoint
+    Column("version", Text), Column("sha256", Text),    # what we last wrote there
+    Column("origin", Text, nullable=False),             # created matched person
+    _now("created_at"), _now("updated_at"),
+)
+
+reports = Table(
+    "reports", metadata,
+    Column("id", Text, primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("source", Text, nullable=False),             # Type/id at the fulfiller
+    Column("source_version", Text),
+    Column("revision", Integer, nullable=False),
+    Column("state", Text, nullable=False),              # final amended retracted
+    Column("resource_sha256", Text, nullable=False),
+    Column("bytes_sha256", Text), Column("content_type", Text),
+    _now("created_at"),
+    UniqueConstraint("request_id", "revision"),
+)
+
+findings = Table(
+    "findings", metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text), Column("delivery_id", Text), Column("endpoint", Text),
+    Column("severity", Text, nullable=False),           # info warning error
+    Column("cause", Text, nullable=False),
+    Column("path", Text, nullable=False, server_default=""),
+    Column("message", Text, nullable=False),
+    Column("count", Integer, nullable=False, server_default="1"),
+    _now("created_at"), _now("last_seen_at"),
+    Index("findings_once", text("coalesce(request_id, '')"), text("coalesce(endpoint, '')"), "cause", "path",
+          unique=True),
+)
+
+events = Table(
+    "events", metadata,                                 # what the fulfiller said, applied or not
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("source", Text, nullable=False), Column("version", Text, nullable=False),
+    Column("status", Text), Column("applied", Boolean, nullable=False), Column("why", Text),
+    _now("created_at"),
+    UniqueConstraint("request_id", "source", "version"),
+)
+
+audit = Table(
+    "audit", metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _now("at"),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("request_id", Text), Column("subject", Text),
+    Column("reason", Text), Column("detail", JSONB),
+    Index("audit_request", "request_id", "id"), Index("audit_at", "at"),
+)
+
+ticks = Table(
+    "ticks", metadata,
+    Column("job", Text, primary_key=True), _time("fire_time", primary_key=True), _now("claimed_at"),
+)
+
+watermarks = Table(
+    "watermarks", metadata,
+    Column("endpoint", Text, primary_key=True), Column("kind", Text, primary_key=True),
+    Column("value", Text, nullable=False), _now("updated_at"),
+)
+
+settings = Table(
+    "settings", metadata,                               # keys of this installation, made once
+    Column("name", Text, primary_key=True), Column("value", Text, nullable=False),
+)
+
+alarms = Table(
+    "alarms", metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("rule", Text, nullable=False), Column("subject", Text, nullable=False, server_default=""),
+    Column("message", Text, nullable=False),
+    _now("raised_at"), _now("last_seen_at"), _time("recovered_at"), _time("notified_at"),
+    Index("alarms_open", "rule", "subject", unique=True, postgresql_where=text("recovered_at is null")),
+)

@@ -1,0 +1,253 @@
+"""The engine: Procrastinate runs what was dispatched; a step is done under its lease and committed once."""
+import asyncio
+import logging
+import random
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import procrastinate
+from sqlalchemy import Row, text
+
+from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
+from integration.store import deliveries, requests, steps
+from integration.store.findings import Finding, record
+from integration.store.steps import LeaseLost
+from jobs import (gather_records, match_people, mirror_status, poll_requests, prune, push_records, return_report,
+                  send_request, verify_delivery, watch_fulfiller)
+from jobs.world import Context, Lease, Outcome, World
+from mappings.model.delivery import DeliveryStatus, next_attempt_at
+from mappings.model.errors import ExchangeError, NeedsPerson, PartialError, TemporaryError, TransferError, UnknownOutcome
+from mappings.model.states import Records
+
+log = logging.getLogger("second_opinion.engine")
+
+JOBS = {
+    "poll_requests": poll_requests.poll_requests,
+    "gather_records": gather_records.gather_records,
+    "watch_chart": gather_records.watch_chart,
+    "match_people": match_people.match_people,
+    "push_records": push_records.push_records,
+    "verify_records": verify_delivery.verify_records,
+    "send_request": send_request.send_request,
+    "cancel_request": send_request.cancel_request,
+    "verify_request": verify_delivery.verify_request,
+    "watch_fulfiller": watch_fulfiller.watch_fulfiller,
+    "return_report": return_report.return_report,
+    "verify_report": verify_delivery.verify_report,
+    "mirror_status": mirror_status.mirror_status,
+    "prune": prune.prune,
+}
+MAX_STEP_SECONDS = 1800     # a step that runs longer loses its lease: a hung thread must not hold it for ever
+BREAKER_FAILURES = 5
+BREAKER_SECONDS = 30
+
+
+class Heartbeat:
+    """Renews the leases of the steps this process runs, a third of the lease apart."""
+
+    def __init__(self, seconds: float):
+        self._every = seconds / 3
+        self._leases: set[Lease] = set()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._beat, name="lease-heartbeat", daemon=True).start()
+
+    def add(self, lease: Lease) -> None:
+        """Start renewing."""
+        with self._lock:
+            self._leases.add(lease)
+
+    def remove(self, lease: Lease) -> None:
+        """Stop renewing."""
+        with self._lock:
+            self._leases.discard(lease)
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(self._every)
+            with self._lock:
+                leases = [lease for lease in self._leases if time.monotonic() - lease.begun < MAX_STEP_SECONDS]
+            for lease in leases:
+                self._renew(lease)
+
+    def _renew(self, lease: Lease) -> None:
+        try:
+            lease.renew()
+        except LeaseLost:
+            self.remove(lease)
+        except Exception as error:      # the database is away: the next beat tries again, before_write() refuses meanwhile
+            log.warning("lease not renewed", extra={"action": "renew", "step_id": lease.step_id,
+                                                    "error": type(error).__name__})
+
+
+def limits_of(world: World) -> Limits:
+    """Dispatch limits from the configuration."""
+    return Limits(lease_seconds=world.config.engine.lease_seconds)
+
+
+def run_step(world: World, heartbeat: Heartbeat, step_id: int, lease_no: int) -> None:
+    """Do one dispatched step, then make its endpoints' next steps run.
+
+    A stale (step, lease) pair does nothing: the lease is the only claim that counts.
+    """
+    seconds = world.config.engine.lease_seconds
+    step = steps.start(world.engine, step_id, lease_no, seconds)
+    if step is None:
+        return
+    lease = Lease(world.engine, step_id, lease_no, seconds)
+    heartbeat.add(lease)
+    try:
+        touched = _attempt(Context(world, step, lease))
+    finally:
+        heartbeat.remove(lease)
+    for endpoint in touched:
+        dispatch_endpoint(world.engine, endpoint, limits_of(world))
+
+
+def _attempt(ctx: Context) -> set[str]:
+    """Run the job body and commit what came of it. Returns the endpoints that may have work now."""
+    began, started_at = time.monotonic(), ctx.now
+    try:
+        outcome = JOBS[ctx.step.kind](ctx)
+        _commit(ctx, outcome, started_at, began)
+        return {ctx.step.endpoint, *(new.endpoint for new in outcome.next_steps)}
+    except LeaseLost:
+        log.warning("lease lost", extra=_ids(ctx.step, "lease-lost"))
+    except ExchangeError as error:
+        _failed(ctx, error, started_at)
+    except Exception as error:
+        log.error("step raised", extra={**_ids(ctx.step, "bug"), "error": type(error).__name__, "at": _place_of(error)})
+        _failed(ctx, _as_bug(error), started_at)
+    return {ctx.step.endpoint}
+
+
+def _commit(ctx: Context, outcome: Outcome, started_at, began: float) -> None:
+    with ctx.transaction() as conn:
+        for change in outcome.apply:
+            change(conn)
+        ctx.store_findings(conn)
+        steps.finish(conn, ctx.step, again_at=outcome.again_at, next_steps=outcome.next_steps)
+        if outcome.again_at is None or outcome.apply:       # an uneventful watch leaves no line of history
+            steps.record_attempt(conn, ctx.step, started_at, "done")
+        conn.execute(_SUCCESS, {"endpoint": ctx.step.endpoint, "ms": round((time.monotonic() - began) * 1000)})
+    log.info("step done", extra=_ids(ctx.step, "done"))
+
+
+def _failed(ctx: Context, error: ExchangeError, started_at) -> None:
+    """Record the attempt; later, or a person. The delivery and the records track follow."""
+    step, policy = ctx.step, ctx.world.config.retry
+    attempts = step.attempts + 1
+    at = next_attempt_at(policy, error, attempts=attempts, since=step.first_attempt_at or started_at, now=ctx.now,
+                         spread=random.random())
+    if at is not None and isinstance(error, UnknownOutcome) and attempts == 1:
+        at = ctx.now + timedelta(seconds=min(1.0, policy.first_retry_seconds))     # looking is cheap, sending is not
+    cause, message = cause_of(error), str(error)[:1000]
+    with ctx.transaction() as conn:
+        ctx.store_findings(conn)
+        if at is None:
+            steps.park(conn, step, cause=cause, message=message, action=action_for(error))
+            record(conn, [Finding(cause, message, f"step {step.kind}", "error")], request_id=step.request_id,
+                   delivery_id=step.delivery_id, endpoint=step.endpoint)
+        else:
+            steps.postpone(conn, step, at, cause=cause, message=message)
+        _follow(conn, ctx, DeliveryStatus.PARKED if at is None else DeliveryStatus.RETRYING, cause, message,
+                action_for(error) if at is None else None)
+        steps.record_attempt(conn, step, started_at, outcome_word(error), cause=cause, message=message,
+                             status_code=getattr(error, "status_code", None))
+        if isinstance(error, (TemporaryError, UnknownOutcome)):
+            conn.execute(_FAILURE, {"endpoint": step.endpoint, "message": message, "limit": BREAKER_FAILURES,
+                                    "seconds": BREAKER_SECONDS})
+    log.warning("step failed", extra={**_ids(step, "failed"), "cause": cause, "parked": at is None})
+
+
+def _follow(conn, ctx: Context, status: DeliveryStatus, cause: str, message: str, action: str | None) -> None:
+    if ctx.step.delivery_id:
+        deliveries.move(conn, ctx.step.delivery_id, status, cause=cause, message=message, action=action)
+    if status is DeliveryStatus.PARKED and ctx.step.kind in ("gather_records", "match_people", "push_records",
+                                                             "verify_records"):
+        requests.set_records(conn, ctx.request_id, Records.BLOCKED)
+
+
+def cause_of(error: ExchangeError) -> str:
+    """A short stable word to group failures by."""
+    if isinstance(error, PartialError):
+        return "record-partial"
+    return getattr(error, "cause", "") or type(error).__name__
+
+
+def action_for(error: ExchangeError) -> str:
+    """What a person should do about a parked step."""
+    if isinstance(error, NeedsPerson) and error.action:
+        return error.action
+    if isinstance(error, PartialError):
+        return "Ask the placer's IT to make the missing part readable, then retry."
+    if isinstance(error, TransferError):
+        return "Look at the answer of the endpoint (endpoints check), mend the cause, then retry."
+    return "Read the message, mend the cause, then retry."
+
+
+def outcome_word(error: ExchangeError) -> str:
+    """The attempt's outcome as stored."""
+    for kind, word in ((UnknownOutcome, "unknown"), (TemporaryError, "temporary"), (NeedsPerson, "person"),
+                       (PartialError, "person")):
+        if isinstance(error, kind):
+            return word
+    return "permanent"
+
+
+def _as_bug(error: Exception) -> ExchangeError:
+    """A mistake of ours, or the database away: tried again like a temporary error; no text, it may hold anything."""
+    return TemporaryError(f"internal error {type(error).__name__}; details are in the worker's log", cause="internal-error",
+                          status_code=500)
+
+
+def _place_of(error: Exception) -> str:
+    """Where it was raised, innermost last: code places only, because an exception's text may hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
+
+
+def _ids(step: Row, action: str) -> dict:
+    return {"action": action, "step_id": step.id, "lease_no": step.lease_no, "kind": step.kind,
+            "request_id": step.request_id, "endpoint": step.endpoint}
+
+
+def make_app(world: World, conninfo: str) -> procrastinate.App:
+    """The Procrastinate app with our one job."""
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=conninfo, min_size=1, max_size=4))
+    heartbeat = Heartbeat(world.config.engine.lease_seconds)
+
+    @app.task(name=JOB_NAME, queue=QUEUE)
+    def run(step_id: int, lease_no: int) -> None:
+        run_step(world, heartbeat, step_id, lease_no)
+
+    return app
+
+
+async def work(world: World, conninfo: str, *, name: str, stop: asyncio.Event | None = None) -> None:
+    """Run a worker until it is told to stop (SIGTERM) or its loop ends; the supervisor restarts it then."""
+    concurrency = world.config.engine.concurrency
+    # asyncio's default pool has 6 threads on 2 cores, whatever concurrency says (traps.md)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(concurrency, thread_name_prefix="step"))
+    app = make_app(world, conninfo)
+    async with app.open_async():
+        await app.run_worker_async(queues=[QUEUE], name=name, concurrency=concurrency, delete_jobs="successful",
+                                   fetch_job_polling_interval=1.0, shutdown_graceful_timeout=20.0)
+
+
+_SUCCESS = text("""
+    UPDATE endpoints SET failures = 0, breaker = 'closed', breaker_until = NULL, last_success_at = statement_timestamp(),
+        latencies = (SELECT jsonb_agg(v) FROM (SELECT v FROM jsonb_array_elements(latencies || to_jsonb(CAST(:ms AS int)))
+                     WITH ORDINALITY AS t(v, n) ORDER BY n DESC LIMIT 60) AS recent(v))
+    WHERE key = :endpoint""")
+
+# Five failures in a row open the breaker; after its time one probe goes through (half-open) and decides.
+_FAILURE = text("""
+    UPDATE endpoints SET failures = failures + 1, last_failure_at = statement_timestamp(), last_failure = :message,
+        breaker = CASE WHEN failures + 1 >= :limit THEN 'half-open' ELSE breaker END,
+        breaker_until = CASE WHEN failures + 1 >= :limit
+            THEN statement_timestamp() + make_interval(secs => :seconds) ELSE breaker_until END
+    WHERE key = :endpoint""")

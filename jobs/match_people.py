@@ -1,0 +1,178 @@
+"""People first: patient, practitioners and organizations are resolved at the target before anything travels."""
+import hashlib
+
+from integration.store import deliveries, links
+from integration.store.steps import NextStep
+from jobs import packets
+from jobs.world import Context, Outcome
+from jobs.writing import ensure_created, find_one, remember
+from mappings import codes
+from mappings.bundle import for_single_create, plan
+from mappings.identifiers import source_identifier
+from mappings.model.errors import NeedsPerson
+from mappings.model.request import Identifier, PatientRef, PractitionerRef
+from mappings.patient import match
+from mappings.practitioner import npi_is_valid, to_practitioner
+
+PEOPLE = ("Organization", "Location", "Practitioner", "PractitionerRole")
+
+
+def match_people(ctx: Context) -> Outcome:
+    """Resolve the patient and, where resources travel, every person and place of the packet; one at a time."""
+    request = ctx.request()
+    with ctx.world.engine.begin() as conn:
+        delivery = deliveries.get(conn, ctx.step.delivery_id)
+        packet_row = packets.by_id(conn, delivery.packet_id)
+    packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
+    resolve_patient(ctx, request.fulfiller, packet.manifest, packet.resources.get(packet.manifest.patient), request.patient)
+    if ctx.endpoint(request.fulfiller).accepts == "resources":
+        resolve_people(ctx, request.fulfiller, packet)
+    return Outcome(next_steps=(NextStep("push_records", request.fulfiller, delivery_id=ctx.step.delivery_id),))
+
+
+def find_patient(ctx: Context, endpoint: str, wanted: PatientRef) -> str:
+    """``Patient/id`` of the request's patient at an endpoint. Raises NeedsPerson on anything but a sure match."""
+    tokens = [(identifier.system, identifier.value) for identifier in wanted.identifiers]
+    with ctx.world.engine.begin() as conn:
+        rows = links.find_rows(conn, endpoint, tokens)
+    if rows:
+        return next(iter(rows.values())).reference
+    found = match(wanted, _candidates(ctx, endpoint, wanted.identifiers))
+    if found.sure is None:
+        raise _unsure(ctx, endpoint, found)
+    reference = f"Patient/{found.sure['id']}"
+    remember(ctx, endpoint, wanted.identifiers[0], reference, origin="matched")
+    return reference
+
+
+def resolve_patient(ctx: Context, endpoint: str, manifest, source: dict | None, wanted: PatientRef) -> str:
+    """The patient at the target: linked, surely matched, or created where the endpoint allows it."""
+    identity = Identifier(**source_identifier(manifest.identifier_system, *manifest.patient.split("/")))
+    with ctx.world.engine.begin() as conn:
+        known = links.find(conn, endpoint, identity.system, [identity.value])
+        by_person = links.find_rows(conn, endpoint, [(i.system, i.value) for i in wanted.identifiers])
+    if known:
+        return known[identity.value]
+    reference = next((row.reference for row in by_person.values()), None) or _match_at_target(ctx, endpoint, source, wanted)
+    if reference is None:
+        reference = find_one(ctx, endpoint, "Patient", identity) if ctx.looks_first else None
+    if reference is None:
+        return _create_patient(ctx, endpoint, manifest, source, identity)
+    remember(ctx, endpoint, identity, reference, origin="matched")
+    return reference
+
+
+def _match_at_target(ctx: Context, endpoint: str, source: dict | None, wanted: PatientRef) -> str | None:
+    given = (source or {}).get("identifier") or []
+    identifiers = [Identifier(system=each["system"], value=each["value"]) for each in given
+                   if each.get("system") and each.get("value")] or list(wanted.identifiers)
+    candidates = _candidates(ctx, endpoint, identifiers)
+    found = match(source or wanted, candidates)
+    if found.sure is not None:
+        return f"Patient/{found.sure['id']}"
+    if not candidates and ctx.endpoint(endpoint).patients == "create":
+        similar = _similar(ctx, endpoint, source)
+        if not similar:
+            return None
+        raise NeedsPerson("patient-similar", f"{endpoint} has {len(similar)} patient(s) with the same name and birth date "
+                          f"and no shared identifier: {_ids(similar)}", _link_action(ctx, endpoint))
+    raise _unsure(ctx, endpoint, found)
+
+
+def _candidates(ctx: Context, endpoint: str, identifiers) -> list[dict]:
+    server, found = ctx.server(endpoint), {}
+    for identifier in identifiers:
+        for patient in server.search_all("Patient", {"identifier": identifier.token()}):
+            found[patient["id"]] = patient
+    return list(found.values())
+
+
+def _similar(ctx: Context, endpoint: str, source: dict | None) -> list[dict]:
+    """Patients with the same family name and birth date, identifiers aside. Sent as a search body would be; not logged."""
+    name = next((each for each in (source or {}).get("name", []) if each.get("family")), None)
+    if name is None or not source.get("birthDate"):
+        return []
+    return ctx.server(endpoint).search_all("Patient", {"family": name["family"], "birthdate": source["birthDate"]})
+
+
+def _create_patient(ctx: Context, endpoint: str, manifest, source: dict, identity: Identifier) -> str:
+    resource, _ = for_single_create(source, links={}, identifier_system=manifest.identifier_system,
+                                    source_base=ctx.endpoint(manifest.source_endpoint).base_url, unresolved="display-only")
+    return ensure_created(ctx, endpoint, resource, identity)
+
+
+def _unsure(ctx: Context, endpoint: str, found) -> NeedsPerson:
+    count = len(found.candidates)
+    what = "does not know this patient" if not count else f"has {count} candidate(s), none of them sure: {_ids(found.candidates)}"
+    return NeedsPerson(f"patient-{found.why}", f"{endpoint} {what} ({found.why})", _link_action(ctx, endpoint))
+
+
+def _link_action(ctx: Context, endpoint: str) -> str:
+    return (f"Find the patient at {endpoint} by hand, then: second-opinion patients link {ctx.request_id} "
+            f"{endpoint} Patient/<id>")
+
+
+def _ids(patients: list[dict]) -> str:
+    return ", ".join(f"Patient/{each['id']}" for each in patients[:5])
+
+
+def resolve_people(ctx: Context, endpoint: str, packet) -> None:
+    """Every person and place of the packet at the target: linked, matched by NPI, or created with the source identifier."""
+    system = packet.manifest.identifier_system
+    people = [resource for source, resource in packet.resources.items() if source.split("/")[0] in PEOPLE]
+    with ctx.world.engine.begin() as conn:
+        known = links.find(conn, endpoint, system, packet.resources)
+    base = ctx.endpoint(packet.manifest.source_endpoint).base_url
+    for chunk in plan(people, chunk_size=1):
+        for resource in chunk:
+            source = packets.source_of(resource)
+            if source not in known:
+                known[source] = _resolve_person(ctx, endpoint, resource, known, system, base)
+
+
+def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, system: str, base: str) -> str:
+    identity = Identifier(**source_identifier(system, resource["resourceType"], resource["id"]))
+    matched = _by_npi(ctx, endpoint, resource)
+    if matched is not None:
+        remember(ctx, endpoint, identity, matched, origin="matched")
+        return matched
+    prepared, found = for_single_create(resource, links=known, identifier_system=system, source_base=base,
+                                        unresolved="display-only")
+    for each in found:
+        ctx.finding(each.cause, each.message, f"{packets.source_of(resource)}#{each.path}")
+    return ensure_created(ctx, endpoint, prepared, identity)
+
+
+def _by_npi(ctx: Context, endpoint: str, resource: dict) -> str | None:
+    """The one practitioner or organization there with the same valid NPI and, for a person, the same family name."""
+    npi = next((each["value"] for each in resource.get("identifier", [])
+                if each.get("system") == codes.SYSTEM_NPI and npi_is_valid(each.get("value", ""))), None)
+    if npi is None or resource["resourceType"] not in ("Practitioner", "Organization"):
+        return None
+    found = ctx.server(endpoint).search_all(resource["resourceType"], {"identifier": f"{codes.SYSTEM_NPI}|{npi}"})
+    if len(found) == 1 and _family(found[0]) == _family(resource):
+        return f"{resource['resourceType']}/{found[0]['id']}"
+    if found:
+        ctx.finding("npi-unsure", f"{len(found)} resource(s) at {endpoint} hold this NPI and do not surely agree",
+                    packets.source_of(resource))
+    return None
+
+
+def _family(resource: dict) -> set[str]:
+    names = resource.get("name") or []
+    return {name.get("family", "").casefold() for name in names} if isinstance(names, list) else set()
+
+
+def resolve_practitioner(ctx: Context, endpoint: str, person: PractitionerRef | None) -> str | None:
+    """The requester or consultant at the target: matched by NPI, else created where we may, else None."""
+    if person is None:
+        return None
+    resource = to_practitioner(person)
+    matched = _by_npi(ctx, endpoint, resource)
+    if matched or ctx.endpoint(endpoint).patients != "create":
+        return matched
+    seed = "|".join(identifier.token() for identifier in person.identifiers) or person.model_dump_json()
+    identity = Identifier(system=f"{ctx.world.config.exchange.identifier_system}/person",
+                          value=hashlib.sha256(seed.encode()).hexdigest()[:32])
+    resource["identifier"] = [*resource.get("identifier", []), identity.model_dump()]
+    return ensure_created(ctx, endpoint, resource, identity)

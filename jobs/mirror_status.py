@@ -1,0 +1,50 @@
+"""Mirror the request's status to the placer's own ServiceRequest and Task, where that EHR can hold it."""
+from sqlalchemy import update
+
+from integration.store import requests
+from integration.store.tables import requests as table
+from jobs.world import Context, Outcome
+from mappings.model.errors import PermanentError
+from mappings.model.states import Status
+from mappings.task import business_status_concept
+
+# FHIR request.status is the placer's authorization: completed when the opinion is there, revoked when it will not come.
+SERVICE_REQUEST_STATUS = {Status.COMPLETED: "completed", Status.REJECTED: "revoked", Status.CANCELLED: "revoked",
+                          Status.FAILED: "revoked", Status.ENTERED_IN_ERROR: "entered-in-error"}
+
+
+def mirror_status(ctx: Context) -> Outcome:
+    """Write once per change; an EHR that refuses gets a finding, because nothing clinical depends on it."""
+    row, request = ctx.row(), ctx.request()
+    word = requests.exported_status(row)
+    if request.service_request is None or row.mirrored == word:
+        return Outcome()
+    try:
+        _mirror_service_request(ctx, row, request.service_request)
+        _mirror_tasks(ctx, row, request.service_request, word)
+    except PermanentError as error:
+        ctx.finding("mirror-refused", f"{row.placer} does not take status updates ({error.cause})", request.service_request, "info")
+    return Outcome(apply=[lambda conn: conn.execute(update(table).where(table.c.id == ctx.request_id).values(mirrored=word))])
+
+
+def _mirror_service_request(ctx: Context, row, reference: str) -> None:
+    wanted = SERVICE_REQUEST_STATUS.get(Status(row.status))
+    if wanted is None or (wanted == "completed" and row.closed_at is None):
+        return
+    server = ctx.server(row.placer)
+    resource = server.read(*reference.split("/"))
+    if resource.get("status") != wanted:
+        resource["status"] = wanted
+        ctx.lease.before_write()
+        server.update(resource, if_match=(resource.get("meta") or {}).get("versionId"))
+
+
+def _mirror_tasks(ctx: Context, row, reference: str, word: str) -> None:
+    if not ctx.capabilities(row.placer).task:
+        return
+    server = ctx.server(row.placer)
+    for task in server.search_all("Task", {"focus": reference}):
+        wanted = {"status": row.status if row.status != "draft" else task["status"], "businessStatus": business_status_concept(word)}
+        if {key: task.get(key) for key in wanted} != wanted:
+            ctx.lease.before_write()
+            server.update({**task, **wanted}, if_match=(task.get("meta") or {}).get("versionId"))

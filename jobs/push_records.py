@@ -1,0 +1,264 @@
+"""Push a packet to the fulfiller: as resources in bounded chunks, or as documents; each once."""
+import copy
+
+from sqlalchemy import Connection
+
+from integration import fhir_json
+from integration.pdf import to_pdf
+from integration.store import deliveries, links, requests
+from integration.store.steps import NextStep
+from jobs import packets
+from jobs.world import Context, Outcome
+from jobs.writing import ensure_created
+from mappings import codes
+from mappings.bundle import break_cycles, for_single_create, plan, read_response, transaction
+from mappings.document_reference import attachments, to_document_reference
+from mappings.identifiers import source_identifier
+from mappings.model.delivery import DeliveryStatus
+from mappings.model.errors import NeedsPerson, TemporaryError
+from mappings.model.request import Code, Identifier
+from mappings.model.states import Records
+from mappings.rendition import render
+
+LOOK_BATCH = 40             # identifiers in one search: 40 x ~60 bytes stays under common 8 KB URL limits
+CHUNK_BYTES = 8_000_000
+
+
+def push_records(ctx: Context) -> Outcome:
+    """Send what is not there yet; every chunk's links are stored before the next chunk goes."""
+    with ctx.world.engine.begin() as conn:
+        delivery = deliveries.get(conn, ctx.step.delivery_id)
+        packet_row = packets.by_id(conn, delivery.packet_id)
+    with ctx.transaction() as conn:
+        deliveries.move(conn, delivery.id, DeliveryStatus.SENDING)
+    packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
+    if ctx.endpoint(delivery.endpoint).accepts == "resources":
+        ResourcePush(ctx, delivery, packet).run()
+    else:
+        push_documents(ctx, delivery, packet)
+
+    def commit(conn: Connection) -> None:
+        deliveries.move(conn, delivery.id, DeliveryStatus.SENT)
+        requests.set_records(conn, ctx.request_id, Records.SENT)
+
+    return Outcome(next_steps=(NextStep("verify_records", delivery.endpoint, delivery_id=delivery.id),), apply=[commit])
+
+
+def prepared_resources(ctx: Context, packet, endpoint: str) -> dict[str, dict]:
+    """``{source: resource}`` with attachments inline, ready for reference rewriting.
+
+    Raises NeedsPerson when an attachment is larger than the endpoint takes inline.
+    """
+    of = packet.attachment_bytes(ctx.world.payloads)
+    limit = ctx.endpoint(endpoint).limits.max_inline_bytes
+    large = sorted(place for place, (data, _) in of.items() if len(data) > limit)
+    if large:
+        raise NeedsPerson("attachment-too-large", f"{len(large)} attachment(s) are larger than the {limit} bytes that "
+                          f"{endpoint} takes inline: {', '.join(large[:5])}",
+                          "Agree another way for these with the endpoint's contact, or raise limits.max_inline_bytes.")
+    touched = {place.split("#")[0] for place in of}
+    return {source: packets.inline(copy.deepcopy(resource), of, attachments) if source in touched else resource
+            for source, resource in packet.resources.items()}
+
+
+class ResourcePush:
+    """One push of a packet as resources."""
+
+    def __init__(self, ctx: Context, delivery, packet):
+        self.ctx, self.delivery, self.packet = ctx, delivery, packet
+        self.endpoint = delivery.endpoint
+        self.system = packet.manifest.identifier_system
+        self.base = ctx.endpoint(packet.manifest.source_endpoint).base_url
+        self.server = ctx.server(self.endpoint)
+        self.can = ctx.capabilities(self.endpoint)
+        with ctx.world.engine.begin() as conn:
+            self.links = links.find(conn, self.endpoint, self.system, self._all_known_sources(conn))
+            rows = links.find_rows(conn, self.endpoint, [(self.system, source) for source in packet.resources])
+        self.sent_before = {source: row for (_, source), row in rows.items()}
+
+    def _all_known_sources(self, conn: Connection) -> set[str]:
+        """Sources of every packet of the request: a delta refers to what an earlier packet carried."""
+        known = set(self.packet.resources)
+        for row in packets.rows(conn, self.ctx.request_id):
+            known |= set(packets.load(self.ctx.world.payloads, row.manifest_sha256).resources)
+        return known
+
+    def run(self) -> None:
+        """Update what changed, look for what may be there already, create the rest."""
+        resources = prepared_resources(self.ctx, self.packet, self.endpoint)
+        self._update_changed(resources)
+        missing = [resource for source, resource in resources.items() if source not in self.links]
+        if self.ctx.looks_first or not self.can.conditional_create:
+            self._look(missing)
+            missing = [resource for resource in missing if packets.source_of(resource) not in self.links]
+        chunks = plan(missing, chunk_size=self.ctx.endpoint(self.endpoint).limits.chunk_size, max_bytes=CHUNK_BYTES,
+                      size_of=lambda resource: len(fhir_json.dumps(resource)))
+        for chunk in chunks:
+            self._send(chunk)
+        self._mark_rest(resources)
+
+    def _send(self, chunk: list[dict]) -> None:
+        if self.can.transaction:
+            self._send_transaction(chunk)
+        else:
+            self._send_singles(chunk)
+
+    def _send_transaction(self, chunk: list[dict]) -> None:
+        bundle, found = transaction(chunk, links=self.links, identifier_system=self.system, source_base=self.base,
+                                    unresolved="display-only")
+        self._note(found)
+        self.ctx.lease.before_write()
+        answer = self.server.transaction(bundle)
+        results = read_response(bundle, answer)
+        rows = []
+        for resource, result in zip(chunk, results, strict=True):
+            source = packets.source_of(resource)
+            if result.location is None:
+                raise TemporaryError(f"{self.endpoint} gave no location for {source}; it is looked for next time",
+                                     endpoint=self.endpoint, cause="no-location")
+            rows.append((source, result.location, result.version, result.status == 201))
+        self._store(rows)
+
+    def _send_singles(self, chunk: list[dict]) -> None:
+        ordered, later = break_cycles(chunk)
+        for resource in ordered:
+            source = packets.source_of(resource)
+            prepared, found = for_single_create(resource, links=self.links, identifier_system=self.system,
+                                                source_base=self.base, unresolved="display-only",
+                                                leave_out=later.get(source, ()))
+            self._note(found)
+            identity = Identifier(**source_identifier(self.system, *source.split("/")))
+            self.links[source] = ensure_created(self.ctx, self.endpoint, prepared, identity)
+            self._store([(source, self.links[source], None, True)])
+        for source in later:
+            self._update(source, next(each for each in ordered if packets.source_of(each) == source))
+
+    def _update_changed(self, resources: dict[str, dict]) -> None:
+        """A newer version of what we created is updated there; what we only matched is left to a person."""
+        if self.delivery.version == 1:
+            return
+        for source, resource in resources.items():
+            row = self.sent_before.get(source)
+            if row is None:
+                continue
+            if row.origin == "created":
+                self._update(source, resource)
+            else:
+                self.ctx.finding("correction-by-hand", f"changed at the source; {row.reference} at {self.endpoint} is not "
+                                 "ours to change", source, "error")
+
+    def _update(self, source: str, resource: dict) -> None:
+        target = self.links[source]
+        prepared, found = for_single_create(resource, links=self.links, identifier_system=self.system,
+                                            source_base=self.base, unresolved="display-only")
+        self._note(found)
+        there = self.server.read(*target.split("/"))
+        self.ctx.lease.before_write()
+        written = self.server.update({**prepared, "id": target.split("/")[1]},
+                                     if_match=(there.get("meta") or {}).get("versionId"))
+        self._store([(source, target, written.version, True)])
+
+    def _look(self, resources: list[dict]) -> None:
+        """Search the target for what an earlier attempt may have written."""
+        by_type: dict[str, list[str]] = {}
+        for resource in resources:
+            by_type.setdefault(resource["resourceType"], []).append(packets.source_of(resource))
+        rows = []
+        for kind, sources in sorted(by_type.items()):
+            for start in range(0, len(sources), LOOK_BATCH):
+                found = search_by_source(self.server, kind, self.system, sources[start:start + LOOK_BATCH])
+                rows += [(source, f"{kind}/{there[0]['id']}", None, True) for source, there in found.items()]
+        self._store(rows)
+
+    def _store(self, rows: list[tuple]) -> None:
+        """Links and item marks of what was just written, in one fenced transaction."""
+        shas = {item.source: item.sha256 for item in self.packet.manifest.resources}
+        with self.ctx.transaction() as conn:
+            links.remember_all(conn, self.endpoint, [dict(system=self.system, value=source, reference=target, version=version,
+                                                          sha256=shas.get(source), origin="created")
+                                                     for source, target, version, _ in rows])
+            deliveries.mark_items(conn, self.delivery.id, [dict(source=source, status="sent", target=target, created_by_us=ours)
+                                                           for source, target, _, ours in rows])
+        self.links |= {source: target for source, target, *_ in rows}
+
+    def _mark_rest(self, resources: dict[str, dict]) -> None:
+        """Items resolved before the packet (people) or found there: sent, with their target."""
+        with self.ctx.transaction() as conn:
+            known = deliveries.items(conn, self.delivery.id)
+            deliveries.mark_items(conn, self.delivery.id, [
+                dict(source=source, status="sent", target=self.links[source],
+                     created_by_us=source in self.sent_before and self.sent_before[source].origin == "created")
+                for source in resources if known[source].status == "queued"])
+
+    def _note(self, found) -> None:
+        for each in found:
+            self.ctx.finding(each.cause, each.message, each.path)
+
+
+def search_by_source(server, kind: str, system: str, sources: list[str]) -> dict[str, list[dict]]:
+    """``{source: [resources at the target with that identifier]}`` in one search."""
+    tokens = ",".join(f"{system}|{source}" for source in sources)
+    found: dict[str, list[dict]] = {}
+    for resource in server.search_all(kind, {"identifier": tokens}):
+        given = resource.get("identifier") or []
+        for each in (given if isinstance(given, list) else [given]):
+            if each.get("system") == system and each.get("value") in sources:
+                found.setdefault(each["value"], []).append(resource)
+    return found
+
+
+def push_documents(ctx: Context, delivery, packet) -> None:
+    """The packet as a person reads it: one PDF of everything, and each original document once."""
+    with ctx.world.engine.begin() as conn:
+        patient = links.find(conn, delivery.endpoint, packet.manifest.identifier_system, [packet.manifest.patient])
+    for document in documents_of(ctx, packet, delivery, patient[packet.manifest.patient]):
+        reference = ensure_created(ctx, delivery.endpoint, document.resource, document.identifier)
+        marks = [dict(source=document.name, status="sent", target=reference, created_by_us=True)]
+        if document.carries:
+            marks += [dict(source=source, status="sent", target=reference, created_by_us=True) for source in document.carries]
+        with ctx.transaction() as conn:
+            deliveries.mark_items(conn, delivery.id, marks)
+
+
+class Document:
+    """One DocumentReference to write: its name among the items, identifier, resource, and the records it carries."""
+
+    def __init__(self, name: str, identifier: Identifier, resource: dict, carries: tuple[str, ...] = ()):
+        self.name, self.identifier, self.resource, self.carries = name, identifier, resource, carries
+
+
+def documents_of(ctx: Context, packet, delivery, patient: str) -> list[Document]:
+    """What travels to an endpoint that takes documents; the same packet gives the same bytes."""
+    rendition = render(manifest=packet.manifest, resources=list(packet.resources.values()), request=ctx.request(),
+                       attachments=packet.manifest.items)
+    made = [_document(ctx, delivery, patient, "rendition", to_pdf(rendition), "application/pdf", "First-opinion records",
+                      codes.RECORDS_SUMMARY, packet, tuple(packet.resources))]
+    seen: set[str] = set()
+    for item in packet.manifest.items:
+        if item.kind == "attachment" and item.sha256 not in seen:      # one document shown twice is sent once
+            seen.add(item.sha256)
+            made.append(_original(ctx, delivery, patient, item, packet))
+    return made
+
+
+def _original(ctx: Context, delivery, patient: str, item, packet) -> Document:
+    resource = packet.resources[item.source]
+    kind = next((coding for coding in (resource.get("type") or resource.get("code") or {}).get("coding", [])
+                 if coding.get("system") == codes.SYSTEM_LOINC), None)
+    type_code = Code(system=kind["system"], code=kind["code"], display=kind.get("display")) if kind else codes.RECORDS_SUMMARY
+    return _document(ctx, delivery, patient, item.sha256[:32], ctx.world.payloads.get(item.sha256),
+                     item.content_type or "application/octet-stream", f"Original of {item.source}", type_code, packet, ())
+
+
+def _document(ctx: Context, delivery, patient: str, name: str, data: bytes, content_type: str, title: str, type_code: Code,
+              packet, carries: tuple[str, ...]) -> Document:
+    limit = ctx.endpoint(delivery.endpoint).limits.max_inline_bytes
+    if len(data) > limit:
+        raise NeedsPerson("attachment-too-large", f"document {name} has {len(data)} bytes; {delivery.endpoint} takes {limit} "
+                          "inline", "Agree another way with the endpoint's contact, or raise limits.max_inline_bytes.")
+    identifier = Identifier(system=f"{ctx.world.config.exchange.identifier_system}/document",
+                            value=f"{packet.manifest.packet_id}-{name}")
+    resource = to_document_reference(identifier=identifier, patient=patient, type_code=type_code, title=title,
+                                     content_type=content_type, data=data, date=packet.manifest.gathered_at,
+                                     period_end=None, related=[])
+    return Document(f"document:{name}", identifier, resource, carries)

@@ -1,0 +1,88 @@
+"""``serve``: one machine, everything; starts web and workers as processes, and starts again what ended."""
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+log = logging.getLogger("second_opinion.supervisor")
+FIRST_RESTART_SECONDS, LAST_RESTART_SECONDS = 0.5, 30.0
+STOP_SECONDS = 25.0
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Child:
+    """One role in a process of its own."""
+
+    name: str
+    arguments: list[str]
+    process: subprocess.Popen | None = None
+    started_at: float = 0.0
+    wait: float = FIRST_RESTART_SECONDS
+    due_at: float = 0.0
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class Supervisor:
+    """Keeps children running until told to stop. A worker whose loop ended is started again, a little later each time."""
+
+    def __init__(self, children: list[Child], *, each_second=lambda: None):
+        self.children, self.each_second = children, each_second
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT; then children get SIGTERM and time to finish their steps."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stopping.set())
+        try:
+            while not self.stopping.is_set():
+                self.check()
+                self.each_second()
+                self.stopping.wait(0.5)
+        finally:
+            self.stop()
+
+    def check(self) -> None:
+        """Start what is not running and due."""
+        now = time.monotonic()
+        for child in self.children:
+            if child.process is not None and child.process.poll() is not None:
+                self._ended(child, now)
+            if child.process is None and now >= child.due_at:
+                self._start(child, now)
+
+    def _ended(self, child: Child, now: float) -> None:
+        child.wait = FIRST_RESTART_SECONDS if now - child.started_at > 60 else min(LAST_RESTART_SECONDS, child.wait * 2)
+        log.warning("process ended", extra={"action": "restart", "child": child.name, "exit_code": child.process.returncode,
+                                            "in_seconds": child.wait})
+        child.process, child.due_at = None, now + child.wait
+
+    def _start(self, child: Child, now: float) -> None:
+        command = [sys.executable, "-m", "second_opinion", *child.arguments]
+        child.process = subprocess.Popen(command, env={**os.environ, **child.environment}, stdin=subprocess.DEVNULL,
+                                         preexec_fn=die_with_parent)
+        child.started_at = now
+
+    def stop(self) -> None:
+        """SIGTERM to all, then SIGKILL to what is still there: a killed step is due again by its lease."""
+        running = [child.process for child in self.children if child.process is not None]
+        for process in running:
+            process.terminate()
+        until = time.monotonic() + STOP_SECONDS
+        for process in running:
+            try:
+                process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def die_with_parent() -> None:
+    """In the child before exec: its own group (Ctrl-C goes to the supervisor alone), SIGTERM when the supervisor is gone."""
+    os.setsid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,214 @@
+"""Read back what was written and compare: no write counts until this has passed."""
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from integration import fhir_json
+from integration.store import deliveries, links, requests
+from integration.store.steps import NextStep
+from jobs import packets
+from jobs.gather_records import watch_later
+from jobs.push_records import LOOK_BATCH, documents_of, prepared_resources, search_by_source
+from jobs.world import Context, Outcome
+from jobs.writing import find_one
+from mappings.bundle import for_single_create
+from mappings.compare import compare
+from mappings.model.delivery import DeliveryStatus
+from mappings.model.errors import NeedsPerson, PermanentError, TemporaryError
+from mappings.model.request import Identifier
+from mappings.model.states import Records
+
+
+@dataclass
+class Check:
+    """What reading back one delivery showed, item by item."""
+
+    verified: list[str]
+    different: list[str]
+    missing: list[str]
+
+
+def verify_records(ctx: Context) -> Outcome:
+    """Every record of the packet is at the fulfiller, once, and says what was sent."""
+    with ctx.world.engine.begin() as conn:
+        delivery = deliveries.get(conn, ctx.step.delivery_id)
+        packet = packets.load(ctx.world.payloads, packets.by_id(conn, delivery.packet_id).manifest_sha256)
+    if ctx.endpoint(delivery.endpoint).accepts == "resources":
+        check = _check_resources(ctx, delivery, packet)
+    else:
+        check = _check_documents(ctx, delivery, packet)
+    _decide(ctx, delivery, check)
+    request = ctx.request()
+
+    def commit(conn: Connection) -> None:
+        _verified(conn, delivery, check)
+        requests.set_records(conn, ctx.request_id, Records.VERIFIED)
+        if delivery.version == 1:
+            watch_later(conn, ctx, request)
+
+    following = (NextStep("send_request", request.fulfiller),) if delivery.version == 1 else ()
+    return Outcome(next_steps=following, apply=[commit])
+
+
+def _check_resources(ctx: Context, delivery, packet) -> Check:
+    """Search by source identifier in batches (shows doubles too); by Location what the index does not show yet."""
+    server, system = ctx.server(delivery.endpoint), packet.manifest.identifier_system
+    with ctx.world.engine.begin() as conn:
+        rows = links.find_rows(conn, delivery.endpoint, [(system, source) for source in packet.resources])
+        known = links.find(conn, delivery.endpoint, system, _sources(ctx, conn))
+        items = deliveries.items(conn, delivery.id)
+    origin = {source: row.origin for (_, source), row in rows.items()}
+    there = _read_all(ctx, server, system, [source for source in packet.resources if origin.get(source) == "created"])
+    resources = prepared_resources(ctx, packet, delivery.endpoint)
+    base = ctx.endpoint(packet.manifest.source_endpoint).base_url
+    check = Check([], [], [])
+    for source, resource in resources.items():
+        target = known.get(source) or items[source].target
+        read = there.get(source) or _read(server, target)
+        if read is None:
+            check.missing.append(source)
+        elif origin.get(source) != "created":
+            check.verified.append(source)           # matched there: it exists; its content is that side's own
+        else:
+            sent, _ = for_single_create(resource, links=known, identifier_system=system, source_base=base,
+                                        unresolved="display-only")
+            (check.different if _differs(ctx, sent, read, source) else check.verified).append(source)
+    return check
+
+
+def _sources(ctx: Context, conn: Connection) -> set[str]:
+    return {source for row in packets.rows(conn, ctx.request_id)
+            for source in packets.load(ctx.world.payloads, row.manifest_sha256).resources}
+
+
+def _read_all(ctx: Context, server, system: str, sources: list[str]) -> dict[str, dict]:
+    by_type: dict[str, list[str]] = {}
+    for source in sources:
+        by_type.setdefault(source.split("/")[0], []).append(source)
+    found: dict[str, dict] = {}
+    for kind, names in sorted(by_type.items()):
+        for start in range(0, len(names), LOOK_BATCH):
+            for source, there in search_by_source(server, kind, system, names[start:start + LOOK_BATCH]).items():
+                found[source] = there[0]
+                if len(there) > 1:
+                    ctx.finding("duplicate-at-target", f"{len(there)} resources hold this identifier: "
+                                + ", ".join(sorted(f"{kind}/{each['id']}" for each in there)[:5]), source, "error")
+    return found
+
+
+def _read(server, target: str | None) -> dict | None:
+    if target is None:
+        return None
+    try:
+        return server.read(*target.split("/"))
+    except PermanentError as error:
+        if error.status_code in (404, 410):
+            return None
+        raise
+
+
+def _differs(ctx: Context, sent: dict, read: dict, source: str) -> bool:
+    """True when something that matters changed; lesser losses are findings."""
+    failed = False
+    for difference in compare(sent, read):
+        fails = difference.severity == "fail"
+        failed = failed or fails
+        ctx.finding(f"verify-{difference.kind}", difference.message, f"{source}#{difference.path}",
+                    "error" if fails else "warning")
+    return failed
+
+
+def _check_documents(ctx: Context, delivery, packet) -> Check:
+    """Each document read back and compared, bytes by hash; the records it carries count with it."""
+    server, check = ctx.server(delivery.endpoint), Check([], [], [])
+    with ctx.world.engine.begin() as conn:
+        patient = links.find(conn, delivery.endpoint, packet.manifest.identifier_system, [packet.manifest.patient])
+        items = deliveries.items(conn, delivery.id)
+    for document in documents_of(ctx, packet, delivery, patient[packet.manifest.patient]):
+        item = items.get(document.name)
+        read = _read(server, item.target if item else None)
+        if read is None:
+            target = check.missing
+        else:
+            target = check.different if _differs(ctx, document.resource, read, document.name) else check.verified
+        target += [document.name, *document.carries]
+    return check
+
+
+def verify_request(ctx: Context) -> Outcome:
+    """ServiceRequest and Task are at the fulfiller as sent; then its progress is watched."""
+    with ctx.world.engine.begin() as conn:
+        delivery = deliveries.get(conn, ctx.step.delivery_id)
+    check = check_written(ctx, delivery)
+    _decide(ctx, delivery, check)
+    watch_at = ctx.now
+    return Outcome(next_steps=(NextStep("watch_fulfiller", delivery.endpoint, at=watch_at),),
+                   apply=[lambda conn: _verified(conn, delivery, check)])
+
+
+def verify_report(ctx: Context) -> Outcome:
+    """The report is in the primary care EHR, findable by its identifier, with the bytes we sent: the loop closes."""
+    with ctx.world.engine.begin() as conn:
+        delivery = deliveries.get(conn, ctx.step.delivery_id)
+    check = check_written(ctx, delivery)
+    _decide(ctx, delivery, check)
+    found = {name.split(" ", 1)[1] for name in check.verified}
+    for value in found:
+        if find_one(ctx, delivery.endpoint, "DocumentReference", _report_identifier(ctx, value)) is None:
+            raise TemporaryError(f"the report is not yet found by its identifier at {delivery.endpoint}",
+                                 endpoint=delivery.endpoint, cause="not-searchable")
+
+    def commit(conn: Connection) -> None:
+        _verified(conn, delivery, check)
+        requests.close(conn, ctx.request_id)
+
+    return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])
+
+
+def _report_identifier(ctx: Context, value: str) -> Identifier:
+    return Identifier(system=f"{ctx.world.config.exchange.identifier_system}/report", value=value)
+
+
+def check_written(ctx: Context, delivery) -> Check:
+    """Compare each item of a delivery of our own resources with the bytes we kept; items are named "<Type> <value>"."""
+    server, check = ctx.server(delivery.endpoint), Check([], [], [])
+    with ctx.world.engine.begin() as conn:
+        items = deliveries.items(conn, delivery.id)
+    for name, item in items.items():
+        read = _read(server, item.target)
+        if read is None:
+            check.missing.append(name)
+            continue
+        sent = fhir_json.loads(ctx.world.payloads.get(item.sent_sha256))
+        ignored = ("status", "businessStatus", "owner", "output", "lastModified", "statusReason", "note", "executionPeriod")
+        if sent["resourceType"] == "Task":      # the fulfiller may have moved it on before we looked
+            sent, read = ({key: value for key, value in each.items() if key not in ignored} for each in (sent, read))
+        (check.different if _differs(ctx, sent, read, name) else check.verified).append(name)
+    return check
+
+
+def _decide(ctx: Context, delivery, check: Check) -> None:
+    """Mark items; anything but all verified raises: later while the index may lag, else a person."""
+    with ctx.transaction() as conn:
+        for status, names in (("verified", check.verified), ("different", check.different), ("missing", check.missing)):
+            deliveries.mark_items(conn, delivery.id, [dict(source=name, status=status) for name in names])
+    if check.different:
+        raise NeedsPerson("verify-different", f"{len(check.different)} item(s) at {delivery.endpoint} differ from what was "
+                          f"sent: {', '.join(check.different[:5])}",
+                          "Look at the findings; mend the target with its contact, then retry the verification.")
+    if check.missing:
+        waited = ctx.now - (delivery.sent_at or ctx.now)
+        lag = timedelta(seconds=ctx.endpoint(delivery.endpoint).limits.search_lag_seconds)
+        if waited <= lag:
+            raise TemporaryError(f"{len(check.missing)} item(s) are not readable yet at {delivery.endpoint}",
+                                 endpoint=delivery.endpoint, cause="not-readable-yet")
+        raise NeedsPerson("verify-missing", f"{len(check.missing)} item(s) cannot be read back at {delivery.endpoint}: "
+                          f"{', '.join(check.missing[:5])}", "Ask the endpoint's contact what became of them; they were "
+                          "accepted. Nothing is sent again before a person decides.")
+
+
+def _verified(conn: Connection, delivery, check: Check) -> None:
+    deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
+
+

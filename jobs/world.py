@@ -1,0 +1,140 @@
+"""What a step is handed: the world it works on, its lease, and how it says what came of it."""
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, Row, select, update
+
+from integration.config import Config, Endpoint
+from integration.fhir.capabilities import Capabilities, probe
+from integration.fhir.server import FhirServer
+from integration.payloads import Payloads
+from integration.store import findings, requests, steps
+from integration.store.findings import Finding
+from integration.store.steps import LeaseLost, NextStep, fenced
+from integration.store.tables import endpoints
+from mappings.model.request import SecondOpinionRequest
+
+RENEWAL_SHARE = 0.8     # no write to another system when the last renewal is older than this share of the lease
+PROBE_SECONDS = 86400
+
+
+def utc_now() -> datetime:
+    """The clock of production; tests hand in another."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything outside a step: handed in, never global."""
+
+    config: Config
+    engine: Engine
+    servers: object                      # integration.fhir.servers.Servers
+    payloads: Payloads
+    now: Callable[[], datetime] = utc_now
+
+
+class Lease:
+    """The right to work on one step; renewed by the worker's heartbeat and before each write."""
+
+    def __init__(self, engine: Engine, step_id: int, lease_no: int, seconds: float):
+        self.engine, self.step_id, self.lease_no, self.seconds = engine, step_id, lease_no, seconds
+        self.begun = self._renewed = time.monotonic()
+        self._lock = threading.Lock()
+
+    def renew(self) -> None:
+        """Hold it longer. Raises LeaseLost."""
+        asked = time.monotonic()         # before the question: a freeze while it is answered must not count as fresh
+        if not steps.renew(self.engine, self.step_id, self.lease_no, self.seconds):
+            raise LeaseLost(f"the lease {self.lease_no} of step {self.step_id} was taken over")
+        with self._lock:
+            self._renewed = asked
+
+    def before_write(self) -> None:
+        """Call right before each write to another system: renews, and refuses when that took too long."""
+        self.renew()
+        if time.monotonic() - self._renewed > RENEWAL_SHARE * self.seconds:
+            raise LeaseLost(f"the renewal of step {self.step_id} took longer than its lease allows")
+
+
+@dataclass
+class Outcome:
+    """What a step did. ``apply`` runs in the one transaction that also finishes the step."""
+
+    next_steps: tuple[NextStep, ...] = ()
+    again_at: datetime | None = None
+    apply: list[Callable[[Connection], object]] = field(default_factory=list)
+
+
+class Context:
+    """One attempt of one step."""
+
+    def __init__(self, world: World, step: Row, lease: Lease):
+        self.world, self.step, self.lease = world, step, lease
+        self.found: list[Finding] = []
+
+    @property
+    def now(self) -> datetime:
+        """The time, aware."""
+        return self.world.now()
+
+    @property
+    def request_id(self) -> str:
+        """The request this step is owed for."""
+        return self.step.request_id
+
+    @property
+    def looks_first(self) -> bool:
+        """True when an earlier attempt of this step may have written something: look before sending."""
+        return self.step.attempts > 0 or self.step.lost > 0 or self.step.lease_no > 1
+
+    def row(self) -> Row:
+        """The request's row, fresh."""
+        with self.world.engine.begin() as conn:
+            return requests.get(conn, self.request_id)
+
+    def request(self) -> SecondOpinionRequest:
+        """The request as it was entered."""
+        return requests.content(self.row())
+
+    def endpoint(self, key: str) -> Endpoint:
+        """The configuration of an endpoint."""
+        return self.world.config.endpoints[key]
+
+    def server(self, key: str) -> FhirServer:
+        """The FHIR server of an endpoint."""
+        return self.world.servers.server(key)
+
+    def capabilities(self, key: str) -> Capabilities:
+        """What the endpoint can do, asked once a day and overridden by config."""
+        return capabilities_of(self.world, key)
+
+    def transaction(self):
+        """A transaction that commits only while the lease is ours."""
+        return fenced(self.world.engine, self.step.id, self.step.lease_no)
+
+    def finding(self, cause: str, message: str, path: str = "", severity: str = "warning") -> None:
+        """Note something an operator shall see; stored when the attempt ends, whichever way it ends."""
+        self.found.append(Finding(cause, message, path, severity))
+
+    def store_findings(self, conn: Connection) -> None:
+        """Write what was found so far."""
+        findings.record(conn, self.found, request_id=self.step.request_id, delivery_id=self.step.delivery_id,
+                        endpoint=self.step.endpoint)
+
+
+def capabilities_of(world: World, key: str) -> Capabilities:
+    """Read from the endpoint's row, or probe and remember."""
+    with world.engine.begin() as conn:
+        row = conn.execute(select(endpoints.c.capabilities, endpoints.c.probed_at).where(endpoints.c.key == key)).one()
+    overrides = dict(world.config.endpoints[key].capabilities)
+    if row.capabilities and (world.now() - row.probed_at).total_seconds() < PROBE_SECONDS:
+        return Capabilities.from_json(row.capabilities).with_overrides(overrides)
+    probed = probe(world.servers.server(key))
+    with world.engine.begin() as conn:
+        conn.execute(update(endpoints).where(endpoints.c.key == key)
+                     .values(capabilities=probed.to_json(), probed_at=world.now()))
+    return probed.with_overrides(overrides)

@@ -1,0 +1,68 @@
+"""Writing one resource somewhere so that it is there once: look in links, look at the target, then create."""
+import hashlib
+
+from integration import fhir_json
+from integration.store import links
+from jobs.world import Context
+from mappings.model.errors import NeedsPerson, PermanentError, UnknownOutcome
+from mappings.model.request import Identifier
+
+
+def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Identifier, *, origin: str = "created") -> str:
+    """Create ``resource`` at ``endpoint`` unless its identifier is there; returns ``Type/id`` there.
+
+    1. a link says it is there; 2. on a repeat, or where there is no conditional create, the target is searched;
+    3. conditional create; 4. no Location in the answer: search again (some servers answer 200 without one).
+    Raises NeedsPerson when two hold the identifier or none can be found after a successful answer.
+    """
+    known = _linked(ctx, endpoint, identifier)
+    if known:
+        return known
+    kind, server = resource["resourceType"], ctx.server(endpoint)
+    found = None
+    if ctx.looks_first or not ctx.capabilities(endpoint).conditional_create:
+        found = find_one(ctx, endpoint, kind, identifier)
+    version = None
+    if found is None:
+        ctx.lease.before_write()
+        try:
+            written = server.create(resource, if_none_exist=f"identifier={identifier.token()}")
+            found, version = written.location, written.version
+        except PermanentError as error:
+            if error.status_code != 412:
+                raise
+    found = found or find_one(ctx, endpoint, kind, identifier)
+    if found is None:
+        raise UnknownOutcome(f"{endpoint} accepted a {kind} and does not show it by its identifier", endpoint=endpoint,
+                             cause="not-found-after-write")
+    remember(ctx, endpoint, identifier, found, resource, origin=origin, version=version)
+    return found
+
+
+def remember(ctx: Context, endpoint: str, identifier: Identifier, reference: str, sent: dict | None = None, *,
+             origin: str = "created", version: str | None = None) -> None:
+    """Store the link, with the bytes we sent in the payload store, so that verify can compare."""
+    digest = ctx.world.payloads.put(fhir_json.dumps(sent)) if sent is not None else None
+    with ctx.transaction() as conn:
+        links.remember(conn, endpoint, identifier.system, identifier.value, reference, origin=origin, version=version,
+                       sha256=digest)
+
+
+def find_one(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> str | None:
+    """``Type/id`` of the one resource with the identifier, None when there is none."""
+    found = ctx.server(endpoint).search_all(kind, {"identifier": identifier.token()})
+    if len(found) > 1:
+        names = ", ".join(sorted(f"{kind}/{resource['id']}" for resource in found)[:5])
+        raise NeedsPerson("duplicate-at-target", f"{len(found)} {kind} resources at {endpoint} hold one identifier: {names}",
+                          "Decide which is right, have the others removed there, then retry.")
+    return f"{kind}/{found[0]['id']}" if found else None
+
+
+def _linked(ctx: Context, endpoint: str, identifier: Identifier) -> str | None:
+    with ctx.world.engine.begin() as conn:
+        return links.find(conn, endpoint, identifier.system, [identifier.value]).get(identifier.value)
+
+
+def digest_of(resource: dict) -> str:
+    """SHA-256 of a resource's bytes as we write them."""
+    return hashlib.sha256(fhir_json.dumps(resource)).hexdigest()

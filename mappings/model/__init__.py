@@ -1,0 +1,1 @@
+"""What a second opinion is: frozen values, enums and tables, no input or output."""

@@ -1,0 +1,48 @@
+"""The packet: what was gathered, as an immutable manifest over content-addressed bytes."""
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+MAPPING_VERSION = "1"
+
+
+class ManifestItem(BaseModel):
+    """One resource or attachment in a packet.
+
+    ``source`` is ``Type/id`` at the source; ``version`` its meta.versionId where the server gave one;
+    ``sha256`` (hex) names the bytes in the payload store; ``size`` counts those bytes.
+    For an attachment ``kind`` is "attachment", ``content_type`` is set and ``of`` names the resource and
+    FHIRPath that points to it (``DocumentReference/1#content[0].attachment``).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    version: str | None = None
+    kind: Literal["resource", "attachment"] = "resource"
+    size: int
+    sha256: str
+    content_type: str | None = None
+    of: str | None = None
+    required_by: str | None = None
+
+
+class Manifest(BaseModel):
+    """Everything one packet holds, in the order it was gathered. Never changes once stored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    packet_id: str
+    request_id: str
+    source_endpoint: str
+    identifier_system: str
+    patient: str                     # Patient/id at the source
+    gathered_at: str                 # ISO 8601 with zone
+    mapping_version: str = MAPPING_VERSION
+    pack_sha256: str = ""            # the resources' bytes, one line each in manifest order, under one hash
+    items: tuple[ManifestItem, ...]
+
+    @property
+    def resources(self) -> tuple[ManifestItem, ...]:
+        """The patient's records: every gathered resource, attachments not counted."""
+        return tuple(item for item in self.items if item.kind == "resource")

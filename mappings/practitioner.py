@@ -1,0 +1,155 @@
+"""Clinicians and their places: Practitioner, PractitionerRole and Organization, to and from a request's references.
+
+https://hl7.org/fhir/R4/practitioner.html  https://hl7.org/fhir/R4/practitionerrole.html
+https://hl7.org/fhir/R4/organization.html
+"""
+import re
+from collections.abc import Mapping
+
+from mappings.codes import as_dict, as_dicts, as_text, concept, first_code
+from mappings.identifiers import identifiers_in, look_up, to_identifier
+from mappings.model.errors import MappingError
+from mappings.model.request import Code, HumanName, OrganizationRef, PractitionerRef
+
+# Preferred first; a name marked old, maiden, nickname or anonymous is not what the person is called now.
+_NAME_USES = ("official", "usual", None, "temp")
+
+
+def npi_is_valid(npi: str) -> bool:
+    """True for ten digits with the right check digit (Luhn over 80840 + NPI; US Core us-core-16, us-core-17)."""
+    if not re.fullmatch(r"[0-9]{10}", npi):
+        return False
+    digits = [int(each) for each in "80840" + npi]
+    doubled = [digit * 2 for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(value // 10 + value % 10 for value in doubled)) % 10 == 0
+
+
+def to_practitioner(ref: PractitionerRef) -> dict:
+    """The person alone; specialty and organization belong to the role."""
+    made: dict = {"resourceType": "Practitioner"}
+    if ref.identifiers:
+        made["identifier"] = [each.model_dump() for each in ref.identifiers]
+    if ref.name:
+        made["name"] = [to_human_name(ref.name)]
+    return made
+
+
+def from_practitioner(resource: dict, *, specialty: Code | None = None,
+                      organization: OrganizationRef | None = None) -> PractitionerRef:
+    """Who a Practitioner is; a MappingError when nothing says so."""
+    identifiers, name = identifiers_in(resource), from_human_names(resource.get("name"))
+    if not identifiers and not name:
+        raise MappingError("Practitioner", "has neither an identifier with a system nor a name")
+    return PractitionerRef(identifiers=identifiers, name=name, specialty=specialty, organization=organization)
+
+
+def to_organization(ref: OrganizationRef) -> dict:
+    """The place."""
+    made: dict = {"resourceType": "Organization"}
+    if ref.identifiers:
+        made["identifier"] = [each.model_dump() for each in ref.identifiers]
+    if ref.name:
+        made["name"] = ref.name
+    return made
+
+
+def from_organization(resource: dict) -> OrganizationRef:
+    """What an Organization is called; a MappingError when nothing says so."""
+    identifiers, name = identifiers_in(resource), as_text(resource.get("name"))
+    if not identifiers and not name:
+        raise MappingError("Organization", "has neither an identifier with a system nor a name")
+    return OrganizationRef(identifiers=identifiers, name=name)
+
+
+def to_practitioner_role(ref: PractitionerRef, *, practitioner: str, organization: str | None = None) -> dict:
+    """The person at a place with a specialty; the arguments are references that hold where it will stand."""
+    made: dict = {"resourceType": "PractitionerRole", "practitioner": {"reference": practitioner}}
+    if organization:
+        made["organization"] = {"reference": organization}
+    if ref.specialty:
+        made["specialty"] = [concept(ref.specialty)]
+    return made
+
+
+def from_practitioner_role(role: dict, included: Mapping[str, dict], *, within: dict | None = None,
+                           base: str | None = None) -> PractitionerRef:
+    """Who a PractitionerRole names; its Practitioner must be ``included``, contained ``within``, or identified."""
+    person = _person(role, included, within or role, base)
+    return PractitionerRef(identifiers=person.identifiers, name=person.name, specialty=first_code(role.get("specialty")),
+                           organization=_place(role.get("organization"), included, within or role, base))
+
+
+def from_reference(reference: dict, path: str, *, within: dict, included: Mapping[str, dict],
+                   base: str | None = None) -> PractitionerRef:
+    """The clinician a Reference names, by the resource, else by the identifier in the reference itself."""
+    found = look_up(reference, within, included, base)
+    if found is None:
+        identifier = to_identifier(as_dict(reference).get("identifier"))
+        if identifier is None:
+            raise MappingError(path, "the clinician it names was not fetched; add the resource to `included`")
+        return PractitionerRef(identifiers=(identifier,))
+    if found.get("resourceType") == "Practitioner":
+        return from_practitioner(found)
+    if found.get("resourceType") == "PractitionerRole":
+        return from_practitioner_role(found, included, within=within, base=base)
+    raise MappingError(path, "names no Practitioner or PractitionerRole")
+
+
+def contained(ref: PractitionerRef, name: str) -> tuple[list[dict], dict]:
+    """Contained resources that hold ``ref``, and the Reference to them, for a target that has no such person."""
+    made = [{**to_practitioner(ref), "id": name}]
+    if ref.specialty is None and ref.organization is None:
+        return made, {"reference": f"#{name}"}
+    place = f"#{name}-organization" if ref.organization else None
+    if ref.organization:
+        made.append({**to_organization(ref.organization), "id": f"{name}-organization"})
+    role = to_practitioner_role(ref, practitioner=f"#{name}", organization=place)
+    made.append({**role, "id": f"{name}-role"})
+    return made, {"reference": f"#{name}-role"}
+
+
+def to_human_name(name: HumanName) -> dict:
+    """A HumanName. https://hl7.org/fhir/R4/datatypes.html#HumanName"""
+    made: dict = {"family": name.family}
+    return {**made, "given": list(name.given)} if name.given else made
+
+
+def from_human_names(names: object) -> HumanName | None:
+    """The name a clinician goes by now. A name given only as text stays whole, as the family name."""
+    usable = [name for name in as_dicts(names) if name.get("use") in _NAME_USES and _family(name)]
+    usable.sort(key=lambda name: _NAME_USES.index(name.get("use")))
+    if not usable:
+        return None
+    family = as_text(usable[0].get("family"))
+    given = as_given(usable[0]) if family else ()
+    return HumanName(family=family or _family(usable[0]), given=given)
+
+
+def as_given(name: dict) -> tuple[str, ...]:
+    """The given names of one HumanName, without empty ones."""
+    given = name.get("given") if isinstance(name.get("given"), list) else []
+    return tuple(found for found in map(as_text, given) if found)
+
+
+def _family(name: dict) -> str | None:
+    return as_text(name.get("family")) or as_text(name.get("text"))
+
+
+def _person(role: dict, included: Mapping[str, dict], within: dict, base: str | None) -> PractitionerRef:
+    reference = as_dict(role.get("practitioner"))
+    found = look_up(reference, within, included, base)
+    if found is not None:
+        return from_practitioner(found)
+    identifier = to_identifier(reference.get("identifier"))
+    if identifier is None:
+        raise MappingError("PractitionerRole.practitioner", "was not fetched and carries no identifier")
+    return PractitionerRef(identifiers=(identifier,))
+
+
+def _place(reference: object, included: Mapping[str, dict], within: dict, base: str | None) -> OrganizationRef | None:
+    found = look_up(reference, within, included, base)
+    if found is not None:
+        return from_organization(found)
+    identifier = to_identifier(as_dict(reference).get("identifier"))
+    name = as_text(as_dict(reference).get("display"))
+    return OrganizationRef(identifiers=(identifier,) if identifier else (), name=name) if identifier or name else None

@@ -1,0 +1,312 @@
+"""Finds and rewrites the references of a FHIR R4 resource by element path, never by key name.
+
+Bundle entries are not entered: what a Bundle of a record refers to, it resolves within itself.
+Spec: https://hl7.org/fhir/R4/references.html
+"""
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import urlsplit
+
+from mappings.element_paths import ELEMENTS, IDENTIFIERS
+from mappings.model.errors import MappingError
+
+Policy = Literal["copy", "logical", "display-only", "fail", "keep"]
+Cardinality = Literal["many", "single", "none"]
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What becomes of one reference: ``copy`` writes ``reference``, ``logical`` writes ``identifier``."""
+
+    policy: Policy
+    reference: str | None = None
+    identifier: dict | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that did not go through as it was; ``path`` is a FHIRPath, ``cause`` a stable word."""
+
+    path: str
+    cause: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ReferenceAt:
+    """One Reference element; ``target`` is ``Type/id``, the URL of a foreign server, or None (contained, urn)."""
+
+    path: str
+    reference: dict
+    target: str | None
+
+
+@dataclass(frozen=True)
+class AttachmentAt:
+    """One Attachment element; ``target`` is ``Binary/id`` where its url points to one of the same server."""
+
+    path: str
+    attachment: dict
+    target: str | None
+
+
+def has_identifier(resource_type: str) -> Cardinality:
+    """How many business identifiers a resource of this type can hold (https://hl7.org/fhir/R4/resourcelist.html)."""
+    if resource_type not in IDENTIFIERS:
+        raise MappingError("resourceType", "this is not a FHIR R4 resource type")
+    return IDENTIFIERS[resource_type]
+
+
+def reference_paths(resource_type: str) -> tuple[str, ...]:
+    """Where References stand, such as ``Observation.subject``, in JSON names; extensions and contained excepted.
+
+    A recursive element (Questionnaire.item.item) is listed once, not at each depth, and what stands inside a Reference
+    (identifier.assigner) not again; `find_references` finds them all.
+    """
+    return _paths(resource_type, "Reference")
+
+
+def attachment_paths(resource_type: str) -> tuple[str, ...]:
+    """Where Attachments stand, such as ``DocumentReference.content.attachment``; as `reference_paths`."""
+    return _paths(resource_type, "Attachment")
+
+
+def find_references(resource: dict, *, source_base: str | None = None) -> list[ReferenceAt]:
+    """Every Reference of the resource, those in contained resources and extensions too, in document order."""
+    return [ReferenceAt(_path(resource, at), node, target_of(node.get("reference"), source_base))
+            for kind, node, at in _hits(resource) if kind is REFERENCE]
+
+
+def find_attachments(resource: dict, *, source_base: str | None = None) -> list[AttachmentAt]:
+    """Every Attachment of the resource, those in contained resources and extensions too, in document order."""
+    return [AttachmentAt(_path(resource, at), node, _binary(node.get("url"), source_base))
+            for kind, node, at in _hits(resource) if kind is ATTACHMENT]
+
+
+def targets_of(resource: dict, *, source_base: str | None = None) -> list[str]:
+    """What a resource needs to exist first: targets of its References and Binaries of its Attachments."""
+    found = (_asked(kind, node, source_base) for kind, node, _ in _hits(resource))
+    return list(dict.fromkeys(target for target in found if target))
+
+
+def target_of(reference: object, source_base: str | None = None) -> str | None:
+    """``Type/id`` without version of a relative or own absolute reference, a foreign URL as it is, else None."""
+    return _target(reference, source_base) if isinstance(reference, str) else None
+
+
+def rewrite(resource: dict, resolve: Callable[[str], Resolution], *,
+            source_base: str | None = None) -> tuple[dict, list[Finding]]:
+    """The resource with every reference resolved, and a finding for each that was not simply copied.
+
+    ``resolve`` is asked with ``Type/id`` or the URL of a foreign server; ``#contained``, ``urn:`` and canonicals stay.
+    Only what changes is copied: the result shares the rest with ``resource``, so treat both as immutable.
+    """
+    copies: dict[int, dict | list] = {}
+    result = _copied(resource, copies)
+    findings: list[Finding] = []
+    for kind, node, at in _hits(resource):
+        change = _change(kind, node, resolve, source_base, lambda at=at: _path(resource, at))
+        if change is not None:
+            values, finding = change
+            _apply(_copy_down(result, at, copies), values)
+            findings += [finding] if finding else []
+    return result, findings
+
+
+class _Kind(dict):
+    """Element name -> _Kind of the element, for one type."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.name = name
+
+
+_KINDS = {name: _Kind(name) for name in [*ELEMENTS, "Attachment", "Resource", *IDENTIFIERS]}
+PLAIN, REFERENCE, ATTACHMENT, RESOURCE = _Kind(""), _KINDS["Reference"], _KINDS["Attachment"], _KINDS["Resource"]
+for _kind in [PLAIN, *_KINDS.values()]:
+    _kind.update({element: _KINDS[name] for element, name in ELEMENTS.get(_kind.name, {}).items()})
+    _kind.update(extension=_KINDS["Extension"], modifierExtension=_KINDS["Extension"])
+_KINDS["BundleEntry"].pop("resource")
+_KINDS["BundleEntryResponse"].pop("outcome", None)
+
+_RELATIVE = re.compile(r"(([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
+_At = tuple  # (_At of the parent | None, key, index | None): where a node stands, cheap to make
+
+
+def kind_of(resource: dict) -> _Kind:
+    """The table of a resource's type; an unknown type (contained by mistake, or newer) has only extensions."""
+    return _KINDS.get(resource.get("resourceType", ""), PLAIN)
+
+
+def _hits(resource: dict) -> list[tuple[_Kind, dict, _At]]:
+    """(kind, node, place) of each Reference and Attachment. Iterative: depth is the sender's choice, not ours."""
+    found: list[tuple[_Kind, dict, _At]] = []
+    stack: list[tuple[dict, _Kind, _At | None]] = [(resource, kind_of(resource), None)]
+    while stack:
+        node, kind, at = stack.pop()
+        if kind is REFERENCE or kind is ATTACHMENT:
+            found.append((kind, node, at))
+        elif kind is RESOURCE:
+            kind = kind_of(node)
+        for key, value in node.items():
+            if value.__class__ is dict:
+                stack.append((value, kind.get(key, PLAIN), (at, key, None)))
+            elif value.__class__ is list:
+                below = kind.get(key, PLAIN)
+                stack += [(item, below, (at, key, index)) for index, item in enumerate(value)
+                          if item.__class__ is dict]
+    found.reverse()
+    return found
+
+
+def _path(resource: dict, at: _At | None) -> str:
+    parts = []
+    while at is not None:
+        at, key, index = at
+        parts.append(key if index is None else f"{key}[{index}]")
+    return ".".join([resource.get("resourceType", "Resource"), *reversed(parts)])
+
+
+@lru_cache(maxsize=None)
+def _paths(resource_type: str, goal: str) -> tuple[str, ...]:
+    has_identifier(resource_type)
+    return tuple(_paths_below(resource_type, resource_type, goal, (resource_type,)))
+
+
+def _paths_below(type_name: str, path: str, goal: str, above: tuple[str, ...]) -> Iterator[str]:
+    for element, name in ELEMENTS.get(type_name, {}).items():
+        here = f"{path}.{element}"
+        if name == goal:
+            yield here
+        elif name not in above and name != "Resource":
+            yield from _paths_below(name, here, goal, (*above, name))
+
+
+def _is_relative(reference: str) -> bool:
+    return not reference.startswith(("http://", "https://", "HTTP://", "HTTPS://"))
+
+
+@lru_cache(maxsize=65536)
+def _target(reference: str, source_base: str | None) -> str | None:
+    if source_base and not _is_relative(reference) and _origin(reference).startswith(_origin(source_base) + "/"):
+        reference = _origin(reference)[len(_origin(source_base)) + 1:]
+    if not _is_relative(reference):
+        return reference.split("/_history/")[0]
+    found = _RELATIVE.fullmatch(reference)
+    return found[1] if found and found[2] in IDENTIFIERS else None
+
+
+@lru_cache(maxsize=65536)
+def _origin(url: str) -> str:
+    """The URL with scheme and host in small letters and without a default port."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # "http://[": whatever it is, it is not ours
+        return url
+    default = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    host = parts.netloc.lower()
+    host = host.removesuffix(default) if default else host
+    return f"{parts.scheme}://{host}{parts.path}".rstrip("/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _binary(url: object, source_base: str | None) -> str | None:
+    target = target_of(url, source_base)
+    return target if target and target.startswith("Binary/") else None
+
+
+def _asked(kind: _Kind, node: dict, source_base: str | None) -> str | None:
+    """What a resolver is asked for this Reference or Attachment, if anything."""
+    return target_of(node.get("reference"), source_base) if kind is REFERENCE else _binary(node.get("url"), source_base)
+
+
+_REMOVED = object()
+_Change = tuple[dict, "Finding | None"]
+
+
+def _change(kind: _Kind, node: dict, resolve: Callable[[str], Resolution], source_base: str | None,
+            path: Callable[[], str]) -> _Change | None:
+    """The values to set in a Reference or Attachment and the finding, or None: it stays."""
+    text = node.get("reference") if kind is REFERENCE else node.get("url")
+    if not isinstance(text, str) or text.startswith("#"):
+        return None
+    target = _asked(kind, node, source_base)
+    if target is None:
+        finding = _not_understood(kind, text, path)
+        return ({}, finding) if finding else None
+    resolution = resolve(target)
+    if resolution.policy == "fail":
+        raise MappingError(path(), "what this refers to is not at the target, and has to be; link or send it first")
+    change = _changed_reference if kind is REFERENCE else _changed_attachment
+    return change(node, target, resolution, path)
+
+
+def _not_understood(kind: _Kind, text: str, path: Callable[[], str]) -> Finding | None:
+    if kind is ATTACHMENT:
+        return Finding(path(), "attachment.kept", "the url is not a Binary of the source; it was left as it is")
+    if text.startswith("urn:"):
+        return Finding(path(), "reference.urn", "a urn names nothing outside its own Bundle; it was left as it is")
+    return Finding(path(), "reference.unreadable", "this is neither Type/id nor a URL; it was left as it is")
+
+
+def _changed_reference(node: dict, target: str, resolution: Resolution, path: Callable[[], str]) -> _Change:
+    if resolution.policy == "copy":
+        return {"reference": resolution.reference}, None
+    if resolution.policy == "keep":
+        return {}, Finding(path(), "reference.kept", "left as it is; it points outside the target")
+    kind = _type_of(target)
+    values: dict = {"reference": _REMOVED}
+    if resolution.policy == "logical" and resolution.identifier:
+        values |= {"type": kind} if kind and "type" not in node else {}
+        values |= {} if node.get("identifier") else {"identifier": resolution.identifier}
+        return values, Finding(path(), "reference.logical", "only the identifier of it was sent")
+    if not any(node.get(key) for key in ("display", "identifier")):
+        values["type"] = node.get("type") or kind or "Resource"  # an element must not be empty (ele-1)
+    return values, Finding(path(), "reference.display-only", "only the name of it was sent, no reference")
+
+
+def _changed_attachment(node: dict, target: str, resolution: Resolution, path: Callable[[], str]) -> _Change:
+    if resolution.policy == "copy":
+        return {"url": resolution.reference}, None
+    if resolution.policy == "keep":
+        return {}, Finding(path(), "attachment.kept", "the url was left as it is; it points to the source")
+    return {"url": _REMOVED}, Finding(path(), "attachment.dropped", "the bytes were not sent, so the url was removed")
+
+
+def _type_of(target: str) -> str | None:
+    """Patient of ``Patient/1`` and of ``https://other.example/fhir/Patient/1``."""
+    parts = target.split("?")[0].rsplit("/", 2)
+    return parts[-2] if len(parts) > 1 and parts[-2] in IDENTIFIERS else None
+
+
+def _apply(node: dict, values: dict) -> None:
+    for key, value in values.items():
+        if value is _REMOVED:
+            node.pop(key, None)
+            node.pop("_" + key, None)
+        else:
+            node[key] = value
+
+
+def _copied(node: dict | list, copies: dict[int, dict | list]) -> dict | list:
+    """A shallow copy of ``node``, remembered so that it is made once; a copy is its own copy."""
+    copy = node.copy()
+    copies[id(copy)] = copy
+    return copy
+
+
+def _copy_down(result: dict, at: _At | None, copies: dict[int, dict | list]) -> dict:
+    """The node at ``at`` in ``result``, with it and all above it copied."""
+    keys: list[str | int] = []
+    while at is not None:
+        at, key, index = at
+        keys += [key] if index is None else [index, key]
+    node: dict | list = result
+    for key in reversed(keys):
+        child = node[key]
+        if id(child) not in copies:
+            child = node[key] = _copied(child, copies)
+        node = child
+    return node

@@ -1,0 +1,70 @@
+"""Fixtures shared by all tests: a real PostgreSQL, and a fresh migrated database for each test that asks."""
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from integration.database import Database, connect
+from integration.embedded_postgres import ROLE, EmbeddedPostgres
+
+TEMPLATE = "migrated"
+_numbers = itertools.count(1)
+for _name in [one for one in os.environ if one.startswith(("PG", "SECOND_OPINION_DATABASE"))]:
+    del os.environ[_name]  # a developer's own settings must not reach a test
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """One embedded server for the whole run; do not stop it, start your own for that."""
+    folder = Path(tempfile.mkdtemp(prefix="second-opinion-tests-"))
+    folder.chmod(0o711)  # pytest's own folders are closed to the account PostgreSQL runs as when we are root
+    server = EmbeddedPostgres(folder / "data", settings={"fsync": "off"})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def database_template(postgres: EmbeddedPostgres) -> str:
+    """A migrated database that nobody is connected to, so that it can be copied."""
+    _administer(postgres, f"CREATE DATABASE {TEMPLATE} OWNER {ROLE}")
+    database = connect(postgres.url_of(TEMPLATE))
+    database.migrate()
+    database.close()
+    return TEMPLATE
+
+
+@pytest.fixture
+def empty_database(postgres: EmbeddedPostgres) -> Iterator[Database]:
+    """A fresh database without tables."""
+    yield from _lent_database(postgres, "template1")
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres, database_template: str) -> Iterator[Database]:
+    """A fresh migrated database, this test's own."""
+    yield from _lent_database(postgres, database_template)
+
+
+def _lent_database(server: EmbeddedPostgres, template: str) -> Iterator[Database]:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    _administer(server, f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template}")
+    database = connect(server.url_of(name), application_name=name)
+    try:
+        yield database
+    finally:
+        database.close()
+        _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _administer(server: EmbeddedPostgres, statement: str) -> None:
+    with psycopg.connect(server.admin_url(), autocommit=True) as connection:
+        connection.execute(statement)

@@ -1,0 +1,154 @@
+"""Dispatch against a real PostgreSQL: limits, order, fencing, recovery."""
+import threading
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from integration.queue import Limits, dispatch, dispatch_endpoint
+from integration.store import steps
+from integration.store.steps import LeaseLost
+from integration.store.tables import endpoints, requests
+from integration.store.tables import steps as table
+
+pytestmark = pytest.mark.postgres
+LIMITS = Limits(lease_seconds=30)
+
+
+@pytest.fixture
+def engine(database):
+    with database.engine.begin() as conn:
+        add_endpoint(conn, "lakeview", concurrency=4)
+    return database.engine
+
+
+def add_endpoint(conn, key, concurrency=4, rate=1000.0):
+    conn.execute(endpoints.insert().values(key=key, identifier_system=f"https://{key}.example", concurrency=concurrency,
+                                           rate=rate, tokens=rate))
+
+
+def add_request(conn, number):
+    conn.execute(requests.insert().values(id=f"r{number}", key=f"k{number}", placer="hillside", fulfiller="lakeview",
+                                          status="draft", priority="routine", body=b"{}", body_sha256="", patient_hash=""))
+    return f"r{number}"
+
+
+def owe(engine, count, **kwargs):
+    with engine.begin() as conn:
+        return [steps.create(conn, "push_records", "lakeview", request_id=add_request(conn, number), **kwargs)
+                for number in range(count)]
+
+
+def status_counts(engine):
+    with engine.connect() as conn:
+        return dict(conn.execute(select(table.c.status, func.count()).group_by(table.c.status)).all())
+
+
+def test_it_never_leases_more_than_the_endpoint_allows_with_four_dispatchers(engine):
+    owe(engine, 60)
+    live = []
+
+    def dispatcher():
+        for _ in range(15):
+            dispatch_endpoint(engine, "lakeview", LIMITS)
+            live.append(status_counts(engine).get("leased", 0))
+
+    threads = [threading.Thread(target=dispatcher) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(live) == 4
+
+
+def test_it_takes_the_earliest_deadline_first(engine):
+    import datetime
+    with engine.begin() as conn:
+        for number, day in enumerate([20, 5, 10, 1, 15]):
+            steps.create(conn, "push_records", "lakeview", request_id=add_request(conn, number),
+                         deadline=datetime.datetime(2030, 1, day, tzinfo=datetime.UTC))
+    dispatch_endpoint(engine, "lakeview", LIMITS)
+    with engine.connect() as conn:
+        waiting = conn.execute(select(table.c.request_id).where(table.c.status == "due")).scalars().all()
+    assert waiting == ["r0"]
+
+
+def test_it_runs_one_step_of_a_request_at_a_time_also_across_endpoints(engine):
+    with engine.begin() as conn:
+        add_endpoint(conn, "hillside")
+        request_id = add_request(conn, 1)
+        steps.create(conn, "watch_fulfiller", "lakeview", request_id=request_id)
+        steps.create(conn, "push_records", "lakeview", request_id=request_id)
+        steps.create(conn, "mirror_status", "hillside", request_id=request_id)
+    assert dispatch(engine, LIMITS) == 1
+
+
+def test_a_lost_lease_is_due_again_and_the_frozen_worker_can_change_nothing(engine):
+    [step_id] = owe(engine, 1)
+    [first] = dispatch_endpoint(engine, "lakeview", LIMITS)
+    assert steps.start(engine, step_id, first.lease_no, 30) is not None
+    with engine.begin() as conn:
+        conn.execute(update(table).values(lease_until=text("now() - interval '1 second'")))
+    [second] = dispatch_endpoint(engine, "lakeview", LIMITS)
+    assert second.lease_no == first.lease_no + 1
+    assert steps.start(engine, step_id, first.lease_no, 30) is None
+    assert not steps.renew(engine, step_id, first.lease_no, 30)
+    with pytest.raises(LeaseLost):
+        with steps.fenced(engine, step_id, first.lease_no):
+            pass
+
+
+def test_a_step_that_never_started_loses_no_attempt(engine):
+    owe(engine, 1)
+    dispatch_endpoint(engine, "lakeview", LIMITS)
+    with engine.begin() as conn:
+        conn.execute(update(table).values(lease_until=text("now() - interval '1 second'")))
+    dispatch_endpoint(engine, "lakeview", LIMITS)
+    with engine.connect() as conn:
+        assert conn.execute(select(table.c.attempts, table.c.lost)).one() == (0, 0)
+
+
+def test_a_step_that_kills_its_workers_is_parked(engine):
+    [step_id] = owe(engine, 1)
+    for _ in range(3):
+        [claimed] = dispatch_endpoint(engine, "lakeview", Limits(max_lost=3))
+        steps.start(engine, step_id, claimed.lease_no, 30)
+        with engine.begin() as conn:
+            conn.execute(update(table).values(lease_until=text("now() - interval '1 second'")))
+    assert dispatch_endpoint(engine, "lakeview", Limits(max_lost=3)) == []
+    assert status_counts(engine) == {"parked": 1}
+
+
+def test_paused_and_resting_endpoints_get_nothing_and_a_probe_goes_alone(engine):
+    owe(engine, 5)
+    with engine.begin() as conn:
+        conn.execute(update(endpoints).values(paused=True))
+    assert dispatch_endpoint(engine, "lakeview", LIMITS) == []
+    with engine.begin() as conn:
+        conn.execute(update(endpoints).values(paused=False, breaker="half-open", breaker_until=text("now() + interval '1 hour'")))
+    assert dispatch_endpoint(engine, "lakeview", LIMITS) == []
+    with engine.begin() as conn:
+        conn.execute(update(endpoints).values(breaker_until=text("now() - interval '1 second'")))
+    assert len(dispatch_endpoint(engine, "lakeview", LIMITS)) == 1
+    assert dispatch_endpoint(engine, "lakeview", LIMITS) == []
+
+
+def test_it_obeys_the_rate(engine):
+    owe(engine, 30)
+    with engine.begin() as conn:
+        conn.execute(update(endpoints).values(rate=0.001, tokens=2, concurrency=20, tokens_at=text("now()")))
+    assert len(dispatch_endpoint(engine, "lakeview", LIMITS)) == 2
+    assert dispatch_endpoint(engine, "lakeview", LIMITS) == []
+
+
+def test_the_job_and_the_lease_are_committed_together(engine):
+    owe(engine, 1)
+    dispatch_endpoint(engine, "lakeview", LIMITS)
+    with engine.connect() as conn:
+        args = conn.execute(text("SELECT args FROM procrastinate_jobs")).scalars().all()
+    assert args == [{"step_id": 1, "lease_no": 1}]
+
+
+def test_an_open_step_of_a_kind_is_not_made_twice(engine):
+    with engine.begin() as conn:
+        assert steps.create(conn, "poll_requests", "lakeview") is not None
+        assert steps.create(conn, "poll_requests", "lakeview") is None

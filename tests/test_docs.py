@@ -1,0 +1,197 @@
+"""Keeps docs/reference true: pages are generated from the models they describe, and this fails when they are old.
+
+`python -m tests.test_docs --write` writes them anew.
+"""
+import re
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from integration.config import CAPABILITIES, ENVIRONMENT, Config
+from integration.model_mistakes import fields_of, kinds, shown_example, shown_value
+from mappings.model.request import SecondOpinionRequest
+
+ROOT = Path(__file__).parent.parent
+REWRITE = "python -m tests.test_docs --write"
+_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", date: "date", Path: "path"}
+
+
+def config_page() -> str:
+    """docs/reference/config.md"""
+    environment = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in ENVIRONMENT.items())
+    capabilities = ", ".join(f"`{name}`" for name in CAPABILITIES)
+    return f"""{_generated("integration/config_model.py")}
+# config.yaml
+
+A commented one to begin with: [examples/config.yaml](../../examples/config.yaml). `second-opinion check config` reads
+yours and lists every mistake at once, with file, line and a right value. The file is UTF-8 YAML (JSON is YAML too)
+without anchors, aliases and tags. Relative file names are relative to the file. Times are UTC, durations in the unit
+their name ends in.
+
+Secrets never stand in the file: it names a file or an environment variable that holds them.
+
+## Environment
+
+| Variable | Meaning |
+|---|---|
+{environment}
+
+Any other variable that begins with `SECOND_OPINION_` is a mistake, except those that `private_key_env` names.
+
+{_sections(Config, "Top level")}
+## Capabilities
+
+`capabilities` of an endpoint overrides what its `/metadata` says. The names are {capabilities};
+`max_page` is a whole number, the others are true or false.
+
+## Checked across keys
+
+- `base_url: hosted:<practice>` names a practice under `hosted`, and becomes `http://<web.host>:<web.port>/fhir/<practice>`.
+- `default_fulfiller` stands at a placer and names another endpoint whose role is fulfiller or both.
+- Two endpoints do not have the same `base_url` in the same role, and two servers not the same `identifier_system`.
+- `url` and `url_file` of `database` are not both given; exactly one of `private_key_file` and `private_key_env` is.
+- A file or variable named for a secret exists.
+"""
+
+
+def request_page() -> str:
+    """docs/reference/request.md"""
+    return f"""{_generated("mappings/model/request.py")}
+# Request file
+
+What `second-opinion submit FILE` and `second-opinion map FILE` read: one second opinion request as UTF-8 YAML or JSON.
+Three to begin with: [oncology](../../examples/oncology-request.yaml),
+[spine surgery](../../examples/spine-surgery-request.yaml), [cardiology](../../examples/cardiology-request.yaml).
+All mistakes are listed at once, with line and path and never with the value: requests hold patient data.
+
+Numbers of patients and codes are text: put them in quotes when they are only digits, or leading zeros would be lost.
+
+{_sections(SecondOpinionRequest, "Top level")}
+## Checked across keys
+
+- `placer` and `fulfiller` are two endpoints of config.yaml, each in its role.
+- A `specialty` or a `consultant` is named.
+- A person has an identifier or a name; so has an organization.
+- `records.types` are FHIR R4 types that belong to a patient's record.
+"""
+
+
+PAGES = {"config.md": config_page, "request.md": request_page}
+
+
+def _generated(source: str) -> str:
+    return f"<!-- Generated from {source} by `{REWRITE}`: change it there. -->"
+
+
+def _sections(model: type, title: str) -> str:
+    return "\n".join(_section(kind, title if kind is model else kind.__name__) for kind in _models(model))
+
+
+def _models(model: type) -> list[type]:
+    """The model and those inside it, each once, as they are first met."""
+    found = [model]
+    for parent in found:
+        for info in fields_of(parent).values():
+            found += [kind for kind in _leaves(info.annotation) if fields_of(kind) and kind not in found]
+    return list(dict.fromkeys(found))
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:
+    for kind in kinds(annotation):
+        if get_origin(kind) in (None, Literal):
+            yield kind
+        else:
+            yield from (leaf for argument in get_args(kind) if argument is not ... for leaf in _leaves(argument))
+
+
+def _section(model: type, title: str) -> str:
+    rows = "\n".join(_row(name, info) for name, info in fields_of(model).items())
+    return (f"## {title}\n\n{_first_sentences(model)}\n\n| Key | Value | Default | Meaning | Example |\n"
+            f"|---|---|---|---|---|\n{rows}\n")
+
+
+def _first_sentences(model: type) -> str:
+    return (model.__doc__ or "").strip().split("\n\n")[0]
+
+
+def _row(name: str, info: FieldInfo) -> str:
+    example = f"`{shown_example(info)}`" if info.examples else ""
+    cells = (f"`{name}`", _type(info.annotation) + _bounds(info), _default(info), info.description or "", example)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _type(annotation: Any) -> str:
+    return " or ".join(dict.fromkeys(_one_type(kind) for kind in kinds(annotation)))
+
+
+def _one_type(kind: Any) -> str:
+    arguments = get_args(kind)
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if get_origin(kind) is tuple:
+        return f"list: {_type(arguments[0])}"
+    if len(arguments) == 2:
+        return f"map of names to {_type(arguments[1])}"
+    return _WORDS.get(kind) or f"[{kind.__name__}](#{kind.__name__.lower()})"
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    default = info.default
+    if default in (PydanticUndefined, None) or default == () or fields_of(type(default)):
+        return ""
+    if isinstance(default, Path):
+        default = str(default)
+    return f"`{shown_value(list(default) if isinstance(default, tuple) else default)}`"
+
+
+def _bounds(info: FieldInfo) -> str:
+    words = {"gt": "more than", "ge": "at least", "le": "at most"}
+    told = [f"{words[name]} {shown_value(getattr(bound, name))}" for bound in info.metadata for name in words
+            if hasattr(bound, name)]
+    return ", " + ", ".join(told) if told else ""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_it_has_current_reference_pages(name: str) -> None:
+    page = ROOT / "docs" / "reference" / name
+    assert page.is_file() and page.read_text(encoding="utf-8") == PAGES[name](), f"{name} is old: run {REWRITE}"
+
+
+@pytest.mark.parametrize("model", [Config, SecondOpinionRequest])
+def test_it_describes_every_key_and_gives_an_example_of_every_plain_one(model: type) -> None:
+    for kind in _models(model):
+        for name, info in fields_of(kind).items():
+            where = f"{kind.__name__}.{name}"
+            assert info.description, f"{where} has no description: Field(description=...) says what it is for"
+            plain = not any(fields_of(leaf) for leaf in _leaves(info.annotation))
+            assert info.examples or not plain, f"{where} has no example: Field(examples=[...]) shows a right value"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_its_links_lead_somewhere(name: str) -> None:
+    text = PAGES[name]()
+    anchors = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", text, re.M)}
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors, f"{name} links to {target}, which is no heading"
+        else:
+            assert (ROOT / "docs" / "reference" / target).exists(), f"{name} links to {target}, which does not exist"
+
+
+def _write() -> None:
+    for name, page in PAGES.items():
+        (ROOT / "docs" / "reference" / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--write"]:
+        sys.exit(f"usage: {REWRITE}")
+    _write()
