@@ -432,7 +432,7 @@ def packet() -> None:
 @click.pass_context
 def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
     """The manifests of a request's packets."""
-    from jobs import packets
+    from integration import packets
 
     with opened(ctx) as (config, engine), engine.connect() as conn:
         payloads = Payloads(config.payloads.url)
@@ -448,7 +448,7 @@ def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
 @click.pass_context
 def packet_download(ctx: click.Context, request_id: str, file: Path) -> None:
     """Write a request's packet to FILE as a zip: the readable PDF, the resources, the original documents, the manifest."""
-    from jobs.packet_zip import packet_zip
+    from integration.packet_zip import packet_zip
 
     with opened(ctx) as (config, engine), engine.begin() as conn:
         data = packet_zip(conn, Payloads(config.payloads.url), request_id)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from integration.config_model import (CAPABILITIES, GATHERABLE_TYPES, RECORD_TYPES, Config, Database, Endpoint, Engine,
                                       Exchange, HostedPractice, Limits, LocalCode, Payloads, RecordsKept, Retry,
                                       Schedules, SmartBackendServices, Web, split_address)
-from integration.model_mistakes import nearest, to_mistakes, validation_problems, value_at
+from integration.model_mistakes import listed, nearest, to_mistakes, validation_problems, value_at
 from integration.yaml_lines import At, Document, Problem, read_file
 from mappings.model.errors import ConfigError, Mistake
 
@@ -73,7 +73,7 @@ class _Reading:
         self._check_secrets(values)
         values = self._with_database_url(_anchored(values, self.folder, self.environ.get("SECOND_OPINION_DATA_DIR")))
         config = self._validated(values)
-        self._check_references(values)
+        self._check_references(values, config)
         return config
 
     def _problem(self, at: At, message: str) -> None:
@@ -133,11 +133,11 @@ class _Reading:
             return database
         return {**database, "url": url}
 
-    def _check_references(self, values: dict[str, Any]) -> None:
+    def _check_references(self, values: dict[str, Any], config: Config | None) -> None:
         """What endpoints say about each other; also those of a file with other mistakes."""
         raw = values.get("endpoints")
         raw = raw if isinstance(raw, dict) else {}
-        endpoints = dict(_readable_endpoints(values, raw))
+        endpoints = dict(config.endpoints if config else _readable_endpoints(values, raw))
         for at, message in (*_name_problems(raw), *_hosted_problems(values, raw),
                             *_fulfiller_problems(endpoints, raw),
                             *_address_problems(endpoints), *_type_problems(values), *_capability_problems(endpoints),
@@ -172,7 +172,7 @@ def _hosted_problems(values: dict[str, Any], raw: dict[str, Any]) -> Found:
             if practice not in practices:
                 known = [name for name in practices if isinstance(name, str)]
                 yield ("endpoints", key, "base_url"), ("names a practice that is not under `hosted`"
-                                                       + (nearest(practice, known) or _list(known)))
+                                                       + (nearest(practice, known) or listed(known)))
 
 
 def _name_problems(raw: dict[str, Any]) -> Found:
@@ -191,23 +191,26 @@ def _fulfiller_problems(endpoints: dict[str, Endpoint], raw: dict[str, Any]) -> 
         if name == key:
             yield at, "names the endpoint itself"
         elif name not in raw:
-            yield at, "names no endpoint" + (nearest(name, raw) or _list(raw))
+            yield at, "names no endpoint" + (nearest(name, raw) or listed(raw))
         elif name in endpoints and not endpoints[name].is_fulfiller:
             yield at, "names an endpoint whose role is placer; it must be fulfiller or both"
 
 
 def _address_problems(endpoints: dict[str, Endpoint]) -> Found:
-    seen: list[Endpoint] = []
+    servers: dict[Any, list[Endpoint]] = {}
+    systems: dict[str, Endpoint] = {}
     for key, endpoint in endpoints.items():
-        for other in seen:
-            same_server = _comparable(other.base_url) == _comparable(endpoint.base_url)
-            if same_server and (other.role == endpoint.role or "both" in (other.role, endpoint.role)):
-                yield ("endpoints", key, "base_url"), (f"is also the address of `{other.key}` in the same role; "
-                                                       "keep one of the two")
-            elif not same_server and other.identifier_system == endpoint.identifier_system:
-                yield ("endpoints", key, "identifier_system"), (
-                    f"is also that of `{other.key}`; two servers need two, or their resources are confused")
-        seen.append(endpoint)
+        same_server = servers.setdefault(_comparable(endpoint.base_url), [])
+        rival = next((other for other in same_server if other.role == endpoint.role
+                      or "both" in (other.role, endpoint.role)), None)
+        if rival:
+            yield ("endpoints", key, "base_url"), (f"is also the address of `{rival.key}` in the same role; "
+                                                   "keep one of the two")
+        same_server.append(endpoint)
+        first = systems.setdefault(endpoint.identifier_system, endpoint)
+        if _comparable(first.base_url) != _comparable(endpoint.base_url):
+            yield ("endpoints", key, "identifier_system"), (
+                f"is also that of `{first.key}`; two servers need two, or their resources are confused")
 
 
 def _comparable(base_url: str) -> tuple[str, str | None, int | None, str]:
@@ -225,10 +228,14 @@ def _type_problems(values: dict[str, Any]) -> Found:
 
 def _capability_problems(endpoints: dict[str, Endpoint]) -> Found:
     for key, endpoint in endpoints.items():
-        for name in endpoint.capabilities:
+        for name, value in endpoint.capabilities.items():
+            at = ("endpoints", key, "capabilities", name)
             if name not in CAPABILITIES:
-                yield ("endpoints", key, "capabilities", name), (
-                    "is not a capability" + (nearest(name, CAPABILITIES) or _list(CAPABILITIES)))
+                yield at, "is not a capability" + (nearest(name, CAPABILITIES) or listed(CAPABILITIES))
+            elif CAPABILITIES[name] is bool and not isinstance(value, bool):
+                yield at, f"must be true or false; for example `{name}: false`"
+            elif CAPABILITIES[name] is int and (isinstance(value, bool) or value < 1):
+                yield at, f"must be a whole number, at least 1; for example `{name}: 100`"
 
 
 def _key_problems(endpoints: dict[str, Endpoint], environ: Mapping[str, str]) -> Found:
@@ -241,11 +248,6 @@ def _key_problems(endpoints: dict[str, Endpoint], environ: Mapping[str, str]) ->
             yield ("endpoints", key, "auth", "private_key_file"), "names a file that does not exist"
         if auth.private_key_env is not None and not environ.get(auth.private_key_env):
             yield ("endpoints", key, "auth", "private_key_env"), "names an environment variable that is not set"
-
-
-def _list(names: Any) -> str:
-    shown = [f"`{name}`" for name in list(names)[:8]]
-    return f"; known: {', '.join(shown)}" if shown else "; there is none"
 
 
 def _anchored(values: dict[str, Any], folder: Path, data_dir: str | None) -> dict[str, Any]:
@@ -261,7 +263,7 @@ def _anchored(values: dict[str, Any], folder: Path, data_dir: str | None) -> dic
 
 def _changed(values: dict[str, Any], at: At, folder: Path) -> dict[str, Any]:
     old = value_at(values, at)
-    if not isinstance(old, str) or not old or "://" in old or "\n" in old or not all(isinstance(part, str) for part in at):
+    if not isinstance(old, str) or not old or "://" in old or "\n" in old:
         return values
     return _with(values, at, str(folder / Path(old).expanduser()))
 
@@ -288,7 +290,7 @@ def _refuse_secret(key: str) -> str | None:
 def _environment_mistakes(environ: Mapping[str, str], values: Any) -> list[Mistake]:
     """Variables that look like ours and are not: a typing mistake would otherwise go unseen."""
     ours = {*ENVIRONMENT, *_named_variables(values)}
-    return [Mistake("environment", None, name, "is not a setting" + (nearest(name, ours) or _list(ENVIRONMENT)))
+    return [Mistake("environment", None, name, "is not a setting" + (nearest(name, ours) or listed(ENVIRONMENT)))
             for name in sorted(environ) if name.startswith("SECOND_OPINION_") and name not in ours]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import (BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator,
+from pydantic import (AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator,
                       model_validator)
 from pydantic.dataclasses import dataclass
 
@@ -17,19 +17,21 @@ from mappings.model.delivery import RetryPolicy
 
 # Gathered when nothing else is said: what a consultant reads. Billing and scheduling stay at home.
 RECORD_TYPES = (
-    "AllergyIntolerance", "CarePlan", "CareTeam", "Condition", "Device", "DiagnosticReport", "DocumentReference",
-    "Encounter", "FamilyMemberHistory", "Goal", "ImagingStudy", "Immunization", "Media", "MedicationAdministration",
-    "MedicationRequest", "MedicationStatement", "Observation", "Procedure", "QuestionnaireResponse", "Specimen",
+    "AdverseEvent", "AllergyIntolerance", "BodyStructure", "CarePlan", "CareTeam", "Claim", "ClinicalImpression", "Composition",
+    "Condition", "Device", "DiagnosticReport", "DocumentReference", "Encounter", "ExplanationOfBenefit", "FamilyMemberHistory",
+    "Flag", "Goal", "ImagingStudy", "Immunization", "Media", "MedicationAdministration", "MedicationDispense",
+    "MedicationRequest", "MedicationStatement", "NutritionOrder", "Observation", "Procedure", "QuestionnaireResponse",
+    "RiskAssessment", "ServiceRequest", "Specimen",
 )
-# Further types one may ask for: of the Patient compartment (https://hl7.org/fhir/R4/compartmentdefinition-patient.html).
-GATHERABLE_TYPES = (*RECORD_TYPES, "AdverseEvent", "Appointment", "BodyStructure", "ClinicalImpression",
-                    "Communication", "Composition", "Consent", "Coverage", "DetectedIssue", "DeviceRequest",
-                    "DeviceUseStatement", "EpisodeOfCare", "Flag", "ImmunizationEvaluation",
-                    "ImmunizationRecommendation", "List", "MedicationDispense", "MolecularSequence", "NutritionOrder",
-                    "RelatedPerson", "RiskAssessment", "ServiceRequest", "VisionPrescription")
+# Further types one may ask for, all of the Patient compartment:
+# https://hl7.org/fhir/R4/compartmentdefinition-patient.html
+GATHERABLE_TYPES = (*RECORD_TYPES, "Appointment", "Communication", "Consent", "Coverage", "DetectedIssue", "DeviceRequest",
+                    "DeviceUseStatement", "EpisodeOfCare", "ImmunizationEvaluation", "ImmunizationRecommendation", "List",
+                    "MolecularSequence", "RelatedPerson", "VisionPrescription")
 # What an endpoint may be told to do or not, whatever its CapabilityStatement says.
-CAPABILITIES = ("transaction", "conditional_create", "task", "service_request_create", "document_reference_create",
-                "update_create", "max_page")
+CAPABILITIES: dict[str, type] = {
+    "transaction": bool, "conditional_create": bool, "update_create": bool, "task": bool,
+    "service_request_create": bool, "document_reference_create": bool, "max_page": int}
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
@@ -73,7 +75,7 @@ class Database(_Section):
                                         "`SECOND_OPINION_DATABASE_URL`, `url_file` or a libpq password file. "
                                         "Without it an embedded PostgreSQL runs under `data_dir`.",
                             examples=["postgresql://exchange@db.example.org/second_opinion"])
-    url_file: str | None = Field(None, description="A file that holds the address, password included (instead of `url`).",
+    url_file: str | None = Field(None, description="Instead of `url`: a file that holds the address with its password.",
                                  examples=["/run/secrets/database-url"])
 
 
@@ -117,20 +119,23 @@ class Exchange(_Section):
 class HostedPractice(_Section):
     """A practice without a FHIR server: we run one for it at `/fhir/<practice>`."""
 
-    practice: Slug = Field(description="Its part of the address: small letters, digits, hyphens.", examples=["hillside"])
+    practice: Slug = Field(description="Its part of the address: small letters, digits, hyphens.",
+                           examples=["hillside"])
     name: Name = Field(description="The name people know it by.", examples=["Hillside Family Practice"])
 
 
 class SmartBackendServices(_Section):
     """SMART Backend Services (https://hl7.org/fhir/smart-app-launch/backend-services.html)."""
 
-    type: Literal["smart-backend-services"] = Field(description="The kind of sign-in.", examples=["smart-backend-services"])
+    type: Literal["smart-backend-services"] = Field(description="The kind of sign-in.",
+                                                    examples=["smart-backend-services"])
     client_id: Name = Field(description="The client id the other side registered for us.", examples=["exchange-prod"])
     token_url: str | None = Field(None, description="Token address; without it, read from "
                                                     "`.well-known/smart-configuration` of the server.",
                                   examples=["https://login.example.org/oauth2/token"])
     key_id: Name | None = Field(None, description="`kid` of our key in the JWKS we published.", examples=["2025-01"])
-    algorithm: Literal["RS384", "ES384"] = Field("RS384", description="How the assertion is signed.", examples=["RS384"])
+    algorithm: Literal["RS384", "ES384"] = Field("RS384", description="How the assertion is signed.",
+                                                 examples=["RS384"])
     scopes: tuple[Name, ...] = Field(("system/*.read", "system/*.write"), strict=False,
                                      description="Scopes we ask for.", examples=[["system/*.rs", "system/*.cu"]])
     private_key_file: str | None = Field(None, description="A file with our private key (PEM).",
@@ -172,7 +177,8 @@ class Limits(_Section):
     max_inline_bytes: int = Field(5_242_880, ge=1024, le=1 << 30,
                                   description="Largest attachment sent inside a resource.", examples=[5242880])
     search_lag_seconds: float = Field(5.0, ge=0, le=3600,
-                                      description="How long after a write its search may not know it yet.", examples=[5])
+                                      description="How long after a write its search may not know it yet.",
+                                      examples=[5])
     timeout_seconds: float = Field(30.0, gt=0, le=3600, description="How long we wait for one answer.", examples=[30])
     page_size: int = Field(200, ge=1, le=10_000, description="`_count` of searches.", examples=[200])
     chunk_size: int = Field(100, ge=1, le=10_000, description="Most resources in one transaction.", examples=[100])
@@ -189,7 +195,7 @@ class Endpoint(_Section):
     """The FHIR R4 server of one party."""
 
     key: str = Field("", description="Its name in the map; filled in when loading.", exclude=True)
-    base_url: Annotated[str, BeforeValidator(lambda value: _check_http(value) if isinstance(value, str) else value)] = Field(
+    base_url: Annotated[str, AfterValidator(_check_http)] = Field(
         description="Base address of its FHIR R4 server, or `hosted:<practice>` for one of ours.",
         examples=["https://fhir.example.org/r4"])
     role: Literal["placer", "fulfiller", "both"] = Field(
@@ -197,7 +203,8 @@ class Endpoint(_Section):
     name: Name = Field(default_factory=lambda data: data.get("key") or "endpoint",
                        description="The organization's name, as people read it. Default: its name in the map.",
                        examples=["Hillside Family Practice"])
-    auth: Auth = Field("none", description="How we sign in: `none`, or the keys below.", examples=["none"])
+    auth: Auth = Field("none", description="How we sign in: `none`, or a group of keys. This version "
+                                               "checks that group, and cannot sign in with it yet.", examples=["none"])
     identifier_system: Name = Field(
         default_factory=lambda data: data.get("base_url", ""),
         description="System of the identifier that names a resource of this server elsewhere. Default: `base_url`. "
@@ -209,7 +216,8 @@ class Endpoint(_Section):
     patients: Literal["match", "create"] = Field(
         "match", description="May we create the patient there? match: only ever a sure match, else a person decides.",
         examples=["match"])
-    contact: str | None = Field(None, description="Who to phone when it does not answer.", examples=["IT desk, +1 555 0100"])
+    contact: str | None = Field(None, description="Who to phone when it does not answer.",
+                                examples=["IT desk, +1 555 0100"])
     limits: Limits = Field(default_factory=Limits, description="What the server can bear.")
     capabilities: Mapping[str, bool | int] = Field(
         default_factory=dict, description="Overrides of what the server says it can do.",
@@ -238,29 +246,55 @@ class Schedules(_Section):
     dispatch_seconds: Seconds = Field(2.0, description="Choose due steps.", examples=[2])
     poll_requests_seconds: Seconds = Field(60.0, description="Look for new requests at placers.", examples=[60])
     watch_seconds: Seconds = Field(60.0, description="Look for progress and reports at fulfillers.", examples=[60])
-    prune_cron: str = Field("0 3 * * *", pattern=r"^\s*([0-9*,/a-zA-Z-]+\s+){4}[0-9*,/a-zA-Z-]+\s*$",
-                            description="When to remove what is past its retention (five cron fields, UTC).",
+    prune_cron: str = Field("0 3 * * *", description="When to remove what is past its retention; five fields, UTC.",
                             examples=["0 3 * * *"])
+
+    @field_validator("prune_cron")
+    @classmethod
+    def _five_fields(cls, value: str) -> str:
+        fields = value.split()
+        if len(fields) != len(_CRON) or not all(_is_cron_field(*pair) for pair in zip(fields, _CRON, strict=True)):
+            raise ValueError("must be five cron fields: minute, hour, day, month, weekday")
+        return value
+
+
+_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+
+
+def _is_cron_field(text: str, bounds: tuple[int, int]) -> bool:
+    """``*``, ``5``, ``1-5``, each with ``/step``, and lists of these. Weekdays may be words (mon); 0 is Monday."""
+    low, high = bounds
+    for part in text.split(","):
+        found = re.fullmatch(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?", part)
+        if not found:
+            return high == 6 and re.fullmatch(r"(mon|tue|wed|thu|fri|sat|sun)", part) is not None
+        first, last, step = (int(number) if number else None for number in found.groups())
+        last = first if last is None else last
+        if first is not None and not low <= first <= last <= high or (step or 1) > high:
+            return False
+    return True
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Retry(RetryPolicy):
     """Bounds of retrying a delivery, in count and in time."""
 
-    first_retry_seconds: float = Field(5.0, strict=True, gt=0, le=86400, description="Wait before the second attempt; doubles after.",
-                                       examples=[5])
-    max_retry_seconds: float = Field(900.0, strict=True, gt=0, le=7 * 86400, description="Longest wait between attempts.",
-                                     examples=[900])
-    max_attempts: int = Field(12, strict=True, ge=1, le=1000, description="Attempts before it is parked.", examples=[12])
+    first_retry_seconds: float = Field(5.0, strict=True, gt=0, le=86400,
+                                       description="Wait before the second attempt; doubles after.", examples=[5])
+    max_retry_seconds: float = Field(900.0, strict=True, gt=0, le=7 * 86400,
+                                     description="Longest wait between attempts.", examples=[900])
+    max_attempts: int = Field(12, strict=True, ge=1, le=1000, description="Attempts before it is parked.",
+                              examples=[12])
     max_age_seconds: float = Field(3 * 86400.0, strict=True, gt=0, le=366 * 86400,
                                    description="Time after the first attempt before it is parked.", examples=[259200])
-    jitter: float = Field(0.2, strict=True, ge=0, le=1, description="Random share of the wait that is added.", examples=[0.2])
+    jitter: float = Field(0.2, strict=True, ge=0, le=1, description="Random share of the wait that is added.",
+                          examples=[0.2])
 
 
 class Engine(_Section):
     """The workers."""
 
-    lease_seconds: float = Field(30.0, ge=5, le=3600, description="How long a worker owns a step without renewing.",
+    lease_seconds: float = Field(30.0, gt=0, le=3600, description="How long a worker owns a step without renewing.",
                                  examples=[30])
     concurrency: int = Field(8, ge=1, le=256, description="Steps one worker does at the same time.", examples=[8])
     workers: int = Field(1, ge=1, le=64, description="Worker processes that `serve` runs.", examples=[1])

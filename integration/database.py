@@ -160,7 +160,7 @@ def _check_server(conninfo: str, url: str) -> None:
 def _reason(exc: psycopg.Error, conninfo: str) -> str:
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
     password = conninfo_to_dict(conninfo).get("password")
-    reason = lines[-1] if lines else "no reason given"
+    reason = lines[0] if lines else "no reason given"
     return reason.replace(str(password), "***") if password else reason
 
 

@@ -147,7 +147,7 @@ class EmbeddedPostgres:
 
     def stop_for_good(self) -> bool:
         """For ``second-opinion database stop``: stops what nobody owns; refuses while somebody does."""
-        if not self.data_dir.exists():
+        if not os.path.exists(self.data_dir):
             return False
         if not self._take_lock():
             raise ExchangeError(f"the database belongs to process {self._lock.owner()}: stop that instead")
@@ -181,7 +181,7 @@ class EmbeddedPostgres:
 
         Made aside and renamed, so that no other process ever sees it half ready.
         """
-        if self.data_dir.exists():
+        if os.path.exists(self.data_dir):
             return
         made = self.data_dir.with_name(f".{self.data_dir.name}.{os.getpid()}.{threading.get_ident()}")
         try:
@@ -277,7 +277,7 @@ class EmbeddedPostgres:
     # what is there
 
     def _answers(self, role: str, database: str) -> bool:
-        if not self._password_file.exists():
+        if not os.path.exists(self._password_file):
             return False
         try:
             with psycopg.connect(self._url(role, database), connect_timeout=5,
@@ -303,7 +303,7 @@ class EmbeddedPostgres:
                                 "started it first, or as root") from None
 
     def _make_password(self) -> str:
-        if not self._password_file.exists():
+        if not os.path.exists(self._password_file):
             _write_secret(self._password_file, secrets.token_urlsafe(32))
         return self._password()
 

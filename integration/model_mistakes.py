@@ -1,4 +1,4 @@
-"""Says what is wrong with a file a person wrote: pydantic's errors as `Mistake`s with file, line, path and a right value.
+"""Says what is wrong with a file a person wrote: pydantic's errors with file, line, path and a right value.
 
 No message holds a value of the file. With ``private`` (requests: patient data) not even a key that the model lacks.
 """
@@ -31,15 +31,21 @@ def validation_problems(error: ValidationError, document: Document, *, model: ty
                         refuse_key: Callable[[str], str | None] = lambda key: None) -> list[Problem]:
     """What pydantic found, once per place, with lines and advice. ``refuse_key`` may know more about an unknown key."""
     found: dict[At, Problem] = {}
+    known = {problem.at for problem in document.problems}
     for item in error.errors(include_url=False, include_input=False):
         if item["type"] in _SILENT:
             continue
         at = _in_file(item["loc"], document.value, item["type"])
-        if at in found or any(problem.at == at for problem in document.problems):
+        if at in found or at in known or _is_echo(item, value_at(document.value, at)):
             continue
         message = _message(item, at, document.value, model=model, private=private, refuse_key=refuse_key)
         found[at] = Problem(at, document.line_of(at), message)
     return list(found.values())
+
+
+def _is_echo(item: Any, value: Any) -> bool:
+    """A list called too short only because its entries are wrong."""
+    return item["type"] == "too_short" and isinstance(value, list) and len(value) >= item["ctx"]["min_length"]
 
 
 def shown_path(at: At, model: type, *, private: bool = False) -> str:
@@ -51,7 +57,7 @@ def shown_path(at: At, model: type, *, private: bool = False) -> str:
             continue
         if private and field_at(model, at[:index + 1]) is None:
             part = "?"
-        part = re.sub(r"[^\w.:/*?-]", "?", part)[:60] or "(empty key)"
+        part = re.sub(r"\s+|[^ -\U0010ffff]", " ", part)[:60].strip() or "(empty key)"
         shown += f".{part}" if shown else part
     return shown
 
@@ -79,7 +85,8 @@ def field_at(model: type, at: At) -> FieldInfo | None:
     names = [part for part in at if isinstance(part, str)]
     if not names or at[-1] != names[-1]:
         return None
-    return next((fields_of(kind)[names[-1]] for kind in _kinds_at(model, at[:-1]) if names[-1] in fields_of(kind)), None)
+    found = (fields_of(kind).get(names[-1]) for kind in _kinds_at(model, at[:-1]))
+    return next((info for info in found if info is not None), None)
 
 
 def _kinds_at(model: type, at: At) -> list[Any]:
@@ -148,6 +155,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     by_fold = {_fold(name): name for name in known}
     close = difflib.get_close_matches(_fold(word), by_fold, n=1, cutoff=0.6)
     return f"; did you mean `{by_fold[close[0]]}`?" if close else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first few of what there is, to choose from."""
+    known = list(names)
+    shown = ", ".join(f"`{name}`" for name in known[:8]) + (", ..." if len(known) > 8 else "")
+    return f"; known: {shown}" if known else "; there is none"
 
 
 def _fold(word: str) -> str:

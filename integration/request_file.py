@@ -1,4 +1,4 @@
-"""Reads a second opinion request from a YAML or JSON file; every mistake at once, with its line and without its value."""
+"""Reads a second opinion request from a YAML or JSON file; every mistake at once, with its line, never its value."""
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from integration.config_model import GATHERABLE_TYPES, Endpoint
-from integration.model_mistakes import field_at, kinds, nearest, shown_example, to_mistakes, validation_problems, value_at
+from integration.config_model import GATHERABLE_TYPES, Config, Endpoint
+from integration.model_mistakes import (field_at, kinds, listed, nearest, shown_example, to_mistakes,
+                                        validation_problems, value_at)
 from integration.yaml_lines import At, Document, Problem, read, read_file
-from mappings.model.errors import RequestError
+from mappings.model.errors import Mistake, RequestError
 from mappings.model.request import SecondOpinionRequest
 
 _ADVICE = "; give the path of a YAML or JSON file, for example examples/oncology-request.yaml"
@@ -33,6 +34,12 @@ def load_request(source: Path | bytes, filename: str | None = None, *,
     if problems or request is None:
         raise RequestError(to_mistakes(problems, model=SecondOpinionRequest, file=file, private=True))
     return request
+
+
+def endpoint_mistakes(config: Config, request: SecondOpinionRequest, file: str) -> list[Mistake]:
+    """Parties of a request that the configuration lacks, or has in another role (no line: the file is not at hand)."""
+    parties = {"placer": request.placer, "fulfiller": request.fulfiller}
+    return [Mistake(file, None, str(at[0]), message) for at, message in _endpoint_problems(parties, config.endpoints)]
 
 
 def _check(document: Document, endpoints: Mapping[str, Endpoint] | None) -> tuple[SecondOpinionRequest | None,
@@ -120,7 +127,6 @@ def _endpoint_problems(value: dict[str, Any], endpoints: Mapping[str, Endpoint] 
             continue
         endpoint = endpoints.get(name.strip())
         if endpoint is None:
-            known = ", ".join(f"`{key}`" for key in list(endpoints)[:8])
-            yield (role,), "names no endpoint of the configuration" + (nearest(name, endpoints) or f"; known: {known}")
+            yield (role,), "names no endpoint of the configuration" + (nearest(name, endpoints) or listed(endpoints))
         elif endpoint.role not in (role, "both"):
             yield (role,), f"names an endpoint that is no {role} in the configuration"

@@ -16,6 +16,8 @@ from ruamel.yaml.events import (AliasEvent, DocumentStartEvent, Event, MappingEn
 
 At = tuple[str | int, ...]
 MAX_BYTES = 1_000_000
+MAX_LINE = 100_000  # ruamel takes quadratic time over some long lines (1 MB of "!": 33 s)
+MAX_VALUES = 50_000  # about 3 s
 MAX_DEPTH = 30
 _INT = re.compile(r"[-+]?[0-9]{1,30}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,5})?")
@@ -106,6 +108,9 @@ def _text(data: bytes) -> "str | Document":
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return _broken(1 + data.count(b"\n", 0, error.start), "is not UTF-8 text; save the file with encoding UTF-8")
+    long = re.search(r"[^\n]{%d}" % (MAX_LINE + 1), text)
+    if long:
+        return _broken(1 + text.count("\n", 0, long.start()), f"is a line of more than {MAX_LINE:,} characters")
     bad = _CONTROL.search(text)
     if bad:
         kind = "a NUL byte" if bad.group() == "\0" else f"a control character (U+{ord(bad.group()):04X})"
@@ -127,6 +132,7 @@ class _Builder:
         self.document = Document()
         self._frames: list[_Frame] = []
         self._documents = 0
+        self._values = 0
 
     def take(self, event: Event) -> None:
         self._refuse_cleverness(event)
@@ -209,6 +215,10 @@ class _Builder:
 
     def _put(self, value: Any, event: Event) -> None:
         at = self._place()
+        self._values += 1
+        if self._values > MAX_VALUES:
+            self._problem((), event, f"holds more than {MAX_VALUES:,} values")
+            raise _Stop
         self.document.lines.setdefault(at, event.start_mark.line + 1)
         if not self._frames:
             self.document.value = value
@@ -251,7 +261,7 @@ def _syntax_problem(error: Exception) -> Problem:
     said = getattr(error, "problem", None) or ""
     mark = getattr(error, "problem_mark", None)
     opened = getattr(error, "context_mark", None)
-    if opened is not None and re.search(r"end of stream|expected ','|document separator", said):
+    if opened is not None and re.search(r"end of stream|expected '[,:]'|document separator", said):
         mark = opened
     said = said.replace("\t", "\\t")
     advice = next((words for pattern, words in _SYNTAX if re.search(pattern, said)),

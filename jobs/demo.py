@@ -8,12 +8,15 @@ import time
 from pathlib import Path
 
 import requests
+import simplejson
 
 from jobs.supervisor import die_with_parent
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "demo"
 PORT = 8080
 LIMIT_SECONDS = 180
+NPI = "http://hl7.org/fhir/sid/us-npi"
+REQUESTER_NPI, CONSULTANT_NPI = "1234567893", "1987654328"
 CONFIG = """\
 # Written by the demo; synthetic data only.
 data_dir: {data_dir}
@@ -89,21 +92,43 @@ def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool,
 
 
 def load_chart(base: str) -> int:
-    """Put the synthetic chart and its ServiceRequest into the primary care EHR over FHIR; again changes nothing."""
-    sys.path.insert(0, str(EXAMPLES))
-    from make_chart import chart_bundle, service_request
+    """Put the synthetic chart into the primary care EHR over FHIR, and an order for a second opinion; once.
 
-    answer = post(base, chart_bundle())
-    places = {entry["fullUrl"]: made["response"]["location"].split("/_history")[0]
-              for entry, made in zip(chart_bundle()["entry"], answer["entry"], strict=True)}
-    post(f"{base}/ServiceRequest", service_request(places), {"If-None-Exist": "identifier=https://hillside.example/orders|SO-1"})
-    return len(places)
+    When an earlier demo's loop is closed, a new order makes a new request about the same patient.
+    """
+    chart = json_of(EXAMPLES / "chart.json")
+    patient = next(entry["resource"] for entry in chart["entry"] if entry["resource"]["resourceType"] == "Patient")
+    mrn = f"{patient['identifier'][0]['system']}|{patient['identifier'][0]['value']}"
+    if not get(f"{base}/Patient", {"identifier": mrn}).get("entry"):
+        post(base, chart)
+    places = {kind: get(f"{base}/{kind}", {"identifier": token})["entry"][0]["resource"]["id"] for kind, token in (
+        ("Patient", mrn), ("Practitioner", f"{NPI}|{REQUESTER_NPI}"))}
+    consultant = get(f"{base}/Practitioner", {"identifier": f"{NPI}|{CONSULTANT_NPI}"})["entry"][0]["resource"]["id"]
+    orders = len(get(f"{base}/ServiceRequest", {"patient": f"Patient/{places['Patient']}", "_count": "200"}).get("entry", ()))
+    still_open = len(get(f"{base}/ServiceRequest", {"patient": f"Patient/{places['Patient']}", "status": "active"}).get("entry", ()))
+    if not still_open:
+        text = (EXAMPLES / "service_request.json").read_text(encoding="utf-8")
+        for word, value in (("PATIENT-ID", places["Patient"]), ("REQUESTER-ID", places["Practitioner"]),
+                            ("CONSULTANT-ID", consultant), ("SO-2026-0001", f"SO-2026-{orders + 1:04d}")):
+            text = text.replace(word, value)
+        post(f"{base}/ServiceRequest", simplejson.loads(text, use_decimal=True))
+    return len(chart["entry"])
+
+
+def json_of(path: Path) -> dict:
+    """FHIR JSON from a file, decimals kept."""
+    return simplejson.loads(path.read_bytes(), use_decimal=True)
+
+
+def get(url: str, params: dict) -> dict:
+    """GET FHIR JSON."""
+    response = requests.get(url, params=params, timeout=60)
+    response.raise_for_status()
+    return response.json()
 
 
 def post(url: str, body: dict, headers: dict | None = None) -> dict:
     """POST FHIR JSON, decimals kept."""
-    import simplejson
-
     response = requests.post(url, data=simplejson.dumps(body, use_decimal=True).encode(), timeout=60,
                              headers={"Content-Type": "application/fhir+json", **(headers or {})})
     response.raise_for_status()

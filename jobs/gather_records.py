@@ -10,7 +10,7 @@ from integration import fhir_json
 from integration.fhir.server import FhirServer
 from integration.store import deliveries, links, requests, steps
 from integration.store.steps import NextStep
-from jobs import packets
+from integration import packets
 from jobs.match_people import find_patient
 from jobs.world import Context, Outcome
 from mappings.document_reference import attachments
@@ -18,13 +18,12 @@ from mappings.model.delivery import DeliveryKind
 from mappings.model.errors import PartialError, PermanentError
 from mappings.model.packet import Manifest, ManifestItem
 from mappings.model.states import FINAL, Records, Status
+from mappings.identifiers import local_reference
 from mappings.references import find_references
 
 # What closes the packet: read when something in it points there. Other patients and our own traffic stay out.
 NOT_FOLLOWED = frozenset({"Patient", "Task", "AuditEvent", "Provenance", "Binary", "Endpoint", "Subscription", "Bundle",
                           "MessageHeader", "Parameters", "CapabilityStatement"})
-# Chart types whose patient search parameter is not called ``patient``.
-PATIENT_PARAM = {"Patient": "_id"}
 MAX_ROUNDS = 10
 WATCH_CHART_DAYS = 30
 
@@ -67,8 +66,8 @@ def read_chart(ctx: Context, request, patient: str) -> dict[str, dict]:
     server = ctx.server(request.placer)
     found = {patient: server.read(*patient.split("/"))}
     types = request.records.types or ctx.world.config.records.types
-    supported = ctx.capabilities(request.placer).search_types
-    wanted = [kind for kind in types if kind != "Patient" and (supported is None or kind in supported)]
+    can = ctx.capabilities(request.placer)
+    wanted = [kind for kind in types if kind != "Patient" and (not can.searches or can.can_search(kind, "patient"))]
     for kind in sorted(set(types) - set(wanted) - {"Patient"}):
         ctx.finding("type-not-offered", "the placer's server does not offer this type", kind, "info")
     with ThreadPoolExecutor(ctx.endpoint(request.placer).limits.concurrency) as pool:
@@ -80,7 +79,7 @@ def read_chart(ctx: Context, request, patient: str) -> dict[str, dict]:
 
 
 def _search(server: FhirServer, kind: str, patient: str, request) -> list[dict]:
-    params = {PATIENT_PARAM.get(kind, "patient"): patient if kind not in PATIENT_PARAM else patient.split("/")[1]}
+    params = {"patient": patient}
     if request.records.since is not None:
         params["_lastUpdated"] = f"ge{request.records.since.isoformat()}"
     return server.search_all(kind, params)
@@ -144,16 +143,16 @@ def _fetch(ctx: Context, server: FhirServer, kind: str, ids: set[str], found: di
 
 
 def _local_targets(server: FhirServer, resource: dict):
-    for at in find_references(resource):
-        target = server.local_reference(at.target) if at.target else None
+    for at in find_references(resource, source_base=server.endpoint.base_url):
+        target = local_reference(at.target)
         if target is not None:
             yield target
 
 
 def _note_unresolved(ctx: Context, server: FhirServer, found: dict) -> None:
     for source, resource in found.items():
-        for at in find_references(resource):
-            local = server.local_reference(at.target) if at.target else None
+        for at in find_references(resource, source_base=server.endpoint.base_url):
+            local = local_reference(at.target)
             if local is not None and local not in found:
                 ctx.finding("reference-unresolved", f"{local} is not in the packet", f"{source}#{at.path}")
 
@@ -201,13 +200,13 @@ def _attachment_items(ctx: Context, request, chart: dict[str, dict]) -> list[Man
 def _attachment_item(ctx: Context, server: FhirServer, of: str, source: str, attachment: dict, fetched: dict,
                      limit: int) -> ManifestItem | None:
     url = attachment.get("url")
-    if url is None or "data" in attachment:
+    if url is None or "data" in attachment or url.startswith(("urn:", "data:", "#")):
         return None
-    if not server.is_local_url(url):
+    if "://" in url and not server.transport.is_ours(url):
         ctx.finding("attachment-elsewhere", "the attachment is on another server; its address travels as it is", of)
         return None
     if url not in fetched:
-        data, content_type = server.binary(url, max_bytes=limit)
+        data, content_type = server.binary(url, content_type=attachment.get("contentType"), max_bytes=limit)
         fetched[url] = (ctx.world.payloads.put(data), len(data), content_type)
         _check_hash(ctx, of, attachment, data)
     digest, size, content_type = fetched[url]

@@ -3,15 +3,16 @@ import hashlib
 
 from integration.store import deliveries, links
 from integration.store.steps import NextStep
-from jobs import packets
+from integration import packets
 from jobs.world import Context, Outcome
-from jobs.writing import ensure_created, find_one, remember
+from integration.fhir.server import identifier_token
+from jobs.writing import ensure_created, find_one, own_identifier, remember
 from mappings import codes
 from mappings.bundle import for_single_create, plan
 from mappings.identifiers import source_identifier
 from mappings.model.errors import NeedsPerson
 from mappings.model.request import Identifier, PatientRef, PractitionerRef
-from mappings.patient import match
+from mappings.patient import Match, match
 from mappings.practitioner import npi_is_valid, to_practitioner
 
 PEOPLE = ("Organization", "Location", "Practitioner", "PractitionerRole")
@@ -37,7 +38,11 @@ def find_patient(ctx: Context, endpoint: str, wanted: PatientRef) -> str:
         rows = links.find_rows(conn, endpoint, tokens)
     if rows:
         return next(iter(rows.values())).reference
-    found = match(wanted, _candidates(ctx, endpoint, wanted.identifiers))
+    candidates = _candidates(ctx, endpoint, wanted.identifiers)
+    found = match(wanted, candidates)
+    if wanted.name is None and wanted.birth_date is None and len(candidates) == 1:
+        # Only a number was given, and it is the placer's own: there is nothing to compare and nothing to doubt.
+        found = Match(candidates[0], tuple(candidates), "sure")
     if found.sure is None:
         raise _unsure(ctx, endpoint, found)
     reference = f"Patient/{found.sure['id']}"
@@ -82,7 +87,7 @@ def _match_at_target(ctx: Context, endpoint: str, source: dict | None, wanted: P
 def _candidates(ctx: Context, endpoint: str, identifiers) -> list[dict]:
     server, found = ctx.server(endpoint), {}
     for identifier in identifiers:
-        for patient in server.search_all("Patient", {"identifier": identifier.token()}):
+        for patient in server.search_all("Patient", {"identifier": identifier_token(identifier.system, identifier.value)}):
             found[patient["id"]] = patient
     return list(found.values())
 
@@ -96,8 +101,8 @@ def _similar(ctx: Context, endpoint: str, source: dict | None) -> list[dict]:
 
 
 def _create_patient(ctx: Context, endpoint: str, manifest, source: dict, identity: Identifier) -> str:
-    resource, _ = for_single_create(source, links={}, identifier_system=manifest.identifier_system,
-                                    source_base=ctx.endpoint(manifest.source_endpoint).base_url, unresolved="display-only")
+    resource, _ = for_single_create(source, links={}, identifier_system=manifest.identifier_system, findings=ctx.dropped,
+                                    source_base=ctx.endpoint(manifest.source_endpoint).base_url)
     return ensure_created(ctx, endpoint, resource, identity)
 
 
@@ -123,7 +128,7 @@ def resolve_people(ctx: Context, endpoint: str, packet) -> None:
     with ctx.world.engine.begin() as conn:
         known = links.find(conn, endpoint, system, packet.resources)
     base = ctx.endpoint(packet.manifest.source_endpoint).base_url
-    for chunk in plan(people, chunk_size=1):
+    for chunk in plan(people, chunk_size=1, source_base=base):
         for resource in chunk:
             source = packets.source_of(resource)
             if source not in known:
@@ -136,10 +141,7 @@ def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, sy
     if matched is not None:
         remember(ctx, endpoint, identity, matched, origin="matched")
         return matched
-    prepared, found = for_single_create(resource, links=known, identifier_system=system, source_base=base,
-                                        unresolved="display-only")
-    for each in found:
-        ctx.finding(each.cause, each.message, f"{packets.source_of(resource)}#{each.path}")
+    prepared, _ = for_single_create(resource, links=known, identifier_system=system, source_base=base, findings=ctx.dropped)
     return ensure_created(ctx, endpoint, prepared, identity)
 
 
@@ -149,7 +151,7 @@ def _by_npi(ctx: Context, endpoint: str, resource: dict) -> str | None:
                 if each.get("system") == codes.SYSTEM_NPI and npi_is_valid(each.get("value", ""))), None)
     if npi is None or resource["resourceType"] not in ("Practitioner", "Organization"):
         return None
-    found = ctx.server(endpoint).search_all(resource["resourceType"], {"identifier": f"{codes.SYSTEM_NPI}|{npi}"})
+    found = ctx.server(endpoint).search_all(resource["resourceType"], {"identifier": identifier_token(codes.SYSTEM_NPI, npi)})
     if len(found) == 1 and _family(found[0]) == _family(resource):
         return f"{resource['resourceType']}/{found[0]['id']}"
     if found:
@@ -172,7 +174,6 @@ def resolve_practitioner(ctx: Context, endpoint: str, person: PractitionerRef | 
     if matched or ctx.endpoint(endpoint).patients != "create":
         return matched
     seed = "|".join(identifier.token() for identifier in person.identifiers) or person.model_dump_json()
-    identity = Identifier(system=f"{ctx.world.config.exchange.identifier_system}/person",
-                          value=hashlib.sha256(seed.encode()).hexdigest()[:32])
+    identity = own_identifier(ctx, "Practitioner", hashlib.sha256(seed.encode()).hexdigest()[:32])
     resource["identifier"] = [*resource.get("identifier", []), identity.model_dump()]
     return ensure_created(ctx, endpoint, resource, identity)

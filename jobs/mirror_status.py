@@ -6,7 +6,7 @@ from integration.store.tables import requests as table
 from jobs.world import Context, Outcome
 from mappings.model.errors import PermanentError
 from mappings.model.states import Status
-from mappings.task import business_status_concept
+from mappings.task import to_business_status
 
 # FHIR request.status is the placer's authorization: completed when the opinion is there, revoked when it will not come.
 SERVICE_REQUEST_STATUS = {Status.COMPLETED: "completed", Status.REJECTED: "revoked", Status.CANCELLED: "revoked",
@@ -44,7 +44,7 @@ def _mirror_tasks(ctx: Context, row, reference: str, word: str) -> None:
         return
     server = ctx.server(row.placer)
     for task in server.search_all("Task", {"focus": reference}):
-        wanted = {"status": row.status if row.status != "draft" else task["status"], "businessStatus": business_status_concept(word)}
+        wanted = {"status": row.status if row.status != "draft" else task["status"], "businessStatus": to_business_status(word)}
         if {key: task.get(key) for key in wanted} != wanted:
             ctx.lease.before_write()
             server.update({**task, **wanted}, if_match=(task.get("meta") or {}).get("versionId"))

@@ -9,17 +9,20 @@ from integration.store import operations, requests
 from integration.store.tables import requests as request_table
 from integration.store.tables import watermarks
 from jobs.world import Context, Outcome
+from mappings.identifiers import local_reference
 from mappings.model.errors import MappingError, PermanentError
+from mappings.model.request import Code
 from mappings.references import find_references
 from mappings.service_request import from_service_request, is_second_opinion
 
+READ_ALONG = ("Patient", "Practitioner", "PractitionerRole", "Organization", "Condition", "Communication", "QuestionnaireResponse")
 OVERLAP = timedelta(minutes=5)      # servers print whole seconds and compare finer; clocks differ
 
 
 def poll_requests(ctx: Context) -> Outcome:
     """Search what changed since the watermark, with overlap; the same ServiceRequest again is the same request."""
     key = ctx.step.endpoint
-    params = {"_sort": "_lastUpdated"}
+    params = {}
     since = _watermark(ctx, key)
     if since is not None:
         params["_lastUpdated"] = f"ge{(since - OVERLAP).isoformat(timespec='seconds')}"
@@ -38,7 +41,7 @@ def _take(ctx: Context, key: str, resource: dict):
     """What to do about one ServiceRequest, as a change for the step's commit; None when it is not for us."""
     endpoint = ctx.endpoint(key)
     reference = f"ServiceRequest/{resource['id']}"
-    if not is_second_opinion(resource, tuple((code.system, code.code) for code in endpoint.local_codes)):
+    if not is_second_opinion(resource, [Code(system=each.system, code=each.code) for each in endpoint.local_codes]):
         return None
     if resource.get("status") in ("revoked", "entered-in-error"):
         return lambda conn: _cancel(conn, ctx, f"{key}:{reference}")
@@ -49,7 +52,7 @@ def _take(ctx: Context, key: str, resource: dict):
         return None
     try:
         request = from_service_request(resource, placer=key, fulfiller=endpoint.default_fulfiller,
-                                       included=_included(ctx, key, resource))
+                                       included=_included(ctx, key, resource), base=endpoint.base_url)
     except MappingError as error:
         ctx.finding("request-unreadable", str(error), f"{reference}#{error.path}", "error")
         return None
@@ -71,17 +74,16 @@ def _cancel(conn, ctx: Context, key: str) -> None:
 def _included(ctx: Context, key: str, resource: dict) -> dict[str, dict]:
     """What the ServiceRequest points to, and what a PractitionerRole among it points to."""
     server, found = ctx.server(key), {}
-    for each in (resource, *list(found.values())):
+    _include(server, resource, found)
+    for each in [each for each in found.values() if each["resourceType"] in ("PractitionerRole", "Condition")]:
         _include(server, each, found)
-    for role in [each for each in found.values() if each["resourceType"] == "PractitionerRole"]:
-        _include(server, role, found)
     return found
 
 
 def _include(server, resource: dict, found: dict) -> None:
-    for at in find_references(resource):
-        local = server.local_reference(at.target) if at.target else None
-        if local is None or local in found or local.split("/")[0] not in ("Patient", "Practitioner", "PractitionerRole", "Organization"):
+    for at in find_references(resource, source_base=server.endpoint.base_url):
+        local = local_reference(at.target)
+        if local is None or local in found or local.split("/")[0] not in READ_ALONG:
             continue
         try:
             found[local] = server.read(*local.split("/"))

@@ -7,18 +7,18 @@ from integration import fhir_json
 from integration.pdf import to_pdf
 from integration.store import deliveries, links, requests
 from integration.store.steps import NextStep
-from jobs import packets
+from integration import packets
 from jobs.world import Context, Outcome
-from jobs.writing import ensure_created
+from integration.fhir.server import identifier_token
+from jobs.writing import ensure_created, own_identifier
 from mappings import codes
-from mappings.bundle import break_cycles, for_single_create, plan, read_response, transaction
+from mappings.bundle import break_cycles, for_single_create, for_update, plan, read_response, transaction
 from mappings.document_reference import attachments, to_document_reference
 from mappings.identifiers import source_identifier
 from mappings.model.delivery import DeliveryStatus
 from mappings.model.errors import NeedsPerson, TemporaryError
 from mappings.model.request import Code, Identifier
 from mappings.model.states import Records
-from mappings.rendition import render
 
 LOOK_BATCH = 40             # identifiers in one search: 40 x ~60 bytes stays under common 8 KB URL limits
 CHUNK_BYTES = 8_000_000
@@ -92,7 +92,7 @@ class ResourcePush:
             self._look(missing)
             missing = [resource for resource in missing if packets.source_of(resource) not in self.links]
         chunks = plan(missing, chunk_size=self.ctx.endpoint(self.endpoint).limits.chunk_size, max_bytes=CHUNK_BYTES,
-                      size_of=lambda resource: len(fhir_json.dumps(resource)))
+                      source_base=self.base, size_of=lambda resource: len(fhir_json.dumps(resource)))
         for chunk in chunks:
             self._send(chunk)
         self._mark_rest(resources)
@@ -104,9 +104,7 @@ class ResourcePush:
             self._send_singles(chunk)
 
     def _send_transaction(self, chunk: list[dict]) -> None:
-        bundle, found = transaction(chunk, links=self.links, identifier_system=self.system, source_base=self.base,
-                                    unresolved="display-only")
-        self._note(found)
+        bundle = transaction(chunk, **self._how())
         self.ctx.lease.before_write()
         answer = self.server.transaction(bundle)
         results = read_response(bundle, answer)
@@ -120,18 +118,16 @@ class ResourcePush:
         self._store(rows)
 
     def _send_singles(self, chunk: list[dict]) -> None:
-        ordered, later = break_cycles(chunk)
-        for resource in ordered:
+        order = break_cycles(chunk, source_base=self.base)
+        later = {packets.source_of(each.resource): each.resource for each in order.later}
+        for resource in order.resources:
             source = packets.source_of(resource)
-            prepared, found = for_single_create(resource, links=self.links, identifier_system=self.system,
-                                                source_base=self.base, unresolved="display-only",
-                                                leave_out=later.get(source, ()))
-            self._note(found)
+            prepared, _ = for_single_create(resource, **self._how(), later={each.target for each in order.later})
             identity = Identifier(**source_identifier(self.system, *source.split("/")))
             self.links[source] = ensure_created(self.ctx, self.endpoint, prepared, identity)
             self._store([(source, self.links[source], None, True)])
-        for source in later:
-            self._update(source, next(each for each in ordered if packets.source_of(each) == source))
+        for source, resource in later.items():
+            self._update(source, resource)
 
     def _update_changed(self, resources: dict[str, dict]) -> None:
         """A newer version of what we created is updated there; what we only matched is left to a person."""
@@ -149,12 +145,9 @@ class ResourcePush:
 
     def _update(self, source: str, resource: dict) -> None:
         target = self.links[source]
-        prepared, found = for_single_create(resource, links=self.links, identifier_system=self.system,
-                                            source_base=self.base, unresolved="display-only")
-        self._note(found)
         there = self.server.read(*target.split("/"))
         self.ctx.lease.before_write()
-        written = self.server.update({**prepared, "id": target.split("/")[1]},
+        written = self.server.update(for_update(resource, **self._how()),
                                      if_match=(there.get("meta") or {}).get("versionId"))
         self._store([(source, target, written.version, True)])
 
@@ -190,14 +183,14 @@ class ResourcePush:
                      created_by_us=source in self.sent_before and self.sent_before[source].origin == "created")
                 for source in resources if known[source].status == "queued"])
 
-    def _note(self, found) -> None:
-        for each in found:
-            self.ctx.finding(each.cause, each.message, each.path)
+    def _how(self) -> dict:
+        """What every rewriting needs."""
+        return dict(links=self.links, identifier_system=self.system, source_base=self.base, findings=self.ctx.dropped)
 
 
 def search_by_source(server, kind: str, system: str, sources: list[str]) -> dict[str, list[dict]]:
     """``{source: [resources at the target with that identifier]}`` in one search."""
-    tokens = ",".join(f"{system}|{source}" for source in sources)
+    tokens = ",".join(identifier_token(system, source) for source in sources)
     found: dict[str, list[dict]] = {}
     for resource in server.search_all(kind, {"identifier": tokens}):
         given = resource.get("identifier") or []
@@ -229,8 +222,8 @@ class Document:
 
 def documents_of(ctx: Context, packet, delivery, patient: str) -> list[Document]:
     """What travels to an endpoint that takes documents; the same packet gives the same bytes."""
-    rendition = render(manifest=packet.manifest, resources=list(packet.resources.values()), request=ctx.request(),
-                       attachments=packet.manifest.items)
+    rendition = packets.rendition_of(packet, ctx.world.payloads, ctx.request())
+    ctx.dropped += rendition.findings
     made = [_document(ctx, delivery, patient, "rendition", to_pdf(rendition), "application/pdf", "First-opinion records",
                       codes.RECORDS_SUMMARY, packet, tuple(packet.resources))]
     seen: set[str] = set()
@@ -256,8 +249,7 @@ def _document(ctx: Context, delivery, patient: str, name: str, data: bytes, cont
     if len(data) > limit:
         raise NeedsPerson("attachment-too-large", f"document {name} has {len(data)} bytes; {delivery.endpoint} takes {limit} "
                           "inline", "Agree another way with the endpoint's contact, or raise limits.max_inline_bytes.")
-    identifier = Identifier(system=f"{ctx.world.config.exchange.identifier_system}/document",
-                            value=f"{packet.manifest.packet_id}-{name}")
+    identifier = own_identifier(ctx, "DocumentReference", f"{packet.manifest.packet_id}-{name}")
     resource = to_document_reference(identifier=identifier, patient=patient, type_code=type_code, title=title,
                                      content_type=content_type, data=data, date=packet.manifest.gathered_at,
                                      period_end=None, related=[])

@@ -7,8 +7,9 @@ from integration.store.steps import NextStep
 from integration.store.tables import reports
 from jobs.match_people import find_patient
 from jobs.world import Context, Outcome
-from jobs.writing import ensure_created
+from jobs.writing import ensure_created, own_identifier
 from mappings.consult_report import read_report, to_returned_report
+from mappings.document_reference import inline_bytes
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson
 from mappings.model.request import Identifier
@@ -36,7 +37,7 @@ def return_report(ctx: Context) -> Outcome:
 
 def report_identifier(ctx: Context, revision: int) -> Identifier:
     """The stable identifier of one revision of the returned report."""
-    return Identifier(system=f"{ctx.world.config.exchange.identifier_system}/report", value=f"{ctx.request_id}-{revision}")
+    return own_identifier(ctx, "DocumentReference", f"{ctx.request_id}-report-{revision}")
 
 
 def _newest(ctx: Context):
@@ -53,10 +54,11 @@ def _to_send(ctx: Context, row, request, report, resource: dict, patient: str, i
         raise NeedsPerson("report-too-large", f"the report has {len(data)} bytes; {row.placer} takes {limit} inline",
                           "Send it another way and tell the primary care provider, or raise limits.max_inline_bytes.")
     replaced = _at_placer(ctx, row.placer, report.revision - 1)
-    return to_returned_report(reading=reading, data=data, content_type=content_type, request_id=ctx.request_id,
-                              identifier=identifier, patient=patient, service_request=request.service_request,
-                              exchange_system=ctx.world.config.exchange.identifier_system,
-                              revision=report.revision, replaces=replaced, created_at=report.created_at.isoformat(timespec="seconds"))
+    ours = own_identifier(ctx, "ServiceRequest", ctx.request_id)
+    return to_returned_report(reading=reading, bytes=data, content_type=content_type, request_id=ctx.request_id,
+                              identifier=identifier, patient=patient, service_request=request.service_request or ours,
+                              revision=report.revision, replaces=replaced,
+                              author_display=ctx.endpoint(row.fulfiller).name)
 
 
 def _bytes(ctx: Context, row, report, reading) -> tuple[bytes, str]:
@@ -67,11 +69,14 @@ def _bytes(ctx: Context, row, report, reading) -> tuple[bytes, str]:
     if len(reading.attachments) > 1:
         ctx.finding("report-many-attachments", f"the report has {len(reading.attachments)} attachments; the first was returned, "
                     "the others stay at the fulfiller", report.source, "error")
-    attachment = reading.attachments[0]
-    if attachment.data is not None:
-        return attachment.data, attachment.content_type
-    data, content_type = ctx.server(row.fulfiller).binary(attachment.url, max_bytes=ctx.world.config.records.max_attachment_bytes)
-    return data, attachment.content_type or content_type
+    attachment = reading.attachments[0].attachment
+    said = attachment.get("contentType")
+    data = inline_bytes(attachment)
+    if data is not None:
+        return data, said or "application/octet-stream"
+    content = ctx.server(row.fulfiller).binary(attachment["url"], content_type=said,
+                                               max_bytes=ctx.world.config.records.max_attachment_bytes)
+    return content.data, said or content.content_type
 
 
 def _at_placer(ctx: Context, placer: str, revision: int) -> str | None:
@@ -104,5 +109,5 @@ def _keep(ctx: Context, delivery_id: str, identifier: Identifier, sent: dict, re
     own = next((each["value"] for each in sent.get("identifier", []) if each.get("system") == identifier.system), identifier.value)
     digest = ctx.world.payloads.put(fhir_json.dumps(sent))
     with ctx.transaction() as conn:
-        deliveries.mark_items(conn, delivery_id, [dict(source=f"DocumentReference {own}", status="sent", target=reference,
+        deliveries.mark_items(conn, delivery_id, [dict(source=own, status="sent", target=reference,
                                                        sent_sha256=digest, created_by_us=True)])

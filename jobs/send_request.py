@@ -4,14 +4,14 @@ from sqlalchemy import Connection
 from integration import fhir_json
 from integration.store import deliveries, links, requests, steps
 from integration.store.steps import NextStep
-from jobs import packets
+from integration import packets
 from jobs.match_people import resolve_practitioner
 from jobs.world import Context, Outcome
-from jobs.writing import ensure_created
+from jobs.writing import ensure_created, own_identifier
+from mappings.communication import to_patient_questions
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
-from mappings.model.request import Identifier
 from mappings.model.states import Actor, Status
-from mappings.service_request import Refs, to_patient_questions, to_service_request
+from mappings.service_request import Refs, to_service_request
 from mappings.task import TaskInput, to_task
 
 MAX_INPUTS = 50
@@ -35,19 +35,20 @@ def send_request(ctx: Context) -> Outcome:
     if len(documents) > MAX_INPUTS:
         ctx.finding("inputs-cut", f"the Task names {MAX_INPUTS} of {len(documents)} documents; all of them are at the fulfiller",
                     severity="info")
-    questions = None
-    if request.patient_questions:
-        resource = to_patient_questions(request, request_id=ctx.request_id, patient=patient, identifier_system=system)
-        questions = _write(ctx, endpoint, delivery_id, resource, "questions")
     service_request = _write(ctx, endpoint, delivery_id, to_service_request(
         request, request_id=ctx.request_id, refs=Refs(patient=patient, requester=requester, performer=performer,
                                                       supporting_info=tuple(documents)),
-        identifier_system=system), "request")
+        identifier_system=system))
+    questions = None
+    if request.patient_questions:
+        questions = _write(ctx, endpoint, delivery_id, to_patient_questions(
+            request.patient_questions, request_id=ctx.request_id, identifier_system=system, service_request=service_request,
+            patient=patient))
     _write(ctx, endpoint, delivery_id, to_task(
         request_id=ctx.request_id, identifier_system=system, service_request=service_request, patient=patient,
         requester=requester, owner=performer, authored_at=request.authored_at or row.created_at.isoformat(timespec="seconds"),
         wanted_by=request.wanted_by.isoformat() if request.wanted_by else None,
-        inputs=_inputs(documents[:MAX_INPUTS], questions)), "task")
+        inputs=_inputs(documents[:MAX_INPUTS], questions)))
 
     def commit(conn: Connection) -> None:
         deliveries.move(conn, delivery_id, DeliveryStatus.SENT)
@@ -61,25 +62,20 @@ def _inputs(documents: list[str], questions: str | None) -> list[TaskInput]:
     return inputs + ([TaskInput(text="patient questions", reference=questions)] if questions else [])
 
 
-def _write(ctx: Context, endpoint: str, delivery_id: str, resource: dict, kind: str) -> str:
+def _write(ctx: Context, endpoint: str, delivery_id: str, resource: dict) -> str:
     """Create one of our resources by its own identifier and keep the bytes sent, for the read-back."""
-    identifier = own_identifier(ctx, kind)
+    identifier = own_identifier(ctx, resource["resourceType"], ctx.request_id)
     reference = ensure_created(ctx, endpoint, resource, identifier)
     digest = ctx.world.payloads.put(fhir_json.dumps(resource))
     with ctx.transaction() as conn:
-        deliveries.mark_items(conn, delivery_id, [dict(source=f"{resource['resourceType']} {identifier.value}", status="sent",
+        deliveries.mark_items(conn, delivery_id, [dict(source=identifier.value, status="sent",
                                                        target=reference, sent_sha256=digest, created_by_us=True)])
     return reference
 
 
-def own_identifier(ctx: Context, kind: str) -> Identifier:
-    """The identifier our ServiceRequest ("request"), Task ("task") or Communication ("questions") carries."""
-    return Identifier(system=f"{ctx.world.config.exchange.identifier_system}/{kind}", value=ctx.request_id)
-
-
 def find_own(ctx: Context, endpoint: str, kind: str) -> str | None:
-    """``Type/id`` of one of our resources at an endpoint."""
-    identifier = own_identifier(ctx, kind)
+    """``Type/id`` of our ServiceRequest or Task at an endpoint."""
+    identifier = own_identifier(ctx, kind, ctx.request_id)
     with ctx.world.engine.begin() as conn:
         return links.find(conn, endpoint, identifier.system, [identifier.value]).get(identifier.value)
 
@@ -87,7 +83,7 @@ def find_own(ctx: Context, endpoint: str, kind: str) -> str | None:
 def cancel_request(ctx: Context) -> Outcome:
     """Tell the fulfiller: before work began the Task is cancelled; after that only the fulfiller may end it."""
     row = ctx.row()
-    task = find_own(ctx, row.fulfiller, "task")
+    task = find_own(ctx, row.fulfiller, "Task")
     if task is None:
         return Outcome(apply=[lambda conn: _cancelled(conn, ctx)])
     server = ctx.server(row.fulfiller)

@@ -1,13 +1,15 @@
 """Read back what was written and compare: no write counts until this has passed."""
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 
 from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.store import deliveries, links, requests
 from integration.store.steps import NextStep
-from jobs import packets
+from integration import packets
 from jobs.gather_records import watch_later
 from jobs.push_records import LOOK_BATCH, documents_of, prepared_resources, search_by_source
 from jobs.world import Context, Outcome
@@ -71,9 +73,8 @@ def _check_resources(ctx: Context, delivery, packet) -> Check:
         elif origin.get(source) != "created":
             check.verified.append(source)           # matched there: it exists; its content is that side's own
         else:
-            sent, _ = for_single_create(resource, links=known, identifier_system=system, source_base=base,
-                                        unresolved="display-only")
-            (check.different if _differs(ctx, sent, read, source) else check.verified).append(source)
+            sent, _ = for_single_create(resource, links=known, identifier_system=system, source_base=base)
+            (check.different if _differs(ctx, sent, read, source, known) else check.verified).append(source)
     return check
 
 
@@ -108,10 +109,10 @@ def _read(server, target: str | None) -> dict | None:
         raise
 
 
-def _differs(ctx: Context, sent: dict, read: dict, source: str) -> bool:
+def _differs(ctx: Context, sent: dict, read: dict, source: str, known: Mapping[str, str] = MappingProxyType({})) -> bool:
     """True when something that matters changed; lesser losses are findings."""
     failed = False
-    for difference in compare(sent, read):
+    for difference in compare(sent, read, links=known):
         fails = difference.severity == "fail"
         failed = failed or fails
         ctx.finding(f"verify-{difference.kind}", difference.message, f"{source}#{difference.path}",
@@ -153,9 +154,9 @@ def verify_report(ctx: Context) -> Outcome:
         delivery = deliveries.get(conn, ctx.step.delivery_id)
     check = check_written(ctx, delivery)
     _decide(ctx, delivery, check)
-    found = {name.split(" ", 1)[1] for name in check.verified}
-    for value in found:
-        if find_one(ctx, delivery.endpoint, "DocumentReference", _report_identifier(ctx, value)) is None:
+    for name in check.verified:
+        identifier = Identifier(system=ctx.world.config.exchange.identifier_system, value=name)
+        if find_one(ctx, delivery.endpoint, "DocumentReference", identifier) is None:
             raise TemporaryError(f"the report is not yet found by its identifier at {delivery.endpoint}",
                                  endpoint=delivery.endpoint, cause="not-searchable")
 
@@ -166,12 +167,8 @@ def verify_report(ctx: Context) -> Outcome:
     return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])
 
 
-def _report_identifier(ctx: Context, value: str) -> Identifier:
-    return Identifier(system=f"{ctx.world.config.exchange.identifier_system}/report", value=value)
-
-
 def check_written(ctx: Context, delivery) -> Check:
-    """Compare each item of a delivery of our own resources with the bytes we kept; items are named "<Type> <value>"."""
+    """Compare each item of a delivery of our own resources with the bytes we kept; items are named by their identifier."""
     server, check = ctx.server(delivery.endpoint), Check([], [], [])
     with ctx.world.engine.begin() as conn:
         items = deliveries.items(conn, delivery.id)

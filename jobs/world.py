@@ -15,6 +15,7 @@ from integration.store import findings, requests, steps
 from integration.store.findings import Finding
 from integration.store.steps import LeaseLost, NextStep, fenced
 from integration.store.tables import endpoints
+from mappings.model.errors import NeedsPerson
 from mappings.model.request import SecondOpinionRequest
 
 RENEWAL_SHARE = 0.8     # no write to another system when the last renewal is older than this share of the lease
@@ -75,6 +76,7 @@ class Context:
     def __init__(self, world: World, step: Row, lease: Lease):
         self.world, self.step, self.lease = world, step, lease
         self.found: list[Finding] = []
+        self.dropped: list = []          # mappings.references.Finding: what did not go through as it was
 
     @property
     def now(self) -> datetime:
@@ -110,7 +112,11 @@ class Context:
 
     def capabilities(self, key: str) -> Capabilities:
         """What the endpoint can do, asked once a day and overridden by config."""
-        return capabilities_of(self.world, key)
+        can = capabilities_of(self.world, key)
+        if can.problems:
+            raise NeedsPerson("endpoint-unusable", f"{key}: {'; '.join(can.problems)}",
+                              f"Mend the endpoint or config.yaml, see that second-opinion endpoints check {key} is content, then retry.")
+        return can
 
     def transaction(self):
         """A transaction that commits only while the lease is ours."""
@@ -122,7 +128,8 @@ class Context:
 
     def store_findings(self, conn: Connection) -> None:
         """Write what was found so far."""
-        findings.record(conn, self.found, request_id=self.step.request_id, delivery_id=self.step.delivery_id,
+        found = self.found + [Finding(each.cause, each.message, each.path) for each in self.dropped]
+        findings.record(conn, found, request_id=self.step.request_id, delivery_id=self.step.delivery_id,
                         endpoint=self.step.endpoint)
 
 
@@ -134,6 +141,8 @@ def capabilities_of(world: World, key: str) -> Capabilities:
     if row.capabilities and (world.now() - row.probed_at).total_seconds() < PROBE_SECONDS:
         return Capabilities.from_json(row.capabilities).with_overrides(overrides)
     probed = probe(world.servers.server(key))
+    if probed.problems:
+        return probed                    # not remembered: it is asked again when somebody has mended it
     with world.engine.begin() as conn:
         conn.execute(update(endpoints).where(endpoints.c.key == key)
                      .values(capabilities=probed.to_json(), probed_at=world.now()))

@@ -1,7 +1,6 @@
 """Writing one resource somewhere so that it is there once: look in links, look at the target, then create."""
-import hashlib
-
 from integration import fhir_json
+from integration.fhir.server import identifier_condition, identifier_token
 from integration.store import links
 from jobs.world import Context
 from mappings.model.errors import NeedsPerson, PermanentError, UnknownOutcome
@@ -26,7 +25,7 @@ def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Iden
     if found is None:
         ctx.lease.before_write()
         try:
-            written = server.create(resource, if_none_exist=f"identifier={identifier.token()}")
+            written = server.create(resource, if_none_exist=identifier_condition(identifier.system, identifier.value))
             found, version = written.location, written.version
         except PermanentError as error:
             if error.status_code != 412:
@@ -50,7 +49,7 @@ def remember(ctx: Context, endpoint: str, identifier: Identifier, reference: str
 
 def find_one(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> str | None:
     """``Type/id`` of the one resource with the identifier, None when there is none."""
-    found = ctx.server(endpoint).search_all(kind, {"identifier": identifier.token()})
+    found = ctx.server(endpoint).search_all(kind, {"identifier": identifier_token(identifier.system, identifier.value)})
     if len(found) > 1:
         names = ", ".join(sorted(f"{kind}/{resource['id']}" for resource in found)[:5])
         raise NeedsPerson("duplicate-at-target", f"{len(found)} {kind} resources at {endpoint} hold one identifier: {names}",
@@ -58,11 +57,11 @@ def find_one(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> 
     return f"{kind}/{found[0]['id']}" if found else None
 
 
+def own_identifier(ctx: Context, kind: str, name: str) -> Identifier:
+    """The identifier of a resource we make ourselves: the Exchange's system and ``Type/name``."""
+    return Identifier(system=ctx.world.config.exchange.identifier_system, value=f"{kind}/{name}")
+
+
 def _linked(ctx: Context, endpoint: str, identifier: Identifier) -> str | None:
     with ctx.world.engine.begin() as conn:
         return links.find(conn, endpoint, identifier.system, [identifier.value]).get(identifier.value)
-
-
-def digest_of(resource: dict) -> str:
-    """SHA-256 of a resource's bytes as we write them."""
-    return hashlib.sha256(fhir_json.dumps(resource)).hexdigest()

@@ -49,6 +49,7 @@ SECOND_OPINION_CODES = frozenset(
         X12_SECOND_OPINION, X12_THIRD_OPINION))
 
 CONSULTATION_NOTE = Code(system=SYSTEM_LOINC, code="11488-4", display="Consult note")
+RECORDS_SUMMARY = Code(system=SYSTEM_LOINC, code="34133-9", display="Summary of episode note")
 MEDICATION_LIST = Code(system=SYSTEM_LOINC, code="10160-0", display="History of Medication use Narrative")
 CLINICAL_NOTE = Code(system=SYSTEM_DOCUMENT_CATEGORY, code="clinical-note", display="Clinical Note")
 TASK_FULFILL = Code(system=SYSTEM_TASK_CODE, code="fulfill")

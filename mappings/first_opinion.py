@@ -40,7 +40,7 @@ def from_first_opinion(resource: dict, included: Mapping[str, dict], base: str |
 
 
 def _from_extension(extension: dict, resource: dict, included: Mapping[str, dict], base: str | None) -> FirstOpinion:
-    parts = {each.get("url"): each for each in as_dicts(extension.get("extension"))}
+    parts = {str(each.get("url")): each for each in as_dicts(extension.get("extension"))}
     given_on = as_dict(parts.get("given-on")).get("valueDate")
     doctor = as_dict(as_dict(parts.get("doctor")).get("valueReference"))
     return FirstOpinion(

@@ -6,11 +6,11 @@ from mappings.codes import as_dict, as_dicts, as_text, one_of
 
 SEVERITIES = ("fatal", "error", "warning", "information")
 # https://hl7.org/fhir/R4/valueset-issue-type.html
-ISSUE_TYPES = frozenset({
+ISSUE_TYPES = (
     "invalid", "structure", "required", "value", "invariant", "security", "login", "unknown", "expired", "forbidden",
     "suppressed", "processing", "not-supported", "duplicate", "multiple-matches", "not-found", "deleted", "too-long",
     "code-invalid", "extension", "too-costly", "business-rule", "conflict", "transient", "lock-error", "no-store",
-    "exception", "timeout", "incomplete", "throttled", "informational"})
+    "exception", "timeout", "incomplete", "throttled", "informational")
 _SERVER_CODE = re.compile(r"\b[A-Z]{2,8}-\d{3,5}\b")
 
 

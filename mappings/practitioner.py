@@ -75,8 +75,8 @@ def from_practitioner_role(role: dict, included: Mapping[str, dict], *, within: 
                            base: str | None = None) -> PractitionerRef:
     """Who a PractitionerRole names; its Practitioner must be ``included``, contained ``within``, or identified."""
     person = _person(role, included, within or role, base)
-    return PractitionerRef(identifiers=person.identifiers, name=person.name, specialty=first_code(role.get("specialty")),
-                           organization=_place(role.get("organization"), included, within or role, base))
+    place = _place(role.get("organization"), included, within or role, base)
+    return person.model_copy(update={"specialty": first_code(role.get("specialty")), "organization": place})
 
 
 def from_reference(reference: dict, path: str, *, within: dict, included: Mapping[str, dict],

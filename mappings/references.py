@@ -116,19 +116,19 @@ def rewrite(resource: dict, resolve: Callable[[str], Resolution], *,
     return result, findings
 
 
-class _Kind(dict):
-    """Element name -> _Kind of the element, for one type."""
+class Kind(dict):
+    """Element name -> Kind of the element, for one type."""
 
     def __init__(self, name: str):
         super().__init__()
         self.name = name
 
 
-_KINDS = {name: _Kind(name) for name in [*ELEMENTS, "Attachment", "Resource", *IDENTIFIERS]}
-PLAIN, REFERENCE, ATTACHMENT, RESOURCE = _Kind(""), _KINDS["Reference"], _KINDS["Attachment"], _KINDS["Resource"]
-for _kind in [PLAIN, *_KINDS.values()]:
-    _kind.update({element: _KINDS[name] for element, name in ELEMENTS.get(_kind.name, {}).items()})
-    _kind.update(extension=_KINDS["Extension"], modifierExtension=_KINDS["Extension"])
+_KINDS = {name: Kind(name) for name in [*ELEMENTS, "Attachment", "Resource", *IDENTIFIERS]}
+PLAIN, REFERENCE, ATTACHMENT, RESOURCE = Kind(""), _KINDS["Reference"], _KINDS["Attachment"], _KINDS["Resource"]
+for _each in [PLAIN, *_KINDS.values()]:
+    _each.update({element: _KINDS[name] for element, name in ELEMENTS.get(_each.name, {}).items()})
+    _each.update(extension=_KINDS["Extension"], modifierExtension=_KINDS["Extension"])
 _KINDS["BundleEntry"].pop("resource")
 _KINDS["BundleEntryResponse"].pop("outcome", None)
 
@@ -136,15 +136,15 @@ _RELATIVE = re.compile(r"(([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-
 _At = tuple  # (_At of the parent | None, key, index | None): where a node stands, cheap to make
 
 
-def kind_of(resource: dict) -> _Kind:
+def kind_of(resource: dict) -> Kind:
     """The table of a resource's type; an unknown type (contained by mistake, or newer) has only extensions."""
     return _KINDS.get(resource.get("resourceType", ""), PLAIN)
 
 
-def _hits(resource: dict) -> list[tuple[_Kind, dict, _At]]:
+def _hits(resource: dict) -> list[tuple[Kind, dict, _At]]:
     """(kind, node, place) of each Reference and Attachment. Iterative: depth is the sender's choice, not ours."""
-    found: list[tuple[_Kind, dict, _At]] = []
-    stack: list[tuple[dict, _Kind, _At | None]] = [(resource, kind_of(resource), None)]
+    found: list[tuple[Kind, dict, _At]] = []
+    stack: list[tuple[dict, Kind, _At | None]] = [(resource, kind_of(resource), None)]
     while stack:
         node, kind, at = stack.pop()
         if kind is REFERENCE or kind is ATTACHMENT:
@@ -217,7 +217,7 @@ def _binary(url: object, source_base: str | None) -> str | None:
     return target if target and target.startswith("Binary/") else None
 
 
-def _asked(kind: _Kind, node: dict, source_base: str | None) -> str | None:
+def _asked(kind: Kind, node: dict, source_base: str | None) -> str | None:
     """What a resolver is asked for this Reference or Attachment, if anything."""
     return target_of(node.get("reference"), source_base) if kind is REFERENCE else _binary(node.get("url"), source_base)
 
@@ -226,7 +226,7 @@ _REMOVED = object()
 _Change = tuple[dict, "Finding | None"]
 
 
-def _change(kind: _Kind, node: dict, resolve: Callable[[str], Resolution], source_base: str | None,
+def _change(kind: Kind, node: dict, resolve: Callable[[str], Resolution], source_base: str | None,
             path: Callable[[], str]) -> _Change | None:
     """The values to set in a Reference or Attachment and the finding, or None: it stays."""
     text = node.get("reference") if kind is REFERENCE else node.get("url")
@@ -237,13 +237,13 @@ def _change(kind: _Kind, node: dict, resolve: Callable[[str], Resolution], sourc
         finding = _not_understood(kind, text, path)
         return ({}, finding) if finding else None
     resolution = resolve(target)
-    if resolution.policy == "fail":
+    if resolution.policy == "fail" and not (kind is ATTACHMENT and node.get("data")):  # inline bytes need no Binary
         raise MappingError(path(), "what this refers to is not at the target, and has to be; link or send it first")
     change = _changed_reference if kind is REFERENCE else _changed_attachment
     return change(node, target, resolution, path)
 
 
-def _not_understood(kind: _Kind, text: str, path: Callable[[], str]) -> Finding | None:
+def _not_understood(kind: Kind, text: str, path: Callable[[], str]) -> Finding | None:
     if kind is ATTACHMENT:
         return Finding(path(), "attachment.kept", "the url is not a Binary of the source; it was left as it is")
     if text.startswith("urn:"):

@@ -189,8 +189,9 @@ class _Reader:
     def records(self) -> RecordsWanted:
         parts = as_dicts(_extension(self.resource, codes.EXTENSION_RECORDS_WANTED).get("extension"))
         since = [part.get("valueDate") for part in parts if part.get("url") == "since"]
+        path = "ServiceRequest.extension(records-wanted).since"
         return RecordsWanted(types=tuple(part["valueCode"] for part in parts if as_text(part.get("valueCode"))),
-                             since=to_date(since[0], "ServiceRequest.extension(records-wanted).since") if since else None)
+                             since=to_date(since[0], path) if since else None)
 
     def consent(self) -> str | None:
         return next((each for each in self.references("supportingInfo") if each.startswith("Consent/")), None)

@@ -10,10 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import requests
 from fhir.resources.R4B import get_fhir_model_class
 from pypdf import PdfReader
 
 from integration import fhir_json
+from mappings.service_request import from_service_request
 
 DEMO = Path(__file__).parent.parent / "examples" / "demo"
 
@@ -73,7 +75,7 @@ def test_every_reference_is_inside_the_bundle(chart):
     full_urls = [entry["fullUrl"] for entry in chart["entry"]]
     assert len(full_urls) == len(set(full_urls))
     text = json.dumps(chart, default=str)
-    assert set(re.findall(r"urn:uuid:[0-9a-f-]{36}", text)) == set(full_urls) | set()
+    assert set(re.findall(r"urn:uuid:[0-9a-f-]{36}", text)) == set(full_urls)
     assert '"reference": "' in text
     assert not re.findall(r'"reference": "(?!urn:uuid:)', text)
 
@@ -134,3 +136,106 @@ def test_the_order_has_the_second_opinion_codes(script):
     assert {"77406008", "3457005", "S", "SO", "WR"} <= codes
     assert [order[key]["reference"] for key in ("subject", "requester")] == ["Patient/1", "Practitioner/2"]
     assert order["performer"] == [{"reference": "Practitioner/3"}]
+
+
+def test_the_order_can_be_read_as_a_request(script):
+    order = script.service_request("Patient/1", "Practitioner/2", "Practitioner/3") | {"id": "9"}
+    request = from_service_request(order, placer="riverside", fulfiller="hillcrest", included={
+        "Patient/1": script.patient() | {"id": "1"}, "Practitioner/2": script.first_doctor() | {"id": "2"},
+        "Practitioner/3": script.consultant() | {"id": "3"}})
+    assert request.question == script.QUESTION
+    assert request.first_opinion.doctor.name.family == "Synthetic-Nguyen"
+    assert request.first_opinion.diagnosis.codes[0].code == "C18.7"
+
+
+class FakeServer:
+    """A FHIR server in memory, behind the session the consultant's script is handed."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, dict] = {}
+        self.writes: list[tuple[str, str]] = []
+
+    def put(self, resource: dict) -> None:
+        key = f"{resource['resourceType']}/{resource['id']}"
+        version = int(self.stored.get(key, {}).get("meta", {}).get("versionId", 0)) + 1
+        self.stored[key] = resource | {"meta": {"versionId": str(version)}}
+
+    def request(self, method, url, *, json=None, headers=None, timeout=None):
+        assert timeout, "every call has a timeout"
+        path = url.split("/fhir/")[1]
+        if method == "GET":
+            return self._answer(200, self._get(path))
+        self.writes.append((method, path))
+        if method == "PUT":
+            if headers["If-Match"] != f'W/"{self.stored[path]["meta"]["versionId"]}"':
+                return self._answer(412, {})
+            self.put(json)
+            return self._answer(200, self.stored[path])
+        self.put(json | {"id": "r1"})
+        return self._answer(201, None, Location=f"http://consult.example/fhir/{path}/r1/_history/1")
+
+    def _get(self, path):
+        if "?" not in path:
+            return self.stored[path]
+        kind, query = path.split("?")
+        found = [resource for key, resource in self.stored.items() if key.startswith(kind + "/")]
+        if query.startswith("status="):
+            found = [resource for resource in found if resource["status"] == query[len("status="):]]
+        return {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": resource} for resource in found]}
+
+    @staticmethod
+    def _answer(status, body, **headers):
+        answer = requests.Response()
+        answer.status_code, answer._content = status, json.dumps(body).encode()
+        answer.headers.update(headers)
+        return answer
+
+
+@pytest.fixture
+def consultant():
+    spec = importlib.util.spec_from_file_location("consultant", DEMO / "consultant.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def server():
+    server = FakeServer()
+    server.put({"resourceType": "ServiceRequest", "id": "9", "reasonCode": [{"text": "Is 1.10 mg/dL enough?"}]})
+    server.put({"resourceType": "Task", "id": "7", "status": "requested", "focus": {"reference": "ServiceRequest/9"},
+                "for": {"reference": "Patient/1"}, "businessStatus": {"text": "request-sent"}})
+    return server
+
+
+def test_the_consultant_accepts_reads_reports_and_completes(consultant, server):
+    said: list[str] = []
+    assert consultant.act("http://consult.example/fhir", session=server, on_event=said.append) == 1
+    task, report = server.stored["Task/7"], server.stored["DocumentReference/r1"]
+    assert task["status"] == "completed"
+    assert task["output"][-1]["valueReference"] == {"reference": "DocumentReference/r1"}
+    assert report["context"]["related"] == [{"reference": "ServiceRequest/9"}]
+    assert report["subject"] == {"reference": "Patient/1"}
+    get_fhir_model_class("DocumentReference").model_validate(report)
+    page = PdfReader(io.BytesIO(base64.b64decode(report["content"][0]["attachment"]["data"]))).pages[0]
+    assert "Is 1.10 mg/dL enough?" in page.extract_text()
+    assert [path for method, path in server.writes] == ["Task/7", "Task/7", "DocumentReference", "Task/7"]
+
+
+def test_the_consultant_answers_no_task_twice(consultant, server):
+    consultant.act("http://consult.example/fhir", session=server, on_event=lambda text: None)
+    assert consultant.act("http://consult.example/fhir", session=server, on_event=lambda text: None) == 0
+
+
+def test_the_consultant_leaves_a_task_alone_that_somebody_else_changed(consultant, server):
+    old = server.stored["Task/7"]
+    server.put(old)
+    server._get_real, server._get = server._get, lambda path: (
+        {"entry": [{"resource": old}]} if path.startswith("Task?") else server._get_real(path))
+    assert consultant.act("http://consult.example/fhir", session=server, on_event=lambda text: None) == 0
+    assert server.stored["Task/7"]["status"] == "requested"
+
+
+def test_the_consultant_imports_nothing_of_ours():
+    text = (DEMO / "consultant.py").read_text(encoding="utf-8")
+    assert not re.search(r"^\s*(from|import) (mappings|integration|jobs|second_opinion)", text, re.MULTILINE)

@@ -47,12 +47,14 @@ Any other variable that begins with `SECOND_OPINION_` is a mistake, except those
 {_sections(Config, "Top level")}
 ## Capabilities
 
-`capabilities` of an endpoint overrides what its `/metadata` says. The names are {capabilities};
+`capabilities` of an endpoint overrides what its `/metadata` says. The names are
+{capabilities}.
 `max_page` is a whole number, the others are true or false.
 
 ## Checked across keys
 
-- `base_url: hosted:<practice>` names a practice under `hosted`, and becomes `http://<web.host>:<web.port>/fhir/<practice>`.
+- `base_url: hosted:<practice>` names a practice under `hosted`; it becomes
+  `http://<web.host>:<web.port>/fhir/<practice>`.
 - `default_fulfiller` stands at a placer and names another endpoint whose role is fulfiller or both.
 - Two endpoints do not have the same `base_url` in the same role, and two servers not the same `identifier_system`.
 - `url` and `url_file` of `database` are not both given; exactly one of `private_key_file` and `private_key_env` is.

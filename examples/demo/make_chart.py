@@ -66,10 +66,30 @@ def consultant() -> dict:
     return person("Synthetic-Brontë", "Håkan", "198765432")
 
 
+def first_doctor() -> dict:
+    """The oncologist who gave the first opinion."""
+    return person("Synthetic-Nguyen", "Thu", "145678901")
+
+
+def diagnosis() -> dict:
+    """What the first opinion says she has."""
+    return concept(ICD10, "C18.7", "Malignant neoplasm of sigmoid colon", "Adenocarcinoma of sigmoid colon, stage IIIB")
+
+
+def first_opinion() -> dict:
+    """The Exchange's extension: who gave the first opinion, and which."""
+    return {"url": "https://second-opinion.example/fhir/StructureDefinition/first-opinion", "extension": [
+        {"url": "doctor", "valueReference": {"reference": "#first-doctor"}},
+        {"url": "diagnosis", "valueCodeableConcept": diagnosis()}, {"url": "given-on", "valueDate": "2026-05-26"}]}
+
+
 def service_request(patient_ref: str, requester_ref: str, performer_ref: str) -> dict:
     """The second opinion order at the placer (https://hl7.org/fhir/R4/servicerequest.html)."""
     return {
         "resourceType": "ServiceRequest", "meta": {"tag": [synthetic_tag()]},
+        "contained": [{"resourceType": "Practitioner", "id": "first-doctor"} | {
+            key: value for key, value in first_doctor().items() if key in ("identifier", "name")}],
+        "extension": [first_opinion()],
         "identifier": [{"type": hl7("v2-0203", "PLAC", "Placer Identifier"),
                         "system": PLACER_IDS, "value": "SO-2026-0001"}],
         "status": "active", "intent": "order", "priority": "urgent",
@@ -83,8 +103,7 @@ def service_request(patient_ref: str, requester_ref: str, performer_ref: str) ->
         "performerType": snomed("394593009", "Medical oncology"),
         "performer": [{"reference": performer_ref}],
         "reasonCode": [hl7("v2-0336", "S", "Second Opinion", QUESTION),
-                       concept(ICD10, "C18.7", "Malignant neoplasm of sigmoid colon",
-                               "Adenocarcinoma of sigmoid colon, stage IIIB")],
+                       diagnosis()],
         "patientInstruction": "Bring your medication list. Nothing else: the records travel by themselves.",
     }
 
@@ -98,7 +117,7 @@ def add_people(chart: Chart) -> None:
         chart.add(f"loc-{key}", {"resourceType": "Location", "status": "active", "name": name,
                                  "managingOrganization": ref(f"org-{key}")})
     chart.add("dr-pcp", person("Synthetic-Álvarez", "Inés", "123456789"))
-    chart.add("dr-onc", person("Synthetic-Nguyen", "Thu", "145678901"))
+    chart.add("dr-onc", first_doctor())
     chart.add("dr-surgeon", person("Synthetic-Łukasik", "Ewa", "156789012"))
     chart.add("dr-consultant", consultant())
     _roles(chart)
@@ -169,7 +188,7 @@ def condition(icd: tuple, sct: tuple, text: str, visit: str, onset: str) -> dict
             "category": [hl7("condition-category", "problem-list-item", "Problem List Item")],
             "code": {"coding": [{"system": ICD10, "code": icd[0], "display": icd[1]},
                                 {"system": SNOMED, "code": sct[0], "display": sct[1]}], "text": text},
-            "subject": ref("patient"), "encounter": ref(visit), "onsetDateTime": onset, "recorder": ref("dr-onc")}
+            "subject": ref("patient"), "encounter": ref(visit), "onsetDateTime": onset, "asserter": ref("dr-onc")}
 
 
 def add_labs(chart: Chart) -> None:

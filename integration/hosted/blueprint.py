@@ -115,8 +115,7 @@ def run_transaction(place: Place) -> Response:
 
 def search(place: Place, type_: str) -> Response:
     """https://hl7.org/fhir/R4/http.html#search"""
-    query = read_query(type_, request.query_string.decode("ascii", "replace"), base=place.base,
-                       lenient=preferred("handling") == "lenient")
+    query = read_query(type_, _utf8(request.query_string), base=place.base, lenient=preferred("handling") == "lenient")
     with place.engine.begin() as connection:
         if query.count == 0:
             return searchset(place.base, query, [], finding.count(connection, place.practice, query))
@@ -129,7 +128,8 @@ def create(place: Place, type_: str) -> Response:
     """https://hl7.org/fhir/R4/http.html#create; conditional creates that race store one resource."""
     resource = read_resource(request, type_)
     condition = request.headers.get("If-None-Exist")
-    query = read_condition(type_, condition, base=place.base) if condition is not None else None
+    # WSGI hands headers over as latin-1.
+    query = None if condition is None else read_condition(type_, _utf8(condition.encode("latin-1")), base=place.base)
     with storing.writing(place.engine, place.practice, place.base) as writer:
         found = finding.find(writer.connection, place.practice, query, 2) if query else []
         if len(found) > 1:
@@ -189,6 +189,13 @@ def _interact(answers: dict[str, Interaction], place: Place, names: dict[str, st
     if names.get("type_") != "Binary" or interaction.code not in ("read", "vread"):
         check_accept()
     return interaction.answer(place, **names)
+
+
+def _utf8(search: bytes) -> str:
+    try:
+        return search.decode("utf-8")
+    except UnicodeDecodeError:
+        raise bad_request("The search is not percent-encoded UTF-8.") from None
 
 
 def _refuse_path() -> Response:

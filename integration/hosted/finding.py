@@ -3,8 +3,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, not_, or_, select, tuple_, values
-from sqlalchemy import Text, column
+from sqlalchemy import (
+    ColumnElement, Connection, Select, Text, and_, column, false, func, not_, or_, select, tuple_, values,
+)
 
 from integration.hosted.parameters import PARAMETERS
 from integration.hosted.query import Alternative, Criterion, Query, TimeSpan
@@ -12,6 +13,9 @@ from integration.hosted.tables import hosted_index, hosted_resources, hosted_ver
 
 _RANK = {parameter.name: rank for rank, parameter in enumerate(PARAMETERS)}
 _LAST_CHARACTER = "\U0010ffff"
+_LOOK_UP_AT_ONCE = 1000  # a statement takes 65,535 parameters
+
+Identified = tuple[str, str, str]  # type, system and value of an identifier
 
 
 class Found(NamedTuple):
@@ -44,21 +48,24 @@ def count(connection: Connection, practice: str, query: Query) -> int:
     return connection.scalar(select(func.count()).select_from(_matching(practice, query).subquery())) or 0
 
 
-def with_identifiers(connection: Connection, practice: str, wanted: Iterable[tuple[str, str, str]]
-                     ) -> dict[tuple[str, str, str], set[str]]:
-    """Of each (type, system, value) the ids that carry it: one look-up for a whole transaction."""
+def with_identifiers(connection: Connection, practice: str, wanted: Iterable[Identified]
+                     ) -> dict[Identified, set[str]]:
+    """Of each (type, system, value) the ids that carry it: few look-ups for a whole transaction."""
+    found: dict[Identified, set[str]] = {}
     rows = sorted(set(wanted))
-    if not rows:
-        return {}
+    for start in range(0, len(rows), _LOOK_UP_AT_ONCE):
+        for type_, system, value, id_ in connection.execute(
+                _carrying(practice, rows[start:start + _LOOK_UP_AT_ONCE])):
+            found.setdefault((type_, system, value), set()).add(id_)
+    return found
+
+
+def _carrying(practice: str, rows: list[Identified]) -> Select:
     asked = values(column("type", Text), column("system", Text), column("value", Text), name="asked").data(rows)
     index = hosted_index.c
-    statement = select(index.type, index.system, index.value, index.id).join(asked, and_(
+    return select(index.type, index.system, index.value, index.id).join(asked, and_(
         index.practice == practice, index.param == "identifier", index.type == asked.c.type,
         index.value == asked.c.value, index.system == asked.c.system))
-    found: dict[tuple[str, str, str], set[str]] = {}
-    for type_, system, value, id_ in connection.execute(statement):
-        found.setdefault((type_, system, value), set()).add(id_)
-    return found
 
 
 def _matching(practice: str, query: Query) -> Select:
@@ -79,9 +86,16 @@ def _matching(practice: str, query: Query) -> Select:
 
 
 def _has(table: Any, practice: str, type_: str, criterion: Criterion) -> ColumnElement[bool]:
+    """A probe for each row of the lead, exact in either index: updated_at is the same in all rows of a resource.
+
+    OFFSET 0 keeps PostgreSQL from reading all of a common value (status=final) instead: measured with 300,000
+    resources, 128 ms a page, and 37 s before the first ANALYZE.
+    """
     other = hosted_index.alias()
-    return exists().where(other.c.practice == practice, other.c.type == type_, other.c.id == table.c.id,
-                          other.c.param == criterion.param, _any_of(other, criterion))
+    probe = select(other.c.id).where(
+        other.c.practice == practice, other.c.type == type_, other.c.id == table.c.id,
+        other.c.updated_at == table.c.updated_at, other.c.param == criterion.param, _any_of(other, criterion))
+    return probe.correlate(table).offset(0).exists()
 
 
 def _any_of(table: Any, criterion: Criterion) -> ColumnElement[bool]:

@@ -2,14 +2,16 @@
 
 https://hl7.org/fhir/R4/http.html#versioning
 """
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection, Engine, Text, and_, bindparam, column, delete, func, insert, select, update, values,
+)
 from sqlalchemy.dialects import postgresql
 
 from integration import fhir_json
@@ -61,6 +63,23 @@ def read(connection: Connection, practice: str, type_: str, id_: str, version: i
     if row is None:
         raise not_found(type_, id_)
     return Stored(type_, id_, *row)
+
+
+def read_many(connection: Connection, practice: str, wanted: Sequence[tuple[str, str]]
+              ) -> dict[tuple[str, str], Stored]:
+    """The newest version of each (type, id) that exists."""
+    found: dict[tuple[str, str], Stored] = {}
+    resource, stored = hosted_resources.c, hosted_versions.c
+    for start in range(0, len(wanted), FLUSH_AFTER):
+        asked = values(column("type", Text), column("id", Text), name="asked").data(wanted[start:start + FLUSH_AFTER])
+        statement = (
+            select(stored.type, stored.id, stored.version, stored.updated_at, stored.content).select_from(asked)
+            .join(hosted_resources, and_(resource.practice == practice, resource.type == asked.c.type,
+                                         resource.id == asked.c.id))
+            .join(hosted_versions, and_(stored.practice == practice, stored.type == resource.type,
+                                        stored.id == resource.id, stored.version == resource.version)))
+        found |= {(row.type, row.id): Stored(*row) for row in connection.execute(statement)}
+    return found
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from integration.hosted.bodies import ID, check_resource, check_same_id, check_t
 from integration.hosted.instants import to_instant
 from integration.hosted.outcomes import Refusal, bad_request
 from integration.hosted.query import Query, read_condition
-from integration.hosted.storing import Stored, Writer, new_id, read, writing
+from integration.hosted.storing import Stored, Writer, new_id, read_many, writing
 
 # Elements of type Reference.reference, uri and url that may hold the address of another entry. Equality with a
 # fullUrl of the same Bundle is required as well, and Identifier.value is never touched.
@@ -72,7 +72,8 @@ def run(engine: Engine, practice: str, base: str, entries: list[Entry]) -> list[
     with writing(engine, practice, base) as writer:
         _resolve_conditions(writer, practice, entries)
         targets = {entry.full_url: f"{entry.type}/{entry.id}" for entry in entries if entry.full_url}
-        return [_apply(writer, practice, entry, targets) for entry in entries]
+        known = read_many(writer.connection, practice, [(entry.type, entry.id) for entry in entries if entry.exists])
+        return [_apply(writer, entry, targets, known) for entry in entries]
 
 
 def to_response(answers: list[Answer], *, with_resources: bool) -> bytes:
@@ -164,10 +165,10 @@ def _identifier_of(condition: Query) -> tuple[str, str, str] | None:
     return condition.type, alternative.systems[0], alternative.value
 
 
-def _apply(writer: Writer, practice: str, entry: Entry, targets: dict[str, str]) -> Answer:
+def _apply(writer: Writer, entry: Entry, targets: dict[str, str], known: dict[tuple[str, str], Stored]) -> Answer:
     with _refused_at(entry.at):
         if entry.exists:
-            return Answer("200 OK", read(writer.connection, practice, entry.type, entry.id))
+            return Answer("200 OK", known[entry.type, entry.id])
         if entry.type != "Bundle":  # a document's addresses are its own
             _rewrite(entry.resource, targets)
         if entry.method == "PUT":

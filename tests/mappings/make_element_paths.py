@@ -34,10 +34,11 @@ def render() -> str:
     leading = _leading(types)
     identifier = {name: "many" if types[name]["identifier"][1] else "single"
                   for name in sorted(resources) if types[name].get("identifier", ("",))[0] == "Identifier"}
+    cardinality = {name: identifier.get(name, "none") for name in sorted(resources)}
     return "".join([
         HEAD,
         "# Every resource type -> how many identifiers it holds: many, single or none.\n",
-        f"IDENTIFIERS: dict[str, str] = {_dump({name: identifier.get(name, 'none') for name in sorted(resources)})}\n\n",
+        f"IDENTIFIERS: dict[str, str] = {_dump(cardinality)}\n\n",
         "# Type -> element -> type of the element, for the elements that lead to one of the three.\n"
         "# `extension` is not listed: it may stand everywhere.\n",
         f"ELEMENTS: dict[str, dict[str, str]] = {_dump(leading)}\n",
@@ -83,7 +84,7 @@ def _r4b_classes() -> Iterator[tuple[str, bool, dict]]:
 
 
 def _r4b_names() -> set[str]:
-    named = {name.removesuffix("Type") for name in dir(fhirtypes) if hasattr(getattr(fhirtypes, name), "get_model_klass")}
+    named = {name.removesuffix("Type") for name, value in vars(fhirtypes).items() if hasattr(value, "get_model_klass")}
     return {name for name in named if not name.startswith("FHIR")}
 
 

@@ -15,5 +15,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    metadata.create_all(op.get_bind())
-    hosted_metadata.create_all(op.get_bind())
+    metadata.create_all(op.get_bind(), checkfirst=False)
+    hosted_metadata.create_all(op.get_bind(), checkfirst=False)

@@ -1,14 +1,18 @@
 """A hosted endpoint over a real PostgreSQL where all goes well: Dr Alice's practice oakwood, Dr Bob's elmhurst."""
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
 from integration import fhir_json
+from integration.database import connect
+from integration.embedded_postgres import ROLE, EmbeddedPostgres
 from integration.hosted import create_hosted
 from integration.hosted.tables import hosted_metadata
 
@@ -24,11 +28,23 @@ def make_app(engine: Engine, **options: Any) -> Flask:
     return app
 
 
+@pytest.fixture(scope="session")
+def hosted_engine(postgres: EmbeddedPostgres) -> Iterator[Engine]:
+    """One database with the hosted tables for all these tests: making one costs half a second."""
+    with psycopg.connect(postgres.admin_url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE hosted OWNER {ROLE}")
+    database = connect(postgres.url_of("hosted"), application_name="hosted")
+    yield database.engine
+    database.close()
+
+
 @pytest.fixture
-def engine(empty_database: Any) -> Engine:
-    """A database with the hosted tables."""
-    hosted_metadata.create_all(empty_database.engine)
-    return empty_database.engine
+def engine(hosted_engine: Engine) -> Engine:
+    """The hosted tables, empty."""
+    hosted_metadata.create_all(hosted_engine)
+    with hosted_engine.begin() as connection:
+        connection.execute(text("TRUNCATE " + ", ".join(hosted_metadata.tables)))
+    return hosted_engine
 
 
 @pytest.fixture

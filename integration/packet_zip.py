@@ -4,13 +4,11 @@ import zipfile
 
 from sqlalchemy import Connection
 
-from integration import fhir_json
+from integration import fhir_json, packets
 from integration.payloads import Payloads
 from integration.pdf import to_pdf
 from integration.store import requests
-from jobs import packets
 from mappings.model.errors import ExchangeError
-from mappings.rendition import render
 
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)      # the same packet gives the same bytes
 
@@ -29,8 +27,7 @@ def packet_zip(conn: Connection, payloads: Payloads, request_id: str) -> bytes:
 
 
 def _write(archive: zipfile.ZipFile, folder: str, packet, payloads: Payloads, request) -> None:
-    rendition = render(manifest=packet.manifest, resources=list(packet.resources.values()), request=request,
-                       attachments=packet.manifest.items)
+    rendition = packets.rendition_of(packet, payloads, request)
     _add(archive, f"{folder}/records.pdf", to_pdf(rendition))
     _add(archive, f"{folder}/manifest.json", packet.manifest.model_dump_json(indent=1).encode())
     for source, resource in packet.resources.items():

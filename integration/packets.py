@@ -10,6 +10,8 @@ from integration.payloads import Payloads
 from integration.store.tables import packets
 from mappings.model.errors import ExchangeError
 from mappings.model.packet import Manifest, ManifestItem
+from mappings.model.request import SecondOpinionRequest
+from mappings.rendition import AttachedText, Rendition, render
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,14 @@ def next_version(conn: Connection, request_id: str) -> int:
     """The version a new packet of the request gets, from 1."""
     return conn.execute(select(func.coalesce(func.max(packets.c.version), 0)).where(
         packets.c.request_id == request_id)).scalar_one() + 1
+
+
+def rendition_of(packet: Packet, payloads: Payloads, request: SecondOpinionRequest) -> Rendition:
+    """The packet as something to read, the words of its plain-text attachments included."""
+    texts = {item.sha256: payloads.get(item.sha256) for item in packet.manifest.items
+             if item.kind == "attachment" and (item.content_type or "").startswith("text/plain")}
+    return render(manifest=packet.manifest, resources=list(packet.resources.values()), request=request,
+                  attachments=[AttachedText(sha256=digest, text=data.decode("utf-8", "replace")) for digest, data in texts.items()])
 
 
 def inline(resource: dict, of: dict[str, tuple[bytes, str | None]], attachments_at) -> dict:

@@ -1,0 +1,168 @@
+"""Follows every page of a search, and turns anything less than all of it into an error: a partial record is an error."""
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+
+from integration.fhir.failures import NotFound, safe_issues
+from integration.fhir.transport import Response
+from mappings.model.errors import PartialError, PermanentError, TemporaryError
+
+MAX_PAGES = 2000
+SUBSETTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "SUBSETTED")
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One resource a search found; ``mode`` is match or include."""
+
+    resource: Resource
+    mode: str = "match"
+    full_url: str | None = None
+
+    @property
+    def reference(self) -> str:
+        """``Type/id`` at the server."""
+        return f"{self.resource.get('resourceType')}/{self.resource.get('id')}"
+
+
+class Search:
+    """Iterates over all entries of all pages, each resource once; ``warnings`` says what the server remarked.
+
+    https://hl7.org/fhir/R4/http.html#paging
+    """
+
+    def __init__(self, fetch: Callable[[str | None], Response], is_ours: Callable[[str], bool], *, what: str,
+                 max_pages: int = MAX_PAGES):
+        self.warnings: list[str] = []
+        self.pages = 0
+        self._fetch, self._is_ours, self._what, self._max_pages = fetch, is_ours, what, max_pages
+        self._versions: dict[str, Any] = {}  # reference -> version of each match or include already given
+        self._matches = 0
+        self._entries = self._all()
+
+    def __iter__(self) -> Iterator[Entry]:
+        return self._entries
+
+    def __next__(self) -> Entry:
+        return next(self._entries)
+
+    def _all(self) -> Iterator[Entry]:
+        seen: set[str] = set()
+        url: str | None = None
+        while True:
+            answer = self._page(url)
+            bundle = self._bundle(answer)
+            seen.add(answer.url)
+            yield from self._of_page(bundle)
+            url = self._next(bundle, answer.url)
+            if url is None:
+                return self._compare_total(bundle)
+            if url in seen:
+                raise self._partial(f"page {self.pages} names an earlier page as the next one")
+            seen.add(url)
+            if self.pages >= self._max_pages:
+                raise self._partial(f"there are more than {self._max_pages} pages")
+
+    def _page(self, url: str | None) -> Response:
+        self.pages += 1
+        try:
+            return self._fetch(url)
+        except NotFound as error:
+            if url is None:
+                raise
+            # Servers forget a search (HAPI after 60 minutes): begin again, there is no going on.
+            raise TemporaryError(f"{self._what}: the server no longer has page {self.pages}", endpoint=error.endpoint,
+                                 status_code=error.status_code, cause="page-expired") from None
+
+    def _bundle(self, answer: Response) -> Resource:
+        bundle = answer.json()
+        if isinstance(bundle, dict) and bundle.get("resourceType") == "Bundle" and bundle.get("type") == "searchset":
+            return bundle
+        if self.pages > 1:
+            raise self._partial(f"page {self.pages} is not a searchset Bundle")
+        raise PermanentError(f"{self._what}: the answer is not a searchset Bundle", endpoint=answer.endpoint,
+                             cause="not-a-searchset")
+
+    def _of_page(self, bundle: Mapping[str, Any]) -> Iterator[Entry]:
+        for raw in _list(bundle.get("entry")):
+            entry = self._entry(raw)
+            if entry is not None and self._is_new(entry):
+                self._matches += entry.mode == "match"
+                yield entry
+
+    def _entry(self, raw: Any) -> Entry | None:
+        resource = raw.get("resource") if isinstance(raw, dict) else None
+        if not isinstance(resource, dict) or not resource.get("resourceType"):
+            raise self._partial(f"page {self.pages} has an entry without a resource")
+        if resource["resourceType"] == "OperationOutcome":
+            return self._remark(resource)
+        if is_subsetted(resource):
+            raise self._partial(f"{_reference(resource)} came with elements left out (SUBSETTED)")
+        mode = raw.get("search", {}).get("mode", "match") if isinstance(raw.get("search", {}), dict) else "match"
+        return Entry(resource, mode, raw.get("fullUrl"))
+
+    def _remark(self, outcome: Mapping[str, Any]) -> None:
+        sentences = safe_issues(outcome)
+        if any(sentence.startswith(("error", "fatal")) for sentence in sentences):
+            raise self._partial(f"page {self.pages} says {'; '.join(sentences)}")
+        self.warnings += [f"{self._what}: {sentence}" for sentence in sentences]
+
+    def _is_new(self, entry: Entry) -> bool:
+        if not entry.resource.get("id"):
+            return True
+        version = _version(entry.resource)
+        if entry.reference not in self._versions:
+            self._versions[entry.reference] = version
+            return True
+        if self._versions[entry.reference] != version:
+            self.warnings.append(f"{self._what}: {entry.reference} changed while the pages were read")
+        return False
+
+    def _next(self, bundle: Mapping[str, Any], from_url: str) -> str | None:
+        urls = [link.get("url") for link in _list(bundle.get("link"))
+                if isinstance(link, dict) and link.get("relation") == "next"]
+        if not urls:
+            return None
+        url = _joined(from_url, urls[0])
+        if url is None or not self._is_ours(url):
+            raise self._partial(f"page {self.pages} names a next page at another address than the server's own; "
+                                "its own base address is probably set wrongly there")
+        return url
+
+    def _compare_total(self, bundle: Mapping[str, Any]) -> None:
+        total = bundle.get("total")
+        if isinstance(total, int) and total != self._matches:
+            self.warnings.append(f"{self._what}: the server counts {total}, {self._matches} came")
+
+    def _partial(self, problem: str) -> PartialError:
+        return PartialError([f"{self._what}: {problem}"])
+
+
+def is_subsetted(resource: Mapping[str, Any]) -> bool:
+    """True when the server left elements out (https://hl7.org/fhir/R4/search.html#summary)."""
+    meta = resource.get("meta")
+    tags = _list(meta.get("tag")) if isinstance(meta, dict) else []
+    return any(isinstance(tag, dict) and (tag.get("system"), tag.get("code")) in (SUBSETTED, (None, "SUBSETTED"))
+               for tag in tags)
+
+
+def _version(resource: Mapping[str, Any]) -> Any:
+    meta = resource.get("meta")
+    return meta.get("versionId") if isinstance(meta, dict) else None
+
+
+def _reference(resource: Mapping[str, Any]) -> str:
+    return f"{resource.get('resourceType')}/{resource.get('id')}"
+
+
+def _joined(base: str, url: Any) -> str | None:
+    try:
+        return urljoin(base, url) if isinstance(url, str) and url else None
+    except ValueError:
+        return None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

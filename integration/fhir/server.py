@@ -1,0 +1,198 @@
+"""One FHIR R4 server as the jobs see it: read, search, create, update, transaction, binary, and what came of it."""
+import base64
+import binascii
+import hashlib
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from integration.fhir.failures import NotFound
+from integration.fhir.models import ModelServer, structure_problems
+from integration.fhir.paging import MAX_PAGES, Entry, Resource, Search, is_subsetted
+from integration.fhir.transport import FHIR_JSON, Params, Response, Transport
+from integration.fhir.writes import (Written, condition_header, identifier_condition, identifier_token, version_header,
+                                     written)
+from integration.fhir_json import dumps, loads
+from mappings.model.errors import MappingError, PartialError, PermanentError, UnknownOutcome
+
+__all__ = ["BinaryContent", "Entry", "FhirServer", "NotFound", "Search", "Written", "identifier_condition",
+           "identifier_token", "structure_problems", "wait_until_found"]
+
+MAX_BINARY_BYTES = 512 * 1024 * 1024
+_FRESH = {"Cache-Control": "no-cache"}  # HAPI answers a repeated search from a cache for 60 s
+_TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}")
+_ID = re.compile(r"(?!\.+$)[A-Za-z0-9.-]{1,64}")  # ".." would climb out of the base address
+Found = TypeVar("Found")
+
+
+class BinaryContent(NamedTuple):
+    """Bytes of an attachment and the content type the server gave them."""
+
+    data: bytes
+    content_type: str
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 in hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class FhirServer(ModelServer):
+    """A FHIR server reached through our transport; resources are dicts with Decimals."""
+
+    def __init__(self, endpoint: Any, transport: Transport):
+        super().__init__(transport)
+        self.endpoint = endpoint
+
+    @property
+    def name(self) -> str:
+        """The endpoint's name in config.yaml."""
+        return self.transport.name
+
+    def read(self, resource_type: str, id: str, *, fresh: bool = True) -> Resource:
+        """The current version; NotFound when there is none (https://hl7.org/fhir/R4/http.html#read)."""
+        path = _path(resource_type, id)
+        resource = self.transport.request("GET", path, headers=_FRESH if fresh else None).json()
+        if not isinstance(resource, dict) or resource.get("resourceType") != resource_type:
+            raise PermanentError(f"GET {path}: {self.name} answers with something else than a {resource_type}",
+                                 endpoint=self.name, cause="wrong-resource")
+        if is_subsetted(resource):
+            raise PartialError([f"GET {path}: {self.name} left elements out (SUBSETTED)"])
+        return resource
+
+    def search(self, resource_type: str, params: Params | None = None, *, fresh: bool = True,
+               max_pages: int = MAX_PAGES) -> Search:
+        """All entries of all pages, lazily (https://hl7.org/fhir/R4/search.html)."""
+        path = _path(resource_type)
+        pairs = [*_pairs(params or ())]
+        if not any(name == "_count" for name, _ in pairs):
+            pairs.append(("_count", str(self.page_size)))
+
+        def fetch(url: str | None) -> Response:
+            return self.transport.request("GET", url or path, params=None if url else pairs,
+                                          headers=_FRESH if fresh else None)
+
+        return Search(fetch, self.transport.is_ours, what=f"search for {resource_type} at {self.name}", max_pages=max_pages)
+
+    def search_all(self, resource_type: str, params: Params | None = None, *, fresh: bool = True,
+                   warnings: list[str] | None = None) -> list[Resource]:
+        """Every resource found, matches and includes; what the server remarked is added to ``warnings``."""
+        search = self.search(resource_type, params, fresh=fresh)
+        resources = [entry.resource for entry in search]
+        if warnings is not None:
+            warnings += search.warnings
+        return resources
+
+    @property
+    def page_size(self) -> int:
+        """``_count`` of searches: what config.yaml says, at most what the server is known to bear."""
+        known = self.endpoint.capabilities.get("max_page")
+        return min(self.endpoint.limits.page_size, known) if known else self.endpoint.limits.page_size
+
+    def create(self, resource: Resource, *, if_none_exist: str | None = None, authored: bool = False) -> Written:
+        """POST it; ``if_none_exist`` as `identifier_condition` gives it (https://hl7.org/fhir/R4/http.html#ccreate).
+
+        ``authored``: we made this resource ourselves, so a wrong structure is our mistake: MappingError, nothing sent.
+        """
+        conditional = {"If-None-Exist": condition_header(if_none_exist)} if if_none_exist else {}
+        return self._write("POST", resource, None, conditional, authored)
+
+    def update(self, resource: Resource, *, if_match: str | None, authored: bool = False) -> Written:
+        """PUT it if the server still has version ``if_match`` (https://hl7.org/fhir/R4/http.html#concurrency)."""
+        conditional = {"If-Match": version_header(if_match)} if if_match else {}
+        return self._write("PUT", resource, resource["id"], conditional, authored)
+
+    def transaction(self, bundle: Resource) -> Resource:
+        """POST a transaction or batch Bundle; the response Bundle (https://hl7.org/fhir/R4/http.html#transaction)."""
+        answer = self.transport.request("POST", "", body=dumps(bundle), write=True)
+        response = answer.json()
+        if isinstance(response, dict) and response.get("resourceType") == "Bundle" and isinstance(response.get("entry"), list):
+            return response
+        raise UnknownOutcome(f"POST of a {bundle.get('type')} Bundle: {self.name} answers {answer.status} without saying "
+                             "what was done", endpoint=self.name, cause="no-response-bundle")
+
+    def binary(self, url: str, *, content_type: str | None = None, max_bytes: int = MAX_BINARY_BYTES) -> BinaryContent:
+        """The bytes an ``Attachment.url`` points to, raw or wrapped in a Binary (https://hl7.org/fhir/R4/binary.html).
+
+        Oracle Health accepts only ``application/fhir+json`` or the attachment's own type: give it where it is known.
+        """
+        accept = (content_type or "").partition(";")[0].strip() or FHIR_JSON
+        with self.transport.stream(url, headers={"Accept": accept, **_FRESH}, max_bytes=_as_base64(max_bytes)) as (headers, blocks):
+            data = b"".join(blocks)
+        self._refuse_web_page(accept, headers.get("Content-Type", ""))
+        content = self._unwrapped(data, headers.get("Content-Type", ""))
+        if len(content.data) > max_bytes:
+            raise PermanentError(f"an attachment at {self.name} is larger than {max_bytes} bytes", endpoint=self.name,
+                                 cause="too-large")
+        return content
+
+    def metadata(self) -> Resource:
+        """The CapabilityStatement as it came (https://hl7.org/fhir/R4/capabilitystatement.html)."""
+        statement = self.transport.request("GET", "metadata", headers=_FRESH).json()
+        if not isinstance(statement, dict):
+            raise PermanentError(f"GET metadata: {self.name} answers with something else than a resource",
+                                 endpoint=self.name, cause="not-fhir")
+        return statement
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.transport.close()
+
+    def _write(self, method: str, resource: Resource, id: str | None, headers: Mapping[str, str], authored: bool) -> Written:
+        resource_type = resource["resourceType"]
+        if authored and (problems := structure_problems(resource)):
+            raise MappingError(resource_type, "not R4, and not sent: " + "; ".join(problems))
+        answer = self.transport.request(method, _path(resource_type, id), body=dumps(resource), write=True,
+                                        headers={"Prefer": "return=minimal", **headers})
+        return written(answer, resource_type, id)
+
+    def _refuse_web_page(self, wanted: str, got: str) -> None:
+        """A sign-in page with status 200 must not travel as somebody's X-ray report."""
+        if "html" in got.lower() and "html" not in wanted and wanted != FHIR_JSON:
+            raise PermanentError(f"an attachment at {self.name} should be {wanted}, and a web page came",
+                                 endpoint=self.name, cause="not-the-attachment")
+
+    def _unwrapped(self, data: bytes, content_type: str) -> BinaryContent:
+        if "json" not in content_type.lower():
+            return BinaryContent(data, content_type)
+        try:
+            resource = loads(data)
+            if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
+                return BinaryContent(data, content_type)
+            text = "".join(str(resource.get("data", "")).split())
+            return BinaryContent(base64.b64decode(text, validate=True), str(resource.get("contentType", "")))
+        except binascii.Error:
+            pass
+        except (ValueError, RecursionError):
+            return BinaryContent(data, content_type)
+        raise PermanentError(f"a Binary at {self.name} is not base64", endpoint=self.name, cause="not-base64")
+
+
+def wait_until_found(look: Callable[[], Found], lag_seconds: float, *, now: Callable[[], float] = time.monotonic,
+                     sleep: Callable[[float], None] = time.sleep, first_wait_seconds: float = 0.2) -> Found:
+    """Look again and again until something is found or the endpoint's ``search_lag_seconds`` are over; the last look."""
+    until, wait = now() + lag_seconds, first_wait_seconds
+    while not (found := look()):
+        left = until - now()
+        if left <= 0:
+            break
+        sleep(min(wait, left))
+        wait = min(wait * 2, 2.0)
+    return found
+
+
+def _path(resource_type: str, id: str | None = None) -> str:
+    if not _TYPE.fullmatch(resource_type) or id is not None and not _ID.fullmatch(id):
+        raise ValueError("not a resource type and logical id")
+    return resource_type if id is None else f"{resource_type}/{id}"
+
+
+def _pairs(params: Params) -> list[tuple[str, str]]:
+    items = params.items() if isinstance(params, Mapping) else params
+    return [(name, str(one)) for name, value in items
+            for one in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def _as_base64(size: int) -> int:
+    return size * 4 // 3 + 64 * 1024

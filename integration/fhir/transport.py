@@ -1,0 +1,250 @@
+"""The one way out to a FHIR server: bounded in time and bytes, one origin, no redirects, errors already understood."""
+import io
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+
+from integration.fhir import failures
+from integration.fhir_json import loads
+from mappings.model.errors import PermanentError, TemporaryError, TransferError, UnknownOutcome
+
+FHIR_JSON = "application/fhir+json"
+MAX_JSON_BYTES = 64 * 1024 * 1024
+CONNECT_SECONDS = 10.0
+SLOWEST_BYTES_PER_SECOND = 16 * 1024
+BLOCK_BYTES = 64 * 1024
+# A socket's timeout covers one whole send: larger bodies go in blocks, so that a slow line is not taken for a dead one.
+_SENT_IN_ONE = 256 * 1024
+_ERROR_BODY_BYTES = 1024 * 1024
+_PORTS = {"http": 80, "https": 443}
+_LOGICAL = re.compile(r"(metadata|\$[a-z-]+|[A-Z][A-Za-z]+)(/(?!\.+$)[A-Za-z0-9.-]{1,64}(/_history(/[A-Za-z0-9.-]{1,64})?)?)?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]")
+# urllib3 logs addresses with their query, and a query holds identifiers of patients.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
+Params = Mapping[str, Any] | Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Response:
+    """A 2xx answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    what: str = "answer"
+    endpoint: str = ""
+    url: str = field(default="", repr=False)
+    write: bool = False
+    end_is_known: bool = True  # by Content-Length or chunks; else a cut answer looks like a whole one
+
+    def json(self) -> Any:
+        """The body as FHIR JSON; anything else is an error that says what it is."""
+        try:
+            return loads(self.body)
+        except (ValueError, RecursionError):
+            pass  # left first: the parser's error quotes the body
+        raise self._not_json()
+
+    def _not_json(self) -> TransferError:
+        start = self.body.lstrip()[:1]
+        if start == b"<":
+            cause, text = "not-fhir", "a web page or XML instead of FHIR JSON: is base_url right?"
+        else:
+            cause, text = "not-json", "something that is not FHIR JSON" if start else "nothing"
+        kind: type[TransferError] = PermanentError
+        if start in (b"{", b"") and self.write:
+            kind = UnknownOutcome
+        elif start == b"{" and not self.end_is_known:
+            kind = TemporaryError
+        return kind(f"{self.what}: {self.endpoint} answers {self.status} with {text}",
+                    endpoint=self.endpoint, cause=cause)
+
+
+class Transport:
+    """Exchanges with one endpoint; safe to use from several threads.
+
+    ``now`` gives the time for ``Retry-After`` dates, ``clock`` the seconds an answer takes.
+    """
+
+    def __init__(self, endpoint: Any, *, session: requests.Session | None = None,
+                 now: Callable[[], datetime] = lambda: datetime.now(UTC), clock: Callable[[], float] = time.monotonic):
+        self.name: str = getattr(endpoint, "key", "") or endpoint.name
+        self.base_url: str = endpoint.base_url.rstrip("/")
+        self._origin = _origin(urlsplit(self.base_url))
+        self._timeout: float = endpoint.limits.timeout_seconds
+        self._session = session or _session(endpoint.limits.concurrency)
+        self._now, self._clock = now, clock
+
+    def request(self, method: str, path: str, *, params: Params | None = None,
+                headers: Mapping[str, str] | None = None, body: bytes | None = None, write: bool = False,
+                max_bytes: int = MAX_JSON_BYTES) -> Response:
+        """One exchange; ``path`` is relative to the base, or an address of the same origin.
+
+        ``write`` says that doing it twice matters: a cut after sending is then UnknownOutcome.
+        """
+        with self._open(method, path, params, headers, body, write) as answer:
+            return self._whole(answer, max_bytes, write)
+
+    @contextmanager
+    def stream(self, path: str, *, headers: Mapping[str, str] | None = None,
+               max_bytes: int) -> Iterator[tuple[Mapping[str, str], Iterator[bytes]]]:
+        """GET something large: its headers and its blocks, which raise like `request` does."""
+        with self._open("GET", path, None, headers, None, False) as answer:
+            yield answer.raw.headers, self._blocks(answer, max_bytes)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._session.close()
+
+    def url_of(self, path: str) -> str:
+        """The absolute address of ``path``; another origin raises PermanentError, our token must not go there."""
+        if _SCHEME.match(path):
+            url = path
+        elif path.startswith("/"):
+            url = urljoin(self.base_url, path)
+        else:
+            url = f"{self.base_url}/{path}".rstrip("/")
+        if not self.is_ours(url):
+            raise PermanentError(f"an address of another server than {self.name} is not followed",
+                                 endpoint=self.name, cause="other-origin")
+        return url
+
+    def is_ours(self, url: str) -> bool:
+        """True when scheme, host and port are those of the base address."""
+        if _UNSAFE.search(url):  # urlsplit and urllib3 would not agree on the host
+            return False
+        try:
+            return _origin(urlsplit(url)) == self._origin
+        except ValueError:
+            return False
+
+    @contextmanager
+    def _open(self, method: str, path: str, params: Params | None, headers: Mapping[str, str] | None,
+              body: bytes | None, write: bool) -> Iterator["_Answer"]:
+        url = self.url_of(path)
+        what = f"{method} {self._shown(url)}"
+        began = self._clock()
+        content = {"Content-Type": FHIR_JSON} if body is not None else {}
+        request = requests.Request(method, url, params=params, data=_data(body),
+                                   headers={"Accept": FHIR_JSON, **content, **(headers or {})})
+        reply = self._send(self._prepared(request, what), what, write)
+        answer = _Answer(reply.raw, reply.status_code, reply.url, what, began)
+        try:
+            if not 200 <= answer.status < 300:
+                raise self._refused(answer, write)
+            yield answer
+        finally:
+            reply.close()
+
+    def _prepared(self, request: requests.Request, what: str) -> requests.PreparedRequest:
+        try:
+            return self._session.prepare_request(request)
+        except (requests.RequestException, ValueError):
+            pass
+        raise PermanentError(f"{what}: the request cannot be written as HTTP", endpoint=self.name, cause="bad-request")
+
+    def _send(self, prepared: requests.PreparedRequest, what: str, write: bool) -> requests.Response:
+        try:
+            return self._session.send(prepared, timeout=(min(CONNECT_SECONDS, self._timeout), self._timeout),
+                                      stream=True, allow_redirects=False)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            failure = failures.of_exception(error, what=what, endpoint=self.name, write=write)
+        raise failure  # outside: the original error quotes the address with its query
+
+    def _whole(self, answer: "_Answer", max_bytes: int, write: bool) -> Response:
+        body = b"".join(self._blocks(answer, max_bytes, write))
+        headers = CaseInsensitiveDict(answer.raw.headers)
+        return Response(answer.status, headers, body, answer.what, self.name, answer.url, write, _end_is_known(headers))
+
+    def _refused(self, answer: "_Answer", write: bool) -> TransferError:
+        try:
+            body = b"".join(self._blocks(answer, _ERROR_BODY_BYTES))
+        except TransferError:
+            body = b""  # the status alone decides
+        return failures.of_status(answer.status, answer.raw.headers, body, what=answer.what, endpoint=self.name,
+                                  write=write, now=self._now())
+
+    def _blocks(self, answer: "_Answer", max_bytes: int, write: bool = False) -> Iterator[bytes]:
+        size = 0
+        while block := self._block(answer, write):
+            size += len(block)
+            if size > max_bytes:
+                raise _too_large(answer.what, self.name, max_bytes, write)
+            if self._clock() - answer.began > 2 * self._timeout + size / SLOWEST_BYTES_PER_SECOND:
+                raise failures.of_exception(TimeoutError(), what=answer.what, endpoint=self.name, write=write)
+            yield block
+        answer.raw.drain_conn()  # only then does the connection go back to the pool
+
+    def _block(self, answer: "_Answer", write: bool) -> bytes:
+        try:
+            # read1: what has arrived, so that an answer that trickles is seen to trickle
+            return answer.raw.read1(BLOCK_BYTES, decode_content=True)
+        except (urllib3.exceptions.HTTPError, requests.RequestException, OSError) as error:
+            failure = failures.of_exception(error, what=answer.what, endpoint=self.name, write=write)
+        raise failure
+
+    def _shown(self, url: str) -> str:
+        """``Type/id`` where the address is one, else only where it begins: the rest may name a patient."""
+        path = urlsplit(url).path.removeprefix(urlsplit(self.base_url).path).strip("/")
+        if not path or _LOGICAL.fullmatch(path):
+            return path or "the base address"
+        first = path.partition("/")[0]
+        return f"{first}/..." if _LOGICAL.fullmatch(first) else "..."
+
+
+@dataclass
+class _Answer:
+    raw: Any
+    status: int
+    url: str
+    what: str
+    began: float
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nothing: requests would read the body of a redirect without a bound even where it does not follow."""
+
+
+def _session(concurrency: int) -> requests.Session:
+    session = _Session()
+    session.trust_env = False  # no proxy and no .netrc from whoever started us
+    session.headers["User-Agent"] = "second-opinion-exchange"
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for prefix in ("http://", "https://"):
+        session.mount(prefix, HTTPAdapter(pool_connections=1, pool_maxsize=max(1, concurrency), max_retries=0))
+    return session
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    if parts.username is not None or parts.password is not None or parts.scheme not in _PORTS:
+        raise ValueError("not an address we go to")
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS[parts.scheme]
+
+
+def _data(body: bytes | None) -> bytes | io.BytesIO | None:
+    return io.BytesIO(body) if body is not None and len(body) > _SENT_IN_ONE else body
+
+
+def _end_is_known(headers: Mapping[str, str]) -> bool:
+    return "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
+
+
+def _too_large(what: str, endpoint: str, max_bytes: int, write: bool) -> TransferError:
+    kind = UnknownOutcome if write else PermanentError
+    return kind(f"{what}: the answer of {endpoint} is larger than {max_bytes} bytes", endpoint=endpoint,
+                cause="too-large")

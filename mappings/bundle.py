@@ -1,0 +1,369 @@
+"""Puts resources in dependency order and into transaction Bundles (or single creates) that are harmless to send twice.
+
+Specs: https://hl7.org/fhir/R4/http.html#transaction, https://hl7.org/fhir/R4/http.html#ccreate
+"""
+import re
+import uuid
+from collections import ChainMap
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import NamedTuple
+
+from mappings.identifiers import append_identifier, source_identifier
+from mappings.model.errors import MappingError
+from mappings.references import (
+    Finding,
+    Policy,
+    Resolution,
+    find_attachments,
+    find_references,
+    has_identifier,
+    rewrite,
+    target_of,
+    targets_of,
+)
+
+# What happens to a reference whose target is neither sent nor linked: by type, "*" any other, "http" foreign servers.
+POLICIES: Mapping[str, Policy] = MappingProxyType(
+    {"Patient": "fail", "Binary": "fail", "*": "logical", "http": "display-only"})
+
+# R4 defines no search parameter `identifier` for these, so no conditional create can find them.
+NOT_SEARCHABLE = frozenset({"AdverseEvent", "BiologicallyDerivedProduct", "CatalogEntry", "MedicinalProductIngredient",
+                            "ObservationDefinition", "SubstanceSpecification"})
+
+
+@dataclass(frozen=True)
+class EntryResult:
+    """What became of one entry of a transaction, in the order they were sent."""
+
+    full_url: str
+    status: int
+    location: str | None = None  # Type/id
+    version: str | None = None
+    etag: str | None = None
+    outcome: dict | None = None
+
+
+class Later(NamedTuple):
+    """A reference that only an update can fill, because ``target`` is created after ``resource``."""
+
+    resource: dict
+    path: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """Resources in the order of their single creates, and the references to fill by updates afterwards."""
+
+    resources: list[dict]
+    later: list[Later]
+
+
+def key_of(resource: dict) -> str:
+    """``Type/id``: what a resource is called at its source."""
+    has_identifier(resource.get("resourceType", ""))
+    if not resource.get("id"):
+        raise MappingError(f"{resource['resourceType']}.id", "a resource without its source id cannot be sent")
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+def urn_of(identifier_system: str, key: str) -> str:
+    """The fullUrl of ``Type/id`` in our Bundles: always the same for the same resource of the same source."""
+    return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{identifier_system}|{key}')}"
+
+
+def with_urns(links: Mapping[str, str], identifier_system: str) -> dict[str, str]:
+    """The links by ``Type/id`` and by urn: what `compare` needs to follow the references of a sent transaction."""
+    return {**links, **{urn_of(identifier_system, key): target for key, target in links.items()}}
+
+
+def plan(resources: Sequence[dict], *, chunk_size: int, max_bytes: int | None = None,
+         size_of: Callable[[dict], int] | None = None, source_base: str | None = None) -> list[list[dict]]:
+    """Chunks in dependency order: what a chunk refers to is in it or in an earlier one.
+
+    A cycle is never split, so a chunk exceeds ``chunk_size`` or ``max_bytes`` only by holding one single cycle
+    (or one single resource).
+    """
+    needs = _needs(resources, source_base)
+    sizes = [size_of(resource) if max_bytes and size_of else 0 for resource in resources]
+    chunks: list[list[int]] = []
+    room, room_bytes = 0, 0
+    for component in components(range(len(resources)), needs):
+        size = sum(sizes[number] for number in component)
+        if not chunks or len(component) > room or (max_bytes and size > room_bytes):
+            chunks.append([])
+            room, room_bytes = chunk_size, max_bytes or 0
+        chunks[-1] += component
+        room, room_bytes = room - len(component), room_bytes - size
+    return [[resources[number] for number in chunk] for chunk in chunks]
+
+
+def break_cycles(chunk: Sequence[dict], *, source_base: str | None = None) -> Order:
+    """An order for single creates, with as few resources as we can find to update once the others exist.
+
+    From a cycle the resource with the most references inside it goes first: an Encounter before its five Conditions.
+    """
+    needs = _needs(chunk, source_base, with_self=True)
+    order = _broken(needs)
+    position = {key_of(chunk[number]): place for place, number in enumerate(order)}
+    later = [Later(chunk[number], found.path, found.target)
+             for place, number in enumerate(order)
+             for found in [*find_references(chunk[number], source_base=source_base),
+                           *find_attachments(chunk[number], source_base=source_base)]
+             if position.get(found.target or "", -1) >= place]
+    return Order([chunk[number] for number in order], later)
+
+
+def transaction(chunk: Sequence[dict], *, links: Mapping[str, str], identifier_system: str,
+                source_base: str | None = None, policies: Mapping[str, Policy] = POLICIES,
+                allow_unidentified: bool = False, findings: list[Finding] | None = None) -> dict:
+    """A transaction Bundle of conditional creates, its entries in the order of ``chunk``.
+
+    References inside the chunk become urn:uuid, those to what is in ``links`` the id at the target, all others follow
+    ``policies``. What did not go through as it was is appended to ``findings``, its path as ``Type/id#path``.
+    """
+    inside = {key_of(resource): urn_of(identifier_system, key_of(resource)) for resource in chunk}
+    if len(inside) < len(chunk):
+        raise MappingError("Bundle.entry", "the same Type/id stands twice in one chunk")
+    sending = _Sending(ChainMap(inside, dict(links)), identifier_system, source_base, policies, allow_unidentified)
+    entries = []
+    for resource, urn in zip(chunk, inside.values(), strict=True):
+        body, condition = _prepared(resource, sending, findings)
+        request = {"method": "POST", "url": body["resourceType"]}
+        request |= {"ifNoneExist": _in_url(condition)} if condition else {}
+        entries.append({"fullUrl": urn, "resource": body, "request": request})
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+def for_single_create(resource: dict, *, links: Mapping[str, str], identifier_system: str,
+                      source_base: str | None = None, policies: Mapping[str, Policy] = POLICIES,
+                      allow_unidentified: bool = False, later: Collection[str] = (),
+                      findings: list[Finding] | None = None) -> tuple[dict, str | None]:
+    """The resource for one POST and its condition (``identifier=system|value``, not yet percent-encoded).
+
+    Targets in ``later`` (`break_cycles`) do not exist yet: they are written as logical references, without a finding.
+    """
+    sending = _Sending(links, identifier_system, source_base, policies, allow_unidentified, frozenset(later))
+    return _prepared(resource, sending, findings)
+
+
+def for_update(resource: dict, *, links: Mapping[str, str], identifier_system: str, source_base: str | None = None,
+               policies: Mapping[str, Policy] = POLICIES, findings: list[Finding] | None = None) -> dict:
+    """The resource for a PUT to where ``links`` says it is: the second phase of `break_cycles`, or a newer version."""
+    key = key_of(resource)
+    if key not in links:
+        raise MappingError(key, "it cannot be updated before it has been created at the target")
+    sending = _Sending(links, identifier_system, source_base, policies, allow_unidentified=True)
+    body, _ = _prepared(resource, sending, findings)
+    return {"resourceType": body["resourceType"], "id": links[key].split("/")[1], **body}
+
+
+def if_none_exist(identifier: Mapping[str, str]) -> str:
+    """The condition on an identifier, escaped for search (https://hl7.org/fhir/R4/search.html#escaping)."""
+    return f"identifier={_escaped(identifier['system'])}|{_escaped(identifier['value'])}"
+
+
+def read_response(bundle_sent: dict, bundle_response: dict) -> list[EntryResult]:
+    """What the server did with each entry; a location is looked for in the response and in the resource returned."""
+    sent, answered = bundle_sent.get("entry", []), bundle_response.get("entry", [])
+    if bundle_response.get("resourceType") != "Bundle" or len(sent) != len(answered):
+        raise MappingError("Bundle.entry", f"{len(sent)} entries were sent and {len(answered)} answered; "
+                                           "look for each resource by its identifier before sending again")
+    return [_result(one["fullUrl"], other) for one, other in zip(sent, answered, strict=True)]
+
+
+def components(nodes: Iterable[int], needs: Sequence[Collection[int]]) -> list[list[int]]:
+    """Strongly connected components, each after all it needs (Tarjan 1972, without recursion).
+
+    ``needs[n]`` are the nodes that have to come before ``n``; only edges between ``nodes`` count.
+    """
+    nodes = list(nodes)
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    path: list[int] = []
+    unsorted, found = set(nodes), []
+    for root in nodes:
+        work = [] if root in index else [(root, _visit(root, index, low, path, needs))]
+        while work:
+            node, rest = work[-1]
+            target = next((other for other in rest if other in unsorted), None)
+            if target is None:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == index[node]:
+                    found.append(_closed(node, path, unsorted))
+            elif target in index:
+                low[node] = min(low[node], index[target])
+            else:
+                work.append((target, _visit(target, index, low, path, needs)))
+    return found
+
+
+def _visit(node: int, index: dict[int, int], low: dict[int, int], path: list[int],
+           needs: Sequence[Collection[int]]) -> Iterator[int]:
+    index[node] = low[node] = len(index)
+    path.append(node)
+    return iter(needs[node])
+
+
+def _closed(node: int, path: list[int], unsorted: set[int]) -> list[int]:
+    component = [path.pop()]
+    while component[-1] != node:
+        component.append(path.pop())
+    unsorted.difference_update(component)
+    return sorted(component)
+
+
+def _needs(resources: Sequence[dict], source_base: str | None, with_self: bool = False) -> list[list[int]]:
+    """For each resource the numbers of those it refers to."""
+    number_of = {key_of(resource): number for number, resource in enumerate(resources)}
+    if len(number_of) < len(resources):
+        raise MappingError("Bundle.entry", "the same Type/id stands twice among the resources")
+    return [[number_of[target] for target in targets_of(resource, source_base=source_base)
+             if target in number_of and (with_self or number_of[target] != number)]
+            for number, resource in enumerate(resources)]
+
+
+def _broken(needs: Sequence[Collection[int]]) -> list[int]:
+    """All nodes; of each cycle the busiest node first, then the rest as if that edge were gone."""
+    order: list[int] = []
+    work: list[list[int]] = [list(range(len(needs)))]
+    while work:
+        todo = work.pop()
+        if len(todo) == 1:
+            order += todo
+            continue
+        parts = components(todo, needs)
+        if len(parts) > 1:
+            work += reversed(parts)
+            continue
+        first = _busiest(todo, needs)
+        order.append(first)
+        work.append([node for node in todo if node != first])
+    return order
+
+
+def _busiest(cycle: list[int], needs: Sequence[Collection[int]]) -> int:
+    inside = set(cycle)
+    asked = dict.fromkeys(cycle, 0)
+    for node in cycle:
+        for target in inside.intersection(needs[node]):
+            asked[target] += 1
+    return max(cycle, key=lambda node: asked[node] * len(inside.intersection(needs[node])))
+
+
+@dataclass(frozen=True)
+class _Sending:
+    """What preparing a resource for one target takes."""
+
+    names: Mapping[str, str]  # Type/id at the source -> what to write
+    identifier_system: str
+    source_base: str | None
+    policies: Mapping[str, Policy]
+    allow_unidentified: bool
+    later: frozenset[str] = frozenset()
+
+    def resolve(self, target: str) -> Resolution:
+        """What becomes of a reference to ``target``."""
+        if target in self.names:
+            return Resolution("copy", self.names[target])
+        kind, _, logical_id = target.partition("/")
+        if target.startswith(("http:", "https:", "HTTP")):
+            return Resolution(self.policies.get("http", "display-only"))
+        policy = "logical" if target in self.later else self.policies.get(kind, self.policies.get("*", "logical"))
+        # A type that has to be copied and was not is as wrong as one that has to exist.
+        return Resolution("fail" if policy == "copy" else policy,
+                          identifier=source_identifier(self.identifier_system, kind, logical_id))
+
+
+def _prepared(resource: dict, sending: _Sending, findings: list[Finding] | None) -> tuple[dict, str | None]:
+    """1. references 2. identifier 3. what belongs to the source's copy is taken off."""
+    key = key_of(resource)
+    try:
+        body, found = rewrite(resource, sending.resolve, source_base=sending.source_base)
+        if sending.later:
+            found = _without_later(resource, found, sending)
+        body, condition, more = _identified(body, sending)
+    except MappingError as error:
+        raise MappingError(_at(key, error.path), str(error).removeprefix(f"{error.path}: ")) from error
+    if findings is not None:
+        findings += [replace(finding, path=_at(key, finding.path)) for finding in [*found, *more]]
+    return _stripped(body, key, sending.source_base), condition
+
+
+def _at(key: str, path: str) -> str:
+    """``Type/id#path``, the form the manifest uses."""
+    return f"{key}#{path.partition('.')[2]}".rstrip("#")
+
+
+def _without_later(resource: dict, found: list[Finding], sending: _Sending) -> list[Finding]:
+    later = {each.path for search in (find_references, find_attachments)
+             for each in search(resource, source_base=sending.source_base) if each.target in sending.later}
+    return [finding for finding in found if finding.path not in later]
+
+
+def _identified(body: dict, sending: _Sending) -> tuple[dict, str | None, list[Finding]]:
+    kind = body["resourceType"]
+    ours = source_identifier(sending.identifier_system, kind, body["id"])
+    body, how = append_identifier(body, ours)
+    condition, findings = _condition(body, how, ours)
+    if condition is None and not sending.allow_unidentified:
+        raise MappingError(kind, "it has no identifier a second attempt could be recognised by; write it inline, "
+                                 "or allow it to be created without")
+    return body, condition, findings
+
+
+def _condition(body: dict, how: str, ours: dict) -> tuple[str | None, list[Finding]]:
+    path = f"{body['resourceType']}.identifier"
+    if how == "none":
+        return None, []
+    if body["resourceType"] in NOT_SEARCHABLE:
+        return None, [Finding(path, "identifier.not-searchable", "FHIR cannot search this type by identifier")]
+    if how != "single":
+        return if_none_exist(ours), []
+    own = body["identifier"]
+    if own.get("system") and own.get("value"):
+        return if_none_exist(own), [Finding(path, "identifier.single", "it is recognised by its own only identifier")]
+    return None, [Finding(path, "identifier.single", "its only identifier is taken and has no system to find it by")]
+
+
+def _stripped(body: dict, key: str, source_base: str | None) -> dict:
+    """Without id and version of the source's copy; ``meta.source`` says where it came from."""
+    meta = {name: value for name, value in body.get("meta", {}).items()
+            if name.lstrip("_") not in ("versionId", "lastUpdated")}
+    if source_base and not meta.get("source"):
+        meta["source"] = f"{source_base.rstrip('/')}/{key}"
+    stripped = {name: value for name, value in body.items() if name not in ("id", "_id", "meta")}
+    return {"resourceType": stripped.pop("resourceType"), **({"meta": meta} if meta else {}), **stripped}
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\,$|])", r"\\\1", text)
+
+
+def _in_url(condition: str) -> str:
+    """Literal inside a Bundle, except for what would end or change the query: % & # + and space."""
+    return re.sub(r"[%&#+ ]", lambda found: f"%{ord(found[0]):02X}", condition)
+
+
+_LOCATION = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?")
+
+
+def _result(full_url: str, entry: dict) -> EntryResult:
+    response, returned = entry.get("response", {}), entry.get("resource", {})
+    found = _LOCATION.fullmatch(response.get("location") or "")
+    status = re.match(r"\d{3}", str(response.get("status", "")))
+    if status is None:
+        raise MappingError("Bundle.entry.response.status", "there is no HTTP status in the answer")
+    etag = response.get("etag")
+    version = (found and found[2]) or (re.sub(r'^W/|"', "", etag) if etag else None)
+    return EntryResult(full_url, int(status[0]), found[1] if found else _returned_key(returned),
+                       version or returned.get("meta", {}).get("versionId"), etag, response.get("outcome"))
+
+
+def _returned_key(returned: dict) -> str | None:
+    key = f"{returned.get('resourceType')}/{returned.get('id')}"
+    return target_of(key) if returned.get("resourceType") != "OperationOutcome" else None

@@ -1,0 +1,173 @@
+"""The consult report: found among what the fulfiller shows, read, and written back to the primary care EHR.
+
+https://hl7.org/fhir/R4/documentreference.html  https://hl7.org/fhir/R4/diagnosticreport.html
+Servers show one scanned report both ways (US Core); both readings carry the same attachments, so compare those.
+"""
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from mappings import codes
+from mappings.codes import as_dict, as_dicts, as_text
+from mappings.document_reference import (
+    DOC_STATUSES, INSTANT, STATUSES, AttachmentAt, attachments, to_document_reference)
+from mappings.identifiers import identifiers_in, local_reference, source_identifier, to_identifier
+from mappings.model.errors import MappingError
+from mappings.model.request import Identifier
+
+KINDS = ("DocumentReference", "DiagnosticReport")
+# https://hl7.org/fhir/R4/valueset-diagnostic-report-status.html
+REPORT_STATUSES = ("registered", "partial", "preliminary", "final", "amended", "corrected", "appended", "cancelled",
+                   "entered-in-error", "unknown")
+_CHANGED = ("amended", "corrected", "appended")
+
+
+@dataclass(frozen=True)
+class ReportReading:
+    """What a report says about itself. ``problems`` are cause words (report.not-final, ...)."""
+
+    kind: str
+    reference: str | None
+    identifier: Identifier | None
+    version: str | None
+    status: str | None
+    doc_status: str | None
+    patient: str | None
+    related: tuple[str, ...]
+    replaces: tuple[str, ...]
+    attachments: tuple[AttachmentAt, ...]
+    date: str | None
+    period_end: str | None
+    is_consult_note: bool
+    final: bool
+    amended: bool
+    retracted: bool
+    problems: tuple[str, ...] = ()
+
+
+def find_reports(resources: list[dict], *, related_to: Collection[str] = ()) -> list[ReportReading]:
+    """The consult reports among ``resources``: coded as a consult note, or related to one of these references."""
+    readings = [read_report(each) for each in resources if as_dict(each).get("resourceType") in KINDS]
+    return [each for each in readings if each.is_consult_note or set(each.related) & set(related_to)]
+
+
+def read_report(resource: dict) -> ReportReading:
+    """One report; a MappingError only for another kind of resource."""
+    kind = as_dict(resource).get("resourceType")
+    if kind not in KINDS:
+        raise MappingError("resourceType", "is neither DocumentReference nor DiagnosticReport")
+    return _complete(resource, _read_document(resource) if kind == KINDS[0] else _read_diagnostic(resource))
+
+
+def to_returned_report(*, reading: ReportReading, bytes: bytes, content_type: str, request_id: str,  # noqa: A002
+                       identifier: Identifier, patient: str, service_request: str | Identifier, revision: int,
+                       replaces: str | None, author_display: str | None) -> dict:
+    """The report as one DocumentReference for the primary care EHR.
+
+    ``patient`` and ``service_request`` are the EHR's own; ``revision`` counts from 1, and from 2 on ``replaces``
+    names the EHR's copy of the one before. A retracted report is written as entered-in-error.
+    """
+    if revision > 1 and not replaces:
+        raise MappingError("DocumentReference.relatesTo", "a later revision must name the copy it replaces")
+    made = to_document_reference(
+        identifier=identifier, patient=patient, type_code=codes.CONSULTATION_NOTE, title=_title(reading, revision),
+        content_type=content_type, data=bytes, date=reading.date, period_end=reading.period_end or reading.date,
+        related=_related(service_request, identifier.system, request_id),
+        author=[{"display": author_display}] if author_display else [], replaces=replaces,
+        status="entered-in-error" if reading.retracted else "current", doc_status=_doc_status(reading, revision))
+    return made
+
+
+def _read_document(resource: dict) -> dict:
+    status, doc_status = resource.get("status"), resource.get("docStatus")
+    links = as_dicts(resource.get("relatesTo"))
+    context = as_dict(resource.get("context"))
+    return {
+        "status": as_text(status), "doc_status": as_text(doc_status),
+        "type": resource.get("type"), "related": as_dicts(context.get("related")),
+        "replaces": _references(as_dict(each.get("target")) for each in links if each.get("code") == "replaces"),
+        "date": as_text(resource.get("date")), "period_end": as_text(as_dict(context.get("period")).get("end")),
+        # Many EHRs leave docStatus out: current then has to do.
+        "final": status == "current" and doc_status in (None, "final", "amended"),
+        "amended": doc_status == "amended" or any(each.get("code") in ("replaces", "appends") for each in links),
+        "retracted": "entered-in-error" in (status, doc_status),
+        "problems": _status_problems(status, STATUSES, doc_status),
+    }
+
+
+def _read_diagnostic(resource: dict) -> dict:
+    status = resource.get("status")
+    period = as_dict(resource.get("effectivePeriod")).get("end")
+    return {
+        "status": as_text(status), "doc_status": None, "type": resource.get("code"),
+        "related": as_dicts(resource.get("basedOn")), "replaces": (), "date": as_text(resource.get("issued")),
+        "period_end": as_text(resource.get("effectiveDateTime")) or as_text(period),
+        "final": status == "final" or status in _CHANGED, "amended": status in _CHANGED,
+        "retracted": status == "entered-in-error", "problems": _status_problems(status, REPORT_STATUSES, None),
+    }
+
+
+def _complete(resource: dict, read: dict) -> ReportReading:
+    found = tuple(attachments(resource))
+    patient = as_text(as_dict(resource.get("subject")).get("reference"))
+    logical_id = as_text(resource.get("id"))
+    named = to_identifier(resource.get("masterIdentifier")) or next(iter(identifiers_in(resource)), None)
+    return ReportReading(
+        kind=resource["resourceType"], reference=f"{resource['resourceType']}/{logical_id}" if logical_id else None,
+        identifier=named, version=as_text(as_dict(resource.get("meta")).get("versionId")), status=read["status"],
+        doc_status=read["doc_status"], patient=local_reference(patient) or patient,
+        related=_references(read["related"]), replaces=read["replaces"], attachments=found, date=_instant(read["date"]),
+        period_end=read["period_end"], is_consult_note=codes.has_code(read["type"], codes.CONSULTATION_NOTE),
+        final=read["final"], amended=read["amended"], retracted=read["retracted"],
+        problems=(*read["problems"], *_content_problems(read, patient, found)))
+
+
+def _status_problems(status: object, known: tuple[str, ...], doc_status: object) -> tuple[str, ...]:
+    problems = [] if status in known else ["report.unknown-status"]
+    if status == "superseded":
+        problems.append("report.superseded")
+    if doc_status is not None and doc_status not in DOC_STATUSES:
+        problems.append("report.unknown-doc-status")
+    return tuple(problems)
+
+
+def _content_problems(read: dict, patient: str | None, found: tuple[AttachmentAt, ...]) -> list[str]:
+    problems = [] if patient else ["report.no-patient"]
+    if read["date"] and not _instant(read["date"]):
+        problems.append("report.date-not-an-instant")
+    if not found:
+        problems.append("report.no-attachment")
+    return problems if read["final"] or read["retracted"] else [*problems, "report.not-final"]
+
+
+def _instant(date: str | None) -> str | None:
+    return date if date and INSTANT.fullmatch(date) else None
+
+
+def _references(found: Iterable[dict]) -> tuple[str, ...]:
+    texts = (as_text(each.get("reference")) for each in found)
+    return tuple(local_reference(text) or text for text in texts if text)
+
+
+def _related(service_request: str | Identifier, system: str, request_id: str) -> list[dict]:
+    """The EHR's own request, and ours by identifier so that a report can always be traced to it."""
+    ours = {"type": "ServiceRequest", "identifier": source_identifier(system, "ServiceRequest", request_id)}
+    if isinstance(service_request, Identifier):
+        theirs = {"type": "ServiceRequest", "identifier": service_request.model_dump()}
+        return [theirs] if theirs == ours else [theirs, ours]
+    return [{"reference": service_request}, ours]
+
+
+def _title(reading: ReportReading, revision: int) -> str:
+    if reading.retracted:
+        return "Second opinion consult report (retracted)"
+    return "Second opinion consult report" if revision == 1 else f"Second opinion consult report, revision {revision}"
+
+
+def _doc_status(reading: ReportReading, revision: int) -> str:
+    if reading.retracted:
+        return "entered-in-error"
+    if reading.final:
+        return "amended" if reading.amended or revision > 1 else "final"
+    if "preliminary" in (reading.status, reading.doc_status) or reading.status == "partial":
+        return "preliminary"
+    raise MappingError(f"{reading.kind}.status", "is neither final, preliminary nor entered-in-error: not returned")

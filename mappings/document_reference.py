@@ -1,0 +1,74 @@
+"""A document as an EHR takes it: one DocumentReference with the bytes inline.
+
+https://hl7.org/fhir/R4/documentreference.html (US Core 9, writing clinical notes: a server need not follow a URL of
+ours, so the bytes travel inside). R4 Attachment.hash is SHA-1; our own SHA-256 stays in the manifest.
+"""
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from mappings import codes
+from mappings.codes import as_dict, as_text, concept
+from mappings.model.errors import MappingError
+from mappings.model.request import Code, Identifier
+from mappings.references import AttachmentAt, find_attachments
+
+STATUSES = ("current", "superseded", "entered-in-error")
+DOC_STATUSES = ("preliminary", "final", "amended", "entered-in-error")
+INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
+
+
+def to_document_reference(*, identifier: Identifier, patient: str, type_code: Code, title: str, content_type: str,
+                          data: bytes, date: str | None, period_end: str | None, related: Sequence[dict],
+                          author: Sequence[dict] = (), replaces: str | None = None, status: str = "current",
+                          doc_status: str = "final") -> dict:
+    """One document; ``date`` is an instant, ``period_end`` a dateTime (Oracle Health requires it, with a time)."""
+    if date is not None and not INSTANT.fullmatch(date):
+        raise MappingError("DocumentReference.date", "is not an instant (date, time and zone)")
+    made = {
+        "resourceType": "DocumentReference",
+        "identifier": [identifier.model_dump()],
+        "status": codes.one_of(status, STATUSES, "DocumentReference.status"),
+        "docStatus": codes.one_of(doc_status, DOC_STATUSES, "DocumentReference.docStatus"),
+        "type": concept(type_code),
+        "category": [concept(codes.CLINICAL_NOTE)],
+        "subject": {"reference": patient},
+        "date": date,
+        "author": [dict(each) for each in author],
+        "relatesTo": [{"code": "replaces", "target": {"reference": replaces}}] if replaces else None,
+        "content": [{"attachment": to_attachment(content_type, data, title)}],
+        "context": _context(period_end, related),
+    }
+    return {name: value for name, value in made.items() if value not in (None, [], {})}
+
+
+def to_attachment(content_type: str, data: bytes, title: str | None = None) -> dict:
+    """An inline Attachment. https://hl7.org/fhir/R4/datatypes.html#Attachment"""
+    if not data:
+        raise MappingError("Attachment.data", "the document is empty")
+    made = {"contentType": content_type, "data": base64.b64encode(data).decode("ascii"), "size": len(data),
+            "hash": base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode("ascii")}
+    return {**made, "title": title} if title else made
+
+
+def attachments(resource: dict, *, source_base: str | None = None) -> list[AttachmentAt]:
+    """Every Attachment of any resource, with its FHIRPath, in document order; contained ones too."""
+    return find_attachments(resource, source_base=source_base)
+
+
+def inline_bytes(attachment: Any) -> bytes | None:
+    """The bytes inside an Attachment, None when it carries none; a MappingError when they are no base64."""
+    data = as_text(as_dict(attachment).get("data"))
+    if data is None:
+        return None
+    try:
+        return base64.b64decode("".join(data.split()), validate=True)
+    except ValueError:
+        raise MappingError("Attachment.data", "is not base64") from None
+
+
+def _context(period_end: str | None, related: Sequence[dict]) -> dict:
+    made: dict = {"period": {"end": period_end}} if period_end else {}
+    return {**made, "related": [dict(each) for each in related]} if related else made

@@ -1,0 +1,244 @@
+"""One chaos run: real processes are killed and frozen, the network lies, and at the end the oracle counts."""
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.chaos import oracle
+from tests.chaos.consultant import Consultant
+from tests.chaos.proxy import FAULTS, FaultProxy
+
+CONFIG = """\
+data_dir: {data}
+web: {{port: {port}}}
+hosted: [{{practice: hillside, name: Hillside}}, {{practice: lakeview, name: Lakeview}}]
+endpoints:
+  hillside: {{base_url: "{proxy}/fhir/hillside", role: placer, identifier_system: "urn:chaos:hillside", limits: {limits}}}
+  lakeview: {{base_url: "{proxy}/fhir/lakeview", role: fulfiller, identifier_system: "urn:chaos:lakeview", accepts: {accepts},
+             patients: create, limits: {limits}, capabilities: {capabilities}}}
+schedules: {{dispatch_seconds: 1, poll_requests_seconds: 3600, watch_seconds: 1}}
+retry: {{first_retry_seconds: 0.5, max_retry_seconds: 3, max_attempts: 500}}
+engine: {{lease_seconds: 5, concurrency: 8, workers: 2}}
+"""
+
+
+@dataclass
+class Result:
+    """The last line of --json."""
+
+    kills: int
+    freezes: int
+    requests: int
+    lost: int
+    duplicated: int
+    stuck: int
+    parked: int
+    faults: int
+    swallowed: int
+    seconds: float
+    seed: int
+
+
+class Chaos:
+    """A world of two hosted endpoints behind the proxy, a consultant, and a killer."""
+
+    def __init__(self, folder: Path, *, seed: int, requests: int = 12, resources: int = 10, rate: float = 0.15,
+                 faults: dict[str, int] = FAULTS, accepts: str = "resources", conditional_create: bool = True):
+        self.folder, self.seed, self.number, self.resources = folder, seed, requests, resources
+        self.random = random.Random(seed)
+        self.port = free_port()
+        self.direct = f"http://127.0.0.1:{self.port}"
+        self.proxy = FaultProxy(("127.0.0.1", self.port), seed=seed, rate=rate, faults=faults)
+        capabilities = json.dumps({"conditional_create": conditional_create})
+        self.config = folder / "config.yaml"
+        self.config.write_text(CONFIG.format(
+            data=json.dumps(str(folder / "data")), port=self.port, proxy=self.proxy.address, accepts=accepts,
+            capabilities=capabilities, limits="{timeout_seconds: 2, concurrency: 6, requests_per_second: 500, chunk_size: 4}"))
+        self.exchange: subprocess.Popen | None = None
+        self.log = (folder / "exchange.log").open("ab")
+        self.kills = self.freezes = 0
+
+    def start(self) -> None:
+        """Start, or start again after the supervisor itself was killed."""
+        self.exchange = subprocess.Popen([sys.executable, "-m", "second_opinion", "--config", str(self.config), "serve"],
+                                         stderr=self.log, stdout=self.log, start_new_session=True)
+
+    def run(self, kills: int, *, seconds_between: float = 1.0, settle_seconds: float = 120) -> Result:
+        """Load, submit, kill ``kills`` times, then let it settle and count."""
+        began = time.monotonic()
+        self.start()
+        with self.proxy, Consultant(f"{self.direct}/fhir/lakeview"):
+            self.wait_ready()
+            sources = [self.load_patient(number) for number in range(self.number)]
+            ids = [self.submit(number) for number in range(self.number // 2)]
+            for _ in range(kills):
+                time.sleep(self.random.uniform(0.3, 1.7) * seconds_between)
+                self.kill_something()
+                if len(ids) < self.number:
+                    ids += [made for made in [self.submit(len(ids), patient_seconds=1)] if made]
+            while len(ids) < self.number:
+                ids += [made for made in [self.submit(len(ids))] if made]
+            self.proxy.rate = 0.0
+            open_ids, parked = self.settle(ids, settle_seconds)
+            result = self.count(sources, ids, open_ids, parked)
+        result.seconds = round(time.monotonic() - began, 1)
+        return result
+
+    def stop(self) -> None:
+        """End everything of ours."""
+        if self.exchange is not None and self.exchange.poll() is None:
+            self.exchange.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.exchange.wait(40)
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self.log.close()
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this world: those that name its config, and its database servers."""
+        found, data = [], str(self.folder)
+        for process in psutil.process_iter(["cmdline", "pid"]):
+            if process.pid != os.getpid() and any(data in part for part in process.info["cmdline"] or ()):
+                found.append(process)
+        return found
+
+    def kill_something(self) -> None:
+        """SIGKILL to a worker, the web, the postmaster or the supervisor; sometimes SIGSTOP longer than a lease."""
+        role = self.random.choices(["worker", "web", "postgres", "serve", "freeze"], [8, 3, 2, 1, 1])[0]
+        target = self.find("worker" if role == "freeze" else role)
+        if target is None:
+            role, target = "worker", self.find("worker")
+        if target is None:
+            return self.revive()
+        with contextlib.suppress(psutil.Error):
+            if role == "freeze":
+                self.freezes += 1
+                target.suspend()
+                threading.Timer(7.0, lambda: _quietly(target.resume)).start()     # the lease is 5 s
+            else:
+                target.send_signal(signal.SIGKILL)
+                self.kills += 1
+        return self.revive()
+
+    def find(self, role: str) -> psutil.Process | None:
+        """A random process of a role."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                command = process.cmdline()
+                if (role == "postgres" and "postgres" in os.path.basename(command[0])) or role in command:
+                    found.append(process)
+        return self.random.choice(sorted(found, key=lambda process: process.pid)) if found else None
+
+    def revive(self) -> None:
+        """What an init system does: a supervisor that ended is started again."""
+        if self.exchange.poll() is not None:
+            self.start()
+
+    def wait_ready(self, seconds: float = 90) -> None:
+        """Until the Exchange answers ready."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.revive()
+            with contextlib.suppress(OSError, urllib.error.URLError):
+                if urllib.request.urlopen(f"{self.direct}/health/ready", timeout=5).status == 200:
+                    return
+            time.sleep(0.2)
+        raise TimeoutError(f"the Exchange was not ready within {seconds} s; see {self.folder}/exchange.log")
+
+    def load_patient(self, number: int) -> list[str]:
+        """A small synthetic chart in the placer's EHR; returns its ``Type/id`` list."""
+        patient = {"resourceType": "Patient", "identifier": [{"system": "urn:chaos:mrn", "value": f"M{number}"}],
+                   "name": [{"family": f"Chaos{number}"}], "birthDate": "1960-01-01", "gender": "female"}
+        entries = [("Patient", patient)] + [("Observation", {
+            "resourceType": "Observation", "status": "final", "code": {"text": f"chaos {number}-{index}"},
+            "subject": {"reference": "urn:uuid:00000000-0000-4000-8000-000000000000"}, "valueQuantity": {"value": 1.5, "unit": "g"},
+        }) for index in range(self.resources - 1)]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [
+            {"fullUrl": f"urn:uuid:00000000-0000-4000-8000-{index:012d}", "resource": resource,
+             "request": {"method": "POST", "url": kind}} for index, (kind, resource) in enumerate(entries)]}
+        answer = self.post("/fhir/hillside", bundle, "application/fhir+json")
+        return [entry["response"]["location"].split("/_history")[0] for entry in answer["entry"]]
+
+    def submit(self, number: int, patient_seconds: float = 30) -> str | None:
+        """Hand in a request as a coordinator would, again and again until it is acknowledged."""
+        body = {"key": f"chaos-{number}", "placer": "hillside", "fulfiller": "lakeview", "question": "Is the plan right?",
+                "patient": {"identifiers": [{"system": "urn:chaos:mrn", "value": f"M{number}"}], "name": {"family": f"Chaos{number}"},
+                            "birth_date": "1960-01-01"},
+                "requester": {"name": {"family": "Alice"}}, "specialty": {"system": "http://nucc.org/provider-taxonomy",
+                                                                            "code": "207RX0202X"},
+                "first_opinion": {"doctor": {"name": {"family": "Bob"}}, "diagnosis": {"text": "synthetic diagnosis"}}}
+        until = time.monotonic() + patient_seconds
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError, ValueError):
+                return self.post("/api/requests", body, "application/json")["request_id"]
+            self.revive()
+            time.sleep(0.3)
+        return None
+
+    def post(self, path: str, body: dict, content_type: str) -> dict:
+        """POST JSON straight to the web, not through the proxy."""
+        request = urllib.request.Request(f"{self.direct}{path}", json.dumps(body).encode(), {"Content-Type": content_type})
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return json.load(response)
+
+    def settle(self, ids: list[str], seconds: float) -> tuple[set[str], set[str]]:
+        """Wait until every request is closed or parked; returns (still open, parked)."""
+        self.wait_ready()
+        until, open_ids, parked = time.monotonic() + seconds, set(ids), set()
+        while open_ids - parked and time.monotonic() < until:
+            self.revive()
+            for request_id in list(open_ids):
+                with contextlib.suppress(OSError, ValueError):
+                    view = json.load(urllib.request.urlopen(f"{self.direct}/api/requests/{request_id}", timeout=10))
+                    if view["closed"]:
+                        open_ids.discard(request_id)
+                    if any(step["status"] == "parked" for step in view["owed"]):
+                        parked.add(request_id)
+            time.sleep(0.5)
+        return open_ids, parked & open_ids
+
+    def count(self, sources: list[list[str]], ids: list[str], open_ids: set[str], parked: set[str]) -> Result:
+        """Ask the oracle; what belongs to a parked request is not lost: a human was told."""
+        target, placer = f"{self.direct}/fhir/lakeview", f"{self.direct}/fhir/hillside"
+        told = [source for request_id, chart in zip(ids, sources, strict=True) if request_id not in parked for source in chart]
+        records = oracle.count_records(target, "urn:chaos:hillside", told)
+        base = "https://second-opinion.example/ids"
+        fine = [request_id for request_id in ids if request_id not in parked]
+        others = [oracle.count_by_system(target, kind, base, [f"{kind}/{each}" for each in fine])
+                  for kind in ("Task", "ServiceRequest")]
+        others.append(oracle.count_by_system(placer, "DocumentReference", base, [f"DocumentReference/{each}-report-1" for each in fine]))
+        return Result(kills=self.kills, freezes=self.freezes, requests=len(ids), lost=records.lost + sum(each.lost for each in others),
+                      duplicated=records.duplicated + sum(each.duplicated for each in others), stuck=len(open_ids - parked),
+                      parked=len(parked), faults=sum(self.proxy.done.values()), swallowed=self.proxy.done["swallow"],
+                      seconds=0.0, seed=self.seed)
+
+
+def free_port() -> int:
+    """A TCP port nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _quietly(action) -> None:
+    with contextlib.suppress(psutil.Error):
+        action()
+
+
+def as_json(result: Result) -> str:
+    """One line."""
+    return json.dumps(asdict(result))

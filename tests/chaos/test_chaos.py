@@ -1,0 +1,52 @@
+"""Kills, faults and freezes: nothing lost, nothing twice, nothing stuck."""
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.proxy import FAULTS
+from tests.chaos.run import Chaos
+
+pytestmark = pytest.mark.chaos
+
+
+@pytest.fixture
+def folder(tmp_path_factory) -> Path:
+    made = tmp_path_factory.mktemp("chaos")
+    for each in (made, *list(made.parents)[:2]):
+        each.chmod(0o711)
+    return made
+
+
+def run(folder, **kwargs):
+    kills = kwargs.pop("kills")
+    chaos = Chaos(folder, **kwargs)
+    try:
+        result = chaos.run(kills, seconds_between=kwargs.pop("seconds_between", 1.0))
+    finally:
+        chaos.stop()
+    print(result)
+    return result
+
+
+def test_a_hundred_kills_lose_double_and_block_nothing(folder):
+    result = run(folder, seed=20261124, kills=100, requests=12)
+    assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result
+    assert result.kills >= 80
+
+
+def test_swallowed_answers_double_nothing_without_conditional_create(folder):
+    result = run(folder, seed=7, kills=5, requests=6, rate=0.3, faults={"swallow": 1}, conditional_create=False)
+    assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result
+
+
+@pytest.mark.long
+def test_a_thousand_kills(folder):
+    result = run(folder, seed=1, kills=1000, requests=60)
+    assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result
+
+
+@pytest.mark.long
+def test_five_hundred_swallowed_answers(folder):
+    result = run(folder, seed=2, kills=20, requests=120, rate=0.5, faults={"swallow": FAULTS["swallow"]})
+    assert result.swallowed >= 500, result
+    assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result

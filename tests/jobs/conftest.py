@@ -1,0 +1,24 @@
+"""The world where all goes well; a test breaks one thing."""
+import pytest
+
+from tests.jobs.exchange import Exchange
+
+
+@pytest.fixture
+def make_exchange(tmp_path, database):
+    """Makes an Exchange with Alice's and Bob's endpoints; keyword arguments as `Exchange`."""
+    made = []
+
+    def make(**kwargs) -> Exchange:
+        made.append(Exchange(tmp_path, database, **kwargs))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def exchange(make_exchange) -> Exchange:
+    """Resources travel, patients may be created."""
+    return make_exchange()
