@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-from integration.pdf_text import BOLD, REGULAR, Style, missing, wrap
+from integration.pdf_text import BOLD, REGULAR, Style, load_fonts, missing, wrap
 from mappings.rendition import Finding, Rendition, Row, Section
 
 PAGE_WIDTH, PAGE_HEIGHT = A4
@@ -81,6 +81,7 @@ class Layout:
 
 def to_pdf(rendition: Rendition) -> bytes:
     """The PDF: cover with index, one table for each section, the list of originals."""
+    load_fonts()
     layout = Layout()
     index = _cover(layout, rendition)
     layout.new_page()

@@ -43,8 +43,10 @@ def _widths(name: str) -> dict[int, float]:
     return {code: face.charWidths.get(code, face.defaultWidth) / 1000 for code in face.charToGlyph}
 
 
-for _name in _FILES:                   # before any Canvas names them
-    _font(_name)
+def load_fonts() -> None:
+    """Make both fonts known to reportlab; takes a third of a second, once."""
+    for name in _FILES:
+        _font(name)
 
 
 def shown(text: str) -> str:

@@ -59,12 +59,12 @@ def choose_account(cluster: Path, data_dir: Path) -> Account:
 
 def check_reachable(account: Account, *paths: Path) -> None:
     """Raises, naming the folder and the fix, when ``account`` cannot get to one of ``paths``."""
-    if not account.switch:
+    if not account.switch or _can_enter(account, *paths):
         return
     for path in paths:
-        blocking = next((one for one in _from_the_root(path) if not _can_enter(account, one)), None)
-        if blocking is not None:
-            raise ExchangeError(_unreachable(account, blocking))
+        for part in (*reversed(path.parents), path):
+            if not _can_enter(account, part):
+                raise ExchangeError(_unreachable(account, part))
 
 
 def _refuse_foreign(cluster: Path, uid: int) -> None:
@@ -83,13 +83,10 @@ def _account(uid: int, *, switch: bool) -> Account:
     return Account(entry.pw_name, uid, entry.pw_gid, switch)
 
 
-def _from_the_root(path: Path) -> list[Path]:
-    return [*reversed(path.parents), path]
-
-
-def _can_enter(account: Account, path: Path) -> bool:
+def _can_enter(account: Account, *paths: Path) -> bool:
     """Asks the kernel, as that account, so that access lists count as well."""
-    done = subprocess.run(["/bin/sh", "-c", 'test -x "$0"', str(path)], cwd="/", **account.popen_options())
+    script = 'for path; do test -x "$path" || exit 1; done'
+    done = subprocess.run(["/bin/sh", "-c", script, "sh", *map(str, paths)], cwd="/", **account.popen_options())
     return done.returncode == 0
 
 

@@ -16,7 +16,7 @@ from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
 from integration.store import deliveries, requests, steps
 from integration.store.findings import Finding, record
 from integration.store.steps import LeaseLost
-from jobs import (gather_records, match_people, mirror_status, poll_requests, prune, push_records, return_report,
+from jobs import (bulk_retry, gather_records, match_people, mirror_status, poll_requests, prune, push_records, return_report,
                   send_request, verify_delivery, watch_fulfiller)
 from jobs.world import Context, Lease, Outcome, World
 from mappings.model.delivery import DeliveryStatus, next_attempt_at
@@ -40,6 +40,7 @@ JOBS = {
     "verify_report": verify_delivery.verify_report,
     "mirror_status": mirror_status.mirror_status,
     "prune": prune.prune,
+    "bulk_retry": bulk_retry.bulk_retry,
 }
 MAX_STEP_SECONDS = 1800     # a step that runs longer loses its lease: a hung thread must not hold it for ever
 BREAKER_FAILURES = 5

@@ -71,18 +71,22 @@ def read_chart(ctx: Context, request, patient: str) -> dict[str, dict]:
     for kind in sorted(set(types) - set(wanted) - {"Patient"}):
         ctx.finding("type-not-offered", "the placer's server does not offer this type", kind, "info")
     with ThreadPoolExecutor(ctx.endpoint(request.placer).limits.concurrency) as pool:
-        for resources in pool.map(lambda kind: _search(server, kind, patient, request), wanted):
+        for resources in pool.map(lambda kind: _search(ctx, server, kind, patient, request), wanted):
             for resource in resources:
                 _take(ctx, found, resource, patient, request)
     _close_over_references(ctx, server, found, patient)
     return dict(sorted(found.items()))
 
 
-def _search(server: FhirServer, kind: str, patient: str, request) -> list[dict]:
+def _search(ctx: Context, server: FhirServer, kind: str, patient: str, request) -> list[dict]:
     params = {"patient": patient}
     if request.records.since is not None:
         params["_lastUpdated"] = f"ge{request.records.since.isoformat()}"
-    return server.search_all(kind, params)
+    warnings: list[str] = []
+    found = server.search_all(kind, params, warnings=warnings)
+    for words in warnings:      # list.append is atomic: searches run in threads
+        ctx.finding("search-warning", f"the server remarked on its search: {words}"[:300], kind)
+    return found
 
 
 def _take(ctx: Context, found: dict, resource: dict, patient: str, request) -> None:

@@ -4,6 +4,7 @@ import copy
 from sqlalchemy import Connection
 
 from integration import fhir_json
+from integration.pdf import findings as pdf_findings
 from integration.pdf import to_pdf
 from integration.store import deliveries, links, requests
 from integration.store.steps import NextStep
@@ -205,7 +206,7 @@ def push_documents(ctx: Context, delivery, packet) -> None:
     with ctx.world.engine.begin() as conn:
         patient = links.find(conn, delivery.endpoint, packet.manifest.identifier_system, [packet.manifest.patient])
     for document in documents_of(ctx, packet, delivery, patient[packet.manifest.patient]):
-        reference = ensure_created(ctx, delivery.endpoint, document.resource, document.identifier)
+        reference = ensure_created(ctx, delivery.endpoint, document.resource, document.identifier, authored=True)
         marks = [dict(source=document.name, status="sent", target=reference, created_by_us=True)]
         if document.carries:
             marks += [dict(source=source, status="sent", target=reference, created_by_us=True) for source in document.carries]
@@ -223,7 +224,7 @@ class Document:
 def documents_of(ctx: Context, packet, delivery, patient: str) -> list[Document]:
     """What travels to an endpoint that takes documents; the same packet gives the same bytes."""
     rendition = packets.rendition_of(packet, ctx.world.payloads, ctx.request())
-    ctx.dropped += rendition.findings
+    ctx.dropped += [*rendition.findings, *pdf_findings(rendition)]
     made = [_document(ctx, delivery, patient, "rendition", to_pdf(rendition), "application/pdf", "First-opinion records",
                       codes.RECORDS_SUMMARY, packet, tuple(packet.resources))]
     seen: set[str] = set()

@@ -29,7 +29,7 @@ def return_report(ctx: Context) -> Outcome:
         sent, reference = _retract(ctx, row, report)
     else:
         sent = _to_send(ctx, row, request, report, resource, patient, identifier)
-        reference = ensure_created(ctx, row.placer, sent, identifier)
+        reference = ensure_created(ctx, row.placer, sent, identifier, authored=True)
     _keep(ctx, delivery_id, identifier, sent, reference)
     return Outcome(next_steps=(NextStep("verify_report", row.placer, delivery_id=delivery_id),),
                    apply=[lambda conn: deliveries.move(conn, delivery_id, DeliveryStatus.SENT)])

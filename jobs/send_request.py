@@ -65,7 +65,7 @@ def _inputs(documents: list[str], questions: str | None) -> list[TaskInput]:
 def _write(ctx: Context, endpoint: str, delivery_id: str, resource: dict) -> str:
     """Create one of our resources by its own identifier and keep the bytes sent, for the read-back."""
     identifier = own_identifier(ctx, resource["resourceType"], ctx.request_id)
-    reference = ensure_created(ctx, endpoint, resource, identifier)
+    reference = ensure_created(ctx, endpoint, resource, identifier, authored=True)
     digest = ctx.world.payloads.put(fhir_json.dumps(resource))
     with ctx.transaction() as conn:
         deliveries.mark_items(conn, delivery_id, [dict(source=identifier.value, status="sent",

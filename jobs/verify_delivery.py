@@ -112,7 +112,7 @@ def _read(server, target: str | None) -> dict | None:
 def _differs(ctx: Context, sent: dict, read: dict, source: str, known: Mapping[str, str] = MappingProxyType({})) -> bool:
     """True when something that matters changed; lesser losses are findings."""
     failed = False
-    for difference in compare(sent, read, links=known):
+    for difference in compare(sent, read, links=known, target_base=ctx.server(ctx.step.endpoint).endpoint.base_url):
         fails = difference.severity == "fail"
         failed = failed or fails
         ctx.finding(f"verify-{difference.kind}", difference.message, f"{source}#{difference.path}",

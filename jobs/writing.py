@@ -7,11 +7,12 @@ from mappings.model.errors import NeedsPerson, PermanentError, UnknownOutcome
 from mappings.model.request import Identifier
 
 
-def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Identifier, *, origin: str = "created") -> str:
+def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Identifier, *, authored: bool = False) -> str:
     """Create ``resource`` at ``endpoint`` unless its identifier is there; returns ``Type/id`` there.
 
     1. a link says it is there; 2. on a repeat, or where there is no conditional create, the target is searched;
     3. conditional create; 4. no Location in the answer: search again (some servers answer 200 without one).
+    ``authored``: we made it ourselves, so its structure is checked before it is sent.
     Raises NeedsPerson when two hold the identifier or none can be found after a successful answer.
     """
     known = _linked(ctx, endpoint, identifier)
@@ -25,7 +26,8 @@ def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Iden
     if found is None:
         ctx.lease.before_write()
         try:
-            written = server.create(resource, if_none_exist=identifier_condition(identifier.system, identifier.value))
+            written = server.create(resource, if_none_exist=identifier_condition(identifier.system, identifier.value),
+                                    authored=authored)
             found, version = written.location, written.version
         except PermanentError as error:
             if error.status_code != 412:
@@ -34,7 +36,7 @@ def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Iden
     if found is None:
         raise UnknownOutcome(f"{endpoint} accepted a {kind} and does not show it by its identifier", endpoint=endpoint,
                              cause="not-found-after-write")
-    remember(ctx, endpoint, identifier, found, resource, origin=origin, version=version)
+    remember(ctx, endpoint, identifier, found, resource, version=version)
     return found
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
+from urllib.parse import quote
 
 from mappings.identifiers import append_identifier, source_identifier
 from mappings.model.errors import MappingError
@@ -345,10 +346,11 @@ def _escaped(text: str) -> str:
 
 
 def _in_url(condition: str) -> str:
-    """Literal inside a Bundle, except for what would end or change the query: % & # + and space."""
-    return re.sub(r"[%&#+ ]", lambda found: f"%{ord(found[0]):02X}", condition)
+    """As literal as a query may be: HAPI 8 refuses or misreads % & + space and non-ASCII when they are not encoded."""
+    return quote(condition, safe=_LITERAL)
 
 
+_LITERAL = "".join(set(map(chr, range(33, 127))) - set("%&#+"))
 _LOCATION = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?")
 
 

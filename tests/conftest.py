@@ -68,3 +68,26 @@ def _lent_database(server: EmbeddedPostgres, template: str) -> Iterator[Database
 def _administer(server: EmbeddedPostgres, statement: str) -> None:
     with psycopg.connect(server.admin_url(), autocommit=True) as connection:
         connection.execute(statement)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The end-to-end suite runs against any two R4 servers."""
+    parser.addoption("--placer", help="base URL of the placer's FHIR server; without it local HAPI servers are started")
+    parser.addoption("--fulfiller", help="base URL of the fulfiller's FHIR server")
+
+
+EXPECTED_SKIPS = ("SECOND_OPINION_DATA", "orthanc", "Orthanc")     # what CI may do without
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI an unexpected skip is a failure: a check that did not run is no check."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") != "true" or reporter is None:
+        return
+    reasons = [str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+               for report in reporter.stats.get("skipped", ())]
+    unexpected = sorted({reason for reason in reasons if not any(word in reason for word in EXPECTED_SKIPS)})
+    if unexpected and exitstatus == 0:
+        reporter.write_line("UNEXPECTED SKIPS (CI):\n  " + "\n  ".join(unexpected), red=True)
+        session.exitstatus = 1

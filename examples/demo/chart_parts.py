@@ -63,7 +63,10 @@ def hl7(system: str, code: str, display: str, text: str | None = None) -> dict:
 
 
 def npi(nine_digits: str) -> str:
-    """Nine digits and the Luhn check digit of an NPI, counted with the prefix 80840."""
+    """Nine digits and the Luhn check digit of an NPI, counted with the prefix 80840.
+
+    Ours start with 2 (numbers issued so far start with 1) or are the well-known example 123456789.
+    """
     digits = [int(digit) for digit in "80840" + nine_digits]
     total = sum(sum(divmod(digit * 2, 10)) if place % 2 == 0 else digit
                 for place, digit in enumerate(reversed(digits)))

@@ -22,7 +22,7 @@ BSER = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
 BUSINESS_STATUS = {"accepted": ("3.0", "Accepted"), "completed": ("7.0", "Fulfillment Completed")}
 REPORT_IDS = "https://hillcrest-cancer-center.example/ids/report"
 AUTHOR = {"resourceType": "Practitioner", "id": "author",
-          "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1987654328"}],
+          "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "2987654326"}],
           "name": [{"family": "Synthetic-Brontë", "given": ["Håkan"], "prefix": ["Dr."]}]}
 RECORD_TYPES = ("DocumentReference", "Observation", "Condition", "MedicationRequest", "DiagnosticReport")
 

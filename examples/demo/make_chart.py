@@ -63,12 +63,12 @@ def person(family: str, given: str, number: str, prefix: str = "Dr.") -> dict:
 
 def consultant() -> dict:
     """The consultant asked: an invented oncologist at another hospital."""
-    return person("Synthetic-Brontë", "Håkan", "198765432")
+    return person("Synthetic-Brontë", "Håkan", "298765432")
 
 
 def first_doctor() -> dict:
     """The oncologist who gave the first opinion."""
-    return person("Synthetic-Nguyen", "Thu", "145678901")
+    return person("Synthetic-Nguyen", "Thu", "245678901")
 
 
 def diagnosis() -> dict:
@@ -118,7 +118,7 @@ def add_people(chart: Chart) -> None:
                                  "managingOrganization": ref(f"org-{key}")})
     chart.add("dr-pcp", person("Synthetic-Álvarez", "Inés", "123456789"))
     chart.add("dr-onc", first_doctor())
-    chart.add("dr-surgeon", person("Synthetic-Łukasik", "Ewa", "156789012"))
+    chart.add("dr-surgeon", person("Synthetic-Łukasik", "Ewa", "256789012"))
     chart.add("dr-consultant", consultant())
     _roles(chart)
     chart.add("patient", patient())

@@ -56,10 +56,11 @@ class Capabilities:
         """What a person reads: problems first, then what the server says it can do."""
         yes_no = {True: "yes", False: "no"}
         said = [f"{words}: {yes_no[value]}" for words, value in (
-            ("transactions", self.transaction), ("conditional create", self.conditional_create), ("holds Task", self.task),
-            ("takes ServiceRequest", self.service_request_create), ("takes DocumentReference", self.document_reference_create))]
-        return [*self.problems, f"FHIR {self.fhir_version or 'version not stated'}, {self.software or 'software not stated'}", *said,
-                f"searches {len(self.searches)} types"]
+            ("transactions", self.transaction), ("conditional create", self.conditional_create),
+            ("holds Task", self.task), ("takes ServiceRequest", self.service_request_create),
+            ("takes DocumentReference", self.document_reference_create))]
+        version = f"FHIR {self.fhir_version or 'version not stated'}, {self.software or 'software not stated'}"
+        return [*self.problems, version, *said, f"searches {len(self.searches)} types"]
 
     def with_overrides(self, overrides: Mapping[str, bool | int]) -> "Capabilities":
         """As config.yaml says; a name that is no capability becomes a problem."""
@@ -93,7 +94,8 @@ def read_statement(statement: Mapping[str, Any]) -> Capabilities:
     return _of_rest(rest or {}, version, _text(_dict(statement.get("software")).get("name")), tuple(problems))
 
 
-def _of_rest(rest: Mapping[str, Any], version: str | None, software: str | None, problems: tuple[str, ...]) -> Capabilities:
+def _of_rest(rest: Mapping[str, Any], version: str | None, software: str | None,
+             problems: tuple[str, ...]) -> Capabilities:
     types = {each["type"]: each for each in _dicts(rest.get("resource")) if isinstance(each.get("type"), str)}
     creates = _having(types, "create")
     created = [types[name] for name in _WE_CREATE if name in creates]

@@ -1,4 +1,4 @@
-"""Turns what went wrong on the wire into the errors of the Exchange: the only place that decides later, look or never."""
+"""Turns what went wrong on the wire into our errors: the only place that decides later, look first or never."""
 import re
 import socket
 import ssl
@@ -95,7 +95,10 @@ def _outcome(body: bytes) -> dict[str, Any] | None:
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """``Retry-After`` in seconds, from either form, at most an hour (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)."""
+    """``Retry-After`` in seconds, from either form, at most an hour.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
         return min(float(text), MAX_RETRY_AFTER_SECONDS)
@@ -121,8 +124,8 @@ def of_exception(error: Exception, *, what: str, endpoint: str, write: bool) -> 
     """
     cause = _cause(error)
     if write and not _not_sent(error):
-        return UnknownOutcome(f"{what}: sent, and no whole answer came from {endpoint} ({cause}); it may have been done",
-                              endpoint=endpoint, cause=cause)
+        return UnknownOutcome(f"{what}: sent, and no whole answer came from {endpoint} ({cause}); it may have been "
+                              "done", endpoint=endpoint, cause=cause)
     return TemporaryError(f"{what}: {endpoint} did not answer ({cause})", endpoint=endpoint, cause=cause)
 
 

@@ -19,7 +19,7 @@ _KINDS = {KeyError: "is missing", AttributeError: "is not in R4"}
 
 
 class ModelServer(FHIRServer):
-    """A fhirclient server over our transport: ``Patient.where({...}).perform_iter(server)`` and ``Task.read(id, server)``."""
+    """A fhirclient server over our transport, for ``Patient.where({...}).perform_iter(server)`` and the like."""
 
     def __init__(self, transport: Transport):
         # Not super().__init__: it opens a session of its own. Without one nothing can go round the transport.
@@ -28,7 +28,8 @@ class ModelServer(FHIRServer):
         self.transport = transport
 
     def _get(self, path: str, headers: Mapping[str, str] | None = None, nosign: bool = False) -> "_Answer":
-        return _Answer(self.transport.request("GET", path, headers={"Cache-Control": "no-cache", **(headers or {})}).body)
+        fresh = {"Cache-Control": "no-cache", **(headers or {})}
+        return _Answer(self.transport.request("GET", path, headers=fresh).body)
 
     def put_json(self, path: str, resource_json: dict[str, Any], nosign: bool = False) -> "_Answer":
         """PUT, as fhirclient's ``resource.update(server)`` calls it."""

@@ -1,4 +1,4 @@
-"""Follows every page of a search, and turns anything less than all of it into an error: a partial record is an error."""
+"""Follows every page of a search, and turns anything less than all of it into an error."""
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

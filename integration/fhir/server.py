@@ -73,7 +73,8 @@ class FhirServer(ModelServer):
             return self.transport.request("GET", url or path, params=None if url else pairs,
                                           headers=_FRESH if fresh else None)
 
-        return Search(fetch, self.transport.is_ours, what=f"search for {resource_type} at {self.name}", max_pages=max_pages)
+        what = f"search for {resource_type} at {self.name}"
+        return Search(fetch, self.transport.is_ours, what=what, max_pages=max_pages)
 
     def search_all(self, resource_type: str, params: Params | None = None, *, fresh: bool = True,
                    warnings: list[str] | None = None) -> list[Resource]:
@@ -107,10 +108,11 @@ class FhirServer(ModelServer):
         """POST a transaction or batch Bundle; the response Bundle (https://hl7.org/fhir/R4/http.html#transaction)."""
         answer = self.transport.request("POST", "", body=dumps(bundle), write=True)
         response = answer.json()
-        if isinstance(response, dict) and response.get("resourceType") == "Bundle" and isinstance(response.get("entry"), list):
+        is_bundle = isinstance(response, dict) and response.get("resourceType") == "Bundle"
+        if is_bundle and isinstance(response.get("entry"), list):
             return response
-        raise UnknownOutcome(f"POST of a {bundle.get('type')} Bundle: {self.name} answers {answer.status} without saying "
-                             "what was done", endpoint=self.name, cause="no-response-bundle")
+        raise UnknownOutcome(f"POST of a {bundle.get('type')} Bundle: {self.name} answers {answer.status} without "
+                             "saying what was done", endpoint=self.name, cause="no-response-bundle")
 
     def binary(self, url: str, *, content_type: str | None = None, max_bytes: int = MAX_BINARY_BYTES) -> BinaryContent:
         """The bytes an ``Attachment.url`` points to, raw or wrapped in a Binary (https://hl7.org/fhir/R4/binary.html).
@@ -118,7 +120,8 @@ class FhirServer(ModelServer):
         Oracle Health accepts only ``application/fhir+json`` or the attachment's own type: give it where it is known.
         """
         accept = (content_type or "").partition(";")[0].strip() or FHIR_JSON
-        with self.transport.stream(url, headers={"Accept": accept, **_FRESH}, max_bytes=_as_base64(max_bytes)) as (headers, blocks):
+        with self.transport.stream(url, headers={"Accept": accept, **_FRESH},
+                                   max_bytes=_as_base64(max_bytes)) as (headers, blocks):
             data = b"".join(blocks)
         self._refuse_web_page(accept, headers.get("Content-Type", ""))
         content = self._unwrapped(data, headers.get("Content-Type", ""))
@@ -139,7 +142,8 @@ class FhirServer(ModelServer):
         """Give the connections back."""
         self.transport.close()
 
-    def _write(self, method: str, resource: Resource, id: str | None, headers: Mapping[str, str], authored: bool) -> Written:
+    def _write(self, method: str, resource: Resource, id: str | None, headers: Mapping[str, str],
+               authored: bool) -> Written:
         resource_type = resource["resourceType"]
         if authored and (problems := structure_problems(resource)):
             raise MappingError(resource_type, "not R4, and not sent: " + "; ".join(problems))
@@ -171,7 +175,7 @@ class FhirServer(ModelServer):
 
 def wait_until_found(look: Callable[[], Found], lag_seconds: float, *, now: Callable[[], float] = time.monotonic,
                      sleep: Callable[[float], None] = time.sleep, first_wait_seconds: float = 0.2) -> Found:
-    """Look again and again until something is found or the endpoint's ``search_lag_seconds`` are over; the last look."""
+    """Look again and again until something is found or ``search_lag_seconds`` are over; what the last look gave."""
     until, wait = now() + lag_seconds, first_wait_seconds
     while not (found := look()):
         left = until - now()

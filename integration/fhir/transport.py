@@ -29,7 +29,8 @@ BLOCK_BYTES = 64 * 1024
 _SENT_IN_ONE = 256 * 1024
 _ERROR_BODY_BYTES = 1024 * 1024
 _PORTS = {"http": 80, "https": 443}
-_LOGICAL = re.compile(r"(metadata|\$[a-z-]+|[A-Z][A-Za-z]+)(/(?!\.+$)[A-Za-z0-9.-]{1,64}(/_history(/[A-Za-z0-9.-]{1,64})?)?)?")
+_LOGICAL = re.compile(r"(metadata|\$[a-z-]+|[A-Z][A-Za-z]+)"
+                      r"(/(?!\.+$)[A-Za-z0-9.-]{1,64}(/_history(/[A-Za-z0-9.-]{1,64})?)?)?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]")
 # urllib3 logs addresses with their query, and a query holds identifiers of patients.

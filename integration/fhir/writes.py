@@ -8,7 +8,8 @@ from urllib.parse import quote, urlsplit
 from integration.fhir.transport import Response
 from mappings.model.errors import TransferError
 
-_LOCATION = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/((?!\.+(?:/|$))[A-Za-z0-9.-]{1,64})(?:/_history/([A-Za-z0-9.-]{1,64}))?/?$")
+_LOCATION = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/((?!\.+(?:/|$))[A-Za-z0-9.-]{1,64})"
+                       r"(?:/_history/([A-Za-z0-9.-]{1,64}))?/?$")
 _ETAG = re.compile(r'(?:W/)?"?([^"\s]+)"?')
 
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import psycopg
 from flask import Blueprint, Response, request
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -28,7 +29,7 @@ from integration.hosted.storing import Stored
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class HostedPractice(Protocol):
@@ -180,12 +181,12 @@ INTERACTIONS = (
 def _interact(answers: dict[str, Interaction], place: Place, names: dict[str, str]) -> Response:
     if "type_" in names:
         check_type(names["type_"])
-    if "id_" in names and not ID.fullmatch(names["id_"]):
-        raise not_found(names["type_"], names["id_"])
     interaction = answers.get("GET" if request.method == "HEAD" else request.method)
     if interaction is None:
         raise Refusal(405, "not-supported", f"{request.method} is not supported here; there is {', '.join(answers)}.",
                       headers={"Allow": ", ".join(answers)})
+    if "id_" in names and not ID.fullmatch(names["id_"]):
+        raise not_found(names["type_"], names["id_"])
     if names.get("type_") != "Binary" or interaction.code not in ("read", "vread"):
         check_accept()
     return interaction.answer(place, **names)
@@ -229,7 +230,7 @@ def _refusal_of(error: Exception, max_body_bytes: int) -> Refusal:
             return bad_request("The body is nested too deeply.", code="structure")
         case UnicodeEncodeError():
             return bad_request("The body has characters that are no Unicode text.", code="structure")
-        case PoolTimeout() | DBAPIError(connection_invalidated=True):
+        case PoolTimeout() | OperationalError() | DBAPIError(connection_invalidated=True) | psycopg.OperationalError():
             return Refusal(503, "transient", "The store cannot be reached now; try again.",
                            headers={"Retry-After": "2"})
     # The text of a database error repeats the values of the statement: only its kind is logged.

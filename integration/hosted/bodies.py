@@ -1,4 +1,4 @@
-"""Reads what was sent: the JSON of a resource, a Bundle, or the raw bytes of a Binary; refuses the rest in a sentence."""
+"""Reads what was sent: a resource as JSON, a Bundle, the raw bytes of a Binary; refuses the rest in a sentence."""
 import base64
 import binascii
 import difflib
@@ -15,7 +15,8 @@ from integration.hosted.resource_types import ELEMENTS
 FHIR_JSON = "application/fhir+json"
 JSON_TYPES = (FHIR_JSON, "application/json")
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[A-Za-z0-9!#$&^_.+-]+=[\w\"./:+ -]+)*", re.ASCII)
+_WORD = r"[A-Za-z0-9!#$&^_.+-]+"
+_MEDIA_TYPE = re.compile(rf"{_WORD}/{_WORD}(?:; ?{_WORD}=[\w\"./:+ -]+)*", re.ASCII)
 
 
 def check_type(type_: str, status: int = 404) -> None:

@@ -29,7 +29,7 @@ class Found(NamedTuple):
 
 def find(connection: Connection, practice: str, query: Query, limit: int) -> list[Found]:
     """The first ``limit`` matches after ``query.after``, oldest change first."""
-    page = _matching(practice, query).limit(limit).subquery("page")
+    page = matching(practice, query).limit(limit).subquery("page")
     resource, version = hosted_resources.c, hosted_versions.c
     statement = (
         select(resource.id, resource.version, resource.updated_at, version.content)
@@ -45,7 +45,7 @@ def find(connection: Connection, practice: str, query: Query, limit: int) -> lis
 
 def count(connection: Connection, practice: str, query: Query) -> int:
     """How many resources match."""
-    return connection.scalar(select(func.count()).select_from(_matching(practice, query).subquery())) or 0
+    return connection.scalar(select(func.count()).select_from(matching(practice, query).subquery())) or 0
 
 
 def with_identifiers(connection: Connection, practice: str, wanted: Iterable[Identified]
@@ -68,7 +68,7 @@ def _carrying(practice: str, rows: list[Identified]) -> Select:
         index.value == asked.c.value, index.system == asked.c.system))
 
 
-def _matching(practice: str, query: Query) -> Select:
+def matching(practice: str, query: Query) -> Select:
     """id and updated_at of the matches, led by the parameter that leaves the fewest."""
     criteria = sorted(query.criteria, key=lambda criterion: _RANK[criterion.param])
     lead = criteria.pop(0) if criteria and not query.ids else None

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import (
-    Connection, Engine, Text, and_, bindparam, column, delete, func, insert, select, update, values,
+    Connection, Engine, Table, Text, and_, bindparam, column, delete, func, select, update, values,
 )
 from sqlalchemy.dialects import postgresql
 
@@ -108,11 +108,11 @@ class Writer:
         self.now = now
         self._practice = practice
         self._base = base
-        self._created: list[dict] = []
+        self._created: list[tuple] = []
         self._changed: list[dict] = []
         self._forgotten: list[dict] = []
-        self._versions: list[dict] = []
-        self._index: list[dict] = []
+        self._versions: list[tuple] = []
+        self._index: list[tuple] = []
 
     def create(self, resource: dict[str, Any], id_: str) -> Stored:
         """Version 1 of ``resource``."""
@@ -134,11 +134,12 @@ class Writer:
 
     def flush(self) -> None:
         """Send the collected rows; the commit follows when the block of ``writing`` ends."""
-        for statement, rows in ((insert(hosted_resources), self._created), (_CHANGE, self._changed),
-                                (_FORGET, self._forgotten), (insert(hosted_versions), self._versions),
-                                (insert(hosted_index), self._index)):
-            if rows:
-                self.connection.execute(statement, rows)
+        if self._changed:
+            self.connection.execute(_CHANGE, self._changed)
+            self.connection.execute(_FORGET, self._forgotten)
+        _copy(self.connection, hosted_resources, self._created)
+        _copy(self.connection, hosted_versions, self._versions)
+        _copy(self.connection, hosted_index, self._index)
         for rows in (self._created, self._changed, self._forgotten, self._versions, self._index):
             rows.clear()
 
@@ -147,8 +148,8 @@ class Writer:
         version = self.connection.scalar(select(resource.version).where(
             resource.practice == self._practice, resource.type == type_, resource.id == id_))
         if version is None:
-            refusal = not_found(type_, id_)
-            raise Refusal(404, refusal.code, f"{refusal.diagnostics} Ids are given by this server: create it with POST.")
+            raise Refusal(404, "not-found", f"{type_}/{id_} is not known here. Ids are given by this server: "
+                                            "create it with POST.")
         return version
 
     def _store(self, resource: dict[str, Any], id_: str, version: int) -> Stored:
@@ -157,15 +158,22 @@ class Writer:
         resource = _stamped(resource, id_, version, self.now)
         type_ = resource["resourceType"]
         stored = Stored(type_, id_, version, self.now, fhir_json.dumps(resource))
-        self._versions.append({**self._row(stored), "content": stored.content})
-        self._index += [{"practice": self._practice, "type": type_, "id": id_, "param": param, "system": system,
-                         "value": value, "updated_at": self.now}
-                        for param, system, value in index_rows(resource, self._base)]
+        self._versions.append((*self._row(stored), stored.content))
+        self._index += [(self._practice, type_, id_, *row, self.now) for row in index_rows(resource, self._base)]
         return stored
 
-    def _row(self, stored: Stored) -> dict[str, Any]:
-        return {"practice": self._practice, "type": stored.type, "id": stored.id, "version": stored.version,
-                "updated_at": stored.updated_at}
+    def _row(self, stored: Stored) -> tuple:
+        return self._practice, stored.type, stored.id, stored.version, stored.updated_at
+
+
+def _copy(connection: Connection, table: Table, rows: list[tuple]) -> None:
+    """COPY takes a third of the time of INSERT; ``rows`` have the order of the table's columns."""
+    if rows:
+        columns = ", ".join(table.columns.keys())
+        cursor = connection.connection.driver_connection.cursor()
+        with cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 def _stamped(resource: dict[str, Any], id_: str, version: int, now: datetime) -> dict[str, Any]:
@@ -174,7 +182,7 @@ def _stamped(resource: dict[str, Any], id_: str, version: int, now: datetime) ->
     return head | {name: value for name, value in resource.items() if name not in head}
 
 
-def _changed_resource(table: Any) -> tuple:
+def _changed_resource(table: Table) -> tuple:
     return tuple(table.c[name] == bindparam(f"changed_{name}") for name in ("practice", "type", "id"))
 
 

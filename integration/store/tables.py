@@ -37,6 +37,7 @@ requests = Table(
     Column("mirrored", Text),                           # business status last written to the placer
     Index("requests_created", "created_at", "id"),
     Index("requests_patient", "patient_hash"),
+    Index("requests_due", "records_due_at", "id", postgresql_where=text("closed_at is null and records_due_at is not null")),
 )
 
 steps = Table(
@@ -66,6 +67,8 @@ steps = Table(
     Index("steps_one_open", text("coalesce(request_id, '')"), "kind", "endpoint", unique=True,
           postgresql_where=text("status in ('waiting', 'due', 'leased', 'parked')")),
     Index("steps_request", "request_id", "id"),
+    Index("steps_open", "deadline", "id", postgresql_where=text("status in ('waiting', 'due', 'leased', 'parked')")),
+    Index("steps_finished", "finished_at", "id", postgresql_where=text("status in ('done', 'cancelled')")),
     postgresql_with={"fillfactor": "80"},               # lease renewals stay HOT
 )
 
@@ -146,6 +149,7 @@ attempts = Table(
     Index("attempts_request", "request_id", "id"),
     Index("attempts_step", "step_id", "id"),
     Index("attempts_finished", "finished_at"),
+    Index("attempts_cause", "endpoint", "cause", "finished_at", postgresql_where=text("cause is not null")),
 )
 
 links = Table(
@@ -231,4 +235,33 @@ alarms = Table(
     Column("message", Text, nullable=False),
     _now("raised_at"), _now("last_seen_at"), _time("recovered_at"), _time("notified_at"),
     Index("alarms_open", "rule", "subject", unique=True, postgresql_where=text("recovered_at is null")),
+)
+
+bulk_operations = Table(
+    "bulk_operations", metadata,                        # one button pressed on many steps, done in the background
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("kind", Text, nullable=False),               # retry
+    Column("filter", Text, nullable=False),             # as the person confirmed it
+    Column("actor", Text, nullable=False), Column("reason", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="running"),     # running done cancelled
+    Column("total", Integer, nullable=False),
+    Column("per_second", Integer, nullable=False),
+    _now("created_at"), _time("finished_at"),
+    Index("bulk_operations_running", "id", postgresql_where=text("status = 'running'")),
+)
+
+bulk_steps = Table(
+    "bulk_steps", metadata,                             # exactly the steps that were confirmed, as they stood then
+    Column("operation_id", BigInteger, ForeignKey("bulk_operations.id"), primary_key=True),
+    Column("step_id", BigInteger, primary_key=True),
+    Column("lease_no", Integer, nullable=False),
+    Column("outcome", Text),                            # retried changed; empty: not reached yet
+    Index("bulk_steps_left", "operation_id", "step_id", postgresql_where=text("outcome is null")),
+)
+
+saved_views = Table(
+    "saved_views", metadata,                            # filters people gave a name, for everyone here
+    Column("name", Text, primary_key=True),
+    Column("filter", Text, nullable=False),
+    _now("created_at"),
 )

@@ -1,32 +1,73 @@
-"""The pages people open: requests and deliveries, one request's timeline, its packet."""
-from flask import Blueprint, Response, render_template
-from sqlalchemy import select
+"""What every page shares: rendering with the words and formats of the house, and sentences for what goes wrong."""
+from datetime import UTC, datetime
 
-from integration.store.tables import deliveries, requests
-from integration.web import world
-from integration.web.reading import request_view
+from flask import Blueprint, Flask, Response, render_template, request
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from integration.store.requests import UnknownRequest
+from integration.web import causes, forms, words, world
+from integration.web.texts import t
 from mappings.model.errors import ExchangeError
 
-blueprint = Blueprint("pages", __name__)
+NAV = (("queue.queue", "nav.queue"), ("queue.groups", "nav.groups"), ("boards.deadlines", "nav.deadlines"), ("boards.endpoints", "nav.endpoints"),
+       ("boards.schedules", "nav.schedules"), ("bulk.listed", "nav.operations"), ("numbers.numbers", "nav.numbers"))
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-@blueprint.get("/")
-def index():
-    """Requests and deliveries, newest first."""
-    with world.engine().connect() as conn:
-        asked = conn.execute(select(requests).order_by(requests.c.created_at.desc(), requests.c.id.desc()).limit(100)).all()
-        sent = conn.execute(select(deliveries).order_by(deliveries.c.updated_at.desc(), deliveries.c.id.desc()).limit(100)).all()
-    return render_template("index.html", requests=asked, deliveries=sent)
+def now() -> datetime:
+    """The time pages count from."""
+    return datetime.now(UTC)
 
 
-@blueprint.get("/requests/<request_id>")
-def request_page(request_id: str):
-    """One request: what closed still lacks, what is owed, the timeline, findings."""
-    with world.engine().begin() as conn:
-        return render_template("request.html", view=request_view(conn, request_id))
+def render(template: str, status: int = 200, **values) -> Response:
+    """A page."""
+    page = render_template(template, now=now(), **values)
+    return Response(page, status, content_type="text/html; charset=utf-8")
 
 
-@blueprint.errorhandler(ExchangeError)
-def sentence(error: ExchangeError):
-    """What was asked for is not there."""
-    return Response(str(error), 404, content_type="text/plain; charset=utf-8")
+def problem(title: str, sentence: str, status: int) -> Response:
+    """A page that says what is wrong and where to go on."""
+    return render("problem.html", status, title=title, sentence=sentence)
+
+
+def set_up(app: Flask) -> None:
+    """Give templates their words, formats and icons; check the host; keep cookies."""
+    app.jinja_env.globals.update(t=t, token=forms.token, message=forms.message, place=world.place_name, kind_words=words.kind_words,
+                                 countdown=words.countdown, ago=words.ago, state_of=words.state_of, explain=causes.explain,
+                                 span=words.span, nav=_nav)
+    app.jinja_env.filters.update(words.FILTERS)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.before_request(_right_host)
+    app.after_request(forms.cookies)
+
+
+def _nav() -> list[tuple[str, str]]:
+    there = {rule.endpoint for rule in world.rules()}
+    return [(endpoint, t(key)) for endpoint, key in NAV if endpoint in there]
+
+
+def _right_host():
+    """A page of another site that made its name point to this machine may not read ours."""
+    host = request.host.rsplit(":", 1)[0].strip("[]") if not request.host.endswith("]") else request.host.strip("[]")
+    if request.path.startswith(("/health/", "/metrics")) or host in LOOPBACK | {world.config().web.host}:
+        return None
+    return Response(t("problem.host"), 421, content_type="text/plain; charset=utf-8")
+
+
+def sentences(blueprint: Blueprint) -> Blueprint:
+    """Errors under this blueprint become pages."""
+    @blueprint.errorhandler(ExchangeError)
+    def known(error: ExchangeError):
+        status = 404 if isinstance(error, UnknownRequest) else 409
+        return problem(t("problem.missing") if status == 404 else blueprint.name.capitalize(), str(error), status)
+
+    @blueprint.errorhandler(HTTPException)
+    def http(error: HTTPException):
+        return problem(error.name, error.description or "", error.code or 500)
+
+    @blueprint.errorhandler(OperationalError)
+    def down(_error: OperationalError):
+        return problem(t("problem.down"), t("problem.down_why"), 503)
+
+    return blueprint

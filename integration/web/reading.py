@@ -54,11 +54,12 @@ def endpoint_views(conn: Connection, config: Config) -> list[dict]:
     """Each configured endpoint with its health as a word."""
     rows = {row.key: row for row in conn.execute(select(endpoints))}
     return [{"key": key, "name": endpoint.name, "role": endpoint.role, "base_url": endpoint.base_url,
-             "accepts": endpoint.accepts, "contact": endpoint.contact, **_health(rows.get(key))}
+             "accepts": endpoint.accepts, "contact": endpoint.contact, **endpoint_health(rows.get(key))}
             for key, endpoint in config.endpoints.items()]
 
 
-def _health(row) -> dict:
+def endpoint_health(row) -> dict:
+    """How an endpoint is, as a word, with what it was told from."""
     if row is None:
         return {"health": "not used yet"}
     open_until = row.breaker_until if row.breaker != "closed" else None

@@ -19,3 +19,19 @@ def engine() -> Engine:
 def payloads() -> Payloads:
     """The payload store."""
     return current_app.extensions["second_opinion"]["payloads"]
+
+
+def extension() -> dict:
+    """Everything the app was handed, and what is made once per process."""
+    return current_app.extensions["second_opinion"]
+
+
+def place_name(key: str | None) -> str:
+    """An endpoint's organization as people know it; its key when the configuration has none."""
+    endpoint = config().endpoints.get(key or "")
+    return endpoint.name if endpoint is not None else key or ""
+
+
+def rules():
+    """The app's routes."""
+    return current_app.url_map.iter_rules()

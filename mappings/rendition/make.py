@@ -1,7 +1,9 @@
 """From a manifest and its resources to a rendition: nothing dropped, nothing added, counted twice over."""
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from mappings.codes import as_dict, as_dicts
 from mappings.model.errors import PartialError
 from mappings.model.packet import Manifest, ManifestItem
 from mappings.model.request import HumanName, PractitionerRef, SecondOpinionRequest
@@ -61,8 +63,13 @@ def _sorted(resources: list[dict], table: Table) -> list[dict]:
     newest = sorted(sorted(resources, key=source_of), key=lambda each: _date(each, table), reverse=True)
     if not table.by_name:
         return newest
-    plain = Words({})
-    return sorted(newest, key=lambda each: plain.of(each.get(table.name)).casefold())
+    return sorted(newest, key=lambda each: _sort_name(each.get(table.name)))
+
+
+def _sort_name(value: object) -> str:
+    """The name without case and without characters nobody sees: one source writes a zero-width space into some."""
+    plain = unicodedata.normalize("NFKC", Words({}).of(value)).casefold()
+    return "".join(char for char in plain if unicodedata.category(char) != "Cf")
 
 
 def _date(resource: dict, table: Table) -> str:
@@ -79,11 +86,10 @@ def patient_line(patient: dict | None, request: SecondOpinionRequest | None) -> 
     if patient is None:
         return _requested_patient(request)
     words = Words({})
-    names = patient.get("name") or [{}]
-    numbers = [each for each in patient.get("identifier") or () if isinstance(each, dict) and _is_mrn(each)]
-    shown = (numbers or (patient.get("identifier") or [])[:1])[:2]
+    names, numbers = as_dicts(patient.get("name")), as_dicts(patient.get("identifier"))
+    shown = ([each for each in numbers if _is_mrn(each)] or numbers[:1])[:2]
     birth = scalar_words(patient.get("birthDate") or NOT_STATED)
-    return " · ".join([words.of(names[0]) or f"name {NOT_STATED}", f"born {birth}",
+    return " · ".join([words.of(names[:1]) or f"name {NOT_STATED}", f"born {birth}",
                        *(f"no. {each.get('value', NOT_STATED)}" for each in shown)])
 
 
@@ -96,8 +102,7 @@ def _requested_patient(request: SecondOpinionRequest | None) -> str:
 
 
 def _is_mrn(identifier: dict) -> bool:
-    kind = identifier.get("type")
-    return isinstance(kind, dict) and any(each.get("code") == _MR for each in kind.get("coding") or ())
+    return any(each.get("code") == _MR for each in as_dicts(as_dict(identifier.get("type")).get("coding")))
 
 
 def _facts(manifest: Manifest, patient: dict | None, request: SecondOpinionRequest | None,
@@ -112,7 +117,7 @@ def _facts(manifest: Manifest, patient: dict | None, request: SecondOpinionReque
     yield "Packet", f"{manifest.packet_id} for request {manifest.request_id}"
     yield "Records in it", str(sum(len(section.rows) for section in sections))
     originals = sum(item.kind == "attachment" for item in manifest.items)
-    yield "Original documents", f"{originals}, sent beside this one and listed at its end"
+    yield "Original documents", f"{originals}, sent beside this one and listed at its end" if originals else "none"
 
 
 def _request_facts(request: SecondOpinionRequest) -> Iterable[tuple[str, str]]:

@@ -2,6 +2,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mappings.codes import as_dicts
 from mappings.rendition.model import Column
 
 LABORATORY = "laboratory"
@@ -32,10 +33,8 @@ def _table(key: str, title: str, types: str, *columns: tuple[str, int, str], **m
 
 def is_laboratory(resource: dict) -> bool:
     """True for a result that the source itself calls a laboratory's."""
-    categories = resource.get("category")
-    return any(coding.get("code") == LABORATORY
-               for concept in (categories if isinstance(categories, list) else []) if isinstance(concept, dict)
-               for coding in concept.get("coding") or () if isinstance(coding, dict))
+    return any(coding.get("code") == LABORATORY for concept in as_dicts(resource.get("category"))
+               for coding in as_dicts(concept.get("coding")))
 
 
 _RESULT = (("Test", 30, "code"), ("Value", 16, "value[x] dataAbsentReason component"),
@@ -45,7 +44,8 @@ _RESULT_DATES = ("effective[x]", "issued")
 
 TABLES = (
     _table("conditions", "Problems and diagnoses", "Condition",
-           ("Problem", 40, "code"), ("Clinical status", 12, "clinicalStatus"), ("Verification", 14, "verificationStatus"),
+           ("Problem", 40, "code"), ("Clinical status", 12, "clinicalStatus"),
+           ("Verification", 14, "verificationStatus"),
            ("Began", 12, "onset[x]"), ("Ended", 11, "abatement[x]"), ("Recorded", 11, "recordedDate"),
            dates=("onset[x]", "recordedDate"), always=True),
     _table("allergies", "Allergies and intolerances", "AllergyIntolerance",

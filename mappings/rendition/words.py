@@ -50,7 +50,7 @@ def label(key: str) -> str:
 
 def system_name(system: Any) -> str:
     """A code system's short name; an unknown one as its URL."""
-    return SYSTEM_NAMES.get(system) or str(system).removeprefix("http://terminology.hl7.org/CodeSystem/")
+    return SYSTEM_NAMES.get(str(system)) or str(system).removeprefix("http://terminology.hl7.org/CodeSystem/")
 
 
 def code_words(value: Any) -> str:

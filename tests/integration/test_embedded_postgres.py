@@ -44,11 +44,15 @@ def ready_made() -> Iterator[Path]:
 
 @pytest.fixture
 def server(folder: Path, ready_made: Path) -> Iterator[EmbeddedPostgres]:
-    subprocess.run(["cp", "-a", ready_made, folder / "data"], check=True)
-    server = EmbeddedPostgres(folder / "data", settings={"fsync": "off"})
+    server = copied(ready_made, folder / "data")
     server.start()
     yield server
     server.stop()
+
+
+def copied(ready_made: Path, data_dir: Path) -> EmbeddedPostgres:
+    subprocess.run(["cp", "-a", ready_made, data_dir], check=True)
+    return EmbeddedPostgres(data_dir, settings={"fsync": "off"})
 
 
 def ask(url: str, statement: str) -> object:
@@ -73,12 +77,10 @@ def start_in_another_process(data_dir: Path, then: str) -> subprocess.Popen:
 SAY_AND_WAIT = "print(server.status().is_ours, flush=True); sys.stdin.read(); print(server.stop(), flush=True)"
 
 
-def test_it_starts_quickly_and_keeps_durable_settings(folder):
+def test_it_starts_from_nothing_with_durable_settings(folder):
     server = EmbeddedPostgres(folder / "data")
-    started_at = time.monotonic()
     server.start()
     try:
-        assert time.monotonic() - started_at < 10  # measured: about 1 s, on a busy machine more
         assert ask(server.url, "SHOW fsync") == "on"
         assert ask(server.url, "SHOW timezone") == "UTC"
         assert ask(server.url, "SHOW listen_addresses") == ""
@@ -230,10 +232,10 @@ def test_processes_that_start_at_the_same_time_share_one_server(folder):
     assert not server.is_running()
 
 
-def test_a_server_whose_owner_was_killed_is_adopted(folder):
+def test_a_server_whose_owner_was_killed_is_adopted(folder, ready_made):
+    server = copied(ready_made, folder / "data")
     owner = start_in_another_process(folder / "data", SAY_AND_WAIT)
     owner.stdout.readline()
-    server = EmbeddedPostgres(folder / "data")
     pid = postmaster_pid(server.cluster)
     owner.kill()
     owner.wait()
@@ -245,10 +247,10 @@ def test_a_server_whose_owner_was_killed_is_adopted(folder):
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_one_that_joined_takes_over_when_owner_and_server_died(folder):
+def test_one_that_joined_takes_over_when_owner_and_server_died(folder, ready_made):
+    server = copied(ready_made, folder / "data")
     owner = start_in_another_process(folder / "data", SAY_AND_WAIT)
     owner.stdout.readline()
-    server = EmbeddedPostgres(folder / "data", settings={"fsync": "off"})
     server.start()
     assert not server.status().is_ours
     owner.kill()
@@ -285,8 +287,8 @@ def test_a_forked_child_does_not_keep_the_lock(server):
 
 
 @pytest.mark.parametrize("name", ["d" * 120, "with, comma", "with space 'and' \"quotes\" é"])
-def test_any_folder_name_will_do(folder, name):
-    server = EmbeddedPostgres(folder / name, settings={"fsync": "off"})
+def test_any_folder_name_will_do(folder, ready_made, name):
+    server = copied(ready_made, folder / name)
     try:
         server.start()
         assert ask(server.url, "SELECT 1") == 1
@@ -297,8 +299,8 @@ def test_any_folder_name_will_do(folder, name):
             socket_dir.rmdir()
 
 
-def test_a_socket_folder_somebody_else_made_is_refused(folder):
-    server = EmbeddedPostgres(folder / ("d" * 120))
+def test_a_socket_folder_somebody_else_made_is_refused(folder, ready_made):
+    server = copied(ready_made, folder / ("d" * 120))
     socket_dir = server.status().socket_dir
     socket_dir.mkdir(mode=0o777)
     try:

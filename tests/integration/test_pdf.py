@@ -155,6 +155,7 @@ def test_letters_with_combining_accents_are_the_same_as_composed_ones():
 
 @pytest.mark.parametrize("text", ["a " * 400, "x" * 900, "Synthetic-" * 60, "-5.10 " * 99, "", " ", "a\n\nb", "1.10"])
 def test_no_line_is_too_wide_and_no_character_is_lost(text):
+    pdf_text.load_fonts()
     style = pdf.BODY
     lines = pdf_text.wrap(text, style, 120)
     assert joined("".join(lines)) == joined(text)

@@ -28,7 +28,7 @@ endpoints:
   alice: {{base_url: "{alice}", role: placer, name: Dr Alice, default_fulfiller: bob, identifier_system: "urn:test:alice"}}
   bob: {{base_url: "{bob}", role: fulfiller, name: Dr Bob, accepts: {accepts}, patients: {patients}, identifier_system: "urn:test:bob",
         limits: {{chunk_size: 5, max_inline_bytes: 200000, search_lag_seconds: 1}}, capabilities: {capabilities}}}
-schedules: {{watch_seconds: 1}}
+schedules: {{watch_seconds: 3600}}
 retry: {{first_retry_seconds: 0.1, max_retry_seconds: 1, max_attempts: 5}}
 """
 CONDITIONS = (ConnectionError, TimeoutError)
@@ -68,7 +68,8 @@ class Exchange:
 
     def find(self, where: str, kind: str, **params) -> list[dict]:
         """Search at "alice" or "bob"."""
-        answer = http.get(f"{getattr(self, where)}/{kind}", params={"_count": 200, **params}, timeout=10)
+        answer = http.get(f"{getattr(self, where)}/{kind}", params={"_count": 200, **params}, timeout=60,
+                          headers={"Cache-Control": "no-cache"})
         answer.raise_for_status()
         return [entry["resource"] for entry in answer.json().get("entry", ())]
 
@@ -129,7 +130,8 @@ class Exchange:
 
     def answer(self, *, text_of_report: str = "we agree", status: str = "completed", report: dict | None = None) -> dict:
         """Dr Bob accepts, works, writes a report and completes; returns the report as stored."""
-        [task] = self.find("bob", "Task", status="requested")
+        task = self.find("bob", "Task", status="requested", _sort="-_lastUpdated")[0] if "/fhir/bob" not in self.bob else \
+            self.find("bob", "Task", status="requested")[0]
         task = self.change("bob", task, status="accepted")
         task = self.change("bob", task, status="in-progress")
         made = self.put("bob", report or report_on(task, text_of_report))

@@ -72,8 +72,8 @@ def test_a_repeated_transaction_creates_nothing(base_url: str) -> None:
 
 def test_a_conditional_create_stores_once(base_url: str) -> None:
     identifier = new_identifier()
-    condition = {"If-None-Exist": f"identifier={SYSTEM}|{identifier}"}
-    answers = [post(f"{base_url}/Patient", patient(identifier), condition) for _ in range(2)]
+    header = {"If-None-Exist": f"identifier={SYSTEM}|{identifier}"}
+    answers = [post(f"{base_url}/Patient", patient(identifier), header) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 200]
     assert search_total(base_url, identifier) == 1
 
@@ -150,8 +150,8 @@ def referral(patient_identifier: str, request_identifier: str) -> dict[str, Any]
 
 
 def create_once(full_url: str, resource: dict[str, Any]) -> dict[str, Any]:
-    condition = f"identifier={SYSTEM}|{resource['identifier'][0]['value']}"
-    request = {"method": "POST", "url": resource["resourceType"], "ifNoneExist": condition}
+    query = f"identifier={SYSTEM}|{resource['identifier'][0]['value']}"
+    request = {"method": "POST", "url": resource["resourceType"], "ifNoneExist": query}
     return {"fullUrl": full_url, "resource": resource, "request": request}
 
 
@@ -159,7 +159,7 @@ def new_identifier() -> str:
     return str(uuid4())
 
 
-def get(url: str, **query: str) -> dict[str, Any]:
+def get(url: str, **query: str) -> Any:
     answer = HTTP.get(url, params=query, timeout=30)
     answer.raise_for_status()
     return answer.json()
@@ -170,11 +170,12 @@ def post(url: str, resource: dict[str, Any], headers: dict[str, str] | None = No
 
 
 def search_total(base_url: str, identifier: str) -> int:
-    return get(f"{base_url}/Patient", identifier=f"{SYSTEM}|{identifier}", _summary="count")["total"]
+    return int(get(f"{base_url}/Patient", identifier=f"{SYSTEM}|{identifier}", _summary="count")["total"])
 
 
 def validate(base_url: str, resource: dict[str, Any]) -> list[dict[str, Any]]:
-    return post(f"{base_url}/{resource['resourceType']}/$validate", resource).json()["issue"]
+    answer = post(f"{base_url}/{resource['resourceType']}/$validate", resource)
+    return list(answer.json()["issue"])
 
 
 def errors(issues: list[dict[str, Any]]) -> list[str]:

@@ -40,7 +40,8 @@ def test_a_good_server_has_no_problems_and_can_do_everything(hospital):
     hospital.get(f"{BASE}/metadata", json=statement())
     found = probe(server())
     assert found.problems == () and (found.fhir_version, found.software) == ("4.0.1", "HAPI")
-    assert found.transaction and found.conditional_create and found.task and found.update_create and found.versioned_update
+    assert found.transaction and found.conditional_create and found.task
+    assert found.update_create and found.versioned_update
     assert found.service_request_create and found.document_reference_create and found.binary_create
     assert found.can_search("Task", "identifier", "patient") and not found.can_search("Task", "owner")
     assert not found.can_search("Patient")
@@ -57,7 +58,8 @@ def test_oracle_health_has_no_task_no_transaction_and_reads_service_requests_onl
 
 
 def test_conditional_create_must_hold_for_every_type_we_create():
-    assert not read_statement(statement(resource("Task"), resource("DocumentReference", conditionalCreate=False))).conditional_create
+    one_cannot = statement(resource("Task"), resource("DocumentReference", conditionalCreate=False))
+    assert not read_statement(one_cannot).conditional_create
 
 
 def test_a_task_we_cannot_update_is_no_task():
@@ -85,7 +87,8 @@ def test_a_server_without_json_and_one_that_is_a_client_are_problems():
     assert "no REST server" in read_statement(statement(rest=[{"mode": "client"}])).problems[0]
 
 
-@pytest.mark.parametrize("answer", [{"body": "<html>welcome", "content_type": "text/html"}, {"status": 404}, {"json": []},
+@pytest.mark.parametrize("answer", [{"body": "<html>welcome", "content_type": "text/html"}, {"status": 404},
+                                    {"json": []},
                                     {"status": 403}, {"body": "OK"}, {"json": {"resourceType": "Patient"}}])
 def test_what_is_no_fhir_server_is_a_problem_in_words_and_no_exception(hospital, answer):
     hospital.get(f"{BASE}/metadata", **answer)
@@ -114,7 +117,8 @@ def test_config_yaml_allows_no_override_that_does_not_exist():
     assert set(CAPABILITIES) <= OVERRIDABLE
 
 
-@pytest.mark.parametrize("broken", [{}, {"rest": 1}, {"rest": [None, {"resource": [None, {"type": 1}, {"type": "Task"}]}]},
+@pytest.mark.parametrize("broken", [{}, {"rest": 1},
+                                    {"rest": [None, {"resource": [None, {"type": 1}, {"type": "Task"}]}]},
                                     {"format": None}, {"software": "x"}, {"fhirVersion": 4}])
 def test_a_broken_statement_is_read_as_far_as_it_goes(broken):
     assert isinstance(read_statement({"resourceType": "CapabilityStatement", **broken}), Capabilities)

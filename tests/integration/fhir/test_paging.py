@@ -74,14 +74,16 @@ def test_it_asks_for_no_more_than_the_server_bears(hospital):
 def test_it_resolves_a_relative_next_link_against_the_page_it_stood_on(hospital, server, relative):
     first = page(observation("a"), next=relative)
     if relative.startswith("?"):
-        hospital.get(f"{BASE}/Observation", json=page(observation("b")), match=[query_param_matcher({"_getpages": "1"})])
+        hospital.get(f"{BASE}/Observation", json=page(observation("b")),
+                     match=[query_param_matcher({"_getpages": "1"})])
         hospital.get(f"{BASE}/Observation", json=first, match=[query_param_matcher({"_count": "50"})])
     else:
         pages(hospital, first, page(observation("b")))
     assert ids(server.search_all("Observation")) == ["a", "b"]
 
 
-@pytest.mark.parametrize("next", ["http://localhost:8080/fhir?_getpages=1", "https://hospital.example.invalid:443:443/fhir",
+@pytest.mark.parametrize("next", ["http://localhost:8080/fhir?_getpages=1",
+                                  "https://hospital.example.invalid:443:443/fhir",
                                   "http://hospital.example.invalid/fhir?_getpages=1", "https://[bad", 7, ""])
 def test_a_next_link_to_elsewhere_is_a_partial_record(hospital, server, next):
     first = page(observation("a"))
@@ -133,8 +135,8 @@ def test_a_temporary_failure_between_pages_stays_one(hospital, server):
         server.search_all("Observation")
 
 
-@pytest.mark.parametrize("tag", [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"},
-                                 {"code": "SUBSETTED"}])
+@pytest.mark.parametrize("tag", [{"code": "SUBSETTED"}, {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}])
 def test_a_resource_with_elements_left_out_is_a_partial_record(hospital, server, tag):
     pages(hospital, page(observation("a"), observation("b", meta={"tag": [tag]})))
     with pytest.raises(PartialError, match="Observation/b .*SUBSETTED"):
@@ -148,7 +150,8 @@ def test_an_entry_without_a_resource_is_a_partial_record(hospital, server, entry
         server.search_all("Observation")
 
 
-@pytest.mark.parametrize("wrong", [{"resourceType": "OperationOutcome"}, {"resourceType": "Bundle", "type": "history"}, [], 1])
+@pytest.mark.parametrize("wrong", [{"resourceType": "OperationOutcome"},
+                                   {"resourceType": "Bundle", "type": "history"}, [], 1])
 def test_an_answer_that_is_no_searchset_is_an_error_on_any_page(hospital, server, wrong):
     pages(hospital, wrong)
     with pytest.raises(PermanentError, match="not a searchset"):
@@ -161,7 +164,8 @@ def test_an_answer_that_is_no_searchset_is_an_error_on_any_page(hospital, server
 
 def outcome(severity):
     return {"resource": {"resourceType": "OperationOutcome", "issue": [
-        {"severity": severity, "code": "suppressed", "diagnostics": "about Zebediah", "details": {"coding": [{"code": "4119"}]}}]},
+        {"severity": severity, "code": "suppressed", "diagnostics": "about Zebediah",
+         "details": {"coding": [{"code": "4119"}]}}]},
         "search": {"mode": "outcome"}}
 
 

@@ -43,7 +43,8 @@ def test_it_reads_a_resource_digit_by_digit_past_every_cache(hospital, server):
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_what_is_not_there_is_not_found(hospital, server, status):
-    hospital.get(f"{BASE}/Observation/1", status=status, json={"resourceType": "OperationOutcome", "issue": [{"code": "deleted"}]})
+    hospital.get(f"{BASE}/Observation/1", status=status,
+                 json={"resourceType": "OperationOutcome", "issue": [{"code": "deleted"}]})
     with pytest.raises(NotFound) as caught:
         server.read("Observation", "1")
     assert isinstance(caught.value, PermanentError) and caught.value.status_code == status
@@ -57,7 +58,8 @@ def test_another_resource_than_asked_for_is_an_error(hospital, server, wrong):
 
 
 def test_a_resource_with_elements_left_out_is_not_taken(hospital, server):
-    hospital.get(f"{BASE}/Observation/1", json={"resourceType": "Observation", "meta": {"tag": [{"code": "SUBSETTED"}]}})
+    short = {"resourceType": "Observation", "meta": {"tag": [{"code": "SUBSETTED"}]}}
+    hospital.get(f"{BASE}/Observation/1", json=short)
     with pytest.raises(PartialError):
         server.read("Observation", "1")
 
@@ -75,7 +77,8 @@ def test_it_asks_for_nothing_but_types_and_ids(server, type_, id):
     (f"{BASE}/DocumentReference/42/_history/3", ("DocumentReference/42", "3")),
     (f"{BASE}/DocumentReference/42", ("DocumentReference/42", None)),
     ("http://inner-host:8080/tenant/a/DocumentReference/42/_history/3", ("DocumentReference/42", "3")),
-    ("DocumentReference/42", ("DocumentReference/42", None)), ("/fhir/DocumentReference/42/", ("DocumentReference/42", None)),
+    ("DocumentReference/42", ("DocumentReference/42", None)),
+    ("/fhir/DocumentReference/42/", ("DocumentReference/42", None)),
     ("https://h/DocumentReference/1/DocumentReference/42/_history/1", ("DocumentReference/42", "1")),
     (f"{BASE}/Binary/42", (None, None)), (f"{BASE}/DocumentReference", (None, None)), ("https://[bad", (None, None)),
     (f"{BASE}/DocumentReference/..", (None, None)), ("", (None, None))])
@@ -130,7 +133,8 @@ def test_the_condition_is_escaped_and_percent_encoded(hospital, server, system, 
     assert headers["Prefer"] == "return=minimal"
 
 
-@pytest.mark.parametrize("condition", ["identifier", "?identifier=a|b", "DocumentReference?identifier=a|b", "=a", "identifier="])
+@pytest.mark.parametrize("condition", ["identifier", "?identifier=a|b",
+                                       "DocumentReference?identifier=a|b", "=a", "identifier="])
 def test_a_condition_that_servers_would_misread_is_refused(server, condition):
     with pytest.raises(ValueError):
         server.create(REPORT, if_none_exist=condition)
@@ -188,7 +192,8 @@ def test_searches_and_models_of_fhirclient_go_through_our_transport(hospital, se
     hospital.get(f"{BASE}/Task/2", json={**TASK, "id": "2"})
     hospital.post(f"{BASE}/Task", status=201)
     hospital.put(f"{BASE}/Task/2", json={**TASK, "id": "2"})
-    found = list(Patient.where({"identifier": "urn:mrn|1", "birthdate": {"$lt": "1960"}}).perform_resources_iter(server))
+    search = Patient.where({"identifier": "urn:mrn|1", "birthdate": {"$lt": "1960"}})
+    found = list(search.perform_resources_iter(server))
     assert [patient.birthDate.isostring for patient in found] == ["1950-02-03"]
     assert hospital.calls[0].request.params == {"identifier": "urn:mrn|1", "birthdate": "<1960"}
     task = Task.read("2", server)
@@ -200,12 +205,14 @@ def test_searches_and_models_of_fhirclient_go_through_our_transport(hospital, se
 # transaction
 
 def test_a_transaction_gives_its_response_bundle(hospital, server):
-    hospital.post(BASE, json={"resourceType": "Bundle", "type": "transaction-response", "entry": [{"response": {"status": "201"}}]})
-    assert server.transaction({"resourceType": "Bundle", "type": "transaction"})["entry"][0]["response"]["status"] == "201"
+    response = {"resourceType": "Bundle", "type": "transaction-response", "entry": [{"response": {"status": "201"}}]}
+    hospital.post(BASE, json=response)
+    assert server.transaction({"resourceType": "Bundle", "type": "transaction"}) == response
     assert "Prefer" not in hospital.calls[0].request.headers
 
 
-@pytest.mark.parametrize("body", ["", "{}", '{"resourceType":"OperationOutcome"}', '{"resourceType":"Bundle"}', '{"resourceType":"Bun'])
+@pytest.mark.parametrize("body", ["", "{}", '{"resourceType":"OperationOutcome"}',
+                                  '{"resourceType":"Bundle"}', '{"resourceType":"Bun'])
 def test_a_transaction_without_its_response_bundle_has_an_unknown_outcome(hospital, server, body):
     hospital.post(BASE, body=body)
     with pytest.raises(UnknownOutcome):
@@ -240,7 +247,8 @@ def test_a_json_document_is_a_document_and_not_a_wrapping(hospital, server, body
 
 
 def test_a_binary_that_is_not_base64_is_an_error(hospital, server):
-    hospital.get(f"{BASE}/Binary/1", json={"resourceType": "Binary", "data": "%%%"}, content_type="application/fhir+json")
+    hospital.get(f"{BASE}/Binary/1", json={"resourceType": "Binary", "data": "%%%"},
+                 content_type="application/fhir+json")
     with pytest.raises(PermanentError) as caught:
         server.binary("Binary/1")
     assert caught.value.cause == "not-base64"
@@ -300,7 +308,8 @@ class Clock:
 
 
 def looking(found_after, clock, lag=5.0):
-    return wait_until_found(lambda: ["it"] if clock.seconds >= found_after else [], lag, now=clock.now, sleep=clock.sleep)
+    return wait_until_found(lambda: ["it"] if clock.seconds >= found_after else [], lag,
+                            now=clock.now, sleep=clock.sleep)
 
 
 def test_it_looks_once_when_it_is_there_and_waits_when_it_is_not_yet():
@@ -353,4 +362,5 @@ def test_a_real_socket_create_is_sent_once_and_read_back():
     with world(lambda handler: answer(handler, 201, b"", Location="Task/1/_history/1", ETag='W/"1"')) as started:
         server = FhirServer(endpoint(started.base_url), Transport(endpoint(started.base_url)))
         assert server.create(TASK, authored=True) == Written("Task/1", "1", 201, None)
-    assert started.requests == [("POST", "/fhir/Task", b'{"resourceType":"Task","status":"requested","intent":"order"}')]
+    sent = b'{"resourceType":"Task","status":"requested","intent":"order"}'
+    assert started.requests == [("POST", "/fhir/Task", sent)]

@@ -146,11 +146,13 @@ def test_an_error_keeps_the_outcome_and_says_only_codes_paths_and_hapi_numbers(t
     hospital.post(f"{BASE}/Patient", status=422, json=outcome)
     error = failure(transport, write=True)
     assert error.outcome == outcome
-    assert "error duplicate Bundle.entry[3].resource.name[0] HAPI-0840; error without a known code HAPI-2223" in str(error)
+    told = "error duplicate Bundle.entry[3].resource.name[0] HAPI-0840; error without a known code HAPI-2223"
+    assert told in str(error)
     assert not any(part in str(error).lower() for part in ("zebediah", "quux", "777"))
 
 
-@pytest.mark.parametrize("issues", [[], None, "x", [None, 3], [{}], [{"expression": 5, "details": [], "diagnostics": {}}]])
+@pytest.mark.parametrize("issues", [[], None, "x", [None, 3], [{}],
+                                    [{"expression": 5, "details": [], "diagnostics": {}}]])
 def test_a_malformed_outcome_is_still_a_sentence(issues):
     assert all(isinstance(sentence, str) for sentence in safe_issues({"issue": issues}))
 
@@ -194,7 +196,8 @@ def test_no_error_of_a_failed_connection_names_the_patient():
 @pytest.mark.parametrize(("path", "shown"), [
     ("Patient/1", "GET Patient/1"), ("Patient/1/_history/2", "GET Patient/1/_history/2"),
     (f"{BASE}/files/{SECRET}.pdf", "GET ..."), (f"https://hospital.example.invalid/{SECRET}", "GET ..."),
-    (f"Patient/1/{SECRET}", "GET Patient/..."), (f"Patient?name={SECRET}", "GET Patient:"), ("", "GET the base address")])
+    (f"Patient/1/{SECRET}", "GET Patient/..."), (f"Patient?name={SECRET}", "GET Patient:"),
+    ("", "GET the base address")])
 def test_an_error_names_the_exchange_by_type_and_id_only(transport, hospital, path, shown):
     hospital.get(transport.url_of(path), status=400)
     message = str(failure(transport, write=False, path=path))

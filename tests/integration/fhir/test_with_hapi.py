@@ -85,9 +85,11 @@ def test_two_with_the_same_identifier_are_a_412_with_no_patient_in_the_message(s
 
 
 def test_every_page_comes_and_each_resource_once(server):
+    post = {"method": "POST", "url": "Patient"}
+    values = [f"page-{n}" for n in range(30)]
     server.transaction({"resourceType": "Bundle", "type": "transaction", "entry": [
-        {"resource": patient(f"page-{n}", gender="other"), "request": {"method": "POST", "url": "Patient"}} for n in range(30)]})
-    search = server.search("Patient", {"identifier": ",".join(identifier_token(SYSTEM, f"page-{n}") for n in range(30))})
+        {"resource": patient(value), "request": post} for value in values]})
+    search = server.search("Patient", {"identifier": ",".join(identifier_token(SYSTEM, value) for value in values)})
     found = [entry.reference for entry in search]
     assert len(found) == len(set(found)) == 30
     assert search.pages == 5 and search.warnings == []
@@ -132,7 +134,8 @@ def test_a_binary_comes_back_byte_for_byte(server, base_url, content_type, absol
 def test_a_transaction_is_all_or_nothing(server):
     good = {"resource": patient("rollback"), "request": {"method": "POST", "url": "Patient"}}
     bad = {"resource": {"resourceType": "Observation", "status": "final", "code": {"text": "x"},
-                        "subject": {"reference": "Patient/nobody-here"}}, "request": {"method": "POST", "url": "Observation"}}
+                        "subject": {"reference": "Patient/nobody-here"}},
+           "request": {"method": "POST", "url": "Observation"}}
     with pytest.raises(PermanentError) as caught:
         server.transaction({"resourceType": "Bundle", "type": "transaction", "entry": [good, bad]})
     assert 400 <= caught.value.status_code < 500

@@ -1,15 +1,17 @@
 """Create, read, vread, update, Binary, and what is refused."""
 import base64
+import json
 
 import pytest
+from fhirclient.models.capabilitystatement import CapabilityStatement
+from sqlalchemy import create_engine
 from tests.integration.hosted.conftest import identified, make_app, outcome, patient
-
-from integration import fhir_json
 
 
 def test_it_keeps_what_was_sent_digit_for_digit(oakwood):
     sent = ('{"resourceType":"Observation","id":"mine","meta":{"profile":["https://p.example"],"versionId":"9"},'
-            '"valueQuantity":{"value":1.10,"unit":"µg"},"extra":"\\u0000","component":[{"valueQuantity":{"value":0.0}}]}')
+            '"valueQuantity":{"value":1.10,"unit":"µg"},"extra":"\\u0000",'
+            '"component":[{"valueQuantity":{"value":0.0}}]}')
     response = oakwood.send("POST", "Observation", sent.encode())
     location = response.headers["Location"]
     id_ = location.split("/")[-3]
@@ -95,6 +97,8 @@ def test_last_updated_rises_with_every_write(oakwood):
     ("GET", "Patient/1/_history/x", None, 404, "not known here"),
     ("DELETE", "Patient/1", None, 405, "GET, PUT"),
     ("PATCH", "Patient/1", b"{}", 405, "PATCH is not supported"),
+    ("OPTIONS", "Patient", None, 405, "GET, POST"),
+    ("POST", "Patient/_search", b"{}", 405, "GET, PUT"),
     ("GET", "", None, 405, "POST"),
     ("POST", "Patient", b"{", 400, "not valid JSON at line 1"),
     ("POST", "Patient", b'{"a":1,"a":2}', 400, "not valid JSON"),
@@ -147,6 +151,18 @@ def test_an_error_of_ours_is_an_outcome_without_values(oakwood, engine, caplog):
     issue = outcome(oakwood.send("GET", "Patient?family=Unspeakable"), 500)
     assert issue["code"] == "exception" and "Unspeakable" not in issue["diagnostics"] + caplog.text
     assert any(getattr(record, "where", "").startswith("integration.hosted.") for record in caplog.records)
+
+
+def test_a_store_that_is_away_is_said_to_come_back():
+    engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none?connect_timeout=2")
+    response = make_app(engine).test_client().get("/fhir/oakwood/Patient/1")
+    assert outcome(response, 503)["code"] == "transient" and response.headers["Retry-After"]
+
+
+def test_head_is_a_read_without_body(oakwood):
+    stored = oakwood.create(patient())
+    response = oakwood.send("HEAD", f"Patient/{stored['id']}")
+    assert (response.status_code, response.data, response.headers["ETag"]) == (200, b"", 'W/"1"')
 
 
 def test_a_binary_comes_and_goes_as_bytes(oakwood):
@@ -208,8 +224,7 @@ def test_the_capability_statement_says_what_is_routed(oakwood):
 
 
 def test_the_capability_statement_is_valid_r4(oakwood):
-    from fhirclient.models.capabilitystatement import CapabilityStatement
-    CapabilityStatement(fhir_json_floats(oakwood.get("metadata")), strict=True)
+    CapabilityStatement(json.loads(oakwood.send("GET", "metadata").data), strict=True)
 
 
 def test_every_search_parameter_that_is_stated_works(oakwood):
@@ -217,9 +232,3 @@ def test_every_search_parameter_that_is_stated_works(oakwood):
         query = "&".join(f"{each['name']}={'2024' if each['type'] == 'date' else 'a'}"
                          for each in resource["searchParam"])
         assert oakwood.get(f"{resource['type']}?{query}")["total"] == 0
-
-
-def fhir_json_floats(value):
-    """fhirclient knows no Decimal."""
-    import json
-    return json.loads(fhir_json.dumps(value))

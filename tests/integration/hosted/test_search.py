@@ -3,9 +3,11 @@ from urllib.parse import quote
 
 import pytest
 from sqlalchemy import text
-from tests.integration.hosted.conftest import identified, outcome, patient, post, transaction_of
+from sqlalchemy.dialects import postgresql
+from tests.integration.hosted.conftest import outcome, patient, post, transaction_of
 
-from integration.hosted.query import MAX_COUNT
+from integration.hosted.finding import matching
+from integration.hosted.query import MAX_COUNT, read_query
 
 MRN = "https://oakwood.example/mrn"
 
@@ -175,18 +177,14 @@ def test_lenient_handling_leaves_unknown_parameters_out_of_the_self_link(oakwood
 
 
 @pytest.mark.parametrize("search", ["_lastUpdated=yesterday", "_lastUpdated=ap2024", "_lastUpdated=2024-13",
-                                    "_lastUpdated=9999", "_count=-1", "_count=x", "_page=x", "_page=eA==", "identifier=",
-                                    "identifier=|", "birthdate=ge1970", "name=%CC%81", "identifier=%ff",
+                                    "_lastUpdated=9999", "_count=-1", "_count=x", "_page=x", "_page=eA==",
+                                    "identifier=", "identifier=|", "birthdate=ge1970", "name=%CC%81", "identifier=%ff",
                                     "_id=,", "identifier=" + "&identifier=".join("x" * 101)])
 def test_it_refuses_values_it_cannot_read(oakwood, search):
     outcome(oakwood.send("GET", f"Patient?{search}"), 400)
 
 
 def test_searches_run_along_an_index(engine, oakwood):
-    from sqlalchemy.dialects import postgresql
-
-    from integration.hosted.finding import _matching
-    from integration.hosted.query import read_query
     with engine.begin() as connection:
         connection.execute(text(_MANY))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -197,7 +195,7 @@ def test_searches_run_along_an_index(engine, oakwood):
         "status=final&_lastUpdated=ge2024-05-01": "hosted_index_by_value", "_id=77": "hosted_resources_pkey",
     }.items():
         query = read_query("Observation", search, base=oakwood.base)
-        statement = _matching("oakwood", query).limit(101).compile(
+        statement = matching("oakwood", query).limit(101).compile(
             dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
         with engine.begin() as connection:
             plan = "\n".join(row[0] for row in connection.exec_driver_sql(

@@ -1,0 +1,34 @@
+"""The deadlines board: records that have to be there before a date and are not verified yet."""
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, and_, exists, func, not_, select
+
+from integration.store.tables import requests, steps
+from mappings.model.states import OPEN, Records
+
+RISK_HOURS = 48
+ARRIVED = (Records.VERIFIED, Records.ACKNOWLEDGED)
+_open = and_(requests.c.closed_at.is_(None), requests.c.status.in_(OPEN), requests.c.records.not_in(ARRIVED))
+_parked = exists().where(steps.c.request_id == requests.c.id, steps.c.status == "parked").correlate(requests)
+
+
+def board(conn: Connection, now: datetime, limit: int = 100) -> dict[str, tuple[int, list]]:
+    """``{late, risk, due: (number, the nearest)}``; at risk is near, or held up by something that needs a person."""
+    late = requests.c.records_due_at < now
+    risk = and_(not_(late), (requests.c.records_due_at < now + timedelta(hours=RISK_HOURS)) | _parked)
+    due = and_(not_(late), not_(risk))
+    return {name: _column(conn, condition, limit) for name, condition in (("late", late), ("risk", risk), ("due", due))}
+
+
+def _column(conn: Connection, condition, limit: int) -> tuple[int, list]:
+    wanted = and_(_open, requests.c.records_due_at.is_not(None), condition)
+    columns = (requests.c.id, requests.c.records_due_at, requests.c.records, requests.c.status, requests.c.priority, requests.c.placer,
+               requests.c.fulfiller, _parked.label("parked"))
+    found = conn.execute(select(*columns).where(wanted).order_by(requests.c.records_due_at, requests.c.id).limit(limit)).all()
+    number = conn.execute(select(func.count()).select_from(requests).where(wanted)).scalar_one() if len(found) == limit else len(found)
+    return number, found
+
+
+def undated(conn: Connection) -> int:
+    """Open requests that give no date."""
+    return conn.execute(select(func.count()).select_from(requests).where(_open, requests.c.records_due_at.is_(None))).scalar_one()

@@ -1,0 +1,78 @@
+"""Boards: endpoints with their health, schedules with their drift, deadlines with what is late."""
+from datetime import datetime, timedelta
+from statistics import median
+
+from flask import Blueprint, request
+from sqlalchemy import Connection, func, select
+
+from integration.store import deadlines as store
+from integration.store.steps import OPEN
+from integration.store.tables import endpoints as endpoint_table
+from integration.store.tables import steps, ticks
+from integration.web import charts, pages, schedule_names, world
+from integration.web.reading import endpoint_views
+
+blueprint = pages.sentences(Blueprint("boards", __name__))
+SILENT_AFTER = timedelta(hours=1)        # an endpoint with work to do that has not answered for so long
+
+
+@blueprint.get("/endpoints")
+def endpoints():
+    """Each endpoint: health, circuit, last success, step times, open steps, pause and resume."""
+    now = pages.now()
+    with world.engine().connect() as conn:
+        views = endpoint_views(conn, world.config())
+        work = {row.endpoint: row for row in conn.execute(
+            select(steps.c.endpoint, func.count().label("open"), func.count().filter(steps.c.status == "parked").label("parked"),
+                   func.min(steps.c.due_at).filter(steps.c.status == "due").label("oldest_due"))
+            .where(steps.c.status.in_(OPEN)).group_by(steps.c.endpoint))}
+    for view in views:
+        view["work"], view["latency"] = work.get(view["key"]), _latency(view.get("latencies") or [])
+        view["silent"] = _silence(view, now)
+    return pages.render("endpoints.html", endpoints=views, here=request.path)
+
+
+def _latency(values: list[int]) -> dict | None:
+    if not values:
+        return None
+    values = values[::-1]      # stored newest first
+    return {"last": values[-1], "median": round(median(values)), "longest": max(values), "n": len(values), "points": charts.sparkline(values)}
+
+
+def _silence(view: dict, now: datetime) -> timedelta | None:
+    """How long nothing succeeded although something is due; None when that is not long."""
+    work, last = view["work"], view.get("last_success_at")
+    if work is None or work.oldest_due is None or view.get("paused"):
+        return None
+    quiet = now - max(filter(None, (last, work.oldest_due)))
+    return quiet if quiet > SILENT_AFTER else None
+
+
+@blueprint.get("/schedules")
+def schedules():
+    """Each schedule: how often, last, next, drift; run now."""
+    config, now = world.config(), pages.now()
+    with world.engine().connect() as conn:
+        paused = set(conn.execute(select(endpoint_table.c.key).where(endpoint_table.c.paused)).scalars())
+        views = [_schedule(conn, name, now, paused) for name in schedule_names.names(config)]
+    return pages.render("schedules.html", schedules=views, here=request.path)
+
+
+def _schedule(conn: Connection, name: str, now: datetime, paused: set[str]) -> dict:
+    config = world.config()
+    last = conn.execute(select(ticks).where(ticks.c.job == name).order_by(ticks.c.fire_time.desc()).limit(12)).all()
+    seconds = 86400 if name == "prune" else config.schedules.poll_requests_seconds
+    # A schedule that has ticked is late when two of its ticks are missing: no worker runs, or none may claim.
+    expected = last[0].fire_time + timedelta(seconds=2 * seconds + 10) if last and name != "prune" else None
+    return {"name": name, "last": last[0] if last else None, "next": schedule_names.next_fire(config, name, now), "history": last,
+            "drift": (last[0].claimed_at - last[0].fire_time).total_seconds() if last else None, "seconds": round(seconds),
+            "cron": config.schedules.prune_cron if name == "prune" else None,
+            "paused": schedule_names.endpoint_of(config, name) in paused, "late": expected if expected and expected < now else None}
+
+
+@blueprint.get("/deadlines")
+def deadlines():
+    """Records due, at risk and late."""
+    with world.engine().connect() as conn:
+        board, undated = store.board(conn, pages.now()), store.undated(conn)
+    return pages.render("deadlines.html", board=board, undated=undated, hours=store.RISK_HOURS)

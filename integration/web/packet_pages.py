@@ -1,0 +1,110 @@
+"""The packet of a request: its manifest for everyone; its content only after an explicit click that is recorded."""
+import io
+import json
+
+from flask import Blueprint, Response, request, send_file, url_for
+from sqlalchemy import Connection
+
+from integration import fhir_json, packets
+from integration.packet_zip import packet_zip
+from integration.store import audit, requests
+from integration.web import forms, pages, world
+from integration.web.texts import t
+from mappings.model.errors import ExchangeError
+from mappings.model.packet import Manifest, ManifestItem
+
+blueprint = pages.sentences(Blueprint("packets", __name__, url_prefix="/requests/<request_id>/packet"))
+ITEMS = 200
+LARGEST_SHOWN = 200_000          # characters of one resource on a page
+
+
+@blueprint.get("")
+def manifest(request_id: str):
+    """What the packets hold: sources, versions, sizes and hashes; no content."""
+    with world.engine().begin() as conn:
+        requests.get(conn, request_id)
+        rows = packets.rows(conn, request_id)
+    return _page(request_id, rows, 200)
+
+
+def _page(request_id: str, rows: list, status: int, error: str = ""):
+    manifests, broken = [], error
+    for row in reversed(rows):
+        try:
+            manifests.append((row, Manifest.model_validate_json(world.payloads().get(row.manifest_sha256))))
+        except ExchangeError as problem:
+            broken = t("packet.broken", why=str(problem))
+    start = request.args.get("from", "0")
+    return pages.render("packet.html", status, request_id=request_id, manifests=manifests, error=broken, size=ITEMS,
+                        start=int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0)
+
+
+@blueprint.post("/look")
+def look(request_id: str):
+    """The content of one item. The look is recorded first, in its own transaction."""
+    return _opened(request_id, "packet.looked-at", _show)
+
+
+@blueprint.post("/download")
+def download(request_id: str):
+    """Everything as one zip. The download is recorded first."""
+    return _opened(request_id, "packet.downloaded", _zip)
+
+
+def _opened(request_id: str, action: str, show) -> Response:
+    """1. the form is ours and gives a reason, 2. the audit row is committed, 3. only then the content is read."""
+    reason, item = request.form.get("reason", "").strip()[:1000], request.form.get("item", "")[:200]
+    with world.engine().begin() as conn:
+        requests.get(conn, request_id)
+        rows = packets.rows(conn, request_id)
+    if not forms.is_ours() or not reason:
+        return _page(request_id, rows, 400 if not reason else 403, t("action.no_reason" if not reason else "action.forged"))
+    with world.engine().begin() as conn:
+        audit.record(conn, "web", action, request_id, subject=item or None, reason=reason)
+    with world.engine().begin() as conn:
+        return show(conn, request_id, rows, item)
+
+
+def _show(_conn: Connection, request_id: str, rows: list, wanted: str) -> Response:
+    packet_id, _, source = wanted.partition(" ")
+    row = next((row for row in rows if row.id == packet_id), None)
+    packet = packets.load(world.payloads(), row.manifest_sha256) if row is not None else None
+    attachment = next((item for item in packet.manifest.items if item.of == source), None) if packet else None
+    if attachment is not None:
+        return _attachment(attachment)
+    if packet is None or source not in packet.resources:
+        return pages.problem(t("problem.missing"), t("packet.missing"), 404)
+    content = json.dumps(json.loads(fhir_json.dumps(packet.resources[source]), parse_float=_Literal), indent=2, ensure_ascii=False)
+    return pages.render("content.html", request_id=request_id, source=source, content=content[:LARGEST_SHOWN],
+                        cut=len(content) > LARGEST_SHOWN)
+
+
+class _Literal(float):
+    """A number printed as it was written: 1.10 stays 1.10."""
+
+    def __new__(cls, text: str):
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _attachment(item: ManifestItem) -> Response:
+    """The bytes as they were sent to us, as a download: nothing of it runs on our pages."""
+    name = f"{item.source.replace('/', '-')}-{item.sha256[:8]}"
+    ending = {"application/pdf": ".pdf", "text/plain": ".txt", "image/jpeg": ".jpg", "image/png": ".png"}.get((item.content_type or "").split(";")[0], ".bin")
+    answer = send_file(io.BytesIO(world.payloads().get(item.sha256)), "application/octet-stream", as_attachment=True, download_name=name + ending)
+    answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return answer
+
+
+def _zip(conn: Connection, request_id: str, _rows: list, _item: str) -> Response:
+    data = packet_zip(conn, world.payloads(), request_id)
+    return send_file(io.BytesIO(data), "application/zip", as_attachment=True, download_name=f"{request_id}-packet.zip")
+
+
+def address(request_id: str) -> str:
+    """Where a packet is."""
+    return url_for("packets.manifest", request_id=request_id)

@@ -1,0 +1,86 @@
+"""One request on one screen: both sides, both tracks, every attempt, what is owed and what closing still lacks."""
+from dataclasses import dataclass
+
+from flask import Blueprint, abort, request
+from sqlalchemy import Connection, func, select
+
+from integration.store.tables import attempts, deliveries, delivery_items, endpoints, requests, steps
+from integration.web import pages, world
+from integration.web.reading import endpoint_health, request_view
+
+blueprint = pages.sentences(Blueprint("requests", __name__, url_prefix="/requests"))
+SHOWN, ITEMS = 200, 100
+
+
+@dataclass(frozen=True)
+class Side:
+    """One organisation of a request, and how its endpoint is."""
+
+    role: str
+    key: str
+    endpoint: object
+    health: dict
+
+
+@blueprint.get("/<request_id>")
+def show(request_id: str):
+    """One request. Ids and words only; clinical content is behind the packet's own page."""
+    with world.engine().begin() as conn:
+        view = request_view(conn, request_id)
+        tried = _attempts(conn, request_id)
+        counts = _item_counts(conn, request_id)
+        sides = [_side(conn, "placer", view["placer"]), _side(conn, "fulfiller", view["fulfiller"])]
+        others, patient_hash = _others(conn, request_id)
+    return pages.render("request.html", view=view, tried=tried, counts=counts, sides=sides, shown=SHOWN, others=others,
+                        patient_hash=patient_hash, here=request.path,
+                        paused={side.key for side in sides if side.health.get("paused")})
+
+
+def _attempts(conn: Connection, request_id: str) -> dict[int, list]:
+    """The newest attempts of each step, newest first."""
+    number = func.row_number().over(partition_by=attempts.c.step_id, order_by=attempts.c.id.desc()).label("number")
+    inner = select(attempts, number).where(attempts.c.request_id == request_id).subquery()
+    found: dict[int, list] = {}
+    for row in conn.execute(select(inner).where(inner.c.number <= 20).order_by(inner.c.id.desc()).limit(2000)):
+        found.setdefault(row.step_id, []).append(row)
+    return found
+
+
+def _item_counts(conn: Connection, request_id: str) -> dict[str, dict[str, int]]:
+    rows = conn.execute(select(delivery_items.c.delivery_id, delivery_items.c.status, func.count())
+                        .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
+                        .where(deliveries.c.request_id == request_id).group_by(delivery_items.c.delivery_id, delivery_items.c.status))
+    found: dict[str, dict[str, int]] = {}
+    for delivery_id, status, number in rows:
+        found.setdefault(delivery_id, {})[status] = number
+    return found
+
+
+def _side(conn: Connection, role: str, key: str) -> Side:
+    row = conn.execute(select(endpoints).where(endpoints.c.key == key)).one_or_none()
+    return Side(role, key, world.config().endpoints.get(key), endpoint_health(row))
+
+
+def _others(conn: Connection, request_id: str) -> tuple[int, str]:
+    patient_hash = conn.execute(select(requests.c.patient_hash).where(requests.c.id == request_id)).scalar_one()
+    number = conn.execute(select(func.count()).select_from(requests).where(requests.c.patient_hash == patient_hash,
+                                                                           requests.c.id != request_id)).scalar_one()
+    return number, patient_hash
+
+
+@blueprint.get("/<request_id>/deliveries/<delivery_id>")
+def delivery(request_id: str, delivery_id: str):
+    """One delivery with its items, page by page."""
+    after = request.args.get("after", "")
+    with world.engine().connect() as conn:
+        row = conn.execute(select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.request_id == request_id)).one_or_none()
+        if row is None:
+            abort(404, f"There is no delivery {delivery_id[:80]} of this request.")
+        wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id)
+        if request.args.get("status"):
+            wanted = wanted.where(delivery_items.c.status == request.args["status"])
+        found = conn.execute(wanted.where(delivery_items.c.source > after).order_by(delivery_items.c.source).limit(ITEMS + 1)).all()
+        step_id = conn.execute(select(func.max(steps.c.id)).where(steps.c.delivery_id == delivery_id)).scalar_one()
+        tried = conn.execute(select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.id.desc()).limit(SHOWN)).all()
+    return pages.render("delivery.html", delivery=row, items=found[:ITEMS], following=found[ITEMS - 1].source if len(found) > ITEMS else None,
+                        tried=tried, step_id=step_id, after=after)

@@ -1,0 +1,64 @@
+"""The schedules a configuration has, by name, with how often they tick; the ticker itself lives with the jobs."""
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from integration.config import Config
+from integration.store import steps
+
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def names(config: Config) -> list[str]:
+    """The names, as in ``second-opinion schedules list`` (a test compares)."""
+    polls = [f"poll_requests {key}" for key, endpoint in config.endpoints.items() if endpoint.is_placer]
+    return polls + (["prune"] if config.endpoints else [])
+
+
+def endpoint_of(config: Config, name: str) -> str:
+    """The endpoint a schedule's step runs under."""
+    return name.partition(" ")[2] or next(iter(config.endpoints))
+
+
+def make_due(conn: Connection, config: Config, name: str) -> bool:
+    """Make its step due now; False when one is due or running already."""
+    return steps.create(conn, name.partition(" ")[0], endpoint_of(config, name)) is not None
+
+
+def next_fire(config: Config, name: str, now: datetime) -> datetime | None:
+    """The next time it ticks."""
+    if name == "prune":
+        return next_cron(config.schedules.prune_cron, now)
+    seconds = max(1, round(config.schedules.poll_requests_seconds))
+    return EPOCH + timedelta(seconds=((now - EPOCH).total_seconds() // seconds + 1) * seconds)
+
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+
+
+def next_cron(cron: str, now: datetime) -> datetime | None:
+    """The next time of five cron fields (0 is Monday, as in the ticker), within five years."""
+    minutes, hours, days, months, weekdays = (_values(part, *bounds) for part, bounds in zip(cron.split(), _BOUNDS, strict=True))
+    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    for _ in range(5 * 366):
+        if day.month in months and day.day in days and day.weekday() in weekdays:
+            times = (day.replace(hour=hour, minute=minute) for hour in sorted(hours) for minute in sorted(minutes))
+            found = next((time for time in times if time > now), None)
+            if found is not None:
+                return found
+        day += timedelta(days=1)
+    return None
+
+
+def _values(field: str, low: int, high: int) -> set[int]:
+    found: set[int] = set()
+    for part in field.split(","):
+        where, _, step = part.partition("/")
+        first, _, last = where.partition("-")
+        if where == "*":
+            first, last = str(low), str(high)
+        elif where in _DAYS:
+            first = str(_DAYS.index(where))
+        found |= set(range(int(first), int(last or (high if step else first)) + 1, int(step or 1)))
+    return found

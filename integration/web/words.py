@@ -1,0 +1,103 @@
+"""Values as people read them: times, time left, sizes, kinds of step; hostile text shortened and kept apart."""
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from markupsafe import Markup
+
+from integration.web.texts import t
+
+# A direction override inside a string would turn round what stands beside it; other controls only confuse.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+FAR = datetime(9000, 1, 1, tzinfo=UTC)
+SOON = timedelta(hours=24)
+
+
+def clean(value, length: int = 300) -> str:
+    """Text from elsewhere, shortened and without control characters (they are shown as a replacement character)."""
+    text = "" if value is None else str(value)
+    cut = text[:length].rstrip() + "…" if len(text) > length else text
+    return _CONTROLS.sub("\ufffd", cut)
+
+
+def foreign(value, length: int = 300) -> Markup:
+    """Text from elsewhere, cleaned, escaped and isolated in its direction."""
+    return Markup("<bdi>{}</bdi>").format(clean(value, length))
+
+
+def when(value: datetime | None) -> Markup:
+    """A time in UTC that machines can read too; a dash for none."""
+    if value is None or value > FAR:
+        return Markup('<span class="none" title="{}">–</span>').format(t("time.none"))
+    value = value.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(value.isoformat(timespec="seconds"), value.strftime("%-d %b %Y %H:%M"))
+
+
+def span(delta: timedelta) -> str:
+    """A length of time in its two largest units."""
+    seconds = int(abs(delta).total_seconds())
+    parts = [(seconds // 86400, "d"), (seconds % 86400 // 3600, "h"), (seconds % 3600 // 60, "min"), (seconds % 60, "s")]
+    first = next((index for index, (number, _) in enumerate(parts) if number), 3)
+    return " ".join(f"{number} {unit}" for number, unit in parts[first:first + 2] if number) or "0 s"
+
+
+def ago(value: datetime | None, now: datetime) -> Markup:
+    """How long ago, or in how long, with the time itself in the element."""
+    if value is None or value > FAR:
+        return when(None)
+    words = t("time.ago", span=span(now - value)) if value <= now else t("time.in", span=span(value - now))
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        value.astimezone(UTC).isoformat(timespec="seconds"), value.astimezone(UTC).strftime("%-d %b %Y %H:%M:%S"), words)
+
+
+@dataclass(frozen=True)
+class Countdown:
+    """Time to a deadline: a level (late, soon, fine, none) that picks icon and colour, and words that say it all."""
+
+    level: str
+    words: str
+
+
+def countdown(deadline: datetime | None, now: datetime) -> Countdown:
+    """Time left until a deadline."""
+    if deadline is None or deadline > FAR:
+        return Countdown("none", t("deadline.none"))
+    left = deadline - now
+    if left < timedelta(0):
+        return Countdown("late", t("deadline.late", span=span(left)))
+    return Countdown("soon" if left < SOON else "fine", t("deadline.left", span=span(left)))
+
+
+def kind_words(kind: str) -> str:
+    """A kind of step as a sentence begins."""
+    return t(f"kind.{kind}") if t.has(f"kind.{kind}") else kind
+
+
+def state_of(step) -> str:
+    """The tab a step belongs to: its status, except that a failed one that will be tried again is retrying."""
+    if step.status == "leased":
+        return "running"
+    return "retrying" if step.status in ("waiting", "due") and step.attempts else step.status
+
+
+def size(number: int | None) -> str:
+    """Bytes for people."""
+    value, unit = float(number or 0), "B"
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+
+
+def number(value) -> str:
+    """A count with a thin space between thousands."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def short(value: str | None, length: int = 12) -> Markup:
+    """A hash by its beginning, whole in the title."""
+    return Markup('<code title="{}">{}</code>').format(value or "", (value or "")[:length]) if value else Markup("–")
+
+
+FILTERS = {"foreign": foreign, "when": when, "size": size, "number": number, "short": short, "clean": clean}
