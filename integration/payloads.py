@@ -1,16 +1,28 @@
 """Payload bytes: content-addressed by SHA-256, in a local or shared folder or any fsspec object store."""
 import hashlib
 import os
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec
 
 from mappings.model.errors import ExchangeError
 
+DIGEST = re.compile(r"[0-9a-f]{64}")
+CHECK = b"second-opinion payload store check".ljust(4096)      # a block: a full disk may still take a few bytes
+
 
 class PayloadMissing(ExchangeError):
     """Payload bytes that the database names are not in the payload store."""
+
+
+class PayloadsAway(ExchangeError):
+    """The payload store cannot be used now; what needs it waits until it can."""
+
+    cause = "payloads-away"
 
 
 class Payloads:
@@ -22,28 +34,42 @@ class Payloads:
         self._folder = None if self._remote else Path(self.url.removeprefix("file://"))
         self._fs = fsspec.core.url_to_fs(self.url)[0] if self._remote else None
 
-    def put(self, data: bytes) -> str:
-        """Store bytes and return their SHA-256 (hex). They are on disk when this returns."""
+    def put(self, data: bytes, *, anew: bool = False) -> str:
+        """Store bytes and return their SHA-256 (hex). They are on disk when this returns.
+
+        ``anew`` writes over what is there under that hash: it may be damaged.
+        """
         digest = hashlib.sha256(data).hexdigest()
-        if self._remote:
-            self._put_remote(digest, data)
-        elif not self._path(digest).exists():
-            self._put_local(self._path(digest), data)
+        with self._away():
+            if self._remote:
+                self._put_remote(digest, data, anew)
+            elif anew or not self._path(digest).exists():
+                self._write(self._path(digest), data)
         return digest
 
     def get(self, digest: str) -> bytes:
         """The bytes with this hash. Raises PayloadMissing when absent or changed."""
         try:
-            data = self._fs.cat_file(self._key(digest)) if self._remote else self._path(digest).read_bytes()
+            with self._away():
+                data = self._fs.cat_file(self._key(digest)) if self._remote else self._path(digest).read_bytes()
         except FileNotFoundError as error:
             raise PayloadMissing(f"payload {digest[:12]} is not in the payload store; restore it from the backup") from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise PayloadMissing(f"payload {digest[:12]} was changed on disk; restore it from the backup")
         return data
 
+    def all(self) -> Iterator[str]:
+        """The hashes of everything stored."""
+        names = self._fs.find(self.url) if self._remote else self._folder.glob("??/*")
+        return (name for name in (str(each).rsplit("/", 1)[-1] for each in names) if DIGEST.fullmatch(name))
+
     def check_writable(self) -> None:
-        """Raise OSError when nothing can be stored now (disk full, read-only)."""
-        self.put(b"second-opinion payload store check")
+        """Raise PayloadsAway when nothing can be stored now (disk full, read-only, unreachable)."""
+        with self._away():
+            if self._remote:
+                self._fs.pipe_file(f"{self.url}/check", CHECK)
+            else:
+                self._write(self._folder / ".check", CHECK)     # a name no payload has: one already there proves nothing
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
@@ -51,11 +77,11 @@ class Payloads:
     def _key(self, digest: str) -> str:
         return f"{self.url}/{digest[:2]}/{digest}"
 
-    def _put_remote(self, digest: str, data: bytes) -> None:
-        if not self._fs.exists(self._key(digest)):
+    def _put_remote(self, digest: str, data: bytes, anew: bool) -> None:
+        if anew or not self._fs.exists(self._key(digest)):
             self._fs.pipe_file(self._key(digest), data)
 
-    def _put_local(self, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
         try:
@@ -68,6 +94,16 @@ class Payloads:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+    @contextmanager
+    def _away(self) -> Iterator[None]:
+        """Disk full, read-only or unreachable: one error for all of them. An absent payload is another matter."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise PayloadsAway(f"the payload store cannot be used now ({error.strerror or type(error).__name__})") from error
 
     @staticmethod
     def _sync_folder(folder: Path) -> None:

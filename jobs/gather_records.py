@@ -2,7 +2,7 @@
 import base64
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy import Connection
 
@@ -26,6 +26,7 @@ NOT_FOLLOWED = frozenset({"Patient", "Task", "AuditEvent", "Provenance", "Binary
                           "MessageHeader", "Parameters", "CapabilityStatement"})
 MAX_ROUNDS = 10
 WATCH_CHART_DAYS = 30
+WATCH_OVERLAP = timedelta(hours=1)     # the placer's clock is not ours
 
 
 def gather_records(ctx: Context) -> Outcome:
@@ -43,26 +44,28 @@ def watch_chart(ctx: Context) -> Outcome:
     request, row = ctx.request(), ctx.row()
     if Status(row.status) in FINAL - {Status.COMPLETED} or ctx.now - row.created_at > timedelta(days=WATCH_CHART_DAYS):
         return Outcome()
-    again = ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_seconds)
+    again = ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds)
     patient = find_patient(ctx, request.placer, request.patient)
     with ctx.world.engine.begin() as conn:
         stored = packets.rows(conn, ctx.request_id)
     newest = {item.source: item.sha256 for packet in stored
-              for item in packets.load(ctx.world.payloads, packet.manifest_sha256).manifest.items
-              if item.kind == "resource"}
-    chart = read_chart(ctx, request, patient)
+              for item in packets.load(ctx.world.payloads, packet.manifest_sha256).manifest.resources}
+    chart = read_chart(ctx, request, patient, since=stored[-1].created_at - WATCH_OVERLAP, known=frozenset(newest))
     changed = {source: resource for source, resource in chart.items()
                if hashlib.sha256(fhir_json.dumps(resource)).hexdigest() != newest.get(source)}
-    for source in sorted(set(newest) - set(chart)):
-        ctx.finding("record-gone", "was sent and is no longer in the placer's chart", source)
     if not changed:
         return Outcome(again_at=again)
     outcome = _store(ctx, request, patient, changed, base=len(stored))
     return Outcome(next_steps=outcome.next_steps, apply=outcome.apply, again_at=again)
 
 
-def read_chart(ctx: Context, request, patient: str) -> dict[str, dict]:
-    """``{Type/id: resource}``: the patient, typed searches in parallel, then everything they point to."""
+def read_chart(ctx: Context, request, patient: str, *, since: datetime | None = None,
+               known: frozenset[str] = frozenset()) -> dict[str, dict]:
+    """``{Type/id: resource}``: the patient, typed searches in parallel, then everything they point to.
+
+    ``since``: only what changed after it; ``known``: what need not be read again because something points to it.
+    """
+    since = since or (datetime.combine(request.records.since, time(0), UTC) if request.records.since else None)
     server = ctx.server(request.placer)
     found = {patient: server.read(*patient.split("/"))}
     types = request.records.types or ctx.world.config.records.types
@@ -71,17 +74,17 @@ def read_chart(ctx: Context, request, patient: str) -> dict[str, dict]:
     for kind in sorted(set(types) - set(wanted) - {"Patient"}):
         ctx.finding("type-not-offered", "the placer's server does not offer this type", kind, "info")
     with ThreadPoolExecutor(ctx.endpoint(request.placer).limits.concurrency) as pool:
-        for resources in pool.map(lambda kind: _search(ctx, server, kind, patient, request), wanted):
+        for resources in pool.map(lambda kind: _search(ctx, server, kind, patient, since), wanted):
             for resource in resources:
                 _take(ctx, found, resource, patient, request)
-    _close_over_references(ctx, server, found, patient)
+    _close_over_references(ctx, server, found, patient, known)
     return dict(sorted(found.items()))
 
 
-def _search(ctx: Context, server: FhirServer, kind: str, patient: str, request) -> list[dict]:
+def _search(ctx: Context, server: FhirServer, kind: str, patient: str, since: datetime | None) -> list[dict]:
     params = {"patient": patient}
-    if request.records.since is not None:
-        params["_lastUpdated"] = f"ge{request.records.since.isoformat()}"
+    if since is not None:
+        params["_lastUpdated"] = f"ge{since.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"
     warnings: list[str] = []
     found = server.search_all(kind, params, warnings=warnings)
     for words in warnings:      # list.append is atomic: searches run in threads
@@ -115,8 +118,8 @@ def _is_ours(ctx: Context, resource: dict) -> bool:
     return any(str(each.get("system", "")).startswith(ours) for each in (given if isinstance(given, list) else [given]))
 
 
-def _close_over_references(ctx: Context, server: FhirServer, found: dict, patient: str) -> None:
-    gone: set[str] = set()
+def _close_over_references(ctx: Context, server: FhirServer, found: dict, patient: str, known: frozenset[str]) -> None:
+    gone: set[str] = set(known)
     for _ in range(MAX_ROUNDS):
         wanted: dict[str, set[str]] = {}
         for source, resource in found.items():
@@ -125,7 +128,7 @@ def _close_over_references(ctx: Context, server: FhirServer, found: dict, patien
                     wanted.setdefault(target.split("/")[0], set()).add(target.split("/")[1])
         wanted = {kind: ids for kind, ids in wanted.items() if kind not in NOT_FOLLOWED}
         if not wanted:
-            return _note_unresolved(ctx, server, found)
+            return _note_unresolved(ctx, server, found, known)
         for kind, ids in sorted(wanted.items()):
             _fetch(ctx, server, kind, ids, found, gone, patient)
     raise PartialError([f"references still open after {MAX_ROUNDS} rounds"])
@@ -153,11 +156,11 @@ def _local_targets(server: FhirServer, resource: dict):
             yield target
 
 
-def _note_unresolved(ctx: Context, server: FhirServer, found: dict) -> None:
+def _note_unresolved(ctx: Context, server: FhirServer, found: dict, known: frozenset[str]) -> None:
     for source, resource in found.items():
         for at in find_references(resource, source_base=server.endpoint.base_url):
             local = local_reference(at.target)
-            if local is not None and local not in found:
+            if local is not None and local not in found and local not in known:
                 ctx.finding("reference-unresolved", f"{local} is not in the packet", f"{source}#{at.path}")
 
 
@@ -229,4 +232,4 @@ def _check_hash(ctx: Context, of: str, attachment: dict, data: bytes) -> None:
 def watch_later(conn: Connection, ctx: Context, request) -> None:
     """Begin to watch the chart for corrections."""
     steps.create(conn, "watch_chart", request.placer, request_id=ctx.request_id, deadline=ctx.step.deadline,
-                 at=ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_seconds))
+                 at=ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds))

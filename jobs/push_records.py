@@ -11,7 +11,7 @@ from integration.store.steps import NextStep
 from integration import packets
 from jobs.world import Context, Outcome
 from integration.fhir.server import identifier_token
-from jobs.writing import ensure_created, own_identifier
+from jobs.writing import ensure_created, ensure_document, own_identifier
 from mappings import codes
 from mappings.bundle import break_cycles, for_single_create, for_update, plan, read_response, transaction
 from mappings.document_reference import attachments, to_document_reference
@@ -206,7 +206,7 @@ def push_documents(ctx: Context, delivery, packet) -> None:
     with ctx.world.engine.begin() as conn:
         patient = links.find(conn, delivery.endpoint, packet.manifest.identifier_system, [packet.manifest.patient])
     for document in documents_of(ctx, packet, delivery, patient[packet.manifest.patient]):
-        reference = ensure_created(ctx, delivery.endpoint, document.resource, document.identifier, authored=True)
+        reference = ensure_document(ctx, delivery.endpoint, document.resource, document.identifier)
         marks = [dict(source=document.name, status="sent", target=reference, created_by_us=True)]
         if document.carries:
             marks += [dict(source=source, status="sent", target=reference, created_by_us=True) for source in document.carries]

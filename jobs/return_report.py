@@ -7,7 +7,7 @@ from integration.store.steps import NextStep
 from integration.store.tables import reports
 from jobs.match_people import find_patient
 from jobs.world import Context, Outcome
-from jobs.writing import ensure_created, own_identifier
+from jobs.writing import ensure_document, own_identifier
 from mappings.consult_report import read_report, to_returned_report
 from mappings.document_reference import inline_bytes
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
@@ -29,7 +29,7 @@ def return_report(ctx: Context) -> Outcome:
         sent, reference = _retract(ctx, row, report)
     else:
         sent = _to_send(ctx, row, request, report, resource, patient, identifier)
-        reference = ensure_created(ctx, row.placer, sent, identifier, authored=True)
+        reference = ensure_document(ctx, row.placer, sent, identifier)
     _keep(ctx, delivery_id, identifier, sent, reference)
     return Outcome(next_steps=(NextStep("verify_report", row.placer, delivery_id=delivery_id),),
                    apply=[lambda conn: deliveries.move(conn, delivery_id, DeliveryStatus.SENT)])

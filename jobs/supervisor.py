@@ -10,7 +10,8 @@ import time
 from dataclasses import dataclass, field
 
 log = logging.getLogger("second_opinion.supervisor")
-FIRST_RESTART_SECONDS, LAST_RESTART_SECONDS = 0.5, 30.0
+FIRST_RESTART_SECONDS, LAST_RESTART_SECONDS = 0.5, 5.0
+RAN_WELL_SECONDS = 3.0     # a child that starts and dies at once waits longer each time, one that was killed does not
 STOP_SECONDS = 25.0
 PR_SET_PDEATHSIG = 1
 
@@ -57,7 +58,7 @@ class Supervisor:
                 self._start(child, now)
 
     def _ended(self, child: Child, now: float) -> None:
-        child.wait = FIRST_RESTART_SECONDS if now - child.started_at > 60 else min(LAST_RESTART_SECONDS, child.wait * 2)
+        child.wait = FIRST_RESTART_SECONDS if now - child.started_at > RAN_WELL_SECONDS else min(LAST_RESTART_SECONDS, child.wait * 2)
         log.warning("process ended", extra={"action": "restart", "child": child.name, "exit_code": child.process.returncode,
                                             "in_seconds": child.wait})
         child.process, child.due_at = None, now + child.wait

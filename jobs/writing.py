@@ -3,6 +3,7 @@ from integration import fhir_json
 from integration.fhir.server import identifier_condition, identifier_token
 from integration.store import links
 from jobs.world import Context
+from mappings.compare import compare
 from mappings.model.errors import NeedsPerson, PermanentError, UnknownOutcome
 from mappings.model.request import Identifier
 
@@ -38,6 +39,22 @@ def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Iden
                              cause="not-found-after-write")
     remember(ctx, endpoint, identifier, found, resource, version=version)
     return found
+
+
+def ensure_document(ctx: Context, endpoint: str, resource: dict, identifier: Identifier) -> str:
+    """As ``ensure_created`` for a document of ours; one that is there with other content is brought up to date.
+
+    After a restore the packet is gathered anew: what was sent of it before carries the same identifier and an older date.
+    """
+    reference = ensure_created(ctx, endpoint, resource, identifier, authored=True)
+    if ctx.looks_first:
+        there = ctx.server(endpoint).read(*reference.split("/"))
+        if any(each.severity == "fail" for each in compare(resource, there, links={})):
+            ctx.lease.before_write()
+            ctx.server(endpoint).update({**resource, "id": there["id"]}, if_match=(there.get("meta") or {}).get("versionId"))
+            ctx.finding("document-renewed", f"{reference} was there under our identifier with other content; it was updated",
+                        identifier.value, "info")
+    return reference
 
 
 def remember(ctx: Context, endpoint: str, identifier: Identifier, reference: str, sent: dict | None = None, *,

@@ -44,10 +44,11 @@ def from_practitioner(resource: dict, *, specialty: Code | None = None,
 
 
 def to_organization(ref: OrganizationRef) -> dict:
-    """The place."""
+    """The place; US Core requires ``active``, and whoever takes part in a request is."""
     made: dict = {"resourceType": "Organization"}
     if ref.identifiers:
         made["identifier"] = [each.model_dump() for each in ref.identifiers]
+    made["active"] = True
     if ref.name:
         made["name"] = ref.name
     return made

@@ -4,7 +4,8 @@
 """
 import re
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -16,6 +17,7 @@ from pydantic_core import PydanticUndefined
 from integration.config import CAPABILITIES, ENVIRONMENT, Config
 from integration.model_mistakes import fields_of, kinds, shown_example, shown_value
 from mappings.model.request import SecondOpinionRequest
+from tests.reference_pages import cli_page, commands, errors_page, states_page
 
 ROOT = Path(__file__).parent.parent
 REWRITE = "python -m tests.test_docs --write"
@@ -84,7 +86,14 @@ Numbers of patients and codes are text: put them in quotes when they are only di
 """
 
 
-PAGES = {"config.md": config_page, "request.md": request_page}
+PAGES = {"config.md": config_page, "request.md": request_page, "cli.md": lambda: _from("second_opinion.py", cli_page),
+         "states.md": lambda: _from("mappings/model/states.py and delivery.py", states_page),
+         "errors.md": lambda: _from("the errors and causes in the code", errors_page)}
+TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def _from(source: str, page: Callable[[], str]) -> str:
+    return f"{_generated(source)}\n{page()}"
 
 
 def _generated(source: str) -> str:
@@ -177,15 +186,56 @@ def test_it_describes_every_key_and_gives_an_example_of_every_plain_one(model: t
             assert info.examples or not plain, f"{where} has no example: Field(examples=[...]) shows a right value"
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_its_links_lead_somewhere(name: str) -> None:
-    text = PAGES[name]()
-    anchors = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", text, re.M)}
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in anchors, f"{name} links to {target}, which is no heading"
-        else:
-            assert (ROOT / "docs" / "reference" / target).exists(), f"{name} links to {target}, which does not exist"
+def test_every_config_key_is_on_its_page() -> None:
+    page = config_page()
+    for kind in _models(Config):
+        missing = [name for name in fields_of(kind) if f"| `{name}` |" not in page]
+        assert not missing, f"docs/reference/config.md does not name {missing} of {kind.__name__}: run {REWRITE}"
+
+
+def test_every_command_is_on_its_page_and_says_what_it_does() -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    for words, command in commands():
+        assert f"`{words}" in page, f"docs/reference/cli.md does not know {words}: run {REWRITE}"
+        assert command.help, f"{words} has no help text: its docstring says what it does"
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_its_links_lead_somewhere(text: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", text.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        place = (text.parent / name).resolve() if name else text
+        assert place.exists(), f"{text.name} links to {target}, which does not exist"
+        assert not anchor or anchor in _anchors(place), f"{text.name} links to {target}, and there is no such heading"
+
+
+def _anchors(place: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", place.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_it_names_only_commands_targets_and_variables_that_exist(text: Path) -> None:
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text.read_text(encoding="utf-8"), re.S))
+    known = {words for words, _ in commands()}
+    for words in re.findall(r"(?<![\w/.-])second-opinion(?: --\w[\w-]* \S+)*((?: [a-z][a-z-]*){1,2})", code):
+        one, two = (f"second-opinion{''.join(f' {each}' for each in words.split()[:count])}" for count in (1, 2))
+        assert {one, two} & known, f"{text.name} names the command {two!r}, which does not exist"
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    for target in re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)", code, re.M):
+        assert set(target) & targets, f"{text.name} names make {''.join(target)}, and the Makefile has no such target"
+    for variable in re.findall(r"SECOND_OPINION_[A-Z_]+", code):
+        assert variable.rstrip("_") in ENVIRONMENT or variable.endswith("_"), f"{text.name} names {variable}, which is no setting"
+
+
+def test_every_dependency_is_explained() -> None:
+    page = (ROOT / "docs" / "explanation" / "dependencies.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for wanted in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
+        name = re.match(r"[\w.-]+", wanted)[0]
+        assert f"| `{name}` |" in page, f"docs/explanation/dependencies.md does not say why {name} is here"
 
 
 def _write() -> None:

@@ -22,8 +22,8 @@ def start_retry(conn: Connection, wanted: Filter, now: datetime, *, actor: str, 
         kind="retry", filter=str(wanted), actor=actor, reason=reason, total=0, per_second=per_second)
         .returning(bulk_operations.c.id)).scalar_one()
     members = search.matching(wanted, now)
-    total = conn.execute(insert(bulk_steps).from_select(["step_id", "lease_no", "operation_id"],
-                                                        members.add_columns(literal(operation_id)))).rowcount
+    conn.execute(insert(bulk_steps).from_select(["step_id", "lease_no", "operation_id"], members.add_columns(literal(operation_id))))
+    total = conn.execute(select(func.count()).select_from(bulk_steps).where(bulk_steps.c.operation_id == operation_id)).scalar_one()
     if not total:
         raise NotPossible("nothing that matches can be retried any more")
     conn.execute(update(bulk_operations).where(bulk_operations.c.id == operation_id).values(total=total))

@@ -90,6 +90,9 @@ def parse(text: str) -> Filter:
     """The filter a person typed. Raises FilterError with the place of the first part that is wrong."""
     if len(text) > MAX_LENGTH:
         raise FilterError(MAX_LENGTH, 1, f"the filter is longer than {MAX_LENGTH} characters")
+    strange = next((index for index, letter in enumerate(text) if not letter.isprintable() and not letter.isspace()), None)
+    if strange is not None:
+        raise FilterError(strange, 1, "there is a character here that cannot be typed")
     terms, state = [], None
     for found in _tokens(text):
         term = _term(found)

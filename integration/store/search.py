@@ -2,7 +2,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, not_, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, literal_column, not_, or_, select, text, true, tuple_
 
 from integration.store.filters import KINDS, STATES, Filter, Term, kinds_of, number_of, span_of
 from integration.store.requests import patient_hash
@@ -14,7 +14,10 @@ COUNT_CAP = 10_000                       # history is counted up to here: an exa
 WITH_DEADLINE = (*KINDS["records"], "send_request", "verify_request")   # what has to be there before the visit
 COLUMNS = ("id", "request_id", "kind", "endpoint", "delivery_id", "status", "due_at", "next_attempt_at", "deadline", "attempts",
            "first_attempt_at", "lease_no", "lease_until", "started", "cause", "message", "action", "created_at", "finished_at")
-_is_open = steps.c.status.in_(OPEN)
+# Constants as text, not as parameters: a partial index is chosen only for what the planner can see.
+_is_open = text(f"steps.status IN ({', '.join(repr(status) for status in OPEN)})")
+_NEVER = datetime.fromisoformat(NEVER)
+_EMPTY = literal_column("''")
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,14 @@ def _capped(conn: Connection, wanted: Filter, now: datetime) -> int:
 def state_is(state: str, now: datetime) -> ColumnElement:
     """The condition of one tab."""
     status, failed = steps.c.status, steps.c.attempts > 0
+    parked = text("steps.status = 'parked'")
     late = and_(_is_open, steps.c.deadline < now, steps.c.kind.in_(WITH_DEADLINE))
     retrying = and_(status.in_(("waiting", "due")), failed)
     return {
-        "parked": status == "parked", "retrying": retrying, "late": late, "running": status == "leased",
+        "parked": parked, "retrying": retrying, "late": late, "running": status == "leased",
         "due": and_(status == "due", not_(failed)), "waiting": and_(status == "waiting", not_(failed)),
-        "done": status == "done", "cancelled": status == "cancelled", "all": true(),
-        "attention": and_(_is_open, or_(status == "parked", and_(status.in_(("waiting", "due", "leased")), failed), late)),
+        "done": text("steps.status = 'done'"), "cancelled": text("steps.status = 'cancelled'"), "all": true(),
+        "attention": and_(_is_open, or_(parked, and_(status.in_(("waiting", "due", "leased")), failed), late)),
     }[state]
 
 
@@ -136,11 +140,11 @@ def _term(term: Term, now: datetime) -> ColumnElement:
 
 def _due(value: str, now: datetime) -> ColumnElement:
     if value == "none":
-        return steps.c.deadline == NEVER
+        return steps.c.deadline >= _NEVER
     if value == "late":
         return steps.c.deadline < now
     sign, span = span_of(value)
-    return steps.c.deadline < now + span if sign == "<" else and_(steps.c.deadline > now + span, steps.c.deadline != NEVER)
+    return steps.c.deadline < now + span if sign == "<" else and_(steps.c.deadline > now + span, steps.c.deadline < _NEVER)
 
 
 def _attempts(value: str, _now) -> ColumnElement:
@@ -182,14 +186,15 @@ _CONDITIONS = {
 def groups(conn: Connection, wanted: Filter, now: datetime, limit: int = 200) -> list:
     """Failures by cause and endpoint, most first: number, requests, first and last seen, nearest deadline, one example."""
     failing = and_(_is_open, or_(steps.c.status == "parked", steps.c.attempts > 0))
-    each = (select(func.coalesce(steps.c.cause, "").label("cause"), steps.c.endpoint, func.count().label("number"),
+    cause = func.coalesce(steps.c.cause, _EMPTY)
+    each = (select(cause.label("cause"), steps.c.endpoint, func.count().label("number"),
                    func.count().filter(steps.c.status == "parked").label("parked"),
                    func.count(steps.c.request_id.distinct()).label("requests"),
                    func.min(func.coalesce(steps.c.first_attempt_at, steps.c.created_at)).label("first_seen"),
                    func.min(steps.c.deadline).label("deadline"), func.max(steps.c.attempts).label("most_attempts"),
                    func.min(steps.c.action).label("action"), func.max(steps.c.id).label("example"))
-            .where(failing, *conditions(wanted, now)).group_by(func.coalesce(steps.c.cause, ""), steps.c.endpoint)
-            .order_by(func.count().desc(), func.coalesce(steps.c.cause, ""), steps.c.endpoint).limit(limit).subquery())
+            .where(failing, *conditions(wanted, now)).group_by(cause, steps.c.endpoint)
+            .order_by(func.count().desc(), cause, steps.c.endpoint).limit(limit).subquery())
     last = (select(func.max(attempts.c.finished_at)).where(attempts.c.endpoint == each.c.endpoint, attempts.c.cause == each.c.cause)
             .scalar_subquery())
     return conn.execute(select(each, last.label("last_seen")).order_by(each.c.number.desc(), each.c.cause, each.c.endpoint)).all()

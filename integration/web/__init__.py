@@ -28,6 +28,6 @@ def _careful_headers(response):
                                 "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
                                 "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("Referrer-Policy", "same-origin")       # with no-referrer browsers post "Origin: null"
     response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -29,7 +29,7 @@ def ask(name: str):
 @blueprint.post("/<name>")
 def do(name: str):
     """1. the form is ours, 2. a reason is given, 3. do it in one transaction, 4. tell. Else ask again; nothing typed is lost."""
-    reason, back = request.form.get("reason", "").strip()[:1000], forms.local(request.form.get("back"))
+    reason, back = forms.typed("reason"), forms.local(request.form.get("back"))
     if not forms.is_ours():
         return _again(name, back, reason, t("action.forged"), 403)
     if not reason:
@@ -87,7 +87,7 @@ def _cancel(conn: Connection, given: MultiDict, reason: str) -> Told:
 
 def _link(conn: Connection, given: MultiDict, reason: str) -> Told:
     row = requests.get(conn, given.get("request", ""))
-    operations.link_patient(conn, row.id, given.get("endpoint", ""), given.get("reference", "").strip()[:200], actor=ACTOR, reason=reason)
+    operations.link_patient(conn, row.id, given.get("at", ""), forms.typed("reference", 200), actor=ACTOR, reason=reason)
     return t("link.done"), True, ""
 
 
@@ -95,7 +95,7 @@ def _pausing(paused: bool):
     name = "pause" if paused else "resume"
 
     def act(conn: Connection, given: MultiDict, reason: str) -> Told:
-        key = questions.endpoint_row(conn, given.get("endpoint", "")).key
+        key = questions.endpoint_row(conn, given.get("at", "")).key
         row = conn.execute(select(endpoints).where(endpoints.c.key == key).with_for_update()).one()
         if row.paused is paused:
             return t(f"{name}.already", place=world.place_name(key)), False, ""

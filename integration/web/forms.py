@@ -53,6 +53,11 @@ def is_ours() -> bool:
     return isinstance(signed_for, str) and secrets.compare_digest(signed_for, request.cookies.get(COOKIE, ""))
 
 
+def typed(name: str, length: int = 1000) -> str:
+    """What a person typed into a field, without what no database keeps."""
+    return request.form.get(name, "").replace("\x00", "").strip()[:length]
+
+
 def local(address: str | None, default: str = "/") -> str:
     """A path of ours to go back to; anything else is the default."""
     address = address or ""

@@ -35,7 +35,7 @@ def length(seconds) -> str:
 
 def _charts(rows: list[dict], unit: str) -> list[dict]:
     labels = [row["start"] for row in rows]
-    made = [{"title": t("numbers.volume"), "highest": max([row["requests"] for row in rows] or [0]),
+    made = [{"title": t("numbers.volume_parts"), "parts": True, "highest": max([row["requests"] for row in rows] or [0]),
              "bars": charts.bars([row["requests"] for row in rows], [t("numbers.of", n=row["closed"], all=row["requests"]) + f" · {row['start']}" for row in rows],
                                  [row["closed"] for row in rows])}]
     for name in ("records", "report"):

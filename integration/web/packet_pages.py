@@ -1,11 +1,11 @@
 """The packet of a request: its manifest for everyone; its content only after an explicit click that is recorded."""
 import io
-import json
 
-from flask import Blueprint, Response, request, send_file, url_for
+import simplejson
+from flask import Blueprint, Response, request, send_file
 from sqlalchemy import Connection
 
-from integration import fhir_json, packets
+from integration import packets
 from integration.packet_zip import packet_zip
 from integration.store import audit, requests
 from integration.web import forms, pages, world
@@ -53,7 +53,7 @@ def download(request_id: str):
 
 def _opened(request_id: str, action: str, show) -> Response:
     """1. the form is ours and gives a reason, 2. the audit row is committed, 3. only then the content is read."""
-    reason, item = request.form.get("reason", "").strip()[:1000], request.form.get("item", "")[:200]
+    reason, item = forms.typed("reason"), forms.typed("item", 400)
     with world.engine().begin() as conn:
         requests.get(conn, request_id)
         rows = packets.rows(conn, request_id)
@@ -74,21 +74,9 @@ def _show(_conn: Connection, request_id: str, rows: list, wanted: str) -> Respon
         return _attachment(attachment)
     if packet is None or source not in packet.resources:
         return pages.problem(t("problem.missing"), t("packet.missing"), 404)
-    content = json.dumps(json.loads(fhir_json.dumps(packet.resources[source]), parse_float=_Literal), indent=2, ensure_ascii=False)
+    content = simplejson.dumps(packet.resources[source], use_decimal=True, indent=2, ensure_ascii=False)     # 1.10 stays 1.10
     return pages.render("content.html", request_id=request_id, source=source, content=content[:LARGEST_SHOWN],
                         cut=len(content) > LARGEST_SHOWN)
-
-
-class _Literal(float):
-    """A number printed as it was written: 1.10 stays 1.10."""
-
-    def __new__(cls, text: str):
-        made = super().__new__(cls, text)
-        made.text = text
-        return made
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 def _attachment(item: ManifestItem) -> Response:
@@ -103,8 +91,3 @@ def _attachment(item: ManifestItem) -> Response:
 def _zip(conn: Connection, request_id: str, _rows: list, _item: str) -> Response:
     data = packet_zip(conn, world.payloads(), request_id)
     return send_file(io.BytesIO(data), "application/zip", as_attachment=True, download_name=f"{request_id}-packet.zip")
-
-
-def address(request_id: str) -> str:
-    """Where a packet is."""
-    return url_for("packets.manifest", request_id=request_id)

@@ -2,7 +2,7 @@
 from datetime import UTC, datetime
 
 from flask import Blueprint, Flask, Response, render_template, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from integration.store.requests import UnknownRequest
@@ -38,8 +38,15 @@ def set_up(app: Flask) -> None:
                                  span=words.span, nav=_nav)
     app.jinja_env.filters.update(words.FILTERS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.register_error_handler(404, _no_such_page)
     app.before_request(_right_host)
     app.after_request(forms.cookies)
+
+
+def _no_such_page(error: HTTPException):
+    if request.path.startswith(("/fhir/", "/api/", "/static/")):
+        return error
+    return problem(t("problem.missing"), t("problem.missing_why", why=""), 404)
 
 
 def _nav() -> list[tuple[str, str]]:
@@ -65,6 +72,10 @@ def sentences(blueprint: Blueprint) -> Blueprint:
     @blueprint.errorhandler(HTTPException)
     def http(error: HTTPException):
         return problem(error.name, error.description or "", error.code or 500)
+
+    @blueprint.errorhandler(DataError)
+    def impossible(_error: DataError):
+        return problem(t("problem.missing"), t("problem.missing_why", why=""), 404)
 
     @blueprint.errorhandler(OperationalError)
     def down(_error: OperationalError):

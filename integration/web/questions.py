@@ -87,14 +87,14 @@ def cancel(conn: Connection, given: MultiDict) -> Question:
 
 def link(conn: Connection, given: MultiDict) -> Question:
     """Say who the patient is at an endpoint."""
-    row, endpoint = requests.get(conn, given.get("request", "")), given.get("endpoint", "")
+    row, endpoint = requests.get(conn, given.get("request", "")), given.get("at", "")
     waiting = conn.execute(select(func.count()).select_from(step_table).where(
         step_table.c.request_id == row.id, step_table.c.status == "parked", step_table.c.endpoint == endpoint,
         step_table.c.cause.like("patient-%"))).scalar_one()
     place = world.place_name(endpoint)
     asked = {"name": "reference", "label": t("link.reference"), "hint": t("link.hint", place=place), "value": given.get("reference", "")[:200]}
     return Question(t("link.title", id=row.id, place=place), t("link.button"), (t("link.what", n=waiting),),
-                    {"request": [row.id], "endpoint": [endpoint]}, f"second-opinion patients link {row.id} {endpoint} Patient/… --reason …",
+                    {"request": [row.id], "at": [endpoint]}, f"second-opinion patients link {row.id} {endpoint} Patient/… --reason …",
                     back=url_for("requests.show", request_id=row.id), inputs=(asked,), danger=True)
 
 
@@ -107,12 +107,12 @@ def endpoint_row(conn: Connection, key: str):
 
 
 def _pausing(conn: Connection, given: MultiDict, name: str, statuses: tuple[str, ...]) -> Question:
-    row = endpoint_row(conn, given.get("endpoint", ""))
+    row = endpoint_row(conn, given.get("at", ""))
     number = conn.execute(select(func.count()).select_from(step_table).where(
         step_table.c.endpoint == row.key, step_table.c.status.in_(statuses))).scalar_one()
     place = world.place_name(row.key)
     return Question(t(f"{name}.title", place=place), t(f"{name}.button"), (t(f"{name}.what", n=number, place=place),),
-                    {"endpoint": [row.key]}, f"second-opinion endpoints {name} {row.key} --reason …", back=url_for("boards.endpoints"))
+                    {"at": [row.key]}, f"second-opinion endpoints {name} {row.key} --reason …", back=url_for("boards.endpoints"))
 
 
 def pause(conn: Connection, given: MultiDict) -> Question:

@@ -107,7 +107,7 @@ def _filter_of(group) -> str:
 @blueprint.post("/views")
 def save_view():
     """Keep the filter under a name, for everyone here; an empty name changes nothing."""
-    name, wanted = request.form.get("name", "").strip()[:60], parse(request.form.get("q", ""))
+    name, wanted = forms.typed("name", 60), parse(request.form.get("q", ""))
     if not forms.is_ours() or not name:
         return forms.told(t("action.forged") if name else t("queue.save_name"), address(wanted), good=False)
     with world.engine().begin() as conn:
@@ -119,7 +119,7 @@ def save_view():
 @blueprint.post("/views/delete")
 def delete_view():
     """Forget a saved view."""
-    name, back = request.form.get("name", ""), forms.local(request.form.get("back"))
+    name, back = forms.typed("name"), forms.local(request.form.get("back"))
     if not forms.is_ours():
         return forms.told(t("action.forged"), back, good=False)
     with world.engine().begin() as conn:

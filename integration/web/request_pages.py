@@ -1,5 +1,6 @@
 """One request on one screen: both sides, both tracks, every attempt, what is owed and what closing still lacks."""
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 from flask import Blueprint, abort, request
 from sqlalchemy import Connection, func, select
@@ -31,6 +32,7 @@ def show(request_id: str):
         counts = _item_counts(conn, request_id)
         sides = [_side(conn, "placer", view["placer"]), _side(conn, "fulfiller", view["fulfiller"])]
         others, patient_hash = _others(conn, request_id)
+    view |= {name: [SimpleNamespace(**row) for row in view[name]] for name in ("steps", "owed")}
     return pages.render("request.html", view=view, tried=tried, counts=counts, sides=sides, shown=SHOWN, others=others,
                         patient_hash=patient_hash, here=request.path,
                         paused={side.key for side in sides if side.health.get("paused")})

@@ -47,7 +47,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "groups.empty": "No open failures.", "groups.parked": "{n} parked", "groups.repeated": "{n} attempts", "groups.actions": "Actions",
     "groups.none": "no cause stored",
     # request
-    "request.title": "Request {id}", "request.closed": "The loop is closed", "request.open": "What closing still lacks",
+    "request.title": "Request {id}", "request.closed": "The loop is closed", "request.open": "What closing still lacks", "request.ended": "It ended as {status}; there is nothing to close.",
     "request.sides": "The two organisations", "request.placer": "Asks", "request.fulfiller": "Answers",
     "request.tracks": "The two tracks", "request.records": "Records", "request.visit": "Visit", "request.status": "Status",
     "request.business": "as others see it", "request.waiting": "What waits for whom", "request.nothing": "Nothing is owed now.",
@@ -65,8 +65,6 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "request.subject": "About", "request.report_state": "State", "request.source": "At the source", "request.target": "At the target",
     "request.item_status": "Status", "request.hash": "Hash of what was sent", "request.delivery_title": "Delivery {id}",
     "request.item_counts": "{verified} of {all} verified", "request.times": "{n} times", "request.patient": "Other requests of this patient",
-    "lack.records": "The records are not verified at {place}.", "lack.request": "The request is not verified at {place}.",
-    "lack.report": "The report is not verified at {place}.", "lack.completed": "{place} has not completed it (status {status}).",
     # packet
     "packet.title": "Packet of request {id}", "packet.none": "There is no packet yet.", "packet.caption": "Packet {n}: {resources} resources, {attachments} attachments, {size}",
     "packet.look": "Look", "packet.download": "Download everything (zip)", "packet.private": "Opening shows patient data. Each look and each download is recorded with your reason.",
@@ -122,7 +120,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "deadlines.title": "Deadlines", "deadlines.late": "Late", "deadlines.risk": "At risk", "deadlines.due": "Due", "deadlines.none": "None.", "deadlines.undated": ("{n} open request gives no date.", "{n} open requests give no date."),
     "deadlines.hint": "Records that are not verified yet. At risk: less than {hours} hours left, or something needs a person.", "deadlines.more": ("{n} more", "{n} more"),
     # numbers
-    "numbers.title": "Numbers", "numbers.period": "Period", "numbers.days": "{n} days", "numbers.volume": "Requests taken in", "numbers.closed": "Loops closed", "numbers.rate": "Loop closure rate",
+    "numbers.title": "Numbers", "numbers.period": "Period", "numbers.days": "{n} days", "numbers.volume": "Requests taken in", "numbers.volume_parts": "Requests taken in (filled: closed)", "numbers.closed": "Loops closed", "numbers.rate": "Loop closure rate",
     "numbers.rate_hint": "Closed of all requests taken in during the period, after CMS50 (closing the referral loop); those that were entered in error are not counted.", "numbers.to_records": "To records verified", "numbers.to_report": "To report returned",
     "numbers.median": "median", "numbers.p90": "90 % within", "numbers.day": "Day", "numbers.week": "Week of", "numbers.csv": "CSV", "numbers.json": "JSON", "numbers.none": "–", "numbers.caption": "Per {unit}", "numbers.hours": "hours",
     "numbers.chart": "{title}, bars per {unit}, highest {n}", "numbers.of": "{n} of {all}", "numbers.unit_day": "day", "numbers.unit_week": "week",

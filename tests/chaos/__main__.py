@@ -1,11 +1,24 @@
 """``make chaos``: run one scenario from a seed that it prints; ``--json`` makes the last line one JSON object."""
 import argparse
+import contextlib
 import random
 import sys
 import tempfile
 from pathlib import Path
 
 from tests.chaos.run import Chaos, as_json
+
+
+@contextlib.contextmanager
+def two_servers(kind: str, folder: Path):
+    """Base URLs of two HAPI servers, or None: the Exchange's own hosted endpoints."""
+    if kind == "hosted":
+        yield None
+        return
+    from tests.servers.hapi import Hapi, build
+    build()
+    with Hapi(folder) as one, Hapi(folder) as other:
+        yield one.start(name="placer"), other.start(name="fulfiller")
 
 
 def main() -> int:
@@ -17,18 +30,22 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=0.15, help="share of requests that meet a fault")
     parser.add_argument("--accepts", choices=["resources", "documents"], default="resources")
     parser.add_argument("--no-conditional-create", action="store_true")
+    parser.add_argument("--keep", type=Path, help="work in this folder and leave it, logs included")
+    parser.add_argument("--servers", choices=["hosted", "hapi"], default="hosted")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     print(f"seed {given.seed}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="second-opinion-chaos-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+        folder = given.keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o711)
-        chaos = Chaos(folder, seed=given.seed, requests=given.requests, rate=given.rate, accepts=given.accepts,
-                      conditional_create=not given.no_conditional_create)
-        try:
-            result = chaos.run(given.kills)
-        finally:
-            chaos.stop()
+        with two_servers(given.servers, folder) as servers:
+            chaos = Chaos(folder, seed=given.seed, requests=given.requests, rate=given.rate, accepts=given.accepts,
+                          conditional_create=not given.no_conditional_create, servers=servers)
+            try:
+                result = chaos.run(given.kills)
+            finally:
+                chaos.stop()
     print(as_json(result))
     return 1 if result.lost or result.duplicated or result.stuck else 0
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 # Fault -> weight. What toxiproxy knows (latency, bandwidth, down, timeout, reset_peer, slow_close, slicer, limit_data),
 # and two that matter to writes: the answer swallowed after the server has committed, and the request delivered twice.
@@ -16,15 +17,16 @@ HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 class FaultProxy:
-    """Listens on loopback and forwards to ``upstream`` (host, port); ``rate`` is the share of requests that meet a fault."""
+    """Stands before the server at ``url``; ``rate`` is the share of requests that meet a fault. ``address`` replaces ``url``."""
 
-    def __init__(self, upstream: tuple[str, int], *, seed: int, rate: float = 0.15, faults: dict[str, int] = FAULTS):
-        self.upstream, self.rate, self.faults = upstream, rate, faults
+    def __init__(self, url: str, *, seed: int, rate: float = 0.15, faults: dict[str, int] = FAULTS):
+        there = urlsplit(url)
+        self.upstream, self.rate, self.faults = (there.hostname, there.port), rate, faults
         self.random, self.done, self._lock = random.Random(seed), Counter(), threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.address = f"http://127.0.0.1:{self.server.server_address[1]}{there.path}"
 
     def __enter__(self) -> "FaultProxy":
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()

@@ -25,8 +25,8 @@ data_dir: {data}
 web: {{port: {port}}}
 hosted: [{{practice: hillside, name: Hillside}}, {{practice: lakeview, name: Lakeview}}]
 endpoints:
-  hillside: {{base_url: "{proxy}/fhir/hillside", role: placer, identifier_system: "urn:chaos:hillside", limits: {limits}}}
-  lakeview: {{base_url: "{proxy}/fhir/lakeview", role: fulfiller, identifier_system: "urn:chaos:lakeview", accepts: {accepts},
+  hillside: {{base_url: "{placer}", role: placer, identifier_system: "urn:chaos:hillside", limits: {limits}}}
+  lakeview: {{base_url: "{fulfiller}", role: fulfiller, identifier_system: "urn:chaos:lakeview", accepts: {accepts},
              patients: create, limits: {limits}, capabilities: {capabilities}}}
 schedules: {{dispatch_seconds: 1, poll_requests_seconds: 3600, watch_seconds: 1}}
 retry: {{first_retry_seconds: 0.5, max_retry_seconds: 3, max_attempts: 500}}
@@ -55,16 +55,19 @@ class Chaos:
     """A world of two hosted endpoints behind the proxy, a consultant, and a killer."""
 
     def __init__(self, folder: Path, *, seed: int, requests: int = 12, resources: int = 10, rate: float = 0.15,
-                 faults: dict[str, int] = FAULTS, accepts: str = "resources", conditional_create: bool = True):
+                 faults: dict[str, int] = FAULTS, accepts: str = "resources", conditional_create: bool = True,
+                 servers: tuple[str, str] | None = None):
         self.folder, self.seed, self.number, self.resources = folder, seed, requests, resources
         self.random = random.Random(seed)
         self.port = free_port()
         self.direct = f"http://127.0.0.1:{self.port}"
-        self.proxy = FaultProxy(("127.0.0.1", self.port), seed=seed, rate=rate, faults=faults)
+        self.placer, self.fulfiller = servers or (f"{self.direct}/fhir/hillside", f"{self.direct}/fhir/lakeview")
+        self.proxies = [FaultProxy(url, seed=seed + number, rate=rate, faults=faults)
+                        for number, url in enumerate((self.placer, self.fulfiller))]
         capabilities = json.dumps({"conditional_create": conditional_create})
         self.config = folder / "config.yaml"
         self.config.write_text(CONFIG.format(
-            data=json.dumps(str(folder / "data")), port=self.port, proxy=self.proxy.address, accepts=accepts,
+            data=json.dumps(str(folder / "data")), port=self.port, placer=self.proxies[0].address, fulfiller=self.proxies[1].address, accepts=accepts,
             capabilities=capabilities, limits="{timeout_seconds: 2, concurrency: 6, requests_per_second: 500, chunk_size: 4}"))
         self.exchange: subprocess.Popen | None = None
         self.log = (folder / "exchange.log").open("ab")
@@ -79,7 +82,7 @@ class Chaos:
         """Load, submit, kill ``kills`` times, then let it settle and count."""
         began = time.monotonic()
         self.start()
-        with self.proxy, Consultant(f"{self.direct}/fhir/lakeview"):
+        with self.proxies[0], self.proxies[1], Consultant(self.fulfiller):
             self.wait_ready()
             sources = [self.load_patient(number) for number in range(self.number)]
             ids = [self.submit(number) for number in range(self.number // 2)]
@@ -90,7 +93,8 @@ class Chaos:
                     ids += [made for made in [self.submit(len(ids), patient_seconds=1)] if made]
             while len(ids) < self.number:
                 ids += [made for made in [self.submit(len(ids))] if made]
-            self.proxy.rate = 0.0
+            for proxy in self.proxies:
+                proxy.rate = 0.0
             open_ids, parked = self.settle(ids, settle_seconds)
             result = self.count(sources, ids, open_ids, parked)
         result.seconds = round(time.monotonic() - began, 1)
@@ -170,7 +174,7 @@ class Chaos:
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [
             {"fullUrl": f"urn:uuid:00000000-0000-4000-8000-{index:012d}", "resource": resource,
              "request": {"method": "POST", "url": kind}} for index, (kind, resource) in enumerate(entries)]}
-        answer = self.post("/fhir/hillside", bundle, "application/fhir+json")
+        answer = self.post(self.placer, bundle, "application/fhir+json")
         return [entry["response"]["location"].split("/_history")[0] for entry in answer["entry"]]
 
     def submit(self, number: int, patient_seconds: float = 30) -> str | None:
@@ -184,14 +188,14 @@ class Chaos:
         until = time.monotonic() + patient_seconds
         while time.monotonic() < until:
             with contextlib.suppress(OSError, ValueError):
-                return self.post("/api/requests", body, "application/json")["request_id"]
+                return self.post(f"{self.direct}/api/requests", body, "application/json")["request_id"]
             self.revive()
             time.sleep(0.3)
         return None
 
-    def post(self, path: str, body: dict, content_type: str) -> dict:
-        """POST JSON straight to the web, not through the proxy."""
-        request = urllib.request.Request(f"{self.direct}{path}", json.dumps(body).encode(), {"Content-Type": content_type})
+    def post(self, url: str, body: dict, content_type: str) -> dict:
+        """POST JSON straight to a server, not through the proxy."""
+        request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": content_type})
         with urllib.request.urlopen(request, timeout=20) as response:
             return json.load(response)
 
@@ -213,7 +217,7 @@ class Chaos:
 
     def count(self, sources: list[list[str]], ids: list[str], open_ids: set[str], parked: set[str]) -> Result:
         """Ask the oracle; what belongs to a parked request is not lost: a human was told."""
-        target, placer = f"{self.direct}/fhir/lakeview", f"{self.direct}/fhir/hillside"
+        target, placer = self.fulfiller, self.placer
         told = [source for request_id, chart in zip(ids, sources, strict=True) if request_id not in parked for source in chart]
         records = oracle.count_records(target, "urn:chaos:hillside", told)
         base = "https://second-opinion.example/ids"
@@ -223,7 +227,8 @@ class Chaos:
         others.append(oracle.count_by_system(placer, "DocumentReference", base, [f"DocumentReference/{each}-report-1" for each in fine]))
         return Result(kills=self.kills, freezes=self.freezes, requests=len(ids), lost=records.lost + sum(each.lost for each in others),
                       duplicated=records.duplicated + sum(each.duplicated for each in others), stuck=len(open_ids - parked),
-                      parked=len(parked), faults=sum(self.proxy.done.values()), swallowed=self.proxy.done["swallow"],
+                      parked=len(parked), faults=sum(sum(proxy.done.values()) for proxy in self.proxies),
+                      swallowed=sum(proxy.done["swallow"] for proxy in self.proxies),
                       seconds=0.0, seed=self.seed)
 
 

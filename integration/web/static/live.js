@@ -1,0 +1,43 @@
+// Renews #live every few seconds while somebody looks, and completes the word being typed in the search box.
+"use strict";
+(() => {
+  const main = document.querySelector("main[data-live]");
+  const note = document.querySelector(".live-note");
+  const busy = region => region.contains(document.activeElement) && document.activeElement !== document.body
+    && document.activeElement.matches("input, select, textarea")
+    || region.querySelector("input:checked") !== null || String(getSelection() || "") !== "";
+  const opened = region => [...region.querySelectorAll("details")].map(each => each.open);
+
+  async function renew() {
+    const region = document.getElementById("live");
+    if (document.visibilityState !== "visible" || !region || busy(region)) return;
+    let answer;
+    try {
+      answer = await fetch(location.href, {headers: {"X-Live": "1"}, credentials: "same-origin"});
+    } catch { return; }
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
+    if (!fresh || busy(region) || fresh.innerHTML === region.innerHTML) return;
+    const open = opened(region), focus = document.activeElement, href = region.contains(focus) ? focus.getAttribute("href") : null;
+    region.replaceChildren(...fresh.childNodes);
+    const details = region.querySelectorAll("details");
+    if (details.length === open.length) details.forEach((each, index) => { each.open = open[index]; });
+    if (href) region.querySelector(`a[href="${CSS.escape(href)}"]`)?.focus({preventScroll: true});
+  }
+
+  if (main) {
+    if (note) note.hidden = false;
+    setInterval(renew, 1000 * Number(main.dataset.live || 5));
+    document.addEventListener("visibilitychange", renew);
+  }
+
+  const box = document.getElementById("q"), list = document.getElementById("completions");
+  if (box && list) {
+    const before = box.defaultValue.trim(), first = before ? before + " " : "";
+    const words = [...list.options].map(option => option.value.slice(first.length));
+    box.addEventListener("input", () => {
+      const typed = box.value.slice(0, box.value.lastIndexOf(" ") + 1);
+      list.replaceChildren(...words.map(word => { const option = document.createElement("option"); option.value = typed + word; return option; }));
+    });
+  }
+})();

@@ -1,0 +1,10 @@
+"""The pages, with a fresh database."""
+import pytest
+
+from tests.integration.web.site import Site
+
+
+@pytest.fixture
+def site(tmp_path, database) -> Site:
+    """Dr Alice asks; Dr Bob and Mercy Hospital answer; nothing has happened yet."""
+    return Site(tmp_path, database)

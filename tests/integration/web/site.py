@@ -1,0 +1,102 @@
+"""The pages over a real database, with rows put there directly; a browser that keeps cookies and fills in forms."""
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+
+from sqlalchemy import insert, select, update
+
+from integration.config import load_config
+from integration.payloads import Payloads
+from integration.store import operations, requests
+from integration.store.tables import NEVER, audit, deliveries, steps
+from integration.store.tables import requests as request_table
+from integration.web import create_app
+from mappings.model.request import SecondOpinionRequest
+
+CONFIG = """\
+data_dir: {folder}
+hosted: [{{practice: alice, name: Dr Alice}}, {{practice: bob, name: Dr Bob}}]
+endpoints:
+  alice: {{base_url: "hosted:alice", role: placer, name: Dr Alice, default_fulfiller: bob, identifier_system: "urn:test:alice"}}
+  bob: {{base_url: "hosted:bob", role: fulfiller, name: Dr Bob, identifier_system: "urn:test:bob", contact: "IT desk, +1 555 0100"}}
+  mercy: {{base_url: "https://mercy.example.org/fhir", role: fulfiller, name: Mercy Hospital, identifier_system: "urn:test:mercy"}}
+"""
+
+
+class Site:
+    """An operator in front of the pages."""
+
+    def __init__(self, folder: Path, database):
+        path = folder / "config.yaml"
+        path.write_text(CONFIG.format(folder=folder / "data"))
+        self.config, self.engine = load_config(path, {}), database.engine
+        self.payloads = Payloads(self.config.payloads.url)
+        self.app = create_app(self.config, self.engine, self.payloads)
+        self.client = self.app.test_client()
+        with self.engine.begin() as conn:
+            operations.register_endpoints(conn, self.config)
+
+    def request(self, key: str = "k1", **fields) -> str:
+        """Take a request in; its first step is due."""
+        with self.engine.begin() as conn:
+            return requests.take_in(conn, a_request(key=key, **fields), actor="test")[0]
+
+    def step(self, kind: str = "push_records", endpoint: str = "mercy", status: str = "parked", **values) -> int:
+        """A step row as it is."""
+        row = {"kind": kind, "endpoint": endpoint, "status": status, "attempts": 3, "cause": "timeout", "message": "no answer in time",
+               "first_attempt_at": datetime.now(UTC) - timedelta(hours=2), **values}
+        with self.engine.begin() as conn:
+            return conn.execute(insert(steps).values(row).returning(steps.c.id)).scalar_one()
+
+    def delivery(self, request_id: str, kind: str = "records", **values) -> str:
+        row = {"id": f"{request_id}-{kind}-1", "request_id": request_id, "endpoint": "mercy", "kind": kind, "status": "parked", **values}
+        with self.engine.begin() as conn:
+            conn.execute(insert(deliveries).values(row))
+        return row["id"]
+
+    def with_due(self, request_id: str, due_at: datetime | None) -> None:
+        """Set when the records are due."""
+        with self.engine.begin() as conn:
+            conn.execute(update(request_table).where(request_table.c.id == request_id).values(records_due_at=due_at))
+            conn.execute(update(steps).where(steps.c.request_id == request_id).values(deadline=due_at or NEVER))
+
+    def row(self, step_id: int):
+        with self.engine.connect() as conn:
+            return conn.execute(select(steps).where(steps.c.id == step_id)).one()
+
+    def audited(self, action: str) -> list:
+        with self.engine.connect() as conn:
+            return conn.execute(select(audit).where(audit.c.action == action).order_by(audit.c.id)).all()
+
+    def get(self, address: str, status: int = 200) -> str:
+        answer = self.client.get(address)
+        assert answer.status_code == status, (answer.status_code, answer.text[:2000])
+        return answer.text
+
+    def form(self, address: str) -> dict[str, list[str]]:
+        """The fields of the form a confirm page holds."""
+        found: dict[str, list[str]] = {}
+        for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', self.get(address)):
+            found.setdefault(unescape(name), []).append(unescape(value))
+        return found
+
+    def press(self, address: str, reason: str = "tested", **changed):
+        """Open a confirm page, give a reason, and press the button; returns the answer before any redirect."""
+        fields = {**self.form(address), "reason": [reason], **{name: [value] for name, value in changed.items()}}
+        return self.client.post(address.partition("?")[0], data=fields)
+
+    def told(self, answer) -> str:
+        """The message on the page an action leads to."""
+        assert answer.status_code == 303, (answer.status_code, answer.text[:1500])
+        page = self.client.get(answer.headers["Location"]).text
+        return unescape(re.sub(r"<[^>]*>", "", re.search(r'<p class="message.*?</p>', page, re.S).group())).strip()
+
+
+def a_request(**fields) -> SecondOpinionRequest:
+    """A request about a synthetic patient."""
+    return SecondOpinionRequest.model_validate({
+        "key": "k1", "placer": "alice", "fulfiller": "mercy", "question": "Is surgery needed?",
+        "patient": {"identifiers": [{"system": "urn:test:mrn", "value": "M1"}], "name": {"family": "Synthetic-Test", "given": ["Ada"]}},
+        "requester": {"name": {"family": "Alice"}}, "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
+        "first_opinion": {"doctor": {"name": {"family": "Charlie"}}, "diagnosis": {"text": "synthetic diagnosis"}}, **fields})
