@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -335,6 +335,106 @@ def patients_link(ctx: click.Context, request_id: str, endpoint: str, reference:
     show({"request_id": request_id, "endpoint": endpoint, "reference": reference}, as_json, "linked; what waited for it is due now")
 
 
+# --- steps and bulk operations: the twins of the queue page's buttons ----------------------------------------------
+
+
+@cli.group("steps")
+def steps_group() -> None:
+    """Steps: what is owed, and when it is tried next."""
+
+
+@steps_group.command("list")
+@click.argument("filter_text", metavar="[FILTER]", default="")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@with_json
+@click.pass_context
+def steps_list(ctx: click.Context, filter_text: str, limit: int, as_json: bool) -> None:
+    """Steps that match FILTER, as in the search box of the queue page; without one, what needs a person."""
+    from datetime import UTC, datetime
+
+    from integration.store import filters, search
+
+    wanted = filters.parse(filter_text)
+    with opened(ctx) as (_, engine), engine.begin() as conn:
+        rows, _ = search.rows(conn, search.hashed(conn, wanted), datetime.now(UTC), limit=limit)
+    show([row._asdict() for row in rows], as_json, "\n".join(
+        f"{row.id:<8} {row.status:<9} {row.kind:<16} {row.endpoint:<16} {row.request_id or '':<22} {row.cause or ''}" for row in rows) or "nothing matches")
+
+
+@steps_group.command("retry")
+@click.argument("step_ids", nargs=-1, type=int)
+@click.option("--matching", metavar="FILTER", help="Instead of ids: everything that matches, in the background.")
+@click.option("--per-second", default=50, show_default=True, type=click.IntRange(1, 1000), help="Speed of --matching.")
+@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@with_json
+@click.pass_context
+def steps_retry(ctx: click.Context, step_ids: tuple[int, ...], matching: str | None, per_second: int, reason: str, as_json: bool) -> None:
+    """Try parked or retrying steps now: those with STEP_IDS, or all that match a filter."""
+    from datetime import UTC, datetime
+
+    from integration.store import bulk, filters, search
+
+    if bool(step_ids) is (matching is not None):
+        raise click.UsageError("give step ids or --matching FILTER, one of both")
+    with opened(ctx) as (_, engine), engine.begin() as conn:
+        if matching is None:
+            for step_id in sorted(step_ids):
+                operations.retry_step(conn, step_id, actor=ME, reason=reason)
+            done, words = {"step_ids": step_ids}, f"{len(step_ids)} step(s) due now"
+        else:
+            wanted = search.hashed(conn, filters.parse(matching))
+            operation_id = bulk.start_retry(conn, wanted, datetime.now(UTC), actor=ME, reason=reason, per_second=per_second)
+            total = bulk.view(conn, operation_id)["total"]
+            done, words = {"operation_id": operation_id, "total": total}, f"operation {operation_id} started: {total} step(s)"
+    show(done, as_json, words)
+
+
+@steps_group.command("park")
+@click.argument("step_id", type=int)
+@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@with_json
+@click.pass_context
+def steps_park(ctx: click.Context, step_id: int, reason: str, as_json: bool) -> None:
+    """Stop trying a waiting or due step; a person decides."""
+    from integration.store import actions
+
+    with opened(ctx) as (_, engine), engine.begin() as conn:
+        result = actions.park_now(conn, step_id, actor=ME, reason=reason)
+    show({"step_id": step_id, "done": "parked"}, as_json, result.message)
+
+
+@cli.group("operations")
+def operations_group() -> None:
+    """Bulk operations: one button on many steps."""
+
+
+@operations_group.command("list")
+@with_json
+@click.pass_context
+def operations_list(ctx: click.Context, as_json: bool) -> None:
+    """The newest bulk operations and how far they came."""
+    from integration.store import bulk
+
+    with opened(ctx) as (_, engine), engine.connect() as conn:
+        views = bulk.recent(conn)
+    show(views, as_json, "\n".join(f"{view['id']:<6} {view['status']:<10} {view['retried']} retried, {view['changed']} moved on, {view['left']} left  "
+                                   f"{view['filter']}" for view in views) or "no bulk operation yet")
+
+
+@operations_group.command("stop")
+@click.argument("operation_id", type=int)
+@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@with_json
+@click.pass_context
+def operations_stop(ctx: click.Context, operation_id: int, reason: str, as_json: bool) -> None:
+    """Stop a bulk operation; what it did stays done."""
+    from integration.store import bulk
+
+    with opened(ctx) as (_, engine), engine.begin() as conn:
+        view = bulk.cancel(conn, operation_id, actor=ME, reason=reason)
+    show(view, as_json, f"stopped: {view['retried']} retried, {view['changed']} had moved on, {view['left']} not touched")
+
+
 # --- endpoints, schedules, packets -------------------------------------------------------------------------------
 
 
@@ -508,6 +608,73 @@ def database_migrate(ctx: click.Context) -> None:
     finally:
         opened_database.close()
     click.echo("the tables are up to date")
+
+
+@database.command("restored")
+@with_json
+@click.pass_context
+def database_restored(ctx: click.Context, as_json: bool) -> None:
+    """Say that you restored the database yourself (a snapshot, point-in-time recovery): look before sending anything."""
+    from integration.restore import mark_restored
+
+    with bare_database(read_config(ctx)) as opened_database:
+        steps = mark_restored(opened_database, actor=ME)
+    show({"open_steps": steps}, as_json, f"marked: {steps} open step(s), and all to come, look before they send")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@with_json
+@click.pass_context
+def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
+    """Write database and payloads to FILE while work goes on. It holds patient data: keep it as such."""
+    from integration.backup import back_up
+
+    with opened(ctx) as (config, engine), progress_of("payloads") as progress:
+        written = back_up(engine, Payloads(config.payloads.url), file, progress=progress)
+    show({"file": str(file), "rows": written.rows, "payloads": written.payloads, "bytes": written.bytes, "damaged": written.damaged},
+         as_json, f"{file}: {written.rows} rows, {written.payloads} payloads, {written.bytes} bytes")
+    if written.damaged:
+        click.echo(f"Error: {len(written.damaged)} payload(s) are missing or changed in the store and not in the backup: "
+                   f"{', '.join(each[:12] for each in written.damaged[:5])}. Restore them from an older backup.", err=True)
+        ctx.exit(EXIT_FAILED)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--replace", is_flag=True, help="Throw away what the database holds now.")
+@with_json
+@click.pass_context
+def restore(ctx: click.Context, file: Path, replace: bool, as_json: bool) -> None:
+    """Restore a backup FILE. From then on everything is looked for before it is sent: nothing is sent twice."""
+    from integration.restore import restore as restore_file
+
+    config = read_config(ctx)
+    with bare_database(config) as opened_database, progress_of("payloads") as progress:
+        done = restore_file(opened_database, Payloads(config.payloads.url), file, replace=replace, actor=ME, progress=progress)
+    show({"made_at": done.made_at, "rows": done.rows, "payloads": done.payloads, "open_steps": done.open_steps}, as_json,
+         f"restored as of {done.made_at}: {done.rows} rows, {done.payloads} payloads; {done.open_steps} open step(s) look before they send")
+
+
+@contextlib.contextmanager
+def bare_database(config: Config) -> Iterator[Database]:
+    """The database as it is: not brought up to date, nothing written."""
+    opened_database = open_database(config, application_name="second-opinion restore")
+    try:
+        yield opened_database
+    finally:
+        opened_database.close()
+
+
+@contextlib.contextmanager
+def progress_of(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, when a terminal looks on."""
+    stream = click.get_text_stream("stderr")
+    with click.progressbar(length=1, label=label, file=stream, hidden=not stream.isatty()) as bar:
+        def progress(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+        yield progress
 
 
 

@@ -37,7 +37,7 @@ def dispatch(engine: Engine, limits: Limits) -> int:
     with engine.begin() as conn:
         promote(conn)
     with engine.connect() as conn:
-        keys = [row.endpoint for row in conn.execute(_ENDPOINTS_WITH_WORK)]
+        keys = [row.endpoint for row in conn.execute(_ENDPOINTS_WITH_WORK, {"lease": limits.lease_seconds})]
     return sum(len(dispatch_endpoint(engine, key, limits)) for key in keys)
 
 
@@ -69,7 +69,7 @@ def promote(conn: Connection) -> int:
 
 def reap(conn: Connection, endpoint: str, limits: Limits) -> int:
     """A lease that ran out means its worker died or froze: the step is due again."""
-    reaped = conn.execute(_REAP, {"endpoint": endpoint, "max_lost": limits.max_lost}).all()
+    reaped = conn.execute(_REAP, {"endpoint": endpoint, "max_lost": limits.max_lost, "lease": limits.lease_seconds}).all()
     return len(reaped)
 
 
@@ -93,17 +93,21 @@ def _defer(conn: Connection, claimed: list[Dispatched]) -> None:
     deferrer.batch_defer(*({"step_id": step.step_id, "lease_no": step.lease_no} for step in claimed))
 
 
-_ENDPOINTS_WITH_WORK = text("""
+# A lease that ends later than any lease can was given before the database's clock was set back.
+_EXPIRED = """(lease_until < statement_timestamp()
+               OR lease_until > statement_timestamp() + make_interval(secs => 3 * CAST(:lease AS double precision)))"""
+
+_ENDPOINTS_WITH_WORK = text(f"""
     SELECT e.key AS endpoint FROM endpoints e
     WHERE EXISTS (SELECT 1 FROM steps s WHERE s.endpoint = e.key AND s.status = 'due')
-       OR EXISTS (SELECT 1 FROM steps s WHERE s.endpoint = e.key AND s.status = 'leased'
-                  AND s.lease_until < statement_timestamp())""")
+       OR EXISTS (SELECT 1 FROM steps s WHERE s.endpoint = e.key AND s.status = 'leased' AND {_EXPIRED})""")
 
 _LOCK_ENDPOINT = text("""
     SELECT key, concurrency, paused, breaker,
-           breaker <> 'closed' AND breaker_until > statement_timestamp() AS breaker_open,
+           breaker <> 'closed' AND breaker_until > statement_timestamp()
+               AND coalesce(last_failure_at, '-infinity') <= statement_timestamp() AS breaker_open,
            LEAST(GREATEST(rate * 2, concurrency, 1),
-                 tokens + rate * EXTRACT(EPOCH FROM statement_timestamp() - tokens_at)) AS refilled
+                 tokens + rate * GREATEST(0, EXTRACT(EPOCH FROM statement_timestamp() - tokens_at))) AS refilled
     FROM endpoints WHERE key = :endpoint FOR NO KEY UPDATE SKIP LOCKED""")
 
 _REFILL = text("UPDATE endpoints SET tokens = :tokens, tokens_at = statement_timestamp() WHERE key = :endpoint")
@@ -119,9 +123,9 @@ _PROMOTE = text("""
         ORDER BY next_attempt_at LIMIT 1000 FOR UPDATE SKIP LOCKED)""")
 
 # A step that never started (its job waited too long) loses no attempt.
-_REAP = text("""
+_REAP = text(f"""
     WITH expired AS (
-        SELECT id FROM steps WHERE endpoint = :endpoint AND status = 'leased' AND lease_until < statement_timestamp()
+        SELECT id FROM steps WHERE endpoint = :endpoint AND status = 'leased' AND {_EXPIRED}
         FOR UPDATE SKIP LOCKED),
     reaped AS (
         UPDATE steps s SET

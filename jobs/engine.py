@@ -11,12 +11,15 @@ from pathlib import Path
 
 import procrastinate
 from sqlalchemy import Row, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from integration.payloads import PayloadsAway
 from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
 from integration.store import deliveries, requests, steps
 from integration.store.findings import Finding, record
 from integration.store.steps import LeaseLost
-from jobs import (bulk_retry, gather_records, match_people, mirror_status, poll_requests, prune, push_records, return_report,
+from jobs import (bulk_retry, check_alarms, gather_records, match_people, mirror_status, poll_requests, prune, push_records, return_report,
                   send_request, verify_delivery, watch_fulfiller)
 from jobs.world import Context, Lease, Outcome, World
 from mappings.model.delivery import DeliveryStatus, next_attempt_at
@@ -41,8 +44,11 @@ JOBS = {
     "mirror_status": mirror_status.mirror_status,
     "prune": prune.prune,
     "bulk_retry": bulk_retry.bulk_retry,
+    "check_alarms": check_alarms.check_alarms,
 }
 MAX_STEP_SECONDS = 1800     # a step that runs longer loses its lease: a hung thread must not hold it for ever
+UNKNOWN_KIND_SECONDS = 30.0
+AWAY_SECONDS = 30.0         # how long what needs the payload store waits before it is tried again
 BREAKER_FAILURES = 5
 BREAKER_SECONDS = 30
 
@@ -110,6 +116,20 @@ def run_step(world: World, heartbeat: Heartbeat, step_id: int, lease_no: int) ->
 
 def _attempt(ctx: Context) -> set[str]:
     """Run the job body and commit what came of it. Returns the endpoints that may have work now."""
+    if ctx.step.kind not in JOBS:       # a newer version's, in a rolling upgrade: its worker takes it
+        return _put_back(ctx, "unknown-kind", f"this worker does not know {ctx.step.kind}; a newer one does it", UNKNOWN_KIND_SECONDS)
+    try:
+        return _try(ctx)
+    except PayloadsAway as error:
+        return _put_back(ctx, error.cause, str(error), AWAY_SECONDS)
+    except SQLAlchemyError as error:
+        if not is_away(error):
+            raise
+        return _put_back(ctx, "database-away", "the database did not answer; the step goes on now that it does", 1.0)
+
+
+def _try(ctx: Context) -> set[str]:
+    """One attempt; what the house itself lacks (database, payload store) is raised, all else ends here."""
     began, started_at = time.monotonic(), ctx.now
     try:
         outcome = JOBS[ctx.step.kind](ctx)
@@ -117,12 +137,39 @@ def _attempt(ctx: Context) -> set[str]:
         return {ctx.step.endpoint, *(new.endpoint for new in outcome.next_steps)}
     except LeaseLost:
         log.warning("lease lost", extra=_ids(ctx.step, "lease-lost"))
+    except PayloadsAway:
+        raise
     except ExchangeError as error:
         _failed(ctx, error, started_at)
     except Exception as error:
+        if is_away(error):
+            raise
         log.error("step raised", extra={**_ids(ctx.step, "bug"), "error": type(error).__name__, "at": _place_of(error)})
         _failed(ctx, _as_bug(error), started_at)
     return {ctx.step.endpoint}
+
+
+def is_away(error: Exception) -> bool:
+    """True when the database does not answer or cannot work now (restarting, out of connections, its disk full, a deadlock)."""
+    return (isinstance(error, (OperationalError, InterfaceError, PoolTimeout))
+            or isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+def _put_back(ctx: Context, cause: str, message: str, seconds: float) -> set[str]:
+    """Give the step back without counting an attempt; while the database is away, until the lease has run out anyway."""
+    log.warning("step put back", extra={**_ids(ctx.step, "put-back"), "cause": cause})
+    until = time.monotonic() + ctx.lease.seconds
+    while True:
+        try:
+            with ctx.transaction() as conn:
+                steps.put_back(conn, ctx.step, ctx.now + timedelta(seconds=seconds), cause=cause, message=message)
+            return {ctx.step.endpoint}
+        except LeaseLost:
+            return {ctx.step.endpoint}
+        except SQLAlchemyError as error:
+            if not is_away(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.5)
 
 
 def _commit(ctx: Context, outcome: Outcome, started_at, began: float) -> None:

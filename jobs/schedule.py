@@ -1,5 +1,7 @@
 """The ticker: APScheduler fires, a claimed tick makes a step due; it runs none. The only file that imports apscheduler."""
 import logging
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,18 +9,24 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.queue import dispatch
 from integration.store import steps
 from integration.store.tables import ticks
+from jobs import check_alarms
 from jobs.engine import limits_of
+from jobs.self_check import SelfCheck
 from jobs.world import World
 
 log = logging.getLogger("second_opinion.schedule")
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)    # every node anchors intervals here, so that they share fire times
 MAX_MISSED = 1000
+FIRST_TICK_SECONDS = 60     # how late the very first tick of a schedule may be noticed
+SET_BACK_SECONDS = 60       # a tick claimed further in the future than this: the database's clock was set back
+SELF_CHECK_SECONDS = 15
+CHECK_ALARMS_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,11 @@ def schedules(world: World) -> list[Schedule]:
     return made
 
 
+def housekeeping() -> list[Schedule]:
+    """Our own, which no operator sets or runs."""
+    return [Schedule("check_alarms", every(CHECK_ALARMS_SECONDS), check_alarms.make_due)]
+
+
 def every(seconds: float) -> IntervalTrigger:
     """An interval anchored at the fixed epoch, UTC, without jitter."""
     return IntervalTrigger(seconds=max(1, round(seconds)), start_date=EPOCH, timezone=UTC)
@@ -52,27 +65,36 @@ def every(seconds: float) -> IntervalTrigger:
 def tick(world: World, schedule: Schedule, now: datetime | None = None) -> int:
     """Claim every fire time since the last claimed one; each claim makes its step due. Returns how many were ours.
 
-    Job functions are not told their fire time, and a node may wake late: fire times follow from the last claim.
+    Job functions are not told their fire time, and a node may wake late: fire times follow from the last claim. All nodes
+    go by the database's clock: one node whose own clock is an hour ahead must not claim the hour away from the others.
     """
-    now = now or world.now()
     with world.engine.begin() as conn:
-        last = conn.execute(select(func.max(ticks.c.fire_time)).where(ticks.c.job == schedule.name)).scalar_one()
+        last, clock = conn.execute(select(func.max(ticks.c.fire_time), func.statement_timestamp())
+                                   .where(ticks.c.job == schedule.name)).one()
+        now = now or clock
+        if last is not None and last - now > timedelta(seconds=SET_BACK_SECONDS) and isinstance(schedule.trigger, IntervalTrigger):
+            last = _forget_future(conn, schedule.name, now)
     return sum(_claim(world, schedule, fire_time) for fire_time in missed(schedule.trigger, last, now))
 
 
+def _forget_future(conn: Connection, name: str, now: datetime) -> datetime | None:
+    """The clock was set back: an interval goes on at once, not when the clock has caught up. A cron time counts once a day."""
+    log.warning("the database's clock was set back", extra={"action": "clock-set-back", "schedule": name})
+    conn.execute(delete(ticks).where(ticks.c.job == name, ticks.c.fire_time > now))
+    return conn.execute(select(func.max(ticks.c.fire_time)).where(ticks.c.job == name)).scalar_one()
+
+
 def missed(trigger, last: datetime | None, now: datetime) -> list[datetime]:
-    """Fire times after ``last`` up to ``now``; without a last one, only the latest possible."""
-    fire_times, previous = [], last
-    if previous is None:
-        following = trigger.get_next_fire_time(None, now - timedelta(seconds=1))
-        return [following] if following is not None and following <= now else []
+    """Fire times after ``last`` up to ``now``; without a last one, only the latest of a minute."""
+    previous = last or now - timedelta(seconds=FIRST_TICK_SECONDS)
+    fire_times: list[datetime] = []
     while len(fire_times) < MAX_MISSED:
-        following = trigger.get_next_fire_time(previous, previous + timedelta(microseconds=1))
+        following = trigger.get_next_fire_time(previous if last or fire_times else None, previous + timedelta(microseconds=1))
         if following is None or following > now:
             break
         fire_times.append(following)
         previous = following
-    return fire_times
+    return fire_times if last else fire_times[-1:]
 
 
 def _claim(world: World, schedule: Schedule, fire_time: datetime) -> bool:
@@ -88,10 +110,24 @@ def start(world: World) -> BackgroundScheduler:
     scheduler = BackgroundScheduler(timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
     scheduler.add_job(_quiet(lambda: dispatch(world.engine, limits_of(world)), "dispatch"),
                       every(world.config.schedules.dispatch_seconds), name="dispatch")
-    for schedule in schedules(world):
+    scheduler.add_job(_quiet(SelfCheck(world), "self-check"), every(SELF_CHECK_SECONDS), name="self-check")
+    for schedule in [*schedules(world), *housekeeping()]:
         scheduler.add_job(_quiet(lambda schedule=schedule: tick(world, schedule), schedule.name), schedule.trigger, name=schedule.name)
     scheduler.start()
+    threading.Thread(target=_mind_the_clock, args=(scheduler,), name="clock", daemon=True).start()
     return scheduler
+
+
+def _mind_the_clock(scheduler: BackgroundScheduler, seconds: float = 1.0) -> None:
+    """When this machine's clock is set back, APScheduler would sleep until it has caught up: begin anew at once."""
+    ahead = time.time() - time.monotonic()
+    while scheduler.running:
+        time.sleep(seconds)
+        before, ahead = ahead, time.time() - time.monotonic()
+        if ahead < before - 2 * seconds:
+            log.warning("this machine's clock was set back", extra={"action": "clock-set-back", "seconds": round(before - ahead)})
+            for job in scheduler.get_jobs():
+                job.reschedule(job.trigger)
 
 
 def _quiet(body: Callable[[], object], name: str) -> Callable[[], None]:
@@ -110,8 +146,6 @@ def run_now(conn: Connection, world: World, name: str) -> bool:
     if schedule is not None:
         schedule.make_due(conn)
     return schedule is not None
-
-
 
 
 def views(world: World) -> list[dict]:

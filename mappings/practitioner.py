@@ -97,9 +97,13 @@ def from_reference(reference: dict, path: str, *, within: dict, included: Mappin
 
 
 def contained(ref: PractitionerRef, name: str) -> tuple[list[dict], dict]:
-    """Contained resources that hold ``ref``, and the Reference to them, for a target that has no such person."""
+    """Contained resources that hold ``ref``, and the Reference to them, for a target that has no such person.
+
+    A person without identifier or name is referred to through a role: US Core lets a requester be any
+    PractitionerRole of R4, but only a Practitioner who has both.
+    """
     made = [{**to_practitioner(ref), "id": name}]
-    if ref.specialty is None and ref.organization is None:
+    if ref.specialty is None and ref.organization is None and ref.identifiers and ref.name:
         return made, {"reference": f"#{name}"}
     place = f"#{name}-organization" if ref.organization else None
     if ref.organization:

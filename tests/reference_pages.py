@@ -187,8 +187,10 @@ def _targets(status: Status) -> str:
 
 def _business_rows() -> str:
     rows = [(f"`{status}`", business_status(status)) for status in Status if status is not Status.IN_PROGRESS]
-    rows += [(f"`in-progress`, records {records}", business_status(Status.IN_PROGRESS, records=records)) for records in Records]
-    rows += [(f"open, visit {visit}", business_status(Status.ACCEPTED, visit=visit)) for visit in Visit if visit is not Visit.NONE]
+    rows += [(f"`in-progress`, records {records}", business_status(Status.IN_PROGRESS, records=records))
+             for records in Records]
+    rows += [(f"open, visit {visit}", business_status(Status.ACCEPTED, visit=visit))
+             for visit in Visit if visit is not Visit.NONE]
     rows += [("open, cancellation asked for", business_status(Status.ACCEPTED, cancel_requested=True))]
     return "\n".join(f"| {where} | `{word}` | {BSER_CODE.get(word, '')} |" for where, word in rows)
 
@@ -199,8 +201,9 @@ def _words(values) -> str:
 
 # --- errors ------------------------------------------------------------------------------------------------------
 
-_VERDICTS = {Verdict.LATER: "tried again later", Verdict.LOOK_FIRST: "the target is searched before anything is sent again",
-             Verdict.NEW_TOKEN: "tried again as with a new token (no sign-in is built yet)", Verdict.PERSON: "parked for a person"}
+_VERDICTS = {Verdict.LATER: "tried again later", Verdict.PERSON: "parked for a person",
+             Verdict.LOOK_FIRST: "the target is searched before anything is sent again",
+             Verdict.NEW_TOKEN: "tried again as with a new token (no sign-in is built yet)"}
 
 
 def errors_page() -> str:
@@ -307,5 +310,6 @@ def _status_rows() -> str:
 @cache
 def sources() -> tuple[tuple[str, ast.Module], ...]:
     """``(path, parsed module)`` of every Python file of the product."""
-    files = [file for name in PRODUCT for file in ([ROOT / name] if name.endswith(".py") else sorted((ROOT / name).rglob("*.py")))]
+    files = [file for name in PRODUCT
+             for file in ([ROOT / name] if name.endswith(".py") else sorted((ROOT / name).rglob("*.py")))]
     return tuple((file.relative_to(ROOT).as_posix(), ast.parse(file.read_text(encoding="utf-8"))) for file in files)

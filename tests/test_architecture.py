@@ -93,8 +93,8 @@ def _say(mistakes: list[str]) -> None:
 
 
 def test_imports_go_one_way():
-    _say([f"{file}:{line} imports {module}: {_layer(file)} may import only {' and '.join(LAYERS[:LAYERS.index(_layer(file)) + 1])}. "
-          f"Move what it needs down, or hand it in as an argument."
+    _say([f"{file}:{line} imports {module}: {_layer(file)} may import only "
+          f"{' and '.join(LAYERS[:LAYERS.index(_layer(file)) + 1])}. Move what it needs down, or hand it in as an argument."
           for file, line, module in imports()
           if _top(module) in LAYERS and LAYERS.index(_top(module)) > LAYERS.index(_layer(file))])
 
@@ -107,13 +107,14 @@ def test_the_product_imports_no_tests_and_no_examples():
 @pytest.mark.parametrize("package", ONLY_IN)
 def test_it_imports_a_package_only_where_it_belongs(package):
     places = ONLY_IN[package]
-    _say([f"{file}:{line} imports {package}, which belongs in {' or '.join(places)}: call what is there instead, or move this there."
+    _say([f"{file}:{line} imports {package}, which belongs in {' or '.join(places)}: call what is there instead, or move "
+          "this there."
           for file, line, top in _third_parties() if PARTS_OF.get(top, top) == package and not file.startswith(places)])
 
 
 def test_mappings_import_only_what_is_pure():
-    _say([f"{file}:{line} imports {module}: mappings are pure (no clock, random, network, files, logging). Hand the value in as "
-          "an argument and do this in integration or jobs."
+    _say([f"{file}:{line} imports {module}: mappings are pure (no clock, random, network, files, logging). Hand the "
+          "value in as an argument and do this in integration or jobs."
           for file, line, module in imports()
           if _layer(file) == "mappings" and _top(module) not in {*PURE, *PURE_THIRD_PARTIES, "mappings"}])
 
@@ -131,16 +132,16 @@ def _called(node: ast.Call) -> str:
 @pytest.mark.parametrize(("one", "other"), [("hosted", "fhir"), ("fhir", "hosted")])
 def test_both_ends_share_no_code(one, other):
     """One would hide the other's mistake: our server and our client must meet on the wire only."""
-    _say([f"{file}:{line} imports {module}: integration/{one} and integration/{other} import nothing of each other. Write it anew, "
-          "or put what is truly common (JSON) beside them."
+    _say([f"{file}:{line} imports {module}: integration/{one} and integration/{other} import nothing of each other. "
+          "Write it anew, or put what is truly common (JSON) beside them."
           for file, line, module in imports()
           if file.startswith(f"integration/{one}/") and f"{module}.".startswith(f"integration.{other}.")])
 
 
 def test_the_web_runs_no_step():
     forbidden = ("integration.fhir.", "integration.queue.")
-    _say([f"{file}:{line} imports {module}: the web sends nothing and runs no step. Make a row due (integration/store) and let a "
-          "worker do it."
+    _say([f"{file}:{line} imports {module}: the web sends nothing and runs no step. Make a row due (integration/store) "
+          "and let a worker do it."
           for file, line, module in imports() if file.startswith("integration/web/") and f"{module}.".startswith(forbidden)])
 
 
@@ -157,8 +158,9 @@ def _status_changes(tree: ast.Module) -> Iterator[int]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             if re.search(r"UPDATE requests( \w+)? SET ((?!\b(WHERE|FROM)\b).)*\bstatus\s*=", node.value, re.S):
                 yield node.lineno
-        elif isinstance(node, ast.Call) and _called(node) == "values" and any(each.arg == "status" for each in node.keywords):
-            if any(f"update({name})" in ast.unparse(node.func) for name in names):
+        elif isinstance(node, ast.Call) and _called(node) == "values":
+            sets = any(each.arg == "status" for each in node.keywords)
+            if sets and any(f"update({name})" in ast.unparse(node.func) for name in names):
                 yield node.lineno
 
 
@@ -168,7 +170,8 @@ def test_every_third_party_import_is_a_dependency():
     installed = packages_distributions()
     _say([f"{file}:{line} imports {top}, and pyproject.toml does not ask for it: add it to dependencies and say why in "
           "docs/explanation/dependencies.md."
-          for file, line, top in _third_parties() if not wanted & {_plain(name) for name in installed.get(PARTS_OF.get(top, top), [top])}])
+          for file, line, top in _third_parties()
+          if not wanted & {_plain(name) for name in installed.get(PARTS_OF.get(top, top), [top])}])
 
 
 def _plain(name: str) -> str:
@@ -188,7 +191,8 @@ def test_no_folder_is_added_at_the_top_without_a_reason():
 
 
 def test_it_uses_the_glossary_words():
-    _say([f"{file}:{line} says {name}: the word here is {WORDS[name]} (docs/explanation/architecture.md, one word per thing)."
+    _say([f"{file}:{line} says {name}: the word here is {WORDS[name]} (docs/explanation/architecture.md, one word per "
+          "thing)."
           for file, tree in sources() for line, name in _names(tree) if name in WORDS])
 
 

@@ -74,6 +74,15 @@ def park(conn: Connection, seen: Seen, *, actor: str, reason: str) -> Result:
     return Result(1, f"Step {step.id} ({step.kind}, {step.endpoint}) is parked.")
 
 
+def park_now(conn: Connection, step_id: int, *, actor: str, reason: str) -> Result:
+    """Park a step as it stands. Raises NotPossible when it is neither waiting nor due."""
+    lease_no = conn.execute(select(steps.c.lease_no).where(steps.c.id == step_id).with_for_update()).scalar_one_or_none()
+    result = park(conn, Seen(step_id, lease_no or 0), actor=actor, reason=reason)
+    if not result.changed:
+        raise operations.NotPossible(result.message)
+    return result
+
+
 def _locked(conn: Connection, seen: Seen, allowed: tuple[str, ...]) -> tuple:
     """The step under a row lock, and why nothing may be done to it, if so."""
     step = conn.execute(select(steps).where(steps.c.id == seen.step_id).with_for_update()).one_or_none()

@@ -87,6 +87,11 @@ def postpone(conn: Connection, step: Row, at: datetime, *, cause: str, message: 
                               started=False, cause=cause, message=message))
 
 
+def put_back(conn: Connection, step: Row, at: datetime, *, cause: str, message: str) -> None:
+    """Inside ``fenced``: it could not be tried here and now, which is no failure of its own; attempts stay what they were."""
+    _release(conn, step, dict(status="waiting", next_attempt_at=at, lease_until=None, started=False, cause=cause, message=message))
+
+
 def park(conn: Connection, step: Row, *, cause: str, message: str, action: str) -> None:
     """Inside ``fenced``: gave up or cannot know; waits for a person."""
     _release(conn, step, dict(status="parked", attempts=steps.c.attempts + 1, lease_until=None, started=False,

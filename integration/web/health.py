@@ -4,6 +4,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from integration.payloads import PayloadsAway
 from integration.web import world
 
 blueprint = Blueprint("health", __name__)
@@ -26,7 +27,7 @@ def ready():
         missing.append("the database does not answer")
     try:
         world.payloads().check_writable()
-    except OSError:
+    except PayloadsAway:
         missing.append("payloads cannot be stored (disk full or read-only)")
     return ({"ready": not missing, "missing": missing}, 503 if missing else 200)
 

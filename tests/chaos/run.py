@@ -113,9 +113,10 @@ class Chaos:
 
     def processes(self) -> list[psutil.Process]:
         """Every process of this world: those that name its config, and its database servers."""
-        found, data = [], str(self.folder)
+        found = []
         for process in psutil.process_iter(["cmdline", "pid"]):
-            if process.pid != os.getpid() and any(data in part for part in process.info["cmdline"] or ()):
+            if process.pid != os.getpid() and any(part in (str(self.config), str(self.folder / "data" / "postgres"))
+                                                  for part in process.info["cmdline"] or ()):
                 found.append(process)
         return found
 

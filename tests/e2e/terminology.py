@@ -11,17 +11,17 @@ import requests
 
 from mappings import codes
 from mappings.model.states import BSER_CODE, BUSINESS_STATUS
+from tests.servers.us_core import US_CORE_VERSION
 
 NUCC = "http://nucc.org/provider-taxonomy"
 ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 # What a request brings along and we pass through untouched: whatever the samples hold is taken as right.
 PASSED_THROUGH = (NUCC, ICD_10_CM)
-DOCUMENT_SCALE = "LP32888-7"
-_SCALES = {"11488-4": DOCUMENT_SCALE, "34133-9": DOCUMENT_SCALE, "57133-1": DOCUMENT_SCALE, "10160-0": "LP7749-4"}
 _LOINC = {"11488-4": "Consult note", "34133-9": "Summary of episode note", "57133-1": "Referral note",
           "10160-0": "History of Medication use Narrative"}
-# Each is a kind of procedure (71388002) in SNOMED CT.
-_SNOMED = {"3457005": "Patient referral", "77406008": "Confirmatory medical consultation"}
+_DOCUMENTS = ["11488-4", "34133-9", "57133-1"]      # those whose LOINC scale is Doc (LP32888-7)
+_PROCEDURES = {"3457005": "Patient referral", "77406008": "Confirmatory medical consultation"}
+_FINDINGS = {"60573004": "Aortic valve stenosis"}            # a diagnosis in examples/
 _AGENTS = {"transmitter": "Transmitter", "author": "Author"}
 
 
@@ -47,8 +47,8 @@ def codes_in(value: Any, system: str) -> set[str]:
 
 
 def _code_systems(resources: list[dict]) -> Iterator[dict]:
-    yield _code_system("loinc", codes.SYSTEM_LOINC, _LOINC, scales=_SCALES)
-    yield _code_system("snomed-ct", codes.SYSTEM_SNOMED, _SNOMED)
+    yield _code_system("loinc", codes.SYSTEM_LOINC, _LOINC)     # HAPI looks for LOINC under this id alone
+    yield _code_system("snomed-ct", codes.SYSTEM_SNOMED, {**_PROCEDURES, **_FINDINGS})
     yield _code_system("x12-service-type", codes.SYSTEM_X12_SERVICE_TYPE, dict.fromkeys(("20", "21")))
     yield _code_system("second-opinion-status", codes.SYSTEM_BUSINESS_STATUS, dict.fromkeys(BUSINESS_STATUS))
     yield _code_system("bser-status", codes.SYSTEM_BSER_STATUS, dict.fromkeys(BSER_CODE.values()))
@@ -58,37 +58,23 @@ def _code_systems(resources: list[dict]) -> Iterator[dict]:
     yield _code_system("provenance-agent", codes.SYSTEM_PROVENANCE_AGENT, _AGENTS, content="complete")
 
 
-def _code_system(name: str, system: str, concepts: dict[str, str | None], content: str = "fragment",
-                 scales: dict[str, str] | None = None) -> dict:
-    made = {"resourceType": "CodeSystem", "id": f"ours-{name}", "url": system, "version": "fragment", "status": "active",
-            "content": content, "concept": [_concept(code, display, scales) for code, display in concepts.items()]}
-    return {**made, "property": [{"code": "SCALE_TYP", "type": "code"}]} if scales else made
-
-
-def _concept(code: str, display: str | None, scales: dict[str, str] | None) -> dict:
-    made = {"code": code, **({"display": display} if display else {})}
-    return {**made, "property": [{"code": "SCALE_TYP", "valueCode": scales[code]}]} if scales else made
+def _code_system(name: str, system: str, concepts: dict[str, str | None], content: str = "fragment") -> dict:
+    told = [{"code": code, "display": display} if display else {"code": code} for code, display in concepts.items()]
+    return {"resourceType": "CodeSystem", "id": name, "url": system, "version": "fragment", "status": "active",
+            "content": content, "concept": told}
 
 
 def _value_sets(profiles: Path) -> Iterator[dict]:
-    """US Core's two with filters HAPI cannot apply to a fragment, told as codes; and two that are published elsewhere."""
-    documents = [code for code, scale in _SCALES.items() if scale == DOCUMENT_SCALE]
-    yield _told(profiles / "ValueSet-us-core-documentreference-type.json", codes.SYSTEM_LOINC, documents)
-    yield _told(profiles / "valueset-us-core-procedure-code.json", codes.SYSTEM_SNOMED, list(_SNOMED))
-    yield _value_set("provenance-agent-type", "http://terminology.hl7.org/ValueSet/provenance-agent-type",
-                     _include(codes.SYSTEM_PROVENANCE_AGENT, list(_AGENTS)))
-    yield _value_set("provider-taxonomy", "http://cts.nlm.nih.gov/fhir/ValueSet/2.16.840.1.114222.4.11.1066", {"system": NUCC})
+    """US Core's with filters that HAPI cannot apply to a fragment, told as codes; and one that is published elsewhere."""
+    yield _told(profiles / "ValueSet-us-core-documentreference-type.json", codes.SYSTEM_LOINC, _DOCUMENTS)
+    yield _told(profiles / "valueset-us-core-procedure-code.json", codes.SYSTEM_SNOMED, list(_PROCEDURES))
+    yield _told(profiles / "valueset-us-core-condition-code.json", codes.SYSTEM_SNOMED, list(_FINDINGS))
+    yield {"resourceType": "ValueSet", "id": "provider-taxonomy", "status": "active", "compose": {"include": [{"system": NUCC}]},
+           "url": "http://cts.nlm.nih.gov/fhir/ValueSet/2.16.840.1.114222.4.11.1066"}
 
 
 def _told(path: Path, system: str, found: list[str]) -> dict:
     value_set = json.loads(path.read_bytes())
     others = [each for each in value_set["compose"]["include"] if each.get("system") != system or "filter" not in each]
-    return {**value_set, "version": "9.0.0", "compose": {"include": [*others, _include(system, found)]}}
-
-
-def _include(system: str, found: list[str]) -> dict:
-    return {"system": system, "concept": [{"code": code} for code in found]}
-
-
-def _value_set(name: str, url: str, include: dict) -> dict:
-    return {"resourceType": "ValueSet", "id": name, "url": url, "status": "active", "compose": {"include": [include]}}
+    ours = {"system": system, "concept": [{"code": code} for code in found]}
+    return {**value_set, "version": US_CORE_VERSION, "compose": {"include": [*others, ours]}}

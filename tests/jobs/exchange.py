@@ -35,15 +35,20 @@ CONDITIONS = (ConnectionError, TimeoutError)
 
 
 class Exchange:
-    """Dr Alice asks, Dr Bob answers. ``drain()`` does every step that is due until none is left."""
+    """Dr Alice asks, Dr Bob answers. ``drain()`` does every step that is due until none is left.
 
-    def __init__(self, folder, database, *, accepts="resources", patients="create", capabilities="{}", alice="", bob=""):
+    ``before`` puts a proxy before an endpoint: ``{"bob": lambda url: LyingProxy(url, ...)}``.
+    """
+
+    def __init__(self, folder, database, *, accepts="resources", patients="create", capabilities="{}", alice="", bob="", before=None):
         self.engine = database.engine
         self.server = create_server(lambda *arguments: self.app(*arguments), host="127.0.0.1", port=0, threads=8)
         base = f"http://127.0.0.1:{self.server.effective_port}"
         self.alice, self.bob = alice or f"{base}/fhir/alice", bob or f"{base}/fhir/bob"
+        self.proxies = {name: wrap(getattr(self, name)).__enter__() for name, wrap in (before or {}).items()}
+        seen = {name: proxy.address for name, proxy in self.proxies.items()}
         path = folder / "config.yaml"
-        path.write_text(CONFIG.format(folder=json.dumps(str(folder / "data")), alice=self.alice, bob=self.bob, accepts=accepts,
+        path.write_text(CONFIG.format(folder=json.dumps(str(folder / "data")), alice=seen.get("alice", self.alice), bob=seen.get("bob", self.bob), accepts=accepts,
                                       patients=patients, capabilities=capabilities))
         self.config: Config = load_config(path, {})
         self.payloads = Payloads(self.config.payloads.url)
@@ -56,6 +61,8 @@ class Exchange:
             operations.register_endpoints(conn, self.config)
 
     def close(self):
+        for proxy in self.proxies.values():
+            proxy.__exit__()
         self.server.close()
         self.world.servers.close()
 

@@ -172,17 +172,7 @@ def test_a_repeated_submit_changes_nothing_and_a_changed_one_is_refused(exchange
 
 def test_a_polled_order_is_recognised_by_code_and_its_status_mirrored(exchange):
     chart = load_chart(exchange)
-    order = {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "priority": "routine",
-             "code": {"text": "second opinion"}, "subject": {"reference": f"Patient/{chart['patient']['id']}"},
-             "requester": {"reference": f"Practitioner/{chart['practitioner']['id']}"},
-             "performerType": {"coding": [{"system": "http://snomed.info/sct", "code": "394593009"}]},
-             "reasonCode": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0336", "code": "S"}],
-                             "text": "Is surgery needed?"}],
-             "contained": [{"resourceType": "Practitioner", "id": "first-doctor", "name": [{"family": "Charlie"}]}],
-             "extension": [{"url": "https://second-opinion.example/fhir/StructureDefinition/first-opinion", "extension": [
-                 {"url": "doctor", "valueReference": {"reference": "#first-doctor"}},
-                 {"url": "diagnosis", "valueCodeableConcept": {"text": "synthetic diagnosis"}}]}]}
-    order = exchange.put("alice", order)
+    order = exchange.put("alice", order_of(chart))
     exchange.put("alice", {**order, "id": None, "reasonCode": [{"text": "a second opinion, in words only"}]})
     exchange.poll()
     exchange.poll()
@@ -197,3 +187,56 @@ def test_a_polled_order_is_recognised_by_code_and_its_status_mirrored(exchange):
     exchange.drain()
     [mirrored] = [each for each in exchange.find("alice", "ServiceRequest") if each["id"] == order["id"]]
     assert mirrored["status"] == "completed"
+
+
+def order_of(chart: dict, **elements) -> dict:
+    """Alice's own ServiceRequest for a second opinion."""
+    return {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "priority": "routine",
+            "code": {"text": "second opinion"}, "subject": {"reference": f"Patient/{chart['patient']['id']}"},
+            "requester": {"reference": f"Practitioner/{chart['practitioner']['id']}"},
+            "performerType": {"coding": [{"system": "http://snomed.info/sct", "code": "394593009"}]},
+            "reasonCode": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0336", "code": "S"}],
+                            "text": "Is surgery needed?"}],
+            "contained": [{"resourceType": "Practitioner", "id": "first-doctor", "name": [{"family": "Charlie"}]}],
+            "extension": [{"url": "https://second-opinion.example/fhir/StructureDefinition/first-opinion", "extension": [
+                {"url": "doctor", "valueReference": {"reference": "#first-doctor"}},
+                {"url": "diagnosis", "valueCodeableConcept": {"text": "synthetic diagnosis"}}]}], **elements}
+
+
+def polled(exchange) -> list[str]:
+    """Keys of all requests."""
+    from sqlalchemy import select
+
+    from integration.store.tables import requests
+    with exchange.engine.connect() as conn:
+        return list(conn.execute(select(requests.c.key)).scalars())
+
+
+def test_a_poll_overlaps_so_that_a_late_commit_is_seen(exchange):
+    from datetime import UTC, datetime, timedelta
+
+    from integration.store.tables import watermarks
+    chart = load_chart(exchange)
+    with exchange.engine.begin() as conn:       # the server has shown a resource stamped a minute later than ours will be
+        conn.execute(watermarks.insert().values(endpoint="alice", kind="ServiceRequest",
+                                                value=(datetime.now(UTC) + timedelta(minutes=1)).isoformat()))
+    exchange.put("alice", order_of(chart))
+    exchange.poll()
+    assert len(polled(exchange)) == 1
+
+
+def test_an_emergency_is_refused_with_a_finding(exchange):
+    chart = load_chart(exchange)
+    exchange.put("alice", order_of(chart, priority="stat"))
+    exchange.poll()
+    assert polled(exchange) == [] and "request-unreadable" in exchange.causes()
+
+
+def test_a_revoked_order_cancels_the_request(exchange):
+    chart = load_chart(exchange)
+    order = exchange.put("alice", order_of(chart))
+    exchange.poll()
+    exchange.change("alice", order, status="revoked")
+    exchange.poll()
+    [task] = exchange.find("bob", "Task")
+    assert task["status"] == "cancelled"

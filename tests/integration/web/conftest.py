@@ -2,6 +2,7 @@
 import pytest
 
 from tests.integration.web.site import Site
+from tests.jobs.conftest import exchange, make_exchange  # noqa: F401  (fixtures: a whole loop behind the pages)
 
 
 @pytest.fixture

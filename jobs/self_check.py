@@ -1,0 +1,57 @@
+"""Each worker watches what it stands on, database and payload store, and leaves an alarm about either."""
+import logging
+import socket
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from integration.payloads import PayloadsAway
+from integration.store import alarms
+from jobs.world import World
+
+log = logging.getLogger("second_opinion.self_check")
+DATABASE_AWAY, PAYLOADS_AWAY = "database-away", "payloads-away"
+TOLD_AFTER_SECONDS = 5.0        # a restart is no outage
+
+
+class SelfCheck:
+    """Call it every few seconds. An alarm about the database is written when it is back: before, there is nowhere to."""
+
+    def __init__(self, world: World, machine: str | None = None):
+        self.world, self.machine = world, machine or socket.gethostname()
+        self._away_since: datetime | None = None
+        self._payloads_away = True      # unknown: the first good check recovers what a dead worker left open
+
+    def __call__(self) -> None:
+        """One look. The payload store is tried first: no transaction waits for it."""
+        problem = self._payload_problem()
+        try:
+            with self.world.engine.begin() as conn:
+                self._note_payloads(conn, problem)
+                self._note_database(conn)
+        except SQLAlchemyError as error:
+            self._away_since = self._away_since or self.world.now()
+            log.warning("the database does not answer", extra={"action": "self-check", "error": type(error).__name__})
+        else:
+            self._away_since, self._payloads_away = None, problem is not None
+
+    def _payload_problem(self) -> str | None:
+        try:
+            self.world.payloads.check_writable()
+        except PayloadsAway as error:
+            return str(error)
+        return None
+
+    def _note_payloads(self, conn: Connection, problem: str | None) -> None:
+        if problem is not None:
+            alarms.raise_alarm(conn, PAYLOADS_AWAY, self.machine, f"{self.machine}: {problem}. Make room or mend it; what needs it waits.")
+        elif self._payloads_away:
+            alarms.recover(conn, PAYLOADS_AWAY, self.machine)
+
+    def _note_database(self, conn: Connection) -> None:
+        conn.execute(text("SELECT 1"))
+        since = self._away_since
+        if since is not None and (self.world.now() - since).total_seconds() >= TOLD_AFTER_SECONDS:
+            alarms.note_past(conn, DATABASE_AWAY, "", f"the database did not answer from {since:%Y-%m-%d %H:%M:%S} UTC on; "
+                             "work went on by itself when it was back", since)

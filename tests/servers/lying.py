@@ -1,0 +1,38 @@
+"""A proxy that makes an honest server lie: hooks change what is asked and what is answered."""
+from collections.abc import Callable
+
+from tests.chaos.proxy import FaultProxy
+
+Answer = tuple[int, list[tuple[str, str]], bytes]
+
+
+class LyingProxy(FaultProxy):
+    """``ask(method, path, headers, body)`` may change headers (in place) and returns the body to forward, or an Answer
+    to give without asking; ``tell(method, path, answer)`` returns the answer to give, or None: the connection is cut."""
+
+    def __init__(self, url: str, *, ask: Callable = lambda method, path, headers, body: body,
+                 tell: Callable = lambda method, path, answer: answer):
+        super().__init__(url, seed=0, rate=0.0)
+        self.ask, self.tell, self.log = ask, tell, []
+        handler = self.server.RequestHandlerClass
+        forward = handler._forward
+
+        def lying(self_, body: bytes):
+            self.log.append((self_.command, self_.path))
+            asked = self.ask(self_.command, self_.path, self_.headers, body)
+            answer = asked if isinstance(asked, tuple) else forward(self_, asked)
+            return None if answer is None else self.tell(self_.command, self_.path, answer)
+
+        handler._forward = lying
+
+
+def swallow_first_writes(count: int):
+    """A ``tell``: the first ``count`` answers to writes never arrive, though the server has done them."""
+    left = [count]
+
+    def tell(method: str, path: str, answer: Answer) -> Answer | None:
+        if method in ("POST", "PUT") and left[0] > 0:
+            left[0] -= 1
+            return None
+        return answer
+    return tell
