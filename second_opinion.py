@@ -108,6 +108,7 @@ def opened(ctx: click.Context) -> Iterator[tuple[Config, Engine]]:
 @click.pass_context
 def serve(ctx: click.Context) -> None:
     """Run everything on this machine: database, web, workers and schedules."""
+    from jobs.self_check import restarts_teller
     from jobs.supervisor import Child, Supervisor
 
     config = read_config(ctx)
@@ -119,7 +120,7 @@ def serve(ctx: click.Context) -> None:
                      for number in range(1, config.engine.workers + 1)]
         click.echo(f"Second Opinion Exchange: {config.web.address}/", err=True)
         watch = database.embedded.ensure_running if database.embedded else (lambda: None)
-        Supervisor(children, each_second=watch).run()
+        Supervisor(children, each_second=watch, tell=restarts_teller(database.engine)).run()
 
 
 @cli.command()

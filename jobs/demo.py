@@ -16,7 +16,8 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "demo"
 PORT = 8080
 LIMIT_SECONDS = 180
 NPI = "http://hl7.org/fhir/sid/us-npi"
-REQUESTER_NPI, CONSULTANT_NPI = "1234567893", "1987654328"
+HILLSIDE_IDS = "https://hillside.example/ids"
+REQUESTER, CONSULTANT = "Synthetic-Álvarez", "Synthetic-Brontë"     # in the chart
 CONFIG = """\
 # Written by the demo; synthetic data only.
 data_dir: {data_dir}
@@ -25,7 +26,8 @@ hosted:
   - {{practice: hillside, name: Hillside Family Practice}}
   - {{practice: lakeview, name: Lakeview Cancer Center}}
 endpoints:
-  hillside: {{base_url: "hosted:hillside", role: placer, name: Hillside Family Practice, default_fulfiller: lakeview}}
+  hillside: {{base_url: "hosted:hillside", role: placer, name: Hillside Family Practice, default_fulfiller: lakeview,
+             identifier_system: "{hillside}"}}
   lakeview: {{base_url: "hosted:lakeview", role: fulfiller, name: Lakeview Cancer Center, accepts: resources, patients: create}}
 schedules: {{dispatch_seconds: 1, poll_requests_seconds: 1, watch_seconds: 1}}
 """
@@ -37,7 +39,7 @@ def run_demo(data_dir: Path | None, *, exit_at_end: bool, as_json: bool) -> int:
     data_dir.mkdir(parents=True, exist_ok=True)
     port = int(os.environ.get("DEMO_PORT", PORT))
     config = data_dir / "config.yaml"
-    config.write_text(CONFIG.format(data_dir=json.dumps(str(data_dir)), port=port))
+    config.write_text(CONFIG.format(data_dir=json.dumps(str(data_dir)), port=port, hillside=HILLSIDE_IDS))
     say = Teller(quiet=as_json)
     say(f"starting the Exchange with its own PostgreSQL in {data_dir}")
     with tempfile.TemporaryFile() as noise:
@@ -80,8 +82,8 @@ def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool,
         view = follow(base, say, exchange)
     finally:
         consultant.terminate()
+    say("the loop is closed: the report was found in the primary care EHR" if view.get("closed") else "the loop is NOT closed")
     result = summary(base, view, say.seconds)
-    say("the loop is closed: the report was found in the primary care EHR" if result["closed"] else "the loop is NOT closed")
     if not exit_at_end:
         stay(base, view["request_id"], exchange)
     if as_json:
@@ -101,18 +103,25 @@ def load_chart(base: str) -> int:
     mrn = f"{patient['identifier'][0]['system']}|{patient['identifier'][0]['value']}"
     if not get(f"{base}/Patient", {"identifier": mrn}).get("entry"):
         post(base, chart)
-    places = {kind: get(f"{base}/{kind}", {"identifier": token})["entry"][0]["resource"]["id"] for kind, token in (
-        ("Patient", mrn), ("Practitioner", f"{NPI}|{REQUESTER_NPI}"))}
-    consultant = get(f"{base}/Practitioner", {"identifier": f"{NPI}|{CONSULTANT_NPI}"})["entry"][0]["resource"]["id"]
-    orders = len(get(f"{base}/ServiceRequest", {"patient": f"Patient/{places['Patient']}", "_count": "200"}).get("entry", ()))
-    still_open = len(get(f"{base}/ServiceRequest", {"patient": f"Patient/{places['Patient']}", "status": "active"}).get("entry", ()))
+    places = {word: get(f"{base}/{kind}", {"identifier": token})["entry"][0]["resource"]["id"] for word, kind, token in (
+        ("PATIENT-ID", "Patient", mrn), ("REQUESTER-ID", "Practitioner", npi_of(chart, REQUESTER)),
+        ("CONSULTANT-ID", "Practitioner", npi_of(chart, CONSULTANT)))}
+    patient_there = f"Patient/{places['PATIENT-ID']}"
+    orders = len(get(f"{base}/ServiceRequest", {"patient": patient_there, "_count": "200"}).get("entry", ()))
+    still_open = len(get(f"{base}/ServiceRequest", {"patient": patient_there, "status": "active"}).get("entry", ()))
     if not still_open:
         text = (EXAMPLES / "service_request.json").read_text(encoding="utf-8")
-        for word, value in (("PATIENT-ID", places["Patient"]), ("REQUESTER-ID", places["Practitioner"]),
-                            ("CONSULTANT-ID", consultant), ("SO-2026-0001", f"SO-2026-{orders + 1:04d}")):
+        for word, value in {**places, "SO-2026-0001": f"SO-2026-{orders + 1:04d}"}.items():
             text = text.replace(word, value)
         post(f"{base}/ServiceRequest", simplejson.loads(text, use_decimal=True))
     return len(chart["entry"])
+
+
+def npi_of(chart: dict, family: str) -> str:
+    """The search token of a practitioner of the chart."""
+    person = next(entry["resource"] for entry in chart["entry"] if entry["resource"]["resourceType"] == "Practitioner"
+                  and entry["resource"]["name"][0]["family"] == family)
+    return f"{NPI}|{person['identifier'][0]['value']}"
 
 
 def json_of(path: Path) -> dict:
@@ -181,7 +190,7 @@ def duplicates(base: str, view: dict) -> int:
     for source in {item["source"] for item in _items(base, view)}:
         kind = source.split("/")[0]
         found = requests.get(f"{base}/fhir/lakeview/{kind}", timeout=30,
-                             params={"identifier": f"{base}/fhir/hillside|{source}"}).json()
+                             params={"identifier": f"{HILLSIDE_IDS}|{source}"}).json()
         doubled += max(0, len(found.get("entry", ())) - 1)
     return doubled
 

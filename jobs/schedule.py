@@ -99,10 +99,11 @@ def missed(trigger, last: datetime | None, now: datetime) -> list[datetime]:
 
 def _claim(world: World, schedule: Schedule, fire_time: datetime) -> bool:
     with world.engine.begin() as conn:
-        claimed = conn.execute(insert(ticks).values(job=schedule.name, fire_time=fire_time).on_conflict_do_nothing())
-        if claimed.rowcount:
+        claim = insert(ticks).values(job=schedule.name, fire_time=fire_time).on_conflict_do_nothing()
+        claimed = conn.execute(claim.returning(ticks.c.job)).first() is not None      # an INSERT's rowcount is -1 here
+        if claimed:
             schedule.make_due(conn)
-        return bool(claimed.rowcount)
+        return claimed
 
 
 def start(world: World) -> BackgroundScheduler:

@@ -1,9 +1,10 @@
 """Each worker watches what it stands on, database and payload store, and leaves an alarm about either."""
 import logging
 import socket
+from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from integration.payloads import PayloadsAway
@@ -11,7 +12,7 @@ from integration.store import alarms
 from jobs.world import World
 
 log = logging.getLogger("second_opinion.self_check")
-DATABASE_AWAY, PAYLOADS_AWAY = "database-away", "payloads-away"
+DATABASE_AWAY, PAYLOADS_AWAY, PROCESS_RESTARTS = "database-away", "payloads-away", "process-restarts"
 TOLD_AFTER_SECONDS = 5.0        # a restart is no outage
 
 
@@ -55,3 +56,20 @@ class SelfCheck:
         if since is not None and (self.world.now() - since).total_seconds() >= TOLD_AFTER_SECONDS:
             alarms.note_past(conn, DATABASE_AWAY, "", f"the database did not answer from {since:%Y-%m-%d %H:%M:%S} UTC on; "
                              "work went on by itself when it was back", since)
+
+
+def restarts_teller(engine: Engine, machine: str | None = None) -> Callable[[str, bool], None]:
+    """For the supervisor: an alarm about a process that ends again and again."""
+    where = machine or socket.gethostname()
+
+    def tell(name: str, in_trouble: bool) -> None:
+        try:
+            with engine.begin() as conn:
+                if in_trouble:
+                    alarms.raise_alarm(conn, PROCESS_RESTARTS, f"{where} {name}",
+                                       f"{name} on {where} ends again and again. Read its log; its steps are done by others meanwhile.")
+                else:
+                    alarms.recover(conn, PROCESS_RESTARTS, f"{where} {name}")
+        except SQLAlchemyError as error:        # the database may be why
+            log.warning("alarm not written", extra={"action": "self-check", "child": name, "error": type(error).__name__})
+    return tell

@@ -13,6 +13,7 @@ log = logging.getLogger("second_opinion.supervisor")
 FIRST_RESTART_SECONDS, LAST_RESTART_SECONDS = 0.5, 5.0
 RAN_WELL_SECONDS = 3.0     # a child that starts and dies at once waits longer each time, one that was killed does not
 STOP_SECONDS = 25.0
+OFTEN, OFTEN_SECONDS = 3, 300.0         # a process that ended so often within so long is in trouble
 PR_SET_PDEATHSIG = 1
 
 
@@ -27,13 +28,16 @@ class Child:
     wait: float = FIRST_RESTART_SECONDS
     due_at: float = 0.0
     environment: dict[str, str] = field(default_factory=dict)
+    ends: list[float] = field(default_factory=list)
+    in_trouble: bool = False
 
 
 class Supervisor:
     """Keeps children running until told to stop. A worker whose loop ended is started again, a little later each time."""
 
-    def __init__(self, children: list[Child], *, each_second=lambda: None):
-        self.children, self.each_second = children, each_second
+    def __init__(self, children: list[Child], *, each_second=lambda: None, tell=lambda name, in_trouble: None):
+        """``tell(name, True)`` when a process ends again and again, ``tell(name, False)`` when that is over."""
+        self.children, self.each_second, self.tell = children, each_second, tell
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -56,12 +60,22 @@ class Supervisor:
                 self._ended(child, now)
             if child.process is None and now >= child.due_at:
                 self._start(child, now)
+            self._judge(child, now)
+
+    def _judge(self, child: Child, now: float) -> None:
+        """In trouble until a whole period passed with fewer ends."""
+        child.ends = [at for at in child.ends if now - at < OFTEN_SECONDS]
+        in_trouble = len(child.ends) >= OFTEN
+        if in_trouble != child.in_trouble:
+            self.tell(child.name, in_trouble)
+            child.in_trouble = in_trouble
 
     def _ended(self, child: Child, now: float) -> None:
         child.wait = FIRST_RESTART_SECONDS if now - child.started_at > RAN_WELL_SECONDS else min(LAST_RESTART_SECONDS, child.wait * 2)
         log.warning("process ended", extra={"action": "restart", "child": child.name, "exit_code": child.process.returncode,
                                             "in_seconds": child.wait})
         child.process, child.due_at = None, now + child.wait
+        child.ends.append(now)
 
     def _start(self, child: Child, now: float) -> None:
         command = [sys.executable, "-m", "second_opinion", *child.arguments]

@@ -239,7 +239,8 @@ waited for, up to an hour. Bounds in count and time: `retry` in [config.md](conf
 {_cause_rows(parked, 3)}
 
 The cause `patient-…` ends in `none`, `several`, or in the reason of doubt
-([matching](../explanation/matching.md)); [resolve a patient](../how-to/resolve-a-patient.md) says what to do. `record-partial`: part of the record could not be read, so no packet is made.
+([matching](../explanation/matching.md)); [resolve a patient](../how-to/resolve-a-patient.md) says what to do.
+`record-partial`: part of the record could not be read, so no packet is made.
 `worker-lost`: workers died at this step again and again. `parked-by-person`: somebody parked it. `internal-error`: a
 mistake of ours; the worker's log says where.
 

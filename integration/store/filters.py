@@ -26,7 +26,7 @@ KINDS = {
     "records": ("gather_records", "match_people", "push_records", "verify_records"),
     "request": ("send_request", "verify_request", "cancel_request"),
     "report": ("return_report", "verify_report"),
-    "watch": ("watch_fulfiller", "watch_chart", "poll_requests", "mirror_status", "prune", "bulk_retry"),
+    "watch": ("watch_fulfiller", "watch_chart", "poll_requests", "mirror_status", "prune", "bulk_retry", "check_alarms"),
 }
 STEP_KINDS = tuple(kind for kinds in KINDS.values() for kind in kinds)
 PRIORITIES = ("routine", "urgent", "asap")

@@ -67,6 +67,8 @@ steps = Table(
     Index("steps_one_open", text("coalesce(request_id, '')"), "kind", "endpoint", unique=True,
           postgresql_where=text("status in ('waiting', 'due', 'leased', 'parked')")),
     Index("steps_request", "request_id", "id"),
+    Index("steps_delivery", "delivery_id"),
+    Index("steps_cause", "cause", postgresql_where=text("cause is not null")),
     Index("steps_open", "deadline", "id", postgresql_where=text("status in ('waiting', 'due', 'leased', 'parked')")),
     Index("steps_finished", "finished_at", "id", postgresql_where=text("status in ('done', 'cancelled')")),
     postgresql_with={"fillfactor": "80"},               # lease renewals stay HOT

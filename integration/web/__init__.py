@@ -9,12 +9,12 @@ from integration.payloads import Payloads
 
 def create_app(config: Config, engine: Engine, payloads: Payloads) -> Flask:
     """The Flask app. One blueprint a file; everything it needs is handed in and kept in ``app.extensions``."""
-    from integration.web import actions, api, boards, bulk_pages, health, numbers, packet_pages, pages, queue, request_pages
+    from integration.web import actions, api, boards, bulk_pages, health, new_request, numbers, packet_pages, pages, queue, request_pages
 
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 64 << 20
     app.extensions["second_opinion"] = {"config": config, "engine": engine, "payloads": payloads}
-    for part in (health, api, queue, actions, bulk_pages, request_pages, packet_pages, boards, numbers):
+    for part in (health, api, queue, actions, bulk_pages, request_pages, packet_pages, boards, numbers, new_request):
         app.register_blueprint(part.blueprint)
     pages.set_up(app)
     app.register_blueprint(create_hosted(config.hosted, engine, base_url_of=lambda practice: f"{config.web.address}/fhir/{practice}"))

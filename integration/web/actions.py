@@ -14,7 +14,7 @@ from integration.web.questions import Question, Stale, seen_in
 from integration.web.texts import t
 
 blueprint = pages.sentences(Blueprint("actions", __name__, url_prefix="/actions"))
-ACTOR = "web"
+ACTOR = forms.ACTOR
 # What an action tells: message, whether it had an effect, and where to go on (empty: back).
 Told = tuple[str, bool, str]
 

@@ -11,6 +11,7 @@ from integration.store.tables import settings
 from integration.web import world
 
 COOKIE, MESSAGE = "second_opinion_browser", "second_opinion_message"
+ACTOR = "web"                    # until people sign in
 MAX_AGE_SECONDS = 12 * 3600
 
 

@@ -17,7 +17,7 @@ def _read() -> tuple[int, dict, list[dict]]:
     asked = request.args.get("days", "30")
     days = int(asked) if asked in map(str, store.PERIODS) else 30
     with world.engine().connect() as conn:
-        return days, store.summary(conn, pages.now(), days), store.series(conn, pages.now(), days)
+        return days, *store.read(conn, pages.now(), days)
 
 
 @blueprint.get("/numbers")

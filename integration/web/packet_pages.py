@@ -60,7 +60,7 @@ def _opened(request_id: str, action: str, show) -> Response:
     if not forms.is_ours() or not reason:
         return _page(request_id, rows, 400 if not reason else 403, t("action.no_reason" if not reason else "action.forged"))
     with world.engine().begin() as conn:
-        audit.record(conn, "web", action, request_id, subject=item or None, reason=reason)
+        audit.record(conn, forms.ACTOR, action, request_id, subject=item or None, reason=reason)
     with world.engine().begin() as conn:
         return show(conn, request_id, rows, item)
 

@@ -11,7 +11,7 @@ from integration.web.texts import t
 from mappings.model.errors import ExchangeError
 
 NAV = (("queue.queue", "nav.queue"), ("queue.groups", "nav.groups"), ("boards.deadlines", "nav.deadlines"), ("boards.endpoints", "nav.endpoints"),
-       ("boards.schedules", "nav.schedules"), ("bulk.listed", "nav.operations"), ("numbers.numbers", "nav.numbers"))
+       ("boards.schedules", "nav.schedules"), ("bulk.listed", "nav.operations"), ("numbers.numbers", "nav.numbers"), ("new_request.form", "nav.new"))
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 

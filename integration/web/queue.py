@@ -5,7 +5,7 @@ from flask import Blueprint, redirect, request, url_for
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import search
+from integration.store import alarms, search
 from integration.store.filters import KINDS, QUALIFIERS, STATES, Filter, FilterError, Term, parse
 from integration.store.tables import endpoints, saved_views
 from integration.web import forms, pages, world
@@ -79,7 +79,8 @@ def _tabs(wanted: Filter, counts: dict[str, int]) -> list[Tab]:
 
 
 def _shared(conn: Connection) -> dict:
-    return {"paused": set(conn.execute(select(endpoints.c.key).where(endpoints.c.paused)).scalars()),
+    return {"alarms": alarms.open_alarms(conn)[:20],
+            "paused": set(conn.execute(select(endpoints.c.key).where(endpoints.c.paused)).scalars()),
             "views": conn.execute(select(saved_views).order_by(saved_views.c.name).limit(50)).all()}
 
 

@@ -3,14 +3,12 @@ import base64
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +20,7 @@ pytestmark = [pytest.mark.hapi, pytest.mark.postgres]
 ROOT = Path(__file__).parent.parent.parent
 CHART = "Lourdes_*.json"        # accents, an allergy, an ImagingStudy, two organizations
 WAIT_SECONDS = 120
+OF_A_PATIENT = ("Observation", "Encounter", "Claim", "ServiceRequest", "Task", "Communication", "DocumentReference")
 REPORT = b"%PDF-1.7 synthetic opinion: we agree with the first one."
 CONFIG = """\
 data_dir: {folder}/data
@@ -42,6 +41,7 @@ class Chart:
     def __init__(self, base: str, path: Path):
         bundle = simplejson.loads(path.read_bytes(), use_decimal=True)
         self.patient = next(entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == "Patient")
+        self.requester = f"Archer-{uuid.uuid4().hex[:8]}"
         self.patient["name"][0]["family"] += f"-{uuid.uuid4().hex[:8]}"
         for each in self.patient["identifier"]:
             each["value"] = str(uuid.uuid4())
@@ -55,7 +55,8 @@ class Chart:
     @property
     def identifier(self) -> dict:
         """A number of the patient's with a system."""
-        return next({"system": each["system"], "value": each["value"]} for each in self.patient["identifier"] if "system" in each)
+        found = next(each for each in self.patient["identifier"] if "system" in each)
+        return {"system": found["system"], "value": found["value"]}
 
     def request(self) -> dict:
         """A request file about this patient."""
@@ -63,62 +64,100 @@ class Chart:
         return {"key": f"third-party-{uuid.uuid4()}", "placer": "primary-care", "fulfiller": "consultant",
                 "patient": {"identifiers": [self.identifier], "birth_date": self.patient["birthDate"],
                             "name": {"family": name["family"], "given": name["given"]}},
-                "requester": {"name": {"family": "Archer"}}, "question": "Is surgery needed?",
+                "requester": {"name": {"family": self.requester}}, "question": "Is surgery needed?",
                 "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
                 "first_opinion": {"doctor": {"name": {"family": "Cárdenas"}}, "diagnosis": {"text": "synthetic diagnosis"}},
                 "patient_questions": ["Can I wait?"]}
 
 
-@pytest.fixture
-def config(servers) -> Iterator[Path]:
-    """A configuration of two endpoints, in a folder the account PostgreSQL runs as may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="second-opinion-third-party-"))
-    folder.chmod(0o711)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    path = folder / "config.yaml"
-    path.write_text(CONFIG.format(folder=folder, port=port, placer=servers.placer, fulfiller=servers.fulfiller), "utf-8")
-    yield path
-    shutil.rmtree(folder, ignore_errors=True)
+class Exchange:
+    """`second-opinion --config X serve` as its user starts it, and `submit` beside it."""
 
+    def __init__(self, folder: Path, servers):
+        self.log = folder / "serve.log"
+        self.web = f"http://127.0.0.1:{free_port()}"
+        config = folder / "config.yaml"
+        config.write_text(CONFIG.format(folder=folder, port=self.web.rpartition(":")[2], placer=servers.placer,
+                                        fulfiller=servers.fulfiller), "utf-8")
+        self.command = [*second_opinion(), "--config", str(config)]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen([*self.command, "serve"], stdout=log, stderr=log, cwd=ROOT)
 
-@pytest.fixture
-def exchange(config: Path) -> Iterator[subprocess.Popen]:
-    """`second-opinion --config X serve` as its user starts it."""
-    with (config.parent / "serve.log").open("wb") as log:
-        process = subprocess.Popen([*command(config), "serve"], stdout=log, stderr=log, cwd=ROOT)
+    def submit(self, file: Path) -> str:
+        """The request id that `second-opinion submit FILE` prints."""
+        done = subprocess.run([*self.command, "submit", str(file)], capture_output=True, text=True, timeout=WAIT_SECONDS,
+                              cwd=ROOT, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()[0]
+
+    def is_ready(self) -> bool:
+        """True when it says so itself."""
         try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            return HTTP.get(f"{self.web}/health/ready", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    def wait_for(self, question: Callable, what: str):
+        """The first answer that is true. Fails with the end of the log when time is over or `serve` ended."""
+        until = time.monotonic() + WAIT_SECONDS
+        while not (answer := question()):
+            if self.process.poll() is not None or time.monotonic() > until:
+                pytest.fail(f"waited in vain for {what}; serve said:\n{self.log.read_text('utf-8')[-3000:]}")
+            time.sleep(0.3)
+        return answer
+
+    def stop(self) -> None:
+        """As a service manager does."""
+        self.process.terminate()
+        self.process.wait(60)
 
 
-def test_a_third_party_sees_the_loop_close(servers, data_folder, config: Path, exchange: subprocess.Popen) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the account PostgreSQL runs as may enter; pytest's own are closed to it when we are root."""
+    made = Path(tempfile.mkdtemp(prefix="second-opinion-third-party-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def exchange(folder: Path, servers) -> Iterator[Exchange]:
+    """Running and ready."""
+    started = Exchange(folder, servers)
+    try:
+        started.wait_for(started.is_ready, "the Exchange to be ready")
+        yield started
+    finally:
+        started.stop()
+
+
+def test_a_third_party_sees_the_loop_close(servers, data_folder: Path, folder: Path, exchange: Exchange) -> None:
     chart = Chart(servers.placer, next((data_folder / "synthea").glob(CHART)))
-    file = config.parent / "request.json"
+    file = folder / "request.json"
     file.write_text(json.dumps(chart.request(), ensure_ascii=False), "utf-8")
-    request_id = submit(config, file, exchange).split()[0]
+    request_id = exchange.submit(file)
 
     consultant = Consultant(servers.fulfiller, chart.identifier)
-    consultant.answer(wait_for(consultant.task, "a Task with status requested", exchange))
+    consultant.answer(exchange.wait_for(consultant.task, "a Task with status requested"))
 
-    report = wait_for(lambda: report_at(servers.placer, chart.reference), "the report at the placer", exchange)
+    report = exchange.wait_for(lambda: report_at(servers.placer, chart.reference), "the report at the placer")
     assert base64.b64decode(report["content"][0]["attachment"]["data"]) == REPORT
-    assert copies_of(chart, servers) == {source: 1 for source in chart.sources}
+    assert copies_of(chart, servers) == dict.fromkeys(chart.sources, 1)
 
-    before = everything(servers)
-    assert submit(config, file, exchange).split()[0] == request_id
+    before = everything(chart, servers)
+    assert before[servers.fulfiller, "Task"] == before[servers.fulfiller, "ServiceRequest"] == 1
+    assert exchange.submit(file) == request_id
     time.sleep(4)       # several ticks of every schedule
-    assert everything(servers) == before
+    assert everything(chart, servers) == before
+    assert copies_of(chart, servers) == dict.fromkeys(chart.sources, 1)
 
 
 class Consultant:
     """Works at the fulfiller with nothing but FHIR."""
 
     def __init__(self, base: str, patient: dict):
-        self.base, self.identifier = base, f"{patient['system']}|{patient['value']}"
+        self.base, self.identifier = base, "|".join((patient["system"], patient["value"]))
 
     def task(self) -> dict | None:
         """The Task that asks about the patient."""
@@ -167,39 +206,28 @@ def by_type(sources: list[str]) -> dict[str, list[str]]:
             for kind in sorted({source.split("/")[0] for source in sources})}
 
 
-def everything(servers) -> Counter:
-    """How many resources of each type that could be written twice both servers hold."""
-    kinds = ("Patient", "Practitioner", "Organization", "Observation", "Encounter", "ServiceRequest", "Task", "Communication",
-             "DocumentReference", "Provenance", "Claim")
-    return Counter({(base, kind): get(f"{base}/{kind}", _summary="count")["total"]
-                    for base in (servers.placer, servers.fulfiller) for kind in kinds})
+def everything(chart: Chart, servers) -> dict:
+    """How much of what could be written twice both servers hold about the patient; other people may use them too."""
+    counted = {(base, "Practitioner"): count(base, "Practitioner", family=chart.requester)
+               for base in (servers.placer, servers.fulfiller)}
+    for base in (servers.placer, servers.fulfiller):
+        patients = search(base, "Patient", identifier="|".join(chart.identifier.values()))
+        counted |= {(base, "Patient"): len(patients)}
+        counted |= {(base, kind): count(base, kind, patient=patients[0]["id"]) for kind in OF_A_PATIENT}
+    return counted
 
 
-def submit(config: Path, file: Path, exchange: subprocess.Popen) -> str:
-    """What `second-opinion submit FILE` prints, as soon as `serve` is ready for it."""
-    ready = config.parent.joinpath("data", "postgres")
-    wait_for(ready.exists, "the database", exchange)
-    done = subprocess.run([*command(config), "submit", str(file)], capture_output=True, text=True, timeout=WAIT_SECONDS,
-                          cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def command(config: Path) -> list[str]:
+def second_opinion() -> list[str]:
     """The installed command, or the module where it is not installed beside this Python."""
     installed = Path(sys.executable).with_name("second-opinion")
-    start = [str(installed)] if os.access(installed, os.X_OK) else [sys.executable, "-m", "second_opinion"]
-    return [*start, "--config", str(config)]
+    return [str(installed)] if os.access(installed, os.X_OK) else [sys.executable, "-m", "second_opinion"]
 
 
-def wait_for(question: Callable, what: str, exchange: subprocess.Popen):
-    """The first answer that is true. Fails with the log of `serve` when time is over or it ended."""
-    until = time.monotonic() + WAIT_SECONDS
-    while not (answer := question()):
-        if exchange.poll() is not None or time.monotonic() > until:
-            pytest.fail(f"waited in vain for {what}")
-        time.sleep(0.3)
-    return answer
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def search(base: str, kind: str, **params: str) -> list[dict]:
@@ -207,6 +235,11 @@ def search(base: str, kind: str, **params: str) -> list[dict]:
     bundle = get(f"{base}/{kind}", _count="200", **params)
     assert not [link for link in bundle.get("link", ()) if link["relation"] == "next"]
     return [entry["resource"] for entry in bundle.get("entry", ()) if entry["resource"]["resourceType"] == kind]
+
+
+def count(base: str, kind: str, **params: str) -> int:
+    """How many match."""
+    return get(f"{base}/{kind}", _summary="count", **params)["total"]
 
 
 def get(url: str, **params: str) -> dict:
