@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -208,7 +209,7 @@ def map_(file: Path) -> None:
     from mappings.preview import to_bundle
 
     request = load_request(file)
-    bundle = to_bundle(request, request_id=request_id_of(request.key))
+    bundle = to_bundle(request, request_id=request_id_of(request.key), authored_at=datetime.now(UTC).isoformat(timespec="seconds"))
     click.echo(json.dumps(json.loads(fhir_json.dumps(bundle)), indent=2, ensure_ascii=False))
 
 

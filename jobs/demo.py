@@ -74,12 +74,13 @@ def start(*arguments: str, stderr=None) -> subprocess.Popen:
 def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool, as_json: bool) -> int:
     wait_for(lambda: _answers(f"{base}/health/ready"), "the Exchange to be ready", exchange, seconds=120)
     say(f"the Exchange is ready: {base}/")
-    resources = load_chart(f"{base}/fhir/hillside")
+    before = {each["request_id"] for each in known_requests(base) if each["status"] == "completed"}
+    resources, ordered = load_chart(f"{base}/fhir/hillside")
     say(f"primary care EHR (hillside) holds the chart: {resources} resources; its ServiceRequest asks for a second opinion")
     consultant = start(str(EXAMPLES / "consultant.py"), "--base", f"{base}/fhir/lakeview", "--timeout", str(LIMIT_SECONDS),
                        stderr=subprocess.DEVNULL if as_json else None)
     try:
-        view = follow(base, say, exchange)
+        view = follow(base, say, exchange, before if ordered else set())
     finally:
         consultant.terminate()
     say("the loop is closed: the report was found in the primary care EHR" if view.get("closed") else "the loop is NOT closed")
@@ -93,9 +94,10 @@ def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool,
     return 0 if result["closed"] else 1
 
 
-def load_chart(base: str) -> int:
+def load_chart(base: str) -> tuple[int, bool]:
     """Put the synthetic chart into the primary care EHR over FHIR, and an order for a second opinion; once.
 
+    Returns how many resources the chart has, and whether a new order was placed.
     When an earlier demo's loop is closed, a new order makes a new request about the same patient.
     """
     chart = json_of(EXAMPLES / "chart.json")
@@ -114,7 +116,7 @@ def load_chart(base: str) -> int:
         for word, value in {**places, "SO-2026-0001": f"SO-2026-{orders + 1:04d}"}.items():
             text = text.replace(word, value)
         post(f"{base}/ServiceRequest", simplejson.loads(text, use_decimal=True))
-    return len(chart["entry"])
+    return len(chart["entry"]), not still_open
 
 
 def npi_of(chart: dict, family: str) -> str:
@@ -144,13 +146,13 @@ def post(url: str, body: dict, headers: dict | None = None) -> dict:
     return response.json()
 
 
-def follow(base: str, say: Teller, exchange: subprocess.Popen) -> dict:
-    """Print what changes until the loop is closed or needs a person."""
+def follow(base: str, say: Teller, exchange: subprocess.Popen, before: set[str]) -> dict:
+    """Print what changes until the newest request that is not among ``before`` is closed or needs a person."""
     told: set[str] = set()
     until = time.monotonic() + LIMIT_SECONDS
     view: dict = {}
     while time.monotonic() < until and exchange.poll() is None:
-        view = _newest(base) or view
+        view = _newest(base, before) or view
         for words in news(view):
             if words not in told:
                 told.add(words)
@@ -199,9 +201,14 @@ def _items(base: str, view: dict) -> list[dict]:
     return requests.get(f"{base}/api/requests/{view['request_id']}/items", timeout=30).json()
 
 
-def _newest(base: str) -> dict | None:
+def known_requests(base: str) -> list[dict]:
+    """The requests the Exchange knows, newest first."""
+    return requests.get(f"{base}/api/requests", timeout=10).json()
+
+
+def _newest(base: str, before: set[str]) -> dict | None:
     try:
-        found = requests.get(f"{base}/api/requests", timeout=10).json()
+        found = [each for each in known_requests(base) if each["request_id"] not in before]
         return requests.get(f"{base}/api/requests/{found[0]['request_id']}", timeout=10).json() if found else None
     except (requests.RequestException, ValueError):
         return None

@@ -1,11 +1,14 @@
 """Two real R4 servers for the end-to-end suite: local HAPI, or any by ``--placer URL --fulfiller URL``."""
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.jobs.exchange import Exchange
+
+RUN = f"urn:uuid:{uuid.uuid4()}"      # identifiers of this run only: a shared server keeps what others wrote
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def make_exchange(tmp_path, database, servers):
     made = []
 
     def make(**kwargs) -> Exchange:
-        made.append(Exchange(tmp_path, database, alice=servers.placer, bob=servers.fulfiller, **kwargs))
+        made.append(Exchange(tmp_path, database, alice=servers.placer, bob=servers.fulfiller, system=RUN, **kwargs))
         return made[-1]
 
     yield make

@@ -22,8 +22,8 @@ from tests.mappings.mapping_factories import IDS, REQUEST
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition"
 PROFILES = {"ServiceRequest": "us-core-servicerequest", "DocumentReference": "us-core-documentreference",
-            "Practitioner": "us-core-practitioner", "Organization": "us-core-organization", "Patient": "us-core-patient",
-            "Provenance": "us-core-provenance"}
+            "Practitioner": "us-core-practitioner", "Organization": "us-core-organization",
+            "Patient": "us-core-patient", "Provenance": "us-core-provenance"}
 SOURCE = "https://harbour.example/fhir"
 PDF = b"%PDF-1.7 opinion"
 
@@ -73,7 +73,8 @@ def _status_for(word: str) -> Status:
 
 
 def _service_request(request, status: Status = Status.REQUESTED) -> dict:
-    return to_service_request(request, request_id="r-1", refs=Refs(patient="Patient/p1"), identifier_system=IDS, status=status)
+    return to_service_request(request, request_id="r-1", refs=Refs(patient="Patient/p1"), identifier_system=IDS,
+                              status=status)
 
 
 def _tasks() -> dict[str, dict]:
@@ -144,7 +145,8 @@ def _diagnostic_report() -> dict:
 
 def _people() -> dict[str, dict]:
     golden = made.emitted()
-    carried, _ = for_single_create({**golden["patient"], "id": "p1"}, links={}, identifier_system=SOURCE, source_base=SOURCE)
+    carried, _ = for_single_create({**golden["patient"], "id": "p1"}, links={}, identifier_system=SOURCE,
+                                   source_base=SOURCE)
     identified = to_practitioner(made.CHARLIE)
     identified["identifier"] = [{"system": IDS, "value": "Practitioner/0123456789abcdef"}]
     return {"patient": golden["patient"], "patient, created from the source's": carried,
@@ -154,8 +156,8 @@ def _people() -> dict[str, dict]:
 
 def transaction_bundle() -> dict:
     """A chunk of records as ``push_records`` sends it: a cycle, a decimal, an attachment, a link to what is there."""
-    return transaction(list(_records_at_source()), links={"Patient/p1": "Patient/s9", "Practitioner/alice": "Practitioner/a9"},
-                       identifier_system=SOURCE, source_base=SOURCE)
+    links = {"Patient/p1": "Patient/s9", "Practitioner/alice": "Practitioner/a9"}
+    return transaction(list(_records_at_source()), links=links, identifier_system=SOURCE, source_base=SOURCE)
 
 
 def _records_at_source() -> Iterator[dict]:
@@ -169,6 +171,8 @@ def _records_at_source() -> Iterator[dict]:
            "clinicalStatus": {"coding": [codes.coding(
                "http://terminology.hl7.org/CodeSystem/condition-clinical", "active", "Active")]}}
     yield {"resourceType": "Observation", "id": "o1", "status": "final", "subject": subject, "encounter": encounter,
-           "code": {"text": "Creatinine"}, "effectiveDateTime": "2026-05-30", "performer": [{"reference": "Practitioner/alice"}],
-           "valueQuantity": {"value": Decimal("1.10"), "unit": "mg/dL", "system": "http://unitsofmeasure.org", "code": "mg/dL"}}
+           "code": {"text": "Creatinine"}, "effectiveDateTime": "2026-05-30",
+           "performer": [{"reference": "Practitioner/alice"}],
+           "valueQuantity": {"value": Decimal("1.10"), "unit": "mg/dL", "system": "http://unitsofmeasure.org",
+                             "code": "mg/dL"}}
     yield {**_records(codes.CONSULTATION_NOTE, "application/pdf"), "id": "d1", "context": {"encounter": [encounter]}}

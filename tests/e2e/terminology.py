@@ -26,9 +26,10 @@ _AGENTS = {"transmitter": "Transmitter", "author": "Author"}
 
 
 def load_terminology(base_url: str, resources: Iterable[dict], profiles: Path) -> int:
-    """Store the fragments and the value sets that need them; returns how many. ``resources`` are what will be validated."""
+    """Store fragments and the value sets that need them; returns how many. ``resources`` are what will be validated."""
     made = [*_code_systems(list(resources)), *_value_sets(profiles)]
-    entries = [{"resource": each, "request": {"method": "PUT", "url": f"{each['resourceType']}/{each['id']}"}} for each in made]
+    entries = [{"resource": each, "request": {"method": "PUT", "url": f"{each['resourceType']}/{each['id']}"}}
+               for each in made]
     with requests.Session() as session:
         session.trust_env = False
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
@@ -65,12 +66,13 @@ def _code_system(name: str, system: str, concepts: dict[str, str | None], conten
 
 
 def _value_sets(profiles: Path) -> Iterator[dict]:
-    """US Core's with filters that HAPI cannot apply to a fragment, told as codes; and one that is published elsewhere."""
+    """US Core's with filters that HAPI cannot apply to a fragment, told as codes; and one published elsewhere."""
     yield _told(profiles / "ValueSet-us-core-documentreference-type.json", codes.SYSTEM_LOINC, _DOCUMENTS)
     yield _told(profiles / "valueset-us-core-procedure-code.json", codes.SYSTEM_SNOMED, list(_PROCEDURES))
     yield _told(profiles / "valueset-us-core-condition-code.json", codes.SYSTEM_SNOMED, list(_FINDINGS))
-    yield {"resourceType": "ValueSet", "id": "provider-taxonomy", "status": "active", "compose": {"include": [{"system": NUCC}]},
-           "url": "http://cts.nlm.nih.gov/fhir/ValueSet/2.16.840.1.114222.4.11.1066"}
+    yield {"resourceType": "ValueSet", "id": "provider-taxonomy", "status": "active",
+           "url": "http://cts.nlm.nih.gov/fhir/ValueSet/2.16.840.1.114222.4.11.1066",
+           "compose": {"include": [{"system": NUCC}]}}
 
 
 def _told(path: Path, system: str, found: list[str]) -> dict:

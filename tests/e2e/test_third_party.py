@@ -1,4 +1,4 @@
-"""A third party drives the Exchange as its users do: `serve` and `submit`, a consultant who speaks plain FHIR, and a count."""
+"""A third party drives the Exchange as its users do: `serve`, `submit`, a consultant who speaks plain FHIR, a count."""
 import base64
 import json
 import os
@@ -36,11 +36,12 @@ HTTP.headers["Cache-Control"] = "no-cache"
 
 
 class Chart:
-    """A real chart at the placer under a name and numbers of this run's own, so that no server knows the patient yet."""
+    """A real chart at the placer, its patient renamed and renumbered so that no server knows them yet."""
 
     def __init__(self, base: str, path: Path):
         bundle = simplejson.loads(path.read_bytes(), use_decimal=True)
-        self.patient = next(entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == "Patient")
+        self.patient = next(entry["resource"] for entry in bundle["entry"]
+                            if entry["resource"]["resourceType"] == "Patient")
         self.requester = f"Archer-{uuid.uuid4().hex[:8]}"
         self.patient["name"][0]["family"] += f"-{uuid.uuid4().hex[:8]}"
         for each in self.patient["identifier"]:
@@ -66,7 +67,8 @@ class Chart:
                             "name": {"family": name["family"], "given": name["given"]}},
                 "requester": {"name": {"family": self.requester}}, "question": "Is surgery needed?",
                 "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
-                "first_opinion": {"doctor": {"name": {"family": "Cárdenas"}}, "diagnosis": {"text": "synthetic diagnosis"}},
+                "first_opinion": {"doctor": {"name": {"family": "Cárdenas"}},
+                                  "diagnosis": {"text": "synthetic diagnosis"}},
                 "patient_questions": ["Can I wait?"]}
 
 
@@ -85,8 +87,8 @@ class Exchange:
 
     def submit(self, file: Path) -> str:
         """The request id that `second-opinion submit FILE` prints."""
-        done = subprocess.run([*self.command, "submit", str(file)], capture_output=True, text=True, timeout=WAIT_SECONDS,
-                              cwd=ROOT, check=False)
+        done = subprocess.run([*self.command, "submit", str(file)], capture_output=True, text=True, check=False,
+                              timeout=WAIT_SECONDS, cwd=ROOT)
         assert done.returncode == 0, done.stderr
         return done.stdout.split()[0]
 
@@ -171,7 +173,8 @@ class Consultant:
         task = self.put({**task, "status": "in-progress"})
         report = write(HTTP.post, f"{self.base}/DocumentReference", {
             "resourceType": "DocumentReference", "status": "current", "subject": task["for"],
-            "type": {"coding": [{"system": "http://loinc.org", "code": "11488-4"}]}, "context": {"related": [task["focus"]]},
+            "type": {"coding": [{"system": "http://loinc.org", "code": "11488-4"}]},
+            "context": {"related": [task["focus"]]},
             "content": [{"attachment": {"contentType": "application/pdf", "data": base64.b64encode(REPORT).decode()}}]})
         output = {"type": {"text": "report"}, "valueReference": {"reference": f"DocumentReference/{report['id']}"}}
         self.put({**task, "status": "completed", "output": [output]})

@@ -25,8 +25,8 @@ CONFIG = """\
 data_dir: {folder}
 hosted: [{{practice: alice, name: Dr Alice}}, {{practice: bob, name: Dr Bob}}]
 endpoints:
-  alice: {{base_url: "{alice}", role: placer, name: Dr Alice, default_fulfiller: bob, identifier_system: "urn:test:alice"}}
-  bob: {{base_url: "{bob}", role: fulfiller, name: Dr Bob, accepts: {accepts}, patients: {patients}, identifier_system: "urn:test:bob",
+  alice: {{base_url: "{alice}", role: placer, name: Dr Alice, default_fulfiller: bob, identifier_system: "{system}:alice"}}
+  bob: {{base_url: "{bob}", role: fulfiller, name: Dr Bob, accepts: {accepts}, patients: {patients}, identifier_system: "{system}:bob",
         limits: {{chunk_size: 5, max_inline_bytes: 200000, search_lag_seconds: 1}}, capabilities: {capabilities}}}
 schedules: {{watch_seconds: 3600}}
 retry: {{first_retry_seconds: 0.1, max_retry_seconds: 1, max_attempts: 5}}
@@ -40,7 +40,8 @@ class Exchange:
     ``before`` puts a proxy before an endpoint: ``{"bob": lambda url: LyingProxy(url, ...)}``.
     """
 
-    def __init__(self, folder, database, *, accepts="resources", patients="create", capabilities="{}", alice="", bob="", before=None):
+    def __init__(self, folder, database, *, accepts="resources", patients="create", capabilities="{}", alice="", bob="", before=None,
+                 system="urn:test"):
         self.engine = database.engine
         self.server = create_server(lambda *arguments: self.app(*arguments), host="127.0.0.1", port=0, threads=8)
         base = f"http://127.0.0.1:{self.server.effective_port}"
@@ -49,7 +50,7 @@ class Exchange:
         seen = {name: proxy.address for name, proxy in self.proxies.items()}
         path = folder / "config.yaml"
         path.write_text(CONFIG.format(folder=json.dumps(str(folder / "data")), alice=seen.get("alice", self.alice), bob=seen.get("bob", self.bob), accepts=accepts,
-                                      patients=patients, capabilities=capabilities))
+                                      patients=patients, capabilities=capabilities, system=system))
         self.config: Config = load_config(path, {})
         self.payloads = Payloads(self.config.payloads.url)
         self.app = create_app(self.config, self.engine, self.payloads)

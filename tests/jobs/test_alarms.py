@@ -80,6 +80,9 @@ def test_a_full_or_read_only_disk_loses_no_request_and_work_goes_on_by_itself(ex
 
 
 def dispatch_once(exchange) -> None:
+    """Do what is due, once; rates are not what is tested here."""
+    with exchange.engine.begin() as conn:
+        conn.execute(text("UPDATE endpoints SET tokens = 10"))
     dispatch(exchange.engine, limits_of(exchange.world))
     with exchange.engine.connect() as conn:
         leased = conn.execute(select(step_table.c.id, step_table.c.lease_no).where(step_table.c.status == "leased")).all()
@@ -125,7 +128,6 @@ def test_a_step_of_a_kind_this_worker_does_not_know_waits_for_a_newer_one(exchan
             assert (step.status, step.attempts, step.lost, step.cause) == ("waiting", 0, 0, "unknown-kind")
             assert 25 < (step.next_attempt_at - datetime.now(UTC)).total_seconds() <= 30
             conn.execute(text("UPDATE steps SET next_attempt_at = now()"))
-            conn.execute(text("UPDATE endpoints SET tokens = 10"))
     with exchange.engine.connect() as conn:
         assert conn.execute(select(attempts)).all() == []
         assert conn.execute(text("SELECT failures FROM endpoints WHERE key = 'bob'")).scalar_one() == 0
