@@ -144,7 +144,7 @@ def web(ctx: click.Context) -> None:
 @click.pass_context
 def worker(ctx: click.Context, name: str) -> None:
     """Run a worker: does due steps, and ticks the schedules."""
-    from jobs import engine, schedule
+    from jobs import engine, schedule, self_check
 
     config = read_config(ctx)
     with database_of(config, migrate=False, name=f"second-opinion worker {name}") as database:
@@ -154,6 +154,7 @@ def worker(ctx: click.Context, name: str) -> None:
             asyncio.run(engine.work(world, database.psycopg_url, name=name))
         finally:
             ticker.shutdown(wait=False)
+            self_check.SelfCheck(world)()       # an outage that ended us is noted before we go
 
 
 @cli.command()

@@ -25,7 +25,7 @@ EPOCH = datetime(2020, 1, 1, tzinfo=UTC)    # every node anchors intervals here,
 MAX_MISSED = 1000
 FIRST_TICK_SECONDS = 60     # how late the very first tick of a schedule may be noticed
 SET_BACK_SECONDS = 60       # a tick claimed further in the future than this: the database's clock was set back
-SELF_CHECK_SECONDS = 15
+SELF_CHECK_SECONDS = 5
 CHECK_ALARMS_SECONDS = 60
 
 

@@ -17,25 +17,44 @@ TOLD_AFTER_SECONDS = 5.0        # a restart is no outage
 
 
 class SelfCheck:
-    """Call it every few seconds. An alarm about the database is written when it is back: before, there is nowhere to."""
+    """Call it every few seconds. An alarm about the database is written when it is back: before, there is nowhere to.
+
+    Since when it is away stands in a file, because an outage ends workers too.
+    """
 
     def __init__(self, world: World, machine: str | None = None):
         self.world, self.machine = world, machine or socket.gethostname()
-        self._away_since: datetime | None = None
+        self._note = world.config.data_dir / "database-away-since"
         self._payloads_away = True      # unknown: the first good check recovers what a dead worker left open
 
     def __call__(self) -> None:
         """One look. The payload store is tried first: no transaction waits for it."""
-        problem = self._payload_problem()
+        problem, since = self._payload_problem(), self._away_since()
         try:
             with self.world.engine.begin() as conn:
                 self._note_payloads(conn, problem)
-                self._note_database(conn)
+                self._note_database(conn, since)
         except SQLAlchemyError as error:
-            self._away_since = self._away_since or self.world.now()
             log.warning("the database does not answer", extra={"action": "self-check", "error": type(error).__name__})
+            self._begin_outage()
         else:
-            self._away_since, self._payloads_away = None, problem is not None
+            self._payloads_away = problem is not None
+            if since is not None:
+                self._note.unlink(missing_ok=True)
+
+    def _away_since(self) -> datetime | None:
+        try:
+            return datetime.fromisoformat(self._note.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _begin_outage(self) -> None:
+        try:
+            self._note.parent.mkdir(parents=True, exist_ok=True)
+            with self._note.open("x") as file:
+                file.write(self.world.now().isoformat())
+        except OSError:         # there already, or the disk is in trouble too
+            pass
 
     def _payload_problem(self) -> str | None:
         try:
@@ -50,9 +69,8 @@ class SelfCheck:
         elif self._payloads_away:
             alarms.recover(conn, PAYLOADS_AWAY, self.machine)
 
-    def _note_database(self, conn: Connection) -> None:
+    def _note_database(self, conn: Connection, since: datetime | None) -> None:
         conn.execute(text("SELECT 1"))
-        since = self._away_since
         if since is not None and (self.world.now() - since).total_seconds() >= TOLD_AFTER_SECONDS:
             alarms.note_past(conn, DATABASE_AWAY, "", f"the database did not answer from {since:%Y-%m-%d %H:%M:%S} UTC on; "
                              "work went on by itself when it was back", since)

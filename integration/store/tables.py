@@ -70,7 +70,7 @@ steps = Table(
     Index("steps_delivery", "delivery_id"),
     Index("steps_cause", "cause", postgresql_where=text("cause is not null")),
     Index("steps_open", "deadline", "id", postgresql_where=text("status in ('waiting', 'due', 'leased', 'parked')")),
-    Index("steps_finished", "finished_at", "id", postgresql_where=text("status in ('done', 'cancelled')")),
+    Index("steps_finished", "status", "finished_at", "id", postgresql_where=text("status in ('done', 'cancelled')")),
     postgresql_with={"fillfactor": "80"},               # lease renewals stay HOT
 )
 

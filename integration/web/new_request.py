@@ -133,10 +133,11 @@ def _placed(error: RequestError) -> tuple[dict[str, str], list[str]]:
     """Mistakes by the field they belong to, and those that belong to none."""
     known, found, others = [field.path for _, section in fields() for field in section], {}, []
     for mistake in error.mistakes:
+        message = re.sub(r"`[a-z_]+: ([^`]*)`", r"\1", mistake.message)       # an example as typed, not as in a file
         at = next((path for path in known if path == mistake.path), None) or next(
             (path for path in known if mistake.path and path.startswith((mistake.path + ".", mistake.path + "["))), None)
         if at is None:
-            others.append(f"{mistake.path}: {mistake.message}".lstrip(": "))
+            others.append(f"{mistake.path}: {message}".lstrip(": "))
         else:
-            found.setdefault(at, mistake.message)
+            found.setdefault(at, message)
     return found, others

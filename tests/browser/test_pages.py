@@ -7,7 +7,7 @@ import pytest
 from tests.browser.conftest import SCREENSHOTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgres]
-PAGES = ("/", "/?q=state:all", "/?q=stat:parked", "/failures", "/deadlines", "/endpoints", "/schedules", "/operations", "/numbers")
+PAGES = ("/", "/?q=state:all", "/?q=stat:parked", "/failures", "/deadlines", "/endpoints", "/schedules", "/operations", "/numbers", "/new")
 
 
 def picture(page, name: str) -> None:
@@ -54,6 +54,86 @@ def test_every_page_fits_its_width_and_axe_finds_nothing_serious(page, site):
         assert serious_problems(page) == [], address
         if address == "/?q=stat:parked":
             assert page.locator("#q").input_value() == "stat:parked" and page.locator("mark").inner_text() == "stat:parked"
+
+
+def test_dark_pages_have_enough_contrast_too(page, site):
+    page.emulate_media(color_scheme="dark")
+    for address in ("/", "/endpoints", "/failures", f"/requests/{first_request(site)}"):
+        page.goto(site.address + address)
+        assert serious_problems(page) == [], address
+    picture(page, "dark")
+
+
+def test_the_page_renews_itself_and_stops_while_nobody_looks(page, site):
+    page.goto(site.address)
+    before = page.locator(".tabs .state-parked .count").inner_text()
+    site.step("push_records", "bob", cause="http-500")
+    page.wait_for_function("before => document.querySelector('.tabs .state-parked .count').innerText !== before", arg=before, timeout=15_000)
+    page.evaluate("Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true})")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(6000)
+    assert asked == []
+
+
+def test_a_list_somebody_works_in_is_not_renewed_under_their_hands(page, site):
+    page.goto(site.address)
+    page.locator(".rows input[type=checkbox]").first.check()
+    site.step("push_records", "bob", cause="http-500")
+    page.wait_for_timeout(6000)
+    assert page.locator(".rows input:checked").count() == 1 and page.locator(".rows .card").count() == 5
+
+
+def test_everything_on_the_queue_is_reached_by_keyboard(page, site):
+    page.goto(site.address)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.innerText || document.activeElement.name || ''").split("\n")[0])
+    assert {"q", "Show", "step", "Retry selected…", "Retry all that match…"} <= reached
+
+
+def test_the_pages_work_without_javascript(chromium, site):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(site.address)
+    page.get_by_label("Filter", exact=True).fill("state:parked error:timeout")
+    page.get_by_role("button", name="Show").click()
+    assert page.url.endswith("/?q=state:parked+error:timeout") and page.locator(".rows .card").count() == 1
+    page.locator(".rows input[type=checkbox]").check()
+    page.get_by_role("button", name="Retry selected…").click()
+    page.get_by_label("Reason").fill("no scripts here")
+    page.get_by_role("button", name="Retry 1 step").click()
+    assert "is due now" in page.locator("#message").inner_text()
+    context.close()
+
+
+def test_a_filter_is_completed_word_by_word(page, site):
+    page.goto(site.address)
+    page.get_by_label("Filter", exact=True).press_sequentially("state:parked end")
+    values = page.evaluate("[...document.querySelectorAll('#completions option')].map(option => option.value)")
+    assert "state:parked endpoint:mercy" in values and "state:parked error:timeout" in values
+
+
+def test_a_clinician_corrects_a_mistake_and_the_request_is_taken_in(page, site):
+    page.goto(site.address + "/new")
+    for label, value in (("Patient number (MRN) (required)", "00123"), ("Who gives the patient number, as an address (required)", "urn:test:mrn"), ("Diagnosis in words (required)", "synthetic"),
+                         ("Family name of the doctor who gave it (required)", "Charlie")):
+        page.get_by_label(label).fill(value)
+    page.locator("#requester-name-family").fill("Alice")
+    page.get_by_label("Consulting organisation").select_option("mercy")
+    page.get_by_label("Specialty").select_option("Medical oncology")
+    page.get_by_role("button", name="Take in").click()
+    page.get_by_role("link", name="What should the second opinion answer?").click()
+    assert page.evaluate("document.activeElement.id") == "question" and page.get_by_label("Patient number (MRN)").input_value() == "00123"
+    picture(page, "new-mistakes")
+    assert serious_problems(page) == []
+    page.keyboard.type("Is surgery needed?")
+    page.get_by_role("button", name="Take in").click()
+    assert "is taken in" in page.locator("#message").inner_text()
 
 
 def first_request(site) -> str:

@@ -43,7 +43,7 @@ def main() -> int:
             chaos = Chaos(folder, seed=given.seed, requests=given.requests, rate=given.rate, accepts=given.accepts,
                           conditional_create=not given.no_conditional_create, servers=servers)
             try:
-                result = chaos.run(given.kills)
+                result = chaos.run(given.kills, seconds_between=1.8)
             finally:
                 chaos.stop()
     print(as_json(result))

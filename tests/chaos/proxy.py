@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 # and two that matter to writes: the answer swallowed after the server has committed, and the request delivered twice.
 FAULTS = {"latency": 4, "bandwidth": 1, "down": 2, "timeout": 1, "reset": 2, "slow_close": 1, "slice": 2, "truncate": 2,
           "swallow": 6, "duplicate": 2}
+WRITE_SHARE = 2.5       # writes are rare and matter most
 HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
@@ -39,7 +40,7 @@ class FaultProxy:
     def choose(self, method: str) -> str:
         """The fault this request meets, or "pass"; swallowing and doubling are for writes."""
         with self._lock:
-            if self.random.random() >= self.rate:
+            if self.random.random() >= self.rate * (1 if method == "GET" else WRITE_SHARE):
                 return "pass"
             fault = self.random.choices(list(self.faults), list(self.faults.values()))[0]
             if method == "GET" and fault in ("swallow", "duplicate"):

@@ -17,11 +17,10 @@ def folder(tmp_path_factory) -> Path:
     return made
 
 
-def run(folder, **kwargs):
-    kills = kwargs.pop("kills")
+def run(folder, *, kills, seconds_between=1.8, **kwargs):
     chaos = Chaos(folder, **kwargs)
     try:
-        result = chaos.run(kills, seconds_between=kwargs.pop("seconds_between", 1.0))
+        result = chaos.run(kills, seconds_between=seconds_between)
     finally:
         chaos.stop()
     print(result)
@@ -29,7 +28,7 @@ def run(folder, **kwargs):
 
 
 def test_a_hundred_kills_lose_double_and_block_nothing(folder):
-    result = run(folder, seed=20261124, kills=100, requests=12)
+    result = run(folder, seed=20261124, kills=100, requests=24, rate=0.2, seconds_between=1.8)
     assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result
     assert result.kills >= 80
 

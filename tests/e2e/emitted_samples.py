@@ -14,6 +14,7 @@ from mappings.document_reference import to_document_reference
 from mappings.model.request import Code, Identifier
 from mappings.model.states import BUSINESS_STATUS, NEEDS_REASON, Status
 from mappings.practitioner import to_practitioner
+from mappings.preview import to_bundle
 from mappings.service_request import REQUEST_STATUS, Refs, to_service_request
 from mappings.task import REFINES, TaskInput, to_task
 from tests.mappings import mapping_factories as made
@@ -51,7 +52,7 @@ def samples() -> tuple[Sample, ...]:
     """All of them, in the order of the table."""
     resources = {**_service_requests(), **_tasks(), **_communications(), **_documents(), **_people(),
                  "provenance": made.emitted()["provenance"], "transaction_bundle": transaction_bundle(),
-                 "operation_outcome": made.emitted()["operation_outcome"]}
+                 **_printed_bundles(), "operation_outcome": made.emitted()["operation_outcome"]}
     return tuple(Sample(name, resource) for name, resource in resources.items())
 
 
@@ -152,6 +153,13 @@ def _people() -> dict[str, dict]:
     return {"patient": golden["patient"], "patient, created from the source's": carried,
             "practitioner": golden["practitioner"], "practitioner, known by our identifier alone": identified,
             "practitioner_role": golden["practitioner_role"], "organization": golden["organization"]}
+
+
+def _printed_bundles() -> dict[str, dict]:
+    """What ``second-opinion map`` prints."""
+    return {f"bundle that map prints of examples/{path.name}": to_bundle(
+                load_request(path), request_id="r-1", authored_at="2026-06-01T09:00:00-07:00")
+            for path in sorted(EXAMPLES.glob("*-request.yaml"))}
 
 
 def transaction_bundle() -> dict:

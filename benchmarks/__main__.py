@@ -1,0 +1,99 @@
+"""``make bench``: run the benchmarks, print one table, and with ``--write`` keep it in docs/reference/benchmarks.md."""
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.common import Clock, Row, say, temporary_folder
+from tests.servers.process import ServerUnavailable
+
+NAMES = ("chart", "dispatch", "engine")
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks.md"
+HEAD = """\
+<!-- Written by `python -m benchmarks --write` (make bench ARGS=--write): measure again instead of editing. -->
+# Benchmarks
+
+Measured, not promised, and never part of the tests. Ratios (`times`) compare two things in the same run and say more than the seconds,
+which hold for one machine with one load. `make bench` measures all of it, `make bench ARGS="--only chart"` one part.
+
+"""
+TITLES = {"chart": "A chart between two HAPI servers", "dispatch": "100,000 due and 1,000,000 finished steps",
+          "engine": "Workers, start latency, intake"}
+
+
+def main() -> int:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(prog="make bench ARGS=")
+    parser.add_argument("--only", choices=NAMES, help="this benchmark alone")
+    parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} (and query-plans.md)")
+    given = parser.parse_args()
+    measured = [measure(name, write=given.write) for name in ([given.only] if given.only else NAMES)]
+    print("\n".join(map(section, measured)))
+    if given.write:
+        PAGE.write_text(HEAD + "\n".join([*map(section, measured), *kept(measured)]), "utf-8")
+    if given.json:
+        print(json.dumps({each["name"]: each for each in measured}))
+    return 0
+
+
+def measure(name: str, *, write: bool) -> dict:
+    """Run one benchmark; a machine that cannot run it says so instead of failing the others."""
+    before = os.getloadavg()
+    say(f"{name}: {TITLES[name]} ...")
+    rows: list[Row] = []
+    why = ""
+    with Clock() as clock, temporary_folder() as folder:
+        try:
+            rows = import_module(f"benchmarks.{name}").run(folder, write=write)
+        except ServerUnavailable as error:
+            why = str(error)
+    return {"name": name, "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "cores": os.cpu_count(),
+            "python": platform.python_version(), "load_before": round(before[0], 1), "load_after": round(os.getloadavg()[0], 1),
+            "seconds": round(clock.wall), "skipped": why, "rows": [dataclasses.asdict(row) for row in rows]}
+
+
+def section(measured: dict) -> str:
+    """One benchmark as Markdown."""
+    lines = [f"## {TITLES[measured['name']]}", "",
+             f"`{measured['name']}`, {measured['date']}, {measured['cores']} cores, Python {measured['python']}, load average "
+             f"{measured['load_before']} before and {measured['load_after']} after, {measured['seconds']} s.", ""]
+    if measured["skipped"]:
+        return "\n".join([*lines, f"Not measured: {measured['skipped']}", ""])
+    lines += ["| What | Measured | Aim | |", "|---|---:|---:|---|"]
+    return "\n".join([*lines, *(line(Row(**row)) for row in measured["rows"]), ""])
+
+
+def line(row: Row) -> str:
+    """One row as Markdown."""
+    met = {True: "met", False: "**missed**", None: ""}[row.met]
+    return f"| {row.what} | {shown(row.value)} {row.unit} | {' '.join(filter(None, [row.aim, met]))} | {row.note} |"
+
+
+def shown(value: float) -> str:
+    """Three digits that mean something."""
+    if value == int(value) or value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def kept(measured: list[dict]) -> list[str]:
+    """Sections of the page that were not measured this time."""
+    if not PAGE.exists():
+        return []
+    parts = PAGE.read_text("utf-8").split("\n## ")[1:]
+    now = {TITLES[each["name"]] for each in measured}
+    return [f"## {part}" if part.endswith("\n") else f"## {part}\n" for part in parts if part.split("\n")[0] not in now]
+
+
+if __name__ == "__main__":
+    began = time.monotonic()
+    code = main()
+    say(f"{time.monotonic() - began:.0f} s")
+    sys.exit(code)
