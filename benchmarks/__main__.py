@@ -37,7 +37,7 @@ def main() -> int:
     measured = [measure(name, write=given.write) for name in ([given.only] if given.only else NAMES)]
     print("\n".join(map(section, measured)))
     if given.write:
-        PAGE.write_text(HEAD + "\n".join([*map(section, measured), *kept(measured)]), "utf-8")
+        PAGE.write_text(page(measured), "utf-8")
     if given.json:
         print(json.dumps({each["name"]: each for each in measured}))
     return 0
@@ -83,13 +83,12 @@ def shown(value: float) -> str:
     return f"{value:.3g}"
 
 
-def kept(measured: list[dict]) -> list[str]:
-    """Sections of the page that were not measured this time."""
-    if not PAGE.exists():
-        return []
-    parts = PAGE.read_text("utf-8").split("\n## ")[1:]
-    now = {TITLES[each["name"]] for each in measured}
-    return [f"## {part}" if part.endswith("\n") else f"## {part}\n" for part in parts if part.split("\n")[0] not in now]
+def page(measured: list[dict]) -> str:
+    """The page; parts that were not measured this time stay as they were."""
+    old = PAGE.read_text("utf-8") if PAGE.exists() else ""
+    parts = {part.split("\n")[0]: f"## {part.strip()}\n" for part in old.split("\n## ")[1:]}
+    parts |= {TITLES[each["name"]]: section(each) for each in measured}
+    return HEAD + "\n".join(parts[title] for title in TITLES.values() if title in parts)
 
 
 if __name__ == "__main__":

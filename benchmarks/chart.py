@@ -6,6 +6,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -33,7 +34,8 @@ def run(folder: Path, *, write: bool) -> list[Row]:
     """One chart to warm both servers up, then the largest one, measured."""
     build()
     with Hapi(folder) as one, Hapi(folder) as other:
-        alice, bob = one.start(name="placer"), other.start(name="fulfiller")
+        with ThreadPoolExecutor(2) as pool:
+            alice, bob = pool.map(lambda hapi, name: hapi.start(name=name), (one, other), ("placer", "fulfiller"))
         servers = [psutil.Process(hapi.process.pid) for hapi in (one, other)]
         warm_up, chart = charts()
         move(load(alice, warm_up), alice, bob, servers)

@@ -31,7 +31,8 @@ GATHERABLE_TYPES = (*RECORD_TYPES, "Appointment", "Communication", "Consent", "C
 # What an endpoint may be told to do or not, whatever its CapabilityStatement says.
 CAPABILITIES: dict[str, type] = {
     "transaction": bool, "conditional_create": bool, "update_create": bool, "task": bool,
-    "service_request_create": bool, "document_reference_create": bool, "max_page": int}
+    "service_request_create": bool, "document_reference_create": bool, "binary_create": bool, "versioned_update": bool,
+    "max_page": int}
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
@@ -173,7 +174,7 @@ class Limits(_Section):
     """What one server can bear, and how long we wait for it."""
 
     concurrency: int = Field(4, ge=1, le=256, description="Exchanges with it at the same time.", examples=[4])
-    requests_per_second: float = Field(20.0, gt=0, le=10_000, description="Requests per second.", examples=[20])
+    requests_per_second: float = Field(20.0, gt=0, le=10_000, description="Steps started per second with it, over all workers; one step makes several requests.", examples=[20])
     max_inline_bytes: int = Field(5_242_880, ge=1024, le=1 << 30,
                                   description="Largest attachment sent inside a resource.", examples=[5242880])
     search_lag_seconds: float = Field(5.0, ge=0, le=3600,

@@ -1,4 +1,5 @@
 """Retry many: one small batch of every running bulk operation, then again a moment later until none is left."""
+
 from datetime import timedelta
 
 from sqlalchemy import Connection

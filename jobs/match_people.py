@@ -171,8 +171,8 @@ def resolve_practitioner(ctx: Context, endpoint: str, person: PractitionerRef | 
         return None
     resource = to_practitioner(person)
     matched = _by_npi(ctx, endpoint, resource)
-    if matched or ctx.endpoint(endpoint).patients != "create":
-        return matched
+    if matched or ctx.endpoint(endpoint).patients != "create" or person.name is None:
+        return matched      # a person without a name travels contained: US Core refuses such a Practitioner
     seed = "|".join(identifier.token() for identifier in person.identifiers) or person.model_dump_json()
     identity = own_identifier(ctx, "Practitioner", hashlib.sha256(seed.encode()).hexdigest()[:32])
     resource["identifier"] = [*resource.get("identifier", []), identity.model_dump()]

@@ -98,7 +98,7 @@ def _retract(ctx: Context, row, report) -> tuple[dict, str]:
     server = ctx.server(row.placer)
     there = server.read(*reference.split("/"))
     if there.get("status") != "entered-in-error":
-        there["status"] = "entered-in-error"
+        there |= {"status": "entered-in-error", "docStatus": "entered-in-error"}
         ctx.lease.before_write()
         server.update(there, if_match=(there.get("meta") or {}).get("versionId"))
     return there, reference

@@ -1,4 +1,5 @@
 """Buttons that know what their page showed: one effect when two press at once, and both are told what happened."""
+
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, update
@@ -51,12 +52,21 @@ def retry(conn: Connection, seen: Seen, *, actor: str, reason: str) -> Result:
 
 def retry_many(conn: Connection, wanted: list[Seen], *, actor: str, reason: str) -> Result:
     """Retry selected steps; says how many had moved on."""
-    conn.execute(select(steps.c.id).where(steps.c.id.in_({seen.step_id for seen in wanted})).order_by(steps.c.id).with_for_update())
+    conn.execute(
+        select(steps.c.id)
+        .where(steps.c.id.in_({seen.step_id for seen in wanted}))
+        .order_by(steps.c.id)
+        .with_for_update()
+    )
     results = [retry(conn, seen, actor=actor, reason=reason) for seen in sorted(wanted, key=lambda seen: seen.step_id)]
     changed = sum(each.changed for each in results)
     left = [each.message for each in results if not each.changed]
-    return Result(changed, f"{changed} of {len(results)} due now." + (f" Left alone: {' '.join(left[:3])}" if left else "")
-                  + (f" And {len(left) - 3} more." if len(left) > 3 else ""))
+    return Result(
+        changed,
+        f"{changed} of {len(results)} due now."
+        + (f" Left alone: {' '.join(left[:3])}" if left else "")
+        + (f" And {len(left) - 3} more." if len(left) > 3 else ""),
+    )
 
 
 def park(conn: Connection, seen: Seen, *, actor: str, reason: str) -> Result:
@@ -64,8 +74,11 @@ def park(conn: Connection, seen: Seen, *, actor: str, reason: str) -> Result:
     step, moved = _locked(conn, seen, CAN_PARK)
     if moved:
         return Result(0, moved)
-    conn.execute(update(steps).where(steps.c.id == step.id).values(
-        status="parked", cause="parked-by-person", message=reason, action="Retry it when the reason is gone."))
+    conn.execute(
+        update(steps)
+        .where(steps.c.id == step.id)
+        .values(status="parked", cause="parked-by-person", message=reason, action="Retry it when the reason is gone.")
+    )
     if step.delivery_id:
         deliveries.move(conn, step.delivery_id, DeliveryStatus.PARKED, cause="parked-by-person", message=reason)
     if step.kind in operations.RECORD_KINDS and step.request_id:
@@ -76,7 +89,9 @@ def park(conn: Connection, seen: Seen, *, actor: str, reason: str) -> Result:
 
 def park_now(conn: Connection, step_id: int, *, actor: str, reason: str) -> Result:
     """Park a step as it stands. Raises NotPossible when it is neither waiting nor due."""
-    lease_no = conn.execute(select(steps.c.lease_no).where(steps.c.id == step_id).with_for_update()).scalar_one_or_none()
+    lease_no = conn.execute(
+        select(steps.c.lease_no).where(steps.c.id == step_id).with_for_update()
+    ).scalar_one_or_none()
     result = park(conn, Seen(step_id, lease_no or 0), actor=actor, reason=reason)
     if not result.changed:
         raise operations.NotPossible(result.message)
@@ -96,10 +111,21 @@ def _locked(conn: Connection, seen: Seen, allowed: tuple[str, ...]) -> tuple:
 
 def _since(conn: Connection, step, seen: Seen) -> str:
     """What happened to a step since the page was made."""
-    by = conn.execute(select(audit_table).where(audit_table.c.request_id.is_not_distinct_from(step.request_id),
-                                                audit_table.c.subject == f"step {step.id}", audit_table.c.at > func.now() - func.make_interval(0, 0, 0, 0, 1))
-                      .order_by(audit_table.c.id.desc()).limit(1)).one_or_none()
-    words = f"It was {seen.status} and is {step.status} now" if seen.status not in (None, step.status) else f"It is {step.status}"
+    by = conn.execute(
+        select(audit_table)
+        .where(
+            audit_table.c.request_id.is_not_distinct_from(step.request_id),
+            audit_table.c.subject == f"step {step.id}",
+            audit_table.c.at > func.now() - func.make_interval(0, 0, 0, 0, 1),
+        )
+        .order_by(audit_table.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    words = (
+        f"It was {seen.status} and is {step.status} now"
+        if seen.status not in (None, step.status)
+        else f"It is {step.status}"
+    )
     tried = f", after {step.lease_no - seen.lease_no} more attempt(s)" if step.lease_no > seen.lease_no else ""
     who = f" ({by.action.split('.')[-1]} by {by.actor} at {by.at:%H:%M:%S} UTC)" if by is not None else ""
     return f"{words}{tried}{who}."

@@ -1,4 +1,5 @@
 """One button on many steps: a background operation with exact members, progress, a rate, and an end people can choose."""
+
 from datetime import datetime
 
 from sqlalchemy import Connection, func, literal, select, update
@@ -10,33 +11,53 @@ from integration.store.operations import NotPossible
 from integration.store.tables import bulk_operations, bulk_steps, endpoints
 from integration.store.tables import steps as step_table
 
-OURSELVES = "(exchange)"     # the endpoint row our own background steps run under; no configured name can be that
+OURSELVES = "(exchange)"  # the endpoint row our own background steps run under; no configured name can be that
 STEP = "bulk_retry"
-RATES = (10, 50, 200)        # steps made due per second
+RATES = (10, 50, 200)  # steps made due per second
 TICK_SECONDS = 2
 
 
-def start_retry(conn: Connection, wanted: Filter, now: datetime, *, actor: str, reason: str, per_second: int = RATES[1]) -> int:
+def start_retry(
+    conn: Connection, wanted: Filter, now: datetime, *, actor: str, reason: str, per_second: int = RATES[1]
+) -> int:
     """Begin to retry everything that matches. The members are exactly those that match now. Returns the operation's id."""
-    operation_id = conn.execute(bulk_operations.insert().values(
-        kind="retry", filter=str(wanted), actor=actor, reason=reason, total=0, per_second=per_second)
-        .returning(bulk_operations.c.id)).scalar_one()
+    operation_id = conn.execute(
+        bulk_operations.insert()
+        .values(kind="retry", filter=str(wanted), actor=actor, reason=reason, total=0, per_second=per_second)
+        .returning(bulk_operations.c.id)
+    ).scalar_one()
     members = search.matching(wanted, now)
-    conn.execute(insert(bulk_steps).from_select(["step_id", "lease_no", "operation_id"], members.add_columns(literal(operation_id))))
-    total = conn.execute(select(func.count()).select_from(bulk_steps).where(bulk_steps.c.operation_id == operation_id)).scalar_one()
+    conn.execute(
+        insert(bulk_steps).from_select(
+            ["step_id", "lease_no", "operation_id"], members.add_columns(literal(operation_id))
+        )
+    )
+    total = conn.execute(
+        select(func.count()).select_from(bulk_steps).where(bulk_steps.c.operation_id == operation_id)
+    ).scalar_one()
     if not total:
         raise NotPossible("nothing that matches can be retried any more")
     conn.execute(update(bulk_operations).where(bulk_operations.c.id == operation_id).values(total=total))
-    audit.record(conn, actor, "bulk.retry-started", subject=f"operation {operation_id}", reason=reason,
-                 detail={"filter": str(wanted), "total": total})
+    audit.record(
+        conn,
+        actor,
+        "bulk.retry-started",
+        subject=f"operation {operation_id}",
+        reason=reason,
+        detail={"filter": str(wanted), "total": total},
+    )
     _wake(conn)
     return operation_id
 
 
 def _wake(conn: Connection) -> None:
     """See that the background step runs. Its row is locked first: one that is just ending is waited for."""
-    conn.execute(insert(endpoints).values(key=OURSELVES, identifier_system="", concurrency=1, rate=20).on_conflict_do_nothing())
-    conn.execute(select(step_table.c.id).where(step_table.c.kind == STEP, step_table.c.status.in_(steps.OPEN)).with_for_update())
+    conn.execute(
+        insert(endpoints).values(key=OURSELVES, identifier_system="", concurrency=1, rate=20).on_conflict_do_nothing()
+    )
+    conn.execute(
+        select(step_table.c.id).where(step_table.c.kind == STEP, step_table.c.status.in_(steps.OPEN)).with_for_update()
+    )
     steps.create(conn, STEP, OURSELVES)
 
 
@@ -46,11 +67,17 @@ def next_batch(conn: Connection) -> bool:
     1. choose the members, 2. lock all of their steps, in order, before anything of a request is touched (the engine
     locks a step before its request, too), 3. retry each, 4. end the operations that have none left.
     """
-    running = conn.execute(select(bulk_operations).where(bulk_operations.c.status == "running").order_by(bulk_operations.c.id)
-                           .with_for_update()).all()
+    running = conn.execute(
+        select(bulk_operations)
+        .where(bulk_operations.c.status == "running")
+        .order_by(bulk_operations.c.id)
+        .with_for_update()
+    ).all()
     members = {operation: _members(conn, operation) for operation in running}
     step_ids = {member.step_id for each in members.values() for member in each}
-    conn.execute(select(step_table.c.id).where(step_table.c.id.in_(step_ids)).order_by(step_table.c.id).with_for_update())
+    conn.execute(
+        select(step_table.c.id).where(step_table.c.id.in_(step_ids)).order_by(step_table.c.id).with_for_update()
+    )
     return any([_batch(conn, operation, found) for operation, found in members.items()])
 
 
@@ -59,23 +86,37 @@ def _size(operation) -> int:
 
 
 def _members(conn: Connection, operation) -> list:
-    return conn.execute(select(bulk_steps).where(bulk_steps.c.operation_id == operation.id, bulk_steps.c.outcome.is_(None))
-                        .order_by(bulk_steps.c.step_id).limit(_size(operation))).all()
+    return conn.execute(
+        select(bulk_steps)
+        .where(bulk_steps.c.operation_id == operation.id, bulk_steps.c.outcome.is_(None))
+        .order_by(bulk_steps.c.step_id)
+        .limit(_size(operation))
+    ).all()
 
 
 def _batch(conn: Connection, operation, members: list) -> bool:
     for member in members:
-        result = actions.retry(conn, actions.Seen(member.step_id, member.lease_no), actor=operation.actor, reason=operation.reason)
-        conn.execute(update(bulk_steps).where(bulk_steps.c.operation_id == operation.id, bulk_steps.c.step_id == member.step_id)
-                     .values(outcome="retried" if result.changed else "changed"))
+        result = actions.retry(
+            conn, actions.Seen(member.step_id, member.lease_no), actor=operation.actor, reason=operation.reason
+        )
+        conn.execute(
+            update(bulk_steps)
+            .where(bulk_steps.c.operation_id == operation.id, bulk_steps.c.step_id == member.step_id)
+            .values(outcome="retried" if result.changed else "changed")
+        )
     if len(members) < _size(operation):
         _finish(conn, operation.id, "done")
     return len(members) == _size(operation)
 
 
 def _finish(conn: Connection, operation_id: int, status: str) -> bool:
-    return bool(conn.execute(update(bulk_operations).where(bulk_operations.c.id == operation_id, bulk_operations.c.status == "running")
-                             .values(status=status, finished_at=func.now())).rowcount)
+    return bool(
+        conn.execute(
+            update(bulk_operations)
+            .where(bulk_operations.c.id == operation_id, bulk_operations.c.status == "running")
+            .values(status=status, finished_at=func.now())
+        ).rowcount
+    )
 
 
 def cancel(conn: Connection, operation_id: int, *, actor: str, reason: str) -> dict:
@@ -92,11 +133,21 @@ def view(conn: Connection, operation_id: int) -> dict:
     row = conn.execute(select(bulk_operations).where(bulk_operations.c.id == operation_id)).one_or_none()
     if row is None:
         raise NotPossible(f"there is no operation {operation_id}")
-    counted = dict(conn.execute(select(func.coalesce(bulk_steps.c.outcome, "left"), func.count())
-                                .where(bulk_steps.c.operation_id == operation_id).group_by(bulk_steps.c.outcome)).all())
+    counted = dict(
+        conn.execute(
+            select(func.coalesce(bulk_steps.c.outcome, "left"), func.count())
+            .where(bulk_steps.c.operation_id == operation_id)
+            .group_by(bulk_steps.c.outcome)
+        ).all()
+    )
     return {**row._asdict(), **{name: counted.get(name, 0) for name in ("retried", "changed", "left")}}
 
 
 def recent(conn: Connection, limit: int = 50) -> list[dict]:
     """The newest operations."""
-    return [view(conn, one) for one in conn.execute(select(bulk_operations.c.id).order_by(bulk_operations.c.id.desc()).limit(limit)).scalars().all()]
+    return [
+        view(conn, one)
+        for one in conn.execute(select(bulk_operations.c.id).order_by(bulk_operations.c.id.desc()).limit(limit))
+        .scalars()
+        .all()
+    ]

@@ -1,4 +1,5 @@
 """The deadlines board: records that have to be there before a date and are not verified yet."""
+
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, exists, func, literal, not_, select
@@ -7,7 +8,7 @@ from integration.store.tables import requests, steps
 from mappings.model.states import OPEN, Records
 
 RISK_HOURS = 48
-COUNT_CAP = 10_000                       # shown as it is: a board with so many is one problem, not many
+COUNT_CAP = 10_000  # shown as it is: a board with so many is one problem, not many
 ARRIVED = (Records.VERIFIED, Records.ACKNOWLEDGED)
 _open = and_(requests.c.closed_at.is_(None), requests.c.status.in_(OPEN), requests.c.records.not_in(ARRIVED))
 _parked = exists().where(steps.c.request_id == requests.c.id, steps.c.status == "parked").correlate(requests)
@@ -23,14 +24,30 @@ def board(conn: Connection, now: datetime, limit: int = 100) -> dict[str, tuple[
 
 def _column(conn: Connection, condition, limit: int) -> tuple[int, list]:
     wanted = and_(_open, requests.c.records_due_at.is_not(None), condition)
-    columns = (requests.c.id, requests.c.records_due_at, requests.c.records, requests.c.status, requests.c.priority, requests.c.placer,
-               requests.c.fulfiller, _parked.label("parked"))
-    found = conn.execute(select(*columns).where(wanted).order_by(requests.c.records_due_at, requests.c.id).limit(limit)).all()
+    columns = (
+        requests.c.id,
+        requests.c.records_due_at,
+        requests.c.records,
+        requests.c.status,
+        requests.c.priority,
+        requests.c.placer,
+        requests.c.fulfiller,
+        _parked.label("parked"),
+    )
+    found = conn.execute(
+        select(*columns).where(wanted).order_by(requests.c.records_due_at, requests.c.id).limit(limit)
+    ).all()
     counted = select(literal(1)).select_from(requests).where(wanted).limit(COUNT_CAP)
-    number = conn.execute(select(func.count()).select_from(counted.subquery())).scalar_one() if len(found) == limit else len(found)
+    number = (
+        conn.execute(select(func.count()).select_from(counted.subquery())).scalar_one()
+        if len(found) == limit
+        else len(found)
+    )
     return number, found
 
 
 def undated(conn: Connection) -> int:
     """Open requests that give no date."""
-    return conn.execute(select(func.count()).select_from(requests).where(_open, requests.c.records_due_at.is_(None))).scalar_one()
+    return conn.execute(
+        select(func.count()).select_from(requests).where(_open, requests.c.records_due_at.is_(None))
+    ).scalar_one()

@@ -1,4 +1,5 @@
 """The search box: reads ``state:parked endpoint:mercy due:<3d`` into a filter, or says where it cannot."""
+
 import difflib
 import re
 from dataclasses import dataclass, replace
@@ -26,7 +27,15 @@ KINDS = {
     "records": ("gather_records", "match_people", "push_records", "verify_records"),
     "request": ("send_request", "verify_request", "cancel_request"),
     "report": ("return_report", "verify_report"),
-    "watch": ("watch_fulfiller", "watch_chart", "poll_requests", "mirror_status", "prune", "bulk_retry", "check_alarms"),
+    "watch": (
+        "watch_fulfiller",
+        "watch_chart",
+        "poll_requests",
+        "mirror_status",
+        "prune",
+        "bulk_retry",
+        "check_alarms",
+    ),
 }
 STEP_KINDS = tuple(kind for kinds in KINDS.values() for kind in kinds)
 PRIORITIES = ("routine", "urgent", "asap")
@@ -76,21 +85,38 @@ class Filter:
     @property
     def identifiers(self) -> tuple[str, ...]:
         """Patient identifiers typed as they are: to be hashed before anything is shown or stored."""
-        return tuple(value for term in self.terms if term.name == "patient" for value in term.values
-                     if not HASH.fullmatch(value))
+        return tuple(
+            value for term in self.terms if term.name == "patient" for value in term.values if not HASH.fullmatch(value)
+        )
 
     def with_hashes(self, hash_of) -> "Filter":
         """The same filter with ``hash_of(identifier)`` in the place of each patient identifier."""
-        return replace(self, terms=tuple(
-            replace(term, values=tuple(value if HASH.fullmatch(value) else hash_of(value.rsplit("|", 1)[-1]) for value in term.values))
-            if term.name == "patient" else term for term in self.terms))
+        return replace(
+            self,
+            terms=tuple(
+                (
+                    replace(
+                        term,
+                        values=tuple(
+                            value if HASH.fullmatch(value) else hash_of(value.rsplit("|", 1)[-1])
+                            for value in term.values
+                        ),
+                    )
+                    if term.name == "patient"
+                    else term
+                )
+                for term in self.terms
+            ),
+        )
 
 
 def parse(text: str) -> Filter:
     """The filter a person typed. Raises FilterError with the place of the first part that is wrong."""
     if len(text) > MAX_LENGTH:
         raise FilterError(MAX_LENGTH, 1, f"the filter is longer than {MAX_LENGTH} characters")
-    strange = next((index for index, letter in enumerate(text) if not letter.isprintable() and not letter.isspace()), None)
+    strange = next(
+        (index for index, letter in enumerate(text) if not letter.isprintable() and not letter.isspace()), None
+    )
     if strange is not None:
         raise FilterError(strange, 1, "there is a character here that cannot be typed")
     terms, state = [], None
@@ -112,7 +138,7 @@ def _tokens(text: str):
             position += 1
             continue
         found = _TOKEN.match(text, position)
-        if found.end() == position or text[found.end():found.end() + 1] == '"':
+        if found.end() == position or text[found.end() : found.end() + 1] == '"':
             raise FilterError(found.end(), 1, 'a quotation mark " has no partner here')
         yield found
         position = found.end()
@@ -125,8 +151,11 @@ def _term(found: re.Match) -> Term:
     name = name.lower()
     if name not in QUALIFIERS:
         near = difflib.get_close_matches(name, QUALIFIERS, 1, 0.5)
-        raise _wrong(found, f"there is no qualifier {name[:40]}:" + (f"; did you mean {near[0]}:?" if near else
-                                                                     f"; known: {', '.join(QUALIFIERS)}"))
+        raise _wrong(
+            found,
+            f"there is no qualifier {name[:40]}:"
+            + (f"; did you mean {near[0]}:?" if near else f"; known: {', '.join(QUALIFIERS)}"),
+        )
     values = (value[1:-1],) if value.startswith('"') else tuple(filter(None, value.split(",")))
     if not any(map(str.strip, values)):
         raise _wrong(found, f"{name}: needs a value: {QUALIFIERS[name]}")
@@ -143,7 +172,11 @@ def _checked(found: re.Match, name: str, value: str) -> str:
     allowed = {"state": STATES, "kind": (*KINDS, *STEP_KINDS), "priority": PRIORITIES}.get(name)
     if allowed is not None and value not in allowed:
         near = difflib.get_close_matches(value, allowed, 1, 0.5)
-        raise _wrong(found, f"{name}: knows no {value[:40]}" + (f"; did you mean {near[0]}?" if near else f"; known: {', '.join(allowed)}"))
+        raise _wrong(
+            found,
+            f"{name}: knows no {value[:40]}"
+            + (f"; did you mean {near[0]}?" if near else f"; known: {', '.join(allowed)}"),
+        )
     if name == "due" and value not in ("late", "none") and not _SPAN.fullmatch(value):
         raise _wrong(found, "due: is late, none, or < or > with a number and m, h, d or w, for example due:<3d")
     if name == "attempts" and not _NUMBER.fullmatch(value):

@@ -1,4 +1,5 @@
 """Numbers over requests: volume, time to verified records and returned report, and the loop-closure rate."""
+
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, and_, extract, func, literal_column, select, tuple_
@@ -15,16 +16,30 @@ def read(conn: Connection, now: datetime, days: int) -> tuple[dict, list[dict]]:
     is not counted.
     """
     unit, step = ("day", 1) if days < 90 else ("week", 7)
-    start = func.date_trunc(literal_column(f"'{unit}'"), func.timezone(literal_column("'UTC'"), requests.c.created_at)).label("start")
-    first = deliveries.alias("first")       # the first records delivery of each
-    rows = conn.execute(select(
-        start, func.count().label("requests"), func.count(requests.c.closed_at).label("closed"),
-        *_times("records", _seconds(first.c.verified_at)), *_times("report", _seconds(requests.c.closed_at)))
-        .select_from(requests.outerjoin(first, and_(first.c.request_id == requests.c.id, first.c.kind == "records", first.c.version == 1)))
+    start = func.date_trunc(
+        literal_column(f"'{unit}'"), func.timezone(literal_column("'UTC'"), requests.c.created_at)
+    ).label("start")
+    first = deliveries.alias("first")  # the first records delivery of each
+    rows = conn.execute(
+        select(
+            start,
+            func.count().label("requests"),
+            func.count(requests.c.closed_at).label("closed"),
+            *_times("records", _seconds(first.c.verified_at)),
+            *_times("report", _seconds(requests.c.closed_at)),
+        )
+        .select_from(
+            requests.outerjoin(
+                first, and_(first.c.request_id == requests.c.id, first.c.kind == "records", first.c.version == 1)
+            )
+        )
         .where(requests.c.created_at >= _begin(now, days), requests.c.status != "entered-in-error")
-        .group_by(func.grouping_sets(tuple_(start), tuple_()))).all()
+        .group_by(func.grouping_sets(tuple_(start), tuple_()))
+    ).all()
     found = {row.start.date() if row.start else None: row._asdict() for row in rows}
-    nothing = {"requests": 0, "closed": 0} | dict.fromkeys(("records_median", "records_p90", "report_median", "report_p90"))
+    nothing = {"requests": 0, "closed": 0} | dict.fromkeys(
+        ("records_median", "records_p90", "report_median", "report_p90")
+    )
     whole = {**nothing, **found.pop(None, {}), "days": days}
     whole["closure_rate"] = whole["closed"] / whole["requests"] if whole["requests"] else None
     whole.pop("start", None)
@@ -47,5 +62,7 @@ def _seconds(end):
 
 
 def _times(name: str, seconds) -> tuple:
-    return (func.percentile_cont(0.5).within_group(seconds).label(f"{name}_median"),
-            func.percentile_cont(0.9).within_group(seconds).label(f"{name}_p90"))
+    return (
+        func.percentile_cont(0.5).within_group(seconds).label(f"{name}_median"),
+        func.percentile_cont(0.9).within_group(seconds).label(f"{name}_p90"),
+    )

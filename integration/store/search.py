@@ -1,8 +1,23 @@
 """Finds steps for the queue page: rows by keyset, counts for every tab, failure groups; each answers a filter."""
+
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, literal_column, not_, or_, select, text, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+)
 
 from integration.store.filters import KINDS, STATES, Filter, Term, kinds_of, number_of, span_of
 from integration.store.requests import patient_hash
@@ -10,10 +25,29 @@ from integration.store.steps import OPEN
 from integration.store.tables import NEVER, attempts, requests, steps
 
 PAGE = 50
-COUNT_CAP = 10_000                       # history is counted up to here: an exact count of millions helps nobody
-WITH_DEADLINE = (*KINDS["records"], "send_request", "verify_request")   # what has to be there before the visit
-COLUMNS = ("id", "request_id", "kind", "endpoint", "delivery_id", "status", "due_at", "next_attempt_at", "deadline", "attempts",
-           "first_attempt_at", "lease_no", "lease_until", "started", "cause", "message", "action", "created_at", "finished_at")
+COUNT_CAP = 10_000  # history is counted up to here: an exact count of millions helps nobody
+WITH_DEADLINE = (*KINDS["records"], "send_request", "verify_request")  # what has to be there before the visit
+COLUMNS = (
+    "id",
+    "request_id",
+    "kind",
+    "endpoint",
+    "delivery_id",
+    "status",
+    "due_at",
+    "next_attempt_at",
+    "deadline",
+    "attempts",
+    "first_attempt_at",
+    "lease_no",
+    "lease_until",
+    "started",
+    "cause",
+    "message",
+    "action",
+    "created_at",
+    "finished_at",
+)
 # Constants as text, not as parameters: a partial index is chosen only for what the planner can see.
 _is_open = text(f"steps.status IN ({', '.join(repr(status) for status in OPEN)})")
 _NEVER = datetime.fromisoformat(NEVER)
@@ -47,7 +81,9 @@ def hashed(conn: Connection, wanted: Filter) -> Filter:
     return wanted.with_hashes(lambda value: patient_hash(conn, value)) if wanted.identifiers else wanted
 
 
-def rows(conn: Connection, wanted: Filter, now: datetime, *, after: Place | None = None, limit: int = PAGE) -> tuple[list, Place | None]:
+def rows(
+    conn: Connection, wanted: Filter, now: datetime, *, after: Place | None = None, limit: int = PAGE
+) -> tuple[list, Place | None]:
     """One page of steps, and where the next one begins (None at the end).
 
     The order ends with the id, and the place names both, so that no row of the same second is lost.
@@ -72,7 +108,9 @@ def _beyond(order: tuple, after: Place, descending: bool) -> ColumnElement:
     place = (after.id,) if len(order) == 1 else (datetime.fromisoformat(after.at), after.id) if after.at else None
     if place is None:
         return true()
-    mine, theirs = tuple_(*order), tuple_(*(literal(value, column.type) for value, column in zip(place, order, strict=True)))
+    mine, theirs = tuple_(*order), tuple_(
+        *(literal(value, column.type) for value, column in zip(place, order, strict=True))
+    )
     return mine < theirs if descending else mine > theirs
 
 
@@ -86,7 +124,9 @@ def counts(conn: Connection, wanted: Filter, now: datetime) -> dict[str, int]:
     Open steps are read once, in a few groups from which every tab is added up.
     """
     late = and_(steps.c.deadline < now, steps.c.kind.in_(WITH_DEADLINE)).label("late")
-    groups = select(steps.c.status, (steps.c.attempts > 0).label("failed"), late, func.count()).where(_is_open, *conditions(wanted, now))
+    groups = select(steps.c.status, (steps.c.attempts > 0).label("failed"), late, func.count()).where(
+        _is_open, *conditions(wanted, now)
+    )
     found = dict.fromkeys(STATES, 0)
     for status, failed, is_late, number in conn.execute(groups.group_by(*(literal_column(place) for place in "123"))):
         for state in _tabs_of(status, failed, is_late):
@@ -103,7 +143,12 @@ def _tabs_of(status: str, failed: bool, late: bool) -> list[str]:
 
 
 def _capped(conn: Connection, wanted: Filter, now: datetime) -> int:
-    inner = select(literal(1)).select_from(steps).where(state_is(wanted.state, now), *conditions(wanted, now)).limit(COUNT_CAP + 1)
+    inner = (
+        select(literal(1))
+        .select_from(steps)
+        .where(state_is(wanted.state, now), *conditions(wanted, now))
+        .limit(COUNT_CAP + 1)
+    )
     return conn.execute(select(func.count()).select_from(inner.subquery())).scalar_one()
 
 
@@ -114,9 +159,15 @@ def state_is(state: str, now: datetime) -> ColumnElement:
     late = and_(_is_open, steps.c.deadline < now, steps.c.kind.in_(WITH_DEADLINE))
     retrying = and_(status.in_(("waiting", "due")), failed)
     return {
-        "parked": parked, "retrying": retrying, "late": late, "running": status == "leased",
-        "due": and_(status == "due", not_(failed)), "waiting": and_(status == "waiting", not_(failed)),
-        "done": text("steps.status = 'done'"), "cancelled": text("steps.status = 'cancelled'"), "all": true(),
+        "parked": parked,
+        "retrying": retrying,
+        "late": late,
+        "running": status == "leased",
+        "due": and_(status == "due", not_(failed)),
+        "waiting": and_(status == "waiting", not_(failed)),
+        "done": text("steps.status = 'done'"),
+        "cancelled": text("steps.status = 'cancelled'"),
+        "all": true(),
         "attention": and_(_is_open, or_(parked, and_(status.in_(("waiting", "due", "leased")), failed), late)),
     }[state]
 
@@ -128,15 +179,24 @@ def retryable() -> ColumnElement:
 
 def matching(wanted: Filter, now: datetime) -> Select:
     """Ids and lease numbers of what matches and can be retried, for an operation on all of them."""
-    return select(steps.c.id, steps.c.lease_no).where(state_is(wanted.state, now), *conditions(wanted, now), retryable())
+    return select(steps.c.id, steps.c.lease_no).where(
+        state_is(wanted.state, now), *conditions(wanted, now), retryable()
+    )
 
 
 def count_matching(conn: Connection, wanted: Filter, now: datetime) -> list:
     """Exact counts of what can be retried: (endpoint, status, number, request count)."""
     return conn.execute(
-        select(steps.c.endpoint, steps.c.status, func.count().label("number"), func.count(steps.c.request_id.distinct()).label("requests"))
+        select(
+            steps.c.endpoint,
+            steps.c.status,
+            func.count().label("number"),
+            func.count(steps.c.request_id.distinct()).label("requests"),
+        )
         .where(state_is(wanted.state, now), *conditions(wanted, now), retryable())
-        .group_by(steps.c.endpoint, steps.c.status).order_by(steps.c.endpoint, steps.c.status)).all()
+        .group_by(steps.c.endpoint, steps.c.status)
+        .order_by(steps.c.endpoint, steps.c.status)
+    ).all()
 
 
 def conditions(wanted: Filter, now: datetime) -> list[ColumnElement]:
@@ -155,7 +215,9 @@ def _due(value: str, now: datetime) -> ColumnElement:
     if value == "late":
         return steps.c.deadline < now
     sign, span = span_of(value)
-    return steps.c.deadline < now + span if sign == "<" else and_(steps.c.deadline > now + span, steps.c.deadline < _NEVER)
+    return (
+        steps.c.deadline < now + span if sign == "<" else and_(steps.c.deadline > now + span, steps.c.deadline < _NEVER)
+    )
 
 
 def _attempts(value: str, _now) -> ColumnElement:
@@ -188,9 +250,14 @@ _CONDITIONS = {
     "endpoint": lambda value, _now: steps.c.endpoint == value,
     "delivery": lambda value, _now: steps.c.delivery_id == value,
     "kind": lambda value, _now: steps.c.kind.in_(kinds_of(value)),
-    "error": _error, "request": _request, "due": _due, "attempts": _attempts,
-    "patient": _of_request("patient_hash"), "priority": _of_request("priority"),
-    "placer": _of_request("placer"), "fulfiller": _of_request("fulfiller"),
+    "error": _error,
+    "request": _request,
+    "due": _due,
+    "attempts": _attempts,
+    "patient": _of_request("patient_hash"),
+    "priority": _of_request("priority"),
+    "placer": _of_request("placer"),
+    "fulfiller": _of_request("fulfiller"),
 }
 
 
@@ -198,14 +265,30 @@ def groups(conn: Connection, wanted: Filter, now: datetime, limit: int = 200) ->
     """Failures by cause and endpoint, most first: number, requests, first and last seen, nearest deadline, one example."""
     failing = and_(_is_open, or_(steps.c.status == "parked", steps.c.attempts > 0))
     cause = func.coalesce(steps.c.cause, _EMPTY)
-    each = (select(cause.label("cause"), steps.c.endpoint, func.count().label("number"),
-                   func.count().filter(steps.c.status == "parked").label("parked"),
-                   func.count(steps.c.request_id.distinct()).label("requests"),
-                   func.min(func.coalesce(steps.c.first_attempt_at, steps.c.created_at)).label("first_seen"),
-                   func.min(steps.c.deadline).label("deadline"), func.max(steps.c.attempts).label("most_attempts"),
-                   func.min(steps.c.action).label("action"), func.max(steps.c.id).label("example"))
-            .where(failing, *conditions(wanted, now)).group_by(cause, steps.c.endpoint)
-            .order_by(func.count().desc(), cause, steps.c.endpoint).limit(limit).subquery())
-    last = (select(func.max(attempts.c.finished_at)).where(attempts.c.endpoint == each.c.endpoint, attempts.c.cause == each.c.cause)
-            .scalar_subquery())
-    return conn.execute(select(each, last.label("last_seen")).order_by(each.c.number.desc(), each.c.cause, each.c.endpoint)).all()
+    each = (
+        select(
+            cause.label("cause"),
+            steps.c.endpoint,
+            func.count().label("number"),
+            func.count().filter(steps.c.status == "parked").label("parked"),
+            func.count(steps.c.request_id.distinct()).label("requests"),
+            func.min(func.coalesce(steps.c.first_attempt_at, steps.c.created_at)).label("first_seen"),
+            func.min(steps.c.deadline).label("deadline"),
+            func.max(steps.c.attempts).label("most_attempts"),
+            func.min(steps.c.action).label("action"),
+            func.max(steps.c.id).label("example"),
+        )
+        .where(failing, *conditions(wanted, now))
+        .group_by(cause, steps.c.endpoint)
+        .order_by(func.count().desc(), cause, steps.c.endpoint)
+        .limit(limit)
+        .subquery()
+    )
+    last = (
+        select(func.max(attempts.c.finished_at))
+        .where(attempts.c.endpoint == each.c.endpoint, attempts.c.cause == each.c.cause)
+        .scalar_subquery()
+    )
+    return conn.execute(
+        select(each, last.label("last_seen")).order_by(each.c.number.desc(), each.c.cause, each.c.endpoint)
+    ).all()

@@ -1,4 +1,5 @@
 """The buttons: a page asks, the same address does it; with a reason, once, audited, and told."""
+
 from collections.abc import Callable
 
 from flask import Blueprint, abort, request, url_for
@@ -23,7 +24,9 @@ Told = tuple[str, bool, str]
 def ask(name: str):
     """Say exactly what would happen, and ask for the reason."""
     question = _question(name, request.args)
-    return pages.render("confirm.html", question=question, back=forms.local(request.args.get("back"), question.back), reason="")
+    return pages.render(
+        "confirm.html", question=question, back=forms.local(request.args.get("back"), question.back), reason=""
+    )
 
 
 @blueprint.post("/<name>")
@@ -42,7 +45,9 @@ def do(name: str):
     return forms.told(message, address or back, good=good)
 
 
-def _known(name: str) -> tuple[Callable[[Connection, MultiDict], Question], Callable[[Connection, MultiDict, str], Told]]:
+def _known(
+    name: str,
+) -> tuple[Callable[[Connection, MultiDict], Question], Callable[[Connection, MultiDict, str], Told]]:
     return ACTIONS.get(name) or abort(404, t("action.unknown"))
 
 
@@ -62,8 +67,11 @@ def _again(name: str, back: str, reason: str, error: str, status: int):
 
 def _retry(conn: Connection, given: MultiDict, reason: str) -> Told:
     seen = seen_in(given)
-    result = actions.retry(conn, seen[0], actor=ACTOR, reason=reason) if len(seen) == 1 else \
-        actions.retry_many(conn, seen, actor=ACTOR, reason=reason)
+    result = (
+        actions.retry(conn, seen[0], actor=ACTOR, reason=reason)
+        if len(seen) == 1
+        else actions.retry_many(conn, seen, actor=ACTOR, reason=reason)
+    )
     return result.message, result.changed > 0, ""
 
 
@@ -82,12 +90,18 @@ def _cancel(conn: Connection, given: MultiDict, reason: str) -> Told:
     if given.get("seen") != row.status:
         raise Stale(f"it was {given.get('seen', '')[:20]} and is {row.status} now. Look again before you cancel it")
     operations.cancel(conn, row.id, actor=ACTOR, reason=reason)
-    return t("cancel.done", id=row.id, place=world.place_name(row.fulfiller)), True, url_for("requests.show", request_id=row.id)
+    return (
+        t("cancel.done", id=row.id, place=world.place_name(row.fulfiller)),
+        True,
+        url_for("requests.show", request_id=row.id),
+    )
 
 
 def _link(conn: Connection, given: MultiDict, reason: str) -> Told:
     row = requests.get(conn, given.get("request", ""))
-    operations.link_patient(conn, row.id, given.get("at", ""), forms.typed("reference", 200), actor=ACTOR, reason=reason)
+    operations.link_patient(
+        conn, row.id, given.get("at", ""), forms.typed("reference", 200), actor=ACTOR, reason=reason
+    )
     return t("link.done"), True, ""
 
 
@@ -101,6 +115,7 @@ def _pausing(paused: bool):
             return t(f"{name}.already", place=world.place_name(key)), False, ""
         operations.pause(conn, key, paused, actor=ACTOR, reason=reason)
         return t(f"{name}.done", place=world.place_name(key)), True, ""
+
     return act
 
 
@@ -117,7 +132,7 @@ def _run_schedule(conn: Connection, given: MultiDict, reason: str) -> Told:
 def _retry_matching(conn: Connection, given: MultiDict, reason: str) -> Told:
     wanted, now = search.hashed(conn, parse(given.get("q", ""))), pages.now()
     number, before = sum(each.number for each in search.count_matching(conn, wanted, now)), given.get("count", "")
-    if not before.isdigit() or number > int(before):        # fewer is no surprise: others worked meanwhile
+    if not before.isdigit() or number > int(before):  # fewer is no surprise: others worked meanwhile
         raise Stale(t("all.changed", before=before[:12], n=words.number(number)))
     speed = given.get("per_second", "")
     per_second = int(speed) if speed in map(str, bulk.RATES) else bulk.RATES[1]
@@ -131,8 +146,13 @@ def _stop_operation(conn: Connection, given: MultiDict, reason: str) -> Told:
 
 
 ACTIONS = {
-    "retry": (questions.retry, _retry), "park": (questions.park, _park), "cancel": (questions.cancel, _cancel),
-    "link": (questions.link, _link), "pause": (questions.pause, _pausing(True)), "resume": (questions.resume, _pausing(False)),
-    "run-schedule": (questions.run_schedule, _run_schedule), "retry-matching": (questions.retry_matching, _retry_matching),
+    "retry": (questions.retry, _retry),
+    "park": (questions.park, _park),
+    "cancel": (questions.cancel, _cancel),
+    "link": (questions.link, _link),
+    "pause": (questions.pause, _pausing(True)),
+    "resume": (questions.resume, _pausing(False)),
+    "run-schedule": (questions.run_schedule, _run_schedule),
+    "retry-matching": (questions.retry_matching, _retry_matching),
     "stop-operation": (questions.stop_operation, _stop_operation),
 }

@@ -1,4 +1,5 @@
 """The JSON API: take in a request (idempotent by key) and see where it stands."""
+
 from flask import Blueprint, request
 from sqlalchemy import select
 
@@ -35,8 +36,11 @@ def show(request_id: str):
 def listed():
     """The newest requests, at most 100."""
     with world.engine().connect() as conn:
-        rows = conn.execute(select(table.c.id, table.c.status, table.c.created_at)
-                            .order_by(table.c.created_at.desc(), table.c.id.desc()).limit(100))
+        rows = conn.execute(
+            select(table.c.id, table.c.status, table.c.created_at)
+            .order_by(table.c.created_at.desc(), table.c.id.desc())
+            .limit(100)
+        )
         return [{"request_id": row.id, "status": row.status, "created_at": row.created_at.isoformat()} for row in rows]
 
 
@@ -45,13 +49,17 @@ def items(request_id: str):
     """The items of a request's records deliveries: source, target, status."""
     with world.engine().begin() as conn:
         view = request_view(conn, request_id)
-        return [item for each in view["deliveries"] if each["kind"] == "records" for item in items_view(conn, each["id"])]
+        return [
+            item for each in view["deliveries"] if each["kind"] == "records" for item in items_view(conn, each["id"])
+        ]
 
 
 @blueprint.errorhandler(ExchangeError)
 def sentence(error: ExchangeError):
     """Bad input gets a sentence."""
     if isinstance(error, RequestError):
-        return {"errors": [{"line": each.line, "path": each.path, "message": each.message} for each in error.mistakes]}, 400
+        return {
+            "errors": [{"line": each.line, "path": each.path, "message": each.message} for each in error.mistakes]
+        }, 400
     status = {requests.UnknownRequest: 404, requests.KeyReused: 409, operations.NotPossible: 409}.get(type(error), 400)
     return {"errors": [{"message": str(error)}]}, status

@@ -1,4 +1,5 @@
 """Boards: endpoints with their health, schedules with their drift, deadlines with what is late."""
+
 from datetime import datetime, timedelta
 from statistics import median
 
@@ -13,7 +14,7 @@ from integration.web import charts, pages, schedule_names, world
 from integration.web.reading import endpoint_views
 
 blueprint = pages.sentences(Blueprint("boards", __name__))
-SILENT_AFTER = timedelta(hours=1)        # an endpoint with work to do that has not answered for so long
+SILENT_AFTER = timedelta(hours=1)  # an endpoint with work to do that has not answered for so long
 
 
 @blueprint.get("/endpoints")
@@ -22,10 +23,19 @@ def endpoints():
     now = pages.now()
     with world.engine().connect() as conn:
         views = endpoint_views(conn, world.config())
-        work = {row.endpoint: row for row in conn.execute(
-            select(steps.c.endpoint, func.count().label("open"), func.count().filter(steps.c.status == "parked").label("parked"),
-                   func.min(steps.c.due_at).filter(steps.c.status == "due").label("oldest_due"))
-            .where(steps.c.status.in_(OPEN)).group_by(steps.c.endpoint))}
+        work = {
+            row.endpoint: row
+            for row in conn.execute(
+                select(
+                    steps.c.endpoint,
+                    func.count().label("open"),
+                    func.count().filter(steps.c.status == "parked").label("parked"),
+                    func.min(steps.c.due_at).filter(steps.c.status == "due").label("oldest_due"),
+                )
+                .where(steps.c.status.in_(OPEN))
+                .group_by(steps.c.endpoint)
+            )
+        }
     for view in views:
         view["work"], view["latency"] = work.get(view["key"]), _latency(view.get("latencies") or [])
         view["silent"] = _silence(view, now)
@@ -35,8 +45,14 @@ def endpoints():
 def _latency(values: list[int]) -> dict | None:
     if not values:
         return None
-    values = values[::-1]      # stored newest first
-    return {"last": values[-1], "median": round(median(values)), "longest": max(values), "n": len(values), "points": charts.sparkline(values)}
+    values = values[::-1]  # stored newest first
+    return {
+        "last": values[-1],
+        "median": round(median(values)),
+        "longest": max(values),
+        "n": len(values),
+        "points": charts.sparkline(values),
+    }
 
 
 def _silence(view: dict, now: datetime) -> timedelta | None:
@@ -64,10 +80,17 @@ def _schedule(conn: Connection, name: str, now: datetime, paused: set[str]) -> d
     seconds = 86400 if name == "prune" else config.schedules.poll_requests_seconds
     # A schedule that has ticked is late when two of its ticks are missing: no worker runs, or none may claim.
     expected = last[0].fire_time + timedelta(seconds=2 * seconds + 10) if last and name != "prune" else None
-    return {"name": name, "last": last[0] if last else None, "next": schedule_names.next_fire(config, name, now), "history": last,
-            "drift": (last[0].claimed_at - last[0].fire_time).total_seconds() if last else None, "seconds": round(seconds),
-            "cron": config.schedules.prune_cron if name == "prune" else None,
-            "paused": schedule_names.endpoint_of(config, name) in paused, "late": expected if expected and expected < now else None}
+    return {
+        "name": name,
+        "last": last[0] if last else None,
+        "next": schedule_names.next_fire(config, name, now),
+        "history": last,
+        "drift": (last[0].claimed_at - last[0].fire_time).total_seconds() if last else None,
+        "seconds": round(seconds),
+        "cron": config.schedules.prune_cron if name == "prune" else None,
+        "paused": schedule_names.endpoint_of(config, name) in paused,
+        "late": expected if expected and expected < now else None,
+    }
 
 
 @blueprint.get("/deadlines")

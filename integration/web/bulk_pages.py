@@ -1,4 +1,5 @@
 """Bulk operations: how far each came, and the button that stops it."""
+
 from flask import Blueprint
 
 from integration.store import bulk

@@ -1,4 +1,5 @@
 """Forms nobody else can send: a signed token bound to the browser, and messages that survive one redirect."""
+
 import secrets
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from integration.store.tables import settings
 from integration.web import world
 
 COOKIE, MESSAGE = "second_opinion_browser", "second_opinion_message"
-ACTOR = "web"                    # until people sign in
+ACTOR = "web"  # until people sign in
 MAX_AGE_SECONDS = 12 * 3600
 
 
@@ -45,7 +46,7 @@ def token() -> str:
 def is_ours() -> bool:
     """True when the posted form came from a page of ours, in this browser, not too long ago."""
     origin = request.headers.get("Origin")
-    if origin not in (None, request.host_url.rstrip("/")):     # also "null": a sandboxed or redirected form
+    if origin not in (None, request.host_url.rstrip("/")):  # also "null": a sandboxed or redirected form
         return False
     try:
         signed_for = _signer("form").loads(request.form.get("token", ""), max_age=MAX_AGE_SECONDS)
@@ -63,14 +64,22 @@ def local(address: str | None, default: str = "/") -> str:
     """A path of ours to go back to; anything else is the default."""
     address = address or ""
     parts = urlsplit(address)
-    safe = address.startswith("/") and not parts.netloc and not parts.scheme and "\\" not in address and address.isprintable()
+    safe = (
+        address.startswith("/")
+        and not parts.netloc
+        and not parts.scheme
+        and "\\" not in address
+        and address.isprintable()
+    )
     return address if safe and not address.startswith("//") else default
 
 
 def told(message: str, address: str, *, good: bool = True) -> Response:
     """Go on to ``address`` with a message."""
     answer = redirect(address, 303)
-    answer.set_cookie(MESSAGE, _signer("message").dumps([message[:1000], good]), max_age=60, httponly=True, samesite="Strict")
+    answer.set_cookie(
+        MESSAGE, _signer("message").dumps([message[:1000], good]), max_age=60, httponly=True, samesite="Strict"
+    )
     return answer
 
 

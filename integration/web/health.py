@@ -1,4 +1,5 @@
 """Liveness, readiness and numbers for machines."""
+
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import text
@@ -37,14 +38,23 @@ def metrics():
     """Prometheus text: counts from the tables, so that every process gives the same; no patient, no request."""
     registry = CollectorRegistry()
     families = {
-        "second_opinion_requests": ("Requests by status", "SELECT status AS a, '' AS b, count(*) AS n FROM requests GROUP BY 1"),
-        "second_opinion_deliveries": ("Deliveries by status and endpoint",
-                                      "SELECT status AS a, endpoint AS b, count(*) AS n FROM deliveries GROUP BY 1, 2"),
-        "second_opinion_steps_open": ("Open steps by status and endpoint",
-                                      "SELECT status AS a, endpoint AS b, count(*) AS n FROM steps "
-                                      "WHERE status IN ('waiting', 'due', 'leased', 'parked') GROUP BY 1, 2"),
-        "second_opinion_loops_closed": ("Closed loops", "SELECT 'closed' AS a, '' AS b, count(*) AS n FROM requests "
-                                        "WHERE closed_at IS NOT NULL"),
+        "second_opinion_requests": (
+            "Requests by status",
+            "SELECT status AS a, '' AS b, count(*) AS n FROM requests GROUP BY 1",
+        ),
+        "second_opinion_deliveries": (
+            "Deliveries by status and endpoint",
+            "SELECT status AS a, endpoint AS b, count(*) AS n FROM deliveries GROUP BY 1, 2",
+        ),
+        "second_opinion_steps_open": (
+            "Open steps by status and endpoint",
+            "SELECT status AS a, endpoint AS b, count(*) AS n FROM steps "
+            "WHERE status IN ('waiting', 'due', 'leased', 'parked') GROUP BY 1, 2",
+        ),
+        "second_opinion_loops_closed": (
+            "Closed loops",
+            "SELECT 'closed' AS a, '' AS b, count(*) AS n FROM requests " "WHERE closed_at IS NOT NULL",
+        ),
     }
     with world.engine().connect() as conn:
         for name, (words, query) in families.items():

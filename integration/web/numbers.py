@@ -1,4 +1,5 @@
 """The numbers page: volume, times and loop closure as charts with their table, and as CSV and JSON."""
+
 import csv
 import io
 from datetime import timedelta
@@ -25,7 +26,16 @@ def numbers():
     """Charts and table of the period."""
     days, summary, rows = _read()
     unit = t("numbers.unit_day" if days < 90 else "numbers.unit_week")
-    return pages.render("numbers.html", days=days, periods=store.PERIODS, summary=summary, rows=rows, unit=unit, length=length, charts=_charts(rows, unit))
+    return pages.render(
+        "numbers.html",
+        days=days,
+        periods=store.PERIODS,
+        summary=summary,
+        rows=rows,
+        unit=unit,
+        length=length,
+        charts=_charts(rows, unit),
+    )
 
 
 def length(seconds) -> str:
@@ -35,14 +45,39 @@ def length(seconds) -> str:
 
 def _charts(rows: list[dict], unit: str) -> list[dict]:
     labels = [row["start"] for row in rows]
-    made = [{"title": t("numbers.volume_parts"), "parts": True, "highest": max([row["requests"] for row in rows] or [0]),
-             "bars": charts.bars([row["requests"] for row in rows], [t("numbers.of", n=row["closed"], all=row["requests"]) + f" · {row['start']}" for row in rows],
-                                 [row["closed"] for row in rows])}]
+    made = [
+        {
+            "title": t("numbers.volume_parts"),
+            "parts": True,
+            "highest": max([row["requests"] for row in rows] or [0]),
+            "bars": charts.bars(
+                [row["requests"] for row in rows],
+                [t("numbers.of", n=row["closed"], all=row["requests"]) + f" · {row['start']}" for row in rows],
+                [row["closed"] for row in rows],
+            ),
+        }
+    ]
     for name in ("records", "report"):
         values = [row[f"{name}_median"] for row in rows]
-        made.append({"title": f"{t(f'numbers.to_{name}')}, {t('numbers.median')}", "highest": length(max(filter(None, values), default=None)),
-                     "bars": charts.bars([float(value) if value else None for value in values], [f"{length(value)} · {label}" for value, label in zip(values, labels, strict=True)])})
-    return [{**chart, "words": t("numbers.chart", title=chart["title"], unit=unit, n=chart["highest"]), "first": labels[0], "last": labels[-1]} for chart in made]
+        made.append(
+            {
+                "title": f"{t(f'numbers.to_{name}')}, {t('numbers.median')}",
+                "highest": length(max(filter(None, values), default=None)),
+                "bars": charts.bars(
+                    [float(value) if value else None for value in values],
+                    [f"{length(value)} · {label}" for value, label in zip(values, labels, strict=True)],
+                ),
+            }
+        )
+    return [
+        {
+            **chart,
+            "words": t("numbers.chart", title=chart["title"], unit=unit, n=chart["highest"]),
+            "first": labels[0],
+            "last": labels[-1],
+        }
+        for chart in made
+    ]
 
 
 @blueprint.get("/numbers.json")
@@ -60,9 +95,19 @@ def as_csv():
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     writer.writerows([_plain(row)[name] for name in COLUMNS] for row in rows)
-    return Response(out.getvalue(), content_type="text/csv; charset=utf-8", headers={
-        "Content-Disposition": f'attachment; filename="second-opinion-{days}-days.csv"'})
+    return Response(
+        out.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="second-opinion-{days}-days.csv"'},
+    )
 
 
 def _plain(row: dict) -> dict:
-    return {name: round(float(value), 3) if not isinstance(value, (int, str, type(None))) or isinstance(value, float) else value for name, value in row.items()}
+    return {
+        name: (
+            round(float(value), 3)
+            if not isinstance(value, (int, str, type(None))) or isinstance(value, float)
+            else value
+        )
+        for name, value in row.items()
+    }

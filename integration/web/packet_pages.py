@@ -1,4 +1,5 @@
 """The packet of a request: its manifest for everyone; its content only after an explicit click that is recorded."""
+
 import io
 
 import simplejson
@@ -15,7 +16,7 @@ from mappings.model.packet import Manifest, ManifestItem
 
 blueprint = pages.sentences(Blueprint("packets", __name__, url_prefix="/requests/<request_id>/packet"))
 ITEMS = 200
-LARGEST_SHOWN = 200_000          # characters of one resource on a page
+LARGEST_SHOWN = 200_000  # characters of one resource on a page
 
 
 @blueprint.get("")
@@ -35,8 +36,15 @@ def _page(request_id: str, rows: list, status: int, error: str = ""):
         except ExchangeError as problem:
             broken = t("packet.broken", why=str(problem))
     start = request.args.get("from", "0")
-    return pages.render("packet.html", status, request_id=request_id, manifests=manifests, error=broken, size=ITEMS,
-                        start=int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0)
+    return pages.render(
+        "packet.html",
+        status,
+        request_id=request_id,
+        manifests=manifests,
+        error=broken,
+        size=ITEMS,
+        start=int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0,
+    )
 
 
 @blueprint.post("/look")
@@ -58,7 +66,9 @@ def _opened(request_id: str, action: str, show) -> Response:
         requests.get(conn, request_id)
         rows = packets.rows(conn, request_id)
     if not forms.is_ours() or not reason:
-        return _page(request_id, rows, 400 if not reason else 403, t("action.no_reason" if not reason else "action.forged"))
+        return _page(
+            request_id, rows, 400 if not reason else 403, t("action.no_reason" if not reason else "action.forged")
+        )
     with world.engine().begin() as conn:
         audit.record(conn, forms.ACTOR, action, request_id, subject=item or None, reason=reason)
     with world.engine().begin() as conn:
@@ -74,16 +84,30 @@ def _show(_conn: Connection, request_id: str, rows: list, wanted: str) -> Respon
         return _attachment(attachment)
     if packet is None or source not in packet.resources:
         return pages.problem(t("problem.missing"), t("packet.missing"), 404)
-    content = simplejson.dumps(packet.resources[source], use_decimal=True, indent=2, ensure_ascii=False)     # 1.10 stays 1.10
-    return pages.render("content.html", request_id=request_id, source=source, content=content[:LARGEST_SHOWN],
-                        cut=len(content) > LARGEST_SHOWN)
+    content = simplejson.dumps(
+        packet.resources[source], use_decimal=True, indent=2, ensure_ascii=False
+    )  # 1.10 stays 1.10
+    return pages.render(
+        "content.html",
+        request_id=request_id,
+        source=source,
+        content=content[:LARGEST_SHOWN],
+        cut=len(content) > LARGEST_SHOWN,
+    )
 
 
 def _attachment(item: ManifestItem) -> Response:
     """The bytes as they were sent to us, as a download: nothing of it runs on our pages."""
     name = f"{item.source.replace('/', '-')}-{item.sha256[:8]}"
-    ending = {"application/pdf": ".pdf", "text/plain": ".txt", "image/jpeg": ".jpg", "image/png": ".png"}.get((item.content_type or "").split(";")[0], ".bin")
-    answer = send_file(io.BytesIO(world.payloads().get(item.sha256)), "application/octet-stream", as_attachment=True, download_name=name + ending)
+    ending = {"application/pdf": ".pdf", "text/plain": ".txt", "image/jpeg": ".jpg", "image/png": ".png"}.get(
+        (item.content_type or "").split(";")[0], ".bin"
+    )
+    answer = send_file(
+        io.BytesIO(world.payloads().get(item.sha256)),
+        "application/octet-stream",
+        as_attachment=True,
+        download_name=name + ending,
+    )
     answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return answer
 

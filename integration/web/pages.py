@@ -1,4 +1,5 @@
 """What every page shares: rendering with the words and formats of the house, and sentences for what goes wrong."""
+
 from datetime import UTC, datetime
 
 from flask import Blueprint, Flask, Response, render_template, request
@@ -10,8 +11,16 @@ from integration.web import causes, forms, words, world
 from integration.web.texts import t
 from mappings.model.errors import ExchangeError
 
-NAV = (("queue.queue", "nav.queue"), ("queue.groups", "nav.groups"), ("boards.deadlines", "nav.deadlines"), ("boards.endpoints", "nav.endpoints"),
-       ("boards.schedules", "nav.schedules"), ("bulk.listed", "nav.operations"), ("numbers.numbers", "nav.numbers"), ("new_request.form", "nav.new"))
+NAV = (
+    ("queue.queue", "nav.queue"),
+    ("queue.groups", "nav.groups"),
+    ("boards.deadlines", "nav.deadlines"),
+    ("boards.endpoints", "nav.endpoints"),
+    ("boards.schedules", "nav.schedules"),
+    ("bulk.listed", "nav.operations"),
+    ("numbers.numbers", "nav.numbers"),
+    ("new_request.form", "nav.new"),
+)
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -33,9 +42,20 @@ def problem(title: str, sentence: str, status: int) -> Response:
 
 def set_up(app: Flask) -> None:
     """Give templates their words, formats and icons; check the host; keep cookies."""
-    app.jinja_env.globals.update(t=t, token=forms.token, message=forms.message, place=world.place_name, kind_words=words.kind_words,
-                                 countdown=words.countdown, ago=words.ago, state_of=words.state_of, explain=causes.explain,
-                                 span=words.span, nav=_nav)
+    app.jinja_env.globals.update(
+        t=t,
+        token=forms.token,
+        message=forms.message,
+        place=world.place_name,
+        kind_words=words.kind_words,
+        countdown=words.countdown,
+        ago=words.ago,
+        state_of=words.state_of,
+        explain=causes.explain,
+        span=words.span,
+        has_deadline=words.has_deadline,
+        nav=_nav,
+    )
     app.jinja_env.filters.update(words.FILTERS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_error_handler(404, _no_such_page)
@@ -64,6 +84,7 @@ def _right_host():
 
 def sentences(blueprint: Blueprint) -> Blueprint:
     """Errors under this blueprint become pages."""
+
     @blueprint.errorhandler(ExchangeError)
     def known(error: ExchangeError):
         status = 404 if isinstance(error, UnknownRequest) else 409

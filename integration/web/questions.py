@@ -1,4 +1,5 @@
 """What each button would do, said before it is done: exact count, consequence, and the fields it carries."""
+
 from dataclasses import dataclass, field
 
 from flask import url_for
@@ -49,12 +50,18 @@ def _steps(conn: Connection, given: MultiDict) -> list[tuple[Seen, object]]:
 
 
 def _told(step) -> dict:
-    return {"kind": words.kind_words(step.kind), "place": world.place_name(step.endpoint), "request": step.request_id or t("queue.no_request")}
+    return {
+        "kind": words.kind_words(step.kind),
+        "place": world.place_name(step.endpoint),
+        "request": step.request_id or t("queue.no_request"),
+    }
 
 
 def _line(step) -> str:
     state = t(f"state.{words.state_of(step)}") if t.has(f"state.{words.state_of(step)}") else step.status
-    return f"{words.kind_words(step.kind)}, {world.place_name(step.endpoint)}, {step.request_id or t('queue.no_request')}: {state}, {step.cause or ''}".rstrip(" ,")
+    return f"{words.kind_words(step.kind)}, {world.place_name(step.endpoint)}, {step.request_id or t('queue.no_request')}: {state}, {step.cause or ''}".rstrip(
+        " ,"
+    )
 
 
 def retry(conn: Connection, given: MultiDict) -> Question:
@@ -62,40 +69,82 @@ def retry(conn: Connection, given: MultiDict) -> Question:
     found = _steps(conn, given)
     number, one = len(found), found[0][1]
     what = (t("retry.what", **_told(one)),) if number == 1 else (t("retry.many"),)
-    return Question(t("retry.title", n=number), t("retry.button", n=number), what, {"step": [str(seen) for seen, _ in found]},
-                    f"second-opinion steps retry {' '.join(str(step.id) for _, step in found[:5])}{' …' if number > 5 else ''} --reason …",
-                    lines=tuple(_line(step) for _, step in found))
+    return Question(
+        t("retry.title", n=number),
+        t("retry.button", n=number),
+        what,
+        {"step": [str(seen) for seen, _ in found]},
+        f"second-opinion steps retry {' '.join(str(step.id) for _, step in found[:5])}{' …' if number > 5 else ''} --reason …",
+        lines=tuple(_line(step) for _, step in found),
+    )
 
 
 def park(conn: Connection, given: MultiDict) -> Question:
     """Stop trying one step."""
     [(seen, step), *_] = _steps(conn, given)
-    return Question(t("park.title"), t("park.button"), (t("park.what", **_told(step)),), {"step": [str(seen)]},
-                    f"second-opinion steps park {step.id} --reason …", lines=(_line(step),))
+    return Question(
+        t("park.title"),
+        t("park.button"),
+        (t("park.what", **_told(step)),),
+        {"step": [str(seen)]},
+        f"second-opinion steps park {step.id} --reason …",
+        lines=(_line(step),),
+    )
 
 
 def cancel(conn: Connection, given: MultiDict) -> Question:
     """Cancel a request; carries the status the page showed."""
     row = requests.get(conn, given.get("request", ""))
-    stopping = conn.execute(select(func.count()).select_from(step_table).where(
-        step_table.c.request_id == row.id, step_table.c.status.in_(("waiting", "due", "parked")),
-        step_table.c.kind.in_((*operations.RECORD_KINDS, "send_request", "watch_chart")))).scalar_one()
-    return Question(t("cancel.title", id=row.id), t("cancel.button"), (t("cancel.what", n=stopping, place=world.place_name(row.fulfiller)),),
-                    {"request": [row.id], "seen": [row.status]}, f"second-opinion requests cancel {row.id} --reason …",
-                    back=url_for("requests.show", request_id=row.id), danger=True)
+    stopping = conn.execute(
+        select(func.count())
+        .select_from(step_table)
+        .where(
+            step_table.c.request_id == row.id,
+            step_table.c.status.in_(("waiting", "due", "parked")),
+            step_table.c.kind.in_((*operations.RECORD_KINDS, "send_request", "watch_chart")),
+        )
+    ).scalar_one()
+    return Question(
+        t("cancel.title", id=row.id),
+        t("cancel.button"),
+        (t("cancel.what", n=stopping, place=world.place_name(row.fulfiller)),),
+        {"request": [row.id], "seen": [row.status]},
+        f"second-opinion requests cancel {row.id} --reason …",
+        back=url_for("requests.show", request_id=row.id),
+        danger=True,
+    )
 
 
 def link(conn: Connection, given: MultiDict) -> Question:
     """Say who the patient is at an endpoint."""
     row, endpoint = requests.get(conn, given.get("request", "")), given.get("at", "")
-    waiting = conn.execute(select(func.count()).select_from(step_table).where(
-        step_table.c.request_id == row.id, step_table.c.status == "parked", step_table.c.endpoint == endpoint,
-        step_table.c.cause.like("patient-%"))).scalar_one()
+    waiting = conn.execute(
+        select(func.count())
+        .select_from(step_table)
+        .where(
+            step_table.c.request_id == row.id,
+            step_table.c.status == "parked",
+            step_table.c.endpoint == endpoint,
+            step_table.c.cause.like("patient-%"),
+        )
+    ).scalar_one()
     place = world.place_name(endpoint)
-    asked = {"name": "reference", "label": t("link.reference"), "hint": t("link.hint", place=place), "value": given.get("reference", "")[:200]}
-    return Question(t("link.title", id=row.id, place=place), t("link.button"), (t("link.what", n=waiting),),
-                    {"request": [row.id], "at": [endpoint]}, f"second-opinion patients link {row.id} {endpoint} Patient/… --reason …",
-                    back=url_for("requests.show", request_id=row.id), inputs=(asked,), danger=True)
+    asked = {
+        "name": "reference",
+        "label": t("link.reference"),
+        "hint": t("link.hint", place=place),
+        "value": given.get("reference", "")[:200],
+    }
+    return Question(
+        t("link.title", id=row.id, place=place),
+        t("link.button"),
+        (t("link.what", n=waiting),),
+        {"request": [row.id], "at": [endpoint]},
+        f"second-opinion patients link {row.id} {endpoint} Patient/… --reason …",
+        back=url_for("requests.show", request_id=row.id),
+        inputs=(asked,),
+        danger=True,
+    )
 
 
 def endpoint_row(conn: Connection, key: str):
@@ -108,11 +157,20 @@ def endpoint_row(conn: Connection, key: str):
 
 def _pausing(conn: Connection, given: MultiDict, name: str, statuses: tuple[str, ...]) -> Question:
     row = endpoint_row(conn, given.get("at", ""))
-    number = conn.execute(select(func.count()).select_from(step_table).where(
-        step_table.c.endpoint == row.key, step_table.c.status.in_(statuses))).scalar_one()
+    number = conn.execute(
+        select(func.count())
+        .select_from(step_table)
+        .where(step_table.c.endpoint == row.key, step_table.c.status.in_(statuses))
+    ).scalar_one()
     place = world.place_name(row.key)
-    return Question(t(f"{name}.title", place=place), t(f"{name}.button"), (t(f"{name}.what", n=number, place=place),),
-                    {"at": [row.key]}, f"second-opinion endpoints {name} {row.key} --reason …", back=url_for("boards.endpoints"))
+    return Question(
+        t(f"{name}.title", place=place),
+        t(f"{name}.button"),
+        (t(f"{name}.what", n=number, place=place),),
+        {"at": [row.key]},
+        f"second-opinion endpoints {name} {row.key} --reason …",
+        back=url_for("boards.endpoints"),
+    )
 
 
 def pause(conn: Connection, given: MultiDict) -> Question:
@@ -130,8 +188,14 @@ def run_schedule(_conn: Connection, given: MultiDict) -> Question:
     name = given.get("schedule", "")
     if name not in schedule_names.names(world.config()):
         raise operations.NotPossible(f"there is no schedule {name[:80]}")
-    return Question(t("run.title", name=name), t("run.button"), (t("run.what"),), {"schedule": [name]},
-                    f"second-opinion schedules run '{name}'", back=url_for("boards.schedules"))
+    return Question(
+        t("run.title", name=name),
+        t("run.button"),
+        (t("run.what"),),
+        {"schedule": [name]},
+        f"second-opinion schedules run '{name}'",
+        back=url_for("boards.schedules"),
+    )
 
 
 def retry_matching(conn: Connection, given: MultiDict) -> Question:
@@ -141,20 +205,46 @@ def retry_matching(conn: Connection, given: MultiDict) -> Question:
     number = sum(each.number for each in counted)
     if not number:
         raise operations.NotPossible(t("all.none"))
-    lines = tuple(t("all.line", n=words.number(each.number), requests=words.number(each.requests), place=world.place_name(each.endpoint),
-                    state=t("state.parked" if each.status == "parked" else "state.retrying").lower()) for each in counted)
-    speed = {"name": "per_second", "label": t("all.rate"), "value": given.get("per_second", str(bulk.RATES[1])),
-             "choices": [(str(rate), t("all.per_second", n=rate)) for rate in bulk.RATES]}
-    return Question(t("all.title", n=number), t("all.button", n=number), (t("all.what", filter=str(wanted) or "state:attention"), t("retry.many")),
-                    {"q": [str(wanted)], "count": [str(number)]}, f"second-opinion steps retry --matching '{str(wanted) or 'state:attention'}' --reason …",
-                    back=url_for("queue.queue", q=str(wanted)), inputs=(speed,), lines=lines)
+    lines = tuple(
+        t(
+            "all.line",
+            n=words.number(each.number),
+            requests=words.number(each.requests),
+            place=world.place_name(each.endpoint),
+            state=t("state.parked" if each.status == "parked" else "state.retrying").lower(),
+        )
+        for each in counted
+    )
+    speed = {
+        "name": "per_second",
+        "label": t("all.rate"),
+        "value": given.get("per_second", str(bulk.RATES[1])),
+        "choices": [(str(rate), t("all.per_second", n=rate)) for rate in bulk.RATES],
+    }
+    return Question(
+        t("all.title", n=number),
+        t("all.button", n=number),
+        (t("all.what", filter=str(wanted) or "state:attention"), t("retry.many")),
+        {"q": [str(wanted)], "count": [str(number)]},
+        f"second-opinion steps retry --matching '{str(wanted) or 'state:attention'}' --reason …",
+        back=url_for("queue.queue", q=str(wanted)),
+        inputs=(speed,),
+        lines=lines,
+    )
 
 
 def stop_operation(conn: Connection, given: MultiDict) -> Question:
     """Stop a bulk operation."""
     view = bulk.view(conn, bulk_id(given))
-    return Question(t("stop.title", id=view["id"]), t("stop.button"), (t("stop.what", **view),), {"operation": [str(view["id"])]},
-                    f"second-opinion operations stop {view['id']} --reason …", back=url_for("bulk.show", operation_id=view["id"]), danger=True)
+    return Question(
+        t("stop.title", id=view["id"]),
+        t("stop.button"),
+        (t("stop.what", **view),),
+        {"operation": [str(view["id"])]},
+        f"second-opinion operations stop {view['id']} --reason …",
+        back=url_for("bulk.show", operation_id=view["id"]),
+        danger=True,
+    )
 
 
 def bulk_id(given: MultiDict) -> int:

@@ -1,4 +1,5 @@
 """The queue page: what needs a person first; one list, tabs with counts, one search box; and failures in groups."""
+
 from dataclasses import dataclass
 
 from flask import Blueprint, redirect, request, url_for
@@ -40,9 +41,18 @@ def queue():
         found, following = search.rows(conn, wanted, now, after=search.Place.read(request.args.get("after", "")))
         counts = search.counts(conn, wanted, now)
         shared = _shared(conn)
-    return pages.render("queue.html", rows=found, tabs=_tabs(wanted, counts), wanted=wanted, typed=str(wanted),
-                        here=request.full_path.rstrip("?"), following=following and address(wanted, following),
-                        first=address(wanted) if request.args.get("after") else None, **shared, **_help(str(wanted)))
+    return pages.render(
+        "queue.html",
+        rows=found,
+        tabs=_tabs(wanted, counts),
+        wanted=wanted,
+        typed=str(wanted),
+        here=request.full_path.rstrip("?"),
+        following=following and address(wanted, following),
+        first=address(wanted) if request.args.get("after") else None,
+        **shared,
+        **_help(str(wanted)),
+    )
 
 
 @blueprint.post("/search")
@@ -64,8 +74,21 @@ def _not_understood(typed: str, error: FilterError):
     with world.engine().connect() as conn:
         shared = _shared(conn)
     end = error.position + error.length
-    return pages.render("queue.html", 400, rows=[], tabs=[], wanted=None, typed=typed, here="/", following=None, first=None, error=error,
-                        parts=(typed[:error.position], typed[error.position:end], typed[end:]), **shared, **_help(""))
+    return pages.render(
+        "queue.html",
+        400,
+        rows=[],
+        tabs=[],
+        wanted=None,
+        typed=typed,
+        here="/",
+        following=None,
+        first=None,
+        error=error,
+        parts=(typed[: error.position], typed[error.position : end], typed[end:]),
+        **shared,
+        **_help(""),
+    )
 
 
 def address(wanted: Filter, after: search.Place | None = None) -> str:
@@ -79,17 +102,32 @@ def _tabs(wanted: Filter, counts: dict[str, int]) -> list[Tab]:
 
 
 def _shared(conn: Connection) -> dict:
-    return {"alarms": alarms.open_alarms(conn)[:20],
-            "paused": set(conn.execute(select(endpoints.c.key).where(endpoints.c.paused)).scalars()),
-            "views": conn.execute(select(saved_views).order_by(saved_views.c.name).limit(50)).all()}
+    return {
+        "alarms": alarms.open_alarms(conn)[:20],
+        "paused": set(conn.execute(select(endpoints.c.key).where(endpoints.c.paused)).scalars()),
+        "views": conn.execute(select(saved_views).order_by(saved_views.c.name).limit(50)).all(),
+    }
 
 
 def _help(before: str) -> dict:
     """Completion for the search box: each value after what is typed already, so that it works without JavaScript."""
-    values = [*(f"state:{state}" for state in STATES), *(f"endpoint:{key}" for key in world.config().endpoints),
-              *(f"kind:{kind}" for kind in KINDS), "due:late", "due:<1d", "due:<3d", "priority:asap", "priority:urgent", "attempts:>3",
-              *(f"error:{cause}" for cause in CAUSES)]
-    return {"qualifiers": QUALIFIERS, "completions": [f"{before} {value}".strip() for value in values], "count_cap": search.COUNT_CAP}
+    values = [
+        *(f"state:{state}" for state in STATES),
+        *(f"endpoint:{key}" for key in world.config().endpoints),
+        *(f"kind:{kind}" for kind in KINDS),
+        "due:late",
+        "due:<1d",
+        "due:<3d",
+        "priority:asap",
+        "priority:urgent",
+        "attempts:>3",
+        *(f"error:{cause}" for cause in CAUSES),
+    ]
+    return {
+        "qualifiers": QUALIFIERS,
+        "completions": [f"{before} {value}".strip() for value in values],
+        "count_cap": search.COUNT_CAP,
+    }
 
 
 @blueprint.get("/failures")
@@ -98,7 +136,9 @@ def groups():
     wanted = parse(request.args.get("q", ""))
     with world.engine().connect() as conn:
         found = search.groups(conn, wanted, pages.now())
-    return pages.render("groups.html", groups=[(group, _filter_of(group)) for group in found], here=request.full_path.rstrip("?"))
+    return pages.render(
+        "groups.html", groups=[(group, _filter_of(group)) for group in found], here=request.full_path.rstrip("?")
+    )
 
 
 def _filter_of(group) -> str:

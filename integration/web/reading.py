@@ -1,26 +1,56 @@
 """What pages, API and command line show, read from the tables: ids and sentences, no patient data."""
+
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
 from integration.config import Config
 from integration.store import operations, requests
-from integration.store.tables import (attempts, audit, deliveries, delivery_items, endpoints, events, findings, packets,
-                                      reports, steps)
+from integration.store.tables import (
+    attempts,
+    audit,
+    deliveries,
+    delivery_items,
+    endpoints,
+    events,
+    findings,
+    packets,
+    reports,
+    steps,
+)
 
 
 def request_view(conn: Connection, request_id: str) -> dict:
     """Everything about one request, as plain values. Raises UnknownRequest."""
     row = requests.get(conn, request_id)
-    rows = {name: _rows(conn, table, request_id) for name, table in (
-        ("steps", steps), ("deliveries", deliveries), ("attempts", attempts), ("findings", findings), ("events", events),
-        ("packets", packets), ("reports", reports), ("audit", audit))}
-    return {**operations.summary(conn, request_id), "status_reason": row.status_reason, "visit": row.visit,
-            "cancel_requested": row.cancel_requested, "placer": row.placer, "fulfiller": row.fulfiller,
-            "priority": row.priority, "created_at": row.created_at, "records_due_at": row.records_due_at,
-            "closed_at": row.closed_at, "owed": [step for step in rows["steps"] if step["status"] in
-                                                 ("waiting", "due", "leased", "parked")],
-            "missing_to_close": missing_to_close(row, rows), **rows}
+    rows = {
+        name: _rows(conn, table, request_id)
+        for name, table in (
+            ("steps", steps),
+            ("deliveries", deliveries),
+            ("attempts", attempts),
+            ("findings", findings),
+            ("events", events),
+            ("packets", packets),
+            ("reports", reports),
+            ("audit", audit),
+        )
+    }
+    return {
+        **operations.summary(conn, request_id),
+        "status_reason": row.status_reason,
+        "visit": row.visit,
+        "cancel_requested": row.cancel_requested,
+        "placer": row.placer,
+        "fulfiller": row.fulfiller,
+        "priority": row.priority,
+        "created_at": row.created_at,
+        "records_due_at": row.records_due_at,
+        "closed_at": row.closed_at,
+        "owed": [step for step in rows["steps"] if step["status"] in ("waiting", "due", "leased", "parked")],
+        "missing_to_close": missing_to_close(row, rows),
+        **rows,
+    }
 
 
 def missing_to_close(row, rows: dict) -> list[str]:
@@ -28,9 +58,11 @@ def missing_to_close(row, rows: dict) -> list[str]:
     if row.closed_at is not None:
         return []
     lacks = []
-    for kind, words in (("records", "the records are not verified at the consulting provider"),
-                        ("request", "the request is not verified at the consulting provider"),
-                        ("report", "the report is not verified in the primary care EHR")):
+    for kind, words in (
+        ("records", "the records are not verified at the consulting provider"),
+        ("request", "the request is not verified at the consulting provider"),
+        ("report", "the report is not verified in the primary care EHR"),
+    ):
         if not any(each["kind"] == kind and each["status"] == "verified" for each in rows["deliveries"]):
             lacks.append(words)
     if row.status != "completed":
@@ -40,8 +72,12 @@ def missing_to_close(row, rows: dict) -> list[str]:
 
 def _rows(conn: Connection, table, request_id: str) -> list[dict]:
     order = table.c.id if "created_at" not in table.c else table.c.created_at
-    return [row._asdict() for row in conn.execute(select(table).where(table.c.request_id == request_id)
-                                                  .order_by(order, table.c.id).limit(1000))]
+    return [
+        row._asdict()
+        for row in conn.execute(
+            select(table).where(table.c.request_id == request_id).order_by(order, table.c.id).limit(1000)
+        )
+    ]
 
 
 def items_view(conn: Connection, delivery_id: str) -> list[dict]:
@@ -53,9 +89,18 @@ def items_view(conn: Connection, delivery_id: str) -> list[dict]:
 def endpoint_views(conn: Connection, config: Config) -> list[dict]:
     """Each configured endpoint with its health as a word."""
     rows = {row.key: row for row in conn.execute(select(endpoints))}
-    return [{"key": key, "name": endpoint.name, "role": endpoint.role, "base_url": endpoint.base_url,
-             "accepts": endpoint.accepts, "contact": endpoint.contact, **endpoint_health(rows.get(key))}
-            for key, endpoint in config.endpoints.items()]
+    return [
+        {
+            "key": key,
+            "name": endpoint.name,
+            "role": endpoint.role,
+            "base_url": endpoint.base_url,
+            "accepts": endpoint.accepts,
+            "contact": endpoint.contact,
+            **endpoint_health(rows.get(key)),
+        }
+        for key, endpoint in config.endpoints.items()
+    ]
 
 
 def endpoint_health(row) -> dict:
@@ -63,8 +108,28 @@ def endpoint_health(row) -> dict:
     if row is None:
         return {"health": "not used yet"}
     open_until = row.breaker_until if row.breaker != "closed" else None
-    word = "paused" if row.paused else "resting" if open_until and open_until > datetime.now(UTC) else \
-        "probing" if row.breaker != "closed" else "failing" if row.failures else "well" if row.last_success_at else "not used yet"
-    return {"health": word, "paused": row.paused, "paused_reason": row.paused_reason, "breaker": row.breaker,
-            "breaker_until": row.breaker_until, "failures": row.failures, "last_success_at": row.last_success_at,
-            "last_failure_at": row.last_failure_at, "last_failure": row.last_failure, "latencies": row.latencies}
+    word = (
+        "paused"
+        if row.paused
+        else (
+            "resting"
+            if open_until and open_until > datetime.now(UTC)
+            else (
+                "probing"
+                if row.breaker != "closed"
+                else "failing" if row.failures else "well" if row.last_success_at else "not used yet"
+            )
+        )
+    )
+    return {
+        "health": word,
+        "paused": row.paused,
+        "paused_reason": row.paused_reason,
+        "breaker": row.breaker,
+        "breaker_until": row.breaker_until,
+        "failures": row.failures,
+        "last_success_at": row.last_success_at,
+        "last_failure_at": row.last_failure_at,
+        "last_failure": row.last_failure,
+        "latencies": row.latencies,
+    }

@@ -1,4 +1,5 @@
 """One request on one screen: both sides, both tracks, every attempt, what is owed and what closing still lacks."""
+
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -33,9 +34,18 @@ def show(request_id: str):
         sides = [_side(conn, "placer", view["placer"]), _side(conn, "fulfiller", view["fulfiller"])]
         others, patient_hash = _others(conn, request_id)
     view |= {name: [SimpleNamespace(**row) for row in view[name]] for name in ("steps", "owed")}
-    return pages.render("request.html", view=view, tried=tried, counts=counts, sides=sides, shown=SHOWN, others=others,
-                        patient_hash=patient_hash, here=request.path,
-                        paused={side.key for side in sides if side.health.get("paused")})
+    return pages.render(
+        "request.html",
+        view=view,
+        tried=tried,
+        counts=counts,
+        sides=sides,
+        shown=SHOWN,
+        others=others,
+        patient_hash=patient_hash,
+        here=request.path,
+        paused={side.key for side in sides if side.health.get("paused")},
+    )
 
 
 def _attempts(conn: Connection, request_id: str) -> dict[int, list]:
@@ -49,9 +59,12 @@ def _attempts(conn: Connection, request_id: str) -> dict[int, list]:
 
 
 def _item_counts(conn: Connection, request_id: str) -> dict[str, dict[str, int]]:
-    rows = conn.execute(select(delivery_items.c.delivery_id, delivery_items.c.status, func.count())
-                        .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
-                        .where(deliveries.c.request_id == request_id).group_by(delivery_items.c.delivery_id, delivery_items.c.status))
+    rows = conn.execute(
+        select(delivery_items.c.delivery_id, delivery_items.c.status, func.count())
+        .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
+        .where(deliveries.c.request_id == request_id)
+        .group_by(delivery_items.c.delivery_id, delivery_items.c.status)
+    )
     found: dict[str, dict[str, int]] = {}
     for delivery_id, status, number in rows:
         found.setdefault(delivery_id, {})[status] = number
@@ -65,8 +78,11 @@ def _side(conn: Connection, role: str, key: str) -> Side:
 
 def _others(conn: Connection, request_id: str) -> tuple[int, str]:
     patient_hash = conn.execute(select(requests.c.patient_hash).where(requests.c.id == request_id)).scalar_one()
-    number = conn.execute(select(func.count()).select_from(requests).where(requests.c.patient_hash == patient_hash,
-                                                                           requests.c.id != request_id)).scalar_one()
+    number = conn.execute(
+        select(func.count())
+        .select_from(requests)
+        .where(requests.c.patient_hash == patient_hash, requests.c.id != request_id)
+    ).scalar_one()
     return number, patient_hash
 
 
@@ -75,14 +91,27 @@ def delivery(request_id: str, delivery_id: str):
     """One delivery with its items, page by page."""
     after = request.args.get("after", "")
     with world.engine().connect() as conn:
-        row = conn.execute(select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.request_id == request_id)).one_or_none()
+        row = conn.execute(
+            select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.request_id == request_id)
+        ).one_or_none()
         if row is None:
             abort(404, f"There is no delivery {delivery_id[:80]} of this request.")
         wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id)
         if request.args.get("status"):
             wanted = wanted.where(delivery_items.c.status == request.args["status"])
-        found = conn.execute(wanted.where(delivery_items.c.source > after).order_by(delivery_items.c.source).limit(ITEMS + 1)).all()
+        found = conn.execute(
+            wanted.where(delivery_items.c.source > after).order_by(delivery_items.c.source).limit(ITEMS + 1)
+        ).all()
         step_id = conn.execute(select(func.max(steps.c.id)).where(steps.c.delivery_id == delivery_id)).scalar_one()
-        tried = conn.execute(select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.id.desc()).limit(SHOWN)).all()
-    return pages.render("delivery.html", delivery=row, items=found[:ITEMS], following=found[ITEMS - 1].source if len(found) > ITEMS else None,
-                        tried=tried, step_id=step_id, after=after)
+        tried = conn.execute(
+            select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.id.desc()).limit(SHOWN)
+        ).all()
+    return pages.render(
+        "delivery.html",
+        delivery=row,
+        items=found[:ITEMS],
+        following=found[ITEMS - 1].source if len(found) > ITEMS else None,
+        tried=tried,
+        step_id=step_id,
+        after=after,
+    )

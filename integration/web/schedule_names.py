@@ -1,4 +1,5 @@
 """The schedules a configuration has, by name, with how often they tick; the ticker itself lives with the jobs."""
+
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
@@ -39,7 +40,9 @@ _BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 
 def next_cron(cron: str, now: datetime) -> datetime | None:
     """The next time of five cron fields (0 is Monday, as in the ticker), within five years."""
-    minutes, hours, days, months, weekdays = (_values(part, *bounds) for part, bounds in zip(cron.split(), _BOUNDS, strict=True))
+    minutes, hours, days, months, weekdays = (
+        _values(part, *bounds) for part, bounds in zip(cron.split(), _BOUNDS, strict=True)
+    )
     day = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for _ in range(5 * 366):
         if day.month in months and day.day in days and day.weekday() in weekdays:

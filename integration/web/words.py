@@ -1,10 +1,12 @@
 """Values as people read them: times, time left, sizes, kinds of step; hostile text shortened and kept apart."""
+
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup
 
+from integration.store.search import WITH_DEADLINE
 from integration.web.texts import t
 
 # A direction override inside a string would turn round what stands beside it; other controls only confuse.
@@ -30,15 +32,22 @@ def when(value: datetime | None) -> Markup:
     if value is None or value > FAR:
         return Markup('<span class="none" title="{}">–</span>').format(t("time.none"))
     value = value.astimezone(UTC)
-    return Markup('<time datetime="{}">{}</time>').format(value.isoformat(timespec="seconds"), value.strftime("%-d %b %Y %H:%M"))
+    return Markup('<time datetime="{}">{}</time>').format(
+        value.isoformat(timespec="seconds"), value.strftime("%-d %b %Y %H:%M")
+    )
 
 
 def span(delta: timedelta) -> str:
     """A length of time in its two largest units."""
     seconds = int(abs(delta).total_seconds())
-    parts = [(seconds // 86400, "d"), (seconds % 86400 // 3600, "h"), (seconds % 3600 // 60, "min"), (seconds % 60, "s")]
+    parts = [
+        (seconds // 86400, "d"),
+        (seconds % 86400 // 3600, "h"),
+        (seconds % 3600 // 60, "min"),
+        (seconds % 60, "s"),
+    ]
     first = next((index for index, (number, _) in enumerate(parts) if number), 3)
-    return " ".join(f"{number} {unit}" for number, unit in parts[first:first + 2] if number) or "0 s"
+    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number) or "0 s"
 
 
 def ago(value: datetime | None, now: datetime) -> Markup:
@@ -47,7 +56,8 @@ def ago(value: datetime | None, now: datetime) -> Markup:
         return when(None)
     words = t("time.ago", span=span(now - value)) if value <= now else t("time.in", span=span(value - now))
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        value.astimezone(UTC).isoformat(timespec="seconds"), value.astimezone(UTC).strftime("%-d %b %Y %H:%M:%S"), words)
+        value.astimezone(UTC).isoformat(timespec="seconds"), value.astimezone(UTC).strftime("%-d %b %Y %H:%M:%S"), words
+    )
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,11 @@ def state_of(step) -> str:
     if step.status == "leased":
         return "running"
     return "retrying" if step.status in ("waiting", "due") and step.attempts else step.status
+
+
+def has_deadline(step) -> bool:
+    """True for an open step that has to be done before the visit."""
+    return step.status not in ("done", "cancelled") and step.kind in WITH_DEADLINE
 
 
 def size(number: int | None) -> str:

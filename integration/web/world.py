@@ -1,4 +1,5 @@
 """What the app was handed, for its blueprints."""
+
 from flask import current_app
 from sqlalchemy import Engine
 

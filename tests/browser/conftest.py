@@ -1,4 +1,5 @@
 """A real Chromium in front of the real pages over a real database with a busy night in it."""
+
 import shutil
 import threading
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,14 @@ from integration.store.findings import Finding, record
 from integration.store.tables import attempts, deliveries, endpoints, requests, steps
 from tests.integration.web.site import Site
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SCREENSHOTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 WIDTHS = (390, 1280)
 
@@ -48,7 +56,12 @@ def page(chromium, request):
     context = chromium.new_context(viewport={"width": request.param, "height": 900})
     opened, problems = context.new_page(), []
     opened.set_default_timeout(10_000)
-    opened.on("console", lambda said: problems.append(said.text) if said.type == "error" and "400 (BAD REQUEST)" not in said.text else None)
+    opened.on(
+        "console",
+        lambda said: (
+            problems.append(said.text) if said.type == "error" and "400 (BAD REQUEST)" not in said.text else None
+        ),
+    )
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.width = request.param
     yield opened
@@ -60,40 +73,115 @@ def busy_night(site: Site) -> None:
     """Requests in every state, failures of several causes, an endpoint that is down, latencies, findings."""
     now = datetime.now(UTC)
     for number in range(8):
-        request_id = site.request(f"k{number}", priority=("routine", "urgent", "asap")[number % 3],
-                                  wanted_by=(now + timedelta(days=number - 1)).date().isoformat() if number != 5 else None,
-                                  fulfiller=("mercy", "bob")[number % 2])
-        site.with_due(request_id, now + timedelta(hours=(-30, -2, 5, 20, 40, 0, 90, 200)[number]) if number != 5 else None)
+        request_id = site.request(
+            f"k{number}",
+            priority=("routine", "urgent", "asap")[number % 3],
+            wanted_by=(now + timedelta(days=number - 1)).date().isoformat() if number != 5 else None,
+            fulfiller=("mercy", "bob")[number % 2],
+        )
+        site.with_due(
+            request_id, now + timedelta(hours=(-30, -2, 5, 20, 40, 0, 90, 200)[number]) if number != 5 else None
+        )
     with site.engine.begin() as conn:
         ids = sorted(row.id for row in conn.execute(requests.select().where(requests.c.key.like("k%"))))
         first = {row.request_id: row.deadline for row in conn.execute(steps.select())}
         conn.execute(update(steps).values(status="done", finished_at=now - timedelta(hours=1)))
-        conn.execute(update(requests).where(requests.c.id == ids[-1]).values(
-            status="completed", records="verified", closed_at=now, created_at=now - timedelta(days=3)))
-    stories = (("push_records", "parked", "timeout", 12, None), ("match_people", "parked", "patient-similar", 1, "Compare with the staff of the endpoint, then link the patient."),
-               ("verify_records", "waiting", "http-503", 2, None), ("push_records", "parked", "http-422", 1, None), ("send_request", "due", None, 0, None),
-               ("gather_records", "parked", "record-partial", 1, "Ask the placer's IT to make the missing part readable, then retry."))
+        conn.execute(
+            update(requests)
+            .where(requests.c.id == ids[-1])
+            .values(status="completed", records="verified", closed_at=now, created_at=now - timedelta(days=3))
+        )
+    stories = (
+        ("push_records", "parked", "timeout", 12, None),
+        (
+            "match_people",
+            "parked",
+            "patient-similar",
+            1,
+            "Compare with the staff of the endpoint, then link the patient.",
+        ),
+        ("verify_records", "waiting", "http-503", 2, None),
+        ("push_records", "parked", "http-422", 1, None),
+        ("send_request", "due", None, 0, None),
+        (
+            "gather_records",
+            "parked",
+            "record-partial",
+            1,
+            "Ask the placer's IT to make the missing part readable, then retry.",
+        ),
+    )
     for request_id, (kind, status, cause, failed, action) in zip(ids, stories, strict=False):
         _story(site, request_id, first[request_id], now, kind, status, cause, failed, action)
     with site.engine.begin() as conn:
-        conn.execute(update(endpoints).where(endpoints.c.key == "mercy").values(
-            last_success_at=now - timedelta(minutes=3), last_failure_at=now - timedelta(minutes=1), failures=2, last_failure="push_records: mercy did not answer (timeout)",
-            latencies=[300 + (number * 37) % 400 for number in range(40)]))
-        conn.execute(update(endpoints).where(endpoints.c.key == "bob").values(paused=True, paused_reason="planned maintenance", last_success_at=now))
+        conn.execute(
+            update(endpoints)
+            .where(endpoints.c.key == "mercy")
+            .values(
+                last_success_at=now - timedelta(minutes=3),
+                last_failure_at=now - timedelta(minutes=1),
+                failures=2,
+                last_failure="push_records: mercy did not answer (timeout)",
+                latencies=[300 + (number * 37) % 400 for number in range(40)],
+            )
+        )
+        conn.execute(
+            update(endpoints)
+            .where(endpoints.c.key == "bob")
+            .values(paused=True, paused_reason="planned maintenance", last_success_at=now)
+        )
 
 
 def _story(site: Site, request_id: str, deadline, now, kind, status, cause, failed, action) -> None:
     endpoint = "alice" if kind == "gather_records" else "mercy"
-    delivery_id = site.delivery(request_id, status="parked" if status == "parked" else "retrying", cause=cause, endpoint=endpoint)
-    step_id = site.step(kind, endpoint, status, request_id=request_id, delivery_id=delivery_id, cause=cause, attempts=failed, action=action,
-                        message=f"{kind}: {endpoint} did not answer ({cause})" if cause else None, deadline=deadline,
-                        next_attempt_at=now + timedelta(minutes=4), first_attempt_at=now - timedelta(hours=3) if failed else None)
+    delivery_id = site.delivery(
+        request_id, status="parked" if status == "parked" else "retrying", cause=cause, endpoint=endpoint
+    )
+    step_id = site.step(
+        kind,
+        endpoint,
+        status,
+        request_id=request_id,
+        delivery_id=delivery_id,
+        cause=cause,
+        attempts=failed,
+        action=action,
+        message=f"{kind}: {endpoint} did not answer ({cause})" if cause else None,
+        deadline=deadline,
+        next_attempt_at=now + timedelta(minutes=4),
+        first_attempt_at=now - timedelta(hours=3) if failed else None,
+    )
     with site.engine.begin() as conn:
         for number in range(failed):
             at = now - timedelta(minutes=10 * (failed - number))
-            conn.execute(attempts.insert().values(step_id=step_id, request_id=request_id, delivery_id=delivery_id, kind=kind, endpoint=endpoint,
-                                                  lease_no=number + 1, started_at=at, finished_at=at + timedelta(seconds=30), outcome="temporary",
-                                                  status_code=503 if cause == "http-503" else None, cause=cause, message=f"{kind}: no whole answer"))
-        record(conn, [Finding("reference-unresolved", "Encounter/9 is not in the packet", f"Observation/{number}#Observation.encounter") for number in range(3)],
-               request_id=request_id, delivery_id=delivery_id, endpoint=endpoint)
+            conn.execute(
+                attempts.insert().values(
+                    step_id=step_id,
+                    request_id=request_id,
+                    delivery_id=delivery_id,
+                    kind=kind,
+                    endpoint=endpoint,
+                    lease_no=number + 1,
+                    started_at=at,
+                    finished_at=at + timedelta(seconds=30),
+                    outcome="temporary",
+                    status_code=503 if cause == "http-503" else None,
+                    cause=cause,
+                    message=f"{kind}: no whole answer",
+                )
+            )
+        record(
+            conn,
+            [
+                Finding(
+                    "reference-unresolved",
+                    "Encounter/9 is not in the packet",
+                    f"Observation/{number}#Observation.encounter",
+                )
+                for number in range(3)
+            ],
+            request_id=request_id,
+            delivery_id=delivery_id,
+            endpoint=endpoint,
+        )
         conn.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(attempts=failed))

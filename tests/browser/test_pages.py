@@ -1,4 +1,5 @@
 """What an operator does at night, in a real browser: look, read why, retry with a reason; at phone and desk width; with axe."""
+
 import json
 import re
 
@@ -7,7 +8,18 @@ import pytest
 from tests.browser.conftest import SCREENSHOTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgres]
-PAGES = ("/", "/?q=state:all", "/?q=stat:parked", "/failures", "/deadlines", "/endpoints", "/schedules", "/operations", "/numbers", "/new")
+PAGES = (
+    "/",
+    "/?q=state:all",
+    "/?q=stat:parked",
+    "/failures",
+    "/deadlines",
+    "/endpoints",
+    "/schedules",
+    "/operations",
+    "/numbers",
+    "/new",
+)
 
 
 def picture(page, name: str) -> None:
@@ -17,9 +29,15 @@ def picture(page, name: str) -> None:
 
 def serious_problems(page) -> list[str]:
     """What axe finds, serious and critical."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the Python package axe-playwright-python is not installed")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="the Python package axe-playwright-python is not installed"
+    )
     found = axe.Axe().run(page).response["violations"]
-    return [f"{each['id']}: {json.dumps([node['target'] for node in each['nodes']][:3])}" for each in found if each["impact"] in ("serious", "critical")]
+    return [
+        f"{each['id']}: {json.dumps([node['target'] for node in each['nodes']][:3])}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
 
 
 def is_too_wide(page) -> bool:
@@ -46,14 +64,22 @@ def test_an_operator_sees_why_and_retries_with_a_reason(page, site):
 
 def test_every_page_fits_its_width_and_axe_finds_nothing_serious(page, site):
     request_id = first_request(site)
-    for address in (*PAGES, f"/requests/{request_id}", f"/requests/{request_id}/deliveries/{request_id}-records-1", f"/requests/{request_id}/packet",
-                    f"/actions/cancel?request={request_id}", "/actions/retry-matching?q="):
+    for address in (
+        *PAGES,
+        f"/requests/{request_id}",
+        f"/requests/{request_id}/deliveries/{request_id}-records-1",
+        f"/requests/{request_id}/packet",
+        f"/actions/cancel?request={request_id}",
+        "/actions/retry-matching?q=",
+    ):
         page.goto(site.address + address)
         picture(page, re.sub(r"\W+", "-", address.replace(request_id, "id")).strip("-") or "start")
         assert not is_too_wide(page), address
         assert serious_problems(page) == [], address
         if address == "/?q=stat:parked":
-            assert page.locator("#q").input_value() == "stat:parked" and page.locator("mark").inner_text() == "stat:parked"
+            assert (
+                page.locator("#q").input_value() == "stat:parked" and page.locator("mark").inner_text() == "stat:parked"
+            )
 
 
 def test_dark_pages_have_enough_contrast_too(page, site):
@@ -68,7 +94,11 @@ def test_the_page_renews_itself_and_stops_while_nobody_looks(page, site):
     page.goto(site.address)
     before = page.locator(".tabs .state-parked .count").inner_text()
     site.step("push_records", "bob", cause="http-500")
-    page.wait_for_function("before => document.querySelector('.tabs .state-parked .count').innerText !== before", arg=before, timeout=15_000)
+    page.wait_for_function(
+        "before => document.querySelector('.tabs .state-parked .count').innerText !== before",
+        arg=before,
+        timeout=15_000,
+    )
     page.evaluate("Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true})")
     asked = []
     page.on("request", lambda request: asked.append(request.url))
@@ -92,7 +122,9 @@ def test_everything_on_the_queue_is_reached_by_keyboard(page, site):
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.innerText || document.activeElement.name || ''").split("\n")[0])
+        reached.add(
+            page.evaluate("document.activeElement.innerText || document.activeElement.name || ''").split("\n")[0]
+        )
     assert {"q", "Show", "step", "Retry selected…", "Retry all that match…"} <= reached
 
 
@@ -120,15 +152,22 @@ def test_a_filter_is_completed_word_by_word(page, site):
 
 def test_a_clinician_corrects_a_mistake_and_the_request_is_taken_in(page, site):
     page.goto(site.address + "/new")
-    for label, value in (("Patient number (MRN) (required)", "00123"), ("Who gives the patient number, as an address (required)", "urn:test:mrn"), ("Diagnosis in words (required)", "synthetic"),
-                         ("Family name of the doctor who gave it (required)", "Charlie")):
+    for label, value in (
+        ("Patient number (MRN) (required)", "00123"),
+        ("Who gives the patient number, as an address (required)", "urn:test:mrn"),
+        ("Diagnosis in words (required)", "synthetic"),
+        ("Family name of the doctor who gave it (required)", "Charlie"),
+    ):
         page.get_by_label(label).fill(value)
     page.locator("#requester-name-family").fill("Alice")
     page.get_by_label("Consulting organisation").select_option("mercy")
     page.get_by_label("Specialty").select_option("Medical oncology")
     page.get_by_role("button", name="Take in").click()
     page.get_by_role("link", name="What should the second opinion answer?").click()
-    assert page.evaluate("document.activeElement.id") == "question" and page.get_by_label("Patient number (MRN)").input_value() == "00123"
+    assert (
+        page.evaluate("document.activeElement.id") == "question"
+        and page.get_by_label("Patient number (MRN)").input_value() == "00123"
+    )
     picture(page, "new-mistakes")
     assert serious_problems(page) == []
     page.keyboard.type("Is surgery needed?")

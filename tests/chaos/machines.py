@@ -102,7 +102,7 @@ class Machines:
     def load(self, number: int, resources: int = 4) -> None:
         """A synthetic chart at Alice's server."""
         patient = {"resourceType": "Patient", "identifier": [{"system": "urn:machines:mrn", "value": f"M{number}"}],
-                   "name": [{"family": f"Machine{number}"}], "birthDate": "1960-01-01", "gender": "female"}
+                   "name": [{"family": f"Machine{number:03}"}], "birthDate": "1960-01-01", "gender": "female"}
         made = post(f"{self.alice}/Patient", patient)
         self.sources.append(f"Patient/{made['id']}")
         for index in range(resources):
@@ -115,7 +115,7 @@ class Machines:
         """Hand in a request at any web, again until one acknowledges it."""
         body = {"key": f"machines-{number}", "placer": "alice", "fulfiller": "bob", "question": "Is the plan right?",
                 "patient": {"identifiers": [{"system": "urn:machines:mrn", "value": f"M{number}"}],
-                            "name": {"family": f"Machine{number}"}, "birth_date": "1960-01-01"},
+                            "name": {"family": f"Machine{number:03}"}, "birth_date": "1960-01-01"},
                 "requester": {"name": {"family": "Alice"}}, "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
                 "first_opinion": {"doctor": {"name": {"family": "Bob"}}, "diagnosis": {"text": "synthetic diagnosis"}}}
         until = time.monotonic() + seconds

@@ -1,7 +1,10 @@
 """Many machines on one external PostgreSQL: limits hold exactly, kills and database restarts lose and double nothing."""
 import os
+import shutil
 import signal
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +18,12 @@ pytestmark = [pytest.mark.chaos, pytest.mark.postgres]
 
 
 @pytest.fixture
-def folder(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("machines")
-    for each in (made, *list(made.parents)[:2]):
-        each.chmod(0o711)
-    return made
+def folder() -> Iterator[Path]:
+    """Not pytest's: another run closes that to the account PostgreSQL runs as when we are root."""
+    made = Path(tempfile.mkdtemp(prefix="second-opinion-machines-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
 
 
 @pytest.fixture

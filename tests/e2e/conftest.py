@@ -1,6 +1,7 @@
 """Two real R4 servers for the end-to-end suite: local HAPI, or any by ``--placer URL --fulfiller URL``."""
 import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,9 @@ def servers(request, tmp_path_factory) -> Servers:
         build()
         logs = tmp_path_factory.mktemp("hapi")
         with Hapi(logs) as one, Hapi(logs) as other:
-            yield Servers(one.start(name="placer"), other.start(name="fulfiller"))
+            with ThreadPoolExecutor(2) as pool:     # a start takes 15 to 25 s each
+                started = [pool.submit(one.start, name="placer"), pool.submit(other.start, name="fulfiller")]
+            yield Servers(*(each.result() for each in started))
     except ServerUnavailable as error:
         pytest.skip(str(error))
 

@@ -1,4 +1,5 @@
 """The pages, with a fresh database."""
+
 import pytest
 
 from tests.integration.web.site import Site

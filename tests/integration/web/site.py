@@ -1,4 +1,5 @@
 """The pages over a real database, with rows put there directly; a browser that keeps cookies and fills in forms."""
+
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -44,13 +45,28 @@ class Site:
 
     def step(self, kind: str = "push_records", endpoint: str = "mercy", status: str = "parked", **values) -> int:
         """A step row as it is."""
-        row = {"kind": kind, "endpoint": endpoint, "status": status, "attempts": 3, "cause": "timeout", "message": "no answer in time",
-               "first_attempt_at": datetime.now(UTC) - timedelta(hours=2), **values}
+        row = {
+            "kind": kind,
+            "endpoint": endpoint,
+            "status": status,
+            "attempts": 3,
+            "cause": "timeout",
+            "message": "no answer in time",
+            "first_attempt_at": datetime.now(UTC) - timedelta(hours=2),
+            **values,
+        }
         with self.engine.begin() as conn:
             return conn.execute(insert(steps).values(row).returning(steps.c.id)).scalar_one()
 
     def delivery(self, request_id: str, kind: str = "records", **values) -> str:
-        row = {"id": f"{request_id}-{kind}-1", "request_id": request_id, "endpoint": "mercy", "kind": kind, "status": "parked", **values}
+        row = {
+            "id": f"{request_id}-{kind}-1",
+            "request_id": request_id,
+            "endpoint": "mercy",
+            "kind": kind,
+            "status": "parked",
+            **values,
+        }
         with self.engine.begin() as conn:
             conn.execute(insert(deliveries).values(row))
         return row["id"]
@@ -95,8 +111,19 @@ class Site:
 
 def a_request(**fields) -> SecondOpinionRequest:
     """A request about a synthetic patient."""
-    return SecondOpinionRequest.model_validate({
-        "key": "k1", "placer": "alice", "fulfiller": "mercy", "question": "Is surgery needed?",
-        "patient": {"identifiers": [{"system": "urn:test:mrn", "value": "M1"}], "name": {"family": "Synthetic-Test", "given": ["Ada"]}},
-        "requester": {"name": {"family": "Alice"}}, "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
-        "first_opinion": {"doctor": {"name": {"family": "Charlie"}}, "diagnosis": {"text": "synthetic diagnosis"}}, **fields})
+    return SecondOpinionRequest.model_validate(
+        {
+            "key": "k1",
+            "placer": "alice",
+            "fulfiller": "mercy",
+            "question": "Is surgery needed?",
+            "patient": {
+                "identifiers": [{"system": "urn:test:mrn", "value": "M1"}],
+                "name": {"family": "Synthetic-Test", "given": ["Ada"]},
+            },
+            "requester": {"name": {"family": "Alice"}},
+            "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
+            "first_opinion": {"doctor": {"name": {"family": "Charlie"}}, "diagnosis": {"text": "synthetic diagnosis"}},
+            **fields,
+        }
+    )

@@ -1,4 +1,5 @@
 """The buttons: asked first, a reason, one effect, audited, told; and never from elsewhere."""
+
 import threading
 from datetime import UTC, datetime
 from html import unescape
@@ -24,14 +25,30 @@ def addresses(site: Site) -> dict[str, str]:
     with site.engine.begin() as conn:
         conn.execute(update(endpoints).where(endpoints.c.key == "alice").values(paused=True))
         operation = bulk.start_retry(conn, parse("endpoint:bob"), datetime.now(UTC), actor="test", reason="test")
-    return {"retry": f"/actions/retry?step={step}:0:parked", "park": f"/actions/park?step={waiting}:0:waiting", "cancel": f"/actions/cancel?request={request_id}",
-            "link": f"/actions/link?request={request_id}&at=mercy", "pause": "/actions/pause?at=bob", "resume": "/actions/resume?at=alice",
-            "run-schedule": "/actions/run-schedule?schedule=prune", "retry-matching": "/actions/retry-matching?q=endpoint:mercy",
-            "stop-operation": f"/actions/stop-operation?operation={operation}"}
+    return {
+        "retry": f"/actions/retry?step={step}:0:parked",
+        "park": f"/actions/park?step={waiting}:0:waiting",
+        "cancel": f"/actions/cancel?request={request_id}",
+        "link": f"/actions/link?request={request_id}&at=mercy",
+        "pause": "/actions/pause?at=bob",
+        "resume": "/actions/resume?at=alice",
+        "run-schedule": "/actions/run-schedule?schedule=prune",
+        "retry-matching": "/actions/retry-matching?q=endpoint:mercy",
+        "stop-operation": f"/actions/stop-operation?operation={operation}",
+    }
 
 
-AUDITED = {"retry": "step.retried", "park": "step.parked", "cancel": "request.cancel-requested", "link": "patient.linked", "pause": "endpoint.paused",
-           "resume": "endpoint.resumed", "run-schedule": "schedule.run", "retry-matching": "bulk.retry-started", "stop-operation": "bulk.cancelled"}
+AUDITED = {
+    "retry": "step.retried",
+    "park": "step.parked",
+    "cancel": "request.cancel-requested",
+    "link": "patient.linked",
+    "pause": "endpoint.paused",
+    "resume": "endpoint.resumed",
+    "run-schedule": "schedule.run",
+    "retry-matching": "bulk.retry-started",
+    "stop-operation": "bulk.cancelled",
+}
 
 
 @pytest.mark.parametrize("name", ACTIONS)
@@ -43,7 +60,11 @@ def test_each_button_asks_first_needs_a_reason_and_our_own_form_and_leaves_an_au
     for token in WRONG_TOKENS:
         refused = site.press(address, token=token, reference="Patient/7")
         assert refused.status_code == 403 and "tested" in refused.text
-    foreign = site.client.post(address.partition("?")[0], data={**site.form(address), "reason": "x"}, headers={"Origin": "https://evil.example"})
+    foreign = site.client.post(
+        address.partition("?")[0],
+        data={**site.form(address), "reason": "x"},
+        headers={"Origin": "https://evil.example"},
+    )
     assert foreign.status_code == 403
     without = site.press(address, reason="  ", reference="Patient/7")
     assert without.status_code == 400 and "Write why" in without.text
@@ -94,7 +115,9 @@ def test_a_stale_page_is_told_what_changed(site):
     fields = {**site.form(f"/actions/retry?step={step}:0:parked"), "reason": "x"}
     with site.engine.begin() as conn:
         conn.execute(update(steps).where(steps.c.id == step).values(lease_no=2, cause="http-422"))
-    assert "nothing done. It is parked, after 2 more attempt(s)" in site.told(site.client.post("/actions/retry", data=fields))
+    assert "nothing done. It is parked, after 2 more attempt(s)" in site.told(
+        site.client.post("/actions/retry", data=fields)
+    )
     with site.engine.begin() as conn:
         conn.execute(update(steps).where(steps.c.id == step).values(status="done"))
     assert "It was parked and is done" in site.told(site.client.post("/actions/retry", data=fields))
@@ -118,7 +141,11 @@ def test_cancelling_on_a_stale_page_asks_again_and_loses_nothing_typed(site):
     with site.engine.begin() as conn:
         conn.execute(update(requests).where(requests.c.id == request_id).values(status="accepted"))
     again = site.client.post("/actions/cancel", data=fields)
-    assert again.status_code == 409 and "it was draft and is accepted now" in again.text and "patient said no" in again.text
+    assert (
+        again.status_code == 409
+        and "it was draft and is accepted now" in again.text
+        and "patient said no" in again.text
+    )
     assert "is told" in site.told(site.press(f"/actions/cancel?request={request_id}"))
     assert "already being cancelled" in site.press(f"/actions/cancel?request={request_id}").text
 
@@ -149,14 +176,31 @@ def test_a_schedule_that_is_due_already_is_not_added_again(site):
     assert "due or running already" in site.told(site.press("/actions/run-schedule?schedule=poll_requests alice"))
 
 
-@pytest.mark.parametrize("address", ["/actions/fly", "/actions/retry", "/actions/retry?step=x", "/actions/retry?step=999:0", "/actions/cancel?request=none", "/actions/pause?at=(exchange)",
-                                     "/actions/stop-operation?operation=9", "/actions/run-schedule?schedule=x", "/actions/retry-matching?q=stat:x", "/operations/9", "/requests/none", "/requests/none/packet"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/actions/fly",
+        "/actions/retry",
+        "/actions/retry?step=x",
+        "/actions/retry?step=999:0",
+        "/actions/cancel?request=none",
+        "/actions/pause?at=(exchange)",
+        "/actions/stop-operation?operation=9",
+        "/actions/run-schedule?schedule=x",
+        "/actions/retry-matching?q=stat:x",
+        "/operations/9",
+        "/requests/none",
+        "/requests/none/packet",
+    ],
+)
 def test_what_does_not_exist_gets_a_sentence(site, address):
     answer = site.client.get(address)
     assert answer.status_code in (404, 409) and "<h1>" in answer.text and "To the queue" in answer.text
 
 
-@pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\nx"])
+@pytest.mark.parametrize(
+    "back", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\nx"]
+)
 def test_the_way_back_never_leaves_this_site(site, back):
     step = site.step()
     answer = site.press(f"/actions/retry?step={step}:0:parked", back=back)
@@ -207,7 +251,12 @@ def test_an_operation_stopped_half_way_has_exact_counts_of_both_halves(site):
     assert message == "Stopped: 100 retried, 0 had moved on, 150 not touched."
     with site.engine.begin() as conn:
         assert not bulk.next_batch(conn)
-        assert conn.execute(select(func.count()).where(steps.c.status == "due", steps.c.kind == "push_records")).scalar_one() == 100
+        assert (
+            conn.execute(
+                select(func.count()).where(steps.c.status == "due", steps.c.kind == "push_records")
+            ).scalar_one()
+            == 100
+        )
     assert site.client.get("/actions/stop-operation?operation=1").status_code in (200, 409)
     assert "ended already" in site.press("/actions/stop-operation?operation=1").text
 

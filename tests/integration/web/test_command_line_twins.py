@@ -1,4 +1,5 @@
 """Every button has its twin on the command line, and it does the same."""
+
 import json
 import re
 import shlex
@@ -16,9 +17,11 @@ pytestmark = pytest.mark.postgres
 @pytest.fixture
 def run(site, tmp_path, database):
     """Runs ``second-opinion ...`` on the database of the pages."""
+
     def run(*words: str, code: int = 0):
         result = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}).invoke(
-            second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), *words])
+            second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), *words]
+        )
         assert result.exit_code == code, result.output
         return result.output
 
@@ -42,8 +45,12 @@ def test_steps_are_listed_retried_parked_and_retried_in_bulk(site, run):
     run("steps", "retry", str(one), "--reason", "up again")
     assert site.row(one).status == "due"
     run("steps", "park", str(two), "--reason", "wait for Monday")
-    assert site.row(two).status == "parked" and "nothing done" in run("steps", "park", str(two), "--reason", "x", code=1)
-    assert json.loads(run("steps", "retry", "--matching", "state:parked endpoint:bob", "--reason", "Monday", "--json")) == {"operation_id": 1, "total": 1}
+    assert site.row(two).status == "parked" and "nothing done" in run(
+        "steps", "park", str(two), "--reason", "x", code=1
+    )
+    assert json.loads(
+        run("steps", "retry", "--matching", "state:parked endpoint:bob", "--reason", "Monday", "--json")
+    ) == {"operation_id": 1, "total": 1}
     assert "1 left" in run("operations", "list")
     assert "1 not touched" in run("operations", "stop", "1", "--reason", "not yet")
 

@@ -1,4 +1,5 @@
 """The pages over a loop that really ran: nothing stands on them that should not, and content opens only when recorded."""
+
 import io
 import json
 import re
@@ -45,8 +46,18 @@ def test_a_closed_request_shows_both_sides_every_step_and_no_patient_data(closed
     _, request_id, client = closed
     page = client.get(f"/requests/{request_id}").text
     assert "The loop is closed" in page and "Dr Alice" in page and "Dr Bob" in page
-    assert all(words in page for words in (t("kind.gather_records"), t("kind.push_records"), t("kind.verify_report"), "request.closed"))
-    for address in (f"/requests/{request_id}", f"/requests/{request_id}/packet", f"/requests/{request_id}/deliveries/{request_id}-records-1", "/?q=state:all", "/numbers", "/endpoints"):
+    assert all(
+        words in page
+        for words in (t("kind.gather_records"), t("kind.push_records"), t("kind.verify_report"), "request.closed")
+    )
+    for address in (
+        f"/requests/{request_id}",
+        f"/requests/{request_id}/packet",
+        f"/requests/{request_id}/deliveries/{request_id}-records-1",
+        "/?q=state:all",
+        "/numbers",
+        "/endpoints",
+    ):
         page = client.get(address)
         assert page.status_code == 200 and not any(word in page.text for word in PRIVATE), address
 
@@ -87,7 +98,9 @@ def test_an_original_document_comes_as_a_download_that_cannot_run(closed):
 def test_the_whole_packet_can_be_downloaded_and_that_is_recorded(closed):
     exchange, request_id, client = closed
     address = f"/requests/{request_id}/packet"
-    answer = client.post(f"{address}/download", data={"token": token(client, address), "reason": "for the tumour board"})
+    answer = client.post(
+        f"{address}/download", data={"token": token(client, address), "reason": "for the tumour board"}
+    )
     names = zipfile.ZipFile(io.BytesIO(answer.data)).namelist()
     assert "packet-1/manifest.json" in names and "packet-1/records.pdf" in names
     assert [row.reason for row in audited(exchange, "packet.downloaded")] == ["for the tumour board"]
@@ -96,7 +109,9 @@ def test_the_whole_packet_can_be_downloaded_and_that_is_recorded(closed):
 def test_the_numbers_know_the_closed_loop(closed):
     _, _, client = closed
     summary = client.get("/numbers.json?days=7").json["summary"]
-    assert (summary["requests"], summary["closed"], summary["closure_rate"]) == (1, 1, 1.0) and summary["records_median"] > 0
+    assert (summary["requests"], summary["closed"], summary["closure_rate"]) == (1, 1, 1.0) and summary[
+        "records_median"
+    ] > 0
     rows = client.get("/numbers.csv?days=7").text.splitlines()
     assert rows[0].startswith("start,requests,closed") and len(rows) == 8 and rows[-1].split(",")[1:3] == ["1", "1"]
 
@@ -110,7 +125,16 @@ def test_a_parked_match_is_linked_from_its_page_and_the_loop_goes_on(make_exchan
     page = client.get(f"/requests/{request_id}").text
     address = unescape(re.search(r'href="(/actions/link[^"]+)"', page).group(1))
     there = exchange.put("bob", {"resourceType": "Patient", "name": [{"family": "Synthetic-Test"}]})
-    answer = client.post("/actions/link", data={"token": token(client, address), "request": request_id, "at": "bob", "reference": f"Patient/{there['id']}", "reason": "phoned"})
+    answer = client.post(
+        "/actions/link",
+        data={
+            "token": token(client, address),
+            "request": request_id,
+            "at": "bob",
+            "reference": f"Patient/{there['id']}",
+            "reason": "phoned",
+        },
+    )
     assert answer.status_code == 303
     exchange.drain()
     assert exchange.view(request_id)["records"] == "verified"

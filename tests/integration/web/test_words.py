@@ -1,0 +1,106 @@
+"""Words, times and schedules as the pages show them, without a database."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from apscheduler.triggers.cron import CronTrigger
+
+from integration.store.search import Place
+from integration.web import words
+from integration.web.schedule_names import next_cron
+from integration.web.texts import TEXTS, t
+
+WEB = Path(words.__file__).parent
+NOW = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("delta", "level", "says"),
+    [
+        (timedelta(days=3, hours=4), "fine", "3 d 4 h left"),
+        (timedelta(hours=23), "soon", "23 h left"),
+        (timedelta(seconds=-1), "late", "late by 1 s"),
+        (timedelta(days=-2, minutes=-5), "late", "late by 2 d"),
+        (timedelta(0), "soon", "0 s left"),
+    ],
+)
+def test_time_left_is_told_in_words_and_by_a_level(delta, level, says):
+    assert words.countdown(NOW + delta, NOW) == words.Countdown(level, says)
+
+
+def test_no_deadline_is_no_deadline():
+    assert words.countdown(None, NOW).level == words.countdown(datetime(9999, 12, 31, tzinfo=UTC), NOW).level == "none"
+
+
+def test_foreign_text_is_escaped_isolated_shortened_and_cannot_turn_the_page_round():
+    assert str(words.foreign("<b>\u202eabc\x07")) == "<bdi>&lt;b&gt;\ufffdabc\ufffd</bdi>"
+    assert len(words.foreign("x" * 1_000_000)) < 400 and str(words.foreign(None)) == "<bdi></bdi>"
+
+
+def test_sizes_and_counts_are_for_people():
+    assert [words.size(number) for number in (0, 999, 1500, 2_345_678, None)] == [
+        "0 B",
+        "999 B",
+        "1.5 kB",
+        "2.3 MB",
+        "0 B",
+    ]
+    assert words.number(1234567) == "1\u202f234\u202f567"
+
+
+def test_every_text_exists_and_is_used():
+    source = "\n".join(
+        path.read_text() for path in [*WEB.glob("*.py"), *WEB.glob("templates/*.html")] if path.name != "texts.py"
+    )
+    used = set(re.findall(r"""\bt\(["']([a-z_. -]+)["']""", source))
+    made = {prefix for prefix in re.findall(r"""\bt\(f?["']([a-z_]+\.(?:[a-z]+\.)?)["'{]""", source)} | {
+        "pause.",
+        "resume.",
+        "numbers.unit",
+        "kind.",
+        "health.",
+        "new.",
+        "nav.",
+        "bulk.",
+        "numbers.to_",
+        "state.",
+        "delivery.",
+    }
+    missing = {key for key in used if key not in TEXTS and not key.endswith((".", "_"))}
+    assert not missing
+    unused = [
+        key
+        for key in TEXTS
+        if key not in used and not any(key.startswith(prefix) for prefix in made) and f'"{key}"' not in source
+    ]
+    assert unused == []
+
+
+def test_one_is_one_and_two_are_two():
+    assert t("retry.button", n=1) == "Retry 1 step" and t("retry.button", n=2) == "Retry 2 steps"
+
+
+@pytest.mark.parametrize("text", ["2026-01-01T00:00:00+00:00_7", "_7"])
+def test_a_place_reads_what_it_wrote(text):
+    assert str(Place.read(text)) == text
+
+
+@pytest.mark.parametrize(
+    "cron",
+    [
+        "0 3 * * *",
+        "*/15 * * * *",
+        "30 2 1 * *",
+        "0 0 29 2 *",
+        "5,35 8-17/3 * * mon",
+        "0 12 * 6 6",
+        "59 23 31 12 *",
+        "0 0 * * 0",
+    ],
+)
+def test_the_next_time_of_a_schedule_is_the_tickers(cron):
+    trigger = CronTrigger.from_crontab(cron, timezone=UTC)
+    for now in (NOW, datetime(2026, 12, 31, 23, 59, 30, tzinfo=UTC), datetime(2028, 2, 28, 12, tzinfo=UTC)):
+        assert next_cron(cron, now) == trigger.get_next_fire_time(None, now + timedelta(seconds=1)), now
