@@ -14,7 +14,7 @@ import requests as http
 import simplejson
 from sqlalchemy import func, select
 
-from benchmarks.common import Clock, Row, below, cpu_of, fresh_database, say, temporary_folder
+from benchmarks.common import Clock, Row, below, cpu_of, fresh_database, postgres, say, temporary_folder
 from integration import fhir_json
 from integration.config import load_config
 from integration.fhir.servers import Servers
@@ -90,11 +90,10 @@ def move(chart: dict, alice: str, bob: str, servers: list[psutil.Process]) -> Mo
     with exchange(alice, bob, system) as made:
         bundles = recorded(made)
         request_id = made.submit(ask(chart, system))
-        database = [process for process in psutil.Process().children() if "postgres" in process.name()]
-        busy, ours = cpu_of(servers), cpu_of(database)
+        busy, ours = cpu_of(servers), cpu_of(postgres())
         with Clock() as clock:
             made.drain()
-        busy, ours = cpu_of(servers) - busy, cpu_of(database) - ours
+        busy, ours = cpu_of(servers) - busy, cpu_of(postgres()) - ours
         view = made.view(request_id)
         if not view["gathered"] == view["verified"] > 0:
             raise RuntimeError(f"the chart did not arrive: {[step['message'] for step in view['owed']]}")

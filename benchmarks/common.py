@@ -77,6 +77,11 @@ def cpu_of(processes: Sequence[psutil.Process]) -> float:
     return total
 
 
+def postgres() -> list[psutil.Process]:
+    """The embedded PostgreSQL that this process started."""
+    return [process for process in psutil.Process().children() if "postgres" in process.name()]
+
+
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder that the account PostgreSQL runs as may enter."""

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import procrastinate
@@ -14,7 +15,7 @@ import psutil
 from procrastinate import SyncPsycopgConnector
 from sqlalchemy import Engine, text
 
-from benchmarks.common import Clock, Row, cpu_of, fresh_database, percentile, say
+from benchmarks.common import Clock, Row, cpu_of, fresh_database, percentile, postgres, say
 from benchmarks.noop_worker import PLAIN
 from integration.config import Config, load_config
 from integration.queue import Limits, dispatch_endpoint
@@ -91,29 +92,47 @@ def running(commands: list[list[str]]) -> Iterator[list[subprocess.Popen]]:
                 process.wait()
 
 
+@dataclass(frozen=True)
+class Rate:
+    """How fast, and at what cost: CPU milliseconds each, of the workers and of PostgreSQL."""
+
+    per_second: float
+    workers: float
+    database: float
+    memory: int
+
+    @property
+    def cpu(self) -> float:
+        return self.workers + self.database
+
+    def __str__(self) -> str:
+        return f"CPU each: {self.workers:.2g} ms in the workers, {self.database:.2g} ms in PostgreSQL"
+
+
 def throughput(path: Path, database, workers: int) -> list[Row]:
     """The same number of steps and of plain jobs, one after the other."""
     engine, run_name = database.engine, f"run{workers}-"
-    with workers_running(path, engine, workers, "--plain"):
-        plain = rate(lambda: defer_plainly(database.psycopg_url), lambda: one(engine, LEFT))
+    with workers_running(path, engine, workers, "--plain") as processes:
+        plain = rate(processes, lambda: defer_plainly(database.psycopg_url), lambda: one(engine, LEFT))
     with workers_running(path, engine, workers) as processes:
-        busy = cpu_of(processes)
-        steps = rate(lambda: make_due(engine, run_name, "nothing", STEPS), lambda: one(engine, OWED, run=run_name))
-        busy = cpu_of(processes) - busy
-        memory = max(process.memory_info().rss for process in processes) / 1e6
-    say(f"  {workers} workers: {steps:.0f} steps/s, {plain:.0f} plain jobs/s")
-    return [Row(f"steps per second, {workers} worker{'s'[:workers - 1]}", steps, "/s",
-                f"{STEPS} no-op steps at {ENDPOINTS} endpoints; {1000 * busy / STEPS:.2g} ms CPU a step in the workers; {memory:.0f} MB each at most"),
-            Row(f"no-op Procrastinate jobs per second, {workers}", plain, "/s", "the same number, no lease, no row of ours"),
-            Row(f"steps / jobs, {workers}", steps / plain, "times")]
+        steps = rate(processes, lambda: make_due(engine, run_name, "nothing", STEPS), lambda: one(engine, OWED, run=run_name))
+    say(f"  {workers} workers: {steps.per_second:.0f} steps/s, {plain.per_second:.0f} plain jobs/s")
+    many = "1 worker" if workers == 1 else f"{workers} workers"
+    return [Row(f"no-op steps, {many}", steps.per_second, "/s", f"{STEPS} at {ENDPOINTS} endpoints; {steps}; {steps.memory / 1e6:.0f} MB a worker"),
+            Row(f"no-op Procrastinate jobs, {many}", plain.per_second, "/s", f"{STEPS} without lease, limits and history; {plain}"),
+            Row(f"steps / jobs, {many}", steps.per_second / plain.per_second, "times", f"CPU of a step / of a job: {steps.cpu / plain.cpu:.1f}")]
 
 
-def rate(begin: Callable[[], object], left: Callable[[], int]) -> float:
-    """How many per second, from the moment all are due until none is left."""
+def rate(workers: list[psutil.Process], begin: Callable[[], object], left: Callable[[], int]) -> Rate:
+    """From before all are made due until none is left."""
+    watched = (workers, postgres())
+    before = [cpu_of(each) for each in watched]
+    began = time.perf_counter()
     begin()
-    count, began = STEPS, time.perf_counter()
-    until(lambda: left() == 0, "the end", pause=0.02)
-    return count / (time.perf_counter() - began)
+    until(lambda: left() == 0, "the end", pause=0.05)
+    seconds = time.perf_counter() - began
+    busy = [1000 * (cpu_of(each) - old) / STEPS for each, old in zip(watched, before, strict=True)]
+    return Rate(STEPS / seconds, *busy, max(each.memory_info().rss for each in workers))
 
 
 def defer_plainly(url: str) -> None:

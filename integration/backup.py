@@ -43,7 +43,8 @@ class Written:
     damaged: tuple[str, ...]
 
 
-def back_up(engine: Engine, payloads: Payloads, path: Path, *, progress: Callable[[int, int], None] = lambda done, all_: None) -> Written:
+def back_up(engine: Engine, payloads: Payloads, path: Path, *,
+            progress: Callable[[int, int], None] = lambda done, all_: None) -> Written:
     """Write a backup to ``path``: whole or not at all, readable by its owner only.
 
     1. all tables in one snapshot, 2. all payloads, each checked against its hash, 3. the manifest over them, 4. rename.
@@ -51,11 +52,13 @@ def back_up(engine: Engine, payloads: Payloads, path: Path, *, progress: Callabl
     """
     with _whole_file(path) as (file, tar):
         with _snapshot(engine) as conn:
-            manifest = {"format": FORMAT, "made_at": datetime.now(UTC).isoformat(timespec="seconds"), "revision": revision_of(conn),
+            made_at = datetime.now(UTC).isoformat(timespec="seconds")
+            manifest = {"format": FORMAT, "made_at": made_at, "revision": revision_of(conn),
                         "tables": [_add_table(conn, tar, path.parent, name) for name in tables_in_order(conn)]}
             named = _named_payloads(conn)
         stored = sorted(payloads.all())
-        kept = [digest for number, digest in enumerate(stored) if _add_payload(tar, payloads, digest, progress, number, len(stored))]
+        kept = [digest for number, digest in enumerate(stored)
+                if _add_payload(tar, payloads, digest, progress, number, len(stored))]
         manifest["payloads"] = {"count": len(kept), "sha256": hash_of_names(kept)}
         _add(tar, MANIFEST, json.dumps(manifest, indent=1).encode())
     damaged = tuple(sorted((set(stored) | named) - set(kept)))
@@ -91,7 +94,8 @@ def columns_of(conn: Connection, table: str) -> list[str]:
 
 def copy_statement(table: str, columns: list[str], direction: str) -> sql.Composed:
     """``COPY table (columns) TO STDOUT`` or ``FROM STDIN``."""
-    return sql.SQL("COPY {} ({}) {}").format(sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(direction))
+    return sql.SQL("COPY {} ({}) {}").format(sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns)),
+                                             sql.SQL(direction))
 
 
 def hash_of_names(digests: list[str]) -> str:
@@ -142,7 +146,8 @@ def _add_table(conn: Connection, tar: tarfile.TarFile, folder: Path, table: str)
 
 
 def _named_payloads(conn: Connection) -> set[str]:
-    return {digest for column in NAMES_PAYLOADS for digest in conn.execute(select(column).where(column.is_not(None)).distinct()).scalars()}
+    return {digest for column in NAMES_PAYLOADS
+            for digest in conn.execute(select(column).where(column.is_not(None)).distinct()).scalars()}
 
 
 def _add_payload(tar: tarfile.TarFile, payloads: Payloads, digest: str, progress, number: int, total: int) -> bool:

@@ -41,8 +41,8 @@ def lasting(troubles: list[Trouble], now: datetime, after: timedelta) -> dict[st
 
 
 def _down(row) -> Trouble:
-    return Trouble(row.key, row.since, f"{row.key} has answered nothing since {row.since:%Y-%m-%d %H:%M} UTC; what is due there waits. "
-                   "Phone its contact." if row.since else "")
+    return Trouble(row.key, row.since, f"{row.key} has answered nothing since {row.since:%Y-%m-%d %H:%M} UTC; what is due "
+                   "there waits. Phone its contact." if row.since else "")
 
 
 def _unknown(row) -> Trouble:

@@ -19,8 +19,8 @@ from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
 from integration.store import deliveries, requests, steps
 from integration.store.findings import Finding, record
 from integration.store.steps import LeaseLost
-from jobs import (bulk_retry, check_alarms, gather_records, match_people, mirror_status, poll_requests, prune, push_records, return_report,
-                  send_request, verify_delivery, watch_fulfiller)
+from jobs import (bulk_retry, check_alarms, gather_records, match_people, mirror_status, poll_requests, prune, push_records,
+                  return_report, send_request, verify_delivery, watch_fulfiller)
 from jobs.world import Context, Lease, Outcome, World
 from mappings.model.delivery import DeliveryStatus, next_attempt_at
 from mappings.model.errors import ExchangeError, NeedsPerson, PartialError, TemporaryError, TransferError, UnknownOutcome
@@ -117,7 +117,8 @@ def run_step(world: World, heartbeat: Heartbeat, step_id: int, lease_no: int) ->
 def _attempt(ctx: Context) -> set[str]:
     """Run the job body and commit what came of it. Returns the endpoints that may have work now."""
     if ctx.step.kind not in JOBS:       # a newer version's, in a rolling upgrade: its worker takes it
-        return _put_back(ctx, "unknown-kind", f"this worker does not know {ctx.step.kind}; a newer one does it", UNKNOWN_KIND_SECONDS)
+        return _put_back(ctx, "unknown-kind", f"this worker does not know {ctx.step.kind}; a newer one does it",
+                         UNKNOWN_KIND_SECONDS)
     try:
         return _try(ctx)
     except PayloadsAway as error:

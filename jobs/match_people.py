@@ -12,7 +12,7 @@ from mappings.bundle import for_single_create, plan
 from mappings.identifiers import source_identifier
 from mappings.model.errors import NeedsPerson
 from mappings.model.request import Identifier, PatientRef, PractitionerRef
-from mappings.patient import Match, match
+from mappings.patient import Match, fold, match
 from mappings.practitioner import npi_is_valid, to_practitioner
 
 PEOPLE = ("Organization", "Location", "Practitioner", "PractitionerRole")
@@ -25,9 +25,13 @@ def match_people(ctx: Context) -> Outcome:
         delivery = deliveries.get(conn, ctx.step.delivery_id)
         packet_row = packets.by_id(conn, delivery.packet_id)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
-    resolve_patient(ctx, request.fulfiller, packet.manifest, packet.resources.get(packet.manifest.patient), request.patient)
+    source = packet.resources.get(packet.manifest.patient)
+    patient = resolve_patient(ctx, request.fulfiller, packet.manifest, source, request.patient)
+    people = {}
     if ctx.endpoint(request.fulfiller).accepts == "resources":
-        resolve_people(ctx, request.fulfiller, packet)
+        people = resolve_people(ctx, request.fulfiller, packet)
+    if patient is None:         # created after the people, because it refers to its doctor and organization
+        _create_patient(ctx, request.fulfiller, packet.manifest, source, people)
     return Outcome(next_steps=(NextStep("push_records", request.fulfiller, delivery_id=ctx.step.delivery_id),))
 
 
@@ -50,8 +54,8 @@ def find_patient(ctx: Context, endpoint: str, wanted: PatientRef) -> str:
     return reference
 
 
-def resolve_patient(ctx: Context, endpoint: str, manifest, source: dict | None, wanted: PatientRef) -> str:
-    """The patient at the target: linked, surely matched, or created where the endpoint allows it."""
+def resolve_patient(ctx: Context, endpoint: str, manifest, source: dict | None, wanted: PatientRef) -> str | None:
+    """The patient at the target: linked or surely matched; None when it is to be created. Raises NeedsPerson."""
     identity = Identifier(**source_identifier(manifest.identifier_system, *manifest.patient.split("/")))
     with ctx.world.engine.begin() as conn:
         known = links.find(conn, endpoint, identity.system, [identity.value])
@@ -61,9 +65,8 @@ def resolve_patient(ctx: Context, endpoint: str, manifest, source: dict | None, 
     reference = next((row.reference for row in by_person.values()), None) or _match_at_target(ctx, endpoint, source, wanted)
     if reference is None:
         reference = find_one(ctx, endpoint, "Patient", identity) if ctx.looks_first else None
-    if reference is None:
-        return _create_patient(ctx, endpoint, manifest, source, identity)
-    remember(ctx, endpoint, identity, reference, origin="matched")
+    if reference is not None:
+        remember(ctx, endpoint, identity, reference, origin="matched")
     return reference
 
 
@@ -97,13 +100,16 @@ def _similar(ctx: Context, endpoint: str, source: dict | None) -> list[dict]:
     name = next((each for each in (source or {}).get("name", []) if each.get("family")), None)
     if name is None or not source.get("birthDate"):
         return []
-    return ctx.server(endpoint).search_all("Patient", {"family": name["family"], "birthdate": source["birthDate"]})
+    found = ctx.server(endpoint).search_all("Patient", {"family": name["family"], "birthdate": source["birthDate"]})
+    # string search means "begins with": another family that begins alike is no doubt
+    return [each for each in found if any(fold(known.get("family", "")) == fold(name["family"]) for known in each.get("name", []))]
 
 
-def _create_patient(ctx: Context, endpoint: str, manifest, source: dict, identity: Identifier) -> str:
-    resource, _ = for_single_create(source, links={}, identifier_system=manifest.identifier_system, findings=ctx.dropped,
+def _create_patient(ctx: Context, endpoint: str, manifest, source: dict, people: dict[str, str]) -> None:
+    identity = Identifier(**source_identifier(manifest.identifier_system, *manifest.patient.split("/")))
+    resource, _ = for_single_create(source, links=people, identifier_system=manifest.identifier_system, findings=ctx.dropped,
                                     source_base=ctx.endpoint(manifest.source_endpoint).base_url)
-    return ensure_created(ctx, endpoint, resource, identity)
+    ensure_created(ctx, endpoint, resource, identity)
 
 
 def _unsure(ctx: Context, endpoint: str, found) -> NeedsPerson:
@@ -121,8 +127,8 @@ def _ids(patients: list[dict]) -> str:
     return ", ".join(f"Patient/{each['id']}" for each in patients[:5])
 
 
-def resolve_people(ctx: Context, endpoint: str, packet) -> None:
-    """Every person and place of the packet at the target: linked, matched by NPI, or created with the source identifier."""
+def resolve_people(ctx: Context, endpoint: str, packet) -> dict[str, str]:
+    """``{source: Type/id there}`` of every person and place of the packet: linked, matched by NPI, or created."""
     system = packet.manifest.identifier_system
     people = [resource for source, resource in packet.resources.items() if source.split("/")[0] in PEOPLE]
     with ctx.world.engine.begin() as conn:
@@ -133,6 +139,7 @@ def resolve_people(ctx: Context, endpoint: str, packet) -> None:
             source = packets.source_of(resource)
             if source not in known:
                 known[source] = _resolve_person(ctx, endpoint, resource, known, system, base)
+    return known
 
 
 def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, system: str, base: str) -> str:

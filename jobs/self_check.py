@@ -65,7 +65,8 @@ class SelfCheck:
 
     def _note_payloads(self, conn: Connection, problem: str | None) -> None:
         if problem is not None:
-            alarms.raise_alarm(conn, PAYLOADS_AWAY, self.machine, f"{self.machine}: {problem}. Make room or mend it; what needs it waits.")
+            alarms.raise_alarm(conn, PAYLOADS_AWAY, self.machine,
+                               f"{self.machine}: {problem}. Make room or mend it; what needs it waits.")
         elif self._payloads_away:
             alarms.recover(conn, PAYLOADS_AWAY, self.machine)
 
@@ -85,7 +86,7 @@ def restarts_teller(engine: Engine, machine: str | None = None) -> Callable[[str
             with engine.begin() as conn:
                 if in_trouble:
                     alarms.raise_alarm(conn, PROCESS_RESTARTS, f"{where} {name}",
-                                       f"{name} on {where} ends again and again. Read its log; its steps are done by others meanwhile.")
+                                       f"{name} on {where} ends again and again. Read its log; others do its steps meanwhile.")
                 else:
                     alarms.recover(conn, PROCESS_RESTARTS, f"{where} {name}")
         except SQLAlchemyError as error:        # the database may be why

@@ -10,7 +10,8 @@ def raise_alarm(conn: Connection, rule: str, subject: str, message: str) -> bool
     insertion = insert(alarms).values(rule=rule, subject=subject, message=message[:500])
     made = conn.execute(insertion.on_conflict_do_update(
         index_elements=["rule", "subject"], index_where=text("recovered_at is null"),
-        set_=dict(last_seen_at=func.statement_timestamp(), message=insertion.excluded.message)).returning(text("xmax = 0")))
+        set_=dict(last_seen_at=func.statement_timestamp(), message=insertion.excluded.message))
+        .returning(text("xmax = 0")))
     return bool(made.scalar_one())
 
 

@@ -1,10 +1,13 @@
 """``make demo`` as a newcomer runs it, and again after it was killed in the middle."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +18,11 @@ pytestmark = [pytest.mark.postgres, pytest.mark.chaos]
 
 
 @pytest.fixture
-def folder(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("demo")
-    for each in (made, *list(made.parents)[:2]):
-        each.chmod(0o711)
-    return made / "data"
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="second-opinion-demo-"))
+    made.chmod(0o711)
+    yield made / "data"
+    shutil.rmtree(made, ignore_errors=True)
 
 
 def demo(folder: Path, port: int) -> subprocess.Popen:

@@ -240,3 +240,14 @@ def test_a_revoked_order_cancels_the_request(exchange):
     exchange.poll()
     [task] = exchange.find("bob", "Task")
     assert task["status"] == "cancelled"
+
+
+def test_a_created_patient_still_refers_to_its_doctor(exchange):
+    chart = load_chart(exchange)
+    exchange.change("alice", chart["patient"], generalPractitioner=[{"reference": f"Practitioner/{chart['practitioner']['id']}"}])
+    exchange.submit(a_request())
+    exchange.drain()
+    [there] = exchange.find("bob", "Patient")
+    [doctor] = exchange.find("bob", "Practitioner", identifier=f"urn:test:alice|Practitioner/{chart['practitioner']['id']}")
+    assert there["generalPractitioner"][0]["reference"] == f"Practitioner/{doctor['id']}"
+    assert not {cause for cause in exchange.causes() if cause.startswith("verify-")}
