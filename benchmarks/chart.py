@@ -50,8 +50,11 @@ def charts() -> tuple[bytes, bytes]:
 
 
 def multiplied(data: bytes) -> bytes:
-    """The chart's records again and again, about the same people, until there are enough."""
+    """The chart's records again and again until there are enough, about a patient with other numbers."""
     bundle = simplejson.loads(data, use_decimal=True)
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == "Patient":
+            entry["resource"]["identifier"] = [{**each, "value": f"{each['value']}-2"} for each in entry["resource"]["identifier"]]
     records = [entry for entry in bundle["entry"] if entry["resource"]["resourceType"] not in PEOPLE]
     text = simplejson.dumps(records, use_decimal=True)
     while len(bundle["entry"]) < WANTED:

@@ -1,5 +1,6 @@
 """A whole Exchange in one process for tests: real PostgreSQL, real HTTP to two hosted endpoints, steps run one by one."""
 import base64
+import contextlib
 import json
 import threading
 from datetime import UTC, datetime, timedelta
@@ -54,12 +55,16 @@ class Exchange:
         self.config: Config = load_config(path, {})
         self.payloads = Payloads(self.config.payloads.url)
         self.app = create_app(self.config, self.engine, self.payloads)
-        threading.Thread(target=self.server.run, daemon=True).start()
+        threading.Thread(target=self._serve, daemon=True).start()
         self.clock = lambda: datetime.now(UTC)
         self.world = World(self.config, self.engine, Servers(self.config), self.payloads, now=lambda: self.clock())
         self.heartbeat = Heartbeat(self.config.engine.lease_seconds)
         with self.engine.begin() as conn:
             operations.register_endpoints(conn, self.config)
+
+    def _serve(self):
+        with contextlib.suppress(OSError):      # closed under its select()
+            self.server.run()
 
     def close(self):
         for proxy in self.proxies.values():
