@@ -50,11 +50,13 @@ def charts() -> tuple[bytes, bytes]:
 
 
 def multiplied(data: bytes) -> bytes:
-    """The chart's records again and again until there are enough, about a patient with other numbers."""
+    """The chart's records again and again until there are enough, about another patient."""
     bundle = simplejson.loads(data, use_decimal=True)
     for entry in bundle["entry"]:
         if entry["resource"]["resourceType"] == "Patient":
-            entry["resource"]["identifier"] = [{**each, "value": f"{each['value']}-2"} for each in entry["resource"]["identifier"]]
+            patient = entry["resource"]
+            patient["identifier"] = [{**each, "value": f"{each['value']}-2"} for each in patient["identifier"]]
+            patient["name"] = [{**each, "family": f"{each['family']}-Two"} for each in patient["name"]]
     records = [entry for entry in bundle["entry"] if entry["resource"]["resourceType"] not in PEOPLE]
     text = simplejson.dumps(records, use_decimal=True)
     while len(bundle["entry"]) < WANTED:

@@ -167,7 +167,7 @@ def latency(engine: Engine) -> list[Row]:
 
 
 def spread(what: str, taken: list[float], note: str) -> list[Row]:
-    return [Row(f"{what}, {name}", float(percentile(taken, share)), "ms", f"{note}; {len(taken)} steps")
+    return [Row(f"{what}, {name}", float(percentile(taken, share)), "ms", f"{note}; {len(taken)} of them")
             for name, share in (("p50", 0.5), ("p95", 0.95))]
 
 
