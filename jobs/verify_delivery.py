@@ -200,7 +200,8 @@ def _decide(ctx: Context, delivery, check: Check) -> None:
         lag = timedelta(seconds=ctx.endpoint(delivery.endpoint).limits.search_lag_seconds)
         if waited <= lag:
             raise TemporaryError(f"{len(check.missing)} item(s) are not readable yet at {delivery.endpoint}",
-                                 endpoint=delivery.endpoint, cause="not-readable-yet")
+                                 endpoint=delivery.endpoint, cause="not-readable-yet",
+                                 retry_after_seconds=max(0.2, (lag - waited).total_seconds()))
         raise NeedsPerson("verify-missing", f"{len(check.missing)} item(s) cannot be read back at {delivery.endpoint}: "
                           f"{', '.join(check.missing[:5])}", "Ask the endpoint's contact what became of them; they were "
                           "accepted. Nothing is sent again before a person decides.")
