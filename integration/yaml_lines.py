@@ -173,7 +173,7 @@ class _Builder:
     def _take_key(self, frame: _Frame, event: ScalarEvent) -> None:
         frame.key = self._clean(event)
         at = (*frame.at, frame.key)
-        if frame.key in frame.container:
+        if at in self.document.lines:
             self._problem(at, event, f"is written twice (first on line {self.document.lines[at]}); keep one")
         else:
             self.document.lines[at] = event.start_mark.line + 1

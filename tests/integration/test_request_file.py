@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from integration.config import Config, load_config
@@ -216,6 +216,7 @@ def _put(source: dict[str, Any], at: tuple[str | int, ...], value: Any) -> dict[
     return source
 
 
+@example(b"{*!")
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode),
                  st.lists(st.sampled_from([*"{}[]:,-?!&*|>'\"#%@`~ \n\t\\", "key", ": ", "\n  ", "- ", "2020-02-30"]),
                           max_size=40).map(lambda parts: "".join(parts).encode())))
