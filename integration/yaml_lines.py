@@ -173,8 +173,9 @@ class _Builder:
     def _take_key(self, frame: _Frame, event: ScalarEvent) -> None:
         frame.key = self._clean(event)
         at = (*frame.at, frame.key)
-        if at in self.document.lines:
-            self._problem(at, event, f"is written twice (first on line {self.document.lines[at]}); keep one")
+        if frame.key in frame.container:
+            first = self.document.lines.get(at, event.start_mark.line + 1)      # an alias as key has no line of its own
+            self._problem(at, event, f"is written twice (first on line {first}); keep one")
         else:
             self.document.lines[at] = event.start_mark.line + 1
 
