@@ -3,7 +3,7 @@ import base64
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from integration import fhir_json
 from integration.payloads import Payloads
@@ -74,12 +74,6 @@ def rows(conn: Connection, request_id: str) -> list:
 def by_id(conn: Connection, packet_id: str):
     """One packet row."""
     return conn.execute(select(packets).where(packets.c.id == packet_id)).one()
-
-
-def next_version(conn: Connection, request_id: str) -> int:
-    """The version a new packet of the request gets, from 1."""
-    return conn.execute(select(func.coalesce(func.max(packets.c.version), 0)).where(
-        packets.c.request_id == request_id)).scalar_one() + 1
 
 
 def rendition_of(packet: Packet, payloads: Payloads, request: SecondOpinionRequest) -> Rendition:

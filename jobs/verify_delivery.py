@@ -44,7 +44,7 @@ def verify_records(ctx: Context) -> Outcome:
     request = ctx.request()
 
     def commit(conn: Connection) -> None:
-        _verified(conn, delivery, check)
+        deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
         requests.set_records(conn, ctx.request_id, Records.VERIFIED)
         if delivery.version == 1:
             watch_later(conn, ctx, request)
@@ -145,7 +145,7 @@ def verify_request(ctx: Context) -> Outcome:
     _decide(ctx, delivery, check)
     watch_at = ctx.now
     return Outcome(next_steps=(NextStep("watch_fulfiller", delivery.endpoint, at=watch_at),),
-                   apply=[lambda conn: _verified(conn, delivery, check)])
+                   apply=[lambda conn: deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)])
 
 
 def verify_report(ctx: Context) -> Outcome:
@@ -161,7 +161,7 @@ def verify_report(ctx: Context) -> Outcome:
                                  endpoint=delivery.endpoint, cause="not-searchable")
 
     def commit(conn: Connection) -> None:
-        _verified(conn, delivery, check)
+        deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
         requests.close(conn, ctx.request_id)
 
     return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])
@@ -205,9 +205,3 @@ def _decide(ctx: Context, delivery, check: Check) -> None:
         raise NeedsPerson("verify-missing", f"{len(check.missing)} item(s) cannot be read back at {delivery.endpoint}: "
                           f"{', '.join(check.missing[:5])}", "Ask the endpoint's contact what became of them; they were "
                           "accepted. Nothing is sent again before a person decides.")
-
-
-def _verified(conn: Connection, delivery, check: Check) -> None:
-    deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
-
-

@@ -31,12 +31,6 @@ def get(conn: Connection, delivery_id: str):
     return conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
 
 
-def latest(conn: Connection, request_id: str, kind: DeliveryKind):
-    """The newest delivery of a kind for a request, or None."""
-    return conn.execute(select(deliveries).where(deliveries.c.request_id == request_id, deliveries.c.kind == kind)
-                        .order_by(deliveries.c.version.desc()).limit(1)).one_or_none()
-
-
 def move(conn: Connection, delivery_id: str, to: DeliveryStatus, *, cause: str | None = None,
          message: str | None = None, action: str | None = None) -> bool:
     """Change a delivery's status; False when the table of transitions does not allow it."""

@@ -1,12 +1,11 @@
 """What a person may do: retry, park, cancel, link, pause; each audited with a reason, each a twin of a page button."""
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.config import Config
 from integration.store import audit, deliveries, links, requests, steps
 from integration.store.tables import deliveries as delivery_table
 from integration.store.tables import endpoints
-from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
 from mappings.model.delivery import DeliveryStatus
 from mappings.model.errors import ExchangeError
@@ -110,13 +109,6 @@ def pause(conn: Connection, endpoint: str, paused: bool, *, actor: str, reason: 
     audit.record(conn, actor, "endpoint.paused" if paused else "endpoint.resumed", subject=endpoint, reason=reason)
 
 
-def hint(conn: Connection, endpoint: str) -> int:
-    """A subscription said something changed at an endpoint: the watches there become due sooner."""
-    return conn.execute(update(step_table).where(step_table.c.endpoint == endpoint, step_table.c.status == "waiting",
-                                                 step_table.c.kind.in_(("watch_fulfiller", "poll_requests", "watch_chart")))
-                        .values(next_attempt_at=func.now())).rowcount
-
-
 def summary(conn: Connection, request_id: str) -> dict:
     """The counts people ask for: gathered, sent, verified, findings, whether the loop is closed."""
     row = requests.get(conn, request_id)
@@ -129,8 +121,3 @@ def summary(conn: Connection, request_id: str) -> dict:
             "sent": len({item.source for item in items if item.status in ("sent", "verified", "different", "missing")}),
             "verified": len({item.source for item in items if item.status == "verified"}),
             "report_verified": any(each.kind == "report" and each.status == "verified" for each in kinds)}
-
-
-def known_requests(conn: Connection) -> int:
-    """How many requests there are."""
-    return conn.execute(select(func.count()).select_from(request_table)).scalar_one()
