@@ -10,10 +10,10 @@ import click
 from mappings.model.delivery import DELIVERY_TRANSITIONS, MAX_500, RETRY_TABLE, Verdict
 from mappings.model.states import (BSER_CODE, FINAL, NEEDS_REASON, OPEN, TRANSITIONS, Records, Status, Visit,
                                    business_status)
-from second_opinion import EXIT_FAILED, EXIT_WRONG_USAGE, cli
+from second_opinion.house import EXIT_FAILED, EXIT_WRONG_USAGE, cli
 
 ROOT = Path(__file__).parent.parent
-PRODUCT = ("mappings", "integration", "jobs", "second_opinion.py")
+PRODUCT = ("mappings", "integration", "jobs", "second_opinion")
 
 
 # --- commands ----------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ Numbers of patients and codes are text: put them in quotes when they are only di
 """
 
 
-PAGES = {"config.md": config_page, "request.md": request_page, "cli.md": lambda: _from("second_opinion.py", cli_page),
+PAGES = {"config.md": config_page, "request.md": request_page, "cli.md": lambda: _from("the commands in second_opinion/", cli_page),
          "states.md": lambda: _from("mappings/model/states.py and delivery.py", states_page),
          "errors.md": lambda: _from("the errors and causes in the code", errors_page)}
 TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

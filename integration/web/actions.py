@@ -15,7 +15,6 @@ from integration.web.questions import Question, Stale, seen_in
 from integration.web.texts import t
 
 blueprint = pages.sentences(Blueprint("actions", __name__, url_prefix="/actions"))
-ACTOR = forms.ACTOR
 # What an action tells: message, whether it had an effect, and where to go on (empty: back).
 Told = tuple[str, bool, str]
 
@@ -68,9 +67,9 @@ def _again(name: str, back: str, reason: str, error: str, status: int):
 def _retry(conn: Connection, given: MultiDict, reason: str) -> Told:
     seen = seen_in(given)
     result = (
-        actions.retry(conn, seen[0], actor=ACTOR, reason=reason)
+        actions.retry(conn, seen[0], actor=forms.actor(), reason=reason)
         if len(seen) == 1
-        else actions.retry_many(conn, seen, actor=ACTOR, reason=reason)
+        else actions.retry_many(conn, seen, actor=forms.actor(), reason=reason)
     )
     return result.message, result.changed > 0, ""
 
@@ -79,7 +78,7 @@ def _park(conn: Connection, given: MultiDict, reason: str) -> Told:
     [seen, *_] = seen_in(given) or [None]
     if seen is None:
         raise operations.NotPossible(t("action.missing"))
-    result = actions.park(conn, seen, actor=ACTOR, reason=reason)
+    result = actions.park(conn, seen, actor=forms.actor(), reason=reason)
     return result.message, result.changed > 0, ""
 
 
@@ -89,7 +88,7 @@ def _cancel(conn: Connection, given: MultiDict, reason: str) -> Told:
     row = requests.get(conn, row.id)
     if given.get("seen") != row.status:
         raise Stale(f"it was {given.get('seen', '')[:20]} and is {row.status} now. Look again before you cancel it")
-    operations.cancel(conn, row.id, actor=ACTOR, reason=reason)
+    operations.cancel(conn, row.id, actor=forms.actor(), reason=reason)
     return (
         t("cancel.done", id=row.id, place=world.place_name(row.fulfiller)),
         True,
@@ -100,7 +99,7 @@ def _cancel(conn: Connection, given: MultiDict, reason: str) -> Told:
 def _link(conn: Connection, given: MultiDict, reason: str) -> Told:
     row = requests.get(conn, given.get("request", ""))
     operations.link_patient(
-        conn, row.id, given.get("at", ""), forms.typed("reference", 200), actor=ACTOR, reason=reason
+        conn, row.id, given.get("at", ""), forms.typed("reference", 200), actor=forms.actor(), reason=reason
     )
     return t("link.done"), True, ""
 
@@ -113,7 +112,7 @@ def _pausing(paused: bool):
         row = conn.execute(select(endpoints).where(endpoints.c.key == key).with_for_update()).one()
         if row.paused is paused:
             return t(f"{name}.already", place=world.place_name(key)), False, ""
-        operations.pause(conn, key, paused, actor=ACTOR, reason=reason)
+        operations.pause(conn, key, paused, actor=forms.actor(), reason=reason)
         return t(f"{name}.done", place=world.place_name(key)), True, ""
 
     return act
@@ -125,7 +124,7 @@ def _run_schedule(conn: Connection, given: MultiDict, reason: str) -> Told:
         raise operations.NotPossible(f"there is no schedule {name[:80]}")
     if not schedule_names.make_due(conn, world.config(), name):
         return t("run.already", name=name), False, ""
-    audit.record(conn, ACTOR, "schedule.run", subject=name, reason=reason)
+    audit.record(conn, forms.actor(), "schedule.run", subject=name, reason=reason)
     return t("run.done", name=name), True, ""
 
 
@@ -136,12 +135,12 @@ def _retry_matching(conn: Connection, given: MultiDict, reason: str) -> Told:
         raise Stale(t("all.changed", before=before[:12], n=words.number(number)))
     speed = given.get("per_second", "")
     per_second = int(speed) if speed in map(str, bulk.RATES) else bulk.RATES[1]
-    operation_id = bulk.start_retry(conn, wanted, now, actor=ACTOR, reason=reason, per_second=per_second)
+    operation_id = bulk.start_retry(conn, wanted, now, actor=forms.actor(), reason=reason, per_second=per_second)
     return t("all.started", id=operation_id), True, url_for("bulk.show", operation_id=operation_id)
 
 
 def _stop_operation(conn: Connection, given: MultiDict, reason: str) -> Told:
-    view = bulk.cancel(conn, questions.bulk_id(given), actor=ACTOR, reason=reason)
+    view = bulk.cancel(conn, questions.bulk_id(given), actor=forms.actor(), reason=reason)
     return t("stop.done", **view), True, ""
 
 

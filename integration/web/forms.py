@@ -12,7 +12,6 @@ from integration.store.tables import settings
 from integration.web import world
 
 COOKIE, MESSAGE = "second_opinion_browser", "second_opinion_message"
-ACTOR = "web"  # until people sign in
 MAX_AGE_SECONDS = 12 * 3600
 
 
@@ -53,6 +52,11 @@ def is_ours() -> bool:
     except BadData:
         return False
     return isinstance(signed_for, str) and secrets.compare_digest(signed_for, request.cookies.get(COOKIE, ""))
+
+
+def actor() -> str:
+    """Who does it, as the audit trail says."""
+    return g.get("actor") or "web"
 
 
 def typed(name: str, length: int = 1000) -> str:

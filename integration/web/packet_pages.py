@@ -70,7 +70,7 @@ def _opened(request_id: str, action: str, show) -> Response:
             request_id, rows, 400 if not reason else 403, t("action.no_reason" if not reason else "action.forged")
         )
     with world.engine().begin() as conn:
-        audit.record(conn, forms.ACTOR, action, request_id, subject=item or None, reason=reason)
+        audit.record(conn, forms.actor(), action, request_id, subject=item or None, reason=reason)
     with world.engine().begin() as conn:
         return show(conn, request_id, rows, item)
 

@@ -1,0 +1,8 @@
+"""Start reading here: the command line. ``house`` opens configuration and database; each module beside it is a group of commands."""
+from second_opinion import endpoints, packets, requests, running, steps, storage  # noqa: F401  their commands join the group
+from second_opinion.house import cli
+
+
+def main() -> None:
+    """Run the command line; every error is a sentence and an exit code."""
+    cli(prog_name="second-opinion")

@@ -1,0 +1,4 @@
+"""``python -m second_opinion``"""
+from second_opinion import main
+
+main()

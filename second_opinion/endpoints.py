@@ -1,0 +1,89 @@
+"""Commands about the parties' FHIR servers, and about what happens by the clock."""
+import click
+
+from integration.fhir.servers import Servers
+from integration.store import operations
+from second_opinion.house import EXIT_FAILED, ME, cli, make_world, opened, read_config, show, with_json
+
+
+@cli.group()
+def endpoints() -> None:
+    """The parties' FHIR servers."""
+
+
+@endpoints.command("list")
+@with_json
+@click.pass_context
+def endpoints_list(ctx: click.Context, as_json: bool) -> None:
+    """Configured endpoints and their health."""
+    from integration.web.reading import endpoint_views
+
+    with opened(ctx) as (config, engine), engine.connect() as conn:
+        views = endpoint_views(conn, config)
+    show(views, as_json, "\n".join(f"{view['key']:<16} {view['role']:<10} {view['health']:<12} {view['base_url']}" for view in views)
+         or "no endpoints in the configuration")
+
+
+@endpoints.command("check")
+@click.argument("name")
+@with_json
+@click.pass_context
+def endpoints_check(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Ask an endpoint what it can do; exit code 1 when it cannot be used."""
+    from integration.fhir.capabilities import probe
+
+    config = read_config(ctx)
+    if name not in config.endpoints:
+        raise click.UsageError(f"there is no endpoint {name}; configured: {', '.join(config.endpoints) or 'none'}")
+    can = probe(Servers(config).server(name)).with_overrides(dict(config.endpoints[name].capabilities))
+    show({"endpoint": name, "problems": list(can.problems), **can.to_json()}, as_json,
+         "\n".join([f"{name}: {'usable' if not can.problems else 'NOT usable'}", *(f"  {line}" for line in can.sentences())]))
+    ctx.exit(EXIT_FAILED if can.problems else 0)
+
+
+def pause_command(paused: bool):
+    """Pause or resume, for all workers."""
+    @click.argument("name")
+    @click.option("--reason", default="", help="Why; kept in the audit trail.")
+    @with_json
+    @click.pass_context
+    def command(ctx: click.Context, name: str, reason: str, as_json: bool) -> None:
+        with opened(ctx) as (_, engine), engine.begin() as conn:
+            operations.pause(conn, name, paused, actor=ME, reason=reason)
+        show({"endpoint": name, "paused": paused}, as_json, f"{name}: {'paused' if paused else 'resumed'}")
+    return command
+
+
+endpoints.command("pause", help="Send nothing to an endpoint until it is resumed.")(pause_command(True))
+endpoints.command("resume", help="Send to an endpoint again.")(pause_command(False))
+
+
+@cli.group()
+def schedules() -> None:
+    """What happens by the clock."""
+
+
+@schedules.command("list")
+@with_json
+@click.pass_context
+def schedules_list(ctx: click.Context, as_json: bool) -> None:
+    """Schedules with their last tick."""
+    from jobs.schedule import views
+
+    with opened(ctx) as (config, engine):
+        rows = views(make_world(config, engine))
+    show(rows, as_json, "\n".join(f"{row['name']:<28} last {row['last'] or 'never'}  next {row['next']}" for row in rows))
+
+
+@schedules.command("run")
+@click.argument("name")
+@with_json
+@click.pass_context
+def schedules_run(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Make a schedule's step due now."""
+    from jobs.schedule import run_now
+
+    with opened(ctx) as (config, engine), engine.begin() as conn:
+        if not run_now(conn, make_world(config, engine), name):
+            raise click.UsageError(f"there is no schedule {name!r}; see: second-opinion schedules list")
+    show({"schedule": name, "due": True}, as_json, f"{name}: due now")

@@ -1,0 +1,114 @@
+"""What every command stands on: the group, configuration, database, world, and how a result is printed."""
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+from sqlalchemy import Engine
+
+from integration.config import Config, load_config
+from integration.database import Database, open_database
+from integration.fhir.servers import Servers
+from integration.log import set_up_logging
+from integration.payloads import Payloads
+from integration.store import operations
+from jobs.world import World
+from mappings.model.errors import ExchangeError, FileError
+
+EXIT_FAILED, EXIT_WRONG_USAGE = 1, 2
+ME = f"cli {os.environ.get('USER') or os.environ.get('LOGNAME') or os.getuid()}"
+
+
+class Sentences(click.Group):
+    """Turns the Exchange's own errors into sentences: 1 it failed, 2 wrong usage or configuration."""
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except FileError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(EXIT_WRONG_USAGE)
+        except ExchangeError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(EXIT_FAILED)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=Sentences, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", "config_path", type=click.Path(path_type=Path), envvar="SECOND_OPINION_CONFIG",
+              help="The configuration file; config.yaml in this folder when it is not given.")
+@click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]), show_default=True)
+@click.pass_context
+def cli(ctx: click.Context, config_path: Path | None, log_level: str) -> None:
+    """Second Opinion Exchange: records to the consultant before the visit, the report back to primary care, verified."""
+    set_up_logging(log_level)
+    ctx.obj = config_path
+
+
+def with_json(command):
+    """Adds --json: one JSON value on standard output instead of words."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def show(value, as_json: bool, words: str | None = None) -> None:
+    """Print a result for a person or a program."""
+    click.echo(json.dumps(value, default=str) if as_json or words is None else words)
+
+
+def read_config(ctx: click.Context) -> Config:
+    """The configuration named on the command line or found here."""
+    return load_config(ctx.find_root().obj, os.environ)
+
+
+@contextlib.contextmanager
+def database_of(config: Config, *, migrate: bool = True, name: str = "second-opinion") -> Iterator[Database]:
+    """The database, up to date, with a row for each endpoint."""
+    database = open_database(config, application_name=name)
+    try:
+        if migrate:
+            database.migrate()
+        else:
+            database.check_current()
+        with database.engine.begin() as conn:
+            operations.register_endpoints(conn, config)
+        yield database
+    finally:
+        database.close()
+
+
+def make_world(config: Config, engine: Engine) -> World:
+    """Everything a step works on."""
+    return World(config=config, engine=engine, servers=Servers(config), payloads=Payloads(config.payloads.url))
+
+
+@contextlib.contextmanager
+def opened(ctx: click.Context) -> Iterator[tuple[Config, Engine]]:
+    """Configuration and engine for a short command."""
+    config = read_config(ctx)
+    with database_of(config) as database:
+        yield config, database.engine
+
+
+@contextlib.contextmanager
+def bare_database(config: Config) -> Iterator[Database]:
+    """The database as it is: not brought up to date, nothing written."""
+    opened_database = open_database(config, application_name="second-opinion restore")
+    try:
+        yield opened_database
+    finally:
+        opened_database.close()
+
+
+@contextlib.contextmanager
+def progress_of(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, when a terminal looks on."""
+    stream = click.get_text_stream("stderr")
+    with click.progressbar(length=1, label=label, file=stream, hidden=not stream.isatty()) as bar:
+        def progress(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+        yield progress

@@ -1,0 +1,62 @@
+"""Commands about packets, and about who a patient is at an endpoint."""
+from pathlib import Path
+
+import click
+
+from integration.payloads import Payloads
+from integration.store import operations
+from second_opinion.house import ME, cli, opened, show, with_json
+
+
+@cli.group()
+def patients() -> None:
+    """Patients at endpoints."""
+
+
+@patients.command("link")
+@click.argument("request_id")
+@click.argument("endpoint")
+@click.argument("reference")
+@click.option("--reason", default="", help="How you know; kept in the audit trail.")
+@with_json
+@click.pass_context
+def patients_link(ctx: click.Context, request_id: str, endpoint: str, reference: str, reason: str, as_json: bool) -> None:
+    """Say who the patient of REQUEST_ID is at ENDPOINT: REFERENCE is Patient/<id> there."""
+    with opened(ctx) as (_, engine), engine.begin() as conn:
+        operations.link_patient(conn, request_id, endpoint, reference, actor=ME, reason=reason)
+    show({"request_id": request_id, "endpoint": endpoint, "reference": reference}, as_json, "linked; what waited for it is due now")
+
+
+@cli.group()
+def packet() -> None:
+    """Packets: what was gathered for a request."""
+
+
+@packet.command("show")
+@click.argument("request_id")
+@with_json
+@click.pass_context
+def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
+    """The manifests of a request's packets."""
+    from integration import packets
+
+    with opened(ctx) as (config, engine), engine.connect() as conn:
+        payloads = Payloads(config.payloads.url)
+        manifests = [packets.load(payloads, row.manifest_sha256).manifest for row in packets.rows(conn, request_id)]
+    show([manifest.model_dump(mode="json") for manifest in manifests], as_json,
+         "\n".join(f"{manifest.packet_id}: {len(manifest.resources)} resources, {len(manifest.items) - len(manifest.resources)} "
+                   f"attachments, from {manifest.source_endpoint}" for manifest in manifests) or "no packet yet")
+
+
+@packet.command("download")
+@click.argument("request_id")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_context
+def packet_download(ctx: click.Context, request_id: str, file: Path) -> None:
+    """Write a request's packet to FILE as a zip: the readable PDF, the resources, the original documents, the manifest."""
+    from integration.packet_zip import packet_zip
+
+    with opened(ctx) as (config, engine), engine.begin() as conn:
+        data = packet_zip(conn, Payloads(config.payloads.url), request_id)
+    file.write_bytes(data)
+    click.echo(f"{file}: {len(data)} bytes")

@@ -1,0 +1,157 @@
+"""Commands about second opinion requests and their deliveries."""
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from integration.config import Config
+from integration.store import operations
+from second_opinion.house import ME, cli, opened, show, with_json
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@with_json
+@click.pass_context
+def submit(ctx: click.Context, file: Path, as_json: bool) -> None:
+    """Take in a second opinion request from FILE (YAML or JSON). The same request twice is the same request."""
+    from integration.request_file import load_request
+    from integration.store import requests
+
+    with opened(ctx) as (config, engine):
+        request = load_request(file)
+        check_endpoints(config, request, str(file))
+        with engine.begin() as conn:
+            request_id, new = requests.take_in(conn, request, actor=ME)
+    show({"request_id": request_id, "new": new}, as_json,
+         f"{request_id} {'taken in' if new else 'was taken in before; nothing changed'}")
+
+
+def check_endpoints(config: Config, request, file: str) -> None:
+    """Raises RequestError when a request names endpoints that are not configured for that role."""
+    from integration.request_file import endpoint_mistakes
+    from mappings.model.errors import RequestError
+
+    mistakes = endpoint_mistakes(config, request, file)
+    if mistakes:
+        raise RequestError(mistakes)
+
+
+@cli.command("map")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def map_(file: Path) -> None:
+    """Print the FHIR Bundle a request FILE becomes; sends nothing, needs no configuration."""
+    from integration import fhir_json
+    from integration.request_file import load_request
+    from integration.store.requests import request_id_of
+    from mappings.preview import to_bundle
+
+    request = load_request(file)
+    bundle = to_bundle(request, request_id=request_id_of(request.key), authored_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    click.echo(json.dumps(json.loads(fhir_json.dumps(bundle)), indent=2, ensure_ascii=False))
+
+
+@cli.group()
+def requests() -> None:
+    """Second opinion requests."""
+
+
+@requests.command("list")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@with_json
+@click.pass_context
+def requests_list(ctx: click.Context, limit: int, as_json: bool) -> None:
+    """The newest requests."""
+    from sqlalchemy import select
+
+    from integration.store.tables import requests as table
+
+    with opened(ctx) as (_, engine), engine.connect() as conn:
+        rows = conn.execute(select(table.c.id, table.c.status, table.c.records, table.c.placer, table.c.fulfiller,
+                                   table.c.created_at, table.c.closed_at)
+                            .order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)).all()
+    show([row._asdict() for row in rows], as_json, "\n".join(
+        f"{row.id}  {'closed' if row.closed_at else row.status:<12} records {row.records:<12} {row.placer} to {row.fulfiller}"
+        for row in rows) or "no requests yet")
+
+
+@requests.command("show")
+@click.argument("request_id")
+@with_json
+@click.pass_context
+def requests_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
+    """One request: where it stands, what is owed, what was found."""
+    from integration.web.reading import request_view
+
+    with opened(ctx) as (_, engine), engine.begin() as conn:
+        view = request_view(conn, request_id)
+    show(view, as_json, json.dumps(view, indent=2, default=str))
+
+
+@requests.command("cancel")
+@click.argument("request_id")
+@click.option("--reason", required=True, help="Why; the consultant reads it.")
+@with_json
+@click.pass_context
+def requests_cancel(ctx: click.Context, request_id: str, reason: str, as_json: bool) -> None:
+    """Cancel a request; the fulfiller is told."""
+    with opened(ctx) as (_, engine), engine.begin() as conn:
+        operations.cancel(conn, request_id, actor=ME, reason=reason)
+    show({"request_id": request_id, "cancel_requested": True}, as_json, f"{request_id}: cancellation asked for")
+
+
+@cli.group()
+def deliveries() -> None:
+    """Deliveries: a packet, request or report to an endpoint."""
+
+
+@deliveries.command("list")
+@click.option("--status", help="Only those, e.g. parked.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@with_json
+@click.pass_context
+def deliveries_list(ctx: click.Context, status: str | None, limit: int, as_json: bool) -> None:
+    """The newest deliveries."""
+    from sqlalchemy import select
+
+    from integration.store.tables import deliveries as table
+
+    wanted = select(table).order_by(table.c.updated_at.desc(), table.c.id.desc()).limit(limit)
+    with opened(ctx) as (_, engine), engine.connect() as conn:
+        rows = conn.execute(wanted if status is None else wanted.where(table.c.status == status)).all()
+    show([row._asdict() for row in rows], as_json,
+         "\n".join(f"{row.id:<40} {row.status:<10} {row.endpoint:<16} {row.message or ''}" for row in rows) or "no deliveries")
+
+
+@deliveries.command("show")
+@click.argument("delivery_id")
+@with_json
+@click.pass_context
+def deliveries_show(ctx: click.Context, delivery_id: str, as_json: bool) -> None:
+    """One delivery and its items."""
+    from integration.store import deliveries as store
+
+    with opened(ctx) as (_, engine), engine.connect() as conn:
+        row = store.get(conn, delivery_id)
+        if row is None:
+            raise operations.NotPossible(f"there is no delivery {delivery_id}")
+        view = {**row._asdict(), "items": [item._asdict() for item in store.items(conn, delivery_id).values()]}
+    show(view, as_json, json.dumps(view, indent=2, default=str))
+
+
+def action_on_delivery(function, done: str):
+    """A command that does one thing to one delivery, with a reason."""
+    @click.argument("delivery_id")
+    @click.option("--reason", default="", help="Why; kept in the audit trail.")
+    @with_json
+    @click.pass_context
+    def command(ctx: click.Context, delivery_id: str, reason: str, as_json: bool) -> None:
+        with opened(ctx) as (_, engine), engine.begin() as conn:
+            function(conn, delivery_id, actor=ME, reason=reason)
+        show({"delivery_id": delivery_id, "done": done}, as_json, f"{delivery_id}: {done}")
+    return command
+
+
+deliveries.command("retry", help="Try a parked or waiting delivery now.")(action_on_delivery(operations.retry_delivery, "due now"))
+deliveries.command("park", help="Stop trying; a person decides.")(action_on_delivery(operations.park_delivery, "parked"))

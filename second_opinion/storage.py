@@ -1,0 +1,107 @@
+"""Commands about what we stand on: configuration, database, backup and restore."""
+from pathlib import Path
+
+import click
+
+from integration.database import open_database
+from integration.payloads import Payloads
+from second_opinion.house import EXIT_FAILED, ME, bare_database, cli, opened, progress_of, read_config, show, with_json
+
+
+@cli.group()
+def check() -> None:
+    """Check before you run."""
+
+
+@check.command("config")
+@with_json
+@click.pass_context
+def check_config(ctx: click.Context, as_json: bool) -> None:
+    """Check the configuration; every mistake at once with file and line."""
+    config = read_config(ctx)
+    show({"endpoints": list(config.endpoints), "ok": True}, as_json, f"the configuration is right: {len(config.endpoints)} endpoint(s)")
+
+
+@cli.group()
+def database() -> None:
+    """The PostgreSQL of the Exchange."""
+
+
+@database.command("start")
+@click.pass_context
+def database_start(ctx: click.Context) -> None:
+    """Start the embedded database and leave it running."""
+    from integration.embedded_postgres import EmbeddedPostgres
+
+    embedded = EmbeddedPostgres(read_config(ctx).data_dir)
+    embedded.start()
+    embedded.leave_running()
+    click.echo("the embedded database runs")
+
+
+@database.command("stop")
+@click.pass_context
+def database_stop(ctx: click.Context) -> None:
+    """Stop the embedded database, unless serve owns it."""
+    from integration.embedded_postgres import EmbeddedPostgres
+
+    stopped = EmbeddedPostgres(read_config(ctx).data_dir).stop_for_good()
+    click.echo("stopped" if stopped else "it was not running")
+
+
+@database.command("migrate")
+@click.pass_context
+def database_migrate(ctx: click.Context) -> None:
+    """Bring the tables up to date."""
+    config = read_config(ctx)
+    opened_database = open_database(config)
+    try:
+        opened_database.migrate()
+    finally:
+        opened_database.close()
+    click.echo("the tables are up to date")
+
+
+@database.command("restored")
+@with_json
+@click.pass_context
+def database_restored(ctx: click.Context, as_json: bool) -> None:
+    """Say that you restored the database yourself (a snapshot, point-in-time recovery): look before sending anything."""
+    from integration.restore import mark_restored
+
+    with bare_database(read_config(ctx)) as opened_database:
+        steps = mark_restored(opened_database, actor=ME)
+    show({"open_steps": steps}, as_json, f"marked: {steps} open step(s), and all to come, look before they send")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@with_json
+@click.pass_context
+def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
+    """Write database and payloads to FILE while work goes on. It holds patient data: keep it as such."""
+    
+    with opened(ctx) as (config, engine), progress_of("payloads") as progress:
+        written = back_up(engine, Payloads(config.payloads.url), file, progress=progress)
+    show({"file": str(file), "rows": written.rows, "payloads": written.payloads, "bytes": written.bytes, "damaged": written.damaged},
+         as_json, f"{file}: {written.rows} rows, {written.payloads} payloads, {written.bytes} bytes")
+    if written.damaged:
+        click.echo(f"Error: {len(written.damaged)} payload(s) are missing or changed in the store and not in the backup: "
+                   f"{', '.join(each[:12] for each in written.damaged[:5])}. Restore them from an older backup.", err=True)
+        ctx.exit(EXIT_FAILED)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--replace", is_flag=True, help="Throw away what the database holds now.")
+@with_json
+@click.pass_context
+def restore(ctx: click.Context, file: Path, replace: bool, as_json: bool) -> None:
+    """Restore a backup FILE. From then on everything is looked for before it is sent: nothing is sent twice."""
+    from integration.restore import restore as restore_file
+
+    config = read_config(ctx)
+    with bare_database(config) as opened_database, progress_of("payloads") as progress:
+        done = restore_file(opened_database, Payloads(config.payloads.url), file, replace=replace, actor=ME, progress=progress)
+    show({"made_at": done.made_at, "rows": done.rows, "payloads": done.payloads, "open_steps": done.open_steps}, as_json,
+         f"restored as of {done.made_at}: {done.rows} rows, {done.payloads} payloads; {done.open_steps} open step(s) look before they send")
