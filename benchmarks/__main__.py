@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.common import Clock, Row, say, temporary_folder
 from tests.servers.process import ServerUnavailable
 
-NAMES = ("chart", "dispatch", "engine")
+NAMES = ("chart", "dispatch", "engine", "memory")
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks.md"
 HEAD = """\
 <!-- Written by `python -m benchmarks --write` (make bench ARGS=--write): measure again instead of editing. -->
@@ -24,7 +24,7 @@ which hold for one machine with one load. `make bench` measures all of it, `make
 
 """
 TITLES = {"chart": "A chart between two HAPI servers", "dispatch": "100,000 due and 1,000,000 finished steps",
-          "engine": "Workers, start latency, intake"}
+          "engine": "Workers, start latency, intake", "memory": "Memory of a worker over time"}
 
 
 def main() -> int:
@@ -33,8 +33,11 @@ def main() -> int:
     parser.add_argument("--only", choices=NAMES, help="this benchmark alone")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} (and query-plans.md)")
+    parser.add_argument("--minutes", type=float, default=15, help="how long the benchmark memory runs")
     given = parser.parse_args()
-    measured = [measure(name, write=given.write) for name in ([given.only] if given.only else NAMES)]
+    if given.minutes < 5:
+        parser.error("--minutes: at least 5, for the first 3 are a warm-up")
+    measured = [measure(name, write=given.write, minutes=given.minutes) for name in ([given.only] if given.only else NAMES)]
     print("\n".join(map(section, measured)))
     if given.write:
         PAGE.write_text(page(measured), "utf-8")
@@ -43,7 +46,7 @@ def main() -> int:
     return 0
 
 
-def measure(name: str, *, write: bool) -> dict:
+def measure(name: str, *, write: bool, minutes: float) -> dict:
     """Run one benchmark; a machine that cannot run it says so instead of failing the others."""
     before = os.getloadavg()
     say(f"{name}: {TITLES[name]} ...")
@@ -51,7 +54,7 @@ def measure(name: str, *, write: bool) -> dict:
     why = ""
     with Clock() as clock, temporary_folder() as folder:
         try:
-            rows = import_module(f"benchmarks.{name}").run(folder, write=write)
+            rows = import_module(f"benchmarks.{name}").run(folder, write=write, **({"minutes": minutes} if name == "memory" else {}))
         except ServerUnavailable as error:
             why = str(error)
     return {"name": name, "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "cores": os.cpu_count(),

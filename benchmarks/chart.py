@@ -7,6 +7,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from benchmarks.common import Clock, Row, below, cpu_of, fresh_database, postgre
 from integration import fhir_json
 from integration.config import load_config
 from integration.fhir.servers import Servers
+from integration.store.pace import wait_for_turn
 from integration.store.tables import attempts
 from tests.e2e.test_charts import ask
 from tests.jobs.exchange import Exchange
@@ -131,7 +133,7 @@ def widened(made: Exchange, path: Path) -> Exchange:
     path.write_text(wide, "utf-8")
     config = load_config(path, {})
     made.world.servers.close()
-    made.world = dataclasses.replace(made.world, config=config, servers=Servers(config))
+    made.world = dataclasses.replace(made.world, config=config, servers=Servers(config, before=partial(wait_for_turn, made.engine)))
     return made
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event, text
 from benchmarks.common import Row, below, cpu_of, fresh_database, milliseconds, percentile, postgres, say
 from integration.config import Config, load_config
 from integration.payloads import Payloads
+from integration import queue
 from integration.queue import Limits, dispatch, dispatch_endpoint
 from integration.web import create_app
 
@@ -98,13 +99,12 @@ def dispatch_rows(engine: Engine, config: Config, plans: list) -> list[Row]:
     finish_leased(engine)
     rounds = between(engine, [lambda: dispatch(engine, LIMITS)] * ROUNDS)
     floor = milliseconds(lambda: touch(engine), DISPATCHES)
-    with explained(engine, "dispatch_endpoint", plans):
-        dispatch_endpoint(engine, "e5", LIMITS)
+    explain_dispatch(engine, plans)
     return [*pair("dispatch_endpoint that claims 4 steps", claims, DISPATCH_AIM, f"{DISPATCHES} calls"),
             *pair("dispatch_endpoint without room", full, DISPATCH_AIM,
                   f"CPU a call: {busy:.2g} ms ours, {theirs:.2g} ms PostgreSQL's"),
             *pair("floor: one row updated and committed", floor, None, "what the disk and the machine's load alone cost"),
-            *pair(f"dispatch over {ENDPOINTS} endpoints, up to {LIMITS.max_live} steps", rounds, None, f"{ROUNDS} rounds; one every 2 s in production")]
+            *pair(f"dispatch over {ENDPOINTS} endpoints, up to {4 * ENDPOINTS} steps", rounds, None, f"{ROUNDS} rounds; one every 2 s in production")]
 
 
 def between(engine: Engine, calls: list[Callable[[], object]]) -> list[float]:
@@ -118,7 +118,7 @@ def between(engine: Engine, calls: list[Callable[[], object]]) -> list[float]:
 
 def touch(engine: Engine) -> None:
     with engine.begin() as conn:
-        conn.execute(text("UPDATE endpoints SET tokens = tokens WHERE key = 'e3'"))
+        conn.execute(text("UPDATE endpoints SET rate = rate WHERE key = 'e3'"))
 
 
 def finish_leased(engine: Engine) -> None:
@@ -182,6 +182,17 @@ def explained(engine: Engine, title: str, plans: list[tuple[str, str]]) -> Itera
         yield
     finally:
         event.remove(engine, "before_cursor_execute", before)
+
+
+def explain_dispatch(engine: Engine, plans: list[tuple[str, str]]) -> None:
+    """Its statements go by pipeline, which SQLAlchemy does not see: explain them as they are, and take it back."""
+    given = {"endpoint": "e5", "lease": LIMITS.lease_seconds, "queue": queue.QUEUE, "job": queue.JOB_NAME}
+    with engine.connect() as conn:
+        raw = conn.connection.driver_connection
+        with raw.cursor() as cursor, raw.transaction(force_rollback=True):
+            for statement in (queue.LOCK, queue.COUNT, queue.claim(4)):
+                cursor.execute(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY ON, BUFFERS OFF) {statement}", given)
+                plans.append(("dispatch_endpoint", f"{squeezed(statement)}\n\n{plan_of(cursor)}"))
 
 
 def plan_of(cursor) -> str:

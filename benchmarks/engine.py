@@ -19,11 +19,13 @@ from benchmarks.common import Clock, Row, cpu_of, fresh_database, percentile, po
 from benchmarks.noop_worker import PLAIN
 from integration.config import Config, load_config
 from integration.queue import Limits, dispatch_endpoint
+from integration.store.requests import request_id_of
 from tests.e2e.test_third_party import free_port
 from tests.jobs.exchange import a_request
 
 ROOT = Path(__file__).parent.parent
 ENDPOINTS, STEPS, STARTS, INTAKES, CLIENTS = 8, 800, 30, 500, 4
+CONCURRENCY = 8             # of each endpoint
 WAIT_SECONDS = 120
 LIMITS = Limits()
 STEPS_DUE = text("""
@@ -39,6 +41,11 @@ LATENCIES = text("""
     SELECT a.kind, 1000 * extract(epoch FROM a.started_at - s.created_at) AS ms
     FROM attempts a JOIN steps s ON s.id = a.step_id WHERE s.request_id LIKE :run || '%' ORDER BY a.id""")
 
+POSTED_OWED = text("SELECT count(*) FROM steps WHERE request_id = ANY(:ids) AND status <> 'done'")
+POSTED = text("""
+    SELECT 1000 * extract(epoch FROM a.started_at - s.created_at)
+    FROM attempts a JOIN steps s ON s.id = a.step_id WHERE s.request_id = ANY(:ids) AND a.kind = 'gather_records' ORDER BY a.id""")
+
 
 def run(folder: Path, *, write: bool) -> list[Row]:
     """Real worker and web processes on one fresh database."""
@@ -48,7 +55,7 @@ def run(folder: Path, *, write: bool) -> list[Row]:
         measured = [throughput(path, database, workers) for workers in (1, 2, 4)]
         rows = [row for each in measured for row in each]
         with workers_running(path, database.engine, 1):
-            rows += latency(database.engine)
+            rows += [*latency(database.engine), *intake_latency(path, config, database.engine)]
         return rows + intake(path, config)
 
 
@@ -57,7 +64,7 @@ def configuration(folder: Path) -> Path:
     path = folder / "config.yaml"
     endpoints = {f"e{number}": {"base_url": f"http://127.0.0.1:9/{number}", "name": f"Practice {number}",
                                 "role": "placer" if number == 0 else "fulfiller",
-                                "limits": {"concurrency": LIMITS.max_live // ENDPOINTS, "requests_per_second": 10_000}} for number in range(ENDPOINTS)}
+                                "limits": {"concurrency": CONCURRENCY, "requests_per_second": 10_000}} for number in range(ENDPOINTS)}
     path.write_text(json.dumps({"data_dir": str(folder / "data"), "endpoints": endpoints, "web": {"port": free_port()},
                                 "schedules": {"poll_requests_seconds": 86400}}), "utf-8")
     return path
@@ -164,6 +171,21 @@ def latency(engine: Engine) -> list[Row]:
     return [*spread("start latency of a step that was dispatched", [ms for kind, ms in started if kind == "nothing_then_more"], "row written, dispatched, job fetched"),
             *spread("start latency of a following step", [ms for kind, ms in started if kind == "nothing"], "made due by the step before it"),
             *spread("start latency of a step nobody dispatched", [ms for _, ms in ticked], "it waits for the tick: every 2 s by default")]
+
+
+def intake_latency(path: Path, config: Config, engine: Engine) -> list[Row]:
+    """How long the first step of a request waits for its start, from POST /api/requests on; one at a time."""
+    names = [f"post-{number}" for number in range(STARTS)]
+    with running([[sys.executable, "-m", "second_opinion", "--config", str(path), "web"]]):
+        until(lambda: answers(config.web.port), "the web process")
+        for name in names:
+            post(config.web.port, [a_request(key=name, placer="e0", fulfiller="e1").model_dump_json(exclude_defaults=True)], [])
+            time.sleep(0.15)
+        ids = [request_id_of(name) for name in names]
+        until(lambda: one(engine, POSTED_OWED, ids=ids) == 0, "the posted requests")
+    with engine.connect() as conn:
+        taken = conn.execute(POSTED, {"ids": ids}).scalars().all()
+    return spread("start latency after POST /api/requests", taken, "stored, dispatched by the web process, job fetched")
 
 
 def spread(what: str, taken: list[float], note: str) -> list[Row]:

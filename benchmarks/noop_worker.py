@@ -1,4 +1,4 @@
-"""A worker process for the benchmark: the product's own, with two steps that do nothing; or plain Procrastinate, to compare."""
+"""A worker process for the benchmark: the product's own, with steps that do nothing; or plain Procrastinate, to compare."""
 import argparse
 import asyncio
 import os
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--plain", action="store_true")
     given = parser.parse_args()
-    engine.JOBS.update(nothing=nothing, nothing_then_more=nothing_then_more)
+    engine.JOBS.update(nothing=nothing, nothing_then_more=nothing_then_more, gather_records=nothing)
     config = load_config(given.config, os.environ)
     database = open_database(config, application_name=f"second-opinion worker {given.name}")
     try:

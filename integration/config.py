@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from integration import alert_config
 from integration.config_model import (CAPABILITIES, GATHERABLE_TYPES, RECORD_TYPES, Config, Database, Endpoint, Engine,
                                       Exchange, HostedPractice, Limits, LocalCode, Payloads, RecordsKept, Retry,
                                       Schedules, SmartBackendServices, Web, split_address)
@@ -141,7 +142,7 @@ class _Reading:
         for at, message in (*_name_problems(raw), *_hosted_problems(values, raw),
                             *_fulfiller_problems(endpoints, raw),
                             *_address_problems(endpoints), *_type_problems(values), *_capability_problems(endpoints),
-                            *_key_problems(endpoints, self.environ)):
+                            *_key_problems(endpoints, self.environ), *alert_config.problems(values, self.environ)):
             self._problem(at, message)
 
 
@@ -179,6 +180,8 @@ def _name_problems(raw: dict[str, Any]) -> Found:
     for key, value in raw.items():
         if isinstance(value, dict) and "key" in value:
             yield ("endpoints", key, "key"), f"is not a key here; the endpoint's name is the word above, `{key}`"
+        if isinstance(value, dict) and "hosted_practice" in value:
+            yield ("endpoints", key, "hosted_practice"), "is not a key here; write `base_url: hosted:<practice>`"
 
 
 def _fulfiller_problems(endpoints: dict[str, Endpoint], raw: dict[str, Any]) -> Found:
@@ -253,7 +256,7 @@ def _key_problems(endpoints: dict[str, Endpoint], environ: Mapping[str, str]) ->
 def _anchored(values: dict[str, Any], folder: Path, data_dir: str | None) -> dict[str, Any]:
     """``values`` with relative file names made absolute from the folder of config.yaml."""
     anchored = {**values, "data_dir": values.get("data_dir", "data")}
-    for at in (("data_dir",), ("database", "url_file"), ("payloads", "url")):
+    for at in (("data_dir",), ("database", "url_file"), ("payloads", "url"), *alert_config.file_names(values)):
         anchored = _changed(anchored, at, folder)
     endpoints = values.get("endpoints")
     for key in endpoints if isinstance(endpoints, dict) else ():
@@ -269,7 +272,11 @@ def _changed(values: dict[str, Any], at: At, folder: Path) -> dict[str, Any]:
 
 
 def _with(values: Any, at: At, new: str) -> Any:
-    return {**values, at[0]: _with(values[at[0]], at[1:], new)} if at else new
+    if not at:
+        return new
+    if isinstance(values, list):
+        return [_with(each, at[1:], new) if index == at[0] else each for index, each in enumerate(values)]
+    return {**values, at[0]: _with(values[at[0]], at[1:], new)}
 
 
 def _has_password(url: str) -> bool:
@@ -283,8 +290,8 @@ def _has_password(url: str) -> bool:
 def _refuse_secret(key: str) -> str | None:
     if not _SECRET.search(key.lower().replace("-", "_")):
         return None
-    return ("is a secret, and secrets are never written in this file: name a file (`private_key_file`, `url_file`) or "
-            "an environment variable (`private_key_env`) that holds it")
+    return ("is a secret, and secrets are never written in this file: name a file (`private_key_file`, `url_file`, "
+            "`password_file`) or an environment variable (`private_key_env`, `password_env`) that holds it")
 
 
 def _environment_mistakes(environ: Mapping[str, str], values: Any) -> list[Mistake]:
@@ -300,3 +307,4 @@ def _named_variables(values: Any) -> Iterator[str]:
         name = value_at(endpoint, ("auth", "private_key_env"))
         if isinstance(name, str):
             yield name
+    yield from (name for _, name in alert_config.variables(values))

@@ -7,12 +7,15 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import SplitResult, urlsplit
 
-from pydantic import (AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator,
-                      model_validator)
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
+from integration.alert_config import Alerts
+from integration.config_parts import Key, Name, Seconds, Slug, split_address
+from integration.config_parts import Section as _Section
+from integration.config_parts import check_http as _check_http
+from integration.config_parts import is_loopback as _is_loopback
 from mappings.model.delivery import RetryPolicy
 
 # Gathered when nothing else is said: what a consultant reads. Billing and scheduling stay at home.
@@ -33,39 +36,6 @@ CAPABILITIES: dict[str, type] = {
     "transaction": bool, "conditional_create": bool, "update_create": bool, "task": bool,
     "service_request_create": bool, "document_reference_create": bool, "binary_create": bool, "versioned_update": bool,
     "max_page": int}
-_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
-Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-Seconds = Annotated[float, Field(gt=0, le=366 * 86400, allow_inf_nan=False)]
-
-
-class _Section(BaseModel):
-    model_config = _STRICT
-
-
-def _check_http(value: str) -> str:
-    """An http(s) address without credentials, query or fragment, and without a slash at its end."""
-    parts = split_address(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an address that begins with http:// or https://")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user name or a password; secrets belong in `auth`, by file or environment")
-    if parts.query or parts.fragment or "?" in value or "#" in value:
-        raise ValueError("must not hold a query (?...) or a fragment (#...)")
-    return value.rstrip("/")
-
-
-def split_address(value: str) -> SplitResult:
-    """The parts of an address; what is none raises ValueError."""
-    if re.search(r"\s", value):
-        raise ValueError("must not hold white space")
-    try:
-        parts = urlsplit(value)
-        parts.port  # noqa: B018  raises when it is not a number
-    except ValueError:
-        raise ValueError("is not an address") from None
-    return parts
 
 
 class Database(_Section):
@@ -83,27 +53,75 @@ class Database(_Section):
 class Web(_Section):
     """Where the pages, the API and the hosted endpoints listen."""
 
-    host: str = Field("127.0.0.1", description="Only a loopback address, until sign-in exists.", examples=["127.0.0.1"])
+    sign_in: Literal["off", "required"] = Field(
+        "off", description="`required`: people sign in with an account, machines send a token, and each may do what its "
+                           "roles allow (docs/how-to/sign-in.md). `off`: whoever reaches the address may do everything.",
+        examples=["required"])
+    public_url: str | None = Field(
+        None, description="How people reach us through a TLS proxy: scheme and host, no path. It decides the cookies, which "
+                          "host and origin are ours, and links. Needs `sign_in: required`.",
+        examples=["https://exchange.example.org"])
+    host: str = Field("127.0.0.1", description="Address to listen at. Another than a loopback address only with "
+                                               "`sign_in: required` and a `public_url` of https.", examples=["127.0.0.1"])
     port: int = Field(8080, ge=1, le=65535, description="TCP port.", examples=[8080])
+    trusted_proxy: str = Field("127.0.0.1", description="Address of the TLS proxy as we see it. With `public_url`, only from "
+                                                        "there `X-Forwarded-For` is believed.", examples=["127.0.0.1"])
+    session_idle_minutes: int = Field(30, ge=1, le=1440, description="A session ends so long after the last click.",
+                                      examples=[30])
+    session_hours: int = Field(12, ge=1, le=168, description="A session ends so long after signing in, at the latest.",
+                               examples=[12])
+
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, value: str | None, info: Any) -> str | None:
+        if value is None:
+            return None
+        value = _check_http(value)
+        parts = split_address(value)
+        if parts.path:
+            raise ValueError("must have no path: give the Exchange a host name of its own")
+        if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+            raise ValueError("must begin with https://, because passwords and patient data travel there")
+        if info.data.get("sign_in") == "off":
+            raise ValueError("needs `sign_in: required`: without it, whoever reaches that address sees patient data")
+        return f"{parts.scheme}://{parts.netloc.lower()}".removesuffix(":443" if parts.scheme == "https" else ":80")
 
     @field_validator("host")
     @classmethod
-    def _loopback(cls, value: str) -> str:
-        if value != "localhost" and not _is_loopback(value):
-            raise ValueError("must be a loopback address: the pages show patient data and have no sign-in yet")
+    def _beyond_loopback(cls, value: str, info: Any) -> str:
+        if _is_loopback(value) or "sign_in" not in info.data or "public_url" not in info.data:
+            return value        # what those two are wrong in is said there
+        if info.data["sign_in"] == "off":
+            raise ValueError("must be a loopback address: the pages show patient data, and without `sign_in: required` "
+                             "whoever reaches them sees it")
+        if not (info.data["public_url"] or "").startswith("https://"):
+            raise ValueError("must be a loopback address, unless `public_url` says at which https:// address a TLS proxy "
+                             "is before it: passwords and patient data must not travel in the clear")
         return value
+
+    @field_validator("trusted_proxy")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        try:
+            return str(ipaddress.ip_address(value))
+        except ValueError:
+            raise ValueError("must be an IP address") from None
 
     @property
     def address(self) -> str:
-        """``http://host:port`` as others reach it."""
-        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+        """``http://host:port`` as our own workers reach it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
+    @property
+    def is_https(self) -> bool:
+        """People reach us by TLS, so cookies never travel without."""
+        return (self.public_url or "").startswith("https://")
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    @property
+    def needs_sign_in(self) -> bool:
+        """Nothing without an account or a token."""
+        return self.sign_in == "required"
 
 
 class Exchange(_Section):
@@ -173,8 +191,9 @@ Auth = Annotated[
 class Limits(_Section):
     """What one server can bear, and how long we wait for it."""
 
-    concurrency: int = Field(4, ge=1, le=256, description="Exchanges with it at the same time.", examples=[4])
-    requests_per_second: float = Field(20.0, gt=0, le=10_000, description="Steps started per second with it, over all workers; one step makes several requests.", examples=[20])
+    concurrency: int = Field(4, ge=1, le=256, description="Steps done with it at the same time, over all workers; at most three quarters of the workers' threads. "
+                                                           "Gathering a chart makes up to as many requests at once.", examples=[4])
+    requests_per_second: float = Field(20.0, gt=0, le=10_000, description="HTTP requests to it per second, over all workers. A burst of a tenth of a second's worth may go at once (at least 1, at most half of `concurrency`).", examples=[20])
     max_inline_bytes: int = Field(5_242_880, ge=1024, le=1 << 30,
                                   description="Largest attachment sent inside a resource.", examples=[5242880])
     search_lag_seconds: float = Field(5.0, ge=0, le=3600,
@@ -196,6 +215,7 @@ class Endpoint(_Section):
     """The FHIR R4 server of one party."""
 
     key: str = Field("", description="Its name in the map; filled in when loading.", exclude=True)
+    hosted_practice: str = Field("", description="The practice of `hosted:<practice>`; filled in when loading.", exclude=True)
     base_url: Annotated[str, AfterValidator(_check_http)] = Field(
         description="Base address of its FHIR R4 server, or `hosted:<practice>` for one of ours.",
         examples=["https://fhir.example.org/r4"])
@@ -314,11 +334,29 @@ class RecordsKept(_Section):
                                       examples=[2147483648])
 
 
+class Retention(_Section):
+    """How long what only helps to look into a fault is kept."""
+
+    exchange_bodies_days: int = Field(30, ge=0, le=3650, description="Days the bodies of exchanges that went wrong are kept; "
+                                                                     "they are clinical content.", examples=[30])
+    exchanges_days: int = Field(365, ge=1, le=3650, description="Days the list of exchanges of an attempt is kept; the attempt "
+                                                                "itself stays.", examples=[365])
+
+
 class Payloads(_Section):
     """Where packet bytes are kept."""
 
     url: str | None = Field(None, description="Folder or object store (fsspec address). Default: `data_dir`/payloads.",
                             examples=["s3://exchange-payloads/packets"])
+
+
+class Tracing(_Section):
+    """OpenTelemetry traces of what is done for each request; ids and words only. Needs the extra `tracing`."""
+
+    otlp_endpoint: Annotated[str, AfterValidator(_check_http)] | None = Field(
+        None, description="Where an OpenTelemetry collector takes traces by OTLP over HTTP; nothing is traced without it. Headers "
+                          "for it come from the environment variable `OTEL_EXPORTER_OTLP_HEADERS`.",
+        examples=["http://127.0.0.1:4318/v1/traces"])
 
 
 class Config(_Section):
@@ -337,6 +375,9 @@ class Config(_Section):
     engine: Engine = Field(default_factory=Engine, description="The workers.")
     records: RecordsKept = Field(default_factory=RecordsKept, description="Which records travel.")
     payloads: Payloads = Field(default_factory=Payloads, description="Where packet bytes are kept.")
+    tracing: Tracing = Field(default_factory=Tracing, description="Traces of what is done.")
+    alerts: Alerts = Field(default_factory=Alerts, description="What is told to whom (docs/how-to/alerts.md).")
+    retention: Retention = Field(default_factory=Retention, description="How long exchanges are kept.")
 
     @field_validator("data_dir", mode="before")
     @classmethod
@@ -366,7 +407,8 @@ def _named(key: Any, endpoint: Any, web: Web) -> Any:
         return endpoint if endpoint.key == key else endpoint.model_copy(update={"key": key})
     if not isinstance(endpoint, Mapping):
         return endpoint
-    base_url = endpoint.get("base_url")
+    base_url, practice = endpoint.get("base_url"), ""
     if isinstance(base_url, str) and base_url.startswith("hosted:"):
-        endpoint = {**endpoint, "base_url": f"{web.address}/fhir/{base_url.removeprefix('hosted:')}"}
-    return {**endpoint, "key": key}
+        practice = base_url.removeprefix("hosted:").rstrip("/")
+        endpoint = {**endpoint, "base_url": f"{web.address}/fhir/{practice}"}
+    return {**endpoint, "key": key, "hosted_practice": practice}

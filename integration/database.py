@@ -1,7 +1,9 @@
 """The one database: connects to the embedded or an external PostgreSQL and keeps its schema up to date."""
 from __future__ import annotations
 
+import logging
 import re
+import time
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -13,7 +15,9 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy import Engine, create_engine, text
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from integration.embedded_postgres import EmbeddedPostgres
 from mappings.model.errors import ExchangeError
@@ -25,8 +29,13 @@ OLDEST_POSTGRES = 14
 CONNECT_TIMEOUT_SECONDS = 10
 # A frozen process of ours may not hold an endpoint's row for longer (design: fencing).
 SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=2000 -c timezone=UTC"
+# For the pages, where people search for anything: one plan for every value took 495 ms instead of 3 for the beginning of an id.
+FRESH_PLANS = "-c plan_cache_mode=force_custom_plan"
 MIGRATION_LOCK = 5_736_201_417
+MIGRATION_LOCK_SECONDS, MIGRATION_TRIES = 2, 30     # a backup of many gigabytes takes longer: then a person is told
+FIRST_RELEASE = "0003"      # no code of an earlier revision is anywhere
 MIGRATIONS = Path(__file__).parent / "migrations"
+log = logging.getLogger("second_opinion.database")
 
 
 class SchemaState(Enum):
@@ -59,30 +68,52 @@ class Database:
         scripts = ScriptDirectory.from_config(alembic_config())
         if found == scripts.get_current_head():
             return SchemaState.CURRENT
-        known = {script.revision for script in scripts.walk_revisions()}
-        return SchemaState.OLDER if found in known else SchemaState.NEWER
+        return SchemaState.OLDER if found in known_revisions() else SchemaState.NEWER
 
     def is_current(self) -> bool:
         return self.schema_state() is SchemaState.CURRENT
 
     def check_current(self) -> None:
-        """For web and workers, which never change the schema themselves."""
+        """For web and workers, which never change the schema themselves. Newer tables that bear this version will do:
+        in a rolling upgrade they come first, and whatever ends meanwhile has to start again."""
         state = self.schema_state()
         if state is SchemaState.NEWER:
-            raise ExchangeError(_NEWER)
-        if state is not SchemaState.CURRENT:
+            self._check_bears_us()
+        elif state is not SchemaState.CURRENT:
             raise ExchangeError(f"the tables in the database are {_SAID[state]}: run second-opinion database migrate")
 
     def migrate(self) -> None:
-        """Brings the schema up to date in one transaction; any number of processes may call it at once."""
+        """Brings the schema up to date in one transaction; any number of processes may call it at once.
+
+        Work may go on meanwhile. Whoever reads a table for long (a backup) would make everybody wait behind us for it:
+        so we wait only briefly, and try again.
+        """
         if self.schema_state() is SchemaState.NEWER:
-            raise ExchangeError(_NEWER)
+            return self._check_bears_us()
+        for _ in range(MIGRATION_TRIES):
+            try:
+                return self._upgrade()
+            except OperationalError as error:
+                if not isinstance(error.orig, (LockNotAvailable, DeadlockDetected)):
+                    raise
+            time.sleep(MIGRATION_LOCK_SECONDS)
+        raise ExchangeError(_BUSY)
+
+    def _upgrade(self) -> None:
         config = alembic_config()
         with self.engine.begin() as connection:
             connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_SECONDS}s'"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def _check_bears_us(self) -> None:
+        with self.engine.connect() as connection:
+            oldest = oldest_code(connection)
+        if oldest not in known_revisions():
+            raise ExchangeError(_NEWER)
+        log.warning("the tables are newer and bear this version: install the new one here too", extra={"action": "newer-tables"})
 
     def close(self) -> None:
         """Closes our connections, and stops the embedded server if this process owns it."""
@@ -91,13 +122,32 @@ class Database:
             self.embedded.stop()
 
 
-def open_database(config: Config, *, application_name: str = "second-opinion", pool_size: int = 10) -> Database:
-    """The external database of ``database.url``, else the embedded one (started, or joined) in ``data_dir``."""
+def known_revisions() -> set[str]:
+    """The revisions that this version has."""
+    return {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+
+
+def oldest_code(connection: Connection) -> str | None:
+    """The oldest revision whose code works on the tables as they are: whoever brought them up to date left it here."""
+    said = connection.execute(text("SELECT obj_description(to_regclass('alembic_version'), 'pg_class')")).scalar_one_or_none()
+    return said.removeprefix(_OLDEST_CODE) if said else None
+
+
+def remember_oldest_code(connection: Connection, revision: str) -> None:
+    """For env.py, when the tables are at ``revision``. One that does more than add says which code still works (``oldest_code``)."""
+    so_far = ScriptDirectory.from_config(alembic_config()).iterate_revisions(revision, "base")
+    oldest = max(getattr(script.module, "oldest_code", FIRST_RELEASE) for script in so_far)
+    if oldest_code(connection) != oldest:
+        connection.execute(text(f"COMMENT ON TABLE alembic_version IS '{_OLDEST_CODE}{oldest}'"))
+
+
+def open_database(config: Config, **how) -> Database:
+    """The external database of ``database.url``, else the embedded one (started, or joined) in ``data_dir``; ``how`` as `connect`."""
     if (url := _external_url(config)) is not None:
-        return connect(url, application_name=application_name, pool_size=pool_size)
+        return connect(url, **how)
     embedded = EmbeddedPostgres(config.data_dir)
     try:
-        database = connect(embedded.start(), application_name=application_name, pool_size=pool_size)
+        database = connect(embedded.start(), **how)
     except BaseException:
         embedded.stop()
         raise
@@ -105,16 +155,18 @@ def open_database(config: Config, *, application_name: str = "second-opinion", p
     return database
 
 
-def connect(url: str, *, application_name: str = "second-opinion", pool_size: int = 10) -> Database:
+def connect(url: str, *, application_name: str = "second-opinion", pool_size: int = 10, fresh_plans: bool = False) -> Database:
     """Connects once to see that the server is there and new enough, and makes the engine.
 
-    Everything libpq understands may stand in the address (several hosts, sslmode, passfile, ...).
+    Everything libpq understands may stand in the address (several hosts, sslmode, passfile, ...). ``fresh_plans``: each
+    statement is planned for its values.
     """
     url = url.replace("postgresql+psycopg://", "postgresql://", 1)
-    conninfo = _conninfo(url, application_name)
+    conninfo = _conninfo(url, application_name, FRESH_PLANS if fresh_plans else "")
     _check_server(conninfo, url)
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo),
-                           pool_pre_ping=True, pool_size=pool_size, max_overflow=pool_size)
+                           pool_pre_ping=True, pool_size=pool_size, max_overflow=pool_size,
+                           hide_parameters=True)        # an error's text must not hold values
     return Database(url, engine)
 
 
@@ -134,13 +186,13 @@ def masked(url: str) -> str:
     return re.sub(r"(password=)('[^']*'|[^&\s]*)", r"\1***", hidden)
 
 
-def _conninfo(url: str, application_name: str) -> str:
+def _conninfo(url: str, application_name: str, more_options: str = "") -> str:
     try:
         given = conninfo_to_dict(url)
     except psycopg.Error:  # its message may repeat the whole address
         raise ExchangeError("database.url cannot be read: it should look like "
                             "postgresql://user@host:5432/second_opinion") from None
-    options = " ".join(filter(None, [str(given.get("options") or ""), SESSION_OPTIONS]))
+    options = " ".join(filter(None, [str(given.get("options") or ""), SESSION_OPTIONS, more_options]))
     return make_conninfo(url, application_name=application_name, options=options,
                          connect_timeout=given.get("connect_timeout") or CONNECT_TIMEOUT_SECONDS)
 
@@ -172,5 +224,8 @@ def alembic_config() -> AlembicConfig:
 
 
 _SAID = {SchemaState.EMPTY: "not there yet", SchemaState.OLDER: "older than this version of the Exchange needs"}
+_BUSY = ("the tables cannot be changed while something else holds them, a backup for example: nothing was changed; "
+         "wait until it is done, then run second-opinion database migrate again")
+_OLDEST_CODE = "oldest code that works on these tables: "
 _NEWER = ("the tables in the database were made by a newer version of the Exchange: "
           "install that version here too (it cannot be turned back)")

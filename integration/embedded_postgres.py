@@ -38,6 +38,7 @@ ADMIN = "postgres"
 PORT = 5432
 MAX_SOCKET_PATH_BYTES = 107
 START_TIMEOUT_SECONDS = 60.0
+RETRY_START_SECONDS = 3.0
 MAX_LOG_BYTES = 20_000_000
 
 SETTINGS: dict[str, str] = {
@@ -121,13 +122,19 @@ class EmbeddedPostgres:
         self.start()
         return True
 
-    def supervise(self, stop: threading.Event, *, every_seconds: float = 1.0) -> None:
-        """Keeps it running until ``stop`` is set; for a thread of ``second-opinion serve``."""
-        while not stop.wait(every_seconds):
+    def supervise(self, stop: threading.Event, *, every_seconds: float = 0.5) -> None:
+        """Keeps it running until ``stop`` is set; for a thread of ``second-opinion serve``.
+
+        One that cannot start (its disk is full) is tried again and again: it starts when somebody has made room.
+        """
+        wait = every_seconds
+        while not stop.wait(wait):
             try:
                 self.ensure_running()
+                wait = every_seconds
             except (ExchangeError, OSError) as exc:
                 log.error("the embedded database cannot be started: %s", exc, extra={"action": "database_down"})
+                wait = RETRY_START_SECONDS
 
     def status(self) -> PostgresStatus:
         return PostgresStatus(self.is_running(), self._lock.is_held, self._lock.owner(), postmaster_pid(self.cluster),
@@ -373,5 +380,7 @@ def _write_secret(path: Path, text: str) -> None:
 
 
 def _last_lines(text: str, count: int = 3) -> str:
-    lines = [re.sub(r"\s+", " ", line).strip() for line in text.splitlines() if line.strip()]
-    return " / ".join(lines[-count:]) or "it said nothing"
+    """What a log ends with; of a server that could not go on, from the line on that says why."""
+    lines = [re.sub(r"\s+", " ", line).strip() for line in text.splitlines() if line.strip()][-10:]
+    why = [number for number, line in enumerate(lines) if re.search(r"\b(FATAL|PANIC): ", line)]
+    return " / ".join(lines[why[-1] if why else -count:][:count]) or "it said nothing"

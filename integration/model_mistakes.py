@@ -176,7 +176,7 @@ def _unknown_key(key: str, parent: At, *, model: type) -> str:
     for name in known:
         if key in known_keys(model, (*parent, name)):
             return f"is not a key here; it belongs under `{name}`"
-    return f"is not a key here; the keys are {', '.join(f'`{name}`' for name in known)}"
+    return "is not a key here; the keys are " + (", ".join(f"`{name}`" for name in known) or "none")
 
 
 def _example(model: type, at: At) -> str:

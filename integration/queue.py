@@ -1,18 +1,25 @@
 """Dispatch: choosing, by deadline and limits, which due steps run now, and handing them to the engine.
 
-One short transaction per endpoint. The endpoint row is locked by its own statement, so that the counts after it see
-a fresh snapshot: ``SKIP LOCKED`` on the steps alone reached 15 live steps against a limit of 4.
+One short transaction per endpoint, in two exchanges with the database. The endpoint row is locked by its own statement, so
+that the count after it sees a fresh snapshot: ``SKIP LOCKED`` on the steps alone reached 15 live steps against a limit of 4.
+What an endpoint may have depends on nothing that another endpoint does.
 """
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
-import procrastinate
-from procrastinate import SyncPsycopgConnector
 from sqlalchemy import Connection, Engine, text
+
+from integration.config import Config
+from integration.store import totals
 
 JOB_NAME = "run_step"
 QUEUE = "steps"
-# A second App with a sync connector that is never opened: a worker's own app would use its async one (traps.md).
-_deferrer = procrastinate.App(connector=SyncPsycopgConnector())
+PROMOTED_AT_ONCE = 1000
+PROMOTIONS = 20             # in one dispatch; the next one goes on
+AGAIN_SECONDS = 0.01
+STEP_SECONDS = 2.0          # what a slow step takes: so many are handed over as can start before their leases run out
 
 
 @dataclass(frozen=True)
@@ -28,38 +35,78 @@ class Limits:
     """What bounds dispatch beside the endpoint's own limits."""
 
     lease_seconds: float = 30.0
-    max_live: int = 64           # leased steps over all endpoints: no more than workers can start within a lease
-    max_lost: int = 5            # leases lost by dying workers before a step is parked
+    threads: int = 64                           # of one worker
+    concurrencies: tuple[int, ...] = ()         # of all endpoints
+    max_lost: int = 5                           # leases lost by dying workers before a step is parked
+
+
+def limits_of(config: Config) -> Limits:
+    """What config.yaml says."""
+    return Limits(config.engine.lease_seconds, config.engine.concurrency,
+                  tuple(endpoint.limits.concurrency for endpoint in config.endpoints.values()))
 
 
 def dispatch(engine: Engine, limits: Limits) -> int:
     """Promote waiting steps, then dispatch every endpoint that has work. Returns how many were handed over."""
-    with engine.begin() as conn:
-        promote(conn)
+    for _ in range(PROMOTIONS):
+        with engine.begin() as conn:
+            if promote(conn) < PROMOTED_AT_ONCE:
+                break
     with engine.connect() as conn:
-        keys = [row.endpoint for row in conn.execute(_ENDPOINTS_WITH_WORK, {"lease": limits.lease_seconds})]
-    return sum(len(dispatch_endpoint(engine, key, limits)) for key in keys)
+        keys = conn.execute(_ENDPOINTS_WITH_WORK, {"lease": limits.lease_seconds}).scalars().all()
+    first = [dispatch_endpoint(engine, key, limits) for key in keys]
+    busy = [key for key, claimed in zip(keys, first, strict=True) if claimed is None]
+    if busy:                    # who held it may not have seen what is due since
+        time.sleep(AGAIN_SECONDS)
+    return sum(len(claimed or ()) for claimed in (*first, *(dispatch_endpoint(engine, key, limits) for key in busy)))
 
 
-def dispatch_endpoint(engine: Engine, endpoint: str, limits: Limits) -> list[Dispatched]:
+def dispatch_endpoint(engine: Engine, endpoint: str, limits: Limits) -> list[Dispatched] | None:
     """One transaction for one endpoint:
 
-    1. lock its row (another dispatcher has it: do nothing), 2. reap expired leases, 3. see how much room there is,
-    4. claim due steps by deadline, one per request, 5. defer their jobs on the same connection.
+    1. lock its row (None: another dispatcher has it) and count its live steps, 2. reap leases that ran out,
+    3. claim due steps by deadline, one per request, as far as there is room, and defer their jobs.
     """
+    given = {"endpoint": endpoint, "lease": limits.lease_seconds, "queue": QUEUE, "job": JOB_NAME}
     with engine.begin() as conn:
-        row = conn.execute(_LOCK_ENDPOINT, {"endpoint": endpoint}).one_or_none()
+        raw = conn.connection.driver_connection
+        with raw.pipeline():        # sent together, done one after the other
+            locked, counted = raw.execute(LOCK, given), raw.execute(COUNT, given)
+            row, (live, expired) = locked.fetchone(), counted.fetchone()
         if row is None:
-            return []
-        reap(conn, endpoint, limits)
-        room = _room(conn, row, limits)
+            return None
+        if expired:
+            live -= reap(conn, endpoint, limits)
+        room = most_at(*row, limits) - live
         if room <= 0:
             return []
-        claimed = _claim(conn, endpoint, room, limits.lease_seconds)
-        if claimed:
-            conn.execute(_SPEND, {"endpoint": endpoint, "count": len(claimed)})
-            _defer(conn, claimed)
-        return claimed
+        with raw.pipeline():
+            claimed = raw.execute(claim(room), given)
+            raw.commit()
+            return [Dispatched(*step) for step in claimed.fetchall()]
+
+
+def most_at(concurrency: int, rests: bool, probes: bool, workers: int, limits: Limits) -> int:
+    """How many steps may be live at an endpoint: what it bears, and never so many that other endpoints find no thread.
+
+    Three quarters of the workers' threads at most, because it may hang; and its share of all that can start in time.
+    """
+    if rests:
+        return 0
+    threads = limits.threads * max(1, workers)
+    startable = int(threads * limits.lease_seconds / STEP_SECONDS)
+    return 1 if probes else max(1, min(concurrency, threads * 3 // 4, fair_share(limits.concurrencies, startable)))
+
+
+def fair_share(wanted: Iterable[int], seats: int) -> int:
+    """The most that each may take so that there are seats for all; whoever wants less leaves more for the others."""
+    wanted = sorted(wanted)
+    for number, each in enumerate(wanted):
+        equal = seats // (len(wanted) - number)
+        if each > equal:
+            return max(1, equal)
+        seats -= each
+    return max(wanted, default=seats)
 
 
 def promote(conn: Connection) -> int:
@@ -70,27 +117,9 @@ def promote(conn: Connection) -> int:
 def reap(conn: Connection, endpoint: str, limits: Limits) -> int:
     """A lease that ran out means its worker died or froze: the step is due again."""
     reaped = conn.execute(_REAP, {"endpoint": endpoint, "max_lost": limits.max_lost, "lease": limits.lease_seconds}).all()
+    for lost in sorted(row.kind for row in reaped if row.had_started):
+        totals.count(conn, totals.STEP, 0.0, endpoint=endpoint, kind=lost, outcome="lost")
     return len(reaped)
-
-
-def _room(conn: Connection, row, limits: Limits) -> int:
-    if row.paused or row.breaker_open:
-        return 0
-    conn.execute(_REFILL, {"endpoint": row.key, "tokens": row.refilled})
-    counts = conn.execute(_COUNT_LEASED, {"endpoint": row.key}).one()
-    room = min(row.concurrency - counts.here, limits.max_live - counts.everywhere, int(row.refilled))
-    return min(room, 1 - counts.here) if row.breaker != "closed" else room
-
-
-def _claim(conn: Connection, endpoint: str, room: int, lease_seconds: float) -> list[Dispatched]:
-    rows = conn.execute(_CLAIM, {"endpoint": endpoint, "room": room, "lease": lease_seconds})
-    return [Dispatched(row.id, row.lease_no) for row in rows]
-
-
-def _defer(conn: Connection, claimed: list[Dispatched]) -> None:
-    deferrer = _deferrer.configure_task(JOB_NAME, allow_unknown=True, queue=QUEUE,
-                                        connection=conn.connection.driver_connection)
-    deferrer.batch_defer(*({"step_id": step.step_id, "lease_no": step.lease_no} for step in claimed))
 
 
 # A lease that ends later than any lease can was given before the database's clock was set back.
@@ -98,40 +127,44 @@ _EXPIRED = """(lease_until < statement_timestamp()
                OR lease_until > statement_timestamp() + make_interval(secs => 3 * CAST(:lease AS double precision)))"""
 
 _ENDPOINTS_WITH_WORK = text(f"""
-    SELECT e.key AS endpoint FROM endpoints e
-    WHERE EXISTS (SELECT 1 FROM steps s WHERE s.endpoint = e.key AND s.status = 'due')
-       OR EXISTS (SELECT 1 FROM steps s WHERE s.endpoint = e.key AND s.status = 'leased' AND {_EXPIRED})""")
+    SELECT e.key FROM endpoints e
+    WHERE NOT e.paused AND EXISTS (SELECT 1 FROM steps s WHERE s.endpoint = e.key AND s.status = 'due')
+       OR EXISTS (SELECT 1 FROM steps s WHERE s.endpoint = e.key AND s.status = 'leased' AND {_EXPIRED})
+    ORDER BY random()""")      # of several dispatchers each begins with another endpoint
 
-_LOCK_ENDPOINT = text("""
-    SELECT key, concurrency, paused, breaker,
-           breaker <> 'closed' AND breaker_until > statement_timestamp()
-               AND coalesce(last_failure_at, '-infinity') <= statement_timestamp() AS breaker_open,
-           LEAST(GREATEST(rate * 2, concurrency, 1),
-                 tokens + rate * GREATEST(0, EXTRACT(EPOCH FROM statement_timestamp() - tokens_at))) AS refilled
-    FROM endpoints WHERE key = :endpoint FOR NO KEY UPDATE SKIP LOCKED""")
+# What dispatch commits is lost only together with all that came after it, so nobody waits for the disk. Tables may have grown
+# since they were last analysed, but every statement here has an index.
+LOCK = """
+    SELECT concurrency,
+           paused OR breaker <> 'closed' AND breaker_until > statement_timestamp()
+               AND coalesce(last_failure_at, '-infinity') <= statement_timestamp() AS rests,
+           breaker <> 'closed' AS probes,
+           (SELECT count(*) FROM procrastinate_workers
+            WHERE last_heartbeat > statement_timestamp() - interval '30 seconds') AS workers
+    FROM endpoints, set_config('synchronous_commit', 'off', true) AS nobody_waits,
+         set_config('enable_seqscan', 'off', true) AS by_index
+    WHERE key = %(endpoint)s FOR NO KEY UPDATE OF endpoints SKIP LOCKED"""
 
-_REFILL = text("UPDATE endpoints SET tokens = :tokens, tokens_at = statement_timestamp() WHERE key = :endpoint")
-_SPEND = text("UPDATE endpoints SET tokens = tokens - :count WHERE key = :endpoint")
+COUNT = f"""
+    SELECT count(*), count(*) FILTER (WHERE {_EXPIRED.replace(":lease", "%(lease)s")})
+    FROM steps WHERE endpoint = %(endpoint)s AND status = 'leased'"""
 
-_COUNT_LEASED = text("""
-    SELECT count(*) FILTER (WHERE endpoint = :endpoint) AS here, count(*) AS everywhere
-    FROM steps WHERE status = 'leased'""")
-
-_PROMOTE = text("""
+_PROMOTE = text(f"""
     UPDATE steps SET status = 'due' WHERE id IN (
         SELECT id FROM steps WHERE status = 'waiting' AND next_attempt_at <= statement_timestamp()
-        ORDER BY next_attempt_at LIMIT 1000 FOR UPDATE SKIP LOCKED)""")
+        ORDER BY next_attempt_at LIMIT {PROMOTED_AT_ONCE} FOR UPDATE SKIP LOCKED)""")
 
 # A step that never started (its job waited too long) loses no attempt.
 _REAP = text(f"""
     WITH expired AS (
-        SELECT id FROM steps WHERE endpoint = :endpoint AND status = 'leased' AND {_EXPIRED}
+        SELECT id, kind, started AS had_started FROM steps WHERE endpoint = :endpoint AND status = 'leased' AND {_EXPIRED}
         FOR UPDATE SKIP LOCKED),
     reaped AS (
         UPDATE steps s SET
             attempts = attempts + started::int, lease_until = NULL, started = false,
             lost = lost + started::int,
             status = CASE WHEN lost + started::int >= :max_lost THEN 'parked' ELSE 'due' END,
+            parked_at = CASE WHEN lost + started::int >= :max_lost THEN statement_timestamp() ELSE parked_at END,
             cause = CASE WHEN started THEN 'worker-lost' ELSE cause END,
             message = CASE WHEN started THEN 'the worker that did this step stopped answering' ELSE message END,
             action = CASE WHEN lost + started::int >= :max_lost
@@ -140,19 +173,31 @@ _REAP = text(f"""
     freed AS (
         UPDATE requests r SET live_step = NULL FROM reaped x
         WHERE r.id = x.request_id AND r.live_step = x.id RETURNING r.id)
-    SELECT id, request_id FROM reaped""")
+    SELECT kind, had_started FROM expired""")
 
-# requests.live_step is set in the same statement: two steps of one request never live at once, also across endpoints.
-_CLAIM = text("""
+
+@lru_cache(None)
+def claim(room: int) -> str:
+    """The statement that claims so many due steps and defers their jobs; the number stands in it, so that PostgreSQL plans once.
+
+    requests.live_step is set in the same statement: two steps of one request never live at once, also across endpoints.
+    """
+    return f"""
     WITH candidate AS (
         SELECT s.id, s.request_id FROM steps s LEFT JOIN requests r ON r.id = s.request_id
-        WHERE s.endpoint = :endpoint AND s.status = 'due' AND r.live_step IS NULL
-        ORDER BY s.deadline, s.id LIMIT :room FOR UPDATE OF s SKIP LOCKED),
+        WHERE s.endpoint = %(endpoint)s AND s.status = 'due' AND r.live_step IS NULL
+        ORDER BY s.deadline, s.id LIMIT {room:d} FOR UPDATE OF s SKIP LOCKED),
     reserved AS (
         UPDATE requests r SET live_step = c.id FROM candidate c
         WHERE r.id = c.request_id AND r.live_step IS NULL RETURNING r.live_step AS id),
     chosen AS (
-        SELECT id FROM reserved UNION ALL SELECT id FROM candidate WHERE request_id IS NULL)
-    UPDATE steps s SET status = 'leased', lease_no = lease_no + 1, started = false,
-           lease_until = statement_timestamp() + make_interval(secs => :lease)
-    FROM chosen WHERE s.id = chosen.id RETURNING s.id, s.lease_no""")
+        SELECT id FROM reserved UNION ALL SELECT id FROM candidate WHERE request_id IS NULL),
+    claimed AS (
+        UPDATE steps s SET status = 'leased', lease_no = lease_no + 1, started = false,
+               lease_until = statement_timestamp() + make_interval(secs => %(lease)s)
+        FROM chosen WHERE s.id = chosen.id RETURNING s.id, s.lease_no, s.deadline),
+    deferred AS MATERIALIZED (
+        SELECT procrastinate_defer_jobs_v1(array_agg(ROW(
+            %(queue)s, %(job)s, 0, NULL, NULL, jsonb_build_object('step_id', id, 'lease_no', lease_no), NULL
+        )::procrastinate_job_to_defer_v1 ORDER BY deadline, id)) FROM claimed HAVING count(*) > 0)
+    SELECT id, lease_no FROM claimed, deferred"""

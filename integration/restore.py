@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from integration.backup import (FORMAT, MANIFEST, BackupFailed, columns_of, copy_statement, hash_of_names, revision_of,
                                 tables_in_order)
-from integration.database import MIGRATION_LOCK, Database, alembic_config
+from integration.database import MIGRATION_LOCK, Database, alembic_config, known_revisions
 from integration.payloads import Payloads
 from integration.store import audit
 from mappings.model.errors import ExchangeError
@@ -82,6 +82,7 @@ def look_before_sending(conn: Connection, *, actor: str, detail: dict | None = N
     marked = conn.execute(_MARK, {"gap": LEASE_GAP}).rowcount
     conn.execute(_FREE_REQUESTS)
     conn.execute(_FORGET_JOBS)
+    conn.execute(text("DELETE FROM sessions"))      # who has signed out since must not be in again
     audit.record(conn, actor, "database.restored", detail=detail)
     return marked
 
@@ -127,6 +128,8 @@ def _check_target(database: Database, manifest: dict, replace: bool) -> None:
     with database.engine.begin() as conn:
         _check_idle(conn)
         found = revision_of(conn)
+        if not {found or manifest["revision"], manifest["revision"]} <= known_revisions():
+            raise RestoreRefused("the backup or the database here was made by a newer version of the Exchange: restore with that version")
         if found is None:
             return
         full = [table for table in tables_in_order(conn) if table not in NOT_CONTENT and _has_rows(conn, table)]

@@ -1,13 +1,11 @@
-"""Check what no single step can see: endpoints that rest for long, and steps that no worker knows."""
+"""Check what no single step can see, endpoints that rest for long and all the rules of config.yaml, and have it told."""
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
-from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import alarms, steps
-from integration.store.bulk import OURSELVES
-from integration.store.tables import endpoints
+from integration.store import alarms, notices, ourselves
+from jobs import alarm_rules
 from jobs.world import Context, Outcome
 
 ENDPOINT_DOWN, UNKNOWN_KIND = "endpoint-down", "unknown-kind"
@@ -25,12 +23,14 @@ class Trouble:
 
 
 def check_alarms(ctx: Context) -> Outcome:
-    """Raise what lasts, recover what is over; both in the step's own commit."""
+    """Raise what lasts, recover what is over, make the notices about both; all in the step's own commit."""
     now = ctx.now
 
     def commit(conn: Connection) -> None:
-        alarms.set_open(conn, ENDPOINT_DOWN, lasting([_down(row) for row in conn.execute(_DOWN)], now, DOWN_AFTER))
-        alarms.set_open(conn, UNKNOWN_KIND, lasting([_unknown(row) for row in conn.execute(_UNKNOWN)], now, UNKNOWN_AFTER))
+        alarms.set_open(conn, ENDPOINT_DOWN, lasting([_down(row) for row in conn.execute(_DOWN)], now, DOWN_AFTER), now)
+        alarms.set_open(conn, UNKNOWN_KIND, lasting([_unknown(row) for row in conn.execute(_UNKNOWN)], now, UNKNOWN_AFTER), now)
+        alarm_rules.apply(conn, ctx.world.config, now)
+        notices.tell(conn, ctx.world.config, now)
 
     return Outcome(apply=[commit])
 
@@ -51,8 +51,7 @@ def _unknown(row) -> Trouble:
 
 def make_due(conn: Connection) -> None:
     """It runs under our own name: no endpoint's breaker or pause holds it back."""
-    conn.execute(insert(endpoints).values(key=OURSELVES, identifier_system="", concurrency=1, rate=20).on_conflict_do_nothing())
-    steps.create(conn, "check_alarms", OURSELVES)
+    ourselves.make_due(conn, "check_alarms")
 
 
 # The first failure since the last success, of those whose breaker is not closed.

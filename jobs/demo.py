@@ -27,8 +27,9 @@ hosted:
   - {{practice: lakeview, name: Lakeview Cancer Center}}
 endpoints:
   hillside: {{base_url: "hosted:hillside", role: placer, name: Hillside Family Practice, default_fulfiller: lakeview,
-             identifier_system: "{hillside}"}}
-  lakeview: {{base_url: "hosted:lakeview", role: fulfiller, name: Lakeview Cancer Center, accepts: resources, patients: create}}
+             identifier_system: "{hillside}", limits: {{requests_per_second: 200}}}}
+  lakeview: {{base_url: "hosted:lakeview", role: fulfiller, name: Lakeview Cancer Center, accepts: resources, patients: create,
+             limits: {{requests_per_second: 200}}}}
 schedules: {{dispatch_seconds: 1, poll_requests_seconds: 1, watch_seconds: 1}}
 """
 

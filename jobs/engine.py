@@ -11,17 +11,19 @@ from pathlib import Path
 
 import procrastinate
 from sqlalchemy import Row, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
+from integration.database_health import is_away
+from integration import queue
 from integration.payloads import PayloadsAway
 from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
-from integration.store import deliveries, requests, steps
+from integration.store import deliveries, requests, steps, totals
 from integration.store.findings import Finding, record
+from integration.store.pace import Paced
 from integration.store.steps import LeaseLost
 from jobs import (bulk_retry, check_alarms, gather_records, match_people, mirror_status, poll_requests, prune, push_records,
-                  return_report, send_request, verify_delivery, watch_fulfiller)
-from jobs.world import Context, Lease, Outcome, World
+                  return_report, send_alerts, send_request, traces, verify_delivery, watch_fulfiller)
+from jobs.world import Context, Lease, Outcome, Revised, World
 from mappings.model.delivery import DeliveryStatus, next_attempt_at
 from mappings.model.errors import ExchangeError, NeedsPerson, PartialError, TemporaryError, TransferError, UnknownOutcome
 from mappings.model.states import Records
@@ -45,10 +47,13 @@ JOBS = {
     "prune": prune.prune,
     "bulk_retry": bulk_retry.bulk_retry,
     "check_alarms": check_alarms.check_alarms,
+    "send_alerts": send_alerts.send_alerts,
 }
 MAX_STEP_SECONDS = 1800     # a step that runs longer loses its lease: a hung thread must not hold it for ever
 UNKNOWN_KIND_SECONDS = 30.0
 AWAY_SECONDS = 30.0         # how long what needs the payload store waits before it is tried again
+DATABASE_AWAY, MAX_PUT_BACKS = "database-away", 10      # after so many in a row each counts as an attempt
+OURS = (DATABASE_AWAY, "internal-error")        # no endpoint is to blame
 BREAKER_FAILURES = 5
 BREAKER_SECONDS = 30
 
@@ -92,7 +97,7 @@ class Heartbeat:
 
 def limits_of(world: World) -> Limits:
     """Dispatch limits from the configuration."""
-    return Limits(lease_seconds=world.config.engine.lease_seconds)
+    return queue.limits_of(world.config)
 
 
 def run_step(world: World, heartbeat: Heartbeat, step_id: int, lease_no: int) -> None:
@@ -105,11 +110,13 @@ def run_step(world: World, heartbeat: Heartbeat, step_id: int, lease_no: int) ->
     if step is None:
         return
     lease = Lease(world.engine, step_id, lease_no, seconds)
+    ctx, began = Context(world, step, lease), time.time()
     heartbeat.add(lease)
     try:
-        touched = _attempt(Context(world, step, lease))
+        touched = _attempt(ctx)
     finally:
         heartbeat.remove(lease)
+    traces.tell(ctx, began)
     for endpoint in touched:
         dispatch_endpoint(world.engine, endpoint, limits_of(world))
 
@@ -123,14 +130,20 @@ def _attempt(ctx: Context) -> set[str]:
         return _try(ctx)
     except PayloadsAway as error:
         return _put_back(ctx, error.cause, str(error), AWAY_SECONDS)
+    except Paced as error:
+        return _put_back(ctx, error.cause, str(error), error.seconds * (1 + random.random()))
     except SQLAlchemyError as error:
         if not is_away(error):
             raise
-        return _put_back(ctx, "database-away", "the database did not answer; the step goes on now that it does", 1.0)
+        if ctx.step.cause == DATABASE_AWAY and ctx.step.put_backs >= MAX_PUT_BACKS:
+            _failed(ctx, TemporaryError("the database went away under this step again and again: it may be the step that is too much "
+                                        "for it, or for this machine", cause=DATABASE_AWAY), ctx.now, time.monotonic())
+            return {ctx.step.endpoint}
+        return _put_back(ctx, DATABASE_AWAY, "the database did not answer; the step goes on now that it does", 1.0)
 
 
 def _try(ctx: Context) -> set[str]:
-    """One attempt; what the house itself lacks (database, payload store) is raised, all else ends here."""
+    """One attempt; what the house itself lacks (database, payload store, a turn) is raised, all else ends here."""
     began, started_at = time.monotonic(), ctx.now
     try:
         outcome = JOBS[ctx.step.kind](ctx)
@@ -138,27 +151,24 @@ def _try(ctx: Context) -> set[str]:
         return {ctx.step.endpoint, *(new.endpoint for new in outcome.next_steps)}
     except LeaseLost:
         log.warning("lease lost", extra=_ids(ctx.step, "lease-lost"))
-    except PayloadsAway:
+    except (PayloadsAway, Paced):
         raise
+    except Revised as error:
+        _again(ctx, error, started_at)
     except ExchangeError as error:
-        _failed(ctx, error, started_at)
+        _failed(ctx, error, started_at, began)
     except Exception as error:
         if is_away(error):
             raise
         log.error("step raised", extra={**_ids(ctx.step, "bug"), "error": type(error).__name__, "at": _place_of(error)})
-        _failed(ctx, _as_bug(error), started_at)
+        _failed(ctx, _as_bug(error), started_at, began)
     return {ctx.step.endpoint}
-
-
-def is_away(error: Exception) -> bool:
-    """True when the database does not answer or cannot work now (restarting, out of connections, its disk full, a deadlock)."""
-    return (isinstance(error, (OperationalError, InterfaceError, PoolTimeout))
-            or isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
 def _put_back(ctx: Context, cause: str, message: str, seconds: float) -> set[str]:
     """Give the step back without counting an attempt; while the database is away, until the lease has run out anyway."""
     log.warning("step put back", extra={**_ids(ctx.step, "put-back"), "cause": cause})
+    ctx.came_of = ("put-back", cause)
     until = time.monotonic() + ctx.lease.seconds
     while True:
         try:
@@ -180,12 +190,27 @@ def _commit(ctx: Context, outcome: Outcome, started_at, began: float) -> None:
         ctx.store_findings(conn)
         steps.finish(conn, ctx.step, again_at=outcome.again_at, next_steps=outcome.next_steps)
         if outcome.again_at is None or outcome.apply:       # an uneventful watch leaves no line of history
-            steps.record_attempt(conn, ctx.step, started_at, "done")
-        conn.execute(_SUCCESS, {"endpoint": ctx.step.endpoint, "ms": round((time.monotonic() - began) * 1000)})
+            ctx.exchanges.store(conn, steps.record_attempt(conn, ctx.step, started_at, "done"))
+        seconds = time.monotonic() - began
+        conn.execute(_SUCCESS, {"endpoint": ctx.step.endpoint, "ms": round(seconds * 1000)})
+        word = "done" if outcome.again_at is None else "again"
+        _count(conn, ctx.step, word, seconds)
+    if outcome.again_at is None or outcome.apply:
+        ctx.came_of = (word, "")
     log.info("step done", extra=_ids(ctx.step, "done"))
 
 
-def _failed(ctx: Context, error: ExchangeError, started_at) -> None:
+def _again(ctx: Context, error: Revised, started_at) -> None:
+    """Do it once more with the request as it is now: nobody's failure, so no attempt is spent."""
+    with ctx.transaction() as conn:
+        ctx.store_findings(conn)
+        steps.put_back(conn, ctx.step, ctx.now, cause="revised-meanwhile", message=str(error))
+        ctx.exchanges.store(conn, steps.record_attempt(conn, ctx.step, started_at, "again", cause="revised-meanwhile",
+                                                       message=str(error)))
+    log.info("step goes again", extra=_ids(ctx.step, "again"))
+
+
+def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> None:
     """Record the attempt; later, or a person. The delivery and the records track follow."""
     step, policy = ctx.step, ctx.world.config.retry
     attempts = step.attempts + 1
@@ -196,6 +221,8 @@ def _failed(ctx: Context, error: ExchangeError, started_at) -> None:
     cause, message = cause_of(error), str(error)[:1000]
     with ctx.transaction() as conn:
         ctx.store_findings(conn)
+        if at is None and ctx.was_revised(conn):
+            at = ctx.now                # what was wrong may have been corrected meanwhile
         if at is None:
             steps.park(conn, step, cause=cause, message=message, action=action_for(error))
             record(conn, [Finding(cause, message, f"step {step.kind}", "error")], request_id=step.request_id,
@@ -204,12 +231,18 @@ def _failed(ctx: Context, error: ExchangeError, started_at) -> None:
             steps.postpone(conn, step, at, cause=cause, message=message)
         _follow(conn, ctx, DeliveryStatus.PARKED if at is None else DeliveryStatus.RETRYING, cause, message,
                 action_for(error) if at is None else None)
-        steps.record_attempt(conn, step, started_at, outcome_word(error), cause=cause, message=message,
-                             status_code=getattr(error, "status_code", None))
-        if isinstance(error, (TemporaryError, UnknownOutcome)):
+        ctx.exchanges.store(conn, steps.record_attempt(conn, step, started_at, outcome_word(error), cause=cause,
+                                                       message=message, status_code=getattr(error, "status_code", None)))
+        if isinstance(error, (TemporaryError, UnknownOutcome)) and cause not in OURS:
             conn.execute(_FAILURE, {"endpoint": step.endpoint, "message": message, "limit": BREAKER_FAILURES,
                                     "seconds": BREAKER_SECONDS})
+        _count(conn, step, outcome_word(error), time.monotonic() - began)
+    ctx.came_of = (outcome_word(error), cause)
     log.warning("step failed", extra={**_ids(step, "failed"), "cause": cause, "parked": at is None})
+
+
+def _count(conn, step: Row, outcome: str, seconds: float) -> None:
+    totals.count(conn, totals.STEP, seconds, endpoint=step.endpoint, kind=step.kind, outcome=outcome)
 
 
 def _follow(conn, ctx: Context, status: DeliveryStatus, cause: str, message: str, action: str | None) -> None:
@@ -233,6 +266,8 @@ def action_for(error: ExchangeError) -> str:
         return error.action
     if isinstance(error, PartialError):
         return "Ask the placer's IT to make the missing part readable, then retry."
+    if cause_of(error) in OURS:
+        return "Read the worker's log and the database's, mend the cause, then retry."
     if isinstance(error, TransferError):
         return "Look at the answer of the endpoint (endpoints check), mend the cause, then retry."
     return "Read the message, mend the cause, then retry."

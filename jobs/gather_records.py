@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.fhir.server import FhirServer
-from integration.store import deliveries, links, requests, steps
+from integration.store import deliveries, links, requests, revisions, steps
 from integration.store.steps import NextStep
 from integration import packets
 from jobs.match_people import find_patient
@@ -50,13 +50,29 @@ def watch_chart(ctx: Context) -> Outcome:
         stored = packets.rows(conn, ctx.request_id)
     newest = {item.source: item.sha256 for packet in stored
               for item in packets.load(ctx.world.payloads, packet.manifest_sha256).manifest.resources}
-    chart = read_chart(ctx, request, patient, since=stored[-1].created_at - WATCH_OVERLAP, known=frozenset(newest))
+    in_full = _wants_other_records(ctx, row, request)
+    since = None if in_full else stored[-1].created_at - WATCH_OVERLAP
+    chart = read_chart(ctx, request, patient, since=since, known=frozenset(newest))
     changed = {source: resource for source, resource in chart.items()
                if hashlib.sha256(fhir_json.dumps(resource)).hexdigest() != newest.get(source)}
     if not changed:
-        return Outcome(again_at=again)
+        return Outcome(again_at=again, apply=[lambda conn: _note_gathered(conn, ctx)] if in_full else [])
     outcome = _store(ctx, request, patient, changed, base=len(stored))
     return Outcome(next_steps=outcome.next_steps, apply=outcome.apply, again_at=again)
+
+
+def _wants_other_records(ctx: Context, row, request) -> bool:
+    """True when a correction changed which records are wanted since the chart was last read in full."""
+    gathered = row.gathered_version or 1
+    if gathered == ctx.read_version:
+        return False
+    with ctx.world.engine.begin() as conn:
+        return revisions.content(conn, ctx.request_id, gathered).records != request.records
+
+
+def _note_gathered(conn: Connection, ctx: Context) -> None:
+    ctx.must_be_current(conn)
+    requests.set_gathered(conn, ctx.request_id, ctx.read_version)
 
 
 def read_chart(ctx: Context, request, patient: str, *, since: datetime | None = None,
@@ -179,6 +195,7 @@ def _store(ctx: Context, request, patient: str, chart: dict[str, dict], *, base:
     delivery_id = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, version)
 
     def commit(conn: Connection) -> None:
+        _note_gathered(conn, ctx)       # whose records these are was not corrected meanwhile
         packets.insert(conn, manifest, digest, version)
         deliveries.create(conn, ctx.request_id, request.fulfiller, DeliveryKind.RECORDS, version=version,
                           packet_id=manifest.packet_id, sources=chart, deadline=requests.get(conn, ctx.request_id).records_due_at)

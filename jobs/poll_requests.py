@@ -2,10 +2,11 @@
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import operations, requests
+from integration.store.tables import endpoints
 from integration.store.tables import requests as request_table
 from integration.store.tables import watermarks
 from jobs.world import Context, Outcome
@@ -34,6 +35,7 @@ def poll_requests(ctx: Context) -> Outcome:
             changes.append(change)
     if newest is not None and newest != since:
         changes.append(lambda conn: conn.execute(_set_watermark(key, newest)))
+    changes.append(lambda conn: conn.execute(update(endpoints).where(endpoints.c.key == key).values(polled_at=ctx.now)))
     return Outcome(apply=changes)
 
 

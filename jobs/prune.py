@@ -1,12 +1,26 @@
-"""Prune: engine jobs nobody will finish, old ticks, and finished watch history."""
+"""Prune: engine jobs nobody will finish, old ticks, ended sessions, and exchanges past their retention."""
+from datetime import timedelta
+
 from sqlalchemy import text
 
+from integration.store import exchanges, sessions, sign_in_tries
 from jobs.world import Context, Outcome
 
 
 def prune(ctx: Context) -> Outcome:
-    """Remove what only slows us: rows of truth stay."""
-    return Outcome(apply=[lambda conn: [conn.execute(statement) for statement in (_STALE_JOBS, _OLD_TICKS)]])
+    """Remove what only slows us and what was kept for a time only: rows of truth stay. Goes on soon when more is left."""
+    keep = ctx.world.config.retention
+    with ctx.transaction() as conn:
+        for statement in (_STALE_JOBS, _OLD_TICKS):
+            conn.execute(statement)
+        sessions.prune(conn)
+        sign_in_tries.prune(conn)
+    with ctx.transaction() as conn:         # each in a transaction of its own: it may take long
+        emptied = exchanges.prune_bodies(conn, keep.exchange_bodies_days)
+    with ctx.transaction() as conn:
+        deleted = exchanges.prune(conn, keep.exchanges_days)
+    more = max(emptied, deleted) >= exchanges.PRUNED_AT_ONCE
+    return Outcome(again_at=ctx.now + timedelta(seconds=1) if more else None)
 
 
 # A job whose (step, lease) is no longer leased: its worker died, and the step has been dispatched again since.

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from integration import fhir_json
 from integration.pdf import findings as pdf_findings
 from integration.pdf import to_pdf
-from integration.store import deliveries, links, requests
+from integration.store import deliveries, links, requests, revisions
 from integration.store.steps import NextStep
 from integration import packets
 from jobs.world import Context, Outcome
@@ -32,6 +32,8 @@ def push_records(ctx: Context) -> Outcome:
         packet_row = packets.by_id(conn, delivery.packet_id)
     with ctx.transaction() as conn:
         deliveries.move(conn, delivery.id, DeliveryStatus.SENDING)
+        deliveries.say_with(conn, delivery.id, requests.version_now(conn, ctx.request_id))
+        delivery = deliveries.get(conn, delivery.id)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
         ResourcePush(ctx, delivery, packet).run()
@@ -222,17 +224,31 @@ class Document:
 
 
 def documents_of(ctx: Context, packet, delivery, patient: str) -> list[Document]:
-    """What travels to an endpoint that takes documents; the same packet gives the same bytes."""
-    rendition = packets.rendition_of(packet, ctx.world.payloads, ctx.request())
-    ctx.dropped += [*rendition.findings, *pdf_findings(rendition)]
-    made = [_document(ctx, delivery, patient, "rendition", to_pdf(rendition), "application/pdf", "First-opinion records",
-                      codes.RECORDS_SUMMARY, packet, tuple(packet.resources))]
+    """What travels to an endpoint that takes documents; the same packet and version of the request give the same bytes."""
+    made = [_summary(ctx, packet, delivery, patient, delivery.request_version or 1)]
     seen: set[str] = set()
     for item in packet.manifest.items:
         if item.kind == "attachment" and item.sha256 not in seen:      # one document shown twice is sent once
             seen.add(item.sha256)
             made.append(_original(ctx, delivery, patient, item, packet))
     return made
+
+
+def summary_of(ctx: Context, delivery, version: int) -> Document:
+    """The readable summary of a records delivery, with what a version of the request says."""
+    with ctx.world.engine.begin() as conn:
+        packet = packets.load(ctx.world.payloads, packets.by_id(conn, delivery.packet_id).manifest_sha256)
+        patient = links.find(conn, delivery.endpoint, packet.manifest.identifier_system, [packet.manifest.patient])
+    return _summary(ctx, packet, delivery, patient[packet.manifest.patient], version)
+
+
+def _summary(ctx: Context, packet, delivery, patient: str, version: int) -> Document:
+    with ctx.world.engine.begin() as conn:
+        request = revisions.content(conn, ctx.request_id, version)
+    rendition = packets.rendition_of(packet, ctx.world.payloads, request)
+    ctx.dropped += [*rendition.findings, *pdf_findings(rendition)]
+    return _document(ctx, delivery, patient, "rendition", to_pdf(rendition), "application/pdf", "First-opinion records",
+                     codes.RECORDS_SUMMARY, packet, tuple(packet.resources))
 
 
 def _original(ctx: Context, delivery, patient: str, item, packet) -> Document:

@@ -36,6 +36,7 @@ class Schedule:
     name: str
     trigger: object
     make_due: Callable[[Connection], object]
+    sees_to_time: bool = False      # the one that notices for all waiting steps when the clock was set back
 
 
 def schedules(world: World) -> list[Schedule]:
@@ -54,7 +55,7 @@ def schedules(world: World) -> list[Schedule]:
 
 def housekeeping() -> list[Schedule]:
     """Our own, which no operator sets or runs."""
-    return [Schedule("check_alarms", every(CHECK_ALARMS_SECONDS), check_alarms.make_due)]
+    return [Schedule("check_alarms", every(CHECK_ALARMS_SECONDS), check_alarms.make_due, sees_to_time=True)]
 
 
 def every(seconds: float) -> IntervalTrigger:
@@ -73,15 +74,18 @@ def tick(world: World, schedule: Schedule, now: datetime | None = None) -> int:
                                    .where(ticks.c.job == schedule.name)).one()
         now = now or clock
         if last is not None and last - now > timedelta(seconds=SET_BACK_SECONDS) and isinstance(schedule.trigger, IntervalTrigger):
-            last = _forget_future(conn, schedule.name, now)
+            last = _forget_future(conn, schedule, last, now)
     return sum(_claim(world, schedule, fire_time) for fire_time in missed(schedule.trigger, last, now))
 
 
-def _forget_future(conn: Connection, name: str, now: datetime) -> datetime | None:
+def _forget_future(conn: Connection, schedule: Schedule, last: datetime, now: datetime) -> datetime | None:
     """The clock was set back: an interval goes on at once, not when the clock has caught up. A cron time counts once a day."""
-    log.warning("the database's clock was set back", extra={"action": "clock-set-back", "schedule": name})
-    conn.execute(delete(ticks).where(ticks.c.job == name, ticks.c.fire_time > now))
-    return conn.execute(select(func.max(ticks.c.fire_time)).where(ticks.c.job == name)).scalar_one()
+    log.warning("the database's clock was set back", extra={"action": "clock-set-back", "schedule": schedule.name})
+    mine = ticks.c.job == schedule.name
+    forgotten = conn.execute(delete(ticks).where(mine, ticks.c.fire_time > now)).rowcount
+    if forgotten and schedule.sees_to_time:         # of all nodes the one that forgot
+        steps.bring_forward(conn, last - now)
+    return conn.execute(select(func.max(ticks.c.fire_time)).where(mine)).scalar_one()
 
 
 def missed(trigger, last: datetime | None, now: datetime) -> list[datetime]:

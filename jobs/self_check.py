@@ -1,12 +1,15 @@
 """Each worker watches what it stands on, database and payload store, and leaves an alarm about either."""
+import contextlib
 import logging
+import os
 import socket
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from integration import database_health
 from integration.payloads import PayloadsAway
 from integration.store import alarms
 from jobs.world import World
@@ -19,7 +22,7 @@ TOLD_AFTER_SECONDS = 5.0        # a restart is no outage
 class SelfCheck:
     """Call it every few seconds. An alarm about the database is written when it is back: before, there is nowhere to.
 
-    Since when it is away stands in a file, because an outage ends workers too.
+    Since when it is away is the time of a file, because an outage ends workers too; a full disk still takes an empty one.
     """
 
     def __init__(self, world: World, machine: str | None = None):
@@ -29,32 +32,43 @@ class SelfCheck:
 
     def __call__(self) -> None:
         """One look. The payload store is tried first: no transaction waits for it."""
-        problem, since = self._payload_problem(), self._away_since()
+        payloads, since = self._payload_problem(), self._away_since()
+        database = database_health.problem(self.world.engine) or self._write_down(payloads, since)
+        if database is not None:
+            log.warning(database, extra={"action": "self-check"})
+            self._begin_outage(database)
+        elif since is not None:
+            self._note.unlink(missing_ok=True)
+
+    def _write_down(self, payloads: str | None, since: datetime | None) -> str | None:
         try:
             with self.world.engine.begin() as conn:
-                self._note_payloads(conn, problem)
+                self._note_payloads(conn, payloads)
                 self._note_database(conn, since)
         except SQLAlchemyError as error:
-            log.warning("the database does not answer", extra={"action": "self-check", "error": type(error).__name__})
-            self._begin_outage()
-        else:
-            self._payloads_away = problem is not None
-            if since is not None:
-                self._note.unlink(missing_ok=True)
+            return database_health.reason(error)
+        self._payloads_away = payloads is not None
+        return None
 
     def _away_since(self) -> datetime | None:
         try:
-            return datetime.fromisoformat(self._note.read_text())
-        except (OSError, ValueError):
+            return datetime.fromtimestamp(self._note.stat().st_mtime, UTC)
+        except OSError:
             return None
 
-    def _begin_outage(self) -> None:
-        try:
+    def _begin_outage(self, why: str) -> None:
+        now = self.world.now().timestamp()
+        with contextlib.suppress(OSError):      # there already, or the disk is in trouble too
             self._note.parent.mkdir(parents=True, exist_ok=True)
-            with self._note.open("x") as file:
-                file.write(self.world.now().isoformat())
-        except OSError:         # there already, or the disk is in trouble too
-            pass
+            self._note.touch(exist_ok=False)
+            with contextlib.suppress(OSError):
+                self._note.write_text(why)
+            os.utime(self._note, (now, now))
+
+    def _why(self) -> str:
+        with contextlib.suppress(OSError):
+            return self._note.read_text() or database_health.DISK_FULL
+        return database_health.DOES_NOT_ANSWER
 
     def _payload_problem(self) -> str | None:
         try:
@@ -71,10 +85,9 @@ class SelfCheck:
             alarms.recover(conn, PAYLOADS_AWAY, self.machine)
 
     def _note_database(self, conn: Connection, since: datetime | None) -> None:
-        conn.execute(text("SELECT 1"))
         if since is not None and (self.world.now() - since).total_seconds() >= TOLD_AFTER_SECONDS:
-            alarms.note_past(conn, DATABASE_AWAY, "", f"the database did not answer from {since:%Y-%m-%d %H:%M:%S} UTC on; "
-                             "work went on by itself when it was back", since)
+            alarms.note_past(conn, DATABASE_AWAY, "", f"{self._why()}: so it was from {since:%Y-%m-%d %H:%M:%S} UTC on. "
+                             "It is over, and work goes on by itself", since)
 
 
 def restarts_teller(engine: Engine, machine: str | None = None) -> Callable[[str, bool], None]:

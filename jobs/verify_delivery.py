@@ -1,25 +1,28 @@
 """Read back what was written and compare: no write counts until this has passed."""
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 
 from sqlalchemy import Connection
 
 from integration import fhir_json
-from integration.store import deliveries, links, requests
+from integration.store import deliveries, links, requests, totals
 from integration.store.steps import NextStep
 from integration import packets
 from jobs.gather_records import watch_later
 from jobs.push_records import LOOK_BATCH, documents_of, prepared_resources, search_by_source
+from jobs.renewing import is_unchanged
 from jobs.world import Context, Outcome
-from jobs.writing import find_one
+from jobs.writing import find_one, version_of
 from mappings.bundle import for_single_create
 from mappings.compare import compare
-from mappings.model.delivery import DeliveryStatus
+from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, PermanentError, TemporaryError
 from mappings.model.request import Identifier
 from mappings.model.states import Records
+from mappings.service_request import reason_texts
+from mappings.task import THEIRS
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Check:
     verified: list[str]
     different: list[str]
     missing: list[str]
+    versions: dict[str, str | None] = field(default_factory=dict)      # of our own resources that are exactly as written
 
 
 def verify_records(ctx: Context) -> Outcome:
@@ -44,12 +48,15 @@ def verify_records(ctx: Context) -> Outcome:
     request = ctx.request()
 
     def commit(conn: Connection) -> None:
-        deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
+        ctx.must_be_current(conn)       # the step that follows is named by the version it sends
+        if deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED):
+            totals.records_verified(conn, ctx.request_id)
         requests.set_records(conn, ctx.request_id, Records.VERIFIED)
         if delivery.version == 1:
             watch_later(conn, ctx, request)
 
-    following = (NextStep("send_request", request.fulfiller),) if delivery.version == 1 else ()
+    sending = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.REQUEST, ctx.read_version)
+    following = (NextStep("send_request", request.fulfiller, delivery_id=sending),) if delivery.version == 1 else ()
     return Outcome(next_steps=following, apply=[commit])
 
 
@@ -144,8 +151,13 @@ def verify_request(ctx: Context) -> Outcome:
     check = check_written(ctx, delivery)
     _decide(ctx, delivery, check)
     watch_at = ctx.now
-    return Outcome(next_steps=(NextStep("watch_fulfiller", delivery.endpoint, at=watch_at),),
-                   apply=[lambda conn: deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)])
+
+    def commit(conn: Connection) -> None:
+        deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
+        links.verified_as(conn, delivery.endpoint, ctx.world.config.exchange.identifier_system, check.versions,
+                          {name: item.sent_sha256 for name, item in deliveries.items(conn, delivery.id).items()})
+
+    return Outcome(next_steps=(NextStep("watch_fulfiller", delivery.endpoint, at=watch_at),), apply=[commit])
 
 
 def verify_report(ctx: Context) -> Outcome:
@@ -162,7 +174,7 @@ def verify_report(ctx: Context) -> Outcome:
 
     def commit(conn: Connection) -> None:
         deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
-        requests.close(conn, ctx.request_id)
+        ctx.closed_loop = requests.close(conn, ctx.request_id)
 
     return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])
 
@@ -178,12 +190,22 @@ def check_written(ctx: Context, delivery) -> Check:
             check.missing.append(name)
             continue
         sent = fhir_json.loads(ctx.world.payloads.get(item.sent_sha256))
-        ignored = ("status", "businessStatus", "owner", "output", "lastModified", "statusReason", "note", "executionPeriod",
-                   "authoredOn")
+        if is_unchanged(sent, read):
+            check.versions[name] = version_of(read)
         if sent["resourceType"] == "Task":      # the fulfiller may have moved it on; a request resubmitted after a restore is younger
-            sent, read = ({key: value for key, value in each.items() if key not in ignored} for each in (sent, read))
-        (check.different if _differs(ctx, sent, read, name) else check.verified).append(name)
+            sent, read = ({key: value for key, value in each.items() if key not in (*THEIRS, "authoredOn")} for each in (sent, read))
+        lost = _loses_words(ctx, sent, read, name)
+        (check.different if _differs(ctx, sent, read, name) or lost else check.verified).append(name)
     return check
+
+
+def _loses_words(ctx: Context, sent: dict, read: dict, name: str) -> bool:
+    """True when the question does not stand there as asked: for `compare` the text beside a code only explains it."""
+    if sent["resourceType"] != "ServiceRequest" or reason_texts(sent) <= reason_texts(read):
+        return False
+    ctx.finding("verify-changed", "the words of the question or of a reason came back different", f"{name}#ServiceRequest.reasonCode.text",
+                "error")
+    return True
 
 
 def _decide(ctx: Context, delivery, check: Check) -> None:

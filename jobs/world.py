@@ -15,10 +15,13 @@ from integration.store import findings, requests, steps
 from integration.store.findings import Finding
 from integration.store.steps import LeaseLost, NextStep, fenced
 from integration.store.tables import endpoints
-from mappings.model.errors import NeedsPerson
+from integration.tracing import OFF, NoTracing
+from jobs.recorder import Recorder
+from mappings.model.errors import ExchangeError, NeedsPerson
 from mappings.model.request import SecondOpinionRequest
 
 RENEWAL_SHARE = 0.8     # no write to another system when the last renewal is older than this share of the lease
+FRESH_SECONDS = 0.25    # a renewal older than this is asked for again when the write goes out
 PROBE_SECONDS = 86400
 
 
@@ -36,6 +39,11 @@ class World:
     servers: object                      # integration.fhir.servers.Servers
     payloads: Payloads
     now: Callable[[], datetime] = utc_now
+    tracing: NoTracing = OFF
+
+
+class Revised(ExchangeError):
+    """The request was corrected while a step worked with what it said before: the step is done again."""
 
 
 class Lease:
@@ -60,6 +68,11 @@ class Lease:
         if time.monotonic() - self._renewed > RENEWAL_SHARE * self.seconds:
             raise LeaseLost(f"the renewal of step {self.step_id} took longer than its lease allows")
 
+    def as_it_goes(self) -> None:
+        """Called with each write when it goes out: asks again when it had to wait for its turn."""
+        if time.monotonic() - self._renewed > FRESH_SECONDS:
+            self.before_write()
+
 
 @dataclass
 class Outcome:
@@ -77,6 +90,10 @@ class Context:
         self.world, self.step, self.lease = world, step, lease
         self.found: list[Finding] = []
         self.dropped: list = []          # mappings.references.Finding: what did not go through as it was
+        self.exchanges = Recorder()
+        self.came_of: tuple[str, str] | None = None     # outcome and cause of what is told in traces
+        self.closed_loop = False
+        self.read_version: int | None = None    # of the request's content, once this attempt has read it
 
     @property
     def now(self) -> datetime:
@@ -99,20 +116,32 @@ class Context:
             return requests.get(conn, self.request_id)
 
     def request(self) -> SecondOpinionRequest:
-        """The request as it was entered."""
-        return requests.content(self.row())
+        """The request as it was entered or last corrected."""
+        row = self.row()
+        self.read_version = row.version
+        return requests.content(row)
+
+    def was_revised(self, conn: Connection) -> bool:
+        """True when the request was corrected since this attempt read it; until the transaction ends it stays as it is."""
+        return self.read_version is not None and requests.version_now(conn, self.request_id) != self.read_version
+
+    def must_be_current(self, conn: Connection) -> None:
+        """For the commit of what follows from the request's content. Raises Revised."""
+        if self.was_revised(conn):
+            raise Revised(f"request {self.request_id} was corrected meanwhile; what was done with version {self.read_version} "
+                          "is done again")
 
     def endpoint(self, key: str) -> Endpoint:
         """The configuration of an endpoint."""
         return self.world.config.endpoints[key]
 
     def server(self, key: str) -> FhirServer:
-        """The FHIR server of an endpoint."""
-        return self.world.servers.server(key)
+        """The FHIR server of an endpoint; what is exchanged with it is kept beside this attempt."""
+        return self.world.servers.server(key).observed(self.exchanges, self.lease.as_it_goes)
 
     def capabilities(self, key: str) -> Capabilities:
         """What the endpoint can do, asked once a day and overridden by config."""
-        can = capabilities_of(self.world, key)
+        can = capabilities_of(self.world, key, lambda: self.server(key))
         if can.problems:
             raise NeedsPerson("endpoint-unusable", f"{key}: {'; '.join(can.problems)}",
                               f"Mend the endpoint or config.yaml, see that second-opinion endpoints check {key} is content, then retry.")
@@ -133,14 +162,14 @@ class Context:
                         endpoint=self.step.endpoint)
 
 
-def capabilities_of(world: World, key: str) -> Capabilities:
-    """Read from the endpoint's row, or probe and remember."""
+def capabilities_of(world: World, key: str, server: Callable[[], FhirServer]) -> Capabilities:
+    """Read from the endpoint's row, or probe ``server()`` and remember."""
     with world.engine.begin() as conn:
         row = conn.execute(select(endpoints.c.capabilities, endpoints.c.probed_at).where(endpoints.c.key == key)).one()
     overrides = dict(world.config.endpoints[key].capabilities)
     if row.capabilities and (world.now() - row.probed_at).total_seconds() < PROBE_SECONDS:
         return Capabilities.from_json(row.capabilities).with_overrides(overrides)
-    probed = probe(world.servers.server(key))
+    probed = probe(server())
     if probed.problems:
         return probed                    # not remembered: it is asked again when somebody has mended it
     with world.engine.begin() as conn:

@@ -23,13 +23,13 @@ def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Iden
     found = None
     if ctx.looks_first or not ctx.capabilities(endpoint).conditional_create:
         found = find_one(ctx, endpoint, kind, identifier)
-    version = None
+    version, is_new = None, False
     if found is None:
         ctx.lease.before_write()
         try:
             written = server.create(resource, if_none_exist=identifier_condition(identifier.system, identifier.value),
                                     authored=authored)
-            found, version = written.location, written.version
+            found, version, is_new = written.location, written.version, written.created
         except PermanentError as error:
             if error.status_code != 412:
                 raise
@@ -37,7 +37,8 @@ def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Iden
     if found is None:
         raise UnknownOutcome(f"{endpoint} accepted a {kind} and does not show it by its identifier", endpoint=endpoint,
                              cause="not-found-after-write")
-    remember(ctx, endpoint, identifier, found, resource, version=version)
+    # what was there already may say something else than this resource does
+    remember(ctx, endpoint, identifier, found, resource if is_new else None, version=version)
     return found
 
 
@@ -51,15 +52,18 @@ def ensure_document(ctx: Context, endpoint: str, resource: dict, identifier: Ide
         there = ctx.server(endpoint).read(*reference.split("/"))
         if any(each.severity == "fail" for each in compare(resource, there, links={})):
             ctx.lease.before_write()
-            ctx.server(endpoint).update({**resource, "id": there["id"]}, if_match=(there.get("meta") or {}).get("versionId"))
+            written = ctx.server(endpoint).update({**resource, "id": there["id"]}, if_match=version_of(there))
+            remember(ctx, endpoint, identifier, reference, resource, version=written.version)
             ctx.finding("document-renewed", f"{reference} was there under our identifier with other content; it was updated",
                         identifier.value, "info")
+        else:
+            remember(ctx, endpoint, identifier, reference, resource, version=version_of(there))
     return reference
 
 
 def remember(ctx: Context, endpoint: str, identifier: Identifier, reference: str, sent: dict | None = None, *,
              origin: str = "created", version: str | None = None) -> None:
-    """Store the link, with the bytes we sent in the payload store, so that verify can compare."""
+    """Store the link, with the bytes we surely wrote there in the payload store: a correction is compared with them."""
     digest = ctx.world.payloads.put(fhir_json.dumps(sent)) if sent is not None else None
     with ctx.transaction() as conn:
         links.remember(conn, endpoint, identifier.system, identifier.value, reference, origin=origin, version=version,
@@ -74,6 +78,11 @@ def find_one(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> 
         raise NeedsPerson("duplicate-at-target", f"{len(found)} {kind} resources at {endpoint} hold one identifier: {names}",
                           "Decide which is right, have the others removed there, then retry.")
     return f"{kind}/{found[0]['id']}" if found else None
+
+
+def version_of(resource: dict) -> str | None:
+    """The version a server gives a resource, for If-Match."""
+    return (resource.get("meta") or {}).get("versionId")
 
 
 def own_identifier(ctx: Context, kind: str, name: str) -> Identifier:

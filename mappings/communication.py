@@ -24,6 +24,11 @@ def to_patient_questions(questions: Iterable[str], *, request_id: str, identifie
     }
 
 
+def withdrawn(communication: dict) -> dict:
+    """The questions as no longer asked: kept, and marked as entered in error."""
+    return {**communication, "status": "entered-in-error"}
+
+
 def from_questions(communication: dict) -> tuple[str, ...]:
     """The patient's questions in a Communication; none when it is not marked patient asserted."""
     labels = {"coding": as_dicts(as_dict(communication.get("meta")).get("security"))}

@@ -105,6 +105,12 @@ def to_service_request(request: SecondOpinionRequest, *, request_id: str, refs: 
     return {name: value for name, value in made.items() if value not in (None, [])}
 
 
+def reason_texts(resource: dict) -> set[str]:
+    """The words of every reason, the question among them, without the whitespace that does not show."""
+    texts = (as_text(each.get("text")) for each in as_dicts(resource.get("reasonCode")))
+    return {" ".join(text.split()) for text in texts if text}
+
+
 def from_service_request(resource: dict, *, placer: str, fulfiller: str, included: Mapping[str, dict],
                          first_opinion: FirstOpinion | None = None, base: str | None = None) -> SecondOpinionRequest:
     """A placer's ServiceRequest as a request; a MappingError names what is missing or not understood.

@@ -15,6 +15,9 @@ from mappings.model.request import Code
 from mappings.model.states import BSER_CODE, BUSINESS_STATUS, NEEDS_REASON, OPEN, Status
 
 S = Status
+# What the fulfiller moves on in a Task; all else of it is ours.
+THEIRS = ("status", "businessStatus", "statusReason", "owner", "output", "note", "executionPeriod", "lastModified")
+ENDED = ("completed", "rejected", "cancelled", "failed", "entered-in-error")
 _STARTED = frozenset({S.ACCEPTED, S.IN_PROGRESS, S.ON_HOLD})
 
 # Our word -> the statuses it can refine. Words of a final status stand with that status alone.
@@ -136,6 +139,31 @@ def read_task(task: dict) -> TaskReading:
         status=status, version=as_text(meta.get("versionId")), last_updated=as_text(meta.get("lastUpdated")),
         business_code=word, reason=reason, outputs=outputs, owner=as_text(as_dict(task.get("owner")).get("reference")),
         findings=tuple(dict.fromkeys(findings)), business_raw=raw)
+
+
+def with_note(task: dict, text: str) -> dict:
+    """The Task with a note for whoever works from it."""
+    return {**task, "note": [*as_dicts(task.get("note")), {"text": text}]}
+
+
+def renewed_task(there: dict, before: dict, after: dict) -> dict:
+    """The Task as it stands at the fulfiller, with what we wrote ``before`` brought up to ``after``.
+
+    Only elements that differ between those two are touched, and of the fulfiller's own only those still as we wrote
+    them. Notes are added to theirs.
+    """
+    made = dict(there)
+    for name in sorted((before.keys() | after.keys()) - {"id", "meta", "note"}):
+        moved_on = name in THEIRS and there.get(name) != before.get(name)
+        if before.get(name) == after.get(name) or moved_on:
+            continue
+        made.pop(name, None)
+        if name in after:
+            made[name] = after[name]
+    notes = as_dicts(there.get("note"))
+    known = {note.get("text") for note in notes}
+    notes = [*notes, *(note for note in as_dicts(after.get("note")) if note["text"] not in known)]
+    return {**made, "note": notes} if notes else made
 
 
 def _to_status(status: str, reason: str | None) -> str:

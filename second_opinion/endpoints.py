@@ -1,9 +1,12 @@
 """Commands about the parties' FHIR servers, and about what happens by the clock."""
+import contextlib
+
 import click
 
 from integration.fhir.servers import Servers
 from integration.store import operations
-from second_opinion.house import EXIT_FAILED, ME, cli, make_world, opened, read_config, show, with_json
+from integration.store.tokens import credentials
+from second_opinion.house import EXIT_FAILED, ME, acting, cli, database_of, make_world, opened, read_config, show, with_json
 
 
 @cli.group()
@@ -35,7 +38,11 @@ def endpoints_check(ctx: click.Context, name: str, as_json: bool) -> None:
     config = read_config(ctx)
     if name not in config.endpoints:
         raise click.UsageError(f"there is no endpoint {name}; configured: {', '.join(config.endpoints) or 'none'}")
-    can = probe(Servers(config).server(name)).with_overrides(dict(config.endpoints[name].capabilities))
+    with contextlib.ExitStack() as stack:
+        servers = Servers(config)
+        if config.web.needs_sign_in and config.endpoints[name].hosted_practice:     # one of ours, and it wants our credential
+            servers = Servers(config, credentials(stack.enter_context(database_of(config)).engine))
+        can = probe(servers.server(name)).with_overrides(dict(config.endpoints[name].capabilities))
     show({"endpoint": name, "problems": list(can.problems), **can.to_json()}, as_json,
          "\n".join([f"{name}: {'usable' if not can.problems else 'NOT usable'}", *(f"  {line}" for line in can.sentences())]))
     ctx.exit(EXIT_FAILED if can.problems else 0)
@@ -48,7 +55,7 @@ def pause_command(paused: bool):
     @with_json
     @click.pass_context
     def command(ctx: click.Context, name: str, reason: str, as_json: bool) -> None:
-        with opened(ctx) as (_, engine), engine.begin() as conn:
+        with acting(ctx) as (_, engine), engine.begin() as conn:
             operations.pause(conn, name, paused, actor=ME, reason=reason)
         show({"endpoint": name, "paused": paused}, as_json, f"{name}: {'paused' if paused else 'resumed'}")
     return command
@@ -83,7 +90,7 @@ def schedules_run(ctx: click.Context, name: str, as_json: bool) -> None:
     """Make a schedule's step due now."""
     from jobs.schedule import run_now
 
-    with opened(ctx) as (config, engine), engine.begin() as conn:
+    with acting(ctx) as (config, engine), engine.begin() as conn:
         if not run_now(conn, make_world(config, engine), name):
             raise click.UsageError(f"there is no schedule {name!r}; see: second-opinion schedules list")
     show({"schedule": name, "due": True}, as_json, f"{name}: due now")

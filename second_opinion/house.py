@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,7 +14,11 @@ from integration.database import Database, open_database
 from integration.fhir.servers import Servers
 from integration.log import set_up_logging
 from integration.payloads import Payloads
+from integration.queue import limits_of
 from integration.store import operations
+from integration.store.pace import wait_for_turn
+from integration.store.tokens import credentials
+from integration.waking import wake
 from jobs.world import World
 from mappings.model.errors import ExchangeError, FileError
 
@@ -65,9 +70,10 @@ def read_config(ctx: click.Context) -> Config:
 
 
 @contextlib.contextmanager
-def database_of(config: Config, *, migrate: bool = True, name: str = "second-opinion") -> Iterator[Database]:
+def database_of(config: Config, *, migrate: bool = True, name: str = "second-opinion",
+                fresh_plans: bool = False) -> Iterator[Database]:
     """The database, up to date, with a row for each endpoint."""
-    database = open_database(config, application_name=name)
+    database = open_database(config, application_name=name, fresh_plans=fresh_plans)
     try:
         if migrate:
             database.migrate()
@@ -82,7 +88,8 @@ def database_of(config: Config, *, migrate: bool = True, name: str = "second-opi
 
 def make_world(config: Config, engine: Engine) -> World:
     """Everything a step works on."""
-    return World(config=config, engine=engine, servers=Servers(config), payloads=Payloads(config.payloads.url))
+    servers = Servers(config, credentials(engine), partial(wait_for_turn, engine))
+    return World(config=config, engine=engine, servers=servers, payloads=Payloads(config.payloads.url))
 
 
 @contextlib.contextmanager
@@ -91,6 +98,14 @@ def opened(ctx: click.Context) -> Iterator[tuple[Config, Engine]]:
     config = read_config(ctx)
     with database_of(config) as database:
         yield config, database.engine
+
+
+@contextlib.contextmanager
+def acting(ctx: click.Context) -> Iterator[tuple[Config, Engine]]:
+    """As `opened`, for a command that makes something due: it starts at once instead of at the next tick."""
+    with opened(ctx) as (config, engine):
+        yield config, engine
+        wake(engine, limits_of(config))
 
 
 @contextlib.contextmanager

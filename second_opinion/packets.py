@@ -5,7 +5,7 @@ import click
 
 from integration.payloads import Payloads
 from integration.store import operations
-from second_opinion.house import ME, cli, opened, show, with_json
+from second_opinion.house import ME, acting, cli, opened, show, with_json
 
 
 @cli.group()
@@ -22,7 +22,7 @@ def patients() -> None:
 @click.pass_context
 def patients_link(ctx: click.Context, request_id: str, endpoint: str, reference: str, reason: str, as_json: bool) -> None:
     """Say who the patient of REQUEST_ID is at ENDPOINT: REFERENCE is Patient/<id> there."""
-    with opened(ctx) as (_, engine), engine.begin() as conn:
+    with acting(ctx) as (_, engine), engine.begin() as conn:
         operations.link_patient(conn, request_id, endpoint, reference, actor=ME, reason=reason)
     show({"request_id": request_id, "endpoint": endpoint, "reference": reference}, as_json, "linked; what waited for it is due now")
 
@@ -51,12 +51,13 @@ def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
 @packet.command("download")
 @click.argument("request_id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@with_json
 @click.pass_context
-def packet_download(ctx: click.Context, request_id: str, file: Path) -> None:
+def packet_download(ctx: click.Context, request_id: str, file: Path, as_json: bool) -> None:
     """Write a request's packet to FILE as a zip: the readable PDF, the resources, the original documents, the manifest."""
     from integration.packet_zip import packet_zip
 
     with opened(ctx) as (config, engine), engine.begin() as conn:
         data = packet_zip(conn, Payloads(config.payloads.url), request_id)
     file.write_bytes(data)
-    click.echo(f"{file}: {len(data)} bytes")
+    show({"file": str(file), "bytes": len(data)}, as_json, f"{file}: {len(data)} bytes")

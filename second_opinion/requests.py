@@ -7,7 +7,7 @@ import click
 
 from integration.config import Config
 from integration.store import operations
-from second_opinion.house import ME, cli, opened, show, with_json
+from second_opinion.house import ME, acting, cli, opened, show, with_json
 
 
 @cli.command()
@@ -19,7 +19,7 @@ def submit(ctx: click.Context, file: Path, as_json: bool) -> None:
     from integration.request_file import load_request
     from integration.store import requests
 
-    with opened(ctx) as (config, engine):
+    with acting(ctx) as (config, engine):
         request = load_request(file)
         check_endpoints(config, request, str(file))
         with engine.begin() as conn:
@@ -40,7 +40,8 @@ def check_endpoints(config: Config, request, file: str) -> None:
 
 @cli.command("map")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-def map_(file: Path) -> None:
+@with_json
+def map_(file: Path, as_json: bool) -> None:
     """Print the FHIR Bundle a request FILE becomes; sends nothing, needs no configuration."""
     from integration import fhir_json
     from integration.request_file import load_request
@@ -49,7 +50,8 @@ def map_(file: Path) -> None:
 
     request = load_request(file)
     bundle = to_bundle(request, request_id=request_id_of(request.key), authored_at=datetime.now(UTC).isoformat(timespec="seconds"))
-    click.echo(json.dumps(json.loads(fhir_json.dumps(bundle)), indent=2, ensure_ascii=False))
+    written = json.loads(fhir_json.dumps(bundle))
+    show(written, as_json, json.dumps(written, indent=2, ensure_ascii=False))
 
 
 @cli.group()
@@ -89,6 +91,57 @@ def requests_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
     show(view, as_json, json.dumps(view, indent=2, default=str))
 
 
+@requests.command("content")
+@click.argument("request_id")
+@click.option("--version", "number", type=click.IntRange(1, 1_000_000), help="An earlier version; the present one when it is not given.")
+@click.option("--reason", required=True, help="Why you look; kept in the audit trail.")
+@with_json
+@click.pass_context
+def requests_content(ctx: click.Context, request_id: str, number: int | None, reason: str, as_json: bool) -> None:
+    """Print what a request says, as a file for `requests revise`. It is about a patient: the look is recorded first."""
+    from integration.store import audit, revisions
+    from integration.store import requests as store
+
+    with opened(ctx) as (_, engine):
+        with engine.begin() as conn:
+            version = number or store.get(conn, request_id).version
+            audit.record(conn, ME, "request.looked-at", request_id, subject=f"version {version}", reason=reason)
+        with engine.connect() as conn:
+            content = revisions.content(conn, request_id, version)
+    value = content.model_dump(mode="json", exclude_defaults=True)
+    show(value, as_json, json.dumps(value, indent=2))
+
+
+@requests.command("revise")
+@click.argument("request_id")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@click.option("--expect", type=click.IntRange(1, 1_000_000), help="The version you worked from; refused when it is another one by now.")
+@click.option("--check", is_flag=True, help="Only say what would change and what follows.")
+@with_json
+@click.pass_context
+def requests_revise(ctx: click.Context, request_id: str, file: Path, reason: str, expect: int | None, check: bool, as_json: bool) -> None:
+    """Correct a request: FILE is the whole request as it should be. What was entered first is kept as version 1."""
+    from integration.request_file import load_request
+    from integration.store import requests as store
+    from integration.store import revisions
+    from integration.web.correct_words import consequences
+
+    with acting(ctx) as (config, engine):
+        request = load_request(file)
+        check_endpoints(config, request, str(file))
+        with engine.begin() as conn:
+            row, place = store.get(conn, request_id), config.endpoints[request.fulfiller]
+            follows = consequences(conn, row, revisions.plan(conn, request_id, request, expected_version=expect), place=place.name,
+                                   accepts=place.accepts)
+            made = (revisions.plan(conn, request_id, request, expected_version=expect) if check else
+                    revisions.revise(conn, request_id, request, actor=ME, reason=reason, expected_version=expect))
+    done = {"request_id": request_id, "version": made.version, "stored": not check, "changed": made.paths, "told": made.told if made.was_sent else (),
+            "follows": follows}
+    title = f"{request_id}: version {made.version} {'would change' if check else 'changes'} {', '.join(made.paths)}"
+    show(done, as_json, "\n".join([title, *follows]))
+
+
 @requests.command("cancel")
 @click.argument("request_id")
 @click.option("--reason", required=True, help="Why; the consultant reads it.")
@@ -96,7 +149,7 @@ def requests_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
 @click.pass_context
 def requests_cancel(ctx: click.Context, request_id: str, reason: str, as_json: bool) -> None:
     """Cancel a request; the fulfiller is told."""
-    with opened(ctx) as (_, engine), engine.begin() as conn:
+    with acting(ctx) as (_, engine), engine.begin() as conn:
         operations.cancel(conn, request_id, actor=ME, reason=reason)
     show({"request_id": request_id, "cancel_requested": True}, as_json, f"{request_id}: cancellation asked for")
 
@@ -147,7 +200,7 @@ def action_on_delivery(function, done: str):
     @with_json
     @click.pass_context
     def command(ctx: click.Context, delivery_id: str, reason: str, as_json: bool) -> None:
-        with opened(ctx) as (_, engine), engine.begin() as conn:
+        with acting(ctx) as (_, engine), engine.begin() as conn:
             function(conn, delivery_id, actor=ME, reason=reason)
         show({"delivery_id": delivery_id, "done": done}, as_json, f"{delivery_id}: {done}")
     return command

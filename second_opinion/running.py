@@ -1,11 +1,16 @@
 """Commands that run the Exchange: everything on one machine, or one role of it; and the demo."""
 import asyncio
+import dataclasses
 import logging
 import socket
+import threading
 from pathlib import Path
 
 import click
+from sqlalchemy import Engine
 
+from integration import tracing
+from integration.config import Config, Web
 from integration.payloads import Payloads
 from second_opinion.house import cli, database_of, make_world, read_config, with_json
 
@@ -24,9 +29,11 @@ def serve(ctx: click.Context) -> None:
         children = [Child("web", [*options, "web"])]
         children += [Child(f"worker-{number}", [*options, "worker", "--name", f"{socket.gethostname()}-{number}"])
                      for number in range(1, config.engine.workers + 1)]
-        click.echo(f"Second Opinion Exchange: {config.web.address}/", err=True)
-        watch = database.embedded.ensure_running if database.embedded else (lambda: None)
-        Supervisor(children, each_second=watch, tell=restarts_teller(database.engine)).run()
+        click.echo(f"Second Opinion Exchange: {config.web.public_url or config.web.address}/", err=True)
+        supervisor = Supervisor(children, tell=restarts_teller(database.engine))
+        if database.embedded:
+            threading.Thread(target=database.embedded.supervise, args=(supervisor.stopping,), daemon=True).start()
+        supervisor.run()
 
 
 @cli.command()
@@ -35,13 +42,36 @@ def web(ctx: click.Context) -> None:
     """Run the pages, the API and the hosted FHIR endpoints."""
     import waitress
 
+    from integration.queue import limits_of
+    from integration.waking import Waker
     from integration.web import create_app
 
     config = read_config(ctx)
-    with database_of(config, migrate=False, name="second-opinion web") as database:
-        app = create_app(config, database.engine, Payloads(config.payloads.url))
-        waitress.serve(app, host=config.web.host, port=config.web.port, threads=16, ident=None,
-                       max_request_body_size=64 << 20, channel_timeout=60)
+    with database_of(config, migrate=False, name="second-opinion web", fresh_plans=True) as database:
+        app = create_app(config, database.engine, Payloads(config.payloads.url), Waker(database.engine, limits_of(config)))
+        say_how_to_sign_in(config, database.engine)
+        try:
+            waitress.serve(app, host=config.web.host, port=config.web.port, threads=16, ident=None,
+                           max_request_body_size=64 << 20, channel_timeout=60, **proxy_options(config.web))
+        finally:
+            app.extensions["second_opinion"]["tracing"].stop()
+
+
+def proxy_options(web: Web) -> dict:
+    """Behind a TLS proxy the address of who asks is what the proxy says, and nobody else may say it."""
+    if web.public_url is None:
+        return {}
+    return {"trusted_proxy": web.trusted_proxy, "trusted_proxy_headers": {"x-forwarded-for"}}
+
+
+def say_how_to_sign_in(config: Config, engine: Engine) -> None:
+    """Say on standard error how the first account is made, while there is none."""
+    from integration.store import accounts
+
+    if config.web.needs_sign_in:
+        with engine.connect() as conn:
+            if not accounts.there_are_any(conn):
+                click.echo("no account yet, so nobody can sign in: second-opinion accounts add NAME --role admin", err=True)
 
 
 @cli.command()
@@ -53,11 +83,12 @@ def worker(ctx: click.Context, name: str) -> None:
 
     config = read_config(ctx)
     with database_of(config, migrate=False, name=f"second-opinion worker {name}") as database:
-        world = make_world(config, database.engine)
+        world = dataclasses.replace(make_world(config, database.engine), tracing=tracing.start(config, name))
         ticker = schedule.start(world)
         try:
             asyncio.run(engine.work(world, database.psycopg_url, name=name))
         finally:
+            world.tracing.stop()
             ticker.shutdown(wait=False)
             self_check.SelfCheck(world)()       # an outage that ended us is noted before we go
 

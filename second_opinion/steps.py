@@ -2,7 +2,7 @@
 import click
 
 from integration.store import operations
-from second_opinion.house import ME, cli, opened, show, with_json
+from second_opinion.house import ME, acting, cli, opened, show, with_json
 
 
 @cli.group("steps")
@@ -43,7 +43,7 @@ def steps_retry(ctx: click.Context, step_ids: tuple[int, ...], matching: str | N
 
     if bool(step_ids) is (matching is not None):
         raise click.UsageError("give step ids or --matching FILTER, one of both")
-    with opened(ctx) as (_, engine), engine.begin() as conn:
+    with acting(ctx) as (_, engine), engine.begin() as conn:
         if matching is None:
             for step_id in sorted(step_ids):
                 operations.retry_step(conn, step_id, actor=ME, reason=reason)

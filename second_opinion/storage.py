@@ -28,30 +28,33 @@ def database() -> None:
 
 
 @database.command("start")
+@with_json
 @click.pass_context
-def database_start(ctx: click.Context) -> None:
+def database_start(ctx: click.Context, as_json: bool) -> None:
     """Start the embedded database and leave it running."""
     from integration.embedded_postgres import EmbeddedPostgres
 
     embedded = EmbeddedPostgres(read_config(ctx).data_dir)
     embedded.start()
     embedded.leave_running()
-    click.echo("the embedded database runs")
+    show({"running": True}, as_json, "the embedded database runs")
 
 
 @database.command("stop")
+@with_json
 @click.pass_context
-def database_stop(ctx: click.Context) -> None:
+def database_stop(ctx: click.Context, as_json: bool) -> None:
     """Stop the embedded database, unless serve owns it."""
     from integration.embedded_postgres import EmbeddedPostgres
 
     stopped = EmbeddedPostgres(read_config(ctx).data_dir).stop_for_good()
-    click.echo("stopped" if stopped else "it was not running")
+    show({"stopped": stopped}, as_json, "stopped" if stopped else "it was not running")
 
 
 @database.command("migrate")
+@with_json
 @click.pass_context
-def database_migrate(ctx: click.Context) -> None:
+def database_migrate(ctx: click.Context, as_json: bool) -> None:
     """Bring the tables up to date."""
     config = read_config(ctx)
     opened_database = open_database(config)
@@ -59,7 +62,7 @@ def database_migrate(ctx: click.Context) -> None:
         opened_database.migrate()
     finally:
         opened_database.close()
-    click.echo("the tables are up to date")
+    show({"current": True}, as_json, "the tables are up to date")
 
 
 @database.command("restored")
@@ -80,7 +83,8 @@ def database_restored(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
     """Write database and payloads to FILE while work goes on. It holds patient data: keep it as such."""
-    
+    from integration.backup import back_up
+
     with opened(ctx) as (config, engine), progress_of("payloads") as progress:
         written = back_up(engine, Payloads(config.payloads.url), file, progress=progress)
     show({"file": str(file), "rows": written.rows, "payloads": written.payloads, "bytes": written.bytes, "damaged": written.damaged},

@@ -76,7 +76,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fulfiller", help="base URL of the fulfiller's FHIR server")
 
 
-EXPECTED_SKIPS = ("SECOND_OPINION_DATA", "orthanc", "Orthanc", "root may enter every folder")     # what CI may do without
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes (``-n``): tests that share the two HAPI servers stay in one, and so do those of one chaos file."""
+    for item in items:
+        if item.get_closest_marker("hapi"):
+            item.add_marker(pytest.mark.xdist_group("hapi"))
+        elif item.get_closest_marker("chaos"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+EXPECTED_SKIPS = ("SECOND_OPINION_DATA", "orthanc", "Orthanc", "promtool is not here", "prometheus is not here", "root may enter every folder")     # what CI may do without
 
 
 @pytest.hookimpl(trylast=True)

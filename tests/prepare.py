@@ -4,11 +4,11 @@ import shutil
 import subprocess
 import sys
 
-PACKAGES = {"chromium": "chromium"}      # command -> Debian package
+PACKAGES = {"chromium": "chromium", "promtool": "prometheus"}      # command -> Debian package
 
 
 def main() -> None:
-    """Build HAPI's module, install Chromium where we may."""
+    """Build HAPI's module, install Chromium and Prometheus where we may."""
     for command, package in PACKAGES.items():
         if shutil.which(command) is None:
             install(package)

@@ -26,9 +26,12 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "apscheduler": ("jobs/schedule.py",),
     "pydantic": ("mappings/", "integration/"),
     "fhir": ("mappings/",),
+    "opentelemetry": ("integration/tracing.py",),
+    "rich": ("second_opinion/",),
     "waitress": ("second_opinion/running.py",),
     "fsspec": ("integration/payloads.py",),
     "prometheus_client": ("integration/web/",),
+    "argon2": ("integration/store/accounts.py",),
     "reportlab": ("integration/pdf", "integration/web/"),
 }
 PARTS_OF = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask", "itsdangerous": "flask"}     # Flask brings them
@@ -112,6 +115,11 @@ def test_it_imports_a_package_only_where_it_belongs(package):
           for file, line, top in _third_parties() if PARTS_OF.get(top, top) == package and not file.startswith(places)])
 
 
+def test_mail_is_sent_from_one_place():
+    _say([f"{file}:{line} imports {module}: mail is sent by integration/mail.py, which knows how to say what went wrong without a secret."
+          for file, line, module in imports() if _top(module) == "smtplib" and file != "integration/mail.py"])
+
+
 def test_mappings_import_only_what_is_pure():
     _say([f"{file}:{line} imports {module}: mappings are pure (no clock, random, network, files, logging). Hand the "
           "value in as an argument and do this in integration or jobs."
@@ -166,7 +174,7 @@ def _status_changes(tree: ast.Module) -> Iterator[int]:
 
 def test_every_third_party_import_is_a_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = {_plain(re.match(r"[\w.-]+", each)[0]) for each in project["dependencies"]}
+    wanted = {_plain(re.match(r"[\w.-]+", each)[0]) for each in [*project["dependencies"], *project["optional-dependencies"]["tracing"]]}
     installed = packages_distributions()
     _say([f"{file}:{line} imports {top}, and pyproject.toml does not ask for it: add it to dependencies and say why in "
           "docs/explanation/dependencies.md."

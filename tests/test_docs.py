@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 from integration.config import CAPABILITIES, ENVIRONMENT, Config
 from integration.model_mistakes import fields_of, kinds, shown_example, shown_value
 from mappings.model.request import SecondOpinionRequest
+from tests.reference_api import api_page
 from tests.reference_pages import cli_page, commands, errors_page, states_page
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +45,7 @@ Secrets never stand in the file: it names a file or an environment variable that
 |---|---|
 {environment}
 
-Any other variable that begins with `SECOND_OPINION_` is a mistake, except those that `private_key_env` names.
+Any other variable that begins with `SECOND_OPINION_` is a mistake, except those that a key ending in `_env` names.
 
 {_sections(Config, "Top level")}
 ## Capabilities
@@ -61,6 +62,7 @@ Any other variable that begins with `SECOND_OPINION_` is a mistake, except those
 - Two endpoints do not have the same `base_url` in the same role, and two servers not the same `identifier_system`.
 - `url` and `url_file` of `database` are not both given; exactly one of `private_key_file` and `private_key_env` is.
 - A file or variable named for a secret exists.
+- `email` of a recipient needs `alerts.smtp`; `rules` of a recipient names rules of [alerts](../how-to/alerts.md#what-raises-an-alarm).
 """
 
 
@@ -88,7 +90,8 @@ Numbers of patients and codes are text: put them in quotes when they are only di
 
 PAGES = {"config.md": config_page, "request.md": request_page, "cli.md": lambda: _from("the commands in second_opinion/", cli_page),
          "states.md": lambda: _from("mappings/model/states.py and delivery.py", states_page),
-         "errors.md": lambda: _from("the errors and causes in the code", errors_page)}
+         "errors.md": lambda: _from("the errors and causes in the code", errors_page),
+         "api.md": lambda: _from("the routes in integration/web/api/", api_page)}
 TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
@@ -233,7 +236,7 @@ def test_it_names_only_commands_targets_and_variables_that_exist(text: Path) -> 
 def test_every_dependency_is_explained() -> None:
     page = (ROOT / "docs" / "explanation" / "dependencies.md").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for wanted in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
+    for wanted in [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]:
         name = re.match(r"[\w.-]+", wanted)[0]
         assert f"| `{name}` |" in page, f"docs/explanation/dependencies.md does not say why {name} is here"
 

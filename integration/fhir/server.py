@@ -1,16 +1,18 @@
 """One FHIR R4 server as the jobs see it: read, search, create, update, transaction, binary, and what came of it."""
 import base64
 import binascii
+import copy
 import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from integration.fhir.exchanges import Observer
 from integration.fhir.failures import NotFound
 from integration.fhir.models import ModelServer, structure_problems
 from integration.fhir.paging import MAX_PAGES, Entry, Resource, Search, is_subsetted
-from integration.fhir.transport import FHIR_JSON, Params, Response, Transport
+from integration.fhir.transport import FHIR_JSON, Params, Response, Transport, at_once
 from integration.fhir.writes import (Written, condition_header, identifier_condition, identifier_token, version_header,
                                      written)
 from integration.fhir_json import dumps, loads
@@ -44,6 +46,12 @@ class FhirServer(ModelServer):
     def __init__(self, endpoint: Any, transport: Transport):
         super().__init__(transport)
         self.endpoint = endpoint
+
+    def observed(self, after: Observer, before_write: Callable[[], object] = at_once) -> "FhirServer":
+        """This server, with every exchange told to ``after`` and each write allowed by ``before_write``; connections are shared."""
+        seen = copy.copy(self)
+        seen.transport = self.transport.observed(after, before_write)
+        return seen
 
     @property
     def name(self) -> str:

@@ -1,5 +1,7 @@
 """One `FhirServer` for each endpoint of config.yaml, made when first asked for."""
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from integration.fhir.server import FhirServer
@@ -8,10 +10,16 @@ from mappings.model.errors import PermanentError
 
 
 class Servers:
-    """The FHIR servers we exchange with, by endpoint name; safe to use from several threads."""
+    """The FHIR servers we exchange with, by endpoint name; safe to use from several threads.
 
-    def __init__(self, config: Any):
+    ``credential_of`` gives the credential for a practice that we host; it is shown at ``hosted:<practice>`` endpoints only.
+    ``before`` is called with the endpoint's name before each request to it: see `Transport`.
+    """
+
+    def __init__(self, config: Any, credential_of: Callable[[str], str] | None = None,
+                 before: Callable[[str], object] = lambda name: None):
         self._endpoints = config.endpoints
+        self._credential_of, self._before = credential_of, before
         self._servers: dict[str, FhirServer] = {}
         self._lock = threading.Lock()
 
@@ -38,4 +46,6 @@ class Servers:
             # Never fall back to going there unsigned.
             raise PermanentError(f"endpoint {name!r} wants {endpoint.auth.type}, and this version cannot sign in yet: "
                                  "use a server with auth: none", endpoint=name, cause="sign-in-not-built")
-        return FhirServer(endpoint, Transport(endpoint))
+        practice = getattr(endpoint, "hosted_practice", "")
+        bearer = self._credential_of(practice) if practice and self._credential_of else ""
+        return FhirServer(endpoint, Transport(endpoint, bearer=bearer, before=partial(self._before, name)))

@@ -1,4 +1,5 @@
 """The one way out to a FHIR server: bounded in time and bytes, one origin, no redirects, errors already understood."""
+import copy
 import io
 import logging
 import re
@@ -17,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from integration.fhir import failures
+from integration.fhir.exchanges import Observer, Watch, ignore, parameter_names
 from integration.fhir_json import loads
 from mappings.model.errors import PermanentError, TemporaryError, TransferError, UnknownOutcome
 
@@ -37,6 +39,10 @@ _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]")
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 Params = Mapping[str, Any] | Sequence[tuple[str, str]]
+
+
+def at_once() -> None:
+    """The hook of a request that waits for nothing."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +84,32 @@ class Response:
 class Transport:
     """Exchanges with one endpoint; safe to use from several threads.
 
-    ``now`` gives the time for ``Retry-After`` dates, ``clock`` the seconds an answer takes.
+    ``now`` gives the time for ``Retry-After`` dates, ``clock`` the seconds an answer takes; ``before`` is called when a
+    request is about to go, returns when it may and raises when it may not.
     """
 
-    def __init__(self, endpoint: Any, *, session: requests.Session | None = None,
-                 now: Callable[[], datetime] = lambda: datetime.now(UTC), clock: Callable[[], float] = time.monotonic):
+    def __init__(self, endpoint: Any, *, session: requests.Session | None = None, bearer: str = "",
+                 now: Callable[[], datetime] = lambda: datetime.now(UTC), clock: Callable[[], float] = time.monotonic,
+                 before: Callable[[], object] = at_once):
         self.name: str = getattr(endpoint, "key", "") or endpoint.name
         self.base_url: str = endpoint.base_url.rstrip("/")
         self._origin = _origin(urlsplit(self.base_url))
         self._timeout: float = endpoint.limits.timeout_seconds
         self._session = session or _session(endpoint.limits.concurrency)
+        if bearer:      # for this endpoint alone: `url_of` lets nothing go to another origin, and no redirect is followed
+            self._session.headers["Authorization"] = f"Bearer {bearer}"
         self._now, self._clock = now, clock
+        self._before, self._before_write = before, at_once
+        self._after: Observer = ignore
+
+    def observed(self, after: Observer, before_write: Callable[[], object] = at_once) -> "Transport":
+        """The same connections, with every exchange told to ``after``: a light copy for one attempt of one step.
+
+        ``before_write`` has the last word on each write: it raises when the attempt may no longer send.
+        """
+        seen = copy.copy(self)
+        seen._after, seen._before_write = after, before_write
+        return seen
 
     def request(self, method: str, path: str, *, params: Params | None = None,
                 headers: Mapping[str, str] | None = None, body: bytes | None = None, write: bool = False,
@@ -104,7 +125,7 @@ class Transport:
     def stream(self, path: str, *, headers: Mapping[str, str] | None = None,
                max_bytes: int) -> Iterator[tuple[Mapping[str, str], Iterator[bytes]]]:
         """GET something large: its headers and its blocks, which raise like `request` does."""
-        with self._open("GET", path, None, headers, None, False) as answer:
+        with self._open("GET", path, None, headers, None, False, keeps=False) as answer:
             yield answer.raw.headers, self._blocks(answer, max_bytes)
 
     def close(self) -> None:
@@ -135,21 +156,29 @@ class Transport:
 
     @contextmanager
     def _open(self, method: str, path: str, params: Params | None, headers: Mapping[str, str] | None,
-              body: bytes | None, write: bool) -> Iterator["_Answer"]:
+              body: bytes | None, write: bool, keeps: bool = True) -> Iterator["_Answer"]:
         url = self.url_of(path)
-        what = f"{method} {self._shown(url)}"
-        began = self._clock()
+        shown = self._shown(url)
+        what = f"{method} {shown}"
         content = {"Content-Type": FHIR_JSON} if body is not None else {}
         request = requests.Request(method, url, params=params, data=_data(body),
                                    headers={"Accept": FHIR_JSON, **content, **(headers or {})})
-        reply = self._send(self._prepared(request, what), what, write)
-        answer = _Answer(reply.raw, reply.status_code, reply.url, what, began)
-        try:
-            if not 200 <= answer.status < 300:
-                raise self._refused(answer, write)
-            yield answer
-        finally:
-            reply.close()
+        prepared = self._prepared(request, what)
+        self._before()
+        if write:
+            self._before_write()
+        began = self._clock()
+        watch = Watch(self.name, method, shown + parameter_names(params, url), body, self._now(), self._clock, keeps=keeps)
+        with watch.told(self._after):
+            reply = self._send(prepared, what, write)
+            watch.status = reply.status_code
+            answer = _Answer(reply.raw, reply.status_code, reply.url, what, began, watch)
+            try:
+                if not 200 <= answer.status < 300:
+                    raise self._refused(answer, write)
+                yield answer
+            finally:
+                reply.close()
 
     def _prepared(self, request: requests.Request, what: str) -> requests.PreparedRequest:
         try:
@@ -183,6 +212,7 @@ class Transport:
         size = 0
         while block := self._block(answer, write):
             size += len(block)
+            answer.watch.block(block)
             if size > max_bytes:
                 raise _too_large(answer.what, self.name, max_bytes, write)
             if self._clock() - answer.began > 2 * self._timeout + size / SLOWEST_BYTES_PER_SECOND:
@@ -214,6 +244,7 @@ class _Answer:
     url: str
     what: str
     began: float
+    watch: Watch
 
 
 class _Session(requests.Session):

@@ -65,11 +65,12 @@ class Interaction:
 
 
 def create_hosted(practices: Sequence[HostedPractice], engine: Engine, *, base_url_of: Callable[[str], str],
-                  max_body_bytes: int = MAX_BODY_BYTES) -> Blueprint:
+                  admit: Callable[[str], None] = lambda practice: None, max_body_bytes: int = MAX_BODY_BYTES) -> Blueprint:
     """The blueprint that serves ``/fhir/<practice>`` for each practice.
 
     ``base_url_of`` tells the address a practice's endpoint has for others, such as
-    ``https://exchange.example/fhir/oakwood``; links and Locations are made from it.
+    ``https://exchange.example/fhir/oakwood``; links and Locations are made from it. ``admit`` raises Refusal when who
+    asks may not use the endpoint of a practice.
     """
     hosted = Blueprint("hosted", __name__, url_prefix="/fhir")
     named = {practice.practice: practice for practice in practices}
@@ -84,7 +85,11 @@ def create_hosted(practices: Sequence[HostedPractice], engine: Engine, *, base_u
 
         def view(practice: str, **names: str) -> Response:
             request.max_content_length = max_body_bytes
-            return _answer(lambda: _interact(answers, place_of(practice), names), practice, max_body_bytes)
+            return _answer(lambda: admitted(practice, names), practice, max_body_bytes)
+
+        def admitted(practice: str, names: dict[str, str]) -> Response:
+            admit(practice)
+            return _interact(answers, place_of(practice), names)
         return view
 
     for path in dict.fromkeys(interaction.path for interaction in INTERACTIONS):

@@ -1,6 +1,7 @@
 """How Alembic runs our revisions: on the connection that ``Database.migrate`` hands over, in its transaction."""
 from alembic import context
 
+from integration.database import remember_oldest_code
 from integration.hosted.tables import hosted_metadata
 from integration.store.tables import metadata
 
@@ -14,3 +15,5 @@ context.configure(connection=context.config.attributes["connection"], target_met
                   include_name=include_name, compare_type=True, compare_server_default=True)
 with context.begin_transaction():
     context.run_migrations()
+    if (revision := context.get_context().get_current_revision()) is not None:
+        remember_oldest_code(context.get_bind(), revision)

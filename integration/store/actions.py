@@ -77,7 +77,13 @@ def park(conn: Connection, seen: Seen, *, actor: str, reason: str) -> Result:
     conn.execute(
         update(steps)
         .where(steps.c.id == step.id)
-        .values(status="parked", cause="parked-by-person", message=reason, action="Retry it when the reason is gone.")
+        .values(
+            status="parked",
+            cause="parked-by-person",
+            message=reason,
+            action="Retry it when the reason is gone.",
+            parked_at=func.statement_timestamp(),
+        )
     )
     if step.delivery_id:
         deliveries.move(conn, step.delivery_id, DeliveryStatus.PARKED, cause="parked-by-person", message=reason)

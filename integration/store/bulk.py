@@ -5,13 +5,13 @@ from datetime import datetime
 from sqlalchemy import Connection, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import actions, audit, search, steps
+from integration.store import actions, audit, ourselves, search, steps
 from integration.store.filters import Filter
 from integration.store.operations import NotPossible
-from integration.store.tables import bulk_operations, bulk_steps, endpoints
+from integration.store.ourselves import OURSELVES
+from integration.store.tables import bulk_operations, bulk_steps
 from integration.store.tables import steps as step_table
 
-OURSELVES = "(exchange)"  # the endpoint row our own background steps run under; no configured name can be that
 STEP = "bulk_retry"
 RATES = (10, 50, 200)  # steps made due per second
 TICK_SECONDS = 2
@@ -52,9 +52,7 @@ def start_retry(
 
 def _wake(conn: Connection) -> None:
     """See that the background step runs. Its row is locked first: one that is just ending is waited for."""
-    conn.execute(
-        insert(endpoints).values(key=OURSELVES, identifier_system="", concurrency=1, rate=20).on_conflict_do_nothing()
-    )
+    ourselves.register(conn)
     conn.execute(
         select(step_table.c.id).where(step_table.c.kind == STEP, step_table.c.status.in_(steps.OPEN)).with_for_update()
     )

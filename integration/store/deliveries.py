@@ -22,7 +22,7 @@ def create(conn: Connection, request_id: str, endpoint: str, kind: DeliveryKind,
     conn.execute(insert(deliveries).values(row).on_conflict_do_nothing())
     items = [dict(delivery_id=delivery_id, source=source) for source in dict.fromkeys(sources)]
     if items:
-        conn.execute(insert(delivery_items).values(items).on_conflict_do_nothing())
+        conn.execute(insert(delivery_items).on_conflict_do_nothing(), items)
     return delivery_id
 
 
@@ -46,6 +46,27 @@ def move(conn: Connection, delivery_id: str, to: DeliveryStatus, *, cause: str |
                              .values(values)).rowcount)
 
 
+def say_with(conn: Connection, delivery_id: str, request_version: int, *, anew: bool = False) -> None:
+    """Note which version of the request the readable summary of a records delivery speaks with; kept unless ``anew``."""
+    version = request_version if anew else func.coalesce(deliveries.c.request_version, request_version)
+    conn.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(request_version=version))
+
+
+def of_request(conn: Connection, request_id: str, kind: DeliveryKind) -> list:
+    """The deliveries of one kind, newest version first; those that were cancelled too."""
+    return list(conn.execute(select(deliveries).where(deliveries.c.request_id == request_id, deliveries.c.kind == kind)
+                             .order_by(deliveries.c.version.desc())))
+
+
+def bytes_sent(conn: Connection, request_id: str, source: str) -> list[str]:
+    """Hashes of everything that was, or may have been, written under one of our identifiers; newest first."""
+    rows = conn.execute(select(delivery_items.c.sent_sha256)
+                        .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
+                        .where(deliveries.c.request_id == request_id, delivery_items.c.source == source,
+                               delivery_items.c.sent_sha256.is_not(None)).order_by(deliveries.c.version.desc()))
+    return list(dict.fromkeys(rows.scalars()))
+
+
 def items(conn: Connection, delivery_id: str) -> dict[str, object]:
     """``{source: item row}`` of a delivery."""
     rows = conn.execute(select(delivery_items).where(delivery_items.c.delivery_id == delivery_id))
@@ -57,10 +78,10 @@ def mark_items(conn: Connection, delivery_id: str, marks: Iterable[dict]) -> Non
     rows = [{**mark, "delivery_id": delivery_id} for mark in marks]
     for keys in {tuple(sorted(row)) for row in rows}:
         group = [row for row in rows if tuple(sorted(row)) == keys]
-        insertion = insert(delivery_items).values(group)
+        insertion = insert(delivery_items)
         changed = {key: getattr(insertion.excluded, key) for key in keys if key not in ("delivery_id", "source")}
         conn.execute(insertion.on_conflict_do_update(index_elements=["delivery_id", "source"],
-                                                     set_={**changed, "updated_at": func.now()}))
+                                                     set_={**changed, "updated_at": func.now()}), group)
 
 
 def counts(conn: Connection, delivery_id: str) -> dict[str, int]:

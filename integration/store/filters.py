@@ -35,6 +35,7 @@ KINDS = {
         "prune",
         "bulk_retry",
         "check_alarms",
+        "send_alerts",
     ),
 }
 STEP_KINDS = tuple(kind for kinds in KINDS.values() for kind in kinds)

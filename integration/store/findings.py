@@ -24,8 +24,8 @@ def record(conn: Connection, found: Iterable[Finding], *, request_id: str | None
     rows = {(f.cause, f.path): dict(request_id=request_id, delivery_id=delivery_id, endpoint=endpoint, cause=f.cause,
                                     path=f.path, severity=f.severity, message=f.message[:500]) for f in found}
     if rows:
-        insertion = insert(findings).values(list(rows.values()))
+        insertion = insert(findings)
         conn.execute(insertion.on_conflict_do_update(
             index_elements=[text("coalesce(request_id, '')"), text("coalesce(endpoint, '')"), "cause", "path"],
-            set_=dict(count=findings.c.count + 1, last_seen_at=func.now(), message=insertion.excluded.message)))
+            set_=dict(count=findings.c.count + 1, last_seen_at=func.now(), message=insertion.excluded.message)), list(rows.values()))
     return len(rows)

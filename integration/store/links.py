@@ -1,7 +1,7 @@
 """Links: what a thing is called at an endpoint, so that nothing is created there twice."""
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.tables import endpoints, links
@@ -20,17 +20,30 @@ def remember(conn: Connection, endpoint: str, system: str, value: str, reference
 
 
 def remember_all(conn: Connection, endpoint: str, rows: Iterable[dict]) -> None:
-    """Store many links in one statement; keys as in ``remember``."""
+    """Store many links; keys as in ``remember``."""
     unique = {(row["system"], row["value"]): {"version": None, "sha256": None, **row, "endpoint": endpoint}
               for row in rows}
     if not unique:
         return
-    insertion = insert(links).values([unique[key] for key in sorted(unique)])   # one order: no deadlocks
+    insertion = insert(links)
     new = insertion.excluded
     conn.execute(insertion.on_conflict_do_update(
         index_elements=["endpoint", "system", "value"],
         set_=dict(reference=new.reference, version=func.coalesce(new.version, links.c.version),
-                  sha256=func.coalesce(new.sha256, links.c.sha256), updated_at=func.now())))
+                  sha256=func.coalesce(new.sha256, links.c.sha256), updated_at=func.now())),
+        [unique[key] for key in sorted(unique)])        # one order: no deadlocks
+
+
+def verified_as(conn: Connection, endpoint: str, system: str, versions: Mapping[str, str | None],
+                sha256s: Mapping[str, str]) -> None:
+    """What stands there at these versions was read back and is exactly what we wrote (``sha256s`` names its bytes).
+
+    Only where a write had no whole answer, so that we did not know.
+    """
+    for value, version in versions.items():
+        conn.execute(update(links).where(links.c.endpoint == endpoint, links.c.system == system, links.c.value == value,
+                                         or_(links.c.version.is_(None), links.c.sha256.is_(None)))
+                     .values(version=version, sha256=sha256s[value], updated_at=func.now()))
 
 
 def find(conn: Connection, endpoint: str, system: str, values: Iterable[str]) -> dict[str, str]:

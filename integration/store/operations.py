@@ -1,5 +1,5 @@
 """What a person may do: retry, park, cancel, link, pause; each audited with a reason, each a twin of a page button."""
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.config import Config
@@ -66,7 +66,7 @@ def park_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: str
     parked = conn.execute(update(step_table).where(step_table.c.delivery_id == delivery_id,
                                                    step_table.c.status.in_(("waiting", "due")))
                           .values(status="parked", cause="parked-by-person", message=reason or "parked by a person",
-                                  action="Retry it when the reason is gone."))
+                                  action="Retry it when the reason is gone.", parked_at=func.statement_timestamp()))
     if not parked.rowcount:
         raise NotPossible(f"delivery {delivery_id} has no waiting or due step to park")
     deliveries.move(conn, delivery_id, DeliveryStatus.PARKED, cause="parked-by-person", message=reason)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, time, timedelta
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import audit, steps
-from integration.store.tables import requests, settings
+from integration.store import audit, steps, totals
+from integration.store.tables import request_versions, requests, settings
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest
 from mappings.model.states import (AUDIT_EVENT, NEEDS_REASON, Actor, Records, Status, Visit, business_status,
@@ -35,10 +35,9 @@ def request_id_of(key: str) -> str:
 def take_in(conn: Connection, request: SecondOpinionRequest, *, actor: str, lead_days: int = LEAD_DAYS) -> tuple[str, bool]:
     """Store the request and its first step. Returns (request id, True when it is new).
 
-    Raises KeyReused when the key is known with another body.
+    Raises KeyReused when the key is known with another body: what was first taken in counts, whatever was corrected since.
     """
-    body = request.model_dump_json(exclude_defaults=True).encode()
-    digest = hashlib.sha256(body).hexdigest()
+    body, digest = body_of(request)
     request_id = request_id_of(request.key)
     due_at = records_due(request, lead_days)
     row = dict(id=request_id, key=request.key, placer=request.placer, fulfiller=request.fulfiller,
@@ -47,17 +46,27 @@ def take_in(conn: Connection, request: SecondOpinionRequest, *, actor: str, lead
     made = conn.execute(insert(requests).values(row).on_conflict_do_nothing().returning(requests.c.id)).first()
     if made is None:
         return _known(conn, request_id, digest), False
+    conn.execute(request_versions.insert().values(request_id=request_id, version=1, body=body, body_sha256=digest,
+                                                  patient_hash=row["patient_hash"], actor=actor))
     audit.record(conn, actor, "request.taken-in", request_id)
     steps.create(conn, "gather_records", request.placer, request_id=request_id, deadline=due_at)
     return request_id, True
 
 
 def _known(conn: Connection, request_id: str, digest: str) -> str:
-    stored = conn.execute(select(requests.c.body_sha256).where(requests.c.id == request_id)).scalar_one()
+    first = conn.execute(select(request_versions.c.body_sha256).where(request_versions.c.request_id == request_id,
+                                                                      request_versions.c.version == 1)).scalar_one_or_none()
+    stored = first or conn.execute(select(requests.c.body_sha256).where(requests.c.id == request_id)).scalar_one()
     if stored != digest:
         raise KeyReused(f"request {request_id} was already taken in with the same key and other content; "
                         "give a changed request a new key")
     return request_id
+
+
+def body_of(request: SecondOpinionRequest) -> tuple[bytes, str]:
+    """A request as it is stored, and its hash."""
+    body = request.model_dump_json(exclude_defaults=True).encode()
+    return body, hashlib.sha256(body).hexdigest()
 
 
 def records_due(request: SecondOpinionRequest, lead_days: int) -> datetime | None:
@@ -84,7 +93,7 @@ def get(conn: Connection, request_id: str):
 
 
 def content(row) -> SecondOpinionRequest:
-    """The request as it was entered."""
+    """The request as it was entered, or corrected since; of a row of `requests` or `request_versions`."""
     return SecondOpinionRequest.model_validate_json(row.body)
 
 
@@ -113,6 +122,16 @@ def advance(conn: Connection, request_id: str, to: Status, by: Actor, *, reason:
     return True
 
 
+def version_now(conn: Connection, request_id: str) -> int:
+    """The version of a request's content, held until the caller's transaction ends: no correction comes between."""
+    return conn.execute(select(requests.c.version).where(requests.c.id == request_id).with_for_update()).scalar_one()
+
+
+def set_gathered(conn: Connection, request_id: str, version: int) -> None:
+    """Note which version's wish for records was read in full."""
+    conn.execute(update(requests).where(requests.c.id == request_id).values(gathered_version=version))
+
+
 def set_records(conn: Connection, request_id: str, records: Records) -> None:
     """Move the records track."""
     conn.execute(update(requests).where(requests.c.id == request_id)
@@ -126,6 +145,7 @@ def close(conn: Connection, request_id: str) -> bool:
                           .values(closed_at=func.now(), updated_at=func.now()))
     if closed.rowcount:
         audit.record(conn, "exchange", "request.closed", request_id)
+        totals.since_taken_in(conn, totals.LOOP_CLOSED, request_id)
     return bool(closed.rowcount)
 
 

@@ -2,7 +2,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -69,8 +69,8 @@ def fenced(engine: Engine, step_id: int, lease_no: int) -> Iterator[Connection]:
 
 def finish(conn: Connection, step: Row, *, again_at: datetime | None = None, next_steps: tuple[NextStep, ...] = ()) -> None:
     """Inside ``fenced``: the step is done (or waits until ``again_at``), and its successors are due."""
-    values = dict(lease_until=None, started=False, attempts=0, lost=0, first_attempt_at=None, cause=None, message=None,
-                  action=None)
+    values = dict(lease_until=None, started=False, attempts=0, lost=0, put_backs=0, first_attempt_at=None, cause=None,
+                  message=None, action=None)
     if again_at is None:
         values |= dict(status="done", finished_at=func.now())
     else:
@@ -89,20 +89,26 @@ def postpone(conn: Connection, step: Row, at: datetime, *, cause: str, message: 
 
 def put_back(conn: Connection, step: Row, at: datetime, *, cause: str, message: str) -> None:
     """Inside ``fenced``: it could not be tried here and now, which is no failure of its own; attempts stay what they were."""
-    _release(conn, step, dict(status="waiting", next_attempt_at=at, lease_until=None, started=False, cause=cause, message=message))
+    _release(conn, step, dict(status="waiting", next_attempt_at=at, lease_until=None, started=False, cause=cause, message=message,
+                              put_backs=step.put_backs + 1 if step.cause == cause else 1))
 
 
 def park(conn: Connection, step: Row, *, cause: str, message: str, action: str) -> None:
     """Inside ``fenced``: gave up or cannot know; waits for a person."""
     _release(conn, step, dict(status="parked", attempts=steps.c.attempts + 1, lease_until=None, started=False,
-                              cause=cause, message=message, action=action))
+                              cause=cause, message=message, action=action, parked_at=func.statement_timestamp()))
+
+
+def bring_forward(conn: Connection, by: timedelta) -> None:
+    """The clock was set back by so much: what waits was promised by the old one and would wait that much longer."""
+    conn.execute(update(steps).where(steps.c.status == "waiting").values(next_attempt_at=steps.c.next_attempt_at - by))
 
 
 def make_due(conn: Connection, step_id: int) -> bool:
     """A person (or a hint) wants it now: a parked or waiting step becomes due. False when it was neither."""
     return bool(conn.execute(
         update(steps).where(steps.c.id == step_id, steps.c.status.in_(("parked", "waiting")))
-        .values(status="due", next_attempt_at=func.now(), attempts=0, lost=0, first_attempt_at=None)).rowcount)
+        .values(status="due", next_attempt_at=func.now(), attempts=0, lost=0, put_backs=0, first_attempt_at=None)).rowcount)
 
 
 def cancel_open(conn: Connection, request_id: str, *, reason: str, kinds: tuple[str, ...] | None = None) -> int:
@@ -115,12 +121,12 @@ def cancel_open(conn: Connection, request_id: str, *, reason: str, kinds: tuple[
 
 
 def record_attempt(conn: Connection, step: Row, started_at: datetime, outcome: str, *, status_code: int | None = None,
-                   cause: str | None = None, message: str | None = None) -> None:
-    """One line of history; nothing disappears."""
-    conn.execute(attempts.insert().values(
+                   cause: str | None = None, message: str | None = None) -> int:
+    """One line of history, and its number; nothing disappears."""
+    return conn.execute(attempts.insert().values(
         step_id=step.id, request_id=step.request_id, delivery_id=step.delivery_id, kind=step.kind,
         endpoint=step.endpoint, lease_no=step.lease_no, started_at=started_at, outcome=outcome,
-        status_code=status_code, cause=cause, message=message))
+        status_code=status_code, cause=cause, message=message).returning(attempts.c.id)).scalar_one()
 
 
 def _mine(step_id: int, lease_no: int) -> tuple:

@@ -1,10 +1,15 @@
 """Every table of the Exchange, once; Alembic and the store read them here."""
 from sqlalchemy import (BigInteger, Boolean, Column, DateTime, Float, ForeignKey, Identity, Index, Integer, LargeBinary,
                         MetaData, Table, Text, UniqueConstraint, func, text)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 NEVER = "9999-12-31T00:00:00+00:00"  # psycopg cannot read 'infinity'
+# Conditions of partial indexes, which a query has to repeat word by word to use them.
+RECORDS_OWED = ("closed_at is null and records_due_at is not null and records not in ('verified', 'acknowledged') "
+                "and status in ('draft', 'requested', 'received', 'accepted', 'in-progress', 'on-hold')")
+LOOP_OPEN = "closed_at is null and status not in ('rejected', 'cancelled', 'failed', 'entered-in-error')"
+ANSWERED = "(status = 'completed' or visit = 'completed')"
 
 
 def _time(name: str, **kwargs) -> Column:
@@ -35,9 +40,27 @@ requests = Table(
     _time("closed_at"),
     Column("live_step", BigInteger),                    # the one step now under a lease
     Column("mirrored", Text),                           # business status last written to the placer
+    Column("version", Integer, nullable=False, server_default="1"),     # of the body: see request_versions
+    Column("gathered_version", Integer),                # the version whose wish for records was last read in full
     Index("requests_created", "created_at", "id"),
     Index("requests_patient", "patient_hash"),
+    Index("requests_open", "status", postgresql_where=text("closed_at is null")),
     Index("requests_due", "records_due_at", "id", postgresql_where=text("closed_at is null and records_due_at is not null")),
+    Index("requests_records_owed", "records_due_at", "id", postgresql_where=text(RECORDS_OWED)),
+    Index("requests_loop_open", "created_at", "id", postgresql_where=text(LOOP_OPEN)),
+    Index("requests_answered", "updated_at", "id", postgresql_where=text(f"{LOOP_OPEN} and {ANSWERED}")),
+)
+
+request_versions = Table(
+    "request_versions", metadata,                       # what was entered, and each correction of it; never changed
+    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("body_sha256", Text, nullable=False),
+    Column("patient_hash", Text, nullable=False),
+    Column("fields", JSONB, nullable=False, server_default=text("'[]'")),   # paths that changed, without values
+    Column("actor", Text, nullable=False), Column("reason", Text),
+    _now("created_at"),
 )
 
 steps = Table(
@@ -57,8 +80,9 @@ steps = Table(
     _time("lease_until"),
     Column("started", Boolean, nullable=False, server_default=text("false")),
     Column("lost", Integer, nullable=False, server_default="0"),        # leases that ran out under a started worker
+    Column("put_backs", Integer, nullable=False, server_default="0"),   # how often in a row it was put back for the same cause
     Column("cause", Text), Column("message", Text), Column("action", Text),
-    _now("created_at"), _time("finished_at"),
+    _now("created_at"), _time("finished_at"), _time("parked_at"),
     Index("steps_due", "endpoint", "deadline", "id", postgresql_where=text("status = 'due'")),
     Index("steps_waiting", "next_attempt_at", postgresql_where=text("status = 'waiting'")),
     Index("steps_leased", "endpoint", postgresql_where=text("status = 'leased'")),
@@ -79,9 +103,7 @@ endpoints = Table(
     Column("key", Text, primary_key=True),
     Column("identifier_system", Text, nullable=False),  # frozen at first use
     Column("concurrency", Integer, nullable=False),
-    Column("rate", Float, nullable=False),              # step starts per second
-    Column("tokens", Float, nullable=False, server_default="1"),
-    _now("tokens_at"),
+    Column("rate", Float, nullable=False),              # requests per second
     Column("paused", Boolean, nullable=False, server_default=text("false")),
     Column("paused_reason", Text),
     Column("breaker", Text, nullable=False, server_default="closed"),   # closed open half-open
@@ -89,7 +111,14 @@ endpoints = Table(
     _time("breaker_until"),
     Column("capabilities", JSONB), _time("probed_at"),
     _time("last_success_at"), _time("last_failure_at"), Column("last_failure", Text),
+    _time("polled_at"),                                 # last poll for requests that succeeded
     Column("latencies", JSONB, nullable=False, server_default=text("'[]'")),  # last 60 step times, milliseconds
+)
+
+pace = Table(
+    "pace", metadata,                                   # written before each request: not in the endpoint's row, which dispatch locks
+    Column("endpoint", Text, primary_key=True),
+    _time("next_at", nullable=False),                   # when the next request may go
 )
 
 packets = Table(
@@ -114,6 +143,7 @@ deliveries = Table(
     Column("kind", Text, nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("packet_id", Text, ForeignKey("packets.id")),
+    Column("request_version", Integer),                 # whose words stand on the readable summary; set when it is sent
     Column("status", Text, nullable=False, server_default="queued"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("cause", Text), Column("message", Text), Column("action", Text),
@@ -152,6 +182,21 @@ attempts = Table(
     Index("attempts_step", "step_id", "id"),
     Index("attempts_finished", "finished_at"),
     Index("attempts_cause", "endpoint", "cause", "finished_at", postgresql_where=text("cause is not null")),
+)
+
+exchanges = Table(
+    "exchanges", metadata,                              # each request to another server that an attempt made
+    Column("attempt_id", BigInteger, ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),        # from 1; a gap was left out
+    Column("endpoint", Text, nullable=False), Column("method", Text, nullable=False),
+    Column("shown", Text, nullable=False),              # path and names of parameters, no values
+    Column("status", Integer),                          # empty: no answer
+    _time("began", nullable=False), Column("milliseconds", Integer, nullable=False),
+    Column("sent_bytes", BigInteger, nullable=False), Column("received_bytes", BigInteger, nullable=False),
+    Column("cause", Text), Column("retry_after_seconds", Float),
+    Column("issues", JSONB, nullable=False, server_default=text("'[]'")),   # severity, code, element path
+    Column("request_body", LargeBinary), Column("response_body", LargeBinary),   # zlib; only of what went wrong, then pruned
+    Index("exchanges_bodies", "began", postgresql_where=text("request_body is not null or response_body is not null")),
 )
 
 links = Table(
@@ -237,6 +282,42 @@ alarms = Table(
     Column("message", Text, nullable=False),
     _now("raised_at"), _now("last_seen_at"), _time("recovered_at"), _time("notified_at"),
     Index("alarms_open", "rule", "subject", unique=True, postgresql_where=text("recovered_at is null")),
+    Index("alarms_of", "rule", "subject", "recovered_at"),
+)
+
+alarm_silences = Table(
+    "alarm_silences", metadata,                         # maintenance: nothing is told until then; * is any
+    Column("rule", Text, primary_key=True), Column("subject", Text, primary_key=True),
+    _time("until", nullable=False),
+    Column("actor", Text, nullable=False), Column("reason", Text, nullable=False),
+    _now("created_at"),
+)
+
+told_alarms = Table(
+    "told_alarms", metadata,                            # what a recipient believes to be open
+    Column("recipient", Text, primary_key=True), Column("rule", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    _time("told_at", nullable=False), _time("last_told_at", nullable=False),
+)
+
+notices = Table(
+    "notices", metadata,                                # what a recipient is told, of one rule at a time
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("key", Text, nullable=False, unique=True),   # the same when it is sent again
+    Column("recipient", Text, nullable=False),          # its name in config.yaml, never its address
+    Column("channel", Text, nullable=False),            # e-mail webhook
+    Column("kind", Text, nullable=False),               # raised recovered reminder
+    Column("rule", Text, nullable=False),
+    Column("alarm_ids", ARRAY(BigInteger), nullable=False),
+    Column("content", JSONB),                           # what it says: integration.notice.Notice
+    Column("status", Text, nullable=False, server_default="queued"),    # queued sent failed dropped
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _time("next_attempt_at", nullable=False), _time("created_at", nullable=False), _time("sent_at"),
+    Column("last_error", Text),
+    Index("notices_queued", "next_attempt_at", postgresql_where=text("status = 'queued'")),
+    Index("notices_unsent", "recipient", "created_at", postgresql_where=text("status in ('queued', 'failed')")),
+    Index("notices_last", "recipient", "rule", "created_at"),
+    Index("notices_alarms", "alarm_ids", postgresql_using="gin"),
 )
 
 bulk_operations = Table(
@@ -259,6 +340,55 @@ bulk_steps = Table(
     Column("lease_no", Integer, nullable=False),
     Column("outcome", Text),                            # retried changed; empty: not reached yet
     Index("bulk_steps_left", "operation_id", "step_id", postgresql_where=text("outcome is null")),
+)
+
+accounts = Table(
+    "accounts", metadata,                               # people who sign in here
+    Column("name", Text, primary_key=True),
+    Column("password_hash", Text, nullable=False),      # Argon2id, with its parameters
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    _now("created_at"), _now("password_at"), _time("signed_in_at"),
+)
+
+sessions = Table(
+    "sessions", metadata,
+    Column("token_sha256", Text, primary_key=True),     # the token itself is only in the browser
+    Column("account", Text, ForeignKey("accounts.name"), nullable=False),
+    _now("created_at"), _now("seen_at"),
+    Index("sessions_account", "account"),
+    Index("sessions_seen", "seen_at"),
+)
+
+sign_in_tries = Table(
+    "sign_in_tries", metadata,                          # failed sign-ins in a row, by keyed hash of account and address
+    Column("key", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    _now("last_at"),
+    Index("sign_in_tries_last", "last_at"),
+)
+
+tokens = Table(
+    "tokens", metadata,                                 # for machines and practices
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("token_sha256", Text, nullable=False, unique=True),
+    Column("prefix", Text, nullable=False),             # its beginning, to tell it in lists
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("practice", Text),                           # may use /fhir/<practice>
+    _now("created_at"), _time("expires_at", nullable=False), _time("used_at"), _time("revoked_at"),
+    Index("tokens_name", "name", unique=True, postgresql_where=text("revoked_at is null")),
+)
+
+totals = Table(
+    "totals", metadata,                                 # what /metrics counts; goes up only
+    Column("name", Text, primary_key=True),             # step records-verified loop-closed
+    Column("endpoint", Text, primary_key=True),
+    Column("kind", Text, primary_key=True), Column("outcome", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("buckets", ARRAY(BigInteger), nullable=False),   # how many fell under each bound of store/totals.py, and above
+    postgresql_with={"fillfactor": "50"},               # changed by each step, stays HOT
 )
 
 saved_views = Table(

@@ -1,40 +1,69 @@
 """The web: pages that work without JavaScript, the JSON API, health, and the hosted FHIR endpoints. It runs no job."""
 
-from flask import Flask
+from collections.abc import Callable
+
+from flask import Flask, request
 from sqlalchemy import Engine
 
+from integration import tracing
 from integration.config import Config
 from integration.hosted import create_hosted
 from integration.payloads import Payloads
 
 
-def create_app(config: Config, engine: Engine, payloads: Payloads) -> Flask:
-    """The Flask app. One blueprint a file; everything it needs is handed in and kept in ``app.extensions``."""
+def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callable[[], object] = lambda: None) -> Flask:
+    """The Flask app. One blueprint a file; everything it needs is handed in and kept in ``app.extensions``.
+
+    ``wake`` is called when somebody did something here, so that what became due starts at once.
+    """
     from integration.web import (
+        account_pages,
         actions,
+        alarms,
         api,
+        attempt_pages,
         boards,
         bulk_pages,
+        correct_pages,
+        gate,
         health,
         new_request,
         numbers,
         packet_pages,
         pages,
+        patient,
         queue,
         request_pages,
+        sign_in,
+        spans,
     )
 
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 64 << 20
     app.extensions["second_opinion"] = {"config": config, "engine": engine, "payloads": payloads}
-    for part in (health, api, queue, actions, bulk_pages, request_pages, packet_pages, boards, numbers, new_request):
+    spans.set_up(app, tracing.start(config, "web"))
+    for part in (health, api, sign_in, account_pages, queue, actions, bulk_pages, request_pages, attempt_pages, correct_pages, patient,
+                 packet_pages,
+                 boards, numbers, new_request, alarms):
         app.register_blueprint(part.blueprint)
     pages.set_up(app)
     app.register_blueprint(
-        create_hosted(config.hosted, engine, base_url_of=lambda practice: f"{config.web.address}/fhir/{practice}")
+        create_hosted(config.hosted, engine, base_url_of=gate.hosted_base, admit=gate.admit)
     )
+    gate.set_up(app)
     app.after_request(_careful_headers)
+    app.after_request(_waking(wake))
     return app
+
+
+def _waking(wake: Callable[[], object]):
+    """Not for the hosted endpoints: what is written there is found by a poll."""
+    def after(response):
+        if request.method not in ("GET", "HEAD", "OPTIONS") and response.status_code < 400 and not request.path.startswith("/fhir/"):
+            wake()
+        return response
+
+    return after
 
 
 def _careful_headers(response):

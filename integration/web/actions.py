@@ -10,7 +10,7 @@ from integration.store import actions, audit, bulk, operations, requests, search
 from integration.store.filters import parse
 from integration.store.tables import endpoints
 from integration.store.tables import requests as request_table
-from integration.web import forms, pages, questions, schedule_names, words, world
+from integration.web import account_pages, alarms, forms, pages, questions, schedule_names, words, world
 from integration.web.questions import Question, Stale, seen_in
 from integration.web.texts import t
 
@@ -33,7 +33,7 @@ def do(name: str):
     """1. the form is ours, 2. a reason is given, 3. do it in one transaction, 4. tell. Else ask again; nothing typed is lost."""
     reason, back = forms.typed("reason"), forms.local(request.form.get("back"))
     if not forms.is_ours():
-        return _again(name, back, reason, t("action.forged"), 403)
+        return _again(name, back, reason, forms.refusal(), 403)
     if not reason:
         return _again(name, back, reason, t("action.no_reason"), 400)
     try:
@@ -154,4 +154,6 @@ ACTIONS = {
     "run-schedule": (questions.run_schedule, _run_schedule),
     "retry-matching": (questions.retry_matching, _retry_matching),
     "stop-operation": (questions.stop_operation, _stop_operation),
+    **alarms.ACTIONS,
+    **account_pages.ACTIONS,
 }

@@ -6,6 +6,7 @@ from statistics import median
 from flask import Blueprint, request
 from sqlalchemy import Connection, func, select
 
+from integration.config import Config
 from integration.store import deadlines as store
 from integration.store.steps import OPEN
 from integration.store.tables import endpoints as endpoint_table
@@ -14,32 +15,36 @@ from integration.web import charts, pages, schedule_names, world
 from integration.web.reading import endpoint_views
 
 blueprint = pages.sentences(Blueprint("boards", __name__))
-SILENT_AFTER = timedelta(hours=1)  # an endpoint with work to do that has not answered for so long
 
 
 @blueprint.get("/endpoints")
 def endpoints():
     """Each endpoint: health, circuit, last success, step times, open steps, pause and resume."""
-    now = pages.now()
     with world.engine().connect() as conn:
-        views = endpoint_views(conn, world.config())
-        work = {
-            row.endpoint: row
-            for row in conn.execute(
-                select(
-                    steps.c.endpoint,
-                    func.count().label("open"),
-                    func.count().filter(steps.c.status == "parked").label("parked"),
-                    func.min(steps.c.due_at).filter(steps.c.status == "due").label("oldest_due"),
-                )
-                .where(steps.c.status.in_(OPEN))
-                .group_by(steps.c.endpoint)
+        views = endpoint_board(conn, world.config(), pages.now())
+    return pages.render("endpoints.html", endpoints=views, here=request.path)
+
+
+def endpoint_board(conn: Connection, config: Config, now: datetime) -> list[dict]:
+    """Each endpoint with its health, open work, step times, and how long it has been silent with work to do."""
+    work = {
+        row.endpoint: row
+        for row in conn.execute(
+            select(
+                steps.c.endpoint,
+                func.count().label("open"),
+                func.count().filter(steps.c.status == "parked").label("parked"),
+                func.min(steps.c.due_at).filter(steps.c.status == "due").label("oldest_due"),
             )
-        }
+            .where(steps.c.status.in_(OPEN))
+            .group_by(steps.c.endpoint)
+        )
+    }
+    views = endpoint_views(conn, config)
     for view in views:
         view["work"], view["latency"] = work.get(view["key"]), _latency(view.get("latencies") or [])
-        view["silent"] = _silence(view, now)
-    return pages.render("endpoints.html", endpoints=views, here=request.path)
+        view["silent"] = _silence(view, now, timedelta(hours=config.alerts.rules.silence.hours))
+    return views
 
 
 def _latency(values: list[int]) -> dict | None:
@@ -55,27 +60,30 @@ def _latency(values: list[int]) -> dict | None:
     }
 
 
-def _silence(view: dict, now: datetime) -> timedelta | None:
+def _silence(view: dict, now: datetime, after: timedelta) -> timedelta | None:
     """How long nothing succeeded although something is due; None when that is not long."""
     work, last = view["work"], view.get("last_success_at")
     if work is None or work.oldest_due is None or view.get("paused"):
         return None
     quiet = now - max(filter(None, (last, work.oldest_due)))
-    return quiet if quiet > SILENT_AFTER else None
+    return quiet if quiet > after else None
 
 
 @blueprint.get("/schedules")
 def schedules():
     """Each schedule: how often, last, next, drift; run now."""
-    config, now = world.config(), pages.now()
     with world.engine().connect() as conn:
-        paused = set(conn.execute(select(endpoint_table.c.key).where(endpoint_table.c.paused)).scalars())
-        views = [_schedule(conn, name, now, paused) for name in schedule_names.names(config)]
+        views = schedule_board(conn, world.config(), pages.now())
     return pages.render("schedules.html", schedules=views, here=request.path)
 
 
-def _schedule(conn: Connection, name: str, now: datetime, paused: set[str]) -> dict:
-    config = world.config()
+def schedule_board(conn: Connection, config: Config, now: datetime) -> list[dict]:
+    """Each schedule with its last ticks, the next one, and how late it is."""
+    paused = set(conn.execute(select(endpoint_table.c.key).where(endpoint_table.c.paused)).scalars())
+    return [_schedule(conn, config, name, now, paused) for name in schedule_names.names(config)]
+
+
+def _schedule(conn: Connection, config: Config, name: str, now: datetime, paused: set[str]) -> dict:
     last = conn.execute(select(ticks).where(ticks.c.job == name).order_by(ticks.c.fire_time.desc()).limit(12)).all()
     seconds = 86400 if name == "prune" else config.schedules.poll_requests_seconds
     # A schedule that has ticked is late when two of its ticks are missing: no worker runs, or none may claim.

@@ -115,6 +115,10 @@ CAUSES: dict[str, tuple[str, str]] = {
         "The worker that did this stopped answering.",
         "Nothing: it is done again. If it repeats, read the worker's log.",
     ),
+    "database-away": (
+        "The database went away under this step, again and again.",
+        "Read the worker's log and the database's; the step may be too large for the machine.",
+    ),
     "internal-error": (
         "Our own program failed.",
         "It is tried again. If it stays, read the worker's log and report it.",

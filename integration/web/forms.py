@@ -5,24 +5,24 @@ from urllib.parse import urlsplit
 
 from flask import Response, g, redirect, request
 from itsdangerous import BadData, URLSafeTimedSerializer
-from sqlalchemy import Engine, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Engine
 
-from integration.store.tables import settings
-from integration.web import world
+from integration.store import installation
+from integration.web import who, world
+from integration.web.texts import t
 
-COOKIE, MESSAGE = "second_opinion_browser", "second_opinion_message"
+COOKIE, MESSAGE, TOKEN_HEADER = "second_opinion_browser", "second_opinion_message", "X-Form-Token"
 MAX_AGE_SECONDS = 12 * 3600
 
 
 def secret_of(engine: Engine) -> str:
     """The secret of this installation, made once and kept in the database: every web process has the same."""
     with engine.begin() as conn:
-        conn.execute(insert(settings).values(name="web-secret", value=secrets.token_hex(32)).on_conflict_do_nothing())
-        return conn.execute(select(settings.c.value).where(settings.c.name == "web-secret")).scalar_one()
+        return installation.secret(conn, "web-secret")
 
 
-def _signer(salt: str) -> URLSafeTimedSerializer:
+def signer(salt: str) -> URLSafeTimedSerializer:
+    """Signs what a browser keeps for us."""
     kept = world.extension()
     if "secret" not in kept:
         kept["secret"] = secret_of(world.engine())
@@ -30,7 +30,7 @@ def _signer(salt: str) -> URLSafeTimedSerializer:
 
 
 def browser() -> str:
-    """A random name for this browser, in a cookie that other sites cannot send."""
+    """A random name for this browser, in a cookie that other sites cannot send with a form."""
     if "browser" not in g:
         g.browser = request.cookies.get(COOKIE) or secrets.token_urlsafe(18)
         g.browser_is_new = COOKIE not in request.cookies
@@ -38,25 +38,50 @@ def browser() -> str:
 
 
 def token() -> str:
-    """The hidden field of every form that changes something."""
-    return _signer("form").dumps(browser())
+    """The hidden field of every form that changes something: for this browser, and for this session alone."""
+    return signer("form").dumps([browser(), _session()])
 
 
 def is_ours() -> bool:
-    """True when the posted form came from a page of ours, in this browser, not too long ago."""
-    origin = request.headers.get("Origin")
-    if origin not in (None, request.host_url.rstrip("/")):  # also "null": a sandboxed or redirected form
-        return False
+    """True when what was posted came from a page of ours, in this browser and session, not too long ago."""
+    given = request.headers.get(TOKEN_HEADER) or request.form.get("token", "")
+    return comes_from_here() and _signed(given, MAX_AGE_SECONDS) == [request.cookies.get(COOKIE), _session()]
+
+
+def was_ours() -> bool:
+    """True also when the session has ended since the page was made: then nothing may be done, but what was typed is kept."""
+    signed = _signed(request.form.get("token", ""), None)
+    return comes_from_here() and bool(signed) and signed[0] == request.cookies.get(COOKIE)
+
+
+def comes_from_here() -> bool:
+    """False when the browser says that another site sent it; also "null": a sandboxed or redirected form."""
+    return request.headers.get("Origin") in (None, world.config().web.public_url, request.host_url.rstrip("/"))
+
+
+def _session() -> str:
+    """Names the session without giving its token away; empty when nobody has signed in."""
+    asking = who.who()
+    return asking.session[:16] if asking else ""
+
+
+def _signed(given: str, max_age: int | None) -> list | None:
     try:
-        signed_for = _signer("form").loads(request.form.get("token", ""), max_age=MAX_AGE_SECONDS)
+        signed = signer("form").loads(given, max_age=max_age)
     except BadData:
-        return False
-    return isinstance(signed_for, str) and secrets.compare_digest(signed_for, request.cookies.get(COOKIE, ""))
+        return None
+    return signed if isinstance(signed, list) and len(signed) == 2 else None
+
+
+def refusal() -> str:
+    """Why a form that is not ours was not done."""
+    return t("action.signed_out" if g.get("signed_in_again") else "action.forged")
 
 
 def actor() -> str:
     """Who does it, as the audit trail says."""
-    return g.get("actor") or "web"
+    asking = who.who()
+    return g.get("actor") or (asking.name if asking else "web")
 
 
 def typed(name: str, length: int = 1000) -> str:
@@ -67,23 +92,16 @@ def typed(name: str, length: int = 1000) -> str:
 def local(address: str | None, default: str = "/") -> str:
     """A path of ours to go back to; anything else is the default."""
     address = address or ""
+    if not address.startswith("/") or address.startswith("//") or "\\" in address or not address.isprintable():
+        return default
     parts = urlsplit(address)
-    safe = (
-        address.startswith("/")
-        and not parts.netloc
-        and not parts.scheme
-        and "\\" not in address
-        and address.isprintable()
-    )
-    return address if safe and not address.startswith("//") else default
+    return default if parts.netloc or parts.scheme else address
 
 
 def told(message: str, address: str, *, good: bool = True) -> Response:
     """Go on to ``address`` with a message."""
     answer = redirect(address, 303)
-    answer.set_cookie(
-        MESSAGE, _signer("message").dumps([message[:1000], good]), max_age=60, httponly=True, samesite="Strict"
-    )
+    keep(answer, MESSAGE, signer("message").dumps([message[:1000], good]), 60)
     return answer
 
 
@@ -91,7 +109,7 @@ def message() -> tuple[str, bool] | None:
     """The message of the action before, and whether it went well."""
     if "message" not in g:
         try:
-            g.message = tuple(_signer("message").loads(request.cookies.get(MESSAGE, ""), max_age=60))
+            g.message = tuple(signer("message").loads(request.cookies.get(MESSAGE, ""), max_age=60))
         except BadData:
             g.message = None
     return g.message
@@ -100,7 +118,13 @@ def message() -> tuple[str, bool] | None:
 def cookies(answer: Response) -> Response:
     """After each answer: name the browser, and forget a message that was shown."""
     if g.get("browser_is_new"):
-        answer.set_cookie(COOKIE, g.browser, httponly=True, samesite="Strict")
+        keep(answer, COOKIE, g.browser)
     if g.get("message") and MESSAGE in request.cookies and answer.status_code < 300:
-        answer.delete_cookie(MESSAGE, samesite="Strict", httponly=True)
+        keep(answer, MESSAGE, "", 0)
     return answer
+
+
+def keep(answer: Response, name: str, value: str, max_age: int | None = None) -> None:
+    """Let the browser keep something that no script reads and no form of another site sends along."""
+    secure = world.config().web.is_https
+    answer.set_cookie(name, value, max_age=max_age, httponly=True, samesite="Lax", secure=secure)

@@ -1,12 +1,12 @@
 """Liveness, readiness and numbers for machines."""
 
 from flask import Blueprint, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from integration import database_health
 from integration.payloads import PayloadsAway
-from integration.web import world
+from integration.web import pages, world
+from integration.web.metrics import Metrics
 
 blueprint = Blueprint("health", __name__)
 
@@ -19,13 +19,8 @@ def live():
 
 @blueprint.get("/health/ready")
 def ready():
-    """It can do its work now: the database answers and payloads can be stored. 503 names what is missing."""
-    missing = []
-    try:
-        with world.engine().connect() as conn:
-            conn.execute(text("SELECT 1"))
-    except SQLAlchemyError:
-        missing.append("the database does not answer")
+    """It can do its work now: database and payload store can be written. 503 names what is missing."""
+    missing = list(filter(None, [database_health.problem(world.engine())]))
     try:
         world.payloads().check_writable()
     except PayloadsAway:
@@ -35,30 +30,7 @@ def ready():
 
 @blueprint.get("/metrics")
 def metrics():
-    """Prometheus text: counts from the tables, so that every process gives the same; no patient, no request."""
-    registry = CollectorRegistry()
-    families = {
-        "second_opinion_requests": (
-            "Requests by status",
-            "SELECT status AS a, '' AS b, count(*) AS n FROM requests GROUP BY 1",
-        ),
-        "second_opinion_deliveries": (
-            "Deliveries by status and endpoint",
-            "SELECT status AS a, endpoint AS b, count(*) AS n FROM deliveries GROUP BY 1, 2",
-        ),
-        "second_opinion_steps_open": (
-            "Open steps by status and endpoint",
-            "SELECT status AS a, endpoint AS b, count(*) AS n FROM steps "
-            "WHERE status IN ('waiting', 'due', 'leased', 'parked') GROUP BY 1, 2",
-        ),
-        "second_opinion_loops_closed": (
-            "Closed loops",
-            "SELECT 'closed' AS a, '' AS b, count(*) AS n FROM requests " "WHERE closed_at IS NOT NULL",
-        ),
-    }
-    with world.engine().connect() as conn:
-        for name, (words, query) in families.items():
-            gauge = Gauge(name, words, ["status", "endpoint"], registry=registry)
-            for row in conn.execute(text(query)):
-                gauge.labels(row.a, row.b).set(row.n)
+    """Prometheus text; no patient, no request."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Metrics(world.config(), world.engine(), pages.now()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -9,7 +9,7 @@ from flask import Blueprint, request, url_for
 
 from integration.request_file import load_request
 from integration.store import requests
-from integration.web import forms, pages, world
+from integration.web import forms, pages, spans, world
 from integration.web.texts import t
 from mappings.model.errors import ExchangeError, RequestError
 
@@ -153,15 +153,16 @@ def take_in():
         name: value.replace("\x00", "").replace("\r\n", "\n") for name, value in request.form.items() if name != "token"
     }
     if not forms.is_ours():
-        return _page(typed, {}, [t("action.forged")], 403)
+        return _page(typed, {}, [forms.refusal()], 403)
     try:
         made = load_request(json.dumps(_nested(typed)).encode(), "form", endpoints=world.config().endpoints)
         with world.engine().begin() as conn:
             request_id, new = requests.take_in(conn, made, actor=forms.actor())
     except RequestError as error:
-        return _page(typed, *_placed(error), 400)
+        return _page(typed, *placed(error), 400)
     except ExchangeError as error:
         return _page(typed, {}, [str(error)], 409)
+    spans.takes_in(request_id)
     return forms.told(
         t("new.taken" if new else "new.known", id=request_id), url_for("requests.show", request_id=request_id)
     )
@@ -208,7 +209,7 @@ def _complete(made: dict) -> None:
         made["specialty"] |= {"system": SNOMED, "display": SPECIALTIES.get(made["specialty"]["code"])}
 
 
-def _placed(error: RequestError) -> tuple[dict[str, str], list[str]]:
+def placed(error: RequestError) -> tuple[dict[str, str], list[str]]:
     """Mistakes by the field they belong to, and those that belong to none."""
     known, found, others = [field.path for _, section in fields() for field in section], {}, []
     for mistake in error.mistakes:

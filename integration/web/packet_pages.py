@@ -2,21 +2,19 @@
 
 import io
 
-import simplejson
-from flask import Blueprint, Response, request, send_file
+from flask import Blueprint, Response, request, send_file, url_for
 from sqlalchemy import Connection
 
 from integration import packets
 from integration.packet_zip import packet_zip
-from integration.store import audit, requests
-from integration.web import forms, pages, world
+from integration.store import requests
+from integration.web import forms, looks, pages, world
 from integration.web.texts import t
 from mappings.model.errors import ExchangeError
 from mappings.model.packet import Manifest, ManifestItem
 
 blueprint = pages.sentences(Blueprint("packets", __name__, url_prefix="/requests/<request_id>/packet"))
 ITEMS = 200
-LARGEST_SHOWN = 200_000  # characters of one resource on a page
 
 
 @blueprint.get("")
@@ -60,19 +58,22 @@ def download(request_id: str):
 
 
 def _opened(request_id: str, action: str, show) -> Response:
-    """1. the form is ours and gives a reason, 2. the audit row is committed, 3. only then the content is read."""
-    reason, item = forms.typed("reason"), forms.typed("item", 400)
+    item = forms.typed("item", 400)
     with world.engine().begin() as conn:
         requests.get(conn, request_id)
         rows = packets.rows(conn, request_id)
-    if not forms.is_ours() or not reason:
-        return _page(
-            request_id, rows, 400 if not reason else 403, t("action.no_reason" if not reason else "action.forged")
-        )
-    with world.engine().begin() as conn:
-        audit.record(conn, forms.actor(), action, request_id, subject=item or None, reason=reason)
-    with world.engine().begin() as conn:
-        return show(conn, request_id, rows, item)
+
+    def shown() -> Response:
+        with world.engine().begin() as conn:
+            return show(conn, request_id, rows, item)
+
+    return looks.opened(
+        action,
+        request_id,
+        subject=item or None,
+        show=shown,
+        refuse=lambda status, why: _page(request_id, rows, status, why),
+    )
 
 
 def _show(_conn: Connection, request_id: str, rows: list, wanted: str) -> Response:
@@ -84,15 +85,12 @@ def _show(_conn: Connection, request_id: str, rows: list, wanted: str) -> Respon
         return _attachment(attachment)
     if packet is None or source not in packet.resources:
         return pages.problem(t("problem.missing"), t("packet.missing"), 404)
-    content = simplejson.dumps(
-        packet.resources[source], use_decimal=True, indent=2, ensure_ascii=False
-    )  # 1.10 stays 1.10
-    return pages.render(
-        "content.html",
-        request_id=request_id,
-        source=source,
-        content=content[:LARGEST_SHOWN],
-        cut=len(content) > LARGEST_SHOWN,
+    return looks.page(
+        t("packet.content", source=source),
+        [looks.pretty("", packet.resources[source])],
+        back=url_for("packets.manifest", request_id=request_id),
+        back_words=t("packet.back"),
+        cut_words=t("packet.cut"),
     )
 
 

@@ -1,25 +1,29 @@
 """What every page shares: rendering with the words and formats of the house, and sentences for what goes wrong."""
 
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, render_template, request
 from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from integration.store.requests import UnknownRequest
-from integration.web import causes, forms, words, world
+from integration.web import causes, forms, problems, who, words, world
+from integration.web.roles import NEEDS
 from integration.web.texts import t
 from mappings.model.errors import ExchangeError
 
 NAV = (
     ("queue.queue", "nav.queue"),
     ("queue.groups", "nav.groups"),
+    ("alarms.listed", "nav.alarms"),
     ("boards.deadlines", "nav.deadlines"),
     ("boards.endpoints", "nav.endpoints"),
     ("boards.schedules", "nav.schedules"),
     ("bulk.listed", "nav.operations"),
     ("numbers.numbers", "nav.numbers"),
     ("new_request.form", "nav.new"),
+    ("accounts.listed", "nav.accounts"),
 )
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -65,20 +69,27 @@ def set_up(app: Flask) -> None:
 
 def _no_such_page(error: HTTPException):
     if request.path.startswith(("/fhir/", "/api/", "/static/")):
-        return error
+        return problems.http(error)
     return problem(t("problem.missing"), t("problem.missing_why", why=""), 404)
 
 
 def _nav() -> list[tuple[str, str]]:
+    """The pages that who asks may see."""
     there = {rule.endpoint for rule in world.rules()}
-    return [(endpoint, t(key)) for endpoint, key in NAV if endpoint in there]
+    if not world.config().web.needs_sign_in:
+        there -= {"accounts.listed"}
+    return [(endpoint, t(key)) for endpoint, key in NAV if endpoint in there and who.may(NEEDS[endpoint])]
 
 
 def _right_host():
     """A page of another site that made its name point to this machine may not read ours."""
     host = request.host.rsplit(":", 1)[0].strip("[]") if not request.host.endswith("]") else request.host.strip("[]")
-    if request.path.startswith(("/health/", "/metrics")) or host in LOOPBACK | {world.config().web.host}:
+    public = urlsplit(world.config().web.public_url or "").hostname
+    ours = LOOPBACK | {world.config().web.host, public}
+    if request.path.startswith(("/health/", "/metrics")) or host.lower() in ours:
         return None
+    if request.path.startswith("/api/"):
+        return problems.known(problems.Problem("wrong-host", t("problem.host")))
     return Response(t("problem.host"), 421, content_type="text/plain; charset=utf-8")
 
 

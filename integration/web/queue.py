@@ -103,7 +103,7 @@ def _tabs(wanted: Filter, counts: dict[str, int]) -> list[Tab]:
 
 def _shared(conn: Connection) -> dict:
     return {
-        "alarms": alarms.open_alarms(conn)[:20],
+        "alarms": alarms.open_alarms(conn, limit=20),
         "paused": set(conn.execute(select(endpoints.c.key).where(endpoints.c.paused)).scalars()),
         "views": conn.execute(select(saved_views).order_by(saved_views.c.name).limit(50)).all(),
     }
@@ -150,7 +150,7 @@ def save_view():
     """Keep the filter under a name, for everyone here; an empty name changes nothing."""
     name, wanted = forms.typed("name", 60), parse(request.form.get("q", ""))
     if not forms.is_ours() or not name:
-        return forms.told(t("action.forged") if name else t("queue.save_name"), address(wanted), good=False)
+        return forms.told(forms.refusal() if name else t("queue.save_name"), address(wanted), good=False)
     with world.engine().begin() as conn:
         saved = insert(saved_views).values(name=name, filter=str(wanted))
         conn.execute(saved.on_conflict_do_update(index_elements=["name"], set_={"filter": str(wanted)}))
@@ -162,7 +162,7 @@ def delete_view():
     """Forget a saved view."""
     name, back = forms.typed("name"), forms.local(request.form.get("back"))
     if not forms.is_ours():
-        return forms.told(t("action.forged"), back, good=False)
+        return forms.told(forms.refusal(), back, good=False)
     with world.engine().begin() as conn:
         conn.execute(saved_views.delete().where(saved_views.c.name == name))
     return forms.told(t("queue.view_deleted", name=name[:60]), back)

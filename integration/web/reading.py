@@ -65,6 +65,9 @@ def missing_to_close(row, rows: dict) -> list[str]:
     ):
         if not any(each["kind"] == kind and each["status"] == "verified" for each in rows["deliveries"]):
             lacks.append(words)
+    told = [each for each in rows["deliveries"] if each["kind"] == "request" and each["status"] != "cancelled"]
+    if len(told) > 1 and max(told, key=lambda each: each["version"])["status"] != "verified":
+        lacks.append("the correction of the request is not verified at the consulting provider")
     if row.status != "completed":
         lacks.append(f"the consulting provider has not completed it (status {row.status})")
     return lacks
@@ -84,6 +87,22 @@ def items_view(conn: Connection, delivery_id: str) -> list[dict]:
     """The items of one delivery."""
     wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id).order_by(delivery_items.c.source)
     return [row._asdict() for row in conn.execute(wanted)]
+
+
+def delivery_page(
+    conn: Connection, request_id: str, delivery_id: str, *, status: str | None = None, after: str = "", limit: int = 100
+) -> tuple | None:
+    """A delivery of a request, one page of its items by source, and where the next one begins; None when there is none."""
+    row = conn.execute(
+        select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.request_id == request_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id, delivery_items.c.source > after)
+    if status:
+        wanted = wanted.where(delivery_items.c.status == status)
+    found = conn.execute(wanted.order_by(delivery_items.c.source).limit(limit + 1)).all()
+    return row, found[:limit], found[limit - 1].source if len(found) > limit else None
 
 
 def endpoint_views(conn: Connection, config: Config) -> list[dict]:

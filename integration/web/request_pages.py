@@ -6,12 +6,14 @@ from types import SimpleNamespace
 from flask import Blueprint, abort, request
 from sqlalchemy import Connection, func, select
 
+from integration.store import exchanges, revisions
 from integration.store.tables import attempts, deliveries, delivery_items, endpoints, requests, steps
 from integration.web import pages, world
-from integration.web.reading import endpoint_health, request_view
+from integration.web.reading import delivery_page, endpoint_health, request_view
 
 blueprint = pages.sentences(Blueprint("requests", __name__, url_prefix="/requests"))
 SHOWN, ITEMS = 200, 100
+EXCHANGES_OF = 3  # newest attempts of each step that open to their exchanges; each attempt has a page of its own
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,30 @@ class Side:
 
 @blueprint.get("/<request_id>")
 def show(request_id: str):
-    """One request. Ids and words only; clinical content is behind the packet's own page."""
+    """One request. Ids and words only; who it is about is masked, clinical content is behind the packet's own page."""
+    return page(request_id)
+
+
+def page(request_id: str, status: int = 200, *, patient: list | None = None, patient_error: str = ""):
+    """The page; with ``patient``, what the panel about the patient shows."""
     with world.engine().begin() as conn:
         view = request_view(conn, request_id)
         tried = _attempts(conn, request_id)
+        exchanged = exchanges.of_attempts(conn, [row.id for rows in tried.values() for row in rows[:EXCHANGES_OF]])
         counts = _item_counts(conn, request_id)
         sides = [_side(conn, "placer", view["placer"]), _side(conn, "fulfiller", view["fulfiller"])]
         others, patient_hash = _others(conn, request_id)
+        versions = revisions.versions(conn, request_id)
     view |= {name: [SimpleNamespace(**row) for row in view[name]] for name in ("steps", "owed")}
     return pages.render(
         "request.html",
+        status,
+        patient=patient,
+        patient_error=patient_error,
         view=view,
         tried=tried,
+        exchanges=exchanged,
+        versions=versions,
         counts=counts,
         sides=sides,
         shown=SHOWN,
@@ -91,26 +105,23 @@ def delivery(request_id: str, delivery_id: str):
     """One delivery with its items, page by page."""
     after = request.args.get("after", "")
     with world.engine().connect() as conn:
-        row = conn.execute(
-            select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.request_id == request_id)
-        ).one_or_none()
-        if row is None:
+        page = delivery_page(
+            conn, request_id, delivery_id, status=request.args.get("status"), after=after, limit=ITEMS
+        )
+        if page is None:
             abort(404, f"There is no delivery {delivery_id[:80]} of this request.")
-        wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id)
-        if request.args.get("status"):
-            wanted = wanted.where(delivery_items.c.status == request.args["status"])
-        found = conn.execute(
-            wanted.where(delivery_items.c.source > after).order_by(delivery_items.c.source).limit(ITEMS + 1)
-        ).all()
+        row, items, following = page
         step_id = conn.execute(select(func.max(steps.c.id)).where(steps.c.delivery_id == delivery_id)).scalar_one()
         tried = conn.execute(
             select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.id.desc()).limit(SHOWN)
         ).all()
+        exchanged = exchanges.of_attempts(conn, [row.id for row in tried[:ITEMS]])
     return pages.render(
         "delivery.html",
+        exchanges=exchanged,
         delivery=row,
-        items=found[:ITEMS],
-        following=found[ITEMS - 1].source if len(found) > ITEMS else None,
+        items=items,
+        following=following,
         tried=tried,
         step_id=step_id,
         after=after,

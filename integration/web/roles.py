@@ -1,22 +1,7 @@
 """Who may use what: each route and each action once, with the role it needs. A route without a row stops the start."""
-from enum import StrEnum
+from integration.store.roles import INCLUDES, Role
 
-
-class Role(StrEnum):
-    """What an account may do. Everyone signed in is a viewer; the others are given."""
-
-    VIEWER = "viewer"                   # sees every page, in ids and words
-    OPERATOR = "operator"               # presses buttons: retry, park, cancel, pause, run
-    CLINICAL_DATA = "clinical-data"     # sees and enters what is about a patient; each look is audited
-    ADMIN = "admin"                     # accounts and tokens; an operator too
-
-
-INCLUDES: dict[Role, frozenset[Role]] = {
-    Role.VIEWER: frozenset({Role.VIEWER}),
-    Role.OPERATOR: frozenset({Role.VIEWER, Role.OPERATOR}),
-    Role.CLINICAL_DATA: frozenset({Role.VIEWER, Role.CLINICAL_DATA}),
-    Role.ADMIN: frozenset({Role.VIEWER, Role.OPERATOR, Role.ADMIN}),
-}
+__all__ = ["ACTIONS_NEED", "INCLUDES", "NEEDS", "Role"]
 
 # Flask endpoint -> role it needs; None: anyone, also who has not signed in.
 NEEDS: dict[str, Role | None] = {
@@ -24,21 +9,57 @@ NEEDS: dict[str, Role | None] = {
     "health.live": None,
     "health.ready": None,
     "health.metrics": Role.VIEWER,
+    "sign_in.form": None,
+    "sign_in.enter": None,
+    "sign_in.leave": None,
+    "accounts.mine": Role.VIEWER,
+    "accounts.change_password": Role.VIEWER,
+    "accounts.sign_out_everywhere": Role.VIEWER,
+    "accounts.listed": Role.ADMIN,
     "api.create": Role.CLINICAL_DATA,
     "api.show": Role.VIEWER,
     "api.listed": Role.VIEWER,
     "api.items": Role.VIEWER,
+    "api.delivery": Role.VIEWER,
+    "api.cancel": Role.OPERATOR,
+    "api.steps": Role.VIEWER,
+    "api.step_counts": Role.VIEWER,
+    "api.failures": Role.VIEWER,
+    "api.find": Role.VIEWER,
+    "api.retry_step": Role.OPERATOR,
+    "api.park_step": Role.OPERATOR,
+    "api.retry_matching": Role.OPERATOR,
+    "api.operations": Role.VIEWER,
+    "api.operation": Role.VIEWER,
+    "api.stop_operation": Role.OPERATOR,
+    "api.endpoints": Role.VIEWER,
+    "api.pause_endpoint": Role.OPERATOR,
+    "api.resume_endpoint": Role.OPERATOR,
+    "api.schedules": Role.VIEWER,
+    "api.run_schedule": Role.OPERATOR,
+    "api.deadlines": Role.VIEWER,
+    "api.numbers": Role.VIEWER,
+    "api.alarms": Role.VIEWER,
+    "api.description": Role.VIEWER,
     "queue.queue": Role.VIEWER,
     "queue.find": Role.VIEWER,
     "queue.groups": Role.VIEWER,
     "queue.save_view": Role.OPERATOR,
     "queue.delete_view": Role.OPERATOR,
+    "alarms.listed": Role.VIEWER,
     "actions.ask": Role.OPERATOR,
     "actions.do": Role.OPERATOR,
     "bulk.listed": Role.VIEWER,
     "bulk.show": Role.VIEWER,
     "requests.show": Role.VIEWER,
+    "patient.look": Role.CLINICAL_DATA,
     "requests.delivery": Role.VIEWER,
+    "attempts.show": Role.VIEWER,
+    "attempts.look": Role.CLINICAL_DATA,
+    "correct.open_form": Role.CLINICAL_DATA,
+    "correct.check": Role.CLINICAL_DATA,
+    "correct.do": Role.CLINICAL_DATA,
+    "correct.look": Role.CLINICAL_DATA,
     "packets.manifest": Role.VIEWER,
     "packets.look": Role.CLINICAL_DATA,
     "packets.download": Role.CLINICAL_DATA,
@@ -50,4 +71,13 @@ NEEDS: dict[str, Role | None] = {
     "numbers.as_csv": Role.VIEWER,
     "new_request.form": Role.CLINICAL_DATA,
     "new_request.take_in": Role.CLINICAL_DATA,
+}
+
+# Buttons under actions.ask and actions.do that need another role than those.
+ACTIONS_NEED: dict[str, Role] = {
+    "disable-account": Role.ADMIN,
+    "enable-account": Role.ADMIN,
+    "sign-out-account": Role.ADMIN,
+    "give-role": Role.ADMIN,
+    "take-role": Role.ADMIN,
 }

@@ -54,7 +54,8 @@ def ago(value: datetime | None, now: datetime) -> Markup:
     """How long ago, or in how long, with the time itself in the element."""
     if value is None or value > FAR:
         return when(None)
-    words = t("time.ago", span=span(now - value)) if value <= now else t("time.in", span=span(value - now))
+    distance = span(now - value)
+    words = t("time.now") if distance == "0 s" else t("time.ago" if value <= now else "time.in", span=distance)
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
         value.astimezone(UTC).isoformat(timespec="seconds"), value.astimezone(UTC).strftime("%-d %b %Y %H:%M:%S"), words
     )

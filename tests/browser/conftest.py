@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import update
 from waitress.server import create_server
 
+from integration.store import alarms
 from integration.store.findings import Finding, record
-from integration.store.tables import attempts, deliveries, endpoints, requests, steps
+from integration.store.tables import attempts, deliveries, endpoints, notices, requests, steps
 from tests.integration.web.site import Site
 
 FLAGS = [
@@ -113,6 +114,7 @@ def busy_night(site: Site) -> None:
     )
     for request_id, (kind, status, cause, failed, action) in zip(ids, stories, strict=False):
         _story(site, request_id, first[request_id], now, kind, status, cause, failed, action)
+    _alarms(site, now)
     with site.engine.begin() as conn:
         conn.execute(
             update(endpoints)
@@ -130,6 +132,24 @@ def busy_night(site: Site) -> None:
             .where(endpoints.c.key == "bob")
             .values(paused=True, paused_reason="planned maintenance", last_success_at=now)
         )
+
+
+def _alarms(site: Site, now: datetime) -> None:
+    """One told by two ways, of which one fails; one silenced; one over."""
+    with site.engine.begin() as conn:
+        for rule, subject, message in (
+            ("parked", "mercy", "3 step(s) at mercy have waited for a person for more than 15 minutes."),
+            ("endpoint-down", "bob", "bob has answered nothing since 2026-03-01 12:00 UTC; what is due there waits. Phone its contact."),
+            ("database-away", "", "the database did not answer from 2026-03-01 03:00:00 UTC on; work went on by itself when it was back"),
+        ):
+            alarms.raise_alarm(conn, rule, subject, message, now - timedelta(minutes=40))
+        alarms.recover(conn, "database-away", "", now - timedelta(minutes=38))
+        alarms.silence(conn, "endpoint-down", "bob", now + timedelta(hours=3), now, actor="cli ada", reason="their upgrade, ticket 811")
+        row = dict(recipient="on-call", channel="e-mail", kind="raised", rule="parked", content={}, next_attempt_at=now, created_at=now)
+        ids = [alarm.id for alarm in alarms.open_alarms(conn) if alarm.rule == "parked"]
+        conn.execute(notices.insert().values(**row, key="one", alarm_ids=ids, status="sent", sent_at=now, attempts=1))
+        failing = dict(attempts=4, last_error="pager.example.org answered 503")
+        conn.execute(notices.insert().values({**row, "recipient": "pager", "channel": "webhook", "key": "two", "alarm_ids": ids, **failing}))
 
 
 def _story(site: Site, request_id: str, deadline, now, kind, status, cause, failed, action) -> None:

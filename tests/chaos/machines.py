@@ -28,24 +28,27 @@ endpoints:
   bob: {{base_url: "{bob}", role: fulfiller, identifier_system: "urn:machines:bob", accepts: resources, patients: create, limits: {limits}}}
 schedules: {{dispatch_seconds: 1, poll_requests_seconds: 3600, watch_seconds: 1}}
 retry: {{first_retry_seconds: 0.5, max_retry_seconds: 3, max_attempts: 100}}
-engine: {{lease_seconds: 5, concurrency: 4}}
+engine: {{lease_seconds: {lease}, concurrency: 4}}
 """
+ROOT = Path(__file__).parent.parent.parent
 CONCURRENCY = 3
 LIMITS = f"{{concurrency: {CONCURRENCY}, requests_per_second: 200, timeout_seconds: 10}}"
 OURS = "https://second-opinion.example/ids"
 
 
 class Machines:
-    """``webs`` and ``workers`` processes between two servers that are none of theirs."""
+    """``webs`` and ``workers`` processes between two servers that are none of theirs; their code is that in ``home``."""
 
-    def __init__(self, folder: Path, *, alice: str, bob: str, webs: int, workers: int, seed: int = 1):
+    def __init__(self, folder: Path, *, alice: str, bob: str, webs: int, workers: int, seed: int = 1, home: Path = ROOT,
+                 settings: dict[str, str] | None = None, lease_seconds: int = 5):
         self.folder, self.alice, self.bob, self.random = folder, alice, bob, random.Random(seed)
-        self.postgres = EmbeddedPostgres(folder / "postgres", settings={"fsync": "off"})
-        self.ports = [free_port() for _ in range(webs)]
-        self.roles = [("web", number) for number in range(webs)] + [("worker", number) for number in range(workers)]
+        self.postgres = EmbeddedPostgres(folder / "postgres", settings={"fsync": "off", **(settings or {})})
+        self.lease_seconds = lease_seconds
+        self.ports = {number: free_port() for number in range(webs)}
+        self.homes = {("web", number): home for number in range(webs)} | {("worker", number): home for number in range(workers)}
         self.running: dict[tuple, subprocess.Popen] = {}
         self.log = (folder / "machines.log").open("ab")
-        self.stopping = threading.Event()
+        self.stopping, self.changing = threading.Event(), threading.Lock()
         self.sources: list[str] = []
         self.ids: list[str] = []
 
@@ -58,8 +61,9 @@ class Machines:
         return self
 
     def __exit__(self, *_) -> None:
-        self.stopping.set()
-        for process in list(self.running.values()):
+        with self.changing:
+            self.stopping.set()
+        for process in self.running.values():
             process.kill()
             process.wait()
         self.postgres.stop()
@@ -68,22 +72,47 @@ class Machines:
     def _keep(self) -> None:
         """What ended is started again, as a unit file says."""
         while not self.stopping.wait(0.2):
-            for role in self.roles:
-                if role not in self.running or self.running[role].poll() is not None:
-                    self.running[role] = self._start(*role)
+            with self.changing:
+                for role in self.homes:
+                    if not self.stopping.is_set() and (role not in self.running or self.running[role].poll() is not None):
+                        self.running[role] = self._start(*role)
 
     def _start(self, kind: str, number: int) -> subprocess.Popen:
-        port = self.ports[number] if kind == "web" else self.ports[0]
-        config = self.folder / f"config-{port}.yaml"
-        config.write_text(CONFIG.format(folder=self.folder, port=port, alice=self.alice, bob=self.bob, limits=LIMITS))
         arguments = [kind] if kind == "web" else [kind, "--name", f"machine-{number}"]
-        return subprocess.Popen([sys.executable, "-m", "second_opinion", "--config", str(config), *arguments], stdout=self.log,
-                                stderr=self.log, env={**os.environ, "SECOND_OPINION_DATABASE_URL": self.postgres.url},
-                                preexec_fn=die_with_parent)
+        return subprocess.Popen(self.command(kind, number, *arguments), stdout=self.log, stderr=self.log, cwd=self.homes[kind, number],
+                                env=self.environment, preexec_fn=die_with_parent)
+
+    def command(self, kind: str, number: int, *arguments: str) -> list[str]:
+        """A command line of the Exchange with the configuration of a role; run it in a home, with ``environment``."""
+        config = self.folder / f"config-{kind}-{number}.yaml"
+        config.write_text(CONFIG.format(folder=self.folder, port=self.ports[number] if kind == "web" else 8080, alice=self.alice,
+                                        bob=self.bob, limits=LIMITS, lease=self.lease_seconds))
+        return [sys.executable, "-m", "second_opinion", "--config", str(config), *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "SECOND_OPINION_DATABASE_URL": self.postgres.url}
+
+    def join(self, kind: str, number: int, home: Path) -> None:
+        """One more machine, with the code in ``home``."""
+        with self.changing:
+            if kind == "web":
+                self.ports[number] = free_port()
+            self.homes[kind, number] = home
+
+    def leave(self, kind: str, number: int, seconds: float = 40) -> None:
+        """SIGTERM, and wait until it ended; it is not started again."""
+        with self.changing:
+            del self.homes[kind, number]
+            if kind == "web":
+                del self.ports[number]
+        process = self.running.pop((kind, number))
+        process.terminate()
+        process.wait(seconds)
 
     def kill(self, kind: str) -> None:
         """SIGKILL one process of a role."""
-        role = self.random.choice([role for role in self.roles if role[0] == kind])
+        role = self.random.choice([role for role in self.homes if role[0] == kind])
         self.running[role].send_signal(signal.SIGKILL)
 
     def ready(self, port: int) -> bool:
@@ -94,7 +123,7 @@ class Machines:
 
     def wait_ready(self, seconds: float = 90) -> None:
         until = time.monotonic() + seconds
-        while not all(self.ready(port) for port in self.ports):
+        while not all(self.ready(port) for port in self.ports.values()):
             if time.monotonic() > until:
                 raise TimeoutError(f"not ready within {seconds} s: {(self.folder / 'machines.log').read_text()[-2000:]}")
             time.sleep(0.2)
@@ -111,17 +140,24 @@ class Machines:
                 "subject": {"reference": f"Patient/{made['id']}"}, "valueQuantity": {"value": 1.5, "unit": "g"}})
             self.sources.append(f"Observation/{made_result['id']}")
 
-    def submit(self, number: int, *, seconds: float = 60) -> str:
-        """Hand in a request at any web, again until one acknowledges it."""
-        body = {"key": f"machines-{number}", "placer": "alice", "fulfiller": "bob", "question": "Is the plan right?",
+    def body(self, number: int) -> bytes:
+        """A request as JSON."""
+        return json.dumps(self._request(number)).encode()
+
+    def _request(self, number: int) -> dict:
+        return {"key": f"machines-{number}", "placer": "alice", "fulfiller": "bob", "question": "Is the plan right?",
                 "patient": {"identifiers": [{"system": "urn:machines:mrn", "value": f"M{number}"}],
                             "name": {"family": f"Machine{number:03}"}, "birth_date": "1960-01-01"},
                 "requester": {"name": {"family": "Alice"}}, "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
                 "first_opinion": {"doctor": {"name": {"family": "Bob"}}, "diagnosis": {"text": "synthetic diagnosis"}}}
+
+    def submit(self, number: int, *, seconds: float = 60) -> str:
+        """Hand in a request at any web, again until one acknowledges it."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
+            url = f"http://127.0.0.1:{self.random.choice(list(self.ports.values()))}/api/requests"
             with contextlib.suppress(OSError, ValueError):
-                self.ids.append(post(f"http://127.0.0.1:{self.random.choice(self.ports)}/api/requests", body, "application/json")["request_id"])
+                self.ids.append(post(url, self._request(number), "application/json")["request_id"])
                 return self.ids[-1]
             time.sleep(0.2)
         raise TimeoutError("no web acknowledged the request")

@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ schedules: {{dispatch_seconds: 1, poll_requests_seconds: 3600, watch_seconds: 1}
 retry: {{first_retry_seconds: 0.5, max_retry_seconds: 3, max_attempts: 500}}
 engine: {{lease_seconds: 5, concurrency: 8, workers: 2}}
 """
+VICTIMS = {"worker": 8, "web": 3, "postgres": 2, "serve": 1}        # role -> weight
 
 
 @dataclass
@@ -49,6 +51,7 @@ class Result:
     swallowed: int
     seconds: float
     seed: int
+    victims: dict[str, int]     # kills by role; a ticker dies with its worker, there is one in each
 
 
 class Chaos:
@@ -71,7 +74,7 @@ class Chaos:
             capabilities=capabilities, limits="{timeout_seconds: 2, concurrency: 6, requests_per_second: 500, chunk_size: 4}"))
         self.exchange: subprocess.Popen | None = None
         self.log = (folder / "exchange.log").open("ab")
-        self.kills = self.freezes = 0
+        self.freezes, self.victims, self.first = 0, Counter(), self.random.sample(list(VICTIMS), len(VICTIMS))     # each at least once
 
     def start(self) -> None:
         """Start, or start again after the supervisor itself was killed."""
@@ -120,7 +123,7 @@ class Chaos:
 
     def kill_something(self) -> None:
         """SIGKILL to a worker, the web, the postmaster or the supervisor; sometimes SIGSTOP longer than a lease."""
-        role = self.random.choices(["worker", "web", "postgres", "serve", "freeze"], [8, 3, 2, 1, 1])[0]
+        role = self.first.pop() if self.first else self.random.choices([*VICTIMS, "freeze"], [*VICTIMS.values(), 1])[0]
         target = self.find("worker" if role == "freeze" else role)
         if target is None:
             role, target = "worker", self.find("worker")
@@ -133,7 +136,7 @@ class Chaos:
                 threading.Timer(7.0, lambda: _quietly(target.resume)).start()     # the lease is 5 s
             else:
                 target.send_signal(signal.SIGKILL)
-                self.kills += 1
+                self.victims[role] += 1
         return self.revive()
 
     def find(self, role: str) -> psutil.Process | None:
@@ -141,7 +144,7 @@ class Chaos:
         found = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
-                command = process.cmdline()
+                command = process.cmdline() or [""]     # one that has just died has none
                 if (role == "postgres" and "postgres" in os.path.basename(command[0])) or role in command:
                     found.append(process)
         return self.random.choice(sorted(found, key=lambda process: process.pid)) if found else None
@@ -176,18 +179,24 @@ class Chaos:
         answer = self.post(self.placer, bundle, "application/fhir+json")
         return [entry["response"]["location"].split("/_history")[0] for entry in answer["entry"]]
 
-    def submit(self, number: int, patient_seconds: float = 30) -> str | None:
-        """Hand in a request as a coordinator would, again and again until it is acknowledged."""
-        body = {"key": f"chaos-{number}", "placer": "hillside", "fulfiller": "lakeview", "question": "Is the plan right?",
+    def body(self, number: int) -> bytes:
+        """A request as JSON."""
+        return json.dumps(self._request(number)).encode()
+
+    def _request(self, number: int) -> dict:
+        return {"key": f"chaos-{number}", "placer": "hillside", "fulfiller": "lakeview", "question": "Is the plan right?",
                 "patient": {"identifiers": [{"system": "urn:chaos:mrn", "value": f"M{number}"}], "name": {"family": f"Chaos{number}"},
                             "birth_date": "1960-01-01"},
                 "requester": {"name": {"family": "Alice"}}, "specialty": {"system": "http://nucc.org/provider-taxonomy",
                                                                             "code": "207RX0202X"},
                 "first_opinion": {"doctor": {"name": {"family": "Bob"}}, "diagnosis": {"text": "synthetic diagnosis"}}}
+
+    def submit(self, number: int, patient_seconds: float = 30) -> str | None:
+        """Hand in a request as a coordinator would, again and again until it is acknowledged."""
         until = time.monotonic() + patient_seconds
         while time.monotonic() < until:
             with contextlib.suppress(OSError, ValueError):
-                return self.post(f"{self.direct}/api/requests", body, "application/json")["request_id"]
+                return self.post(f"{self.direct}/api/requests", self._request(number), "application/json")["request_id"]
             self.revive()
             time.sleep(0.3)
         return None
@@ -227,11 +236,11 @@ class Chaos:
         others = [oracle.count_by_system(target, kind, base, [f"{kind}/{each}" for each in fine])
                   for kind in ("Task", "ServiceRequest")]
         others.append(oracle.count_by_system(placer, "DocumentReference", base, [f"DocumentReference/{each}-report-1" for each in fine]))
-        return Result(kills=self.kills, freezes=self.freezes, requests=len(ids), lost=records.lost + sum(each.lost for each in others),
+        return Result(kills=self.victims.total(), freezes=self.freezes, requests=len(ids), lost=records.lost + sum(each.lost for each in others),
                       duplicated=records.duplicated + sum(each.duplicated for each in others), stuck=len(open_ids - parked),
                       parked=len(parked), faults=sum(sum(proxy.done.values()) for proxy in self.proxies),
                       swallowed=sum(proxy.done["swallow"] for proxy in self.proxies),
-                      seconds=0.0, seed=self.seed)
+                      seconds=0.0, seed=self.seed, victims=dict(self.victims))
 
 
 def free_port() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.proxy import FAULTS
-from tests.chaos.run import Chaos
+from tests.chaos.run import VICTIMS, Chaos
 
 pytestmark = pytest.mark.chaos
 
@@ -35,6 +35,7 @@ def test_a_hundred_kills_lose_double_and_block_nothing(folder):
     result = run(folder, seed=20261124, kills=100, requests=24, rate=0.2, seconds_between=1.8)
     assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result
     assert result.kills >= 80
+    assert set(result.victims) == set(VICTIMS), "each role is killed at least once"
 
 
 def test_swallowed_answers_double_nothing_without_conditional_create(folder):

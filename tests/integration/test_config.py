@@ -84,6 +84,14 @@ def test_it_reaches_a_hosted_practice_over_an_ipv6_loopback(write) -> None:
     assert config.endpoints["hillside"].base_url == "http://[::1]:9000/fhir/hillside"
 
 
+def test_beyond_loopback_it_needs_sign_in_and_a_tls_proxy_and_reaches_itself_by_loopback(write) -> None:
+    web = 'web: {host: 0.0.0.0, sign_in: required, public_url: "https://exchange.example.org/"}\n'
+    config = load_config(write(GOOD + web), {})
+    assert (config.web.host, config.web.public_url) == ("0.0.0.0", "https://exchange.example.org")
+    assert config.endpoints["hillside"].base_url == "http://127.0.0.1:8080/fhir/hillside"
+    assert config.endpoints["hillside"].hosted_practice == "hillside"
+
+
 def test_one_server_may_stand_as_placer_and_as_fulfiller() -> None:
     one = {"base_url": "https://a.example.org", "role": "placer"}
     config = Config.model_validate({"endpoints": {"asks": one, "answers": {**one, "role": "fulfiller"}}})
@@ -236,7 +244,17 @@ CORPUS = {
     "group for text": ("exchange: {name: {a: b}}\n", 1, "exchange.name", "must be text, not a list"),
     "empty text": ('exchange: {name: ""}\n', 1, "exchange.name", "must not be empty"),
     "empty folder": ('data_dir: ""\n', 1, "data_dir", "must not be empty"),
-    "open host": ("web: {host: 0.0.0.0}\n", 1, "web.host", "no sign-in yet; for example `host: 127.0.0.1`"),
+    "open host": ("web: {host: 0.0.0.0}\n", 1, "web.host", "without `sign_in: required` whoever reaches them sees it; for example `host: 127.0.0.1`"),
+    "open proxy": ("web: {public_url: 'https://exchange.example.org'}\n", 1, "web.public_url", "needs `sign_in: required`"),
+    "clear proxy": ("web: {sign_in: required, public_url: 'http://exchange.example.org'}\n", 1, "web.public_url", "https://"),
+    "proxy path": ("web: {sign_in: required, public_url: 'https://example.org/exchange'}\n", 1, "web.public_url", "no path"),
+    "clear host": ("web: {host: 0.0.0.0, sign_in: required}\n", 1, "web.host", "must not travel in the clear"),
+    "clear host behind http": ("web: {host: 0.0.0.0, sign_in: required, public_url: 'http://localhost:8080'}\n", 1, "web.host",
+                               "TLS proxy"),
+    "sign-in as flag": ("web: {sign_in: true}\n", 1, "web.sign_in", "must be `off` or `required`"),
+    "proxy by name": ("web: {trusted_proxy: proxy.example.org}\n", 1, "web.trusted_proxy", "IP address"),
+    "session without end": ("web: {session_hours: 0}\n", 1, "web.session_hours", "at least 1"),
+    "hosted by another key": (E + "    hosted_practice: clinic\n", 5, "endpoints.clinic.hosted_practice", "hosted:<practice>"),
     "named host": ("web: {host: exchange.example.org}\n", 1, "web.host", "loopback"),
     "other scheme": (E.replace("https:", "ftp:"), 3, "endpoints.clinic.base_url", "http:// or https://"),
     "no scheme": (E.replace("https://", ""), 3, "endpoints.clinic.base_url", "http:// or https://"),

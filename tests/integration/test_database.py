@@ -1,11 +1,14 @@
 """Connecting, and the schema: current, compared, migrated by several processes at once."""
+import ast
 import difflib
 import importlib.util
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from importlib import resources
+from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
@@ -18,13 +21,21 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from integration import database as module
-from integration.database import SchemaState, alembic_config, connect, masked, open_database
+from integration.database import SchemaState, alembic_config, connect, masked, oldest_code, open_database
 from integration.embedded_postgres import _binary
 from integration.hosted.tables import hosted_metadata
+from integration.postmaster import wait_until
 from integration.store.tables import metadata
 from mappings.model.errors import ExchangeError
 
 pytestmark = pytest.mark.postgres
+MORE = """\
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision, branch_labels, depends_on = "{revision}", "{previous}", None, None
+def upgrade(): pass
+{line}
+"""
 
 
 def schema_of(postgres, database) -> list[str]:
@@ -58,11 +69,112 @@ def test_an_older_schema_is_refused_with_what_to_do(database):
         database.check_current()
 
 
-def test_a_newer_schema_is_refused_also_by_migrate(database):
+def test_newer_tables_that_bear_this_version_will_do(database, caplog):
+    """In a rolling upgrade they come first, and a process of the old version that ends has to start again."""
     set_revision(database, "9999")
+    database.check_current()
+    database.migrate()
+    assert caplog.text.count("the tables are newer and bear this version") == 2
+
+
+def test_newer_tables_that_broke_older_code_are_refused_also_by_migrate(database):
+    set_revision(database, "9999", oldest="9998")
     for refuse in (database.check_current, database.migrate):
         with pytest.raises(ExchangeError, match="made by a newer version of the Exchange"):
             refuse()
+
+
+def test_the_oldest_code_that_works_is_the_newest_that_any_revision_names(empty_database, more_revisions):
+    """9002 removes what the code of 9001 no longer needs: a version later than it could."""
+    more_revisions("", "", 'oldest_code = "9001"', "")
+    empty_database.migrate()
+    with empty_database.engine.connect() as connection:
+        assert oldest_code(connection) == "9001"
+
+
+def test_tables_of_the_first_release_bear_its_code(database):
+    with database.engine.connect() as connection:
+        assert oldest_code(connection) == module.FIRST_RELEASE
+
+
+def test_a_revision_that_does_more_than_add_says_which_code_still_works():
+    """Old workers run on the new tables in a rolling upgrade. ``oldest_code`` is the revision whose code still can: that of the
+    version before, else the changelog names it and docs/how-to/scale-out.md says what to do."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    known = [script.revision for script in scripts.walk_revisions()]
+    for script in scripts.iterate_revisions("head", module.FIRST_RELEASE):
+        said = getattr(script.module, "oldest_code", None)
+        assert said in known or said is None and more_than_adds(Path(script.path).read_text()) == [], script.path
+
+
+@pytest.mark.parametrize(("line", "is_more"), [
+    ("op.create_table('t', sa.Column('a', sa.Text(), nullable=False))", False),
+    ("op.add_column('steps', sa.Column('a', sa.Text(), nullable=True))", False),
+    ("op.add_column('steps', sa.Column('a', sa.Text(), server_default='x', nullable=False))", False),
+    ("op.create_index('i', 'steps', ['a'], unique=False)", False),
+    ("op.add_column('steps', sa.Column('a', sa.Text(), nullable=False))", True),
+    ("op.create_index('i', 'steps', ['a'], unique=True)", True),
+    ("op.drop_column('steps', 'a')", True),
+    ("op.execute('UPDATE steps SET a = 1')", True),
+])
+def test_what_older_code_may_not_bear_is_seen(line, is_more):
+    assert bool(more_than_adds(f"def upgrade():\n    {line}\n")) is is_more
+
+
+def more_than_adds(source: str) -> list[str]:
+    """Lines of ``upgrade()`` after which code that does not know of them may fail."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+             and isinstance(node.func.value, ast.Name) and node.func.value.id == "op")
+    return [ast.unparse(call) for call in calls if call.func.attr not in ("f", "create_table") and not _only_adds(call)]
+
+
+def _only_adds(call: ast.Call) -> bool:
+    given = {word.arg: ast.unparse(word.value) for node in ast.walk(call) if isinstance(node, ast.Call) for word in node.keywords}
+    if call.func.attr == "add_column":
+        return given.get("nullable") != "False" or "server_default" in given
+    return call.func.attr == "create_index" and given.get("unique", "False") == "False"
+
+
+def test_a_migration_waits_only_briefly_for_a_table_and_tries_again(database, more_revisions, monkeypatch):
+    """While it waits for a table that a backup reads, everybody else waits behind it."""
+    monkeypatch.setattr(module, "MIGRATION_LOCK_SECONDS", 1)
+    more_revisions("def upgrade(): op.add_column('steps', sa.Column('more', sa.Text()))")
+    migration = threading.Thread(target=database.migrate)
+    with psycopg.connect(database.url) as backup, psycopg.connect(database.url, autocommit=True) as worker:
+        backup.execute("SELECT count(*) FROM steps")
+        migration.start()
+        wait_until(lambda: worker.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone(), 20)
+        worker.execute("SET statement_timeout = '15s'")
+        worker.execute("SELECT count(*) FROM steps")        # waits behind the migration, until that gives up
+        assert migration.is_alive()
+    migration.join(20)
+    with database.engine.connect() as connection:
+        connection.execute(text("SELECT more FROM steps"))
+
+
+def test_a_migration_that_never_gets_a_table_changes_nothing_and_says_so(database, more_revisions, monkeypatch):
+    monkeypatch.setattr(module, "MIGRATION_LOCK_SECONDS", 1)
+    monkeypatch.setattr(module, "MIGRATION_TRIES", 1)
+    more_revisions("def upgrade(): op.add_column('steps', sa.Column('more', sa.Text()))")
+    with psycopg.connect(database.url) as backup:
+        backup.execute("SELECT count(*) FROM steps")
+        with pytest.raises(ExchangeError, match="a backup for example: nothing was changed"):
+            database.migrate()
+    assert database.schema_state() is SchemaState.OLDER
+
+
+@pytest.fixture
+def more_revisions(tmp_path, monkeypatch):
+    """Gives this version revisions 9000, 9001, ... with the lines it is called with."""
+    def make(*lines: str) -> None:
+        previous = ScriptDirectory.from_config(alembic_config()).get_current_head()
+        shutil.copytree(module.MIGRATIONS, tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+        for number, line in enumerate(lines):
+            words = MORE.format(revision=9000 + number, previous=previous, line=line)
+            (tmp_path / "migrations" / "versions" / f"{9000 + number}_more.py").write_text(words)
+            previous = 9000 + number
+        monkeypatch.setattr(module, "MIGRATIONS", tmp_path / "migrations")
+    return make
 
 
 def test_migrating_again_changes_nothing(postgres, database):
@@ -135,7 +247,10 @@ def test_our_first_revision_makes_procrastinates_own_schema(postgres, empty_data
 
 
 def test_every_procrastinate_migration_has_a_revision_of_ours():
-    """When this fails a newer Procrastinate came: write a revision that runs its new migrations."""
+    """When this fails a newer Procrastinate came: write a revision that runs its new migrations.
+
+    Those it calls ``post`` belong into the version after: old workers still run when the tables are changed.
+    """
     packaged = [one.name for one in (resources.files("procrastinate.sql") / "migrations").iterdir()]
     assert max(name for name in packaged if name.endswith(".sql")) == first_revision().LAST_PROCRASTINATE_MIGRATION
 
@@ -251,9 +366,11 @@ def test_the_password_is_not_in_what_python_prints(database):
     assert password not in repr(database) + repr(database.engine) + str(database.engine.url)
 
 
-def set_revision(database, revision: str) -> None:
+def set_revision(database, revision: str, *, oldest: str | None = None) -> None:
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        if oldest:
+            connection.execute(text(f"COMMENT ON TABLE alembic_version IS '{module._OLDEST_CODE}{oldest}'"))
 
 
 def first_revision():

@@ -1,5 +1,6 @@
 """The embedded PostgreSQL, really started, killed, raced for and misled."""
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -175,6 +176,24 @@ def test_the_supervisor_restarts_it(server):
     thread.start()
     try:
         kill_postmaster(server)
+        assert wait_until(server.is_running, 20)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_the_supervisor_goes_on_trying_what_cannot_start_and_says_why(server, monkeypatch, caplog):
+    monkeypatch.setattr("integration.embedded_postgres.RETRY_START_SECONDS", 0.1)
+    settings, stop = server.cluster / "postgresql.conf", threading.Event()
+    right = settings.read_text()
+    settings.write_text("not a setting\n")
+    kill_postmaster(server)
+    thread = threading.Thread(target=server.supervise, args=(stop,), kwargs={"every_seconds": 0.1})
+    thread.start()
+    try:
+        assert wait_until(lambda: caplog.text.count("cannot be started: PostgreSQL ended with code 1") >= 2, 20)
+        assert re.search(r"ended with code 1: [^/]* FATAL: configuration file", caplog.text)
+        settings.write_text(right)
         assert wait_until(server.is_running, 20)
     finally:
         stop.set()

@@ -80,9 +80,7 @@ def test_a_full_or_read_only_disk_loses_no_request_and_work_goes_on_by_itself(ex
 
 
 def dispatch_once(exchange) -> None:
-    """Do what is due, once; rates are not what is tested here."""
-    with exchange.engine.begin() as conn:
-        conn.execute(text("UPDATE endpoints SET tokens = 10"))
+    """Do what is due, once."""
     dispatch(exchange.engine, limits_of(exchange.world))
     with exchange.engine.connect() as conn:
         leased = conn.execute(select(step_table.c.id, step_table.c.lease_no).where(step_table.c.status == "leased")).all()

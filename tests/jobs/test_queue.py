@@ -4,7 +4,7 @@ import threading
 import pytest
 from sqlalchemy import func, select, text, update
 
-from integration.queue import Limits, dispatch, dispatch_endpoint
+from integration.queue import Limits, dispatch, dispatch_endpoint, fair_share, most_at
 from integration.store import steps
 from integration.store.steps import LeaseLost
 from integration.store.tables import endpoints, requests
@@ -12,6 +12,7 @@ from integration.store.tables import steps as table
 
 pytestmark = pytest.mark.postgres
 LIMITS = Limits(lease_seconds=30)
+EIGHT_THREADS = Limits(threads=8, concurrencies=(4, 256))
 
 
 @pytest.fixture
@@ -22,8 +23,7 @@ def engine(database):
 
 
 def add_endpoint(conn, key, concurrency=4, rate=1000.0):
-    conn.execute(endpoints.insert().values(key=key, identifier_system=f"https://{key}.example", concurrency=concurrency,
-                                           rate=rate, tokens=rate))
+    conn.execute(endpoints.insert().values(key=key, identifier_system=f"https://{key}.example", concurrency=concurrency, rate=rate))
 
 
 def add_request(conn, number):
@@ -45,19 +45,55 @@ def status_counts(engine):
 
 def test_it_never_leases_more_than_the_endpoint_allows_with_four_dispatchers(engine):
     owe(engine, 60)
-    live = []
+    live, barrier = [], threading.Barrier(4)
 
     def dispatcher():
-        for _ in range(15):
+        for _ in range(12):
+            barrier.wait()
             dispatch_endpoint(engine, "lakeview", LIMITS)
-            live.append(status_counts(engine).get("leased", 0))
+            if barrier.wait() == 0:
+                live.append(status_counts(engine).get("leased", 0))
+                finish_leased(engine)
 
     threads = [threading.Thread(target=dispatcher) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert max(live) == 4
+    assert live == [4] * 12
+
+
+def finish_leased(engine):
+    with engine.begin() as conn:
+        conn.execute(update(requests).values(live_step=None))
+        conn.execute(update(table).where(table.c.status == "leased").values(status="done", lease_until=None))
+
+
+@pytest.mark.parametrize(("wanted", "seats", "share"), [
+    ([64, 4, 4], 64, 56), ([4] * 20, 64, 3), ([4, 4], 64, 4), ([256] * 300, 64, 1), ([1, 9, 9], 11, 5), ([], 64, 64)])
+def test_seats_are_shared_so_that_all_fit_and_none_goes_without(wanted, seats, share):
+    assert fair_share(wanted, seats) == share
+    assert sum(min(each, share) for each in wanted) <= max(seats, len(wanted))
+
+
+def test_an_endpoint_that_could_take_every_thread_leaves_some_for_the_others(engine):
+    with engine.begin() as conn:
+        add_endpoint(conn, "greedy", concurrency=256)
+        for number in range(100):
+            steps.create(conn, "push_records", "greedy", request_id=add_request(conn, 1000 + number))
+    owe(engine, 3)
+    assert len(dispatch_endpoint(engine, "greedy", EIGHT_THREADS)) == 6
+    assert len(dispatch_endpoint(engine, "lakeview", EIGHT_THREADS)) == 3
+    with engine.begin() as conn:        # two workers that are there, and one that is not any more
+        conn.execute(text("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now()), (now()), (now() - interval '1 minute')"))
+    assert len(dispatch_endpoint(engine, "greedy", EIGHT_THREADS)) == 12 - 6
+
+
+def test_of_many_endpoints_each_has_some_of_what_can_start_before_leases_run_out(engine):
+    many = Limits(lease_seconds=30, threads=8, concurrencies=(4, *[64] * 39))
+    assert most_at(64, rests=False, probes=False, workers=1, limits=many) == 8 * 30 // 2 // 40
+    assert most_at(64, rests=False, probes=False, workers=9, limits=many) == 9 * 8 * 30 // 2 // 40
+    assert most_at(64, rests=False, probes=False, workers=1, limits=Limits(30, 1, (64,) * 500)) == 1
 
 
 def test_it_takes_the_earliest_deadline_first(engine):
@@ -129,14 +165,6 @@ def test_paused_and_resting_endpoints_get_nothing_and_a_probe_goes_alone(engine)
     with engine.begin() as conn:
         conn.execute(update(endpoints).values(breaker_until=text("now() - interval '1 second'")))
     assert len(dispatch_endpoint(engine, "lakeview", LIMITS)) == 1
-    assert dispatch_endpoint(engine, "lakeview", LIMITS) == []
-
-
-def test_it_obeys_the_rate(engine):
-    owe(engine, 30)
-    with engine.begin() as conn:
-        conn.execute(update(endpoints).values(rate=0.001, tokens=2, concurrency=20, tokens_at=text("now()")))
-    assert len(dispatch_endpoint(engine, "lakeview", LIMITS)) == 2
     assert dispatch_endpoint(engine, "lakeview", LIMITS) == []
 
 

@@ -283,3 +283,11 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(servers, exchange_on, ne
     assert path.read_bytes() == before and [each.name for each in tmp_path.glob("*backup.tar*")] == ["backup.tar"]
     with pytest.raises(BackupFailed, match="cannot be written"):
         back_up(original.engine, original.payloads, tmp_path / "no such folder" / "backup.tar")
+
+
+def test_a_backup_of_a_newer_version_is_refused_with_what_to_do(database, new_database, tmp_path):
+    with database.engine.begin() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    back_up(database.engine, Payloads(tmp_path / "payloads"), tmp_path / "backup")
+    with pytest.raises(RestoreRefused, match="a newer version of the Exchange: restore with that version"):
+        restore(new_database(), Payloads(tmp_path / "other"), tmp_path / "backup", actor="test")

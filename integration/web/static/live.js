@@ -15,6 +15,7 @@
     try {
       answer = await fetch(location.href, {headers: {"X-Live": "1"}, credentials: "same-origin"});
     } catch { return; }
+    if (answer.status === 401) location.replace(location.pathname + location.search);  // the session has ended: nothing stays on the screen
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
     if (!fresh || busy(region) || fresh.innerHTML === region.innerHTML) return;

@@ -28,9 +28,9 @@ endpoints:
 class Site:
     """An operator in front of the pages."""
 
-    def __init__(self, folder: Path, database):
+    def __init__(self, folder: Path, database, more: str = ""):
         path = folder / "config.yaml"
-        path.write_text(CONFIG.format(folder=folder / "data"))
+        path.write_text(CONFIG.format(folder=folder / "data") + more)
         self.config, self.engine = load_config(path, {}), database.engine
         self.payloads = Payloads(self.config.payloads.url)
         self.app = create_app(self.config, self.engine, self.payloads)

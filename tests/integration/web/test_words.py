@@ -8,7 +8,7 @@ import pytest
 from apscheduler.triggers.cron import CronTrigger
 
 from integration.store.search import Place
-from integration.web import words
+from integration.web import account_pages, words
 from integration.web.schedule_names import next_cron
 from integration.web.texts import TEXTS, t
 
@@ -67,6 +67,7 @@ def test_every_text_exists_and_is_used():
         "numbers.to_",
         "state.",
         "delivery.",
+        *(f"{name}." for name in account_pages.ACTIONS),
     }
     missing = {key for key in used if key not in TEXTS and not key.endswith((".", "_"))}
     assert not missing

@@ -1,0 +1,51 @@
+"""What all sections of config.yaml are made of: strictness, names, spans and addresses."""
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
+Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Seconds = Annotated[float, Field(gt=0, le=366 * 86400, allow_inf_nan=False)]
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+class Section(BaseModel):
+    """A group of keys: frozen, nothing unknown, nothing converted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def check_http(value: str) -> str:
+    """An http(s) address without credentials, query or fragment, and without a slash at its end."""
+    parts = split_address(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address that begins with http:// or https://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or a password; secrets belong in `auth`, by file or environment")
+    if parts.query or parts.fragment or "?" in value or "#" in value:
+        raise ValueError("must not hold a query (?...) or a fragment (#...)")
+    return value.rstrip("/")
+
+
+def split_address(value: str) -> SplitResult:
+    """The parts of an address; what is none raises ValueError."""
+    if re.search(r"\s", value):
+        raise ValueError("must not hold white space")
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  raises when it is not a number
+    except ValueError:
+        raise ValueError("is not an address") from None
+    return parts
+
+
+def is_loopback(host: str) -> bool:
+    """True for this machine itself: its address, or localhost; another name may lead anywhere."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,41 @@
+"""Can the database be used now, and if not, why: in words that an operator can act on."""
+from psycopg import Error as PsycopgError
+from psycopg.errors import DiskFull, ReadOnlySqlTransaction, TooManyConnections
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+DOES_NOT_ANSWER = "the database does not answer"
+NO_CONNECTION = "the database has no connection left"
+DISK_FULL = "the disk of the database is full"
+READ_ONLY = "the database is read-only"
+
+
+def problem(engine: Engine) -> str | None:
+    """Why the database cannot be used now; None when it can, which means also written."""
+    try:
+        with engine.begin() as conn:
+            conn.execute(text("SET LOCAL work_mem = '64kB'"))
+            return READ_ONLY if conn.execute(_WRITES_TO_DISK).one().read_only == "on" else None
+    except SQLAlchemyError as error:
+        return reason(error)
+
+
+def is_away(error: BaseException) -> bool:
+    """True when the database does not answer or cannot work now (restarting, out of connections, disk full, a deadlock)."""
+    return (isinstance(error, (OperationalError, InterfaceError, PoolTimeout))
+            or isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, ReadOnlySqlTransaction)))
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """What is wrong. A refused connection has no code, only words."""
+    origin = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(origin, TooManyConnections) or isinstance(origin, PsycopgError) and any(each in str(origin) for each in _TOO_MANY):
+        return NO_CONNECTION
+    return {DiskFull: DISK_FULL, ReadOnlySqlTransaction: READ_ONLY}.get(type(origin), DOES_NOT_ANSWER)
+
+
+_TOO_MANY = ("too many clients", "too many connections", "connection slots are reserved")
+# What does not fit into work_mem PostgreSQL writes beside its tables: it shows a full disk and leaves neither row nor log.
+_WRITES_TO_DISK = text("""
+    SELECT count(*) AS rows, current_setting('transaction_read_only') AS read_only FROM generate_series(1, 5000)""")

@@ -1,0 +1,424 @@
+"""What the API answers, as models: the OpenAPI is made of them, and nothing else of a row gets out. Ids, words and times."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from integration.store.search import COUNT_CAP
+from integration.store.tables import NEVER
+
+_NEVER = datetime.fromisoformat(NEVER)
+# A step without a deadline holds the last day there is.
+Deadline = Annotated[datetime | None, BeforeValidator(lambda value: None if value == _NEVER else value)]
+
+
+class Answer(BaseModel):
+    """Read from a row or a dict; what the model does not name stays inside."""
+
+    model_config = ConfigDict(from_attributes=True, extra="ignore")
+
+
+class TakenIn(Answer):
+    """The request an intake made, or found."""
+
+    request_id: str
+    new: bool = Field(description="False: the same request was taken in before, and nothing changed.")
+
+
+class RequestLine(Answer):
+    """A request in a list."""
+
+    request_id: str
+    status: str
+    created_at: datetime
+
+
+class Step(Answer):
+    """One thing owed for a request: when it is due, how often it was tried, and why it failed."""
+
+    id: int
+    request_id: str | None
+    kind: str
+    endpoint: str
+    delivery_id: str | None
+    status: str = Field(description="waiting, due, leased (runs now), parked (needs a person), done or cancelled.")
+    due_at: datetime
+    next_attempt_at: datetime
+    deadline: Deadline
+    attempts: int = Field(description="Failed attempts in a row.")
+    first_attempt_at: datetime | None
+    lease_no: int = Field(description="Goes up with each attempt; give it back as `seen` with an action.")
+    lease_until: datetime | None
+    cause: str | None
+    message: str | None
+    action: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class ExplainedStep(Step):
+    """A step with its cause in plain language."""
+
+    happened: str = Field(description="What happened.")
+    advice: str = Field(description="What a person may do about it.")
+
+
+class StepsPage(Answer):
+    """One page of steps."""
+
+    q: str = Field(description="The filter as it was understood.")
+    items: list[ExplainedStep]
+    next: str | None = Field(description="Give it as `after` to get the next page; null at the end.")
+
+
+class StepCounts(Answer):
+    """How many steps each tab of the queue page holds under a filter."""
+
+    q: str
+    counts: dict[str, int] = Field(description=f"By state. History is counted up to {COUNT_CAP:,}; one more means more.")
+    retryable: int = Field(description="How many a retry of everything that matches would work on, exactly.")
+
+
+class FilterFound(Answer):
+    """A filter that may stand in an address: patients are given by their keyed hash."""
+
+    q: str
+    steps: str = Field(description="Where the steps are.")
+
+
+class FailureGroup(Answer):
+    """Open failures of one cause at one endpoint."""
+
+    cause: str
+    endpoint: str
+    number: int
+    parked: int
+    requests: int
+    most_attempts: int
+    first_seen: datetime
+    last_seen: datetime | None
+    deadline: Deadline = Field(description="The nearest of them.")
+    happened: str
+    advice: str
+    q: str = Field(description="The filter that finds exactly these.")
+
+
+class Failures(Answer):
+    """Failure groups, most first."""
+
+    items: list[FailureGroup]
+
+
+class Done(Answer):
+    """What an action did."""
+
+    changed: bool = Field(description="False: it was so already.")
+    message: str
+
+
+class Operation(Answer):
+    """A background operation on many steps, and how far it came."""
+
+    id: int
+    kind: str
+    filter: str
+    actor: str
+    reason: str
+    status: str = Field(description="running, done or cancelled.")
+    total: int
+    per_second: int
+    created_at: datetime
+    finished_at: datetime | None
+    retried: int
+    changed: int = Field(description="Had moved on before their turn came.")
+    left: int
+
+
+class Operations(Answer):
+    """The newest operations."""
+
+    items: list[Operation]
+
+
+class EndpointState(Answer):
+    """A configured endpoint and how it is."""
+
+    key: str
+    name: str
+    role: str
+    base_url: str
+    accepts: str
+    contact: str | None
+    health: str = Field(description="well, failing, resting (breaker open), probing, paused or not used yet.")
+    paused: bool = False
+    paused_reason: str | None = None
+    breaker: str = "closed"
+    breaker_until: datetime | None = None
+    failures: int = Field(0, description="In a row.")
+    last_success_at: datetime | None = None
+    last_failure_at: datetime | None = None
+    last_failure: str | None = None
+    latencies: list[int] = Field([], description="Times of the last steps in milliseconds, newest first.")
+    open_steps: int
+    parked_steps: int
+    oldest_due_at: datetime | None = Field(description="Since when the step that waits longest is due.")
+    silent_seconds: float | None = Field(description="How long nothing succeeded although something is due; null while that is not long.")
+
+
+class Endpoints(Answer):
+    """The endpoints of the configuration."""
+
+    items: list[EndpointState]
+
+
+class Schedule(Answer):
+    """What happens by the clock."""
+
+    name: str
+    seconds: int = Field(description="How often, roughly.")
+    cron: str | None
+    last_at: datetime | None
+    next_at: datetime | None
+    drift_seconds: float | None = Field(description="How late the last tick was claimed.")
+    late_since: datetime | None = Field(description="When the tick that is missing should have come.")
+    paused: bool
+
+
+class Schedules(Answer):
+    """The schedules of the configuration."""
+
+    items: list[Schedule]
+
+
+class Due(Answer):
+    """A request whose records have to be there before a date."""
+
+    request_id: str = Field(validation_alias="id")
+    records_due_at: datetime
+    records: str
+    status: str
+    priority: str
+    placer: str
+    fulfiller: str
+    parked: bool = Field(description="Something of it needs a person.")
+
+
+class DueColumn(Answer):
+    """One column of the board."""
+
+    number: int
+    items: list[Due] = Field(description="The nearest 100.")
+
+
+class Deadlines(Answer):
+    """The deadlines board."""
+
+    late: DueColumn
+    risk: DueColumn
+    due: DueColumn
+    undated: int = Field(description="Open requests that give no date.")
+    risk_hours: int = Field(description="Nearer than this, or held up by what needs a person, is at risk.")
+
+
+class Period(Answer):
+    """A period as a whole. Times are seconds from taking a request in."""
+
+    days: int
+    requests: int
+    closed: int
+    closure_rate: float | None
+    records_median: float | None
+    records_p90: float | None
+    report_median: float | None
+    report_p90: float | None
+
+
+class PeriodPart(Answer):
+    """One day, or one week from 90 days on."""
+
+    start: str
+    requests: int
+    closed: int
+    records_median: float | None
+    records_p90: float | None
+    report_median: float | None
+    report_p90: float | None
+
+
+class Numbers(Answer):
+    """Volume, times and loop closure."""
+
+    summary: Period
+    series: list[PeriodPart]
+
+
+class Alarm(Answer):
+    """Something an operator has to know, as long as it lasts."""
+
+    rule: str
+    subject: str
+    message: str
+    raised_at: datetime
+    last_seen_at: datetime
+
+
+class Alarms(Answer):
+    """Open alarms, oldest first."""
+
+    items: list[Alarm]
+
+
+class Item(Answer):
+    """What happened to one resource or document of a delivery."""
+
+    delivery_id: str
+    source: str = Field(description="Type/id at the source.")
+    status: str
+    target: str | None = Field(description="Type/id at the target.")
+    sent_sha256: str | None
+    created_by_us: bool | None
+    updated_at: datetime
+
+
+class Delivery(Answer):
+    """A packet, request or report to an endpoint."""
+
+    id: str
+    request_id: str
+    endpoint: str
+    kind: str
+    version: int
+    packet_id: str | None
+    status: str
+    attempts: int
+    cause: str | None
+    message: str | None
+    action: str | None
+    deadline: Deadline
+    created_at: datetime
+    updated_at: datetime
+    sent_at: datetime | None
+    verified_at: datetime | None
+
+
+class DeliveryPage(Answer):
+    """A delivery and one page of its items."""
+
+    delivery: Delivery
+    counts: dict[str, int] = Field(description="Items by status.")
+    items: list[Item]
+    next: str | None = Field(description="Give it as `after` to get the next page; null at the end.")
+
+
+class Attempt(Answer):
+    """One try of a step."""
+
+    id: int
+    step_id: int
+    delivery_id: str | None
+    kind: str
+    endpoint: str
+    lease_no: int
+    started_at: datetime
+    finished_at: datetime
+    outcome: str
+    status_code: int | None
+    cause: str | None
+    message: str | None
+
+
+class Finding(Answer):
+    """Something dropped, changed, unresolved or odd; paths, never values."""
+
+    delivery_id: str | None
+    endpoint: str | None
+    severity: str
+    cause: str
+    path: str
+    message: str
+    count: int
+    created_at: datetime
+    last_seen_at: datetime
+
+
+class Event(Answer):
+    """What the fulfiller said."""
+
+    source: str
+    version: str
+    status: str | None
+    applied: bool
+    why: str | None
+    created_at: datetime
+
+
+class Packet(Answer):
+    """What was gathered."""
+
+    id: str
+    version: int
+    manifest_sha256: str
+    resources: int
+    attachments: int
+    bytes: int
+    created_at: datetime
+
+
+class Report(Answer):
+    """A consult report as it was fetched."""
+
+    id: str
+    source: str
+    source_version: str | None
+    revision: int
+    state: str
+    resource_sha256: str
+    bytes_sha256: str | None
+    content_type: str | None
+    created_at: datetime
+
+
+class Audited(Answer):
+    """Who did what, when and why."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str | None
+    reason: str | None
+    detail: Any = None
+
+
+class Request(Answer):
+    """Everything about one request; ids and words only."""
+
+    request_id: str
+    status: str
+    status_reason: str | None
+    business_status: str
+    closed: bool
+    closed_at: datetime | None
+    cancel_requested: bool
+    records: str = Field(description="Where the records track is.")
+    visit: str = Field(description="Where the visit track is.")
+    placer: str
+    fulfiller: str
+    priority: str
+    created_at: datetime
+    records_due_at: datetime | None
+    gathered: int
+    sent: int
+    verified: int
+    report_verified: bool
+    missing_to_close: list[str] = Field(description="What the loop still lacks, as sentences.")
+    owed: list[Step] = Field(description="Steps that are not done.")
+    steps: list[Step]
+    deliveries: list[Delivery]
+    attempts: list[Attempt]
+    findings: list[Finding]
+    events: list[Event]
+    packets: list[Packet]
+    reports: list[Report]
+    audit: list[Audited]

@@ -1,0 +1,119 @@
+"""Boards for programs: endpoints, schedules, deadlines, numbers, alarms; pause, resume, run now."""
+
+from integration.store import alarms as alarm_store
+from integration.store import deadlines as deadline_store
+from integration.store import numbers as number_store
+from integration.web import boards, pages, schedule_names, world
+from integration.web.api.acting import act
+from integration.web.api.answers import (
+    Alarm,
+    Alarms,
+    Deadlines,
+    Done,
+    Due,
+    DueColumn,
+    Endpoints,
+    EndpointState,
+    Numbers,
+    Schedule,
+    Schedules,
+)
+from integration.web.api.bodies import Because, NumbersQuery
+from integration.web.problems import Problem
+from integration.web.api.routes import get, post
+
+
+@get("/endpoints")
+def endpoints() -> Endpoints:
+    """Each endpoint of the configuration: health, breaker, last success, step times, open steps."""
+    with world.engine().connect() as conn:
+        found = boards.endpoint_board(conn, world.config(), pages.now())
+    return Endpoints(items=[_endpoint(each) for each in found])
+
+
+@post("/endpoints/<key>/pause", refuses=("wrong-body", "unknown"))
+def pause_endpoint(key: str, body: Because) -> Done:
+    """Send nothing to an endpoint until it is resumed."""
+    _known_endpoint(key)
+    return act("pause", body.reason, at=key)[0]
+
+
+@post("/endpoints/<key>/resume", refuses=("wrong-body", "unknown"))
+def resume_endpoint(key: str, body: Because) -> Done:
+    """Send to an endpoint again."""
+    _known_endpoint(key)
+    return act("resume", body.reason, at=key)[0]
+
+
+@get("/schedules")
+def schedules() -> Schedules:
+    """What happens by the clock: last, next, drift."""
+    with world.engine().connect() as conn:
+        found = boards.schedule_board(conn, world.config(), pages.now())
+    return Schedules(items=[_schedule(each) for each in found])
+
+
+@post("/schedules/<name>/run", refuses=("wrong-body", "unknown"))
+def run_schedule(name: str, body: Because) -> Done:
+    """Make a schedule's step due now; `changed` is false when it is due or runs already."""
+    if name not in schedule_names.names(world.config()):
+        raise Problem("unknown", "There is no such schedule; see /api/schedules.")
+    return act("run-schedule", body.reason, schedule=name)[0]
+
+
+@get("/deadlines")
+def deadlines() -> Deadlines:
+    """Requests whose records are late, at risk, or due."""
+    with world.engine().connect() as conn:
+        board, undated = deadline_store.board(conn, pages.now()), deadline_store.undated(conn)
+    columns = {
+        name: DueColumn(number=number, items=[Due.model_validate(row._asdict()) for row in rows])
+        for name, (number, rows) in board.items()
+    }
+    return Deadlines(**columns, undated=undated, risk_hours=deadline_store.RISK_HOURS)
+
+
+@get("/numbers", refuses=("wrong-query",))
+def numbers(query: NumbersQuery) -> Numbers:
+    """Volume, times to verified records and returned report, and the loop-closure rate."""
+    with world.engine().connect() as conn:
+        summary, series = number_store.read(conn, pages.now(), int(query.days))
+    return Numbers.model_validate({"summary": summary, "series": series})
+
+
+@get("/alarms")
+def alarms() -> Alarms:
+    """Alarms that are open, oldest first."""
+    with world.engine().connect() as conn:
+        return Alarms(items=[Alarm.model_validate(row) for row in alarm_store.open_alarms(conn)])
+
+
+def _known_endpoint(key: str) -> None:
+    if key not in world.config().endpoints:
+        raise Problem("unknown", "There is no such endpoint; see /api/endpoints.")
+
+
+def _endpoint(view: dict) -> EndpointState:
+    work, silent = view["work"], view["silent"]
+    return EndpointState.model_validate(
+        {
+            **view,
+            "open_steps": work.open if work else 0,
+            "parked_steps": work.parked if work else 0,
+            "oldest_due_at": work.oldest_due if work else None,
+            "silent_seconds": silent and silent.total_seconds(),
+        }
+    )
+
+
+def _schedule(view: dict) -> Schedule:
+    last = view["last"]
+    return Schedule.model_validate(
+        {
+            **view,
+            "last_at": last and last.fire_time,
+            "next_at": view["next"],
+            "drift_seconds": view["drift"],
+            "late_since": view["late"],
+        }
+    )

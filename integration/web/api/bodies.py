@@ -1,0 +1,102 @@
+"""What programs send to the API: the query of an address, and JSON bodies. Unknown fields are refused."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from integration.store import bulk, numbers
+from integration.store.actions import CAN_PARK, CAN_RETRY
+from integration.store.filters import MAX_LENGTH
+
+PAGE, MAX_PAGE = 50, 500
+
+
+def _clean(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("holds a character no database keeps")
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text.strip()
+
+
+Clean = Annotated[str, AfterValidator(_clean)]
+Reason = Annotated[Clean, Field(min_length=1, max_length=1000, pattern=r"\S", description="Why; kept in the audit trail.", examples=["their certificate was renewed"])]
+FilterText = Annotated[str, Field(max_length=MAX_LENGTH, examples=["state:parked endpoint:mercy error:timeout due:<3d"])]
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StepsQuery(_Input):
+    """Which steps."""
+
+    q: FilterText = Field("", description="The filter, as in the search box of the queue page; without a state it is what needs a person. "
+                                          "A patient is given by the keyed hash only.")
+
+
+class StepsPageQuery(StepsQuery):
+    """Which steps, and from where on."""
+
+    after: str | None = Field(None, max_length=80, description="`next` of the page before.", examples=["2026-03-01T00:00:00+00:00_4711"])
+    limit: int = Field(PAGE, ge=1, le=MAX_PAGE, description="Most items on a page.", examples=[PAGE])
+
+
+class ItemsQuery(_Input):
+    """Which items of a delivery, and from where on."""
+
+    status: Literal["queued", "sent", "verified", "different", "missing"] | None = Field(
+        None, description="Only those.", examples=["missing"])
+    after: str = Field("", max_length=300, description="`next` of the page before.", examples=["Observation/17"])
+    limit: int = Field(100, ge=1, le=MAX_PAGE, description="Most items on a page.", examples=[100])
+
+
+class NumbersQuery(_Input):
+    """Which period."""
+
+    days: Literal[tuple(str(days) for days in numbers.PERIODS)] = Field("30", description="How many days, today included.", examples=["30"])
+
+
+class Search(_Input):
+    """A filter that may hold patient identifiers."""
+
+    q: FilterText = Field(description="The filter; `patient:` may be followed by an identifier here.", examples=["patient:00123456"])
+
+
+class Because(_Input):
+    """An action needs a reason."""
+
+    reason: Reason
+
+
+class StepSeen(_Input):
+    """A step as it was when you decided: when it has moved on since, nothing is done."""
+
+    lease_no: int = Field(ge=0, lt=1 << 31, description="`lease_no` of the step.", examples=[3])
+    status: Literal["waiting", "due", "leased", "parked", "done", "cancelled"] | None = Field(
+        None, description="`status` of the step.", examples=["parked"])
+
+
+class OnStep(Because):
+    """Why, and what you saw."""
+
+    seen: StepSeen | None = Field(None, description="Without it the action works on the step as it stands.")
+
+
+class RetryMatching(Because):
+    """Retry everything that matches, in the background."""
+
+    q: FilterText = Field(description="The filter; `patient:` may be followed by an identifier here. Empty: what needs a person.")
+    expected: int = Field(ge=1, lt=1 << 53, description="How many you expect to match (`retryable` of `GET /api/steps/counts`). "
+                                                     "When more match now, nothing is done.", examples=[12])
+    per_second: Literal[bulk.RATES] = Field(bulk.RATES[1], description="Steps made due per second.", examples=[bulk.RATES[1]])
+
+
+class CancelRequest(Because):
+    """Why, and what you saw."""
+
+    seen: str | None = Field(None, max_length=40, description="`status` of the request when you decided; when it is another by now, nothing is done.",
+                             examples=["requested"])
+
+
+CAN = {"retry": CAN_RETRY, "park": CAN_PARK}

@@ -1,0 +1,90 @@
+"""Requests: take one in (idempotent by key), see where it stands, cancel it; its deliveries item by item."""
+
+from flask import request
+from sqlalchemy import select
+
+from integration.request_file import endpoint_mistakes, load_request
+from integration.store import deliveries
+from integration.store import requests as store
+from integration.store.tables import requests as table
+from integration.web import forms, spans, world
+from integration.web.api.acting import act_or_refuse
+from integration.web.api.answers import Delivery, DeliveryPage, Done, Item, Request, RequestLine, TakenIn
+from integration.web.api.bodies import CancelRequest, ItemsQuery
+from integration.web.problems import Problem
+from integration.web.api.routes import get, post, read_json
+from integration.web.reading import delivery_page, items_view, request_view
+from mappings.model.errors import RequestError
+from mappings.model.request import SecondOpinionRequest
+
+
+@post("/requests", statuses=(201, 200), refuses=("wrong-body", "key-reused"), body=SecondOpinionRequest)
+def create() -> tuple[TakenIn, int, dict]:
+    """Take in a second opinion request. 201: it is new; 200: the same request is known already and nothing changed."""
+    read_json()
+    made = load_request(request.get_data(), "request body")
+    mistakes = endpoint_mistakes(world.config(), made, "request body")
+    if mistakes:
+        raise RequestError(mistakes)
+    with world.engine().begin() as conn:
+        request_id, new = store.take_in(conn, made, actor=forms.actor())
+    spans.takes_in(request_id)
+    return TakenIn(request_id=request_id, new=new), 201 if new else 200, {"Location": f"/api/requests/{request_id}"}
+
+
+@get("/requests")
+def listed() -> list[RequestLine]:
+    """The newest requests, at most 100."""
+    with world.engine().connect() as conn:
+        rows = conn.execute(
+            select(table.c.id.label("request_id"), table.c.status, table.c.created_at)
+            .order_by(table.c.created_at.desc(), table.c.id.desc())
+            .limit(100)
+        )
+        return [RequestLine.model_validate(row) for row in rows]
+
+
+@get("/requests/<request_id>", refuses=("unknown",))
+def show(request_id: str) -> Request:
+    """One request: status, tracks, counts, what is owed, attempts, findings, audit. Ids and words only."""
+    with world.engine().begin() as conn:
+        return Request.model_validate(request_view(conn, request_id))
+
+
+@get("/requests/<request_id>/items", refuses=("unknown",))
+def items(request_id: str) -> list[Item]:
+    """The items of a request's records deliveries: source, target, status."""
+    with world.engine().begin() as conn:
+        view = request_view(conn, request_id)
+        return [
+            Item.model_validate(item)
+            for each in view["deliveries"]
+            if each["kind"] == "records"
+            for item in items_view(conn, each["id"])
+        ]
+
+
+@get("/requests/<request_id>/deliveries/<delivery_id>", refuses=("wrong-query", "unknown"))
+def delivery(request_id: str, delivery_id: str, query: ItemsQuery) -> DeliveryPage:
+    """One delivery with one page of its items, by source."""
+    with world.engine().connect() as conn:
+        found = delivery_page(conn, request_id, delivery_id, status=query.status, after=query.after, limit=query.limit)
+        if found is None:
+            raise Problem("unknown", "There is no such delivery of this request.")
+        row, page, following = found
+        return DeliveryPage(
+            delivery=Delivery.model_validate(row),
+            counts=deliveries.counts(conn, delivery_id),
+            items=[Item.model_validate(item) for item in page],
+            next=following,
+        )
+
+
+@post("/requests/<request_id>/cancel", refuses=("wrong-body", "unknown", "not-possible"))
+def cancel(request_id: str, body: CancelRequest) -> Done:
+    """Cancel a request: what is still owed stops, and the consulting provider is told."""
+    seen = body.seen
+    if seen is None:
+        with world.engine().connect() as conn:
+            seen = store.get(conn, request_id).status
+    return act_or_refuse("cancel", body.reason, request=request_id, seen=seen)

@@ -1,0 +1,75 @@
+"""Who asks: an account by its session, a machine by its token, or, with sign-in off, whoever reaches the address."""
+
+from dataclasses import dataclass
+
+from flask import g, request
+
+from integration.store import sessions, tokens
+from integration.store.roles import Role, all_of
+from integration.web import world
+
+SESSION = "second_opinion_session"
+
+
+@dataclass(frozen=True)
+class Who:
+    """Somebody and what they may do now. ``session`` is the hash of their session's token; empty for a machine."""
+
+    name: str
+    roles: frozenset[Role]
+    account: str = ""
+    session: str = ""
+
+
+def who() -> Who | None:
+    """Who asks; None when nobody has signed in. Asked of the database once for each request."""
+    if "who" not in g:
+        g.who = None  # when the database does not answer: the page that says so can still be made
+        g.who = _found()
+    return g.who
+
+
+def may(role: str | None) -> bool:
+    """True when who asks has this role."""
+    asking = who()
+    return role is None or asking is not None and role in asking.roles
+
+
+def bearer() -> str | None:
+    """The token a machine sends; None when there is none."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
+def cookie() -> str:
+    """The name of the session's cookie. With TLS it is one that a neighbouring host cannot set."""
+    return f"__Host-{SESSION}" if world.config().web.is_https else SESSION
+
+
+def _found() -> Who | None:
+    if not world.config().web.needs_sign_in:
+        return Who("api" if request.path.startswith("/api/") else "web", frozenset(Role))
+    token = bearer()
+    return _of_session() if token is None else _of_token(token)
+
+
+def _of_session() -> Who | None:
+    token, web = request.cookies.get(cookie(), ""), world.config().web
+    if not token:
+        return None
+    with world.engine().begin() as conn:
+        found = sessions.find(
+            conn,
+            token,
+            idle_minutes=web.session_idle_minutes,
+            hours=web.session_hours,
+            active="X-Live" not in request.headers,  # a page that renews itself is nobody's click
+        )
+    return found and Who(found.account, found.roles, found.account, found.token_sha256)
+
+
+def _of_token(token: str) -> Who | None:
+    with world.engine().begin() as conn:
+        row = tokens.find(conn, token)
+    # A token without a role is for a hosted endpoint alone.
+    return row and Who(f"token {row.name}", all_of([Role.VIEWER, *row.roles] if row.roles else []))

@@ -1,0 +1,26 @@
+"""The app behind a real HTTP server."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from flask import Flask
+from waitress.server import create_server
+
+
+@contextlib.contextmanager
+def serving(app: Flask) -> Iterator[int]:
+    """Gives the port at 127.0.0.1."""
+    server = create_server(app, host="127.0.0.1", port=0, threads=4)
+    thread = threading.Thread(target=_run, args=(server,), daemon=True)
+    thread.start()
+    try:
+        yield server.effective_port
+    finally:
+        server.close()
+        thread.join(5)
+
+
+def _run(server) -> None:
+    with contextlib.suppress(OSError):      # closed under its select()
+        server.run()

@@ -1,0 +1,87 @@
+"""Every command has ``--json`` and prints one JSON value with it; each that needs no other server is run with it."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import insert, select, text
+
+import second_opinion
+from integration.store import alarms, bulk
+from integration.store.filters import parse
+from integration.store.tables import attempts, steps
+from tests.jobs.exchange import Exchange, a_request, load_chart
+from tests.reference_pages import commands
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "oncology-request.yaml"
+PASSWORD = "a long and quite synthetic password"
+RUNS_ON = "runs until it is stopped: there is no result to print"
+EXEMPT = {"serve": RUNS_ON, "web": RUNS_ON, "worker": RUNS_ON}
+RUN_ELSEWHERE = {
+    "demo": "tests/e2e/test_demo.py; its last line is the value, what happens is told before it",
+    "restore": "tests/jobs/test_restore.py; it replaces the database",
+    "alerts test": "tests/jobs/test_alerts.py; it asks a mail server",
+    "database start": "tests/integration/test_embedded_postgres.py; it starts another PostgreSQL",
+}
+
+
+def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]]:
+    """Commands with what they need, in an order in which each can do something."""
+    load_chart(exchange, observations=1)
+    request_id, other = exchange.submit(a_request()), exchange.submit(a_request(key="k2"))
+    exchange.drain()
+    with exchange.engine.begin() as conn:
+        made = {"request_id": other, "endpoint": "bob", "kind": "push_records", "status": "parked", "cause": "timeout", "delivery_id": f"{other}-records-1"}
+        conn.execute(text("UPDATE steps SET status = 'done' WHERE request_id = :id AND kind = 'push_records'"), {"id": other})
+        step = conn.execute(insert(steps).values(made).returning(steps.c.id)).scalar_one()
+        operation = bulk.start_retry(conn, parse("kind:push_records"), datetime.now(UTC), actor="test", reason="test")
+        alarms.raise_alarm(conn, "silence", "bob", "nothing succeeds")
+        attempt = str(conn.execute(select(attempts.c.id).limit(1)).scalar_one())
+    request, new, because = folder / "request.json", folder / "new.json", ("--reason", "tested")
+    new.write_text(a_request(key="k3").model_dump_json(exclude_defaults=True))
+    request.write_text(a_request(question="Is surgery needed now?").model_dump_json(exclude_defaults=True))
+    return [
+        ("accounts add", ("ann", "--role", "admin")), ("accounts add", ("bob", "--role", "operator")), ("accounts list", ()),
+        ("accounts roles", ("bob", "--role", "clinical-data")), ("accounts password", ("bob",)), ("accounts disable", ("bob",)),
+        ("accounts enable", ("bob",)), ("accounts sign-out", ("bob",)),
+        ("alarms list", ()), ("alarms silence", ("silence", "bob", "--hours", "1", *because)), ("alarms unsilence", ("silence", "bob", *because)),
+        ("api spec", ()), ("attempts list", (request_id,)), ("attempts show", (attempt,)), ("backup", (str(folder / "backup.zip"),)), ("check config", ()),
+        ("database migrate", ()), ("database stop", ()), ("deliveries list", ()), ("deliveries show", (f"{request_id}-records-1",)),
+        ("deliveries retry", (f"{other}-records-1", *because)), ("deliveries park", (f"{other}-records-1", *because)),
+        ("endpoints check", ("bob",)), ("endpoints list", ()), ("endpoints pause", ("bob", *because)), ("endpoints resume", ("bob", *because)),
+        ("map", (str(EXAMPLE),)), ("operations list", ()), ("operations stop", (str(operation), *because)),
+        ("packet download", (request_id, str(folder / "packet.zip"))), ("packet show", (request_id,)),
+        ("patients link", (request_id, "bob", "Patient/1", *because)), ("requests content", (request_id, *because)), ("requests list", ()),
+        ("requests revise", (request_id, str(request), "--check", *because)), ("requests show", (request_id,)), ("requests cancel", (request_id, *because)),
+        ("schedules list", ()), ("schedules run", ("prune",)), ("steps list", ()), ("steps retry", (str(step), *because)),
+        ("steps park", (str(step), *because)), ("submit", (str(new),)), ("tokens add", ("probe", "--role", "viewer")), ("tokens list", ()),
+        ("tokens revoke", ("probe",)), ("top", ()), ("database restored", ()),
+    ]
+
+
+def all_commands() -> dict[str, object]:
+    return {words.removeprefix("second-opinion "): command for words, command in commands()}
+
+
+def test_every_command_has_json():
+    without = [words for words, command in all_commands().items()
+               if words not in EXEMPT and not any("--json" in parameter.opts for parameter in command.params)]
+    assert not without, f"give them @with_json, or a reason in EXEMPT: {', '.join(without)}"
+    assert not {*EXEMPT, *RUN_ELSEWHERE} - all_commands().keys()
+
+
+@pytest.mark.postgres
+def test_with_json_each_command_prints_one_json_value(exchange, tmp_path, database):
+    table = to_run(exchange, tmp_path)
+    missing = all_commands().keys() - {words for words, _ in table} - EXEMPT.keys() - RUN_ELSEWHERE.keys()
+    assert not missing, f"say in this test how to run {', '.join(sorted(missing))}"
+    runner, wrong = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}), []
+    for words, more in table:
+        done = runner.invoke(second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), *words.split(), *more, "--json"], input=PASSWORD)
+        try:
+            json.loads(done.stdout)
+        except ValueError:
+            wrong.append(f"{words}: exit code {done.exit_code}, printed {done.stdout[:200]!r} {done.stderr[-300:]!r} {done.exception!r}")
+    assert not wrong, "\n".join(wrong)
