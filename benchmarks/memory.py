@@ -90,14 +90,14 @@ def steady(engine: Engine, port: int, watched: list[Process], minutes: float) ->
     """Loops until the time is over; returns how many were begun."""
     began, begun, sampled = time.monotonic(), 0, -SAMPLE_SECONDS
     while (seconds := time.monotonic() - began) < minutes * 60:
+        with engine.connect() as conn:
+            closed = conn.execute(CLOSED).scalar_one()
         if seconds - sampled >= SAMPLE_SECONDS:
             for each in watched:
                 each.sample(seconds)
             if int(seconds / 60) > int(sampled / 60):
-                say(f"  minute {seconds / 60:.0f}: " + ", ".join(f"{each.name} {each.samples[-1][1] / MB:.1f} MB" for each in watched))
+                say(f"  minute {seconds / 60:.0f}: {closed} loops, " + ", ".join(f"{each.name} {each.samples[-1][1] / MB:.1f} MB" for each in watched))
             sampled = seconds
-        with engine.connect() as conn:
-            closed = conn.execute(CLOSED).scalar_one()
         if begun - closed < OPEN_LOOPS:
             begin(engine, port, begun)
             begun += 1

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from integration.config_parts import VARIABLE, Name, Section, is_loopback, split_address
+from integration.config_parts import VARIABLE, Key, Name, Section, is_loopback, split_address
 from integration.model_mistakes import listed, nearest, value_at
 from integration.yaml_lines import At
 
@@ -131,8 +131,7 @@ class Smtp(Section):
 class Recipient(Section):
     """Somebody who is told: by e-mail, or a program by webhook."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", description="What pages and logs call it; its address stands nowhere else.",
-                      examples=["on-call"])
+    name: Key = Field(description="What pages and logs call it; its address stands nowhere else.", examples=["on-call"])
     email: str | None = Field(None, description="One e-mail address; needs `smtp`.", examples=["on-call@example.org"])
     webhook: str | None = Field(None, description="Or an address that gets each notice by POST: https, or http on this machine.",
                                 examples=["https://pager.example.org/hooks/exchange"])
@@ -200,14 +199,16 @@ class Alerts(Section):
     """What is told to whom, and how often."""
 
     rules: Rules = Field(default_factory=Rules, description="What raises an alarm.")
-    send_to: tuple[Recipient, ...] = Field((), strict=False, description="Who is told. Without anybody, alarms are only on the pages.")
+    send_to: tuple[Recipient, ...] = Field((), strict=False,
+                                           description="Who is told. Without anybody, alarms are only on the pages.")
     smtp: Smtp | None = Field(None, description="The mail server; needed for `email`.")
     ca_file: Path | None = Field(None, strict=False, description="Certificates (PEM) to trust beside those of this machine, for mail "
                                                                  "server and webhooks.", examples=["/etc/ssl/clinic-ca.pem"])
     for_minutes: int = Field(5, ge=0, le=1440, description="An alarm is told when it has lasted so long.", examples=[5])
     recovered_minutes: int = Field(10, ge=0, le=1440, description="Its end is told when it has been over for so long; one that comes "
                                                                   "back before is the same.", examples=[10])
-    remind_hours: int = Field(24, ge=0, le=720, description="While it lasts it is told again after so many hours; 0: never.", examples=[24])
+    remind_hours: int = Field(24, ge=0, le=720, description="While it lasts it is told again after so many hours; 0: never.",
+                              examples=[24])
 
 
 # --- what keys say about each other, read from the file as it is, so that it is told beside other mistakes ---

@@ -47,7 +47,8 @@ class Notice:
         """The whole of it for a person."""
         more = [f"- and {self.count - len(self.alarms)} more, on the page"] if self.count > len(self.alarms) else []
         lines = [f"{self.headline}.", "", *[_line(alarm) for alarm in self.alarms], *more]
-        return "\n".join([*lines, "", f"Look: {self.link}", "", f"{plain(self.exchange, 80)}. This notice holds ids only. Times are UTC."])
+        foot = f"{plain(self.exchange, 80)}. This notice holds ids only. Times are UTC."
+        return "\n".join([*lines, "", f"Look: {self.link}", "", foot])
 
     def as_json(self) -> bytes:
         """The whole of it for a program (docs/how-to/alerts.md)."""

@@ -57,7 +57,8 @@ def headers(key: str, body: bytes, secret: str | None, now: datetime) -> dict[st
 
 def signature(secret: str, key: str, timestamp: str, body: bytes) -> str:
     """HMAC-SHA256 over id, time and body, in base64."""
-    return base64.b64encode(hmac.new(_bytes_of(secret), f"{key}.{timestamp}.".encode() + body, hashlib.sha256).digest()).decode()
+    signed = f"{key}.{timestamp}.".encode() + body
+    return base64.b64encode(hmac.new(_bytes_of(secret), signed, hashlib.sha256).digest()).decode()
 
 
 def _bytes_of(secret: str) -> bytes:

@@ -108,14 +108,15 @@ _SILENCE = f"""
                                  'were at least %s each.', placer, CAST(:usual_hours AS int), CAST(:usual_requests AS int))
         FROM (SELECT r.placer FROM requests r JOIN endpoints e ON e.key = r.placer AND NOT e.paused
               WHERE r.placer = ANY(CAST(:endpoints AS text[])) AND ({' OR '.join(_IN_WEEK.format(week) for week in WEEKS)})
-              GROUP BY r.placer HAVING {' AND '.join(f'count(*) FILTER (WHERE {_IN_WEEK.format(week)}) >= :usual_requests' for week in WEEKS)}
+              GROUP BY r.placer
+              HAVING {' AND '.join(f'count(*) FILTER (WHERE {_IN_WEEK.format(week)}) >= :usual_requests' for week in WEEKS)}
         ) AS usual
         WHERE NOT EXISTS (SELECT 1 FROM requests r WHERE r.placer = usual.placer AND r.created_at > :recently)
     ) AS found ORDER BY subject, place"""
 
 _RECORDS = f"""
-    SELECT id AS subject, format('The records of request %s %s at %s on %s and are not verified there.', id, CAST(:how AS text), fulfiller,
-                                 {_minute('records_due_at')}) AS message
+    SELECT id AS subject, format('The records of request %s %s at %s on %s and are not verified there.', id, CAST(:how AS text),
+                                 fulfiller, {_minute('records_due_at')}) AS message
     FROM requests WHERE {RECORDS_OWED} AND records_due_at < :until"""
 
 _LOOP = f"""

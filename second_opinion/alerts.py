@@ -24,8 +24,8 @@ def alerts_test(ctx: click.Context, recipient: str | None, as_json: bool) -> Non
         raise click.UsageError(f"there is no recipient {recipient}; configured: {known}" if recipient
                                else "config.yaml names nobody under alerts.send_to")
     results = [_test(config, each) for each in wanted]
-    show(results, as_json, "\n".join(f"{each['recipient']} by {each['channel']}: {'taken' if each['sent'] else 'NOT sent'}: {each['said']}"
-                                     for each in results))
+    show(results, as_json, "\n".join(
+        f"{each['recipient']} by {each['channel']}: {'taken' if each['sent'] else 'NOT sent'}: {each['said']}" for each in results))
     ctx.exit(0 if all(each["sent"] for each in results) else EXIT_FAILED)
 
 
@@ -76,13 +76,15 @@ def _until(silence) -> datetime | None:
 
 
 def _told(notice) -> dict:
-    return {name: getattr(notice, name) for name in ("recipient", "channel", "kind", "status", "created_at", "sent_at", "last_error")}
+    names = ("recipient", "channel", "kind", "status", "created_at", "sent_at", "last_error")
+    return {name: getattr(notice, name) for name in names}
 
 
 def _line(view: dict) -> str:
     state = f"over {view['recovered_at']:%Y-%m-%d %H:%M}" if view["recovered_at"] else \
         f"silenced until {view['silenced_until']:%Y-%m-%d %H:%M}" if view["silenced_until"] else "open"
-    return f"{view['id']:<7} {view['rule']:<17} {view['subject']:<22} since {view['raised_at']:%Y-%m-%d %H:%M}  {state}  {view['message']}"
+    return (f"{view['id']:<7} {view['rule']:<17} {view['subject']:<22} since {view['raised_at']:%Y-%m-%d %H:%M}  {state}  "
+            f"{view['message']}")
 
 
 @alarms_group.command("silence")
@@ -93,7 +95,8 @@ def _line(view: dict) -> str:
 @click.option("--reason", required=True, help="Why; kept in the audit trail.")
 @with_json
 @click.pass_context
-def alarms_silence(ctx: click.Context, rule: str, subject: str, hours: float | None, until: datetime | None, reason: str, as_json: bool) -> None:
+def alarms_silence(ctx: click.Context, rule: str, subject: str, hours: float | None, until: datetime | None, reason: str,
+                   as_json: bool) -> None:
     """Tell nobody of the alarms of RULE about SUBJECT (each may be '*', any); they still show. For maintenance."""
     from integration.store import alarms
 

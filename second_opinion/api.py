@@ -1,8 +1,6 @@
 """Commands about the JSON API."""
 import json
 
-import click
-
 from second_opinion.house import cli, show, with_json
 
 

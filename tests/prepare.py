@@ -3,15 +3,21 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
-PACKAGES = {"chromium": "chromium", "promtool": "prometheus"}      # command -> Debian package
+from tests.servers.prometheus import UNPACKED, program
+
+PACKAGES = {"chromium": "chromium"}      # command -> Debian package
 
 
 def main() -> None:
-    """Build HAPI's module, install Chromium and Prometheus where we may."""
+    """Build HAPI's module, install Chromium where we may, unpack Prometheus."""
     for command, package in PACKAGES.items():
         if shutil.which(command) is None:
             install(package)
+    if program("promtool") is None:
+        unpack("prometheus", UNPACKED)
     try:
         from tests.servers import hapi
         hapi.build()
@@ -29,6 +35,17 @@ def install(package: str) -> None:
     done = subprocess.run(["apt-get", "install", "-yq", "--no-install-recommends", package], check=False, **quiet)
     if done.returncode:
         print(f"NOT AVAILABLE: {package}: apt could not install it; its tests skip", file=sys.stderr)
+
+
+def unpack(package: str, folder: Path) -> None:
+    """The files of a Debian package under ``folder``: installed, it would be a service that starts and listens."""
+    with tempfile.TemporaryDirectory() as here:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": here}
+        try:
+            subprocess.run(["apt-get", "download", "-q", package], check=True, **quiet)
+            subprocess.run(["dpkg-deb", "-x", next(Path(here).glob("*.deb")), folder], check=True, **quiet)
+        except (OSError, subprocess.CalledProcessError, StopIteration):
+            print(f"NOT AVAILABLE: {package}: install it by hand; its tests skip", file=sys.stderr)
 
 
 if __name__ == "__main__":

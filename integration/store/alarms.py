@@ -59,7 +59,8 @@ def set_open_by(conn: Connection, rule: str, query: str, values: dict, now: date
             LEFT JOIN alarms a ON a.rule = :rule AND a.subject = w.subject AND a.recovered_at IS NULL
             WHERE a.id IS NULL OR a.message <> w.message),
         raised AS (
-            INSERT INTO alarms (rule, subject, message, raised_at, last_seen_at) SELECT :rule, subject, message, :now, :now FROM changed
+            INSERT INTO alarms (rule, subject, message, raised_at, last_seen_at)
+            SELECT :rule, subject, message, :now, :now FROM changed
             ON CONFLICT (rule, subject) WHERE recovered_at IS NULL
             DO UPDATE SET message = excluded.message, last_seen_at = excluded.last_seen_at)
         UPDATE alarms SET recovered_at = :now WHERE rule = :rule AND recovered_at IS NULL
@@ -84,8 +85,9 @@ def open_counts(conn: Connection) -> dict[str, int]:
                              .group_by(alarms.c.rule).order_by(alarms.c.rule)).all())
 
 
-def page(conn: Connection, *, is_open: bool | None, rule: str | None = None, after: int | None = None, limit: int = PAGE) -> tuple[list[Row], int | None]:
-    """Alarms that are open, or over, or (None) both, newest first, and the id after which the next page begins (None at the end)."""
+def page(conn: Connection, *, is_open: bool | None, rule: str | None = None, after: int | None = None,
+         limit: int = PAGE) -> tuple[list[Row], int | None]:
+    """Alarms that are open, over, or (None) both, newest first; and the id after which the next page begins (None at the end)."""
     over = alarms.c.recovered_at.is_not(None)
     wanted = [] if is_open is None else [~over if is_open else over]
     wanted += [alarms.c.rule == rule] if rule else []

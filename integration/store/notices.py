@@ -140,7 +140,8 @@ def _making(due: str, kind: str, order: str, and_also: str) -> object:
         WITH due AS ({due}),
         made AS (
             INSERT INTO notices (key, recipient, channel, kind, rule, alarm_ids, next_attempt_at, created_at)
-            SELECT gen_random_uuid(), CAST(:recipient AS text), CAST(:channel AS text), '{kind}', rule, array_agg(id ORDER BY {order}), :now, :now
+            SELECT gen_random_uuid(), CAST(:recipient AS text), CAST(:channel AS text), '{kind}', rule,
+                   array_agg(id ORDER BY {order}), :now, :now
             FROM due GROUP BY rule RETURNING id, alarm_ids),
         {and_also}
         SELECT id, cardinality(alarm_ids) AS number, alarm_ids[1:{LISTED}] AS first FROM made ORDER BY id""")
@@ -177,7 +178,8 @@ _REMINDER = _making(f"""
     SELECT a.id, a.rule, a.subject, a.raised_at FROM told_alarms t
     JOIN alarms a ON a.rule = t.rule AND a.subject = t.subject AND a.recovered_at IS NULL
     WHERE t.recipient = :recipient AND {_NOT_SILENCED.format('t')} AND {_NOT_LATELY.format('t', 'false')}
-        AND t.rule IN (SELECT o.rule FROM told_alarms o JOIN alarms b ON b.rule = o.rule AND b.subject = o.subject AND b.recovered_at IS NULL
+        AND t.rule IN (SELECT o.rule FROM told_alarms o
+                       JOIN alarms b ON b.rule = o.rule AND b.subject = o.subject AND b.recovered_at IS NULL
                        WHERE o.recipient = :recipient AND o.last_told_at <= :before AND {_NOT_SILENCED.format('o')})
         AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.recipient = :recipient AND n.rule = t.rule AND n.status = 'queued')""",
                     "reminder", "raised_at, id", """

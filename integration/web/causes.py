@@ -123,6 +123,10 @@ CAUSES: dict[str, tuple[str, str]] = {
         "Our own program failed.",
         "It is tried again. If it stays, read the worker's log and report it.",
     ),
+    "paced": (
+        "More is to be asked of this endpoint than its requests_per_second allow.",
+        "Nothing: it goes when it is its turn. Raise requests_per_second if the endpoint can bear more.",
+    ),
     "sign-in-not-built": ("This endpoint needs a sign-in this version does not have.", "See the release notes."),
 }
 

@@ -235,17 +235,40 @@ def test_a_process_that_ends_again_and_again_is_told_of(database):
     restarts_teller(SimpleNamespace(begin=lambda: (_ for _ in ()).throw(sqlalchemy_error())))("worker-1", True)
 
 
-def test_a_step_under_which_the_database_goes_away_is_put_back_and_counts_no_attempt(exchange, monkeypatch):
+@pytest.fixture
+def cut(monkeypatch):
+    """The step ``prune`` under which the database goes away, every time."""
     from jobs import engine
     from jobs.world import Outcome
 
-    def cut(ctx):
+    def job(ctx):
         """Every connection of this database but ours ends, as in a restart."""
         with ctx.world.engine.begin() as conn:
             conn.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"))
         return Outcome()
 
-    monkeypatch.setitem(engine.JOBS, "prune", cut)
+    monkeypatch.setitem(engine.JOBS, "prune", job)
+
+
+def test_a_step_that_no_database_survives_is_parked_in_the_end_and_no_endpoint_is_blamed(exchange, cut, monkeypatch):
+    """It may ask too much: more than the server takes, or longer between two statements than it waits."""
+    monkeypatch.setattr("jobs.engine.MAX_PUT_BACKS", 2)
+    with exchange.engine.begin() as conn:
+        steps.create(conn, "prune", "bob")
+    seen = []
+    for _ in range(2 + exchange.config.retry.max_attempts):
+        dispatch_once(exchange)
+        with exchange.engine.begin() as conn:
+            step = conn.execute(select(step_table)).one()
+            conn.execute(text("UPDATE steps SET next_attempt_at = now() WHERE status = 'waiting'"))
+        seen.append((step.status, step.attempts))
+    assert seen == [("waiting", 0), ("waiting", 0), *[("waiting", each) for each in range(1, 5)], ("parked", 5)]
+    assert (step.cause, step.action[:22]) == ("database-away", "Read the worker's log ")
+    with exchange.engine.connect() as conn:
+        assert conn.execute(text("SELECT breaker, failures FROM endpoints WHERE key = 'bob'")).one() == ("closed", 0)
+
+
+def test_a_step_under_which_the_database_goes_away_is_put_back_and_counts_no_attempt(exchange, cut):
     with exchange.engine.begin() as conn:
         steps.create(conn, "prune", "bob")
     dispatch_once(exchange)

@@ -1,100 +1,27 @@
 """Alarms are told: once, to whom it concerns, after they last, again when over; whatever dies or does not answer meanwhile."""
-import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import standardwebhooks
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, select, update
 
-from integration.config import load_config
 from integration.queue import dispatch
-from integration.store import alarms, notices, requests, steps
+from integration.store import alarms, notices
 from integration.store.tables import alarms as alarm_table
-from integration.store.tables import attempts, endpoints, told_alarms
 from integration.store.tables import notices as notice_table
 from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
+from integration.store.tables import told_alarms
 from jobs.check_alarms import make_due
 from jobs.engine import limits_of
 from tests.integration.fhir.endpoints import free_port
 from tests.integration.told import Hook, MailServer
-from tests.jobs.exchange import a_request
+from tests.jobs.alerted import SECRET, Operator, owed
 
 pytestmark = pytest.mark.postgres
-SECRET = "whsec_c3ludGhldGljIHNlY3JldA=="
-
-
-class Operator:
-    """An exchange whose alarms are told, with a clock that is moved by hand."""
-
-    def __init__(self, exchange, mail_port: int, hook_address: str = "", **alerts):
-        self.exchange, self.engine = exchange, exchange.engine
-        told = [{"name": "ops", "email": "ops@example.org", "min_interval_minutes": 0}]
-        if hook_address:
-            told.append({"name": "pager", "webhook": hook_address, "secret_env": "PAGER_SECRET", "min_interval_minutes": 0})
-        self.alerts = {"for_minutes": 5, "recovered_minutes": 10, "send_to": told,
-                       "smtp": {"host": "127.0.0.1", "port": mail_port, "security": "none", "from_address": "exchange@example.org"}, **alerts}
-        self.file = exchange.config.data_dir.parent / "config.yaml"
-        self.without = self.file.read_text().partition("\nalerts:")[0]
-        self.configure()
-        self.start, self.minutes = datetime.now(UTC), 0
-        exchange.clock = lambda: self.now
-
-    def configure(self, **alerts) -> None:
-        """Another `alerts` section, as after a restart."""
-        self.alerts |= alerts
-        self.file.write_text(f"{self.without}\nalerts: {json.dumps(self.alerts)}\n")
-        self.exchange.world = replace(self.exchange.world, config=load_config(self.file))
-
-    @property
-    def now(self) -> datetime:
-        return self.start + timedelta(minutes=self.minutes)
-
-    def check(self, minutes: float = 0) -> None:
-        """Let time pass, then look at the alarms and send what is due."""
-        self.minutes += minutes
-        with self.engine.begin() as conn:
-            make_due(conn)
-        self.exchange.drain(hurry=False)
-
-    def alarm(self, *subjects: str, rule: str = "endpoint-down") -> None:
-        """Make exactly these endpoints be down."""
-        with self.engine.begin() as conn:
-            conn.execute(update(endpoints).values(breaker="closed"))
-            for subject in subjects:
-                conn.execute(text("INSERT INTO endpoints (key, identifier_system, concurrency, rate, breaker) VALUES (:key, '', 1, 1, 'half-open') "
-                                  "ON CONFLICT (key) DO UPDATE SET breaker = 'half-open'"), {"key": subject})
-                conn.execute(insert(attempts).values(step_id=1, kind="push_records", endpoint=subject, lease_no=1, outcome="temporary",
-                                                     cause="network", started_at=self.now, finished_at=self.now - timedelta(minutes=30)))
-
-    def open(self) -> dict[tuple[str, str], str]:
-        with self.engine.connect() as conn:
-            return {(row.rule, row.subject): row.message for row in alarms.open_alarms(conn)}
-
-    def rows(self, *columns) -> list[tuple]:
-        with self.engine.connect() as conn:
-            return [tuple(row) for row in conn.execute(select(*(notice_table.c[name] for name in columns)).order_by(notice_table.c.id))]
-
-    def silence(self, rule: str, subject: str, hours: float) -> None:
-        with self.engine.begin() as conn:
-            alarms.silence(conn, rule, subject, self.now + timedelta(hours=hours), self.now, actor="test", reason="maintenance")
-
-
-@pytest.fixture
-def mails():
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture
-def operator(exchange, mails, monkeypatch):
-    """Only what a test does raises an alarm: polls of the two quiet endpoints are fresh."""
-    monkeypatch.setenv("PAGER_SECRET", SECRET)
-    return Operator(exchange, mails.port)
 
 
 def subjects(mails) -> list[str]:
@@ -228,14 +155,6 @@ def test_many_at_once_are_one_mail_that_names_twenty(operator, mails):
     operator.check()
     operator.check(11)
     assert subjects(mails)[1:] == ["Over: the records of 23 requests are at risk"]
-
-
-def owed(operator, number: int, due_in: timedelta, **values) -> list[str]:
-    with operator.engine.begin() as conn:
-        ids = [requests.take_in(conn, a_request(key=f"k{each}"), actor="test")[0] for each in range(number)]
-        conn.execute(update(request_table).values(records_due_at=operator.now + due_in, **values))
-        conn.execute(update(step_table).values(status="done"))
-    return ids
 
 
 def test_a_webhook_is_told_beside_and_can_verify_it(operator, mails):
@@ -408,154 +327,6 @@ def test_a_check_that_gave_up_goes_on_at_the_next_tick(operator, mails):
     assert list(operator.open()) == [("endpoint-down", "bob")]
 
 
-# --- each rule, from rows ---
-
-
-def attempts_of(operator, endpoint: str, done: int, failed: int, kind: str = "push_records", ago: float = 1) -> None:
-    row = dict(step_id=1, kind=kind, endpoint=endpoint, lease_no=1, started_at=operator.now, finished_at=operator.now - timedelta(minutes=ago))
-    with operator.engine.begin() as conn:
-        conn.execute(insert(attempts), [{**row, "outcome": "done"}] * done + [{**row, "outcome": "temporary"}] * failed)
-
-
-def test_failure_rate(operator):
-    operator.configure(rules={"failure_rate": {"share": 0.5, "minimum_attempts": 10, "window_minutes": 30}})
-    attempts_of(operator, "bob", done=5, failed=4)
-    operator.check()
-    assert operator.open() == {}                                    # too few
-    attempts_of(operator, "bob", done=0, failed=1)
-    attempts_of(operator, "alice", done=6, failed=5)                # below the share
-    attempts_of(operator, "nobody", done=0, failed=50)              # not configured any more
-    attempts_of(operator, "alice", done=0, failed=50, kind="watch_fulfiller")
-    attempts_of(operator, "alice", done=0, failed=50, ago=31)
-    operator.check()
-    assert operator.open() == {("failure-rate", "bob"): "5 of 10 attempts at bob failed in the last 30 minutes. Look at the failures by cause."}
-    operator.check(30)
-    assert operator.open() == {}
-
-
-def test_parked(operator):
-    operator.configure(rules={"parked": {"more_than": 1, "older_than_minutes": 15}})
-    with operator.engine.begin() as conn:
-        ids = [steps.create(conn, f"kind{number}", "bob") for number in range(2)]
-        conn.execute(update(step_table).values(status="parked", parked_at=operator.now, cause="x", created_at=operator.now - timedelta(days=9)))
-    operator.check(14)
-    assert operator.open() == {}
-    operator.check(2)
-    assert operator.open() == {("parked", "bob"): "2 step(s) at bob have waited for a person for more than 15 minutes."}
-    with operator.engine.begin() as conn:
-        conn.execute(update(step_table).where(step_table.c.id == ids[0]).values(status="cancelled"))
-    operator.check()
-    assert operator.open() == {}
-
-
-def test_every_way_to_park_a_step_says_when(exchange):
-    from integration.queue import reap
-    from integration.store import actions, operations
-    with exchange.engine.begin() as conn:
-        by_person, by_name, lost = (steps.create(conn, f"kind{number}", "bob", delivery_id="d") for number in range(3))
-        actions.park_now(conn, by_person, actor="test", reason="x")
-        operations.park_delivery(conn, "d", actor="test", reason="x")
-        conn.execute(update(step_table).where(step_table.c.id == lost).values(status="leased", lost=9, started=True, lease_until=text("now() - interval '1 hour'")))
-        reap(conn, "bob", limits_of(exchange.world))
-        rows = conn.execute(select(step_table)).all()
-    assert {row.status for row in rows} == {"parked"} and all(row.parked_at for row in rows) and by_name
-
-
-def test_silence_where_something_is_due(operator):
-    with operator.engine.begin() as conn:
-        steps.create(conn, "push_records", "bob")
-        conn.execute(update(endpoints).where(endpoints.c.key == "bob").values(
-            breaker="half-open", breaker_until=operator.now + timedelta(days=1), last_success_at=operator.now, paused=True))
-    operator.check(61)
-    assert ("silence", "bob") not in operator.open()                # paused: that is known
-    with operator.engine.begin() as conn:
-        conn.execute(update(endpoints).values(paused=False))
-    operator.check()
-    assert "Nothing at bob has succeeded for more than 1 hour(s)" in operator.open()[("silence", "bob")]
-    with operator.engine.begin() as conn:
-        conn.execute(update(endpoints).where(endpoints.c.key == "bob").values(last_success_at=operator.now))
-    operator.check()
-    assert ("silence", "bob") not in operator.open()
-
-
-def test_silence_of_a_poller(operator):
-    with operator.engine.begin() as conn:
-        conn.execute(text("INSERT INTO ticks (job, fire_time) VALUES ('poll_requests alice', :at)"), {"at": operator.now})
-    operator.check(59)
-    assert operator.open() == {}
-    operator.check(2)
-    assert "No poll of alice for requests has succeeded since" in operator.open()[("silence", "alice")]
-    operator.exchange.poll()
-    operator.check()
-    assert operator.open() == {}
-    operator.check(61)
-    assert list(operator.open()) == [("silence", "alice")]
-
-
-def test_silence_where_requests_usually_come(operator):
-    operator.configure(rules={"silence": {"usual_hours": 4, "usual_requests": 3}})
-    owed(operator, 9, timedelta(days=90), status="completed", closed_at=operator.now)
-    when = [operator.now - timedelta(weeks=1 + number // 3, hours=2) for number in range(9)]
-    with operator.engine.begin() as conn:
-        conn.execute(update(endpoints).values(polled_at=operator.now + timedelta(days=9)))
-        for at, row in zip(when, conn.execute(select(request_table.c.id)).all(), strict=True):
-            conn.execute(update(request_table).where(request_table.c.id == row.id).values(created_at=at))
-    operator.check()
-    assert operator.open() == {("silence", "alice"): "No request has come from alice in the last 4 hours; in the same hours of the last three weeks "
-                                                     "there were at least 3 each."}
-    operator.check(60 * 3)                                          # at these hours fewer came
-    assert operator.open() == {}
-    operator.check(-60 * 3)
-    with operator.engine.begin() as conn:
-        requests.take_in(conn, a_request(key="new"), actor="test")
-        conn.execute(update(step_table).values(status="done"))
-    operator.check()
-    assert operator.open() == {}
-
-
-def test_deadline_at_risk_and_late(operator):
-    [request_id] = owed(operator, 1, timedelta(hours=50))
-    operator.check()
-    assert operator.open() == {}
-    operator.check(60 * 3)
-    assert list(operator.open()) == [("deadline-at-risk", request_id)] and request_id in operator.open()[("deadline-at-risk", request_id)]
-    operator.check(60 * 48)
-    assert set(operator.open()) == {("deadline-at-risk", request_id), ("deadline-late", request_id)}
-    with operator.engine.begin() as conn:
-        conn.execute(update(request_table).values(records="verified"))
-    operator.check()
-    assert operator.open() == {}
-    with operator.engine.begin() as conn:
-        conn.execute(update(request_table).values(records="sent", status="cancelled"))
-    operator.check()
-    assert operator.open() == {}
-
-
-@pytest.mark.parametrize("how", [{"status": "completed"}, {"status": "in-progress", "visit": "completed"}])
-def test_loop_open_of_what_is_answered(operator, how):
-    [request_id] = owed(operator, 1, timedelta(days=90), updated_at=operator.now, **how)
-    operator.check(60 * 23)
-    assert operator.open() == {}
-    operator.check(61)
-    assert f"Request {request_id} is answered" in operator.open()[("loop-open", request_id)]
-    with operator.engine.begin() as conn:
-        conn.execute(update(request_table).values(closed_at=operator.now))
-    operator.check()
-    assert operator.open() == {}
-
-
-def test_loop_open_of_what_is_old(operator):
-    [request_id] = owed(operator, 1, timedelta(days=90), status="accepted")
-    operator.check(60 * 24 * 29)
-    assert ("loop-open", request_id) not in operator.open()
-    operator.check(60 * 24 * 1 + 1)
-    assert "more than 30 days ago" in operator.open()[("loop-open", request_id)]
-    with operator.engine.begin() as conn:
-        conn.execute(update(request_table).values(status="rejected"))
-    operator.check()
-    assert ("loop-open", request_id) not in operator.open()
-
-
 def test_a_rule_that_is_switched_off_closes_its_alarms_and_tells_nobody(operator, mails):
     operator.configure(for_minutes=0, recovered_minutes=0)
     owed(operator, 2, timedelta(hours=1))
@@ -565,22 +336,3 @@ def test_a_rule_that_is_switched_off_closes_its_alarms_and_tells_nobody(operator
     operator.check()
     operator.check(60)
     assert operator.open() == {} and len(mails.mails) == 1
-
-
-def test_the_conditions_of_the_partial_indexes_say_what_the_states_say():
-    from integration.store.tables import LOOP_OPEN, RECORDS_OWED
-    from mappings.model.states import FINAL, OPEN, Status
-    assert all(f"'{status}'" in RECORDS_OWED for status in OPEN) and not any(f"'{status}'" in RECORDS_OWED for status in FINAL)
-    assert all((f"'{status}'" in LOOP_OPEN) is (status in FINAL - {Status.COMPLETED}) for status in Status)
-
-
-def test_an_unchanged_alarm_is_not_written_again(operator):
-    owed(operator, 5, timedelta(hours=1))
-    operator.check()
-    operator.check(6)       # told, and marked so
-    versions = text("SELECT id, xmin::text FROM alarms ORDER BY id")
-    with operator.engine.connect() as conn:
-        before = conn.execute(versions).all()
-    operator.check(10)
-    with operator.engine.connect() as conn:
-        assert conn.execute(versions).all() == before and len(before) == 5

@@ -278,12 +278,11 @@ def test_a_change_between_the_look_and_the_write_is_refused_by_the_server_and_pa
     assert "http-412" in [each["cause"] for each in exchange.view(request_id)["attempts"]]
 
 
-@pytest.mark.parametrize("kind", ["ServiceRequest", "Communication", "Task"])
-def test_an_answer_to_an_update_that_never_comes_makes_no_second_resource(make_exchange, kind):
+def test_answers_to_updates_that_never_come_make_no_second_resource(make_exchange):
     swallowed = []
 
     def swallow(method, path, answer):
-        if method == "PUT" and f"/{kind}/" in path and not swallowed:
+        if method == "PUT" and path not in swallowed:
             swallowed.append(path)
             return None
         return answer
@@ -293,7 +292,9 @@ def test_an_answer_to_an_update_that_never_comes_makes_no_second_resource(make_e
     exchange.drain()
     revise(exchange, request_id, **CORRECTED)
     exchange.drain()
-    assert swallowed and one(exchange, kind)["meta"]["versionId"] == "2", "what was there already was not written again"
+    assert len(swallowed) == 3
+    for kind in ("ServiceRequest", "Communication", "Task"):
+        assert one(exchange, kind)["meta"]["versionId"] == "2", "what was there already was not written again"
     assert question(exchange) == "Is chemotherapy needed?" and sent_to_bob(exchange)[2] == "verified"
     assert len(one(exchange, "Task")["note"]) == 1
 
@@ -302,17 +303,23 @@ def test_a_correction_of_what_was_written_without_an_answer_finds_it(make_exchan
     """The create's answer is lost, the request is corrected before the step looks again: one resource, as corrected."""
     swallowed = []
 
+    def pause(paused):
+        with exchange.engine.begin() as conn:
+            operations.pause(conn, "bob", paused, actor="test")
+
     def swallow(method, path, answer):
         if method == "POST" and path.endswith("/ServiceRequest") and not swallowed:
             swallowed.append(path)
+            pause(True)
             return None
         return answer
 
     exchange = make_exchange(before={"bob": lambda url: LyingProxy(url, tell=swallow)})
     request_id = begin(exchange)
-    exchange.drain(hurry=False)
+    exchange.drain()
     assert swallowed and exchange.find("bob", "Task") == []
     revise(exchange, request_id, **CORRECTED)
+    pause(False)
     exchange.drain()
     assert question(exchange) == "Is chemotherapy needed?" and one(exchange, "Task")["for"]
     assert sent_to_bob(exchange) == {1: "cancelled", 2: "verified"}
@@ -431,7 +438,7 @@ def test_records_wanted_from_further_back_are_gathered_and_sent(exchange):
     exchange.drain()
     assert len(exchange.find("bob", "Observation")) == 2
     view = exchange.view(request_id)
-    assert [row["version"] for row in view["packets"]] == [1, 2]
+    assert sorted(row["version"] for row in view["packets"]) == [1, 2]
     exchange.watch()
     assert len(exchange.view(request_id)["packets"]) == 2
 

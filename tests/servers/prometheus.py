@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import socket
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -12,11 +14,17 @@ from pathlib import Path
 
 from tests.servers.process import ServerFailed, end, spawn, tail
 
+UNPACKED = Path(sys.prefix) / "debian"      # where tests/prepare.py unpacks it
 SETTINGS = """\
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: ["{rules}"]
 scrape_configs: [{{job_name: second-opinion, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}]
 """
+
+
+def program(name: str) -> str | None:
+    """Where ``prometheus`` or ``promtool`` is; None when it is not here."""
+    return shutil.which(name) or shutil.which(name, path=str(UNPACKED / "usr" / "bin"))
 
 
 @contextlib.contextmanager
@@ -26,7 +34,7 @@ def prometheus(folder: Path, port: int, rules: Path) -> Iterator[str]:
         own = free.getsockname()[1]
     (folder / "prometheus.yml").write_text(SETTINGS.format(rules=rules, port=port))
     log = folder / "prometheus.log"
-    process = spawn(["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}",
+    process = spawn([program("prometheus"), f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}",
                      f"--web.listen-address=127.0.0.1:{own}"], log)
     try:
         base = f"http://127.0.0.1:{own}/api/v1"

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from integration.store import bulk, numbers
-from integration.store.actions import CAN_PARK, CAN_RETRY
 from integration.store.filters import MAX_LENGTH
 
 PAGE, MAX_PAGE = 50, 500
@@ -97,6 +96,3 @@ class CancelRequest(Because):
 
     seen: str | None = Field(None, max_length=40, description="`status` of the request when you decided; when it is another by now, nothing is done.",
                              examples=["requested"])
-
-
-CAN = {"retry": CAN_RETRY, "park": CAN_PARK}

@@ -108,9 +108,9 @@ def test_history_has_pages_that_lose_nothing(site):
     assert seen == [f"message {number}." for number in reversed(range(120))]
 
 
-@pytest.mark.parametrize("query", ["after=x", "after=-1", "after=9" + "9" * 30, "rule=%00", "rule=<script>", "past=&after=٣"])
-def test_a_strange_address_is_a_page(site, query):
-    assert "<script>" not in site.get(f"/alarms?{query}").partition("</head>")[2]
+def test_a_strange_address_is_a_page(site):
+    for query in ("after=x", "after=-1", "after=9" + "9" * 30, "rule=%00", "rule=<script>", "past=&after=٣"):
+        assert "<script>" not in site.get(f"/alarms?{query}").partition("</head>")[2], query
 
 
 def test_hostile_text_stays_text(site):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import time
 import urllib.parse
@@ -21,7 +20,7 @@ from integration.web import create_app
 from tests.integration.web.serving import serving
 from tests.integration.web.site import Site
 from tests.jobs.exchange import a_request, load_chart
-from tests.servers.prometheus import asked, prometheus
+from tests.servers.prometheus import asked, program, prometheus
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 RULES, DASHBOARD = DEPLOY / "prometheus" / "second-opinion.rules.yml", DEPLOY / "grafana" / "second-opinion.json"
@@ -40,9 +39,9 @@ def scrape(app) -> dict[str, dict[tuple, float]]:
 
 def promtool(*words: str, given: str | None = None, cwd: Path | None = None) -> str:
     """Run promtool; it has to be content."""
-    if shutil.which("promtool") is None:
+    if program("promtool") is None:
         pytest.skip("promtool is not here: install the Debian package prometheus (python -m tests.prepare does it)")
-    done = subprocess.run(["promtool", *words], input=given, capture_output=True, text=True, timeout=60, cwd=cwd)
+    done = subprocess.run([program("promtool"), *words], input=given, capture_output=True, text=True, timeout=60, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -257,7 +256,7 @@ def test_rules_and_dashboard_use_only_metrics_that_are_there_and_all_are_told_in
 
 @pytest.mark.postgres
 def test_a_real_prometheus_scrapes_loads_the_rules_and_answers_every_panel(site, tmp_path):
-    if shutil.which("prometheus") is None:
+    if program("prometheus") is None:
         pytest.skip("prometheus is not here: install the Debian package prometheus (python -m tests.prepare does it)")
     lively(site)
     with serving(site.app) as port, prometheus(tmp_path, port, RULES) as base:

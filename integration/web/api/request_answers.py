@@ -1,0 +1,178 @@
+"""What the API answers about a request: its tracks, steps, deliveries, attempts, findings and audit. Ids, words and times."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from integration.web.api.answers import Answer, Deadline, Step
+
+
+class TakenIn(Answer):
+    """The request an intake made, or found."""
+
+    request_id: str
+    new: bool = Field(description="False: the same request was taken in before, and nothing changed.")
+
+
+class RequestLine(Answer):
+    """A request in a list."""
+
+    request_id: str
+    status: str
+    created_at: datetime
+
+
+class Item(Answer):
+    """What happened to one resource or document of a delivery."""
+
+    delivery_id: str
+    source: str = Field(description="Type/id at the source.")
+    status: str
+    target: str | None = Field(description="Type/id at the target.")
+    sent_sha256: str | None
+    created_by_us: bool | None
+    updated_at: datetime
+
+
+class Delivery(Answer):
+    """A packet, request or report to an endpoint."""
+
+    id: str
+    request_id: str
+    endpoint: str
+    kind: str
+    version: int
+    packet_id: str | None
+    status: str
+    attempts: int
+    cause: str | None
+    message: str | None
+    action: str | None
+    deadline: Deadline
+    created_at: datetime
+    updated_at: datetime
+    sent_at: datetime | None
+    verified_at: datetime | None
+
+
+class DeliveryPage(Answer):
+    """A delivery and one page of its items."""
+
+    delivery: Delivery
+    counts: dict[str, int] = Field(description="Items by status.")
+    items: list[Item]
+    next: str | None = Field(description="Give it as `after` to get the next page; null at the end.")
+
+
+class Attempt(Answer):
+    """One try of a step."""
+
+    id: int
+    step_id: int
+    delivery_id: str | None
+    kind: str
+    endpoint: str
+    lease_no: int
+    started_at: datetime
+    finished_at: datetime
+    outcome: str
+    status_code: int | None
+    cause: str | None
+    message: str | None
+
+
+class Finding(Answer):
+    """Something dropped, changed, unresolved or odd; paths, never values."""
+
+    delivery_id: str | None
+    endpoint: str | None
+    severity: str
+    cause: str
+    path: str
+    message: str
+    count: int
+    created_at: datetime
+    last_seen_at: datetime
+
+
+class Event(Answer):
+    """What the fulfiller said."""
+
+    source: str
+    version: str
+    status: str | None
+    applied: bool
+    why: str | None
+    created_at: datetime
+
+
+class Packet(Answer):
+    """What was gathered."""
+
+    id: str
+    version: int
+    manifest_sha256: str
+    resources: int
+    attachments: int
+    bytes: int
+    created_at: datetime
+
+
+class Report(Answer):
+    """A consult report as it was fetched."""
+
+    id: str
+    source: str
+    source_version: str | None
+    revision: int
+    state: str
+    resource_sha256: str
+    bytes_sha256: str | None
+    content_type: str | None
+    created_at: datetime
+
+
+class Audited(Answer):
+    """Who did what, when and why."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str | None
+    reason: str | None
+    detail: Any = None
+
+
+class Request(Answer):
+    """Everything about one request; ids and words only."""
+
+    request_id: str
+    status: str
+    status_reason: str | None
+    business_status: str
+    closed: bool
+    closed_at: datetime | None
+    cancel_requested: bool
+    records: str = Field(description="Where the records track is.")
+    visit: str = Field(description="Where the visit track is.")
+    placer: str
+    fulfiller: str
+    priority: str
+    created_at: datetime
+    records_due_at: datetime | None
+    gathered: int
+    sent: int
+    verified: int
+    report_verified: bool
+    missing_to_close: list[str] = Field(description="What the loop still lacks, as sentences.")
+    owed: list[Step] = Field(description="Steps that are not done.")
+    steps: list[Step]
+    deliveries: list[Delivery]
+    attempts: list[Attempt]
+    findings: list[Finding]
+    events: list[Event]
+    packets: list[Packet]
+    reports: list[Report]
+    audit: list[Audited]
