@@ -96,7 +96,8 @@ def steady(engine: Engine, port: int, watched: list[Process], minutes: float) ->
             for each in watched:
                 each.sample(seconds)
             if int(seconds / 60) > int(sampled / 60):
-                say(f"  minute {seconds / 60:.0f}: {closed} loops, " + ", ".join(f"{each.name} {each.samples[-1][1] / MB:.1f} MB" for each in watched))
+                held = ", ".join(f"{each.name} {each.samples[-1][1] / MB:.1f} MB" for each in watched)
+                say(f"  minute {seconds / 60:.0f}: {closed} loops, {held}")
             sampled = seconds
         if begun - closed < OPEN_LOOPS:
             begin(engine, port, begun)
@@ -124,11 +125,14 @@ def begin(engine: Engine, port: int, number: int) -> None:
 def chart(mrn: dict, number: int) -> dict:
     """A transaction: patient, results, a letter; random, so that nothing is stored once for all."""
     chance, subject = random.Random(number), {"reference": "urn:uuid:00000000-0000-4000-8000-000000000000"}
-    made = [{"resourceType": "Patient", "identifier": [mrn], "name": [{"family": f"Bench{number}"}], "birthDate": "1960-01-01", "gender": "female"}]
+    made = [{"resourceType": "Patient", "identifier": [mrn], "name": [{"family": f"Bench{number}"}],
+             "birthDate": "1960-01-01", "gender": "female"}]
     made += [{"resourceType": "Observation", "status": "final", "subject": subject, "code": {"text": f"result {index}"},
-              "note": [{"text": chance.randbytes(150).hex()}], "valueQuantity": {"value": chance.random(), "unit": "g"}} for index in range(OBSERVATIONS)]
+              "note": [{"text": chance.randbytes(150).hex()}], "valueQuantity": {"value": chance.random(), "unit": "g"}}
+             for index in range(OBSERVATIONS)]
+    letter = base64.b64encode(chance.randbytes(DOCUMENT_BYTES)).decode()
     made.append({"resourceType": "DocumentReference", "status": "current", "subject": subject, "type": {"text": "letter"},
-                 "content": [{"attachment": {"contentType": "text/plain", "data": base64.b64encode(chance.randbytes(DOCUMENT_BYTES)).decode()}}]})
+                 "content": [{"attachment": {"contentType": "text/plain", "data": letter}}]})
     return {"resourceType": "Bundle", "type": "transaction", "entry": [
-        {"fullUrl": f"urn:uuid:00000000-0000-4000-8000-{index:012d}", "resource": each, "request": {"method": "POST", "url": each["resourceType"]}}
-        for index, each in enumerate(made)]}
+        {"fullUrl": f"urn:uuid:00000000-0000-4000-8000-{index:012d}", "resource": each,
+         "request": {"method": "POST", "url": each["resourceType"]}} for index, each in enumerate(made)]}

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -191,6 +192,14 @@ def post(url: str, body: dict, content_type: str = "application/fhir+json") -> d
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": content_type, "Prefer": "return=representation"})
     with urllib.request.urlopen(request, timeout=20) as response:
         return json.load(response)
+
+
+def until(done: Callable[[], object], what: str, seconds: float = 60) -> None:
+    """Wait, but not for ever."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.1)
 
 
 class LeaseSampler:

@@ -74,7 +74,8 @@ class Chaos:
             capabilities=capabilities, limits="{timeout_seconds: 2, concurrency: 6, requests_per_second: 500, chunk_size: 4}"))
         self.exchange: subprocess.Popen | None = None
         self.log = (folder / "exchange.log").open("ab")
-        self.freezes, self.victims, self.first = 0, Counter(), self.random.sample(list(VICTIMS), len(VICTIMS))     # each at least once
+        self.freezes, self.victims = 0, Counter()
+        self.first = self.random.sample(list(VICTIMS), len(VICTIMS))       # each at least once
 
     def start(self) -> None:
         """Start, or start again after the supervisor itself was killed."""

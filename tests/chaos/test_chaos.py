@@ -1,24 +1,10 @@
 """Kills, faults and freezes: nothing lost, nothing twice, nothing stuck."""
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.chaos.proxy import FAULTS
 from tests.chaos.run import VICTIMS, Chaos
 
 pytestmark = pytest.mark.chaos
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Not pytest's own: those are closed to the account PostgreSQL runs as when we are root."""
-    made = Path(tempfile.mkdtemp(prefix="second-opinion-chaos-"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
 
 
 def run(folder, *, kills, seconds_between=1.8, **kwargs):

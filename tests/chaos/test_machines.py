@@ -1,38 +1,16 @@
 """Many machines on one external PostgreSQL: limits hold exactly, kills and database restarts lose and double nothing."""
 import os
-import shutil
 import signal
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from integration.postmaster import postmaster_pid
-from tests.chaos.consultant import Consultant
 from tests.chaos.machines import CONCURRENCY, LeaseSampler, Machines
 from tests.jobs.exchange import Exchange
 
 pytestmark = [pytest.mark.chaos, pytest.mark.postgres]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Not pytest's: another run closes that to the account PostgreSQL runs as when we are root."""
-    made = Path(tempfile.mkdtemp(prefix="second-opinion-machines-"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
-@pytest.fixture
-def servers(tmp_path, database):
-    """Alice's and Bob's servers, on a database that is not the Exchange's; Dr Bob answers."""
-    made = Exchange(tmp_path, database)
-    with Consultant(made.bob):
-        yield made
-    made.close()
 
 
 def test_two_webs_and_four_workers_share_the_work_within_limits_and_survive_kills(folder, servers):

@@ -15,13 +15,17 @@ import pytest
 from integration import database_health
 from integration.embedded_postgres import EmbeddedPostgres
 from tests.chaos.consultant import Consultant
-from tests.chaos.machines import Machines
+from tests.chaos.machines import Machines, until
 from tests.chaos.proxy import FaultProxy
 from tests.chaos.run import Chaos
-from tests.chaos.test_machines import folder, servers  # noqa: F401 (fixtures)
-from tests.chaos.test_upgrade import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.postgres]
+CUT_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE usename = 'second_opinion' AND application_name <> 'crowd'"""
+HAS_ALL = """
+    SELECT count(*) + 1 >= current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+    FROM pg_stat_activity WHERE application_name = 'crowd'"""
 
 
 class Crowd:
@@ -43,9 +47,8 @@ class Crowd:
         self.admin.close()
 
     def _has_all(self) -> bool:
-        self.admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'second_opinion' AND application_name <> 'crowd'")
-        return self.admin.execute("SELECT count(*) + 1 >= current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int "
-                                  "FROM pg_stat_activity WHERE application_name = 'crowd'").fetchone()[0]
+        self.admin.execute(CUT_OTHERS)
+        return self.admin.execute(HAS_ALL).fetchone()[0]
 
     def _crowd(self) -> None:
         with contextlib.ExitStack() as taken:
@@ -78,7 +81,7 @@ def missing(base: str) -> list[str]:
 
 
 @pytest.mark.parametrize("seconds", [8, pytest.param(20, marks=pytest.mark.long)])
-def test_no_connection_left_loses_nothing_counts_no_attempt_and_work_goes_on_by_itself(folder, servers, seconds):    # noqa: F811
+def test_no_connection_left_loses_nothing_counts_no_attempt_and_work_goes_on_by_itself(folder, servers, seconds):
     slow = FaultProxy(servers.bob, seed=1, rate=1.0, faults={"latency": 1})
     with slow, Machines(folder, alice=servers.alice, bob=slow.address, webs=1, workers=2, settings={"max_connections": "40"},
                         lease_seconds=30) as machines:
@@ -108,7 +111,7 @@ def test_no_connection_left_loses_nothing_counts_no_attempt_and_work_goes_on_by_
 
 
 @pytest.fixture
-def small_data_dir(folder) -> Iterator[Path]:       # noqa: F811
+def small_data_dir(folder) -> Iterator[Path]:   
     """The data_dir of a chaos world, on a file system of 120 MiB."""
     made = folder / "data"
     made.mkdir()
@@ -125,7 +128,7 @@ def fill(path: Path) -> None:
             file.write(b"\0" * 4096)
 
 
-def test_a_full_disk_under_the_embedded_postgresql_loses_nothing_and_work_goes_on_by_itself(folder, small_data_dir):    # noqa: F811
+def test_a_full_disk_under_the_embedded_postgresql_loses_nothing_and_work_goes_on_by_itself(folder, small_data_dir):
     chaos = Chaos(folder, seed=3, requests=9, resources=5, rate=0.0)
     embedded, ballast = EmbeddedPostgres(small_data_dir), small_data_dir / "ballast"
     chaos.start()
@@ -154,7 +157,8 @@ def test_a_full_disk_under_the_embedded_postgresql_loses_nothing_and_work_goes_o
             assert (result.lost, result.duplicated, result.stuck, result.parked) == (0, 0, 0, 0), result
             assert chaos.exchange.pid == supervisor, "serve was started again"
             with psycopg.connect(embedded.url, autocommit=True) as conn:
-                until(lambda: ("database-away", True) in conn.execute("SELECT rule, recovered_at IS NOT NULL FROM alarms").fetchall(), "the alarm")
+                told = "SELECT rule, recovered_at IS NOT NULL FROM alarms"
+                until(lambda: ("database-away", True) in conn.execute(told).fetchall(), "the alarm")
                 assert conn.execute("SELECT rule FROM alarms WHERE recovered_at IS NULL AND rule <> 'process-restarts'").fetchall() == []
     finally:
         chaos.stop()

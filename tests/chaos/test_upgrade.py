@@ -1,8 +1,6 @@
 """A rolling upgrade: two versions work side by side on one database, with steps in flight, and lose and double nothing."""
 import shutil
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -11,8 +9,7 @@ from alembic.script import ScriptDirectory
 
 from integration.database import alembic_config, connect
 from jobs import check_alarms
-from tests.chaos.machines import ROOT, Machines
-from tests.chaos.test_machines import folder, servers  # noqa: F401 (fixtures)
+from tests.chaos.machines import ROOT, Machines, until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.postgres]
 PACKAGES = ("mappings", "integration", "jobs", "second_opinion")
@@ -89,14 +86,7 @@ class Upgrade(Machines):
         return self.rows("SELECT rule, recovered_at IS NOT NULL FROM alarms WHERE rule = 'unknown-kind'")
 
 
-def until(done: Callable[[], bool], what: str, seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
-        time.sleep(0.1)
-
-
-def test_two_versions_work_side_by_side_and_lose_and_double_nothing(folder, servers):     # noqa: F811
+def test_two_versions_work_side_by_side_and_lose_and_double_nothing(folder, servers):
     old, new = old_version(folder / "old"), new_version(folder / "new")
     with Upgrade(folder, alice=servers.alice, bob=servers.bob, webs=1, workers=2, home=old) as machines:
         for number in range(10):

@@ -25,7 +25,7 @@ WORKERS, THREADS, GREEDY = 2, 4, 64     # the endpoint would bear more steps at 
 MOST = WORKERS * THREADS * 3 // 4
 RATE, SECONDS_EACH = 60, 0.05           # requests per second, and how long its server takes for one
 EVERY_SECONDS = 0.25                    # how often a step comes for the other endpoint
-NOISE_SECONDS = 0.5                     # of a machine that does other things too
+NOISE_SECONDS = 1.0                     # of a machine that does other things too
 SEED = 20261124
 
 
