@@ -31,7 +31,7 @@ def site(tmp_path, database):
 
 
 @pytest.fixture(params=(390, 1280), ids=lambda width: f"{width}px")
-def page(chromium, request):
+def page(chromium, site, request):  # asks for the site, so that the browser is closed before what it looks at
     """A page of one width; an error on its console fails the test, but for answers that say to sign in."""
     context = chromium.new_context(viewport={"width": request.param, "height": 900})
     opened, problems = context.new_page(), []
