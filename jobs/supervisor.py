@@ -35,9 +35,9 @@ class Child:
 class Supervisor:
     """Keeps children running until told to stop. A worker whose loop ended is started again, a little later each time."""
 
-    def __init__(self, children: list[Child], *, each_second=lambda: None, tell=lambda name, in_trouble: None):
+    def __init__(self, children: list[Child], *, tell=lambda name, in_trouble: None):
         """``tell(name, True)`` when a process ends again and again, ``tell(name, False)`` when that is over."""
-        self.children, self.each_second, self.tell = children, each_second, tell
+        self.children, self.tell = children, tell
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -47,7 +47,6 @@ class Supervisor:
         try:
             while not self.stopping.is_set():
                 self.check()
-                self.each_second()
                 self.stopping.wait(0.5)
         finally:
             self.stop()

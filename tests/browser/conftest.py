@@ -52,11 +52,11 @@ def site(tmp_path, database):
 
 
 @pytest.fixture(params=WIDTHS, ids=lambda width: f"{width}px")
-def page(chromium, request):
+def page(chromium, site, request):  # asks for the site, so that the browser is closed before what it looks at
     """A page of one width; an error on its console fails the test."""
     context = chromium.new_context(viewport={"width": request.param, "height": 900})
     opened, problems = context.new_page(), []
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(30_000)
     opened.on(
         "console",
         lambda said: (

@@ -22,7 +22,7 @@ from second_opinion.top import split
 from tests.integration.web.site import Site
 
 pytestmark = pytest.mark.postgres
-WAIT_SECONDS = 60
+WAIT_SECONDS = 60     # nobody waits so long, unless the machine has much else to do
 
 
 @pytest.fixture
