@@ -77,12 +77,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (``-n``): tests that share the two HAPI servers stay in one, and so do those of one chaos file."""
+    """With several processes (``-n``): what shares the two HAPI servers stays in one, and so does what kills processes."""
     for item in items:
-        if item.get_closest_marker("hapi"):
-            item.add_marker(pytest.mark.xdist_group("hapi"))
-        elif item.get_closest_marker("chaos"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        for marker in ("hapi", "chaos"):
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.xdist_group(marker))
+                break
 
 
 EXPECTED_SKIPS = ("SECOND_OPINION_DATA", "orthanc", "Orthanc", "promtool is not here", "prometheus is not here", "root may enter every folder")     # what CI may do without

@@ -82,7 +82,7 @@ class Chaos:
         self.exchange = subprocess.Popen([sys.executable, "-m", "second_opinion", "--config", str(self.config), "serve"],
                                          stderr=self.log, stdout=self.log, start_new_session=True)
 
-    def run(self, kills: int, *, seconds_between: float = 1.0, settle_seconds: float = 120) -> Result:
+    def run(self, kills: int, *, seconds_between: float = 1.0, settle_seconds: float = 300) -> Result:
         """Load, submit, kill ``kills`` times, then let it settle and count."""
         began = time.monotonic()
         self.start()
@@ -209,11 +209,11 @@ class Chaos:
             return json.load(response)
 
     def settle(self, ids: list[str], seconds: float) -> tuple[set[str], set[str]]:
-        """Wait until every request is closed or parked, faults going on for half the time; returns (still open, parked)."""
+        """Wait until every request is closed or parked, faults going on for a minute; returns (still open, parked)."""
         self.wait_ready()
         began, open_ids, parked = time.monotonic(), set(ids), set()
         while open_ids - parked and time.monotonic() < began + seconds:
-            if time.monotonic() > began + seconds / 2:      # the network heals in the end
+            if time.monotonic() > began + 60:      # the network heals in the end
                 for proxy in self.proxies:
                     proxy.rate = 0.0
             self.revive()

@@ -23,7 +23,7 @@ def test_two_webs_and_four_workers_share_the_work_within_limits_and_survive_kill
                 if number % 2:
                     machines.kill("web" if number % 6 == 5 else "worker")
                     time.sleep(0.5)
-            machines.settle(90)
+            machines.settle(240)
         assert machines.wrong() == []
         assert sampler.most["bob"] == CONCURRENCY and max(sampler.most.values()) <= CONCURRENCY, (sampler.most, sampler.samples)
         assert sampler.samples > 100
@@ -60,7 +60,7 @@ def check_restarts(folder: Path, servers: Exchange, *, restarts: int, away_secon
         time.sleep(max(0, away_seconds - (time.monotonic() - gone_at)))
         machines.postgres.start()
         machines.submit(restarts + 2)
-        machines.settle(90)
+        machines.settle(240)
         assert machines.wrong() == []
         assert machines.rows("SELECT count(*) FROM steps WHERE status = 'parked'") == [(0,)]
         assert set(machines.rows("SELECT rule, recovered_at IS NOT NULL FROM alarms WHERE rule = 'database-away'")) == {("database-away", True)}

@@ -103,7 +103,7 @@ def test_no_connection_left_loses_nothing_counts_no_attempt_and_work_goes_on_by_
         slow.rate = 0.0
         for number in range(5, 8):
             machines.submit(number)
-        machines.settle(90)
+        machines.settle(240)
         assert machines.wrong() == []
         assert '"action": "put-back"' in (folder / "machines.log").read_text()
         assert machines.rows("SELECT outcome, cause FROM attempts WHERE outcome <> 'done' OR cause IS NOT NULL") == []
@@ -152,7 +152,7 @@ def test_a_full_disk_under_the_embedded_postgresql_loses_nothing_and_work_goes_o
             ballast.unlink()
             chaos.wait_ready()
             ids += [chaos.submit(number) for number in range(len(ids), 9)]
-            open_ids, parked = chaos.settle(ids, 90)
+            open_ids, parked = chaos.settle(ids, 240)
             result = chaos.count(sources, ids, open_ids, parked)
             assert (result.lost, result.duplicated, result.stuck, result.parked) == (0, 0, 0, 0), result
             assert chaos.exchange.pid == supervisor, "serve was started again"

@@ -116,7 +116,7 @@ def test_two_versions_work_side_by_side_and_lose_and_double_nothing(folder, serv
             machines.leave(*role)
             machines.submit(len(machines.ids))
             machines.hurry()
-        machines.settle(60)
+        machines.settle(240)
         until(lambda: machines.hurry() or machines.one("SELECT count(*) FROM new_things") >= 6, "the new workers to do the new kind")
 
         assert machines.wrong() == []
