@@ -1,6 +1,7 @@
 """A consultant over plain FHIR for chaos runs: answers every Task, patient with a server that comes and goes."""
 import base64
 import contextlib
+import http.client
 import json
 import threading
 import time
@@ -25,7 +26,7 @@ class Consultant:
     def _work(self) -> None:
         while not self._stop.is_set():
             for status in ("requested", "accepted", "in-progress"):
-                with contextlib.suppress(OSError, ValueError):
+                with contextlib.suppress(OSError, ValueError, http.client.HTTPException):     # killed in the middle of an answer
                     for entry in self._ask(f"Task?status={status}&_count=50").get("entry", ()):
                         self._move(entry["resource"])
             time.sleep(0.3)

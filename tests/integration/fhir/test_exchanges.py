@@ -42,9 +42,9 @@ def test_a_search_shows_the_names_of_its_parameters_and_none_of_their_values():
         here = f"http://{handler.headers['Host']}/fhir?_getpages=abc&Synthetic-Test=1&_count=50".encode()
         answer(handler, 200, pages.pop(0).replace(b"%s", here))
 
-    seen = told(behave, lambda server: server.search_all("Observation", {"patient": "Patient/77", "_lastUpdated": "ge2020"}))
+    seen = told(behave, lambda server: server.search_all("Observation", {"patient": "Patient/synthetic-77", "_lastUpdated": "ge2020"}))
     assert [each.shown for each in seen] == ["Observation?patient&_lastUpdated&_count", "the base address?_getpages&...&_count"]
-    assert "77" not in repr(seen) and "Synthetic" not in repr(seen)
+    assert "synthetic-77" not in repr(seen) and "Synthetic" not in repr(seen)
 
 
 def test_a_refusal_is_told_with_both_bodies_and_its_safe_issues():
