@@ -23,39 +23,39 @@ pytestmark = [pytest.mark.chaos, pytest.mark.postgres]
 CUT_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE usename = 'second_opinion' AND application_name <> 'crowd'"""
-HAS_ALL = """
-    SELECT count(*) + 1 >= current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-    FROM pg_stat_activity WHERE application_name = 'crowd'"""
 
 
 class Crowd:
     """Other clients of the same PostgreSQL: they take every connection there is, ours too, until the ``with`` block ends."""
 
     def __init__(self, postgres: EmbeddedPostgres):
-        self.postgres, self.stopping = postgres, threading.Event()
+        self.url, self.admin_url = postgres.url, postgres.admin_url()
+        self.full, self.stopping = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self._crowd, daemon=True)
 
     def __enter__(self) -> "Crowd":
-        self.admin = psycopg.connect(self.postgres.admin_url(), autocommit=True)      # kept: its slot must not become free
         self.thread.start()
-        until(self._has_all, "a crowd that has every connection")
+        if not self.full.wait(60):
+            self.__exit__()
+            raise TimeoutError("the crowd never had every connection")
         return self
 
     def __exit__(self, *_) -> None:
         self.stopping.set()
         self.thread.join(20)
-        self.admin.close()
-
-    def _has_all(self) -> bool:
-        self.admin.execute(CUT_OTHERS)
-        return self.admin.execute(HAS_ALL).fetchone()[0]
 
     def _crowd(self) -> None:
         with contextlib.ExitStack() as taken:
+            admin = taken.enter_context(psycopg.connect(self.admin_url, autocommit=True))       # its slot must not become free
+            refused = 0     # times in a row, with no connection of ours to cut
             while not self.stopping.is_set():
                 try:
-                    taken.enter_context(psycopg.connect(self.postgres.url, application_name="crowd", connect_timeout=5))
+                    taken.enter_context(psycopg.connect(self.url, application_name="crowd", connect_timeout=5))
+                    refused = 0
                 except psycopg.OperationalError:
+                    refused = 0 if admin.execute(CUT_OTHERS).fetchall() else refused + 1
+                    if refused >= 20:
+                        self.full.set()
                     time.sleep(0.01)
 
 
