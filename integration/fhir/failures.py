@@ -15,6 +15,7 @@ from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import PermanentError, TemporaryError, TransferError, UnknownOutcome
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
+CUT = "cut"     # the connection ended before the whole answer was here; a keep-alive that the server gave up looks the same
 # The proxy gave up waiting or lost the server behind it: the write may well have been done there.
 _UNKNOWN_AFTER_WRITE = frozenset({502, 504})
 _PATH = re.compile(r"[A-Z][A-Za-z]*(\.[A-Za-z][A-Za-z0-9]*(\[\d+\]|\(\))?|\[\d+\])*")
@@ -140,7 +141,7 @@ def _cause(error: Exception) -> str:
     for kinds, word in _CAUSES:
         if any(isinstance(one, kinds) for one in inner):
             return word
-    return "cut"
+    return CUT
 
 
 _CAUSES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (

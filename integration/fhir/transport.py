@@ -116,8 +116,19 @@ class Transport:
                 max_bytes: int = MAX_JSON_BYTES) -> Response:
         """One exchange; ``path`` is relative to the base, or an address of the same origin.
 
-        ``write`` says that doing it twice matters: a cut after sending is then UnknownOutcome.
+        ``write`` says that doing it twice matters: a cut after sending is then UnknownOutcome. Anything else that is
+        cut is asked for once more, at once: a gather of 30 searches would else hang on each one of them.
         """
+        asked = (method, path, params, headers, body, write, max_bytes)
+        try:
+            return self._once(*asked)
+        except TemporaryError as error:
+            if error.cause != failures.CUT:
+                raise
+        return self._once(*asked)
+
+    def _once(self, method: str, path: str, params: Params | None, headers: Mapping[str, str] | None,
+              body: bytes | None, write: bool, max_bytes: int) -> Response:
         with self._open(method, path, params, headers, body, write) as answer:
             return self._whole(answer, max_bytes, write)
 

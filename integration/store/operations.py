@@ -75,6 +75,7 @@ def park_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: str
 
 def cancel(conn: Connection, request_id: str, *, actor: str, reason: str) -> None:
     """Ask to cancel a request: what is still owed stops, the fulfiller is told by a step of its own."""
+    steps.lock_with_request(conn, request_id)
     row = requests.get(conn, request_id)
     if row.cancel_requested or row.status in FINAL:
         raise NotPossible(f"request {request_id} is {row.status}" + (" and already being cancelled" if row.cancel_requested else ""))
@@ -85,6 +86,7 @@ def cancel(conn: Connection, request_id: str, *, actor: str, reason: str) -> Non
 
 def link_patient(conn: Connection, request_id: str, endpoint: str, reference: str, *, actor: str, reason: str = "") -> None:
     """A person says who the patient is at an endpoint; what waited for that becomes due."""
+    steps.lock_with_request(conn, request_id)
     row = requests.get(conn, request_id)
     if endpoint not in (row.placer, row.fulfiller):
         raise NotPossible(f"{endpoint} is neither the placer nor the fulfiller of {request_id}")

@@ -63,7 +63,7 @@ def revise(conn: Connection, request_id: str, request: SecondOpinionRequest, *, 
     """
     if not reason.strip():
         raise RevisionRefused("say why the request is corrected; it is kept in the audit trail")
-    _lock(conn, request_id)
+    steps.lock_with_request(conn, request_id)
     row = requests.get(conn, request_id)
     made = _plan(conn, row, request, expected_version, lead_days)
     _keep_first(conn, row)
@@ -159,13 +159,6 @@ def _caused(conn: Connection, row: Row, fields: set[str]) -> tuple[int, ...]:
                (step_table.c.kind == "send_request") & (step_table.c.cause != "parked-by-person"))
     return tuple(conn.execute(select(step_table.c.id).where(step_table.c.request_id == row.id, step_table.c.status == "parked", lies)
                               .order_by(step_table.c.id)).scalars())
-
-
-def _lock(conn: Connection, request_id: str) -> None:
-    """The request's open steps, then the request: in the order in which workers lock them."""
-    conn.execute(select(step_table.c.id).where(step_table.c.request_id == request_id, step_table.c.status.in_(steps.OPEN))
-                 .order_by(step_table.c.id).with_for_update())
-    conn.execute(select(request_table.c.id).where(request_table.c.id == request_id).with_for_update())
 
 
 def _keep_first(conn: Connection, row: Row) -> None:

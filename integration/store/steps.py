@@ -104,6 +104,13 @@ def bring_forward(conn: Connection, by: timedelta) -> None:
     conn.execute(update(steps).where(steps.c.status == "waiting").values(next_attempt_at=steps.c.next_attempt_at - by))
 
 
+def lock_with_request(conn: Connection, request_id: str) -> None:
+    """The request's open steps, then the request: in the order in which workers lock them, or the two would wait for each other."""
+    conn.execute(select(steps.c.id).where(steps.c.request_id == request_id, steps.c.status.in_(OPEN))
+                 .order_by(steps.c.id).with_for_update())
+    conn.execute(select(requests.c.id).where(requests.c.id == request_id).with_for_update())
+
+
 def make_due(conn: Connection, step_id: int) -> bool:
     """A person (or a hint) wants it now: a parked or waiting step becomes due. False when it was neither."""
     return bool(conn.execute(

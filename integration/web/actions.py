@@ -6,10 +6,9 @@ from flask import Blueprint, abort, request, url_for
 from sqlalchemy import Connection, select
 from werkzeug.datastructures import MultiDict
 
-from integration.store import actions, audit, bulk, operations, requests, search
+from integration.store import actions, audit, bulk, operations, requests, search, steps
 from integration.store.filters import parse
 from integration.store.tables import endpoints
-from integration.store.tables import requests as request_table
 from integration.web import account_pages, alarms, forms, pages, questions, schedule_names, words, world
 from integration.web.questions import Question, Stale, seen_in
 from integration.web.texts import t
@@ -83,9 +82,8 @@ def _park(conn: Connection, given: MultiDict, reason: str) -> Told:
 
 
 def _cancel(conn: Connection, given: MultiDict, reason: str) -> Told:
+    steps.lock_with_request(conn, given.get("request", ""))
     row = requests.get(conn, given.get("request", ""))
-    conn.execute(select(request_table.c.id).where(request_table.c.id == row.id).with_for_update())
-    row = requests.get(conn, row.id)
     if given.get("seen") != row.status:
         raise Stale(f"it was {given.get('seen', '')[:20]} and is {row.status} now. Look again before you cancel it")
     operations.cancel(conn, row.id, actor=forms.actor(), reason=reason)

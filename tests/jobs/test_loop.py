@@ -1,6 +1,11 @@
 """The loop, step by step, over real HTTP and a real database."""
-import pytest
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sqlalchemy import text
+
+from integration.store import operations
 from tests.jobs.exchange import a_request, load_chart, report_on
 
 pytestmark = pytest.mark.postgres
@@ -67,7 +72,6 @@ def test_an_unknown_patient_waits_for_a_person_who_links(make_exchange):
     exchange.drain()
     [cause] = exchange.parked(request_id)
     assert cause.startswith("patient-") and exchange.find("bob", "Observation") == []
-    from integration.store import operations
     there = exchange.put("bob", {"resourceType": "Patient", "name": [{"family": "Synthetic-Test"}]})
     with exchange.engine.begin() as conn:
         operations.link_patient(conn, request_id, "bob", f"Patient/{there['id']}", actor="test")
@@ -151,7 +155,6 @@ def test_a_rejection_reaches_the_request_with_its_reason(exchange):
 
 
 def test_cancelling_before_work_began_tells_the_consultant(exchange):
-    from integration.store import operations
     load_chart(exchange)
     request_id = exchange.submit(a_request())
     exchange.drain()
@@ -160,6 +163,28 @@ def test_cancelling_before_work_began_tells_the_consultant(exchange):
     exchange.drain()
     [task] = exchange.find("bob", "Task")
     assert task["status"] == "cancelled" and exchange.view(request_id)["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("act", [
+    lambda conn, request_id: operations.cancel(conn, request_id, actor="test", reason="the patient changed their mind"),
+    lambda conn, request_id: operations.link_patient(conn, request_id, "bob", "Patient/1", actor="test")], ids=["cancel", "link"])
+def test_a_person_waits_for_a_worker_and_not_against_it(exchange, act):
+    load_chart(exchange)
+    request_id = exchange.submit(a_request())
+
+    def at_once():
+        with exchange.engine.begin() as conn:
+            act(conn, request_id)
+
+    with ThreadPoolExecutor() as pool, exchange.engine.begin() as worker:
+        worker.execute(text("SELECT id FROM steps FOR UPDATE"))     # as every commit of a worker begins
+        person = pool.submit(at_once)
+        time.sleep(0.3)
+        assert not person.done()
+        worker.execute(text("SET LOCAL lock_timeout = '1s'"))
+        worker.execute(text("SELECT id FROM requests FOR UPDATE"))
+        worker.commit()
+        person.result(10)
 
 
 def test_a_repeated_submit_changes_nothing_and_a_changed_one_is_refused(exchange):
