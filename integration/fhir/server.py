@@ -12,7 +12,7 @@ from integration.fhir.exchanges import Observer
 from integration.fhir.failures import NotFound
 from integration.fhir.models import ModelServer, structure_problems
 from integration.fhir.paging import MAX_PAGES, Entry, Resource, Search, is_subsetted
-from integration.fhir.transport import FHIR_JSON, Params, Response, Transport, at_once
+from integration.fhir.transport import FHIR_JSON, Params, Response, Transport, again_if_cut, at_once
 from integration.fhir.writes import (Written, condition_header, identifier_condition, identifier_token, version_header,
                                      written)
 from integration.fhir_json import dumps, loads
@@ -128,9 +128,13 @@ class FhirServer(ModelServer):
         Oracle Health accepts only ``application/fhir+json`` or the attachment's own type: give it where it is known.
         """
         accept = (content_type or "").partition(";")[0].strip() or FHIR_JSON
-        with self.transport.stream(url, headers={"Accept": accept, **_FRESH},
-                                   max_bytes=_as_base64(max_bytes)) as (headers, blocks):
-            data = b"".join(blocks)
+
+        def read() -> tuple[Mapping[str, str], bytes]:
+            asked = self.transport.stream(url, headers={"Accept": accept, **_FRESH}, max_bytes=_as_base64(max_bytes))
+            with asked as (headers, blocks):
+                return headers, b"".join(blocks)
+
+        headers, data = again_if_cut(read)
         self._refuse_web_page(accept, headers.get("Content-Type", ""))
         content = self._unwrapped(data, headers.get("Content-Type", ""))
         if len(content.data) > max_bytes:

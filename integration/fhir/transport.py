@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
@@ -38,11 +38,25 @@ _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]")
 # urllib3 logs addresses with their query, and a query holds identifiers of patients.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
+Read = TypeVar("Read")
 Params = Mapping[str, Any] | Sequence[tuple[str, str]]
 
 
 def at_once() -> None:
     """The hook of a request that waits for nothing."""
+
+
+def again_if_cut(ask: Callable[[], Read]) -> Read:
+    """What ``ask`` reads, asked once more at once when the answer was cut: a gather hangs on each of 30 searches.
+
+    A connection that a server gives up while it is idle looks like this too. A write never does: it is UnknownOutcome.
+    """
+    try:
+        return ask()
+    except TemporaryError as error:
+        if error.cause != failures.CUT:
+            raise
+    return ask()
 
 
 @dataclass(frozen=True)
@@ -116,21 +130,13 @@ class Transport:
                 max_bytes: int = MAX_JSON_BYTES) -> Response:
         """One exchange; ``path`` is relative to the base, or an address of the same origin.
 
-        ``write`` says that doing it twice matters: a cut after sending is then UnknownOutcome. Anything else that is
-        cut is asked for once more, at once: a gather of 30 searches would else hang on each one of them.
+        ``write`` says that doing it twice matters: a cut after sending is then UnknownOutcome, else it is asked once more.
         """
-        asked = (method, path, params, headers, body, write, max_bytes)
-        try:
-            return self._once(*asked)
-        except TemporaryError as error:
-            if error.cause != failures.CUT:
-                raise
-        return self._once(*asked)
+        def once() -> Response:
+            with self._open(method, path, params, headers, body, write) as answer:
+                return self._whole(answer, max_bytes, write)
 
-    def _once(self, method: str, path: str, params: Params | None, headers: Mapping[str, str] | None,
-              body: bytes | None, write: bool, max_bytes: int) -> Response:
-        with self._open(method, path, params, headers, body, write) as answer:
-            return self._whole(answer, max_bytes, write)
+        return again_if_cut(once)
 
     @contextmanager
     def stream(self, path: str, *, headers: Mapping[str, str] | None = None,

@@ -16,7 +16,7 @@ from integration.fhir.server import (BinaryContent, FhirServer, NotFound, Writte
 from integration.fhir.servers import Servers
 from integration.fhir.transport import Transport
 from mappings.model.errors import MappingError, PartialError, PermanentError, UnknownOutcome
-from tests.integration.fhir.endpoints import BASE, answer, endpoint, world
+from tests.integration.fhir.endpoints import BASE, answer, cut, endpoint, world
 
 TASK = {"resourceType": "Task", "status": "requested", "intent": "order"}
 REPORT = {"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": {"title": "x"}}]}
@@ -244,6 +244,18 @@ def test_it_unwraps_a_binary_resource(hospital, server, url):
 def test_a_json_document_is_a_document_and_not_a_wrapping(hospital, server, body):
     hospital.get(f"{BASE}/Binary/1", body=body, content_type="application/json")
     assert server.binary("Binary/1", content_type="application/json").data == body
+
+
+def test_an_attachment_that_is_cut_once_is_read_again():
+    def half(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: 500\r\n\r\n%PDF")
+        cut(handler)
+
+    answers = iter([half, lambda handler: answer(handler, body=PDF, content_type="application/pdf")])
+    with world(lambda handler: next(answers)(handler)) as started:
+        server = FhirServer(endpoint(started.base_url), Transport(endpoint(started.base_url)))
+        assert server.binary("Binary/1", content_type="application/pdf") == BinaryContent(PDF, "application/pdf")
+    assert len(started.requests) == 2
 
 
 def test_a_binary_that_is_not_base64_is_an_error(hospital, server):
