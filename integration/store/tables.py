@@ -44,6 +44,7 @@ requests = Table(
     Column("gathered_version", Integer),                # the version whose wish for records was last read in full
     Index("requests_created", "created_at", "id"),
     Index("requests_patient", "patient_hash"),
+    Index("requests_priority", "priority", "id"),
     Index("requests_open", "status", postgresql_where=text("closed_at is null")),
     Index("requests_due", "records_due_at", "id", postgresql_where=text("closed_at is null and records_due_at is not null")),
     Index("requests_records_owed", "records_due_at", "id", postgresql_where=text(RECORDS_OWED)),
