@@ -93,7 +93,7 @@ def read_chart(ctx: Context, request, patient: str, *, since: datetime | None = 
         for resources in pool.map(lambda kind: _search(ctx, server, kind, patient, since), wanted):
             for resource in resources:
                 _take(ctx, found, resource, patient, request)
-    _close_over_references(ctx, server, found, patient, known)
+        _close_over_references(ctx, server, found, patient, known, pool)
     return dict(sorted(found.items()))
 
 
@@ -134,7 +134,8 @@ def _is_ours(ctx: Context, resource: dict) -> bool:
     return any(str(each.get("system", "")).startswith(ours) for each in (given if isinstance(given, list) else [given]))
 
 
-def _close_over_references(ctx: Context, server: FhirServer, found: dict, patient: str, known: frozenset[str]) -> None:
+def _close_over_references(ctx: Context, server: FhirServer, found: dict, patient: str, known: frozenset[str],
+                           pool: ThreadPoolExecutor) -> None:
     gone: set[str] = set(known)
     for _ in range(MAX_ROUNDS):
         wanted: dict[str, set[str]] = {}
@@ -146,23 +147,26 @@ def _close_over_references(ctx: Context, server: FhirServer, found: dict, patien
         if not wanted:
             return _note_unresolved(ctx, server, found, known)
         for kind, ids in sorted(wanted.items()):
-            _fetch(ctx, server, kind, ids, found, gone, patient)
+            _fetch(server, kind, sorted(ids), found, gone, patient, pool)
     raise PartialError([f"references still open after {MAX_ROUNDS} rounds"])
 
 
-def _fetch(ctx: Context, server: FhirServer, kind: str, ids: set[str], found: dict, gone: set[str], patient: str) -> None:
-    for one in sorted(ids):
-        try:
-            resource = server.read(kind, one)
-        except PermanentError as error:
-            if error.status_code not in (404, 410):
-                raise
-            gone.add(f"{kind}/{one}")
-            continue
-        if patient_of(resource) not in (None, patient):
+def _fetch(server: FhirServer, kind: str, ids: list[str], found: dict, gone: set[str], patient: str,
+           pool: ThreadPoolExecutor) -> None:
+    for one, resource in zip(ids, pool.map(lambda one: _read_or_none(server, kind, one), ids), strict=True):
+        if resource is None or patient_of(resource) not in (None, patient):
             gone.add(f"{kind}/{one}")
         else:
             found[f"{kind}/{one}"] = resource
+
+
+def _read_or_none(server: FhirServer, kind: str, one: str) -> dict | None:
+    try:
+        return server.read(kind, one)
+    except PermanentError as error:
+        if error.status_code not in (404, 410):
+            raise
+        return None
 
 
 def _local_targets(server: FhirServer, resource: dict):
