@@ -316,8 +316,8 @@ class Retry(RetryPolicy):
 class Engine(_Section):
     """The workers."""
 
-    lease_seconds: float = Field(30.0, gt=0, le=3600, description="How long a worker owns a step without renewing.",
-                                 examples=[30])
+    lease_seconds: float = Field(25.0, gt=0, le=3600, description="How long a worker owns a step without renewing.",
+                                 examples=[25])
     concurrency: int = Field(8, ge=1, le=256, description="Steps one worker does at the same time.", examples=[8])
     workers: int = Field(1, ge=1, le=64, description="Worker processes that `serve` runs.", examples=[1])
 

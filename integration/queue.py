@@ -34,7 +34,7 @@ class Dispatched:
 class Limits:
     """What bounds dispatch beside the endpoint's own limits."""
 
-    lease_seconds: float = 30.0
+    lease_seconds: float = 25.0
     threads: int = 64                           # of one worker
     concurrencies: tuple[int, ...] = ()         # of all endpoints
     max_lost: int = 5                           # leases lost by dying workers before a step is parked

@@ -72,6 +72,11 @@ def test_it_has_the_defaults_of_the_retry_policy() -> None:
     assert dataclasses.asdict(retry) == dataclasses.asdict(RetryPolicy())
 
 
+def test_by_default_a_dead_workers_steps_are_due_again_within_30_seconds() -> None:
+    config = Config()
+    assert config.engine.lease_seconds + config.schedules.dispatch_seconds < 30
+
+
 def test_it_is_frozen_and_travels_to_other_processes(write) -> None:
     config = load_config(write(GOOD), {})
     with pytest.raises(ValueError, match="frozen"):
