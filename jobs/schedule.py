@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.queue import dispatch
+from integration.store import schedules as store
 from integration.store import steps
 from integration.store.tables import ticks
 from jobs import check_alarms
@@ -21,7 +22,6 @@ from jobs.self_check import SelfCheck
 from jobs.world import World
 
 log = logging.getLogger("second_opinion.schedule")
-EPOCH = datetime(2020, 1, 1, tzinfo=UTC)    # every node anchors intervals here, so that they share fire times
 MAX_MISSED = 1000
 FIRST_TICK_SECONDS = 60     # how late the very first tick of a schedule may be noticed
 SET_BACK_SECONDS = 60       # a tick claimed further in the future than this: the database's clock was set back
@@ -41,16 +41,10 @@ class Schedule:
 
 def schedules(world: World) -> list[Schedule]:
     """The schedules of this configuration."""
-    config, made = world.config, []
-    for key, endpoint in config.endpoints.items():
-        if endpoint.role in ("placer", "both"):
-            made.append(Schedule(f"poll_requests {key}", every(config.schedules.poll_requests_seconds),
-                                 lambda conn, key=key: steps.create(conn, "poll_requests", key)))
-    first = next(iter(config.endpoints), None)
-    if first is not None:
-        made.append(Schedule("prune", CronTrigger.from_crontab(config.schedules.prune_cron, timezone=UTC),
-                             lambda conn: steps.create(conn, "prune", first)))
-    return made
+    polls = every(world.config.schedules.poll_requests_seconds)
+    prunes = CronTrigger.from_crontab(world.config.schedules.prune_cron, timezone=UTC)
+    return [Schedule(name, prunes if name == "prune" else polls, lambda conn, name=name: store.make_due(conn, name))
+            for name in store.names(world.config)]
 
 
 def housekeeping() -> list[Schedule]:
@@ -60,7 +54,7 @@ def housekeeping() -> list[Schedule]:
 
 def every(seconds: float) -> IntervalTrigger:
     """An interval anchored at the fixed epoch, UTC, without jitter."""
-    return IntervalTrigger(seconds=max(1, round(seconds)), start_date=EPOCH, timezone=UTC)
+    return IntervalTrigger(seconds=max(1, round(seconds)), start_date=store.EPOCH, timezone=UTC)
 
 
 def tick(world: World, schedule: Schedule, now: datetime | None = None) -> int:
@@ -143,14 +137,6 @@ def _quiet(body: Callable[[], object], name: str) -> Callable[[], None]:
         except Exception as error:
             log.warning("tick failed", extra={"action": "tick", "schedule": name, "error": type(error).__name__})
     return run
-
-
-def run_now(conn: Connection, world: World, name: str) -> bool:
-    """Make a schedule's step due now; False when there is no schedule of that name."""
-    schedule = next((each for each in schedules(world) if each.name == name), None)
-    if schedule is not None:
-        schedule.make_due(conn)
-    return schedule is not None
 
 
 def views(world: World) -> list[dict]:

@@ -5,6 +5,7 @@ import click
 
 from integration.fhir.servers import Servers
 from integration.store import operations
+from integration.store.schedules import names
 from integration.store.tokens import credentials
 from second_opinion.house import EXIT_FAILED, ME, acting, cli, database_of, make_world, opened, read_config, show, with_json
 
@@ -84,13 +85,13 @@ def schedules_list(ctx: click.Context, as_json: bool) -> None:
 
 @schedules.command("run")
 @click.argument("name")
+@click.option("--reason", required=True, help="Why; kept in the audit trail.")
 @with_json
 @click.pass_context
-def schedules_run(ctx: click.Context, name: str, as_json: bool) -> None:
+def schedules_run(ctx: click.Context, name: str, reason: str, as_json: bool) -> None:
     """Make a schedule's step due now."""
-    from jobs.schedule import run_now
-
     with acting(ctx) as (config, engine), engine.begin() as conn:
-        if not run_now(conn, make_world(config, engine), name):
+        if name not in names(config):
             raise click.UsageError(f"there is no schedule {name!r}; see: second-opinion schedules list")
-    show({"schedule": name, "due": True}, as_json, f"{name}: due now")
+        made = operations.run_schedule(conn, config, name, actor=ME, reason=reason)
+    show({"schedule": name, "due": True, "changed": made}, as_json, f"{name}: due now" if made else f"{name}: due or running already")

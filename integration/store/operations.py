@@ -3,7 +3,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.config import Config
-from integration.store import audit, deliveries, links, requests, steps
+from integration.store import audit, deliveries, links, requests, schedules, steps
 from integration.store.tables import deliveries as delivery_table
 from integration.store.tables import endpoints
 from integration.store.tables import steps as step_table
@@ -109,6 +109,16 @@ def pause(conn: Connection, endpoint: str, paused: bool, *, actor: str, reason: 
     if not changed.rowcount:
         raise NotPossible(f"there is no endpoint {endpoint}")
     audit.record(conn, actor, "endpoint.paused" if paused else "endpoint.resumed", subject=endpoint, reason=reason)
+
+
+def run_schedule(conn: Connection, config: Config, name: str, *, actor: str, reason: str) -> bool:
+    """Make a schedule's step due now; False when one is open already. Raises NotPossible when there is no such schedule."""
+    if name not in schedules.names(config):
+        raise NotPossible(f"there is no schedule {name[:80]}")
+    made = schedules.make_due(conn, name)
+    if made:
+        audit.record(conn, actor, "schedule.run", subject=name, reason=reason)
+    return made
 
 
 def summary(conn: Connection, request_id: str) -> dict:

@@ -18,10 +18,12 @@ def register(conn: Connection) -> None:
                  .values(concurrency=CONCURRENCY))
 
 
-def make_due(conn: Connection, kind: str) -> None:
-    """See that a step of this kind runs. One that gave up by itself goes on: nobody looks after the house but it."""
+def make_due(conn: Connection, kind: str) -> bool:
+    """See that a step of this kind runs. One that gave up by itself goes on: nobody looks after the house but it.
+
+    False when one is open already.
+    """
     register(conn)
-    if steps.create(conn, kind, OURSELVES) is None:
-        conn.execute(update(step_table).where(
-            step_table.c.kind == kind, step_table.c.endpoint == OURSELVES, step_table.c.status == "parked",
-            step_table.c.cause != "parked-by-person").values(status="due", next_attempt_at=func.now()))
+    return steps.create(conn, kind, OURSELVES) is not None or bool(conn.execute(update(step_table).where(
+        step_table.c.kind == kind, step_table.c.endpoint == OURSELVES, step_table.c.status == "parked",
+        step_table.c.cause != "parked-by-person").values(status="due", next_attempt_at=func.now())).rowcount)

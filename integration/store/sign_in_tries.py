@@ -4,7 +4,6 @@ A try is counted as failed before the password is looked at, and forgiven when i
 A try that has to wait is not counted. A browser in which the account signed in before has a count of its own, so that
 a stranger's failures do not slow its owner (OWASP, "device cookies").
 """
-import hashlib
 import hmac
 import ipaddress
 from dataclasses import dataclass

@@ -6,10 +6,10 @@ from flask import Blueprint, abort, request, url_for
 from sqlalchemy import Connection, select
 from werkzeug.datastructures import MultiDict
 
-from integration.store import actions, audit, bulk, operations, requests, search, steps
+from integration.store import actions, bulk, operations, requests, search, steps
 from integration.store.filters import parse
 from integration.store.tables import endpoints
-from integration.web import account_pages, alarms, forms, pages, questions, schedule_names, words, world
+from integration.web import account_pages, alarms, forms, pages, questions, words, world
 from integration.web.questions import Question, Stale, seen_in
 from integration.web.texts import t
 
@@ -118,12 +118,8 @@ def _pausing(paused: bool):
 
 def _run_schedule(conn: Connection, given: MultiDict, reason: str) -> Told:
     name = given.get("schedule", "")
-    if name not in schedule_names.names(world.config()):
-        raise operations.NotPossible(f"there is no schedule {name[:80]}")
-    if not schedule_names.make_due(conn, world.config(), name):
-        return t("run.already", name=name), False, ""
-    audit.record(conn, forms.actor(), "schedule.run", subject=name, reason=reason)
-    return t("run.done", name=name), True, ""
+    made = operations.run_schedule(conn, world.config(), name, actor=forms.actor(), reason=reason)
+    return t("run.done" if made else "run.already", name=name), made, ""
 
 
 def _retry_matching(conn: Connection, given: MultiDict, reason: str) -> Told:

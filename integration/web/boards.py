@@ -8,10 +8,11 @@ from sqlalchemy import Connection, func, select
 
 from integration.config import Config
 from integration.store import deadlines as store
+from integration.store import schedules as schedule_store
 from integration.store.steps import OPEN
 from integration.store.tables import endpoints as endpoint_table
 from integration.store.tables import steps, ticks
-from integration.web import charts, pages, schedule_names, world
+from integration.web import charts, pages, world
 from integration.web.reading import endpoint_views
 
 blueprint = pages.sentences(Blueprint("boards", __name__))
@@ -80,7 +81,7 @@ def schedules():
 def schedule_board(conn: Connection, config: Config, now: datetime) -> list[dict]:
     """Each schedule with its last ticks, the next one, and how late it is."""
     paused = set(conn.execute(select(endpoint_table.c.key).where(endpoint_table.c.paused)).scalars())
-    return [_schedule(conn, config, name, now, paused) for name in schedule_names.names(config)]
+    return [_schedule(conn, config, name, now, paused) for name in schedule_store.names(config)]
 
 
 def _schedule(conn: Connection, config: Config, name: str, now: datetime, paused: set[str]) -> dict:
@@ -91,12 +92,12 @@ def _schedule(conn: Connection, config: Config, name: str, now: datetime, paused
     return {
         "name": name,
         "last": last[0] if last else None,
-        "next": schedule_names.next_fire(config, name, now),
+        "next": schedule_store.next_fire(config, name, now),
         "history": last,
         "drift": (last[0].claimed_at - last[0].fire_time).total_seconds() if last else None,
         "seconds": round(seconds),
         "cron": config.schedules.prune_cron if name == "prune" else None,
-        "paused": schedule_names.endpoint_of(config, name) in paused,
+        "paused": schedule_store.endpoint_of(name) in paused,
         "late": expected if expected and expected < now else None,
     }
 

@@ -16,8 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from integration.alert_config import RULES
 from integration.config import Config
-from integration.store import alarms, deadlines, notices, totals
-from integration.web import schedule_names
+from integration.store import alarms, deadlines, notices, schedules, totals
 from integration.web.reading import endpoint_health
 
 TIMEOUT_MS = 5000  # a scrape that takes longer than this helps nobody
@@ -106,7 +105,7 @@ def _endpoints(conn: Connection, config: Config, _now: datetime) -> Iterator[Met
 
 
 def _ticks(conn: Connection, config: Config, _now: datetime) -> Iterator[Metric]:
-    last = conn.execute(_LAST_TICKS, {"names": [*schedule_names.names(config), HEARTBEAT]}).all()
+    last = conn.execute(_LAST_TICKS, {"names": [*schedules.names(config), HEARTBEAT]}).all()
     yield _gauge("tick_timestamp_seconds", "Fire time of the last tick, by schedule",
                  [((row.job,), row.fire_time.timestamp()) for row in last], "schedule")
     yield _gauge("tick_drift_seconds", "How late the last tick was noticed, by schedule",

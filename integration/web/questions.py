@@ -6,12 +6,12 @@ from flask import url_for
 from sqlalchemy import Connection, func, select
 from werkzeug.datastructures import MultiDict
 
-from integration.store import bulk, operations, requests, search, steps
+from integration.store import bulk, operations, requests, schedules, search, steps
 from integration.store.actions import Seen
 from integration.store.filters import parse
 from integration.store.tables import endpoints
 from integration.store.tables import steps as step_table
-from integration.web import pages, schedule_names, words, world
+from integration.web import pages, words, world
 from integration.web.texts import t
 
 MAX_SELECTED = 200
@@ -186,14 +186,14 @@ def resume(conn: Connection, given: MultiDict) -> Question:
 def run_schedule(_conn: Connection, given: MultiDict) -> Question:
     """Run a schedule now."""
     name = given.get("schedule", "")
-    if name not in schedule_names.names(world.config()):
+    if name not in schedules.names(world.config()):
         raise operations.NotPossible(f"there is no schedule {name[:80]}")
     return Question(
         t("run.title", name=name),
         t("run.button"),
         (t("run.what"),),
         {"schedule": [name]},
-        f"second-opinion schedules run '{name}'",
+        f"second-opinion schedules run '{name}' --reason …",
         back=url_for("boards.schedules"),
     )
 

@@ -55,7 +55,7 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("packet download", (request_id, str(folder / "packet.zip"))), ("packet show", (request_id,)),
         ("patients link", (request_id, "bob", "Patient/1", *because)), ("requests content", (request_id, *because)), ("requests list", ()),
         ("requests revise", (request_id, str(request), "--check", *because)), ("requests show", (request_id,)), ("requests cancel", (request_id, *because)),
-        ("schedules list", ()), ("schedules run", ("prune",)), ("steps list", ()), ("steps retry", (str(step), *because)),
+        ("schedules list", ()), ("schedules run", ("prune", *because)), ("steps list", ()), ("steps retry", (str(step), *because)),
         ("steps park", (str(step), *because)), ("submit", (str(new),)), ("tokens add", ("probe", "--role", "viewer")), ("tokens list", ()),
         ("tokens revoke", ("probe",)), ("top", ()), ("database restored", ()),
     ]

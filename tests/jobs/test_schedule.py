@@ -11,12 +11,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import func, select, text
 
-from integration.store import audit
+from integration.store import audit, operations
 from integration.store import steps as steps_store
 from integration.store.tables import audit as audit_table
 from integration.store.tables import steps, ticks
+from integration.store.schedules import EPOCH
 from jobs import schedule as schedule_module
-from jobs.schedule import EPOCH, MAX_MISSED, Schedule, every, housekeeping, missed, tick
+from jobs.schedule import MAX_MISSED, Schedule, every, housekeeping, missed, tick
 
 NOON = datetime(2030, 6, 15, 12, tzinfo=UTC)
 MINUTELY = every(60)
@@ -113,6 +114,19 @@ def test_a_thousand_ticks_by_six_nodes_are_a_thousand_runs(counted):
     assert counted.runs() == sum(claims) == 1000
     with counted.engine.connect() as conn:
         assert conn.execute(select(func.count()).select_from(ticks)).scalar_one() == 1001
+
+
+@pytest.mark.postgres
+def test_pruning_is_our_own_work_and_waits_for_no_endpoint(exchange):
+    with exchange.engine.begin() as conn:
+        for endpoint in exchange.config.endpoints:
+            operations.pause(conn, endpoint, True, actor="test", reason="nobody is there")
+        assert operations.run_schedule(conn, exchange.config, "prune", actor="test", reason="it is full")
+        assert not operations.run_schedule(conn, exchange.config, "prune", actor="test", reason="again")
+    assert _count(exchange.engine, audit_table, "schedule.run") == 1
+    exchange.drain()
+    with exchange.engine.connect() as conn:
+        assert conn.execute(select(steps.c.status).where(steps.c.kind == "prune")).scalar_one() == "done"
 
 
 @pytest.mark.postgres

@@ -3,7 +3,8 @@
 from integration.store import alarms as alarm_store
 from integration.store import deadlines as deadline_store
 from integration.store import numbers as number_store
-from integration.web import boards, pages, schedule_names, world
+from integration.store import schedules as schedule_store
+from integration.web import boards, pages, world
 from integration.web.api.acting import act
 from integration.web.api.answers import (
     Alarm,
@@ -56,7 +57,7 @@ def schedules() -> Schedules:
 @post("/schedules/<name>/run", refuses=("wrong-body", "unknown"))
 def run_schedule(name: str, body: Because) -> Done:
     """Make a schedule's step due now; `changed` is false when it is due or runs already."""
-    if name not in schedule_names.names(world.config()):
+    if name not in schedule_store.names(world.config()):
         raise Problem("unknown", "There is no such schedule; see /api/schedules.")
     return act("run-schedule", body.reason, schedule=name)[0]
 

@@ -9,7 +9,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from integration.store.search import Place
 from integration.web import account_pages, words
-from integration.web.schedule_names import next_cron
+from integration.store.schedules import next_cron
 from integration.web.texts import TEXTS, t
 
 WEB = Path(words.__file__).parent

@@ -1,29 +1,29 @@
-"""The schedules a configuration has, by name, with how often they tick; the ticker itself lives with the jobs."""
-
+"""The schedules a configuration has: their names, what a tick makes due, and when; the ticker itself lives with the jobs."""
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from integration.config import Config
-from integration.store import steps
+from integration.store import ourselves, steps
 
-EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)    # every node anchors intervals here, so that they share fire times
 
 
 def names(config: Config) -> list[str]:
-    """The names, as in ``second-opinion schedules list`` (a test compares)."""
+    """The names, as in ``second-opinion schedules list``."""
     polls = [f"poll_requests {key}" for key, endpoint in config.endpoints.items() if endpoint.is_placer]
     return polls + (["prune"] if config.endpoints else [])
 
 
-def endpoint_of(config: Config, name: str) -> str:
-    """The endpoint a schedule's step runs under."""
-    return name.partition(" ")[2] or next(iter(config.endpoints))
+def endpoint_of(name: str) -> str:
+    """The endpoint a schedule's step runs under; none's when it is our own work."""
+    return name.partition(" ")[2] or ourselves.OURSELVES
 
 
-def make_due(conn: Connection, config: Config, name: str) -> bool:
-    """Make its step due now; False when one is due or running already."""
-    return steps.create(conn, name.partition(" ")[0], endpoint_of(config, name)) is not None
+def make_due(conn: Connection, name: str) -> bool:
+    """Make its step due now; False when one is open already."""
+    kind, _, endpoint = name.partition(" ")
+    return steps.create(conn, kind, endpoint) is not None if endpoint else ourselves.make_due(conn, kind)
 
 
 def next_fire(config: Config, name: str, now: datetime) -> datetime | None:
