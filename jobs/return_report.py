@@ -1,14 +1,14 @@
 """Return the consult report to the primary care EHR: one DocumentReference with inline bytes, and once."""
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from integration import fhir_json
-from integration.store import deliveries, links
+from integration.store import deliveries, links, steps
 from integration.store.steps import NextStep
 from integration.store.tables import reports
 from jobs.match_people import find_patient
 from jobs.world import Context, Outcome
-from jobs.writing import ensure_document, own_identifier
-from mappings.consult_report import read_report, to_returned_report
+from jobs.writing import ensure_document, find_one, own_identifier
+from mappings.consult_report import documents_in, read_report, to_returned_report
 from mappings.document_reference import inline_bytes
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson
@@ -31,8 +31,21 @@ def return_report(ctx: Context) -> Outcome:
         sent = _to_send(ctx, row, request, report, resource, patient, identifier)
         reference = ensure_document(ctx, row.placer, sent, identifier)
     _keep(ctx, delivery_id, identifier, sent, reference)
-    return Outcome(next_steps=(NextStep("verify_report", row.placer, delivery_id=delivery_id),),
-                   apply=[lambda conn: deliveries.move(conn, delivery_id, DeliveryStatus.SENT)])
+
+    def commit(conn: Connection) -> None:
+        deliveries.move(conn, delivery_id, DeliveryStatus.SENT)
+        _end_earlier(conn, ctx, report.revision)
+
+    return Outcome(next_steps=(NextStep("verify_report", row.placer, delivery_id=delivery_id),), apply=[commit])
+
+
+def _end_earlier(conn: Connection, ctx: Context, revision: int) -> None:
+    """What is open for earlier revisions ends: their copy is replaced or marked, and reading it back would say the wrong thing."""
+    reason = f"revision {revision} of the report replaces it"
+    steps.cancel_open(conn, ctx.request_id, reason=reason, kinds=("verify_report",))
+    for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.REPORT):
+        if each.version < revision:
+            deliveries.move(conn, each.id, DeliveryStatus.CANCELLED, message=reason)
 
 
 def report_identifier(ctx: Context, revision: int) -> Identifier:
@@ -48,28 +61,34 @@ def _newest(ctx: Context):
 
 def _to_send(ctx: Context, row, request, report, resource: dict, patient: str, identifier: Identifier) -> dict:
     reading = read_report(resource)
-    data, content_type = _bytes(ctx, row, report, reading)
-    limit = ctx.endpoint(row.placer).limits.max_inline_bytes
-    if len(data) > limit:
-        raise NeedsPerson("report-too-large", f"the report has {len(data)} bytes; {row.placer} takes {limit} inline",
+    documents = _documents(ctx, row, report, reading)
+    size, limit = sum(len(data) for data, _ in documents), ctx.endpoint(row.placer).limits.max_inline_bytes
+    if size > limit:
+        raise NeedsPerson("report-too-large", f"the report has {size} bytes; {row.placer} takes {limit} inline",
                           "Send it another way and tell the primary care provider, or raise limits.max_inline_bytes.")
-    replaced = _at_placer(ctx, row.placer, report.revision - 1)
+    replaced = _copy_there(ctx, row.placer, report.revision)
     ours = own_identifier(ctx, "ServiceRequest", ctx.request_id)
-    return to_returned_report(reading=reading, bytes=data, content_type=content_type, request_id=ctx.request_id,
+    (data, content_type), *more = documents
+    return to_returned_report(reading=reading, bytes=data, content_type=content_type, more=more, request_id=ctx.request_id,
                               identifier=identifier, patient=patient, service_request=request.service_request or ours,
-                              revision=report.revision, replaces=replaced,
+                              revision=report.revision if replaced else 1, replaces=replaced,
                               author_display=ctx.endpoint(row.fulfiller).name)
 
 
-def _bytes(ctx: Context, row, report, reading) -> tuple[bytes, str]:
-    """The report's own bytes: inline, or read from the fulfiller."""
-    if not reading.attachments:
+def _documents(ctx: Context, row, report, reading) -> list[tuple[bytes, str]]:
+    """The report's own documents, all of them: bytes and content type."""
+    found = documents_in(reading)
+    if not found:
         raise NeedsPerson("report-without-document", f"{report.source} at {row.fulfiller} holds no document",
                           "Ask the consulting provider to attach the report to it, then retry.")
-    if len(reading.attachments) > 1:
-        ctx.finding("report-many-attachments", f"the report has {len(reading.attachments)} attachments; the first was returned, "
-                    "the others stay at the fulfiller", report.source, "error")
-    attachment = reading.attachments[0].attachment
+    if len(found) < len(reading.attachments):
+        ctx.finding("report-many-attachments", f"{len(reading.attachments) - len(found)} of {len(reading.attachments)} attachments of "
+                    "the report were not returned: they are empty, or not the report itself", report.source, "error")
+    return [_document(ctx, row, each) for each in found]
+
+
+def _document(ctx: Context, row, attachment: dict) -> tuple[bytes, str]:
+    """Its bytes: inline, or read from the fulfiller."""
     said = attachment.get("contentType")
     data = inline_bytes(attachment)
     if data is not None:
@@ -79,19 +98,22 @@ def _bytes(ctx: Context, row, report, reading) -> tuple[bytes, str]:
     return content.data, said or content.content_type
 
 
+def _copy_there(ctx: Context, placer: str, before: int) -> str | None:
+    """``DocumentReference/id`` of the newest copy there of a revision before this one; None when none was ever written."""
+    return next((found for revision in range(before - 1, 0, -1) if (found := _at_placer(ctx, placer, revision))), None)
+
+
 def _at_placer(ctx: Context, placer: str, revision: int) -> str | None:
-    """``DocumentReference/id`` of an earlier revision there."""
-    if revision < 1:
-        return None
+    """By its link, else by a search: the answer to writing it may have been lost."""
     identifier = report_identifier(ctx, revision)
     with ctx.world.engine.begin() as conn:
-        return links.find(conn, placer, identifier.system, [identifier.value]).get(identifier.value)
+        linked = links.find(conn, placer, identifier.system, [identifier.value]).get(identifier.value)
+    return linked or find_one(ctx, placer, "DocumentReference", identifier)
 
 
 def _retract(ctx: Context, row, report) -> tuple[dict, str]:
     """Mark the copy we wrote as entered-in-error; never delete it."""
-    reference = next((found for revision in range(report.revision - 1, 0, -1)
-                      if (found := _at_placer(ctx, row.placer, revision))), None)
+    reference = _copy_there(ctx, row.placer, report.revision)
     if reference is None:
         raise NeedsPerson("retraction-unknown", f"the retracted report was never written to {row.placer}",
                           "Nothing of it is at the primary care EHR; park this delivery.")

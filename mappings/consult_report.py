@@ -3,13 +3,13 @@
 https://hl7.org/fhir/R4/documentreference.html  https://hl7.org/fhir/R4/diagnosticreport.html
 Servers show one scanned report both ways (US Core); both readings carry the same attachments, so compare those.
 """
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from mappings import codes
 from mappings.codes import as_dict, as_dicts, as_text
 from mappings.document_reference import (
-    DOC_STATUSES, INSTANT, STATUSES, AttachmentAt, attachments, to_document_reference)
+    DOC_STATUSES, INSTANT, STATUSES, AttachmentAt, attachments, to_attachment, to_document_reference)
 from mappings.identifiers import identifiers_in, local_reference, source_identifier, to_identifier
 from mappings.model.errors import MappingError
 from mappings.model.request import Identifier
@@ -43,6 +43,11 @@ class ReportReading:
     retracted: bool
     problems: tuple[str, ...] = ()
 
+    @property
+    def stands(self) -> bool:
+        """False when it is marked as an error, or as superseded by another."""
+        return not self.retracted and self.status != "superseded"
+
 
 def find_reports(resources: list[dict], *, related_to: Collection[str] = ()) -> list[ReportReading]:
     """The consult reports among ``resources``: coded as a consult note, or related to one of these references."""
@@ -50,41 +55,73 @@ def find_reports(resources: list[dict], *, related_to: Collection[str] = ()) -> 
     return [each for each in readings if each.is_consult_note or set(each.related) & set(related_to)]
 
 
-def read_report(resource: dict) -> ReportReading:
-    """One report; a MappingError only for another kind of resource."""
+def read_report(resource: dict, base: str | None = None) -> ReportReading:
+    """One report; a MappingError only for another kind of resource. ``base``: the server it was read from."""
     kind = as_dict(resource).get("resourceType")
     if kind not in KINDS:
         raise MappingError("resourceType", "is neither DocumentReference nor DiagnosticReport")
-    return _complete(resource, _read_document(resource) if kind == KINDS[0] else _read_diagnostic(resource))
+    return _complete(resource, _read_document(resource, base) if kind == KINDS[0] else _read_diagnostic(resource), base)
+
+
+def to_return_first(readings: Sequence[ReportReading]) -> ReportReading:
+    """The report to return of several: one that stands, is not replaced by another of them, is a consult note, is final."""
+    replaced = {each for reading in readings for each in reading.replaces}
+    return min(readings, key=lambda each: (not each.stands, each.reference in replaced, not each.is_consult_note, not each.final))
+
+
+def successor(readings: Sequence[ReportReading], source: str) -> ReportReading | None:
+    """The one that says it replaces ``source``, directly or through others; None unless it stands and is final."""
+    line, newest = {source}, None
+    left = [each for each in readings if not each.retracted and each.reference != source]
+    while following := next((each for each in left if line & {*each.replaces}), None):
+        left.remove(following)
+        line.add(following.reference)
+        newest = following
+    return newest if newest and newest.stands and newest.final else None
+
+
+def carries_the_same(one: ReportReading, other: ReportReading) -> bool:
+    """True when both are one document shown in two ways: the same attachments."""
+    said = [[(at.target or at.attachment.get("url"), at.attachment.get("data")) for at in each.attachments] for each in (one, other)]
+    return bool(said[0]) and said[0] == said[1]
+
+
+def documents_in(reading: ReportReading) -> list[dict]:
+    """The Attachments that are the report: its own, else those inside what it contains; only those with bytes or an address."""
+    usable = [each for each in reading.attachments if as_text(each.attachment.get("data")) or as_text(each.attachment.get("url"))]
+    own = [each for each in usable if each.path.startswith((f"{reading.kind}.content[", f"{reading.kind}.presentedForm["))]
+    return [each.attachment for each in own or usable]
 
 
 def to_returned_report(*, reading: ReportReading, bytes: bytes, content_type: str, request_id: str,  # noqa: A002
                        identifier: Identifier, patient: str, service_request: str | Identifier, revision: int,
-                       replaces: str | None, author_display: str | None) -> dict:
-    """The report as one DocumentReference for the primary care EHR.
+                       replaces: str | None, author_display: str | None, more: Sequence[tuple[bytes, str]] = ()) -> dict:
+    """The report as one DocumentReference for the primary care EHR; ``more``: further documents of it, with their types.
 
     ``patient`` and ``service_request`` are the EHR's own; ``revision`` counts from 1, and from 2 on ``replaces``
     names the EHR's copy of the one before. A retracted report is written as entered-in-error.
     """
     if revision > 1 and not replaces:
         raise MappingError("DocumentReference.relatesTo", "a later revision must name the copy it replaces")
+    titles = _titles(reading, revision, 1 + len(more))
     made = to_document_reference(
-        identifier=identifier, patient=patient, type_code=codes.CONSULTATION_NOTE, title=_title(reading, revision),
+        identifier=identifier, patient=patient, type_code=codes.CONSULTATION_NOTE, title=titles[0],
         content_type=content_type, data=bytes, date=reading.date, period_end=reading.period_end or reading.date,
         related=_related(service_request, identifier.system, request_id),
         author=[{"display": author_display}] if author_display else [], replaces=replaces,
         status="entered-in-error" if reading.retracted else "current", doc_status=_doc_status(reading, revision))
+    made["content"] += [{"attachment": to_attachment(kind, data, title)} for (data, kind), title in zip(more, titles[1:], strict=True)]
     return made
 
 
-def _read_document(resource: dict) -> dict:
+def _read_document(resource: dict, base: str | None) -> dict:
     status, doc_status = resource.get("status"), resource.get("docStatus")
     links = as_dicts(resource.get("relatesTo"))
     context = as_dict(resource.get("context"))
     return {
         "status": as_text(status), "doc_status": as_text(doc_status),
         "type": resource.get("type"), "related": as_dicts(context.get("related")),
-        "replaces": _references(as_dict(each.get("target")) for each in links if each.get("code") == "replaces"),
+        "replaces": _references((as_dict(each.get("target")) for each in links if each.get("code") == "replaces"), base),
         "date": as_text(resource.get("date")), "period_end": as_text(as_dict(context.get("period")).get("end")),
         # Many EHRs leave docStatus out: current then has to do.
         "final": status == "current" and doc_status in (None, "final", "amended"),
@@ -106,16 +143,16 @@ def _read_diagnostic(resource: dict) -> dict:
     }
 
 
-def _complete(resource: dict, read: dict) -> ReportReading:
-    found = tuple(attachments(resource))
+def _complete(resource: dict, read: dict, base: str | None) -> ReportReading:
+    found = tuple(attachments(resource, source_base=base))
     patient = as_text(as_dict(resource.get("subject")).get("reference"))
     logical_id = as_text(resource.get("id"))
     named = to_identifier(resource.get("masterIdentifier")) or next(iter(identifiers_in(resource)), None)
     return ReportReading(
         kind=resource["resourceType"], reference=f"{resource['resourceType']}/{logical_id}" if logical_id else None,
         identifier=named, version=as_text(as_dict(resource.get("meta")).get("versionId")), status=read["status"],
-        doc_status=read["doc_status"], patient=local_reference(patient) or patient,
-        related=_references(read["related"]), replaces=read["replaces"], attachments=found, date=_instant(read["date"]),
+        doc_status=read["doc_status"], patient=local_reference(patient, base) or patient,
+        related=_references(read["related"], base), replaces=read["replaces"], attachments=found, date=_instant(read["date"]),
         period_end=read["period_end"], is_consult_note=codes.has_code(read["type"], codes.CONSULTATION_NOTE),
         final=read["final"], amended=read["amended"], retracted=read["retracted"],
         problems=(*read["problems"], *_content_problems(read, patient, found)))
@@ -143,9 +180,9 @@ def _instant(date: str | None) -> str | None:
     return date if date and INSTANT.fullmatch(date) else None
 
 
-def _references(found: Iterable[dict]) -> tuple[str, ...]:
+def _references(found: Iterable[dict], base: str | None) -> tuple[str, ...]:
     texts = (as_text(each.get("reference")) for each in found)
-    return tuple(local_reference(text) or text for text in texts if text)
+    return tuple(local_reference(text, base) or text for text in texts if text)
 
 
 def _related(service_request: str | Identifier, system: str, request_id: str) -> list[dict]:
@@ -161,6 +198,11 @@ def _title(reading: ReportReading, revision: int) -> str:
     if reading.retracted:
         return "Second opinion consult report (retracted)"
     return "Second opinion consult report" if revision == 1 else f"Second opinion consult report, revision {revision}"
+
+
+def _titles(reading: ReportReading, revision: int, count: int) -> list[str]:
+    title = _title(reading, revision)
+    return [title] if count == 1 else [f"{title} ({number} of {count})" for number in range(1, count + 1)]
 
 
 def _doc_status(reading: ReportReading, revision: int) -> str:

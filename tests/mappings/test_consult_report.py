@@ -2,7 +2,8 @@
 import pytest
 
 from mappings import codes
-from mappings.consult_report import REPORT_STATUSES, find_reports, read_report, to_returned_report
+from mappings.consult_report import (
+    REPORT_STATUSES, carries_the_same, documents_in, find_reports, read_report, successor, to_return_first, to_returned_report)
 from mappings.document_reference import attachments, inline_bytes
 from mappings.model.errors import MappingError
 from mappings.model.request import Identifier
@@ -141,6 +142,52 @@ def test_what_is_not_known_to_be_final_is_not_returned_as_final(resource):
 def test_a_later_revision_without_the_earlier_copy_is_refused():
     with pytest.raises(MappingError, match="relatesTo"):
         returned(document(), revision=2)
+
+
+def replacing(name, *others, base="", **changes):
+    links = [{"code": "replaces", "target": {"reference": f"{base}DocumentReference/{each}"}} for each in others]
+    return read_report(document(id=name, relatesTo=links, **changes), "https://summit.example/fhir")
+
+
+LETTER = {"type": {"text": "letter"}}
+
+
+@pytest.mark.parametrize(("reports", "first"), [
+    ([replacing("a", **LETTER), replacing("b")], "b"), ([replacing("a", **LETTER), replacing("b", **LETTER)], "a"),
+    ([replacing("a"), replacing("b", "a")], "b"), ([replacing("a", status="superseded"), replacing("b", **LETTER)], "b"),
+    ([replacing("a", docStatus="preliminary"), replacing("b")], "b"), ([replacing("a", status="entered-in-error"), replacing("b")], "b")])
+def test_of_several_the_consult_note_that_stands_goes_first(reports, first):
+    assert to_return_first(reports).reference == f"DocumentReference/{first}"
+
+
+@pytest.mark.parametrize(("reports", "newest"), [
+    ([replacing("b", "a", base="https://summit.example/fhir/")], "b"), ([replacing("c", "b"), replacing("b", "a")], "c"),
+    ([replacing("b")], None), ([replacing("b", "a", base="https://elsewhere.example/fhir/")], None),
+    ([replacing("b", "a", docStatus="preliminary")], None), ([replacing("b", "a", status="entered-in-error")], None),
+    ([replacing("b", "a", status="superseded")], None), ([replacing("a", "a")], None), ([replacing("b", "a", "c"), replacing("c", "b")], "c")])
+def test_a_successor_says_itself_that_it_replaces_the_report(reports, newest):
+    found = successor(reports, "DocumentReference/a")
+    assert (found and found.reference) == (newest and f"DocumentReference/{newest}")
+
+
+def test_one_document_shown_in_two_ways_is_known_by_its_attachments():
+    pdf = {"contentType": "application/pdf", "url": "Binary/b1"}
+    shown = read_report(document(content=[{"attachment": pdf}]))
+    assert carries_the_same(shown, read_report(diagnostic())) and not carries_the_same(shown, read_report(document()))
+    assert not carries_the_same(read_report(document(content=[])), read_report(document(content=[])))
+
+
+def test_its_documents_are_its_own_attachments_with_bytes_or_an_address():
+    photo = {"resourceType": "Practitioner", "id": "p", "photo": [{"url": "Binary/photo"}]}
+    made = diagnostic(contained=[photo], presentedForm=[{"url": "Binary/b1"}, {"title": "to follow"}, {"data": "JVBERg=="}])
+    assert documents_in(read_report(made)) == [{"url": "Binary/b1"}, {"data": "JVBERg=="}]
+
+
+def test_further_documents_of_a_report_stand_beside_the_first():
+    made = returned(document(), more=[(b"table", "text/csv")])
+    assert [each["attachment"]["title"] for each in made["content"]] == [
+        "Second opinion consult report (1 of 2)", "Second opinion consult report (2 of 2)"]
+    assert [inline_bytes(each.attachment) for each in attachments(made)] == [b"%PDF", b"table"]
 
 
 @needs_data
