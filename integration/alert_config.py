@@ -18,6 +18,7 @@ RULES = {
     "deadline-at-risk": "records are due soon and not verified",
     "deadline-late": "records were due and are not verified",
     "loop-open": "the loop of a request is open for too long",
+    "order-refused": "an order found by polling was not taken in",
     "endpoint-down": "an endpoint does not answer",
     "unknown-kind": "no worker knows a kind of step",
     "database-away": "the database did not answer",
@@ -62,7 +63,7 @@ class DeadlineAtRisk(Section):
     """`deadline-at-risk` and `deadline-late`: records that have to be there before a date and are not verified."""
 
     enabled: bool = Field(True, description="Raise them at all.", examples=[True])
-    within_hours: int = Field(48, ge=1, le=2160, description="At risk when due within so many hours; late when past.",
+    within_hours: int = Field(48, ge=1, le=2160, description="At risk when due within so many hours; late, and not at risk any more, when past.",
                               examples=[48])
 
 
@@ -76,7 +77,7 @@ class LoopOpen(Section):
 
 
 class Rules(Section):
-    """What is watched. The rules about the house itself are always on: `endpoint-down`, `unknown-kind`, `database-away`,
+    """What is watched. These rules are always on: `order-refused`, `endpoint-down`, `unknown-kind`, `database-away`,
     `payloads-away`, `process-restarts`, `notices-unsent`."""
 
     failure_rate: FailureRate = Field(default_factory=FailureRate, description="Many attempts fail.")

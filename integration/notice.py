@@ -106,6 +106,7 @@ _WORDS = {
     "deadline-at-risk": ("the records of request {subject} are at risk", "the records of {n} requests are at risk"),
     "deadline-late": ("the records of request {subject} are late", "the records of {n} requests are late"),
     "loop-open": ("the loop of request {subject} is open for too long", "the loops of {n} requests are open for too long"),
+    "order-refused": ("the order {subject} was not taken in", "{n} orders were not taken in"),
     "endpoint-down": ("{subject} does not answer", "{n} endpoints do not answer"),
     "unknown-kind": ("no worker knows {subject}", "no worker knows {n} kinds of step"),
     "database-away": ("the database did not answer for a while", "the database did not answer {n} times"),

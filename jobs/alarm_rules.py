@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from integration.config import Config
-from integration.store import alarms
+from integration.store import alarms, findings
 from integration.store.notices import UNSENT_AFTER
 from integration.store.tables import ANSWERED, LOOP_OPEN, RECORDS_OWED
 
 FAILURE_RATE, PARKED, SILENCE, LOOP = "failure-rate", "parked", "silence", "loop-open"
 AT_RISK, LATE, UNSENT = "deadline-at-risk", "deadline-late", "notices-unsent"
+ORDER_REFUSED = "order-refused"
 WEEKS = (1, 2, 3)       # usual is what was so in each of these
 POLLS_MISSED = 3        # a poller that looks less often than `silence.hours` is silent after so many
 
@@ -46,12 +47,18 @@ def rules(config: Config, now: datetime) -> Iterator[Rule]:
         "before": now - timedelta(minutes=parked.older_than_minutes), "minutes": parked.older_than_minutes,
         "more_than": parked.more_than}, parked.enabled)
     yield Rule(SILENCE, _SILENCE, _silence_values(config, now), wanted.silence.enabled)
-    yield Rule(AT_RISK, _RECORDS, {"until": now + timedelta(hours=risk.within_hours), "how": "are due"}, risk.enabled)
+    yield Rule(AT_RISK, _AT_RISK, {"until": now + timedelta(hours=risk.within_hours), "now": now, "how": "are due"}, risk.enabled)
     yield Rule(LATE, _RECORDS, {"until": now, "how": "were due"}, risk.enabled)
     yield Rule(LOOP, _LOOP, {
         "old": now - timedelta(days=loop.days), "days": loop.days, "stuck": now - timedelta(hours=loop.completed_hours),
         "hours": loop.completed_hours}, loop.enabled)
+    yield Rule(ORDER_REFUSED, _ORDER_REFUSED, {
+        "endpoints": _placers(config), "causes": list(findings.REFUSED), "since": now - findings.LOOKED_FOR})
     yield Rule(UNSENT, _UNSENT, {"before": now - UNSENT_AFTER, "names": [each.name for each in config.alerts.send_to]})
+
+
+def _placers(config: Config) -> list[str]:
+    return [key for key, endpoint in config.endpoints.items() if endpoint.is_placer]
 
 
 def _silence_values(config: Config, now: datetime) -> dict:
@@ -59,7 +66,7 @@ def _silence_values(config: Config, now: datetime) -> dict:
     hours = timedelta(hours=rule.hours)
     window = timedelta(hours=rule.usual_hours)
     return {"endpoints": list(config.endpoints), "before": now - hours, "hours": f"{rule.hours:g}",
-            "polled": [key for key, endpoint in config.endpoints.items() if endpoint.is_placer],
+            "polled": _placers(config),
             "polled_before": now - max(hours, timedelta(seconds=POLLS_MISSED * poll)),
             "usual_hours": rule.usual_hours, "usual_requests": rule.usual_requests, "recently": now - window, "now": now,
             **{f"from{week}": now - timedelta(weeks=week) - window for week in WEEKS},
@@ -82,10 +89,14 @@ _FAILURE_RATE = """
           AND endpoint = ANY(CAST(:endpoints AS text[])) GROUP BY endpoint) AS counted
     WHERE tried >= :minimum AND failed >= CAST(:share AS double precision) * tried"""
 
+# A poll that gave up is tried at every tick: until one succeeds it counts as parked since the first time.
 _PARKED = """
     SELECT endpoint AS subject, format('%s step(s) at %s have waited for a person for more than %s minutes.',
                                        count(*), endpoint, CAST(:minutes AS int)) AS message
-    FROM steps WHERE status = 'parked' AND coalesce(parked_at, created_at) < :before
+    FROM (SELECT endpoint FROM steps WHERE status = 'parked' AND coalesce(parked_at, created_at) < :before
+          UNION ALL
+          SELECT endpoint FROM steps WHERE coalesce(request_id, '') = '' AND kind = 'poll_requests'
+              AND status IN ('waiting', 'due', 'leased') AND parked_at < :before) AS stuck
     GROUP BY endpoint HAVING count(*) > :more_than"""
 
 _IN_WEEK = "r.created_at > :from{0} AND r.created_at <= :to{0}"
@@ -118,6 +129,7 @@ _RECORDS = f"""
     SELECT id AS subject, format('The records of request %s %s at %s on %s and are not verified there.', id, CAST(:how AS text),
                                  fulfiller, {_minute('records_due_at')}) AS message
     FROM requests WHERE {RECORDS_OWED} AND records_due_at < :until"""
+_AT_RISK = f"{_RECORDS} AND records_due_at >= :now"
 
 _LOOP = f"""
     SELECT id AS subject, format('Request %s was taken in more than %s days ago and its loop is not closed.', id,
@@ -127,6 +139,15 @@ _LOOP = f"""
     SELECT id, format('Request %s is answered, and nothing has moved for more than %s hours: its report is not verified at %s.', id,
                       CAST(:hours AS int), placer)
     FROM requests WHERE {LOOP_OPEN} AND {ANSWERED} AND updated_at < :stuck AND created_at >= :old"""
+
+# Each order by itself: one that is refused while another waits is told too. Over when it was taken in or withdrawn.
+_ORDER_REFUSED = """
+    SELECT endpoint || ' ' || split_part(path, '#', 1) AS subject,
+           format('%s of %s was not taken in (%s): %s. It is looked at again with the polls until it is taken in or withdrawn.',
+                  split_part(path, '#', 1), endpoint, min(cause), min(left(message, 300))) AS message
+    FROM findings WHERE coalesce(request_id, '') = '' AND coalesce(endpoint, '') = ANY(CAST(:endpoints AS text[]))
+        AND cause = ANY(CAST(:causes AS text[])) AND severity = 'error' AND last_seen_at > :since
+    GROUP BY endpoint, split_part(path, '#', 1)"""
 
 # Nothing has reached a recipient since this one should have.
 _UNSENT = """

@@ -5,58 +5,92 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import operations, requests
+from integration.fhir.server import NotFound
+from integration.store import findings, operations, requests
 from integration.store.tables import endpoints
 from integration.store.tables import requests as request_table
 from integration.store.tables import watermarks
 from jobs.world import Context, Outcome
 from mappings.identifiers import local_reference
-from mappings.model.errors import MappingError, PermanentError
+from mappings.model.errors import MappingError, PartialError, PermanentError, TemporaryError, TransferError
 from mappings.model.request import Code
 from mappings.references import find_references
 from mappings.service_request import from_service_request, is_second_opinion
 
 READ_ALONG = ("Patient", "Practitioner", "PractitionerRole", "Organization", "Condition", "Communication", "QuestionnaireResponse")
 OVERLAP = timedelta(minutes=5)      # servers print whole seconds and compare finer; clocks differ
+READ_AGAIN = 10     # refused orders a poll reads again, besides those it finds
+BLIPS = 2           # so often the whole poll is tried again before what cannot be read now is the order's own trouble
 
 
 def poll_requests(ctx: Context) -> Outcome:
-    """Search what changed since the watermark, with overlap; the same ServiceRequest again is the same request."""
-    key = ctx.step.endpoint
-    params = {}
-    since = _watermark(ctx, key)
+    """Search what changed since the watermark, with overlap, and look again at orders that were refused.
+
+    The same ServiceRequest again is the same request.
+    """
+    key, params = ctx.step.endpoint, {}
+    since, now = _watermark(ctx, key)
+    with ctx.world.engine.begin() as conn:
+        refused = findings.refused(conn, key, now)
     if since is not None:
         params["_lastUpdated"] = f"ge{(since - OVERLAP).isoformat(timespec='seconds')}"
-    changes, newest = [], since
-    for resource in ctx.server(key).search_all("ServiceRequest", params):
-        newest = max(filter(None, (newest, _last_updated(resource))), default=None)
-        change = _take(ctx, key, resource)
-        if change is not None:
-            changes.append(change)
+    orders = {f"{each['resourceType']}/{each.get('id', '')}": each for each in ctx.server(key).search_all("ServiceRequest", params)}
+    newest = max(filter(None, (since, *map(_last_updated, orders.values()))), default=None)
+    waiting = list(dict.fromkeys(findings.reference_of(row.path) for row in refused))
+    orders |= _read_again(ctx, key, [each for each in waiting if each not in orders and _is_address(each)][:READ_AGAIN])
+    changes = [change for reference, order in orders.items() if (change := _take(ctx, key, reference, order, reference in waiting))]
+    changes.append(_settle(ctx, key, list(orders), refused))
     if newest is not None and newest != since:
-        changes.append(lambda conn: conn.execute(_set_watermark(key, newest)))
+        changes.append(lambda conn: conn.execute(_set_watermark(key, min(newest, now))))    # its clock may run ahead of ours
     changes.append(lambda conn: conn.execute(update(endpoints).where(endpoints.c.key == key).values(polled_at=ctx.now)))
     return Outcome(apply=changes)
 
 
-def _take(ctx: Context, key: str, resource: dict):
-    """What to do about one ServiceRequest, as a change for the step's commit; None when it is not for us."""
+def _read_again(ctx: Context, key: str, references: list[str]) -> dict[str, dict | None]:
+    """Orders that were refused as they are now, None where one is gone; what cannot be read now is left for another poll."""
+    found: dict[str, dict | None] = {}
+    for reference in references:
+        try:
+            found[reference] = ctx.server(key).read(*reference.split("/", 1))
+        except NotFound:
+            found[reference] = None
+        except TemporaryError:
+            break
+        except (PermanentError, PartialError):
+            continue
+    return found
+
+
+def _settle(ctx: Context, key: str, looked_at: list[str], refused: list):
+    """Of refusals that are known only news is told; those that are over are settled, as a change for the step's commit."""
+    still = [(each.cause, each.path) for each in ctx.found]
+    known = {(row.cause, row.path, row.message) for row in refused}
+    ctx.found = [each for each in ctx.found if (each.cause, each.path, each.message[:500]) not in known]
+    return lambda conn: findings.settle(conn, key, looked_at, still, f"step {ctx.step.kind}")
+
+
+def _take(ctx: Context, key: str, reference: str, order: dict | None, was_refused: bool):
+    """What to do about one ServiceRequest, as a change for the step's commit; None when it is not for us, or refused."""
     endpoint = ctx.endpoint(key)
-    reference = f"ServiceRequest/{resource['id']}"
-    if not is_second_opinion(resource, [Code(system=each.system, code=each.code) for each in endpoint.local_codes]):
+    if order is None or not is_second_opinion(order, [Code(system=each.system, code=each.code) for each in endpoint.local_codes]):
         return None
-    if resource.get("status") in ("revoked", "entered-in-error"):
+    if order.get("status") in ("revoked", "entered-in-error"):
         return lambda conn: _cancel(conn, ctx, f"{key}:{reference}")
-    if resource.get("status") != "active" or _is_known(ctx, f"{key}:{reference}"):
+    if order.get("status") != "active" or _is_known(ctx, f"{key}:{reference}"):
         return None
     if endpoint.default_fulfiller is None:
         ctx.finding("no-fulfiller", "a second opinion request, and no default_fulfiller is configured for this placer", reference, "error")
         return None
     try:
-        request = from_service_request(resource, placer=key, fulfiller=endpoint.default_fulfiller,
-                                       included=_included(ctx, key, resource), base=endpoint.base_url)
+        request = from_service_request(order, placer=key, fulfiller=endpoint.default_fulfiller,
+                                       included=_included(ctx, key, order), base=endpoint.base_url)
     except MappingError as error:
         ctx.finding("request-unreadable", str(error), f"{reference}#{error.path}", "error")
+        return None
+    except (TransferError, PartialError) as error:
+        if isinstance(error, TemporaryError) and ctx.step.attempts < BLIPS and not was_refused:
+            raise
+        ctx.finding("request-incomplete", f"half an order is not taken in: {error}", reference, "error")
         return None
     return lambda conn: requests.take_in(conn, request, actor=f"poll {key}")
 
@@ -85,25 +119,31 @@ def _included(ctx: Context, key: str, resource: dict) -> dict[str, dict]:
 def _include(server, resource: dict, found: dict) -> None:
     for at in find_references(resource, source_base=server.endpoint.base_url):
         local = local_reference(at.target)
-        if local is None or local in found or local.split("/")[0] not in READ_ALONG:
+        if local is None or local in found or local.split("/")[0] not in READ_ALONG or not _is_address(local):
             continue
-        try:
+        with suppress(NotFound):
             found[local] = server.read(*local.split("/"))
-        except PermanentError as error:
-            if error.status_code not in (404, 410):
-                raise
+
+
+def _is_address(reference: str) -> bool:
+    """Whether a read can ask for it: a server may give ids that no address holds."""
+    return local_reference(reference) == reference and reference.split("/")[1].strip(".") != ""
 
 
 def _last_updated(resource: dict) -> datetime | None:
-    text = (resource.get("meta") or {}).get("lastUpdated")
-    return datetime.fromisoformat(text) if text else None
+    try:
+        at = datetime.fromisoformat((resource.get("meta") or {}).get("lastUpdated"))
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return at if at.tzinfo else None
 
 
-def _watermark(ctx: Context, key: str) -> datetime | None:
+def _watermark(ctx: Context, key: str) -> tuple[datetime | None, datetime]:
+    """Up to when everything was seen, and the database's time; never later than when it was noted or than now."""
     with ctx.world.engine.begin() as conn:
-        value = conn.execute(select(watermarks.c.value).where(watermarks.c.endpoint == key,
-                                                              watermarks.c.kind == "ServiceRequest")).scalar_one_or_none()
-    return datetime.fromisoformat(value) if value else None
+        now = conn.execute(select(func.statement_timestamp())).scalar_one()
+        row = conn.execute(select(watermarks).where(watermarks.c.endpoint == key, watermarks.c.kind == "ServiceRequest")).one_or_none()
+    return min(datetime.fromisoformat(row.value), row.updated_at, now) if row else None, now
 
 
 def _set_watermark(key: str, newest: datetime):

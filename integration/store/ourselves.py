@@ -4,7 +4,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import steps
 from integration.store.tables import endpoints
-from integration.store.tables import steps as step_table
 
 OURSELVES = "(exchange)"    # the endpoint row they run under; no configured name can be that
 CONCURRENCY = 4             # each kind runs once at a time; a mail server that is slow holds up no other kind
@@ -24,6 +23,4 @@ def make_due(conn: Connection, kind: str) -> bool:
     False when one is open already.
     """
     register(conn)
-    return steps.create(conn, kind, OURSELVES) is not None or bool(conn.execute(update(step_table).where(
-        step_table.c.kind == kind, step_table.c.endpoint == OURSELVES, step_table.c.status == "parked",
-        step_table.c.cause != "parked-by-person").values(status="due", next_attempt_at=func.now())).rowcount)
+    return steps.see_to(conn, kind, OURSELVES)

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 from integration.config import Config
 from integration.store import ourselves, steps
 
+LEFT_PARKED = ("parked-by-person", "worker-lost")    # polls that only a person lets go on: workers die at the second
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)    # every node anchors intervals here, so that they share fire times
 
 
@@ -21,9 +22,9 @@ def endpoint_of(name: str) -> str:
 
 
 def make_due(conn: Connection, name: str) -> bool:
-    """Make its step due now; False when one is open already."""
+    """Make its step due now, also one that gave up by itself: nobody else resumes it. False when one is open already."""
     kind, _, endpoint = name.partition(" ")
-    return steps.create(conn, kind, endpoint) is not None if endpoint else ourselves.make_due(conn, kind)
+    return steps.see_to(conn, kind, endpoint, left=LEFT_PARKED) if endpoint else ourselves.make_due(conn, kind)
 
 
 def next_fire(config: Config, name: str, now: datetime) -> datetime | None:

@@ -1,13 +1,14 @@
-"""Boards: endpoints with their health, schedules with their drift, deadlines with what is late."""
+"""Boards: endpoints with their health, findings of no request, schedules with their drift, deadlines with what is late."""
 
 from datetime import datetime, timedelta
 from statistics import median
 
-from flask import Blueprint, request
+from flask import Blueprint, request, url_for
 from sqlalchemy import Connection, func, select
 
 from integration.config import Config
 from integration.store import deadlines as store
+from integration.store import findings as finding_store
 from integration.store import schedules as schedule_store
 from integration.store.steps import OPEN
 from integration.store.tables import endpoints as endpoint_table
@@ -24,6 +25,21 @@ def endpoints():
     with world.engine().connect() as conn:
         views = endpoint_board(conn, world.config(), pages.now())
     return pages.render("endpoints.html", endpoints=views, here=request.path)
+
+
+@blueprint.get("/findings")
+def findings():
+    """What polls found and no request holds, newest first, from one place on."""
+    after = request.args.get("after", type=int)
+    with world.engine().connect() as conn:
+        found, following = finding_store.without_request(conn, after=after)
+    return pages.render(
+        "findings.html",
+        findings=[(row, finding_store.state(row, pages.now())) for row in found],
+        days=finding_store.LOOKED_FOR.days,
+        first=url_for("boards.findings") if after else None,
+        following=url_for("boards.findings", after=following) if following else None,
+    )
 
 
 def endpoint_board(conn: Connection, config: Config, now: datetime) -> list[dict]:

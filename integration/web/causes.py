@@ -25,6 +25,14 @@ CAUSES: dict[str, tuple[str, str]] = {
         "The connection ended in the middle of an answer.",
         "It is looked up before anything is sent again. Usually passes.",
     ),
+    "earlier-delivery-open": (
+        "An earlier delivery of the same request is not done yet.",
+        "It goes on when that one is verified: look at that one.",
+    ),
+    "made-elsewhere": (
+        "Another request is creating the same person or place at the endpoint.",
+        "Usually passes. If it stays, a worker is frozen in the middle of it: restart the workers, then retry.",
+    ),
     "http-400": (
         "The endpoint says that what we sent is wrong.",
         "Read the message; it names the place. Mend the record or the mapping, then retry.",

@@ -19,6 +19,7 @@ NAV = (
     ("alarms.listed", "nav.alarms"),
     ("boards.deadlines", "nav.deadlines"),
     ("boards.endpoints", "nav.endpoints"),
+    ("boards.findings", "nav.findings"),
     ("boards.schedules", "nav.schedules"),
     ("bulk.listed", "nav.operations"),
     ("numbers.numbers", "nav.numbers"),

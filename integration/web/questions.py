@@ -101,7 +101,7 @@ def cancel(conn: Connection, given: MultiDict) -> Question:
         .where(
             step_table.c.request_id == row.id,
             step_table.c.status.in_(("waiting", "due", "parked")),
-            step_table.c.kind.in_((*operations.RECORD_KINDS, "send_request", "watch_chart")),
+            step_table.c.kind.in_(steps.TO_SEND),
         )
     ).scalar_one()
     return Question(

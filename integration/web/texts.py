@@ -12,6 +12,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "nav.alarms": "Alarms",
     "nav.deadlines": "Deadlines",
     "nav.endpoints": "Endpoints",
+    "nav.findings": "Findings",
     "nav.schedules": "Schedules",
     "nav.operations": "Bulk operations",
     "nav.numbers": "Numbers",
@@ -358,6 +359,19 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "health.probing": "probing",
     "health.paused": "paused",
     "health.not used yet": "not used yet",
+    # findings of no request
+    "findings.title": "Findings of no request",
+    "findings.what": "Orders that polls found and did not take in, and polls that failed. An order that was refused is looked at again with "
+                     "the polls for {days} days: when it can be taken in by then, it is, and its finding moves to its request.",
+    "findings.where": "Where",
+    "findings.why": "Why",
+    "findings.state": "State",
+    "findings.seen": "First and last noted",
+    "findings.open": "open",
+    "findings.over": "over",
+    "findings.looked-at-again": "looked at again",
+    "findings.given-up": "not looked at again",
+    "findings.none": "Every order that was found was taken in.",
     # schedules
     "schedules.title": "Schedules",
     "schedules.caption": "What happens by the clock",

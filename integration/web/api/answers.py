@@ -238,6 +238,28 @@ class Numbers(Answer):
     series: list[PeriodPart]
 
 
+class Finding(Answer):
+    """Something a poll found and no request holds: an order that was refused, or a poll that failed."""
+
+    id: int
+    endpoint: str | None
+    severity: str
+    cause: str
+    path: str = Field(description="Where: reference of a resource, and path of an element.")
+    message: str
+    count: int = Field(description="How often it was noted.")
+    state: str = Field(description="open, over, looked-at-again (a refused order, by the next polls) or given-up.")
+    created_at: datetime
+    last_seen_at: datetime
+
+
+class Findings(Answer):
+    """One page of findings that belong to no request, newest first."""
+
+    items: list[Finding]
+    next: int | None = Field(description="Give it as `after` to get the next page; null at the end.")
+
+
 class Alarm(Answer):
     """Something an operator has to know, as long as it lasts."""
 

@@ -1,7 +1,8 @@
-"""Boards for programs: endpoints, schedules, deadlines, numbers, alarms; pause, resume, run now."""
+"""Boards for programs: endpoints, schedules, deadlines, numbers, alarms, findings; pause, resume, run now."""
 
 from integration.store import alarms as alarm_store
 from integration.store import deadlines as deadline_store
+from integration.store import findings as finding_store
 from integration.store import numbers as number_store
 from integration.store import schedules as schedule_store
 from integration.web import boards, pages, world
@@ -15,11 +16,13 @@ from integration.web.api.answers import (
     DueColumn,
     Endpoints,
     EndpointState,
+    Finding,
+    Findings,
     Numbers,
     Schedule,
     Schedules,
 )
-from integration.web.api.bodies import Because, NumbersQuery
+from integration.web.api.bodies import Because, FindingsQuery, NumbersQuery
 from integration.web.problems import Problem
 from integration.web.api.routes import get, post
 
@@ -87,6 +90,18 @@ def alarms() -> Alarms:
     """Alarms that are open, oldest first."""
     with world.engine().connect() as conn:
         return Alarms(items=[Alarm.model_validate(row) for row in alarm_store.open_alarms(conn)])
+
+
+@get("/findings", refuses=("wrong-query",))
+def findings(query: FindingsQuery) -> Findings:
+    """What polls found and no request holds: orders that were refused, polls that failed; newest first."""
+    with world.engine().connect() as conn:
+        found, following = finding_store.without_request(conn, endpoint=query.endpoint, after=query.after, limit=query.limit)
+    return Findings(items=[_finding(row) for row in found], next=following)
+
+
+def _finding(row) -> Finding:
+    return Finding.model_validate({**row._asdict(), "state": finding_store.state(row, pages.now())})
 
 
 def _known_endpoint(key: str) -> None:

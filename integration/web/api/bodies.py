@@ -56,6 +56,14 @@ class NumbersQuery(_Input):
     days: Literal[tuple(str(days) for days in numbers.PERIODS)] = Field("30", description="How many days, today included.", examples=["30"])
 
 
+class FindingsQuery(_Input):
+    """Which findings, and from where on."""
+
+    endpoint: str | None = Field(None, max_length=80, pattern=r"^[^\x00]*$", description="Only those at one endpoint.", examples=["mercy"])
+    after: int | None = Field(None, ge=1, lt=1 << 63, description="`next` of the page before.", examples=[4711])
+    limit: int = Field(PAGE, ge=1, le=MAX_PAGE, description="Most items on a page.", examples=[PAGE])
+
+
 class Search(_Input):
     """A filter that may hold patient identifiers."""
 

@@ -285,7 +285,7 @@ def test_what_is_not_there_is_said_in_the_same_shape(site, api):
 def test_nothing_of_a_patient_is_in_any_answer(site, api):
     request_id = site.request()
     site.step(request_id=request_id, delivery_id=site.delivery(request_id))
-    for address in ("steps", "steps/counts", "failures", "operations", "endpoints", "schedules", "deadlines", "numbers", "alarms", "requests",
+    for address in ("steps", "steps/counts", "failures", "operations", "endpoints", "schedules", "deadlines", "numbers", "alarms", "findings", "requests",
                     f"requests/{request_id}", f"requests/{request_id}/items", f"requests/{request_id}/deliveries/{request_id}-records-1"):
         told = json.dumps(api("GET", f"/api/{address}"))
         assert not any(word in told for word in ("Synthetic", "Ada", '"M1"', "surgery", "synthetic diagnosis")), address
