@@ -106,6 +106,14 @@ class _Reading:
         if isinstance(url, str) and _has_password(url):
             self._problem(("payloads", "url"), "must not hold a key or a password; the object store's library "
                                                "reads them from its own environment variables")
+        elif isinstance(url, str) and "://" in url:
+            self._check_payloads(url)
+
+    def _check_payloads(self, url: str) -> None:
+        from integration.payloads import url_problem        # only here: fsspec takes long to import
+
+        if problem := url_problem(url):
+            self._problem(("payloads", "url"), problem)
 
     def _with_database_url(self, values: dict[str, Any]) -> dict[str, Any]:
         """``values`` with the database's address from the environment, else from the file that holds it."""
@@ -142,7 +150,7 @@ class _Reading:
         for at, message in (*_name_problems(raw), *_hosted_problems(values, raw),
                             *_fulfiller_problems(endpoints, raw),
                             *_address_problems(endpoints), *_type_problems(values), *_capability_problems(endpoints),
-                            *_key_problems(endpoints, self.environ), *alert_config.problems(values, self.environ)):
+                            *_key_problems(endpoints, self.environ), *_lag_problems(endpoints, config), *alert_config.problems(values, self.environ)):
             self._problem(at, message)
 
 
@@ -158,6 +166,15 @@ def _readable_endpoints(values: dict[str, Any], raw: dict[str, Any]) -> Iterator
                 break
             except ValidationError:
                 continue
+
+
+def _lag_problems(endpoints: dict[str, Endpoint], config: Config | None) -> Found:
+    lease = (config or Config()).engine.lease_seconds
+    for key, endpoint in endpoints.items():
+        if endpoint.limits.search_lag_seconds > lease:
+            yield ("endpoints", key, "limits", "search_lag_seconds"), (
+                f"is longer than engine.lease_seconds ({lease:g}): what a worker wrote before it died would be looked for too early, "
+                "and be written twice; raise engine.lease_seconds too")
 
 
 def _hosted_problems(values: dict[str, Any], raw: dict[str, Any]) -> Found:

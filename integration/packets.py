@@ -1,6 +1,7 @@
 """Packets in the payload store: one pack of resource lines, attachments by hash, and the manifest over them."""
 import base64
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -44,9 +45,19 @@ def store(payloads: Payloads, manifest: Manifest, lines: list[bytes]) -> str:
     return payloads.put(manifest.model_copy(update={"pack_sha256": pack}).model_dump_json().encode())
 
 
+def manifest_of(payloads: Payloads, manifest_sha256: str) -> Manifest:
+    """What a packet holds, without reading its records."""
+    return Manifest.model_validate_json(payloads.get(manifest_sha256))
+
+
+def sources_of(payloads: Payloads, packet_rows: Iterable) -> set[str]:
+    """Sources of every record of these packets: a delta refers to what an earlier packet carried."""
+    return {item.source for row in packet_rows for item in manifest_of(payloads, row.manifest_sha256).resources}
+
+
 def load(payloads: Payloads, manifest_sha256: str) -> Packet:
-    """Read a packet; every line is checked against its hash."""
-    manifest = Manifest.model_validate_json(payloads.get(manifest_sha256))
+    """Read a packet; every line is checked against its hash. Takes a second and more: never between two statements."""
+    manifest = manifest_of(payloads, manifest_sha256)
     lines = payloads.get(manifest.pack_sha256).split(b"\n") if manifest.resources else []
     if len(lines) != len(manifest.resources):
         raise ExchangeError(f"packet {manifest.packet_id}: the pack does not fit its manifest")
@@ -88,7 +99,7 @@ def inline(resource: dict, of: dict[str, tuple[bytes, str | None]], attachments_
     """The resource with fetched attachments as inline bytes: url out, data, size and SHA-1 hash in."""
     for at in attachments_at(resource):
         fetched = of.get(f"{source_of(resource)}#{at.path}")
-        if fetched is None:
+        if fetched is None or "data" in at.attachment:      # what came inside passes as it is
             continue
         data, content_type = fetched
         at.attachment.pop("url", None)

@@ -6,7 +6,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import procrastinate
@@ -19,6 +19,7 @@ from integration.payloads import PayloadsAway
 from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
 from integration.store import deliveries, requests, steps, totals
 from integration.store.findings import Finding, record
+from integration.store.one_at_a_time import MADE_ELSEWHERE
 from integration.store.pace import Paced
 from integration.store.steps import LeaseLost
 from jobs import (bulk_retry, check_alarms, gather_records, match_people, mirror_status, poll_requests, prune, push_records,
@@ -54,6 +55,7 @@ UNKNOWN_KIND_SECONDS = 30.0
 AWAY_SECONDS = 30.0         # how long what needs the payload store waits before it is tried again
 DATABASE_AWAY, MAX_PUT_BACKS = "database-away", 10      # after so many in a row each counts as an attempt
 OURS = (DATABASE_AWAY, "internal-error")        # no endpoint is to blame
+NOT_THEIRS = (*OURS, steps.EARLIER_OPEN, Paced.cause, MADE_ELSEWHERE)
 BREAKER_FAILURES = 5
 BREAKER_SECONDS = 30
 
@@ -131,15 +133,14 @@ def _attempt(ctx: Context) -> set[str]:
     except PayloadsAway as error:
         return _put_back(ctx, error.cause, str(error), AWAY_SECONDS)
     except Paced as error:
-        return _put_back(ctx, error.cause, str(error), error.seconds * (1 + random.random()))
+        return _put_back(ctx, error.cause, str(error), error.seconds * (1 + random.random()),
+                         TemporaryError(str(error), cause=error.cause))
     except SQLAlchemyError as error:
         if not is_away(error):
             raise
-        if ctx.step.cause == DATABASE_AWAY and ctx.step.put_backs >= MAX_PUT_BACKS:
-            _failed(ctx, TemporaryError("the database went away under this step again and again: it may be the step that is too much "
-                                        "for it, or for this machine", cause=DATABASE_AWAY), ctx.now, time.monotonic())
-            return {ctx.step.endpoint}
-        return _put_back(ctx, DATABASE_AWAY, "the database did not answer; the step goes on now that it does", 1.0)
+        again_and_again = TemporaryError("the database went away under this step again and again: it may be the step that is too "
+                                         "much for it, or for this machine", cause=DATABASE_AWAY)
+        return _put_back(ctx, DATABASE_AWAY, "the database did not answer; the step goes on now that it does", 1.0, again_and_again)
 
 
 def _try(ctx: Context) -> set[str]:
@@ -165,8 +166,14 @@ def _try(ctx: Context) -> set[str]:
     return {ctx.step.endpoint}
 
 
-def _put_back(ctx: Context, cause: str, message: str, seconds: float) -> set[str]:
-    """Give the step back without counting an attempt; while the database is away, until the lease has run out anyway."""
+def _put_back(ctx: Context, cause: str, message: str, seconds: float, in_the_end: ExchangeError | None = None) -> set[str]:
+    """Give the step back without counting an attempt; while the database is away, until the lease has run out anyway.
+
+    Ten times in a row at most when there is an error for ``in_the_end``: then each counts, so that a person is told.
+    """
+    if in_the_end is not None and ctx.step.cause == cause and ctx.step.put_backs >= MAX_PUT_BACKS:
+        _failed(ctx, in_the_end, ctx.now, time.monotonic())
+        return {ctx.step.endpoint}
     log.warning("step put back", extra={**_ids(ctx.step, "put-back"), "cause": cause})
     ctx.came_of = ("put-back", cause)
     until = time.monotonic() + ctx.lease.seconds
@@ -216,8 +223,8 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
     attempts = step.attempts + 1
     at = next_attempt_at(policy, error, attempts=attempts, since=step.first_attempt_at or started_at, now=ctx.now,
                          spread=random.random())
-    if at is not None and isinstance(error, UnknownOutcome) and attempts == 1:
-        at = ctx.now + timedelta(seconds=min(1.0, policy.first_retry_seconds))     # looking is cheap, sending is not
+    if at is not None and isinstance(error, UnknownOutcome):
+        at = _look_at(ctx, at if attempts > 1 else ctx.now + timedelta(seconds=min(1.0, policy.first_retry_seconds)))
     cause, message = cause_of(error), str(error)[:1000]
     with ctx.transaction() as conn:
         ctx.store_findings(conn)
@@ -233,12 +240,18 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
                 action_for(error) if at is None else None)
         ctx.exchanges.store(conn, steps.record_attempt(conn, step, started_at, outcome_word(error), cause=cause,
                                                        message=message, status_code=getattr(error, "status_code", None)))
-        if isinstance(error, (TemporaryError, UnknownOutcome)) and cause not in OURS:
+        if isinstance(error, (TemporaryError, UnknownOutcome)) and cause not in NOT_THEIRS:
             conn.execute(_FAILURE, {"endpoint": step.endpoint, "message": message, "limit": BREAKER_FAILURES,
                                     "seconds": BREAKER_SECONDS})
         _count(conn, step, outcome_word(error), time.monotonic() - began)
     ctx.came_of = (outcome_word(error), cause)
     log.warning("step failed", extra={**_ids(step, "failed"), "cause": cause, "parked": at is None})
+
+
+def _look_at(ctx: Context, soon: datetime) -> datetime:
+    """Looking is cheap, sending is not: soon, but not before the server's index must show what may have been written."""
+    endpoint = ctx.world.config.endpoints.get(ctx.step.endpoint)
+    return max(soon, ctx.now + timedelta(seconds=endpoint.limits.search_lag_seconds)) if endpoint else soon
 
 
 def _count(conn, step: Row, outcome: str, seconds: float) -> None:

@@ -9,13 +9,14 @@ from sqlalchemy import Connection
 from integration import fhir_json
 from integration.fhir.server import FhirServer
 from integration.store import deliveries, links, requests, revisions, steps
+from integration.store.pace import at_once
 from integration.store.steps import NextStep
 from integration import packets
 from jobs.match_people import find_patient
 from jobs.world import Context, Outcome
-from mappings.document_reference import attachments
+from mappings.document_reference import attachments, inline_bytes
 from mappings.model.delivery import DeliveryKind
-from mappings.model.errors import PartialError, PermanentError
+from mappings.model.errors import MappingError, PartialError, PermanentError
 from mappings.model.packet import Manifest, ManifestItem
 from mappings.model.states import FINAL, Records, Status
 from mappings.identifiers import local_reference
@@ -45,6 +46,10 @@ def watch_chart(ctx: Context) -> Outcome:
     if Status(row.status) in FINAL - {Status.COMPLETED} or ctx.now - row.created_at > timedelta(days=WATCH_CHART_DAYS):
         return Outcome()
     again = ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds)
+    with ctx.world.engine.begin() as conn:
+        earlier = deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS)
+    if any(each.status not in ("verified", "cancelled") for each in earlier):
+        return Outcome(again_at=again)      # one delivery of records at a time; what changes meanwhile is read then
     patient = find_patient(ctx, request.placer, request.patient)
     with ctx.world.engine.begin() as conn:
         stored = packets.rows(conn, ctx.request_id)
@@ -89,7 +94,8 @@ def read_chart(ctx: Context, request, patient: str, *, since: datetime | None = 
     wanted = [kind for kind in types if kind != "Patient" and (not can.searches or can.can_search(kind, "patient"))]
     for kind in sorted(set(types) - set(wanted) - {"Patient"}):
         ctx.finding("type-not-offered", "the placer's server does not offer this type", kind, "info")
-    with ThreadPoolExecutor(ctx.endpoint(request.placer).limits.concurrency) as pool:
+    limits = ctx.endpoint(request.placer).limits
+    with ThreadPoolExecutor(at_once(limits.concurrency, limits.requests_per_second)) as pool:
         for resources in pool.map(lambda kind: _search(ctx, server, kind, patient, since), wanted):
             for resource in resources:
                 _take(ctx, found, resource, patient, request)
@@ -216,7 +222,7 @@ def _attachment_items(ctx: Context, request, chart: dict[str, dict]) -> list[Man
         for at in attachments(resource):
             try:
                 item = _attachment_item(ctx, server, f"{source}#{at.path}", source, at.attachment, fetched, limit)
-            except PermanentError as error:
+            except (MappingError, PermanentError) as error:
                 problems.append(f"{source}#{at.path}: {error}")
                 continue
             items += [item] if item is not None else []
@@ -227,11 +233,13 @@ def _attachment_items(ctx: Context, request, chart: dict[str, dict]) -> list[Man
 
 def _attachment_item(ctx: Context, server: FhirServer, of: str, source: str, attachment: dict, fetched: dict,
                      limit: int) -> ManifestItem | None:
+    if "data" in attachment:
+        return _inline_item(ctx, of, source, attachment)
     url = attachment.get("url")
-    if url is None or "data" in attachment or url.startswith(("urn:", "data:", "#")):
+    if url is None:
         return None
-    if "://" in url and not server.transport.is_ours(url):
-        ctx.finding("attachment-elsewhere", "the attachment is on another server; its address travels as it is", of)
+    if url.startswith(("urn:", "data:", "#")) or "://" in url and not server.transport.is_ours(url):
+        ctx.finding("attachment-elsewhere", "the attachment is not on the placer's server; its address travels as it is", of)
         return None
     if url not in fetched:
         data, content_type = server.binary(url, content_type=attachment.get("contentType"), max_bytes=limit)
@@ -240,6 +248,15 @@ def _attachment_item(ctx: Context, server: FhirServer, of: str, source: str, att
     digest, size, content_type = fetched[url]
     return ManifestItem(source=source, kind="attachment", size=size, sha256=digest, of=of,
                         content_type=attachment.get("contentType") or content_type)
+
+
+def _inline_item(ctx: Context, of: str, source: str, attachment: dict) -> ManifestItem | None:
+    """What stands inside its resource is a document like any other; plain text is in the readable summary, word for word."""
+    data, content_type = inline_bytes(attachment), attachment.get("contentType")
+    if not data or (content_type or "").startswith("text/plain"):
+        return None
+    return ManifestItem(source=source, kind="attachment", size=len(data), sha256=ctx.world.payloads.put(data), of=of,
+                        content_type=content_type)
 
 
 def _check_hash(ctx: Context, of: str, attachment: dict, data: bytes) -> None:
@@ -251,6 +268,8 @@ def _check_hash(ctx: Context, of: str, attachment: dict, data: bytes) -> None:
 
 
 def watch_later(conn: Connection, ctx: Context, request) -> None:
-    """Begin to watch the chart for corrections."""
+    """Begin to watch the chart for corrections, unless the request is being cancelled."""
+    if requests.get(conn, ctx.request_id).cancel_requested:
+        return
     steps.create(conn, "watch_chart", request.placer, request_id=ctx.request_id, deadline=ctx.step.deadline,
                  at=ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds))

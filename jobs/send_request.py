@@ -9,7 +9,7 @@ from jobs.match_people import resolve_practitioner
 from jobs.push_records import summary_of
 from jobs.renewing import ensure_current
 from jobs.world import Context, Outcome
-from jobs.writing import own_identifier
+from jobs.writing import find_one, own_identifier
 from mappings.communication import to_patient_questions, withdrawn
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, PermanentError
@@ -34,7 +34,8 @@ def send_request(ctx: Context) -> Outcome:
         return _too_late(ctx, delivery_id)
     with ctx.world.engine.begin() as conn:
         packet = packets.rows(conn, ctx.request_id)[0]
-        manifest = packets.load(ctx.world.payloads, packet.manifest_sha256).manifest
+    manifest = packets.manifest_of(ctx.world.payloads, packet.manifest_sha256)
+    with ctx.world.engine.begin() as conn:
         patient = links.find(conn, endpoint, manifest.identifier_system, [manifest.patient])[manifest.patient]
         records = deliveries.items(conn, deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, 1))
     corrected = _begin(ctx, endpoint, version, row.records_due_at)
@@ -173,20 +174,31 @@ def find_own(ctx: Context, endpoint: str, kind: str) -> str | None:
 def cancel_request(ctx: Context) -> Outcome:
     """Tell the fulfiller: before work began the Task is cancelled; after that only the fulfiller may end it."""
     row = ctx.row()
-    task = find_own(ctx, row.fulfiller, "Task")
+    ended = Outcome(next_steps=(NextStep("mirror_status", row.placer),), apply=[lambda conn: _cancelled(conn, ctx)])
+    task = find_own(ctx, row.fulfiller, "Task") or _task_nobody_answered_for(ctx, row.fulfiller)
     if task is None:
-        return Outcome(apply=[lambda conn: _cancelled(conn, ctx)])
+        return ended
     server = ctx.server(row.fulfiller)
     resource = server.read(*task.split("/"))
     if resource.get("status") in ("requested", "received", "accepted"):
         resource |= {"status": "cancelled", "statusReason": {"text": row.status_reason or "cancelled by the placer"}}
         ctx.lease.before_write()
         server.update(resource, if_match=(resource.get("meta") or {}).get("versionId"))
-        return Outcome(apply=[lambda conn: _cancelled(conn, ctx)])
+        return ended
     ctx.finding("cancel-pending", "the consultant has begun; the cancellation waits for the fulfiller", severity="warning")
     return Outcome()
 
 
+def _task_nobody_answered_for(ctx: Context, endpoint: str) -> str | None:
+    """``Task/id`` where sending had begun and its answer was lost: it may be there without our knowing."""
+    with ctx.world.engine.begin() as conn:
+        begun = deliveries.of_request(conn, ctx.request_id, DeliveryKind.REQUEST)
+    return find_one(ctx, endpoint, "Task", own_identifier(ctx, "Task", ctx.request_id)) if begun else None
+
+
 def _cancelled(conn: Connection, ctx: Context) -> None:
     requests.advance(conn, ctx.request_id, Status.CANCELLED, Actor.PLACER, reason="cancelled by the placer")
+    for kind in (DeliveryKind.RECORDS, DeliveryKind.REQUEST):
+        for delivery in deliveries.of_request(conn, ctx.request_id, kind):
+            deliveries.move(conn, delivery.id, DeliveryStatus.CANCELLED, message="the request was cancelled")
     steps.cancel_open(conn, ctx.request_id, reason="the request was cancelled")

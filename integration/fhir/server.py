@@ -4,9 +4,8 @@ import binascii
 import copy
 import hashlib
 import re
-import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from integration.fhir.exchanges import Observer
 from integration.fhir.failures import NotFound
@@ -19,13 +18,12 @@ from integration.fhir_json import dumps, loads
 from mappings.model.errors import MappingError, PartialError, PermanentError, UnknownOutcome
 
 __all__ = ["BinaryContent", "Entry", "FhirServer", "NotFound", "Search", "Written", "identifier_condition",
-           "identifier_token", "structure_problems", "wait_until_found"]
+           "identifier_token", "structure_problems"]
 
 MAX_BINARY_BYTES = 512 * 1024 * 1024
 _FRESH = {"Cache-Control": "no-cache"}  # HAPI answers a repeated search from a cache for 60 s
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}")
 _ID = re.compile(r"(?!\.+$)[A-Za-z0-9.-]{1,64}")  # ".." would climb out of the base address
-Found = TypeVar("Found")
 
 
 class BinaryContent(NamedTuple):
@@ -183,19 +181,6 @@ class FhirServer(ModelServer):
         except (ValueError, RecursionError):
             return BinaryContent(data, content_type)
         raise PermanentError(f"a Binary at {self.name} is not base64", endpoint=self.name, cause="not-base64")
-
-
-def wait_until_found(look: Callable[[], Found], lag_seconds: float, *, now: Callable[[], float] = time.monotonic,
-                     sleep: Callable[[float], None] = time.sleep, first_wait_seconds: float = 0.2) -> Found:
-    """Look again and again until something is found or ``search_lag_seconds`` are over; what the last look gave."""
-    until, wait = now() + lag_seconds, first_wait_seconds
-    while not (found := look()):
-        left = until - now()
-        if left <= 0:
-            break
-        sleep(min(wait, left))
-        wait = min(wait * 2, 2.0)
-    return found
 
 
 def _path(resource_type: str, id: str | None = None) -> str:

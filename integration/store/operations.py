@@ -77,11 +77,13 @@ def cancel(conn: Connection, request_id: str, *, actor: str, reason: str) -> Non
     """Ask to cancel a request: what is still owed stops, the fulfiller is told by a step of its own."""
     steps.lock_with_request(conn, request_id)
     row = requests.get(conn, request_id)
-    if row.cancel_requested or row.status in FINAL:
-        raise NotPossible(f"request {request_id} is {row.status}" + (" and already being cancelled" if row.cancel_requested else ""))
+    if row.status in FINAL:
+        raise NotPossible(f"request {request_id} is {row.status}: there is nothing left to cancel")
+    if row.cancel_requested:
+        raise NotPossible(f"request {request_id} is already being cancelled")
     requests.ask_to_cancel(conn, request_id, actor=actor, reason=reason)
-    steps.cancel_open(conn, request_id, reason=reason, kinds=(*RECORD_KINDS, "send_request", "watch_chart"))
-    steps.create(conn, "cancel_request", row.fulfiller, request_id=request_id)
+    steps.cancel_open(conn, request_id, reason=reason, kinds=steps.TO_SEND)
+    steps.create(conn, "cancel_request", row.fulfiller, request_id=request_id, deadline=row.created_at)     # before all else of it
 
 
 def link_patient(conn: Connection, request_id: str, endpoint: str, reference: str, *, actor: str, reason: str = "") -> None:
@@ -92,8 +94,7 @@ def link_patient(conn: Connection, request_id: str, endpoint: str, reference: st
         raise NotPossible(f"{endpoint} is neither the placer nor the fulfiller of {request_id}")
     if not reference.startswith("Patient/") or reference.count("/") != 1 or not reference.split("/")[1]:
         raise NotPossible(f"give the patient as Patient/<id>, not {reference}")
-    for identifier in requests.content(row).patient.identifiers:
-        links.remember(conn, endpoint, identifier.system, identifier.value, reference, origin="person")
+    links.say(conn, endpoint, requests.content(row).patient, reference)
     audit.record(conn, actor, "patient.linked", request_id, subject=f"{endpoint} {reference}", reason=reason)
     waiting = conn.execute(select(step_table.c.id).where(step_table.c.request_id == request_id,
                                                          step_table.c.status == "parked", step_table.c.endpoint == endpoint,

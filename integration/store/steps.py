@@ -8,9 +8,11 @@ from sqlalchemy import Connection, Engine, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.tables import attempts, requests, steps
-from mappings.model.errors import ExchangeError
+from mappings.model.errors import ExchangeError, TemporaryError
 
 OPEN = ("waiting", "due", "leased", "parked")
+EARLIER_OPEN = "earlier-delivery-open"
+TO_SEND = ("gather_records", "match_people", "push_records", "verify_records", "send_request", "watch_chart")  # a cancellation stops them
 
 
 class LeaseLost(ExchangeError):
@@ -70,15 +72,33 @@ def fenced(engine: Engine, step_id: int, lease_no: int) -> Iterator[Connection]:
 def finish(conn: Connection, step: Row, *, again_at: datetime | None = None, next_steps: tuple[NextStep, ...] = ()) -> None:
     """Inside ``fenced``: the step is done (or waits until ``again_at``), and its successors are due."""
     values = dict(lease_until=None, started=False, attempts=0, lost=0, put_backs=0, first_attempt_at=None, cause=None,
-                  message=None, action=None)
+                  message=None, action=None, parked_at=None)
     if again_at is None:
         values |= dict(status="done", finished_at=func.now())
     else:
         values |= dict(status="waiting", next_attempt_at=again_at)
     _release(conn, step, values)
-    for new in next_steps:
-        create(conn, new.kind, new.endpoint, request_id=step.request_id, delivery_id=new.delivery_id,
-               deadline=step.deadline, at=new.at)
+    for new in _still_wanted(conn, step, next_steps):
+        made = create(conn, new.kind, new.endpoint, request_id=step.request_id, delivery_id=new.delivery_id,
+                      deadline=step.deadline, at=new.at)
+        if made is None and new.delivery_id is not None:
+            _must_serve(conn, step.request_id, new)
+
+
+def _still_wanted(conn: Connection, step: Row, next_steps: tuple[NextStep, ...]) -> tuple[NextStep, ...]:
+    """Without what leads to sending when somebody asked meanwhile to cancel: the step that tells the fulfiller waits behind it."""
+    if not any(new.kind in TO_SEND for new in next_steps) or not conn.execute(
+            select(requests.c.cancel_requested).where(requests.c.id == step.request_id)).scalar_one():
+        return next_steps
+    return tuple(new for new in next_steps if new.kind not in TO_SEND)
+
+
+def _must_serve(conn: Connection, request_id: str, new: NextStep) -> None:
+    """The open step that kept ``new`` out must be of the same delivery: else this one would never be sent, and nobody told."""
+    there = conn.execute(select(steps.c.delivery_id).where(
+        steps.c.request_id == request_id, steps.c.kind == new.kind, steps.c.endpoint == new.endpoint, steps.c.status.in_(OPEN))).scalar()
+    if there != new.delivery_id:
+        raise TemporaryError(f"{new.kind} of delivery {there} is still open: {new.delivery_id} waits for it", cause=EARLIER_OPEN)
 
 
 def postpone(conn: Connection, step: Row, at: datetime, *, cause: str, message: str) -> None:
@@ -94,9 +114,10 @@ def put_back(conn: Connection, step: Row, at: datetime, *, cause: str, message: 
 
 
 def park(conn: Connection, step: Row, *, cause: str, message: str, action: str) -> None:
-    """Inside ``fenced``: gave up or cannot know; waits for a person."""
+    """Inside ``fenced``: gave up or cannot know; waits for a person, since the first time when it went on by itself."""
     _release(conn, step, dict(status="parked", attempts=steps.c.attempts + 1, lease_until=None, started=False,
-                              cause=cause, message=message, action=action, parked_at=func.statement_timestamp()))
+                              cause=cause, message=message, action=action,
+                              parked_at=func.coalesce(steps.c.parked_at, func.statement_timestamp())))
 
 
 def bring_forward(conn: Connection, by: timedelta) -> None:
@@ -115,7 +136,18 @@ def make_due(conn: Connection, step_id: int) -> bool:
     """A person (or a hint) wants it now: a parked or waiting step becomes due. False when it was neither."""
     return bool(conn.execute(
         update(steps).where(steps.c.id == step_id, steps.c.status.in_(("parked", "waiting")))
-        .values(status="due", next_attempt_at=func.now(), attempts=0, lost=0, put_backs=0, first_attempt_at=None)).rowcount)
+        .values(status="due", next_attempt_at=func.now(), attempts=0, lost=0, put_backs=0, first_attempt_at=None,
+                parked_at=None)).rowcount)
+
+
+def see_to(conn: Connection, kind: str, endpoint: str, *, left: tuple[str, ...] = ("parked-by-person",)) -> bool:
+    """See that a step of no request runs: one that parked itself goes on, with one attempt, unless its cause is to be ``left``.
+
+    False when one is open already.
+    """
+    return create(conn, kind, endpoint) is not None or bool(conn.execute(update(steps).where(
+        steps.c.request_id.is_(None), steps.c.kind == kind, steps.c.endpoint == endpoint, steps.c.status == "parked",
+        func.coalesce(steps.c.cause, "").not_in(left)).values(status="due", next_attempt_at=func.now())).rowcount)
 
 
 def cancel_open(conn: Connection, request_id: str, *, reason: str, kinds: tuple[str, ...] | None = None) -> int:

@@ -71,7 +71,7 @@ class Chaos:
         self.config = folder / "config.yaml"
         self.config.write_text(CONFIG.format(
             data=json.dumps(str(folder / "data")), port=self.port, placer=self.proxies[0].address, fulfiller=self.proxies[1].address, accepts=accepts,
-            capabilities=capabilities, limits="{timeout_seconds: 2, concurrency: 6, requests_per_second: 500, chunk_size: 4}"))
+            capabilities=capabilities, limits="{timeout_seconds: 2, concurrency: 6, requests_per_second: 500, chunk_size: 4, search_lag_seconds: 1}"))
         self.exchange: subprocess.Popen | None = None
         self.log = (folder / "exchange.log").open("ab")
         self.freezes, self.victims = 0, Counter()
@@ -90,7 +90,7 @@ class Chaos:
             self.wait_ready()
             sources = [self.load_patient(number) for number in range(self.number)]
             ids = [self.submit(number) for number in range(self.number // 2)]
-            for _ in range(kills):
+            while self.victims.total() < kills:
                 time.sleep(self.random.uniform(0.3, 1.7) * seconds_between)
                 self.kill_something()
                 if len(ids) < self.number:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from integration.fhir.servers import Servers
-from integration.store.pace import LATE_SECONDS, LONGEST_WAIT_SECONDS, TRIES, Paced, wait_for_turn
+from integration.store.pace import LATE_SECONDS, LONGEST_WAIT_SECONDS, TRIES, Paced, at_once, wait_for_turn
 from tests.integration.fhir.endpoints import answer, endpoint, world
 from tests.integration.hammer import THREADS
 from tests.jobs.test_queue import add_endpoint
@@ -49,6 +49,12 @@ def most_within(times, seconds):
     """The most arrivals that any span of so many seconds holds."""
     times = sorted(times)
     return max(bisect_left(times, begun + seconds) - number for number, begun in enumerate(times))
+
+
+@pytest.mark.parametrize(("concurrency", "rate", "width"), [(4, 20, 4), (16, 5, 3), (8, 1, 2), (1, 0.1, 1), (64, 60, 9), (8, 100, 8)])
+def test_as_many_steps_as_an_endpoint_bears_never_want_more_turns_than_may_wait(concurrency, rate, width):
+    assert at_once(concurrency, rate) == width
+    assert width == 1 or concurrency * width <= rate * max(LONGEST_WAIT_SECONDS, 2 * concurrency / rate)
 
 
 def test_four_processes_together_never_ask_more_often_than_the_endpoint_allows(database, engine):

@@ -1,4 +1,5 @@
 """The loop, step by step, over real HTTP and a real database."""
+import base64
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -40,6 +41,22 @@ def test_documents_travel_where_resources_are_not_taken(make_exchange):
     assert view["gathered"] == view["sent"] == view["verified"] == len(chart)
     assert len(exchange.find("bob", "DocumentReference")) == 2
     assert exchange.find("bob", "Observation") == []
+
+
+def test_a_document_inside_its_record_travels_like_any_other(make_exchange):
+    exchange = make_exchange(accepts="documents")
+    chart = load_chart(exchange)
+    subject, letter = chart["condition"]["subject"], b"%PDF-1.4 a letter of the first doctor"
+    inside = {"contentType": "application/pdf", "data": base64.b64encode(letter).decode()}
+    exchange.put("alice", {"resourceType": "DocumentReference", "status": "current", "subject": subject, "content": [{"attachment": inside}]})
+    exchange.put("alice", {"resourceType": "DiagnosticReport", "status": "final", "subject": subject, "code": {"text": "pathology"},
+                           "presentedForm": [inside, {"contentType": "text/plain", "data": base64.b64encode(b"words").decode()}]})
+    request_id = exchange.submit(a_request())
+    exchange.drain()
+    view = exchange.view(request_id)
+    assert view["gathered"] == view["sent"] == view["verified"] == len(chart) + 2
+    there = [base64.b64decode(each["content"][0]["attachment"]["data"]) for each in exchange.find("bob", "DocumentReference")]
+    assert there.count(letter) == 1 and len(there) == 3, "the summary, the letter by address, and this one once"
 
 
 def test_single_creates_where_there_are_no_transactions(make_exchange):
@@ -238,14 +255,13 @@ def polled(exchange) -> list[str]:
 
 
 def test_a_poll_overlaps_so_that_a_late_commit_is_seen(exchange):
-    from datetime import UTC, datetime, timedelta
+    from datetime import UTC, datetime
 
     from integration.store.tables import watermarks
-    chart = load_chart(exchange)
-    with exchange.engine.begin() as conn:       # the server has shown a resource stamped a minute later than ours will be
-        conn.execute(watermarks.insert().values(endpoint="alice", kind="ServiceRequest",
-                                                value=(datetime.now(UTC) + timedelta(minutes=1)).isoformat()))
-    exchange.put("alice", order_of(chart))
+    exchange.put("alice", order_of(load_chart(exchange)))
+    time.sleep(1.1)                             # the search is by whole seconds
+    with exchange.engine.begin() as conn:       # the server has shown a resource that was stamped later
+        conn.execute(watermarks.insert().values(endpoint="alice", kind="ServiceRequest", value=datetime.now(UTC).isoformat()))
     exchange.poll()
     assert len(polled(exchange)) == 1
 

@@ -13,7 +13,7 @@ from integration.store.pace import wait_for_turn
 from integration.store.steps import LeaseLost
 from integration.store.tables import attempts, endpoints
 from integration.store.tables import steps as table
-from jobs.engine import limits_of, run_step
+from jobs.engine import MAX_PUT_BACKS, limits_of, run_step
 from jobs.world import FRESH_SECONDS, Context, Lease
 from tests.jobs.exchange import a_request, load_chart
 
@@ -55,6 +55,22 @@ def test_a_step_whose_turn_is_too_far_goes_back_and_it_is_nobodys_failure(exchan
     set_pace(exchange, "alice", 0)
     exchange.drain()
     assert exchange.view(request_id)["records"] == "verified"
+
+
+def test_a_step_that_never_gets_its_turns_is_told_to_a_person_in_the_end(exchange):
+    load_chart(exchange, observations=2)
+    request_id = exchange.submit(a_request())
+    with_before(exchange, partial(wait_for_turn, exchange.engine))
+    seen = []
+    for _ in range(MAX_PUT_BACKS + exchange.config.retry.max_attempts):
+        set_pace(exchange, "alice", 15)
+        seen.append(gather_once(exchange).attempts)
+        with exchange.engine.begin() as conn:
+            conn.execute(text("UPDATE steps SET next_attempt_at = now(), status = 'due' WHERE status = 'waiting'"))
+    assert seen == [0] * MAX_PUT_BACKS + [1, 2, 3, 4, 5]
+    assert exchange.parked(request_id) == ["paced"]
+    with exchange.engine.begin() as conn:
+        assert conn.execute(select(endpoints.c.failures, endpoints.c.breaker).where(endpoints.c.key == "alice")).one() == (0, "closed")
 
 
 def test_a_database_that_is_away_when_a_turn_is_taken_lets_nothing_go_and_the_step_goes_back(exchange):

@@ -12,7 +12,7 @@ from fhirclient.models.task import Task
 
 from integration.fhir.models import structure_problems
 from integration.fhir.server import (BinaryContent, FhirServer, NotFound, Written, identifier_condition,
-                                     identifier_token, wait_until_found)
+                                     identifier_token)
 from integration.fhir.servers import Servers
 from integration.fhir.transport import Transport
 from mappings.model.errors import MappingError, PartialError, PermanentError, UnknownOutcome
@@ -303,40 +303,6 @@ def test_an_attachment_at_another_server_is_not_fetched_with_our_session(server)
     with pytest.raises(PermanentError) as caught:
         server.binary("https://elsewhere.example.invalid/Binary/1")
     assert caught.value.cause == "other-origin"
-
-
-# waiting for an index
-
-class Clock:
-    def __init__(self):
-        self.seconds, self.waits = 0.0, []
-
-    def now(self):
-        return self.seconds
-
-    def sleep(self, seconds):
-        self.waits.append(seconds)
-        self.seconds += seconds
-
-
-def looking(found_after, clock, lag=5.0):
-    return wait_until_found(lambda: ["it"] if clock.seconds >= found_after else [], lag,
-                            now=clock.now, sleep=clock.sleep)
-
-
-def test_it_looks_once_when_it_is_there_and_waits_when_it_is_not_yet():
-    clock = Clock()
-    assert looking(0, clock) == ["it"] and clock.waits == []
-    assert looking(1.0, clock) == ["it"] and clock.seconds < 2.0
-
-
-def test_it_gives_up_when_the_lag_is_over_and_looks_a_last_time_then():
-    clock = Clock()
-    assert looking(99, clock) == [] and clock.seconds == pytest.approx(5.0)
-    clock = Clock()
-    assert looking(5.0, clock) == ["it"]
-    clock = Clock()
-    assert looking(99, clock, lag=0) == [] and clock.waits == []
 
 
 # Servers
