@@ -12,9 +12,10 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, fiel
 from pydantic.dataclasses import dataclass
 
 from integration.alert_config import Alerts
-from integration.config_parts import Key, Name, Seconds, Slug, split_address
+from integration.config_parts import Key, Name, Seconds, Slug, System, split_address
 from integration.config_parts import Section as _Section
 from integration.config_parts import check_http as _check_http
+from integration.config_parts import is_host as _is_host
 from integration.config_parts import is_loopback as _is_loopback
 from mappings.model.delivery import RetryPolicy
 
@@ -89,6 +90,8 @@ class Web(_Section):
     @field_validator("host")
     @classmethod
     def _beyond_loopback(cls, value: str, info: Any) -> str:
+        if not _is_host(value):
+            raise ValueError("must be an IP address or the name of this machine")
         if _is_loopback(value) or "sign_in" not in info.data or "public_url" not in info.data:
             return value        # what those two are wrong in is said there
         if info.data["sign_in"] == "off":
@@ -129,7 +132,7 @@ class Exchange(_Section):
 
     name: Name = Field("Second Opinion Exchange", description="Our name in Provenance and on documents.",
                        examples=["Second Opinion Exchange"])
-    identifier_system: Name = Field("https://second-opinion.example/ids",
+    identifier_system: System = Field("https://second-opinion.example/ids",
                                     description="System of the identifiers we give to requests and packets. "
                                                 "Never change it once requests exist.",
                                     examples=["https://exchange.example.org/ids"])
@@ -226,7 +229,7 @@ class Endpoint(_Section):
                        examples=["Hillside Family Practice"])
     auth: Auth = Field("none", description="How we sign in: `none`, or a group of keys. This version "
                                                "checks that group, and cannot sign in with it yet.", examples=["none"])
-    identifier_system: Name = Field(
+    identifier_system: System = Field(
         default_factory=lambda data: data.get("base_url", ""),
         description="System of the identifier that names a resource of this server elsewhere. Default: `base_url`. "
                     "Frozen at first use: give it when the address may change.",

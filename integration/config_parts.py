@@ -4,13 +4,23 @@ import re
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+SLUG, KEY = r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
-Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Slug = Annotated[str, Field(pattern=SLUG)]
+Key = Annotated[str, Field(pattern=KEY)]
 Seconds = Annotated[float, Field(gt=0, le=366 * 86400, allow_inf_nan=False)]
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+def _check_uri(value: str) -> str:
+    if not is_uri(value):
+        raise ValueError("must be a URI without white space that says whose it is, such as https://... or urn:...")
+    return value
+
+
+System = Annotated[str, Field(max_length=200), AfterValidator(_check_uri)]
 
 
 class Section(BaseModel):
@@ -43,9 +53,23 @@ def split_address(value: str) -> SplitResult:
     return parts
 
 
+def is_uri(value: str) -> bool:
+    """True for an absolute URI: a scheme, something after it, and no white space."""
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:\S+", value) is not None
+
+
 def is_loopback(host: str) -> bool:
     """True for this machine itself: its address, or localhost; another name may lead anywhere."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_host(host: str) -> bool:
+    """True for an IP address, and for what may be the name of a machine."""
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        name = r"[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?"
+        return bool(re.fullmatch(rf"({name}\.)*{name}\.?", host)) and not re.fullmatch(r"[0-9.]+", host)

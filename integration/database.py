@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from integration.embedded_postgres import EmbeddedPostgres
 from mappings.model.errors import ExchangeError
@@ -116,7 +116,7 @@ class Database:
         log.warning("the tables are newer and bear this version: install the new one here too", extra={"action": "newer-tables"})
 
     def close(self) -> None:
-        """Closes our connections, and stops the embedded server if this process owns it."""
+        """Closes our connections, and leaves the embedded server: the last one of us stops it."""
         self.engine.dispose()
         if self.embedded is not None:
             self.embedded.stop()
@@ -148,6 +148,7 @@ def open_database(config: Config, **how) -> Database:
     embedded = EmbeddedPostgres(config.data_dir)
     try:
         database = connect(embedded.start(), **how)
+        embedded.disown()
     except BaseException:
         embedded.stop()
         raise
@@ -191,7 +192,7 @@ def _conninfo(url: str, application_name: str, more_options: str = "") -> str:
         given = conninfo_to_dict(url)
     except psycopg.Error:  # its message may repeat the whole address
         raise ExchangeError("database.url cannot be read: it should look like "
-                            "postgresql://user@host:5432/second_opinion") from None
+                            f"postgresql://user@host:5432/second_opinion; {_ESCAPES}") from None
     options = " ".join(filter(None, [str(given.get("options") or ""), SESSION_OPTIONS, more_options]))
     return make_conninfo(url, application_name=application_name, options=options,
                          connect_timeout=given.get("connect_timeout") or CONNECT_TIMEOUT_SECONDS)
@@ -202,18 +203,35 @@ def _check_server(conninfo: str, url: str) -> None:
         with psycopg.connect(conninfo) as connection:
             version = connection.info.server_version
     except psycopg.OperationalError as exc:
-        raise ExchangeError(f"the database {masked(url)} cannot be reached ({_reason(exc, conninfo)}): "
+        raise ExchangeError(f"the database {masked(url)} cannot be reached ({_reason(exc, conninfo, url)}): "
                             "check database.url, and that the server is running and lets us in") from None
     if version < OLDEST_POSTGRES * 10_000:
         raise ExchangeError(f"the database {masked(url)} is PostgreSQL {version // 10_000}, and the Exchange "
                             f"needs {OLDEST_POSTGRES} or newer")
 
 
-def _reason(exc: psycopg.Error, conninfo: str) -> str:
+def _reason(exc: psycopg.Error, conninfo: str, url: str) -> str:
+    """The server's first words. Not where libpq may have taken a part of the password for the host or the port."""
+    given = re.search(r"://[^:/?#@]*:(.*)@", url)
+    if given and re.search("[@/]", given[1]):
+        return _ESCAPES
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
     password = conninfo_to_dict(conninfo).get("password")
     reason = lines[0] if lines else "no reason given"
     return reason.replace(str(password), "***") if password else reason
+
+
+def in_words(error: SQLAlchemyError | psycopg.Error) -> str:
+    """What went wrong with the database, as a sentence. Only words that name no value: a row may be about a patient."""
+    cause = getattr(error, "orig", None) or error
+    state = getattr(cause, "sqlstate", None) or ""
+    said = cause.diag.message_primary if state.startswith(_NO_VALUES) else None
+    if state == "42501":
+        return f"the database does not let us ({said}): make the role in database.url the owner of its database and of its tables"
+    if said:
+        return f"the database cannot do it now ({said}); its log says more"
+    name = f"{type(cause).__name__} {state}".strip()
+    return f"the database did not do it ({name}); check that it runs and that second-opinion database migrate was run, and look into its log"
 
 
 def alembic_config() -> AlembicConfig:
@@ -223,6 +241,9 @@ def alembic_config() -> AlembicConfig:
     return config
 
 
+_ESCAPES = "in its password @ is written %40, / is %2F and % is %25"
+# Classes of errors whose words name servers, schemas, tables and roles: connection, sign-in, rights, no room, locks, stopped.
+_NO_VALUES = ("08", "28", "42501", "42P01", "3D", "3F", "25006", "53", "55P03", "40", "57")
 _SAID = {SchemaState.EMPTY: "not there yet", SchemaState.OLDER: "older than this version of the Exchange needs"}
 _BUSY = ("the tables cannot be changed while something else holds them, a backup for example: nothing was changed; "
          "wait until it is done, then run second-opinion database migrate again")

@@ -13,6 +13,7 @@ from types import UnionType
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from integration.config_parts import KEY, SLUG
 from integration.yaml_lines import At, Document, Problem, scalar
 from mappings.model.errors import Mistake
 
@@ -257,12 +258,14 @@ def _by_context(item: Any, value: Any) -> str:
 
 _BOUNDS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most",
            "min_length": "of length at least", "max_length": "of length at most"}
+_FORMS = {KEY: ": up to 63 letters, digits and . _ -, the first one a letter or a digit",
+          SLUG: ": up to 64 small letters, digits and -, the first and the last one no -"}
 _TOLD: dict[str, Callable[[Any, Any], str]] = {
     "missing": lambda item, value: "is missing",
     "string_type": _text_wanted, "path_type": _text_wanted,
     "string_too_short": lambda item, value: "must not be empty",
     "too_short": lambda item, value: "must not be empty: give at least one",
-    "string_pattern_mismatch": lambda item, value: "is not of the expected form",
+    "string_pattern_mismatch": lambda item, value: "is not of the expected form" + _FORMS.get(item["ctx"]["pattern"], ""),
     "bool_type": _flag_wanted, "bool_parsing": _flag_wanted,
     "int_type": _number_wanted, "int_parsing": _number_wanted, "int_from_float": _number_wanted,
     "float_type": _number_wanted, "float_parsing": _number_wanted, "finite_number": _number_wanted,

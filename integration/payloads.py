@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec
+from fsspec.registry import known_implementations
 
 from mappings.model.errors import ExchangeError
 
@@ -25,6 +26,23 @@ class PayloadsAway(ExchangeError):
     cause = "payloads-away"
 
 
+def url_problem(url: str) -> str | None:
+    """Why an address can be no store here: nobody knows its kind, or the library for it is not installed."""
+    kinds = url.partition("://")[0].split("::") if "://" in url else ()
+    return next(filter(None, map(_kind_problem, kinds)), None)
+
+
+def _kind_problem(kind: str) -> str | None:
+    try:
+        fsspec.get_filesystem_class(kind)
+    except ValueError:
+        return "is of a kind that is not known: give a folder, or an address such as s3://bucket/prefix"
+    except ImportError as error:
+        library = known_implementations[kind]["class"].partition(".")[0]
+        return f"needs a library that is not installed: {f'pip install {library}' if library != 'fsspec' else error}"
+    return None
+
+
 class Payloads:
     """A store of immutable bytes. ``url`` is a folder or an fsspec URL such as ``s3://bucket/prefix``."""
 
@@ -32,6 +50,8 @@ class Payloads:
         self.url = str(url)
         self._remote = "://" in self.url and not self.url.startswith("file://")
         self._folder = None if self._remote else Path(self.url.removeprefix("file://"))
+        if problem := url_problem(self.url):
+            raise ExchangeError(f"payloads.url {problem}")
         self._fs = fsspec.core.url_to_fs(self.url)[0] if self._remote else None
 
     def put(self, data: bytes, *, anew: bool = False) -> str:

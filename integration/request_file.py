@@ -51,7 +51,7 @@ def _check(document: Document, endpoints: Mapping[str, Endpoint] | None) -> tupl
                                                                "must be a group of keys, such as `key:`") + _ADVICE))
         return None, problems
     own = [*_date_problems(value), *_reference_problems(value), *_type_problems(value), *_authored_problems(value),
-           *_party_problems(value), *_endpoint_problems(value, endpoints)]
+           *_system_problems(value), *_party_problems(value), *_endpoint_problems(value, endpoints)]
     document.problems += [Problem(at, document.line_of(at), message) for at, message in own]
     try:
         return SecondOpinionRequest.model_validate(value), list(document.problems)
@@ -86,6 +86,13 @@ def _reference_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:
         reference = value_at(value, at)
         if isinstance(reference, str) and not re.fullmatch(pattern, reference):
             yield at, f"must be a reference at the placer, for example `{example}`"
+
+
+def _system_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:
+    """White space only: an order that was polled may hold a system without a scheme, and has to be corrected all the same."""
+    for at, leaf in _leaves(value):
+        if at[-1:] == ("system",) and isinstance(leaf, str) and re.search(r"\s", leaf.strip()):
+            yield at, "must be a URI, which holds no white space, such as https://... or urn:..."
 
 
 def _type_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:

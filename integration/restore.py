@@ -93,7 +93,7 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
         with tarfile.open(path) as tar:
             yield tar
     except (OSError, tarfile.TarError) as error:
-        raise BackupFailed(f"{path} cannot be read as a backup ({getattr(error, 'strerror', None) or error})") from error
+        raise BackupFailed(f"{path} cannot be read as a backup ({getattr(error, 'strerror', None) or 'it is something else, or damaged'})") from error
 
 
 def _checked(tar: tarfile.TarFile) -> dict:

@@ -6,14 +6,14 @@ from typing import TextIO
 import click
 
 from integration.store.roles import Role, in_order
-from second_opinion.house import ME, cli, opened, read_config, show, with_json
+from second_opinion.house import ME, cli, opened, read_config, show, with_json, with_reason
 
 # Everyone who signs in is a viewer; a token is one when it is given any role.
 roles_option = click.option("--role", "roles", multiple=True, type=click.Choice([role.value for role in Role]),
                             help="A role; more than once for several. Everyone who signs in is a viewer.")
 password_option = click.option("--password-file", type=click.File("r", encoding="utf-8"),
                                help="A file that holds the password; - is standard input. Without it, it is asked for.")
-reason_option = click.option("--reason", default=None, help="Why; kept in the audit trail.")
+reason_option = with_reason(required=False)
 
 
 @cli.group("accounts")
@@ -177,7 +177,10 @@ def read_password(file: TextIO | None) -> str:
     """From a file or standard input, else asked for twice without echo; never an argument, which others can read."""
     if file is None and sys.stdin.isatty():
         return click.prompt("Password", hide_input=True, confirmation_prompt="Once more", err=True)
-    return (file or sys.stdin).read().removesuffix("\n").removesuffix("\r")
+    try:
+        return (file or sys.stdin).read().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise click.BadParameter("the password is not UTF-8 text", param_hint="--password-file") from None
 
 
 def _words(roles: tuple[str, ...] | list[str]) -> str:

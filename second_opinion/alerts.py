@@ -1,9 +1,12 @@
 """Commands about alarms: what is open, who is told, and a test whether telling works."""
+import math
 from datetime import UTC, datetime, timedelta
 
 import click
+from sqlalchemy import Connection, select, union_all
 
-from second_opinion.house import EXIT_FAILED, ME, cli, opened, read_config, show, with_json
+from integration.config import Config
+from second_opinion.house import EXIT_FAILED, ID, ME, cli, opened, read_config, show, with_json, with_reason
 
 
 @cli.group("alerts")
@@ -50,10 +53,19 @@ def alarms_group() -> None:
     """Alarms: what an operator has to know now."""
 
 
+def _known_rule(ctx: click.Context, parameter: click.Parameter, rule: str | None) -> str | None:
+    from integration.store import alarms
+
+    try:
+        return None if rule is None else alarms.known_rule(rule)
+    except alarms.NotPossible as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @alarms_group.command("list")
 @click.option("--open", "is_open", is_flag=True, help="Only those that are open.")
-@click.option("--rule", help="Only those of one rule.")
-@click.option("--after", type=int, metavar="ID", help="Go on after this alarm.")
+@click.option("--rule", callback=_known_rule, help="Only those of one rule.")
+@click.option("--after", type=ID, metavar="ID", help="Go on after this alarm.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @with_json
 @click.pass_context
@@ -63,7 +75,6 @@ def alarms_list(ctx: click.Context, is_open: bool, rule: str | None, after: int 
 
     now = datetime.now(UTC)
     with opened(ctx) as (_, engine), engine.connect() as conn:
-        rule = alarms.known_rule(rule) if rule else None
         found, _ = alarms.page(conn, is_open=True if is_open else None, rule=rule, after=after, limit=limit)
         told, silences = notices.of_alarms(conn, [row.id for row in found]), alarms.silences(conn, now)
     views = [{**row._asdict(), "silenced_until": _until(alarms.silenced(silences, row.rule, row.subject)),
@@ -88,11 +99,11 @@ def _line(view: dict) -> str:
 
 
 @alarms_group.command("silence")
-@click.argument("rule")
+@click.argument("rule", callback=_known_rule)
 @click.argument("subject")
 @click.option("--hours", type=click.FloatRange(0, 8760, min_open=True), help="For so many hours.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), help="Or until this time, UTC.")
-@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@with_reason()
 @with_json
 @click.pass_context
 def alarms_silence(ctx: click.Context, rule: str, subject: str, hours: float | None, until: datetime | None, reason: str,
@@ -102,17 +113,32 @@ def alarms_silence(ctx: click.Context, rule: str, subject: str, hours: float | N
 
     if (hours is None) == (until is None):
         raise click.UsageError("give --hours or --until, one of both")
+    if hours is not None and math.isnan(hours):
+        raise click.BadParameter("is not a number", param_hint="--hours")
     now = datetime.now(UTC)
     end = until.replace(tzinfo=UTC) if until else now + timedelta(hours=hours)
-    with opened(ctx) as (_, engine), engine.begin() as conn:
+    with opened(ctx) as (config, engine), engine.begin() as conn:
+        known = subject == alarms.ANY or _may_be_about(conn, config, subject)
         alarms.silence(conn, rule, subject, end, now, actor=ME, reason=reason)
+    if not known:
+        click.echo(f"Warning: no alarm was ever about {subject}, and no endpoint, request or recipient is called so: is it written rightly?",
+                   err=True)
     show({"rule": rule, "subject": subject, "until": end}, as_json, f"{rule} {subject}: silenced until {end:%Y-%m-%d %H:%M} UTC")
 
 
+def _may_be_about(conn: Connection, config: Config, subject: str) -> bool:
+    """False for what is probably mistyped. Machines, processes and kinds of steps are known by their alarms only."""
+    from integration.store.tables import alarms, endpoints, requests
+
+    places = select(endpoints.c.key).where(endpoints.c.key == subject.partition(" ")[0])      # an order: its endpoint comes first
+    stored = union_all(places, select(requests.c.id).where(requests.c.id == subject), select(alarms.c.subject).where(alarms.c.subject == subject))
+    return subject in {each.name for each in config.alerts.send_to} or conn.execute(stored.limit(1)).first() is not None
+
+
 @alarms_group.command("unsilence")
-@click.argument("rule")
+@click.argument("rule", callback=_known_rule)
 @click.argument("subject")
-@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@with_reason()
 @with_json
 @click.pass_context
 def alarms_unsilence(ctx: click.Context, rule: str, subject: str, reason: str, as_json: bool) -> None:

@@ -3,7 +3,7 @@ import json
 
 import click
 
-from second_opinion.house import ME, cli, opened, show, with_json
+from second_opinion.house import ID, ME, cli, opened, show, with_json, with_reason
 
 
 @cli.group("attempts")
@@ -32,17 +32,17 @@ def attempts_list(ctx: click.Context, request_id: str, limit: int, as_json: bool
 
 
 @attempts_group.command("show")
-@click.argument("attempt_id", type=click.IntRange(0, 2**63 - 1))
+@click.argument("attempt_id", type=ID)
 @click.option("--bodies", is_flag=True, help="Also the bodies that are kept of exchanges that went wrong: they may hold patient "
                                              "data, and the look is recorded.")
-@click.option("--reason", help="Why you look at bodies; kept in the audit trail.")
+@with_reason(required=False, help="Why you look at bodies; kept in the audit trail.")
 @with_json
 @click.pass_context
 def attempts_show(ctx: click.Context, attempt_id: int, bodies: bool, reason: str | None, as_json: bool) -> None:
     """One attempt and its exchanges with other servers: address, status, milliseconds, sizes."""
     from integration.store import exchanges
 
-    if bodies and not (reason or "").strip():
+    if bodies and reason is None:
         raise click.UsageError("--bodies shows what may be about a patient: say why with --reason")
     with opened(ctx) as (_, engine):
         with engine.connect() as conn:

@@ -1,13 +1,17 @@
 """Commands about the parties' FHIR servers, and about what happens by the clock."""
 import contextlib
+from datetime import UTC, datetime
 
 import click
+from sqlalchemy import Connection
 
+from integration.config import Endpoint
 from integration.fhir.servers import Servers
 from integration.store import operations
 from integration.store.schedules import names
 from integration.store.tokens import credentials
-from second_opinion.house import EXIT_FAILED, ME, acting, cli, database_of, make_world, opened, read_config, show, with_json
+from mappings.model.errors import TemporaryError, TransferError
+from second_opinion.house import EXIT_FAILED, ID, ME, acting, cli, database_of, make_world, opened, read_config, show, with_json, with_reason
 
 
 @cli.group()
@@ -43,27 +47,73 @@ def endpoints_check(ctx: click.Context, name: str, as_json: bool) -> None:
         servers = Servers(config)
         if config.web.needs_sign_in and config.endpoints[name].hosted_practice:     # one of ours, and it wants our credential
             servers = Servers(config, credentials(stack.enter_context(database_of(config)).engine))
-        can = probe(servers.server(name)).with_overrides(dict(config.endpoints[name].capabilities))
+        try:
+            can = probe(servers.server(name)).with_overrides(dict(config.endpoints[name].capabilities))
+        except TransferError as error:
+            problem = f"{error}{_next_step(config.endpoints[name], error)}"
+            show({"endpoint": name, "problems": [problem]}, as_json, f"{name}: NOT usable\n  {problem}")
+            ctx.exit(EXIT_FAILED)
     show({"endpoint": name, "problems": list(can.problems), **can.to_json()}, as_json,
          "\n".join([f"{name}: {'usable' if not can.problems else 'NOT usable'}", *(f"  {line}" for line in can.sentences())]))
     ctx.exit(EXIT_FAILED if can.problems else 0)
 
 
+def _next_step(endpoint: Endpoint, error: TransferError) -> str:
+    if not isinstance(error, TemporaryError):
+        return ""
+    if endpoint.hosted_practice:
+        return ". It is one of ours: start second-opinion serve first"
+    return f". Check base_url and the firewall, and ask who runs it ({endpoint.contact or 'no contact is configured'})"
+
+
 def pause_command(paused: bool):
     """Pause or resume, for all workers."""
     @click.argument("name")
-    @click.option("--reason", default="", help="Why; kept in the audit trail.")
+    @with_reason()
     @with_json
     @click.pass_context
     def command(ctx: click.Context, name: str, reason: str, as_json: bool) -> None:
         with acting(ctx) as (_, engine), engine.begin() as conn:
-            operations.pause(conn, name, paused, actor=ME, reason=reason)
+            _pause(conn, name, paused, reason)
         show({"endpoint": name, "paused": paused}, as_json, f"{name}: {'paused' if paused else 'resumed'}")
     return command
 
 
+def _pause(conn: Connection, name: str, paused: bool, reason: str) -> None:
+    try:
+        operations.pause(conn, name, paused, actor=ME, reason=reason)
+    except operations.NotPossible as error:     # no such endpoint
+        raise click.UsageError(str(error)) from None
+
+
 endpoints.command("pause", help="Send nothing to an endpoint until it is resumed.")(pause_command(True))
 endpoints.command("resume", help="Send to an endpoint again.")(pause_command(False))
+
+
+@cli.group("findings")
+def findings_group() -> None:
+    """What polls found and no request holds; findings of a request stand with it (requests show)."""
+
+
+@findings_group.command("list")
+@click.option("--endpoint", help="Only those at one endpoint.")
+@click.option("--after", type=ID, metavar="ID", help="Go on after this finding.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@with_json
+@click.pass_context
+def findings_list(ctx: click.Context, endpoint: str | None, after: int | None, limit: int, as_json: bool) -> None:
+    """Orders that polls refused, and polls that failed, newest first."""
+    from integration.store import findings
+
+    now = datetime.now(UTC)
+    with opened(ctx) as (_, engine), engine.connect() as conn:
+        found, _ = findings.without_request(conn, endpoint=endpoint, after=after, limit=limit)
+    views = [{**row._asdict(), "state": findings.state(row, now)} for row in found]
+    show(views, as_json, "\n".join(_finding_line(view) for view in views) or "no finding")
+
+
+def _finding_line(view: dict) -> str:
+    return f"{view['id']:<7} {view['endpoint'] or '':<16} {view['path']:<32} {view['cause']:<18} {view['state']:<15}  {view['message']}"
 
 
 @cli.group()
@@ -85,7 +135,7 @@ def schedules_list(ctx: click.Context, as_json: bool) -> None:
 
 @schedules.command("run")
 @click.argument("name")
-@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@with_reason()
 @with_json
 @click.pass_context
 def schedules_run(ctx: click.Context, name: str, reason: str, as_json: bool) -> None:

@@ -1,21 +1,26 @@
 """What every command stands on: the group, configuration, database, world, and how a result is printed."""
 import contextlib
+import errno
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import click
+import psycopg
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from integration.config import Config, load_config
-from integration.database import Database, open_database
+from integration.database import Database, in_words, open_database
 from integration.fhir.servers import Servers
 from integration.log import set_up_logging
 from integration.payloads import Payloads
 from integration.queue import limits_of
 from integration.store import operations
+from integration.store.filters import FilterError
 from integration.store.pace import wait_for_turn
 from integration.store.tokens import credentials
 from integration.waking import wake
@@ -23,11 +28,12 @@ from jobs.world import World
 from mappings.model.errors import ExchangeError, FileError
 
 EXIT_FAILED, EXIT_WRONG_USAGE = 1, 2
+ID = click.IntRange(0, 2**63 - 1)       # of a step, an operation, an alarm, an attempt
 ME = f"cli {os.environ.get('USER') or os.environ.get('LOGNAME') or os.getuid()}"
 
 
 class Sentences(click.Group):
-    """Turns the Exchange's own errors into sentences: 1 it failed, 2 wrong usage or configuration."""
+    """Turns errors into sentences: 1 it failed, 2 wrong usage or configuration."""
 
     def invoke(self, ctx: click.Context):
         try:
@@ -37,10 +43,28 @@ class Sentences(click.Group):
             ctx.exit(EXIT_WRONG_USAGE)
         except ExchangeError as error:
             click.echo(f"Error: {error}", err=True)
+            ctx.exit(EXIT_WRONG_USAGE if isinstance(error, FilterError) else EXIT_FAILED)
+        except (SQLAlchemyError, psycopg.Error) as error:
+            click.echo(f"Error: {in_words(error)}", err=True)
+            ctx.exit(EXIT_FAILED)
+        except UnicodeEncodeError as error:
+            click.echo(_no_text(error), err=True)
+            ctx.exit(EXIT_WRONG_USAGE)
+        except OSError as error:
+            if error.errno == errno.EPIPE:      # who reads has enough: click ends us quietly
+                raise
+            click.echo(f"Error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or type(error).__name__}", err=True)
             ctx.exit(EXIT_FAILED)
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
             ctx.exit(130)
+
+
+def _no_text(error: UnicodeEncodeError) -> str:
+    """Bytes of the command line that are no text come as half characters; anything else is a terminal that is not UTF-8."""
+    given = "\ud800" <= error.object[error.start] <= "\udfff"
+    return "Error: an argument is not UTF-8 text" if given else \
+        f"Error: standard output takes {error.encoding} only: set PYTHONIOENCODING=utf-8"
 
 
 @click.group(cls=Sentences, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,9 +83,25 @@ def with_json(command):
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def with_reason(*, required: bool = True, help: str = "Why; kept in the audit trail."):
+    """Adds --reason, which is never blank."""
+    return click.option("--reason", required=required, callback=_not_blank, help=help)
+
+
+def _not_blank(ctx: click.Context, option: click.Parameter, reason: str | None) -> str | None:
+    if reason is not None and not reason.strip():
+        raise click.BadParameter("say why: it is kept in the audit trail")
+    return reason
+
+
 def show(value, as_json: bool, words: str | None = None) -> None:
     """Print a result for a person or a program."""
-    click.echo(json.dumps(value, default=str) if as_json or words is None else words)
+    try:
+        click.echo(json.dumps(value, default=str) if as_json or words is None else words)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        raise ExchangeError(f"the result cannot be written to standard output ({error.strerror})") from None
 
 
 def read_config(ctx: click.Context) -> Config:
@@ -121,8 +161,7 @@ def bare_database(config: Config) -> Iterator[Database]:
 @contextlib.contextmanager
 def progress_of(label: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error, when a terminal looks on."""
-    stream = click.get_text_stream("stderr")
-    with click.progressbar(length=1, label=label, file=stream, hidden=not stream.isatty()) as bar:
+    with click.progressbar(length=1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         def progress(done: int, total: int) -> None:
             bar.length = total
             bar.update(done - bar.pos)

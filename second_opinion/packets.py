@@ -5,7 +5,7 @@ import click
 
 from integration.payloads import Payloads
 from integration.store import operations
-from second_opinion.house import ME, acting, cli, opened, show, with_json
+from second_opinion.house import ME, acting, cli, opened, show, with_json, with_reason
 
 
 @cli.group()
@@ -17,7 +17,7 @@ def patients() -> None:
 @click.argument("request_id")
 @click.argument("endpoint")
 @click.argument("reference")
-@click.option("--reason", default="", help="How you know; kept in the audit trail.")
+@with_reason(help="How you know; kept in the audit trail.")
 @with_json
 @click.pass_context
 def patients_link(ctx: click.Context, request_id: str, endpoint: str, reference: str, reason: str, as_json: bool) -> None:
@@ -39,8 +39,10 @@ def packet() -> None:
 def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
     """The manifests of a request's packets."""
     from integration import packets
+    from integration.store import requests
 
     with opened(ctx) as (config, engine), engine.connect() as conn:
+        requests.get(conn, request_id)
         payloads = Payloads(config.payloads.url)
         manifests = [packets.load(payloads, row.manifest_sha256).manifest for row in packets.rows(conn, request_id)]
     show([manifest.model_dump(mode="json") for manifest in manifests], as_json,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from integration.config import Config
 from integration.store import operations
-from second_opinion.house import ME, acting, cli, opened, show, with_json
+from mappings.model.delivery import DeliveryStatus
+from second_opinion.house import ME, acting, cli, opened, show, with_json, with_reason
 
 
 @cli.command()
@@ -20,22 +20,13 @@ def submit(ctx: click.Context, file: Path, as_json: bool) -> None:
     from integration.store import requests
 
     with acting(ctx) as (config, engine):
-        request = load_request(file)
-        check_endpoints(config, request, str(file))
+        request = load_request(file, endpoints=config.endpoints)
         with engine.begin() as conn:
             request_id, new = requests.take_in(conn, request, actor=ME)
+    if new and request.wanted_by is not None and request.wanted_by < datetime.now(UTC).date():
+        click.echo("Warning: wanted_by is a day that is over: the records are late from the beginning", err=True)
     show({"request_id": request_id, "new": new}, as_json,
          f"{request_id} {'taken in' if new else 'was taken in before; nothing changed'}")
-
-
-def check_endpoints(config: Config, request, file: str) -> None:
-    """Raises RequestError when a request names endpoints that are not configured for that role."""
-    from integration.request_file import endpoint_mistakes
-    from mappings.model.errors import RequestError
-
-    mistakes = endpoint_mistakes(config, request, file)
-    if mistakes:
-        raise RequestError(mistakes)
 
 
 @cli.command("map")
@@ -94,7 +85,7 @@ def requests_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
 @requests.command("content")
 @click.argument("request_id")
 @click.option("--version", "number", type=click.IntRange(1, 1_000_000), help="An earlier version; the present one when it is not given.")
-@click.option("--reason", required=True, help="Why you look; kept in the audit trail.")
+@with_reason(help="Why you look; kept in the audit trail.")
 @with_json
 @click.pass_context
 def requests_content(ctx: click.Context, request_id: str, number: int | None, reason: str, as_json: bool) -> None:
@@ -115,7 +106,7 @@ def requests_content(ctx: click.Context, request_id: str, number: int | None, re
 @requests.command("revise")
 @click.argument("request_id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@with_reason()
 @click.option("--expect", type=click.IntRange(1, 1_000_000), help="The version you worked from; refused when it is another one by now.")
 @click.option("--check", is_flag=True, help="Only say what would change and what follows.")
 @with_json
@@ -128,8 +119,7 @@ def requests_revise(ctx: click.Context, request_id: str, file: Path, reason: str
     from integration.web.correct_words import consequences
 
     with acting(ctx) as (config, engine):
-        request = load_request(file)
-        check_endpoints(config, request, str(file))
+        request = load_request(file, endpoints=config.endpoints)
         with engine.begin() as conn:
             row, place = store.get(conn, request_id), config.endpoints[request.fulfiller]
             follows = consequences(conn, row, revisions.plan(conn, request_id, request, expected_version=expect), place=place.name,
@@ -144,7 +134,7 @@ def requests_revise(ctx: click.Context, request_id: str, file: Path, reason: str
 
 @requests.command("cancel")
 @click.argument("request_id")
-@click.option("--reason", required=True, help="Why; the consultant reads it.")
+@with_reason(help="Why; the consultant reads it.")
 @with_json
 @click.pass_context
 def requests_cancel(ctx: click.Context, request_id: str, reason: str, as_json: bool) -> None:
@@ -160,7 +150,7 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@click.option("--status", help="Only those, e.g. parked.")
+@click.option("--status", type=click.Choice([status.value for status in DeliveryStatus]), help="Only those.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @with_json
 @click.pass_context
@@ -196,7 +186,7 @@ def deliveries_show(ctx: click.Context, delivery_id: str, as_json: bool) -> None
 def action_on_delivery(function, done: str):
     """A command that does one thing to one delivery, with a reason."""
     @click.argument("delivery_id")
-    @click.option("--reason", default="", help="Why; kept in the audit trail.")
+    @with_reason()
     @with_json
     @click.pass_context
     def command(ctx: click.Context, delivery_id: str, reason: str, as_json: bool) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import socket
 import threading
+import time
 from pathlib import Path
 
 import click
@@ -12,7 +13,11 @@ from sqlalchemy import Engine
 from integration import tracing
 from integration.config import Config, Web
 from integration.payloads import Payloads
+from mappings.model.errors import ExchangeError
 from second_opinion.house import cli, database_of, make_world, read_config, with_json
+
+
+LET_GO_SECONDS = 5.0        # the web process of a serve that was killed lets go of the port within that
 
 
 @cli.command()
@@ -29,6 +34,7 @@ def serve(ctx: click.Context) -> None:
         children = [Child("web", [*options, "web"])]
         children += [Child(f"worker-{number}", [*options, "worker", "--name", f"{socket.gethostname()}-{number}"])
                      for number in range(1, config.engine.workers + 1)]
+        check_port(config.web, LET_GO_SECONDS)
         click.echo(f"Second Opinion Exchange: {config.web.public_url or config.web.address}/", err=True)
         supervisor = Supervisor(children, tell=restarts_teller(database.engine))
         if database.embedded:
@@ -48,6 +54,7 @@ def web(ctx: click.Context) -> None:
 
     config = read_config(ctx)
     with database_of(config, migrate=False, name="second-opinion web", fresh_plans=True) as database:
+        check_port(config.web)
         app = create_app(config, database.engine, Payloads(config.payloads.url), Waker(database.engine, limits_of(config)))
         say_how_to_sign_in(config, database.engine)
         try:
@@ -55,6 +62,26 @@ def web(ctx: click.Context) -> None:
                            max_request_body_size=64 << 20, channel_timeout=60, **proxy_options(config.web))
         finally:
             app.extensions["second_opinion"]["tracing"].stop()
+
+
+def check_port(web: Web, wait_seconds: float = 0.0) -> None:
+    """Raises ExchangeError when nothing can listen at the configured address, also after a wait."""
+    until = time.monotonic() + wait_seconds
+    while (why := _not_free(web)) and time.monotonic() < until:
+        time.sleep(0.1)
+    if why:
+        raise ExchangeError(f"cannot listen at {web.host}, port {web.port} ({why}): stop what listens there, or change web.port or web.host")
+
+
+def _not_free(web: Web) -> str | None:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error.strerror or "not an address"
+    return None
 
 
 def proxy_options(web: Web) -> dict:

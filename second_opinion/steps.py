@@ -2,7 +2,7 @@
 import click
 
 from integration.store import operations
-from second_opinion.house import ME, acting, cli, opened, show, with_json
+from second_opinion.house import ID, ME, acting, cli, opened, show, with_json, with_reason
 
 
 @cli.group("steps")
@@ -29,10 +29,10 @@ def steps_list(ctx: click.Context, filter_text: str, limit: int, as_json: bool) 
 
 
 @steps_group.command("retry")
-@click.argument("step_ids", nargs=-1, type=int)
+@click.argument("step_ids", nargs=-1, type=ID)
 @click.option("--matching", metavar="FILTER", help="Instead of ids: everything that matches, in the background.")
 @click.option("--per-second", default=50, show_default=True, type=click.IntRange(1, 1000), help="Speed of --matching.")
-@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@with_reason()
 @with_json
 @click.pass_context
 def steps_retry(ctx: click.Context, step_ids: tuple[int, ...], matching: str | None, per_second: int, reason: str, as_json: bool) -> None:
@@ -57,8 +57,8 @@ def steps_retry(ctx: click.Context, step_ids: tuple[int, ...], matching: str | N
 
 
 @steps_group.command("park")
-@click.argument("step_id", type=int)
-@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@click.argument("step_id", type=ID)
+@with_reason()
 @with_json
 @click.pass_context
 def steps_park(ctx: click.Context, step_id: int, reason: str, as_json: bool) -> None:
@@ -89,8 +89,8 @@ def operations_list(ctx: click.Context, as_json: bool) -> None:
 
 
 @operations_group.command("stop")
-@click.argument("operation_id", type=int)
-@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@click.argument("operation_id", type=ID)
+@with_reason()
 @with_json
 @click.pass_context
 def operations_stop(ctx: click.Context, operation_id: int, reason: str, as_json: bool) -> None:

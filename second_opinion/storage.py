@@ -5,6 +5,7 @@ import click
 
 from integration.database import open_database
 from integration.payloads import Payloads
+from mappings.model.errors import ExchangeError
 from second_opinion.house import EXIT_FAILED, ME, bare_database, cli, opened, progress_of, read_config, show, with_json
 
 
@@ -31,10 +32,14 @@ def database() -> None:
 @with_json
 @click.pass_context
 def database_start(ctx: click.Context, as_json: bool) -> None:
-    """Start the embedded database and leave it running."""
+    """Start the embedded database and leave it running until database stop."""
     from integration.embedded_postgres import EmbeddedPostgres
 
-    embedded = EmbeddedPostgres(read_config(ctx).data_dir)
+    config = read_config(ctx)
+    if config.database.url or config.database.url_file:
+        raise ExchangeError("database.url names a PostgreSQL of yours, which the Exchange does not start; nothing was done. "
+                            "For an embedded one set neither database.url, database.url_file nor SECOND_OPINION_DATABASE_URL")
+    embedded = EmbeddedPostgres(config.data_dir)
     embedded.start()
     embedded.leave_running()
     show({"running": True}, as_json, "the embedded database runs")
@@ -44,7 +49,7 @@ def database_start(ctx: click.Context, as_json: bool) -> None:
 @with_json
 @click.pass_context
 def database_stop(ctx: click.Context, as_json: bool) -> None:
-    """Stop the embedded database, unless serve owns it."""
+    """Stop the embedded database, unless serve or another command uses it."""
     from integration.embedded_postgres import EmbeddedPostgres
 
     stopped = EmbeddedPostgres(read_config(ctx).data_dir).stop_for_good()

@@ -40,9 +40,9 @@ every command. Results go to standard output, log lines (one JSON object each, i
 | Exit code | Meaning |
 |---|---|
 | 0 | done |
-| {EXIT_FAILED} | it failed; the sentence on standard error says why and what to do |
-| {EXIT_WRONG_USAGE} | wrong usage, configuration or request file |
-| 130 | stopped by Ctrl-C |
+| {EXIT_FAILED} | it failed, or what it is about (a request, a step, an account, ...) is not in the database; the sentence on standard error says why and what to do |
+| {EXIT_WRONG_USAGE} | wrong usage, configuration or request file; also a filter that cannot be read, and the name of an endpoint, rule, schedule or recipient that there is not |
+| 130 | stopped by Ctrl-C; `serve`, `web` and `worker`, which run until they are stopped, give 0 |
 
 {described}"""
 
@@ -246,7 +246,8 @@ mistake of ours; the worker's log says where.
 
 ## Findings
 
-What did not stop a transfer and is worth knowing. Pages and `second-opinion requests show` list them.
+What did not stop a transfer and is worth knowing. A request's stand on its page and in `second-opinion requests show`; those of
+no request, such as orders that polls refused, on the page `/findings` and in `second-opinion findings list`.
 
 | Cause | Message |
 |---|---|

@@ -112,6 +112,9 @@ def _plan(conn: Connection, row: Row, request: SecondOpinionRequest, expected: i
 def _refuse_stale(conn: Connection, row: Row, expected: int | None) -> None:
     if expected is None or expected == row.version:
         return
+    if expected > row.version:
+        raise RevisionStale(f"request {row.id} has no version {expected} yet, it is at version {row.version}: nothing was stored. "
+                            "Look at it (requests content), and give the version you worked from")
     since = [each for each in versions(conn, row.id) if each.version > expected]
     what = "; ".join(f"version {each.version} by {each.actor} at {each.created_at:%H:%M:%S} UTC ({in_words(each.fields)})"
                      for each in since)

@@ -182,6 +182,7 @@ SMART = E + "    auth:\n      type: smart-backend-services\n      client_id: us\
 BILLION = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
 
 # text, line, path, what is said
+CLEAR = "web: {sign_in: required, public_url: 'https://exchange.example.org', "
 CORPUS = {
     "empty": ("", None, "", "is empty"),
     "only comments": ("# nothing\n", None, "", "is empty"),
@@ -223,7 +224,7 @@ CORPUS = {
     "endpoints as list": ("endpoints:\n  - base_url: x\n", 1, "endpoints", "must be a group of keys"),
     "hosted as group": ("hosted:\n  practice: x\n", 1, "hosted", "must be a list"),
     "bad endpoint name": ("endpoints:\n  my clinic: {base_url: 'https://a.example.org', role: both}\n", 2,
-                          "endpoints.my clinic", "expected form"),
+                          "endpoints.my clinic", "expected form: up to 63 letters, digits and . _ -"),
     "role": (E.replace("both", "fulfiler"), 4, "endpoints.clinic.role", "did you mean `fulfiller`?"),
     "number in quotes": ('web:\n  port: "8080"\n', 2, "web.port", "without quotes or unit; for example `port: 8080`"),
     "unit": ("retry: {first_retry_seconds: 5s}\n", 1, "retry.first_retry_seconds", "must be a number"),
@@ -275,6 +276,12 @@ CORPUS = {
                               "must not hold a password"),
     "other database": ("database: {url: 'sqlite:///x'}\n", 1, "database.url", "form; for example `url: postgres"),
     "url and file": ("database: {url: 'postgresql://db/x', url_file: y}\n", 1, "database.url_file", "keep one"),
+    "exchange system": ("exchange: {identifier_system: foo bar}\n", 1, "exchange.identifier_system", "must be a URI without white space"),
+    "endpoint system": (E + "    identifier_system: not-a-uri\n", 5, "endpoints.clinic.identifier_system", "must be a URI"),
+    "no such host": (CLEAR + "host: 300.1.1.1}\n", 1, "web.host", "must be an IP address or the name of this machine"),
+    "unknown store": ("payloads: {url: 'foo://x/y'}\n", 1, "payloads.url", "of a kind that is not known"),
+    "store without its library": ("payloads: {url: 'sftp://host/x'}\n", 1, "payloads.url", "library that is not installed"),
+    "object store without its library": ("payloads: {url: 'oci://host/x'}\n", 1, "payloads.url", "pip install ocifs"),
     "key in payloads": ("payloads: {url: 's3://id:hunter2@bucket/x'}\n", 1, "payloads.url", "a key or a password"),
     "password key": (E + "    password: hunter2\n", 5, "endpoints.clinic.password", "secrets are never written"),
     "client secret": (SMART + "      private_key_env: PATH\n      client_secret: hunter2\n", 9,

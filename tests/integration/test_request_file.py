@@ -102,6 +102,7 @@ CORPUS = {
     "number of a patient": (("patient", "identifiers", 0, "value"), 123456, "patient.identifiers[0].value",
                             'put it in quotes; for example `value: "00123456"`'),
     "no identifier": (("patient", "identifiers"), [], "patient.identifiers", "give at least one"),
+    "system with white space": (("patient", "identifiers", 0, "system"), f"not a uri {SECRET}", "patient.identifiers[0].system", "must be a URI"),
     "identifier as group": (("patient", "identifiers"), {"system": SECRET, "value": SECRET}, "patient.identifiers",
                             "must be a list"),
     "identifier without system": (("patient", "identifiers"), [{"value": SECRET}], "patient.identifiers[0].system",

@@ -51,7 +51,7 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("database migrate", ()), ("database stop", ()), ("deliveries list", ()), ("deliveries show", (f"{request_id}-records-1",)),
         ("deliveries retry", (f"{other}-records-1", *because)), ("deliveries park", (f"{other}-records-1", *because)),
         ("endpoints check", ("bob",)), ("endpoints list", ()), ("endpoints pause", ("bob", *because)), ("endpoints resume", ("bob", *because)),
-        ("map", (str(EXAMPLE),)), ("operations list", ()), ("operations stop", (str(operation), *because)),
+        ("findings list", ()), ("map", (str(EXAMPLE),)), ("operations list", ()), ("operations stop", (str(operation), *because)),
         ("packet download", (request_id, str(folder / "packet.zip"))), ("packet show", (request_id,)),
         ("patients link", (request_id, "bob", "Patient/1", *because)), ("requests content", (request_id, *because)), ("requests list", ()),
         ("requests revise", (request_id, str(request), "--check", *because)), ("requests show", (request_id,)), ("requests cancel", (request_id, *because)),

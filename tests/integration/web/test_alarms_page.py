@@ -144,7 +144,7 @@ def test_alarms_are_listed_and_silenced_by_command(site, run):
     assert "silenced until" in run("alarms", "list", "--open") and run("alarms", "list", "--rule", "loop_open") == "no alarm\n"
     assert "told of again" in run("alarms", "unsilence", "parked", "mercy", "--reason", "done")
     assert "is not silenced" in run("alarms", "unsilence", "parked", "mercy", "--reason", "done", code=1)
-    assert "there is no rule thunder" in run("alarms", "silence", "thunder", "mercy", "--hours", "1", "--reason", "x", code=1)
+    assert "there is no rule thunder" in run("alarms", "silence", "thunder", "mercy", "--hours", "1", "--reason", "x", code=2)
     assert "end in the future" in run("alarms", "silence", "parked", "mercy", "--until", "2020-01-01", "--reason", "x", code=1)
     assert "one of both" in run("alarms", "silence", "parked", "mercy", "--reason", "x", code=2)
 

@@ -57,7 +57,7 @@ def test_steps_are_listed_retried_parked_and_retried_in_bulk(site, run):
 
 
 def test_wrong_use_is_said(site, run):
-    assert "did you mean state:" in run("steps", "list", "stat:x", code=1)
+    assert "did you mean state:" in run("steps", "list", "stat:x", code=2)
     assert "one of both" in run("steps", "retry", "--reason", "x", code=2)
     assert "nothing that matches" in run("steps", "retry", "--matching", "state:parked", "--reason", "x", code=1)
     assert "there is no operation 1" in run("operations", "stop", "1", "--reason", "x", code=1)

@@ -1,0 +1,207 @@
+"""What is typed wrongly, or cannot be done, is one sentence and the exit code that docs/reference/cli.md says: never a traceback."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+
+import click
+import psycopg
+import pytest
+from click.testing import CliRunner
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+
+import second_opinion
+from integration.config import Web
+from integration.database import in_words
+from integration.store import alarms
+from integration.store.tables import audit
+from second_opinion import running
+from tests.integration.web.site import a_request
+from tests.reference_pages import ROOT, commands
+
+pytestmark = pytest.mark.postgres
+TOO_LARGE = "9" * 20
+
+
+@pytest.fixture
+def run(site, tmp_path, database):
+    """Runs ``second-opinion ...`` on the database of the pages; what it says, with the exit code as expected."""
+
+    def run(*words: str, code: int = 0, address: str = database.url) -> str:
+        result = CliRunner(env={"SECOND_OPINION_DATABASE_URL": address}).invoke(
+            second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), *words]
+        )
+        assert result.exit_code == code, (result.output, result.exception)
+        assert code == 0 or result.output.strip(), "nothing was said"
+        return result.output
+
+    return run
+
+
+def options_called(name: str):
+    for words, command in commands():
+        for each in command.params:
+            if name in each.opts:
+                yield words, command, each
+
+
+@pytest.mark.parametrize("blank", ["", "  \t"])
+def test_no_command_takes_a_blank_reason(blank):
+    for words, command, option in options_called("--reason"):
+        with pytest.raises(click.BadParameter, match="say why"):
+            option.process_value(click.Context(command), blank)
+            pytest.fail(f"{words} took it")
+
+
+def test_what_a_page_asks_a_reason_for_the_command_line_asks_it_for_too():
+    without = {words for words, _, option in options_called("--reason") if not option.required}
+    assert without == {"second-opinion attempts show"} | {words for words in without if " accounts " in words or " tokens " in words}
+
+
+def test_nothing_is_shown_of_a_request_without_a_reason(site, run):
+    said = run("requests", "content", site.request(), "--reason", " ", code=2)
+    assert "Is surgery" not in said and "say why" in said
+    with site.engine.connect() as conn:
+        assert conn.execute(select(func.count()).select_from(audit).where(audit.c.action == "request.looked-at")).scalar() == 0
+
+
+WRONG = (
+    ("steps", "park", TOO_LARGE, "--reason", "x"), ("steps", "retry", TOO_LARGE, "--reason", "x"),
+    ("operations", "stop", TOO_LARGE, "--reason", "x"), ("alarms", "list", "--after", TOO_LARGE),
+    ("alarms", "silence", "*", "mercy", "--hours", "nan", "--reason", "x"), ("requests", "show", "a\udcff"),
+    ("deliveries", "list", "--status", "foo"), ("steps", "list", "state:foo"), ("endpoints", "pause", "nobody", "--reason", "x"),
+    ("alarms", "silence", "thunder", "mercy", "--hours", "1", "--reason", "x"), ("alarms", "list", "--rule", "thunder"),
+    ("schedules", "run", "x", "--reason", "x"), ("endpoints", "check", "x"), ("alerts", "test", "x"),
+)  # fmt: skip
+
+
+def test_what_cannot_be_is_wrong_usage(run):
+    for words in WRONG:
+        run(*words, code=2)
+
+
+def test_a_password_file_that_is_no_text_is_wrong_usage(run, tmp_path):
+    (tmp_path / "binary").write_bytes(b"\x80\xff" * 20)
+    assert "is not UTF-8 text" in run("accounts", "password", "ada", "--password-file", str(tmp_path / "binary"), code=2)
+
+
+def test_a_request_that_is_not_there_has_no_packet_to_show(run):
+    assert "there is no request x" in run("packet", "show", "x", code=1)
+    assert "there is no request x" in run("packet", "show", "x", "--json", code=1)
+
+
+def test_a_server_that_does_not_answer_is_said_with_what_to_do(site, run, tmp_path):
+    config = (tmp_path / "config.yaml").read_text().replace("https://mercy.example.org/fhir", "http://127.0.0.1:9/fhir")
+    (tmp_path / "config.yaml").write_text(config + "web: {port: 9}\n")
+    assert "start second-opinion serve first" in run("endpoints", "check", "bob", code=1)
+    [problem] = json.loads(run("endpoints", "check", "mercy", "--json", code=1))["problems"]
+    assert "did not answer" in problem and "Check base_url and the firewall" in problem
+
+
+def test_a_file_that_names_an_unknown_endpoint_is_refused_with_its_line(site, run, tmp_path):
+    (tmp_path / "request.json").write_text(a_request(fulfiller="mercey").model_dump_json(indent=1, exclude_defaults=True))
+    request_id = site.request()
+    for words in (("submit",), ("requests", "revise", request_id, "--reason", "x")):
+        assert "request.json:4: fulfiller: names no endpoint" in run(*words, str(tmp_path / "request.json"), code=2)
+
+
+def test_a_day_that_is_over_is_said_when_a_request_is_taken_in(run, tmp_path):
+    for key, day, warned in (("w1", "2025-01-01", True), ("w2", "2999-01-01", False)):
+        (tmp_path / "request.json").write_text(a_request(key=key, wanted_by=day).model_dump_json(exclude_defaults=True))
+        said = run("submit", str(tmp_path / "request.json"))
+        assert "taken in" in said and ("Warning: wanted_by is a day that is over" in said) is warned
+
+
+def test_a_silence_about_what_is_not_known_is_warned_of(site, run):
+    request_id = site.request()
+    with site.engine.begin() as conn:
+        alarms.raise_alarm(conn, "payloads-away", "machine-1", "full")
+    subjects = {"mercy": False, request_id: False, "machine-1": False, "*": False, "alice ServiceRequest/1": False, "mercey": True, "machine-2": True}
+    for subject, warned in subjects.items():
+        said = run("alarms", "silence", "*", subject, "--hours", "1", "--reason", "x")
+        assert "silenced until" in said and (f"Warning: no alarm was ever about {subject}," in said) is warned
+
+
+def test_a_version_that_is_not_there_yet_is_said_so(site, run, tmp_path):
+    request_id = site.request()
+    (tmp_path / "request.json").write_text(a_request(question="Which drug?").model_dump_json(exclude_defaults=True))
+    said = run("requests", "revise", request_id, str(tmp_path / "request.json"), "--reason", "x", "--expect", "7", code=1)
+    assert "has no version 7 yet, it is at version 1: nothing was stored" in said
+
+
+def test_a_request_is_cancelled_once(site, run):
+    request_id = site.request()
+    run("requests", "cancel", request_id, "--reason", "x")
+    assert f"request {request_id} is already being cancelled\n" in run("requests", "cancel", request_id, "--reason", "x", code=1)
+
+
+def test_a_file_that_is_no_backup_is_said_in_one_line(run, tmp_path):
+    assert run("restore", str(tmp_path / "config.yaml"), code=1).count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_one_sentence(run, tmp_path, monkeypatch):
+    """serve does not say that it is up, and starts no process."""
+    monkeypatch.setattr(running, "LET_GO_SECONDS", 0.2)
+    monkeypatch.setattr("jobs.supervisor.Supervisor.run", lambda _: pytest.fail("it started"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with (tmp_path / "config.yaml").open("a") as file:
+            file.write(f"web: {{port: {taken.getsockname()[1]}}}\n")
+        for role in ("web", "serve"):
+            said = run(role, code=1)
+            assert said.startswith(f"Error: cannot listen at 127.0.0.1, port {taken.getsockname()[1]} (Address already in use)")
+            assert "web.port" in said and "http://" not in said
+
+
+def test_serve_waits_for_the_web_process_of_the_one_before_it():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        web = Web(port=taken.getsockname()[1])
+        threading.Timer(0.3, taken.close).start()
+        running.check_port(web, 5)
+
+
+def test_a_file_that_cannot_be_written_is_said(site, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("integration.packet_zip.packet_zip", lambda *_: b"zip")
+    said = run("packet", "download", site.request(), str(tmp_path / "absent" / "packet.zip"), code=1)
+    assert said.startswith("Error: ") and "packet.zip" in said and "No such file" in said
+
+
+def test_a_role_that_does_not_own_its_database_is_told_what_to_do(run, postgres, database):
+    name = conninfo_to_dict(database.url)["dbname"]
+    with psycopg.connect(postgres.admin_url(), autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE low_{name}")
+        try:
+            address = postgres.admin_url(name)
+            address += f"{'&' if '?' in address else '?'}options=-c%20role%3Dlow_{name}"
+            for words in (("requests", "list"), ("database", "migrate")):
+                said = run(*words, code=1, address=address)
+                assert said.startswith("Error: the database does not let us (permission denied") and "the owner" in said
+        finally:
+            admin.execute(f"DROP ROLE low_{name}")
+
+
+def test_what_the_database_says_of_a_row_is_not_repeated(database):
+    with database.engine.begin() as conn:
+        conn.execute(text("CREATE TABLE told (name text PRIMARY KEY)"))
+    for statement in ("INSERT INTO told VALUES ('Bartholomew'), ('Bartholomew')", "SELECT CAST('Bartholomew' AS int)"):
+        with pytest.raises(DBAPIError) as refused, database.engine.begin() as conn:
+            conn.execute(text(statement))
+        assert "Bartholomew" not in in_words(refused.value) and "log" in in_words(refused.value)
+
+
+def test_no_part_of_a_password_that_is_written_wrongly_is_said(run):
+    for url in ("postgresql://u:TOP@SECRET@h:abc/db", "postgresql://u:TOP/SECRET@127.0.0.1:1/db", "postgresql://u:77/SECRET@h/db"):
+        said = run("requests", "list", code=1, address=url)
+        assert "TOP" not in said and "SECRET" not in said and "77" not in said and "%40" in said
+
+
+def test_a_result_that_cannot_be_written_is_one_sentence():
+    """In a process of its own: what Python does with its buffer when it ends counts too."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "second_opinion", "map", "examples/oncology-request.yaml"], cwd=ROOT, text=True,
+                              stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr == "Error: the result cannot be written to standard output (No space left on device)\n"
