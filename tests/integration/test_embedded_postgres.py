@@ -10,14 +10,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import psycopg
 import pytest
+from click.testing import CliRunner
 
+from integration.database import open_database
 from integration.embedded_postgres import EmbeddedPostgres
 from integration.postmaster import postmaster_pid, wait_until
 from mappings.model.errors import ExchangeError
+from second_opinion import cli
+from tests.reference_pages import ROOT
 
 pytestmark = pytest.mark.postgres
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has another account to run PostgreSQL as")
@@ -75,6 +80,20 @@ def start_in_another_process(data_dir: Path, then: str) -> subprocess.Popen:
                             stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": temporary})
 
 
+COME_AND_GO = """
+import psycopg
+for _ in range({rounds}):
+    with psycopg.connect(server.start()) as connection:
+        connection.execute("SELECT pg_sleep({seconds})")
+    server.stop()
+    time.sleep({seconds})
+print("done")
+"""
+HANG_WHILE_STOPPING = """
+import integration.embedded_postgres as module
+module.shut_down = lambda cluster: (print("stopping", flush=True), time.sleep(60))
+server.stop()
+"""
 SAY_AND_WAIT = "print(server.status().is_ours, flush=True); sys.stdin.read(); print(server.stop(), flush=True)"
 
 
@@ -280,6 +299,89 @@ def test_one_that_joined_takes_over_when_owner_and_server_died(folder, ready_mad
     server.stop()
 
 
+def test_an_owner_that_leaves_hands_it_over_and_the_last_one_stops_it(folder, ready_made):
+    server = copied(ready_made, folder / "data")
+    owner = start_in_another_process(folder / "data", SAY_AND_WAIT)
+    assert owner.stdout.readline().strip() == "True"
+    with psycopg.connect(server.start()) as connection:
+        assert owner.communicate("", timeout=60)[0].strip() == "False"
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(ExchangeError, match="in use by another process of the Exchange"):
+        EmbeddedPostgres(folder / "data").stop_for_good()
+    kill_postmaster(server)
+    assert server.ensure_running() is True
+    assert server.stop() is True
+    assert not server.is_running()
+
+
+def test_a_supervisor_who_joined_owns_it_and_restarts_it_whoever_else_opened_it(folder, ready_made):
+    """Who does not look whether it lives must not own it: a web process beside serve, a long backup."""
+    copied(ready_made, folder / "data")
+    config = SimpleNamespace(database=SimpleNamespace(url=None, url_file=None), data_dir=folder / "data")
+    opened, server, stop = open_database(config), EmbeddedPostgres(folder / "data"), threading.Event()
+    server.start()
+    thread = threading.Thread(target=server.supervise, args=(stop,), kwargs={"every_seconds": 0.1})
+    thread.start()
+    try:
+        assert wait_until(lambda: server.status().is_ours, 20)
+        kill_postmaster(server)
+        assert wait_until(server.is_running, 20)
+    finally:
+        stop.set()
+        thread.join()
+    assert server.stop() is False
+    opened.close()
+    assert not server.is_running()
+
+
+def test_who_comes_and_goes_never_stops_it_under_another(folder, ready_made):
+    """Whether it is owned, handed over, being stopped or started anew: who asks gets an answer."""
+    copied(ready_made, folder / "data")
+    processes = []
+    for number in range(4):
+        then = "\n" + COME_AND_GO.format(rounds=4, seconds=0.05 + 0.07 * number)
+        processes.append(start_in_another_process(folder / "data", then))
+        time.sleep(0.13)
+    assert [process.communicate("", timeout=120)[0].strip() for process in processes] == ["done"] * 4
+    assert postmaster_pid(folder / "data" / "postgres") is None
+
+
+def test_killed_owners_and_joiners_block_nobody(folder, ready_made):
+    server = copied(ready_made, folder / "data")
+    for offset in (0.0, 0.2, 0.7):
+        others = [start_in_another_process(folder / "data", "\n" + COME_AND_GO.format(rounds=99, seconds=0.02)) for _ in range(2)]
+        wait_until(lambda: server.status().owner_pid, 20)
+        time.sleep(offset)
+        for process in others:
+            process.kill()
+            process.wait()
+    with psycopg.connect(server.start()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert server.stop() is True
+    assert postmaster_pid(server.cluster) is None
+
+
+def test_one_who_joined_and_was_killed_does_not_keep_it_running(server):
+    joined = start_in_another_process(server.data_dir, SAY_AND_WAIT)
+    assert joined.stdout.readline().strip() == "False"
+    joined.kill()
+    joined.wait()
+    assert server.stop() is True
+    assert not server.is_running()
+
+
+def test_nobody_joins_one_that_is_being_stopped_and_a_killed_stopper_blocks_nobody(folder, ready_made):
+    server = copied(ready_made, folder / "data")
+    stopper = start_in_another_process(folder / "data", "\n" + HANG_WHILE_STOPPING)
+    assert stopper.stdout.readline().strip() == "stopping"
+    with pytest.raises(ExchangeError, match=f"process {stopper.pid} is stopping the database"):
+        server.start(timeout_seconds=0.3)
+    stopper.kill()
+    stopper.wait()
+    server.start()
+    assert server.stop() is True
+
+
 def test_it_is_not_stopped_from_outside_while_somebody_owns_it(server):
     other = EmbeddedPostgres(server.data_dir)
     assert other.stop() is False
@@ -295,6 +397,39 @@ def test_one_left_running_is_stopped_later(server):
     assert other.stop_for_good() is True
     assert other.stop_for_good() is False
     assert not other.is_running()
+
+
+def test_one_left_running_outlives_every_command_until_it_is_stopped(folder, ready_made):
+    copied(ready_made, folder / "data")
+    assert said(folder, "database", "start") == (0, "the embedded database runs\n")
+    assert said(folder, "database", "migrate")[0] == 0
+    assert said(folder, "database", "stop") == (0, "stopped\n")
+    assert said(folder, "database", "migrate")[0] == 0
+    assert said(folder, "database", "stop") == (0, "it was not running\n")
+
+
+def test_an_external_database_is_not_started_by_us(folder):
+    code, text = said(folder, "database", "start", SECOND_OPINION_DATABASE_URL="postgresql://exchange@db.invalid/exchange")
+    assert code == 1 and "database.url names a PostgreSQL of yours" in text
+    assert not (folder / "data").exists()
+
+
+def test_a_data_dir_that_is_a_file_is_said(folder):
+    (folder / "data").write_text("")
+    with pytest.raises(ExchangeError, match=f"Not a directory.: data_dir, {folder}/data, is a file"):
+        EmbeddedPostgres(folder / "data").start()
+
+
+@as_root
+def test_a_data_dir_that_can_only_be_read_is_said(folder):
+    (folder / "data").mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder / "data"], capture_output=True).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        with pytest.raises(ExchangeError, match=f"Read-only file system.: data_dir, {folder}/data, can only be read: mount it"):
+            EmbeddedPostgres(folder / "data").start()
+    finally:
+        subprocess.run(["umount", folder / "data"], check=True)
 
 
 def test_a_forked_child_does_not_keep_the_lock(server):
@@ -353,6 +488,8 @@ def test_a_server_that_cannot_start_says_why(server):
     with pytest.raises(ExchangeError, match="ended with code 1: .*shared_buffers"):
         broken.start()
     assert broken.status().owner_pid is None
+    server.start()
+    assert server.stop() is True, "who could not start it still counts as one who uses it"
 
 
 def test_a_lost_password_is_said_at_once(server):
@@ -373,6 +510,12 @@ def test_values_do_not_reach_the_servers_log(server):
     text = (server.cluster / "server.log").read_text()
     assert "duplicate key" in text
     assert "Synthetic" not in text
+
+
+def said(folder: Path, *words: str, **environment: str) -> tuple[int, str]:
+    runner = CliRunner(env={"SECOND_OPINION_DATA_DIR": str(folder / "data"), **environment})
+    result = runner.invoke(cli, ["--config", str(ROOT / "examples" / "config.yaml"), *words])
+    return result.exit_code, result.output
 
 
 def _swallow(connection: psycopg.Connection, statement: str) -> None:
