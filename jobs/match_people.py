@@ -1,16 +1,17 @@
 """People first: patient, practitioners and organizations are resolved at the target before anything travels."""
 import hashlib
+from collections.abc import Iterable
 
 from integration.store import deliveries, links
 from integration.store.steps import NextStep
 from integration import packets
 from jobs.world import Context, Outcome
 from integration.fhir.server import identifier_token
-from jobs.writing import ensure_created, find_one, own_identifier, remember
+from jobs.writing import ensure_shared, find_one, own_identifier, remember
 from mappings import codes
 from mappings.bundle import for_single_create, plan
 from mappings.identifiers import source_identifier
-from mappings.model.errors import NeedsPerson
+from mappings.model.errors import NeedsPerson, PermanentError
 from mappings.model.request import Identifier, PatientRef, PractitionerRef
 from mappings.patient import Match, fold, match
 from mappings.practitioner import npi_is_valid, to_practitioner
@@ -37,48 +38,79 @@ def match_people(ctx: Context) -> Outcome:
 
 def find_patient(ctx: Context, endpoint: str, wanted: PatientRef) -> str:
     """``Patient/id`` of the request's patient at an endpoint. Raises NeedsPerson on anything but a sure match."""
-    tokens = [(identifier.system, identifier.value) for identifier in wanted.identifiers]
-    with ctx.world.engine.begin() as conn:
-        rows = links.find_rows(conn, endpoint, tokens)
-    if rows:
-        return next(iter(rows.values())).reference
-    candidates = _candidates(ctx, endpoint, wanted.identifiers)
-    found = match(wanted, candidates)
-    if wanted.name is None and wanted.birth_date is None and len(candidates) == 1:
-        # Only a number was given, and it is the placer's own: there is nothing to compare and nothing to doubt.
-        found = Match(candidates[0], tuple(candidates), "sure")
+    said, linked = _known(ctx, endpoint, wanted)
+    if said is not None:
+        return said
+    found = _by_numbers(ctx, endpoint, wanted) or _found(ctx, endpoint, wanted, linked.values(), wanted.identifiers)
     if found.sure is None:
         raise _unsure(ctx, endpoint, found)
-    reference = f"Patient/{found.sure['id']}"
-    remember(ctx, endpoint, wanted.identifiers[0], reference, origin="matched")
+    reference, first = f"Patient/{found.sure['id']}", wanted.identifiers[0]
+    if linked.get((first.system, first.value)) != reference:
+        remember(ctx, endpoint, first, reference, origin="matched")
     return reference
 
 
 def resolve_patient(ctx: Context, endpoint: str, manifest, source: dict | None, wanted: PatientRef) -> str | None:
     """The patient at the target: linked or surely matched; None when it is to be created. Raises NeedsPerson."""
     identity = Identifier(**source_identifier(manifest.identifier_system, *manifest.patient.split("/")))
+    said, linked = _known(ctx, endpoint, wanted)
     with ctx.world.engine.begin() as conn:
-        known = links.find(conn, endpoint, identity.system, [identity.value])
-        by_person = links.find_rows(conn, endpoint, [(i.system, i.value) for i in wanted.identifiers])
-    if known:
-        return known[identity.value]
-    reference = next((row.reference for row in by_person.values()), None) or _match_at_target(ctx, endpoint, source, wanted)
+        known = links.find(conn, endpoint, identity.system, [identity.value]).get(identity.value)
+    reference = said or known or _match_at_target(ctx, endpoint, source, wanted, linked.values())
     if reference is None:
         reference = find_one(ctx, endpoint, "Patient", identity) if ctx.looks_first else None
-    if reference is not None:
-        remember(ctx, endpoint, identity, reference, origin="matched")
+    if known and reference != known:
+        ctx.finding("patient-relinked", f"a person says {reference} at {endpoint}; records sent before are under {known}",
+                    manifest.patient, "error")
+    if reference != known:
+        remember(ctx, endpoint, identity, reference, origin="person" if said else "matched")
     return reference
 
 
-def _match_at_target(ctx: Context, endpoint: str, source: dict | None, wanted: PatientRef) -> str | None:
+def _known(ctx: Context, endpoint: str, wanted: PatientRef) -> tuple[str | None, dict[tuple[str, str], str]]:
+    """What a person said of a patient in these words, which stands; and what each identifier is linked to, which is looked at."""
+    with ctx.world.engine.begin() as conn:
+        rows = links.find_rows(conn, endpoint, [(each.system, each.value) for each in wanted.identifiers])
+        return links.said(conn, endpoint, wanted), {pair: row.reference for pair, row in rows.items()}
+
+
+def _by_numbers(ctx: Context, endpoint: str, wanted: PatientRef) -> Match | None:
+    """Where only numbers were given: they are the placer's own, so there is nothing to compare and nothing to doubt."""
+    if wanted.name is not None or wanted.birth_date is not None:
+        return None
+    candidates = _candidates(ctx, endpoint, wanted.identifiers)
+    return Match(candidates[0], tuple(candidates), "sure") if len(candidates) == 1 else match(wanted, candidates)
+
+
+def _found(ctx: Context, endpoint: str, described: PatientRef | dict, linked: Iterable[str], identifiers) -> Match:
+    """A link only saves the search: another request made it, so the patient is compared with what this one says.
+
+    What is linked and not surely meant is searched for as if there were no link; several linked patients are for a person.
+    """
+    there = [patient for reference in sorted(set(linked)) if (patient := _read(ctx, endpoint, reference)) is not None]
+    found = match(described, there)
+    if found.sure is not None or len(there) > 1:
+        return found
+    return match(described, _candidates(ctx, endpoint, identifiers) or there)
+
+
+def _read(ctx: Context, endpoint: str, reference: str) -> dict | None:
+    try:
+        return ctx.server(endpoint).read(*reference.split("/"))
+    except PermanentError as error:
+        if error.status_code in (404, 410):
+            return None
+        raise
+
+
+def _match_at_target(ctx: Context, endpoint: str, source: dict | None, wanted: PatientRef, linked: Iterable[str]) -> str | None:
     given = (source or {}).get("identifier") or []
     identifiers = [Identifier(system=each["system"], value=each["value"]) for each in given
                    if each.get("system") and each.get("value")] or list(wanted.identifiers)
-    candidates = _candidates(ctx, endpoint, identifiers)
-    found = match(source or wanted, candidates)
+    found = _found(ctx, endpoint, source or wanted, linked, identifiers)
     if found.sure is not None:
         return f"Patient/{found.sure['id']}"
-    if not candidates and ctx.endpoint(endpoint).patients == "create":
+    if not found.candidates and ctx.endpoint(endpoint).patients == "create":
         similar = _similar(ctx, endpoint, source)
         if not similar:
             return None
@@ -109,7 +141,7 @@ def _create_patient(ctx: Context, endpoint: str, manifest, source: dict, people:
     identity = Identifier(**source_identifier(manifest.identifier_system, *manifest.patient.split("/")))
     resource, _ = for_single_create(source, links=people, identifier_system=manifest.identifier_system, findings=ctx.dropped,
                                     source_base=ctx.endpoint(manifest.source_endpoint).base_url)
-    ensure_created(ctx, endpoint, resource, identity)
+    ensure_shared(ctx, endpoint, resource, identity)
 
 
 def _unsure(ctx: Context, endpoint: str, found) -> NeedsPerson:
@@ -149,7 +181,7 @@ def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, sy
         remember(ctx, endpoint, identity, matched, origin="matched")
         return matched
     prepared, _ = for_single_create(resource, links=known, identifier_system=system, source_base=base, findings=ctx.dropped)
-    return ensure_created(ctx, endpoint, prepared, identity)
+    return ensure_shared(ctx, endpoint, prepared, identity)
 
 
 def _by_npi(ctx: Context, endpoint: str, resource: dict) -> str | None:
@@ -183,4 +215,4 @@ def resolve_practitioner(ctx: Context, endpoint: str, person: PractitionerRef | 
     seed = "|".join(identifier.token() for identifier in person.identifiers) or person.model_dump_json()
     identity = own_identifier(ctx, "Practitioner", hashlib.sha256(seed.encode()).hexdigest()[:32])
     resource["identifier"] = [*resource.get("identifier", []), identity.model_dump()]
-    return ensure_created(ctx, endpoint, resource, identity)
+    return ensure_shared(ctx, endpoint, resource, identity)

@@ -1,5 +1,6 @@
 """Push a packet to the fulfiller: as resources in bounded chunks, or as documents; each once."""
 import copy
+from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
@@ -13,9 +14,9 @@ from jobs.world import Context, Outcome
 from integration.fhir.server import identifier_token
 from jobs.writing import ensure_created, ensure_document, own_identifier
 from mappings import codes
-from mappings.bundle import break_cycles, for_single_create, for_update, plan, read_response, transaction
+from mappings.bundle import break_cycles, for_single_create, for_update, identity_of, plan, read_response, transaction
 from mappings.document_reference import attachments, to_document_reference
-from mappings.identifiers import source_identifier
+from mappings.identifiers import identifiers_in, source_identifier
 from mappings.model.delivery import DeliveryStatus
 from mappings.model.errors import NeedsPerson, TemporaryError
 from mappings.model.request import Code, Identifier
@@ -75,16 +76,12 @@ class ResourcePush:
         self.server = ctx.server(self.endpoint)
         self.can = ctx.capabilities(self.endpoint)
         with ctx.world.engine.begin() as conn:
-            self.links = links.find(conn, self.endpoint, self.system, self._all_known_sources(conn))
+            carried = packets.rows(conn, ctx.request_id)
+        sources = packets.sources_of(ctx.world.payloads, carried)
+        with ctx.world.engine.begin() as conn:
+            self.links = links.find(conn, self.endpoint, self.system, sources)
             rows = links.find_rows(conn, self.endpoint, [(self.system, source) for source in packet.resources])
         self.sent_before = {source: row for (_, source), row in rows.items()}
-
-    def _all_known_sources(self, conn: Connection) -> set[str]:
-        """Sources of every packet of the request: a delta refers to what an earlier packet carried."""
-        known = set(self.packet.resources)
-        for row in packets.rows(conn, self.ctx.request_id):
-            known |= set(packets.load(self.ctx.world.payloads, row.manifest_sha256).resources)
-        return known
 
     def run(self) -> None:
         """Update what changed, look for what may be there already, create the rest."""
@@ -126,8 +123,8 @@ class ResourcePush:
         for resource in order.resources:
             source = packets.source_of(resource)
             prepared, _ = for_single_create(resource, **self._how(), later={each.target for each in order.later})
-            identity = Identifier(**source_identifier(self.system, *source.split("/")))
-            self.links[source] = ensure_created(self.ctx, self.endpoint, prepared, identity)
+            ours = Identifier(**source_identifier(self.system, *source.split("/")))
+            self.links[source] = ensure_created(self.ctx, self.endpoint, prepared, ours, known_as=identity_of(resource, self.system))
             self._store([(source, self.links[source], None, True)])
         for source, resource in later.items():
             self._update(source, resource)
@@ -156,15 +153,8 @@ class ResourcePush:
 
     def _look(self, resources: list[dict]) -> None:
         """Search the target for what an earlier attempt may have written."""
-        by_type: dict[str, list[str]] = {}
-        for resource in resources:
-            by_type.setdefault(resource["resourceType"], []).append(packets.source_of(resource))
-        rows = []
-        for kind, sources in sorted(by_type.items()):
-            for start in range(0, len(sources), LOOK_BATCH):
-                found = search_by_source(self.server, kind, self.system, sources[start:start + LOOK_BATCH])
-                rows += [(source, f"{kind}/{there[0]['id']}", None, True) for source, there in found.items()]
-        self._store(rows)
+        found = search_by_identity(self.server, self.system, resources)
+        self._store([(source, packets.source_of(there[0]), None, True) for source, there in found.items()])
 
     def _store(self, rows: list[tuple]) -> None:
         """Links and item marks of what was just written, in one fenced transaction."""
@@ -191,15 +181,21 @@ class ResourcePush:
         return dict(links=self.links, identifier_system=self.system, source_base=self.base, findings=self.ctx.dropped)
 
 
-def search_by_source(server, kind: str, system: str, sources: list[str]) -> dict[str, list[dict]]:
-    """``{source: [resources at the target with that identifier]}`` in one search."""
-    tokens = ",".join(identifier_token(system, source) for source in sources)
+def search_by_identity(server, system: str, resources: Iterable[dict]) -> dict[str, list[dict]]:
+    """``{source: [resources at the target that carry what it is recognised by]}``, searched by type in batches."""
+    wanted: dict[str, dict[Identifier, list[str]]] = {}
+    for resource in resources:
+        identity = identity_of(resource, system)
+        if identity is not None:
+            wanted.setdefault(resource["resourceType"], {}).setdefault(identity, []).append(packets.source_of(resource))
     found: dict[str, list[dict]] = {}
-    for resource in server.search_all(kind, {"identifier": tokens}):
-        given = resource.get("identifier") or []
-        for each in (given if isinstance(given, list) else [given]):
-            if each.get("system") == system and each.get("value") in sources:
-                found.setdefault(each["value"], []).append(resource)
+    for kind, sources in sorted(wanted.items()):
+        for start in range(0, len(sources), LOOK_BATCH):
+            batch = list(sources)[start:start + LOOK_BATCH]
+            tokens = ",".join(identifier_token(each.system, each.value) for each in batch)
+            for there in server.search_all(kind, {"identifier": tokens}):
+                for source in {source for each in identifiers_in(there) for source in sources.get(each, ())}:
+                    found.setdefault(source, []).append(there)
     return found
 
 
@@ -237,7 +233,9 @@ def documents_of(ctx: Context, packet, delivery, patient: str) -> list[Document]
 def summary_of(ctx: Context, delivery, version: int) -> Document:
     """The readable summary of a records delivery, with what a version of the request says."""
     with ctx.world.engine.begin() as conn:
-        packet = packets.load(ctx.world.payloads, packets.by_id(conn, delivery.packet_id).manifest_sha256)
+        packet_row = packets.by_id(conn, delivery.packet_id)
+    packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
+    with ctx.world.engine.begin() as conn:
         patient = links.find(conn, delivery.endpoint, packet.manifest.identifier_system, [packet.manifest.patient])
     return _summary(ctx, packet, delivery, patient[packet.manifest.patient], version)
 

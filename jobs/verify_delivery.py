@@ -11,7 +11,7 @@ from integration.store import deliveries, links, requests, totals
 from integration.store.steps import NextStep
 from integration import packets
 from jobs.gather_records import watch_later
-from jobs.push_records import LOOK_BATCH, documents_of, prepared_resources, search_by_source
+from jobs.push_records import documents_of, prepared_resources, search_by_identity
 from jobs.renewing import is_unchanged
 from jobs.world import Context, Outcome
 from jobs.writing import find_one, version_of
@@ -39,7 +39,8 @@ def verify_records(ctx: Context) -> Outcome:
     """Every record of the packet is at the fulfiller, once, and says what was sent."""
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.get(conn, ctx.step.delivery_id)
-        packet = packets.load(ctx.world.payloads, packets.by_id(conn, delivery.packet_id).manifest_sha256)
+        packet_row = packets.by_id(conn, delivery.packet_id)
+    packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
         check = _check_resources(ctx, delivery, packet)
     else:
@@ -61,14 +62,18 @@ def verify_records(ctx: Context) -> Outcome:
 
 
 def _check_resources(ctx: Context, delivery, packet) -> Check:
-    """Search by source identifier in batches (shows doubles too); by Location what the index does not show yet."""
+    """Search by what they are recognised by in batches (shows doubles too); by Location what the index does not show yet."""
     server, system = ctx.server(delivery.endpoint), packet.manifest.identifier_system
     with ctx.world.engine.begin() as conn:
+        carried = packets.rows(conn, ctx.request_id)
+    sources = packets.sources_of(ctx.world.payloads, carried)
+    with ctx.world.engine.begin() as conn:
         rows = links.find_rows(conn, delivery.endpoint, [(system, source) for source in packet.resources])
-        known = links.find(conn, delivery.endpoint, system, _sources(ctx, conn))
+        known = links.find(conn, delivery.endpoint, system, sources)
         items = deliveries.items(conn, delivery.id)
     origin = {source: row.origin for (_, source), row in rows.items()}
-    there = _read_all(ctx, server, system, [source for source in packet.resources if origin.get(source) == "created"])
+    ours = [resource for source, resource in packet.resources.items() if origin.get(source) == "created"]
+    there = _read_all(ctx, server, system, ours, known)
     resources = prepared_resources(ctx, packet, delivery.endpoint)
     base = ctx.endpoint(packet.manifest.source_endpoint).base_url
     check = Check([], [], [])
@@ -85,23 +90,13 @@ def _check_resources(ctx: Context, delivery, packet) -> Check:
     return check
 
 
-def _sources(ctx: Context, conn: Connection) -> set[str]:
-    return {source for row in packets.rows(conn, ctx.request_id)
-            for source in packets.load(ctx.world.payloads, row.manifest_sha256).resources}
-
-
-def _read_all(ctx: Context, server, system: str, sources: list[str]) -> dict[str, dict]:
-    by_type: dict[str, list[str]] = {}
-    for source in sources:
-        by_type.setdefault(source.split("/")[0], []).append(source)
+def _read_all(ctx: Context, server, system: str, resources: list[dict], known: Mapping[str, str]) -> dict[str, dict]:
     found: dict[str, dict] = {}
-    for kind, names in sorted(by_type.items()):
-        for start in range(0, len(names), LOOK_BATCH):
-            for source, there in search_by_source(server, kind, system, names[start:start + LOOK_BATCH]).items():
-                found[source] = there[0]
-                if len(there) > 1:
-                    ctx.finding("duplicate-at-target", f"{len(there)} resources hold this identifier: "
-                                + ", ".join(sorted(f"{kind}/{each['id']}" for each in there)[:5]), source, "error")
+    for source, there in search_by_identity(server, system, resources).items():
+        found[source] = next((each for each in there if packets.source_of(each) == known.get(source)), there[0])
+        if len(there) > 1:
+            ctx.finding("duplicate-at-target", f"{len(there)} resources hold this identifier: "
+                        + ", ".join(sorted(map(packets.source_of, there))[:5]), source, "error")
     return found
 
 

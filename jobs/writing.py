@@ -2,44 +2,59 @@
 from integration import fhir_json
 from integration.fhir.server import identifier_condition, identifier_token
 from integration.store import links
+from integration.store.one_at_a_time import alone
 from jobs.world import Context
 from mappings.compare import compare
 from mappings.model.errors import NeedsPerson, PermanentError, UnknownOutcome
 from mappings.model.request import Identifier
 
 
-def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Identifier, *, authored: bool = False) -> str:
+def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Identifier, *, authored: bool = False,
+                   known_as: Identifier | None = None, look: bool = False) -> str:
     """Create ``resource`` at ``endpoint`` unless its identifier is there; returns ``Type/id`` there.
 
     1. a link says it is there; 2. on a repeat, or where there is no conditional create, the target is searched;
     3. conditional create; 4. no Location in the answer: search again (some servers answer 200 without one).
-    ``authored``: we made it ourselves, so its structure is checked before it is sent.
+    ``authored``: we made it ourselves, so its structure is checked before it is sent. ``known_as``: what it is recognised
+    by at the target, where the resource has no room for ``identifier``. ``look``: search first in any case.
     Raises NeedsPerson when two hold the identifier or none can be found after a successful answer.
     """
     known = _linked(ctx, endpoint, identifier)
     if known:
         return known
-    kind, server = resource["resourceType"], ctx.server(endpoint)
+    kind, server, known_as = resource["resourceType"], ctx.server(endpoint), known_as or identifier
     found = None
-    if ctx.looks_first or not ctx.capabilities(endpoint).conditional_create:
-        found = find_one(ctx, endpoint, kind, identifier)
+    if look or ctx.looks_first or not ctx.capabilities(endpoint).conditional_create:
+        found = find_one(ctx, endpoint, kind, known_as)
     version, is_new = None, False
     if found is None:
         ctx.lease.before_write()
         try:
-            written = server.create(resource, if_none_exist=identifier_condition(identifier.system, identifier.value),
+            written = server.create(resource, if_none_exist=identifier_condition(known_as.system, known_as.value),
                                     authored=authored)
             found, version, is_new = written.location, written.version, written.created
         except PermanentError as error:
             if error.status_code != 412:
                 raise
-    found = found or find_one(ctx, endpoint, kind, identifier)
+    found = found or find_one(ctx, endpoint, kind, known_as)
     if found is None:
         raise UnknownOutcome(f"{endpoint} accepted a {kind} and does not show it by its identifier", endpoint=endpoint,
                              cause="not-found-after-write")
     # what was there already may say something else than this resource does
     remember(ctx, endpoint, identifier, found, resource if is_new else None, version=version)
     return found
+
+
+def ensure_shared(ctx: Context, endpoint: str, resource: dict, identifier: Identifier) -> str:
+    """As ``ensure_created`` for people and places, which the charts of several requests share: one at a time for each.
+
+    Whoever was here before may have been killed between its create and its link, so the target is searched in any case.
+    """
+    known = _linked(ctx, endpoint, identifier)
+    if known:
+        return known
+    with alone(ctx.world.engine, endpoint, identifier.system, identifier.value):
+        return ensure_created(ctx, endpoint, resource, identifier, look=True)
 
 
 def ensure_document(ctx: Context, endpoint: str, resource: dict, identifier: Identifier) -> str:

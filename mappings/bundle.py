@@ -11,8 +11,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import quote
 
-from mappings.identifiers import append_identifier, source_identifier
+from mappings.identifiers import append_identifier, source_identifier, to_identifier
 from mappings.model.errors import MappingError
+from mappings.model.request import Identifier
 from mappings.references import (
     Finding,
     Policy,
@@ -159,6 +160,18 @@ def for_update(resource: dict, *, links: Mapping[str, str], identifier_system: s
     sending = _Sending(links, identifier_system, source_base, policies, allow_unidentified=True)
     body, _ = _prepared(resource, sending, findings)
     return {"resourceType": body["resourceType"], "id": links[key].split("/")[1], **body}
+
+
+def identity_of(resource: Mapping, identifier_system: str) -> Identifier | None:
+    """What a record of the source is recognised by at a target; None when nothing there could tell.
+
+    Ours; its own where the type holds a single identifier and that is taken.
+    """
+    ours = source_identifier(identifier_system, resource["resourceType"], resource["id"])
+    _, how = append_identifier(dict(resource), ours)
+    if how == "none" or resource["resourceType"] in NOT_SEARCHABLE:
+        return None
+    return to_identifier(resource["identifier"] if how == "single" else ours)
 
 
 def if_none_exist(identifier: Mapping[str, str]) -> str:
@@ -325,9 +338,9 @@ def _condition(body: dict, how: str, ours: dict) -> tuple[str | None, list[Findi
         return None, [Finding(path, "identifier.not-searchable", "FHIR cannot search this type by identifier")]
     if how != "single":
         return if_none_exist(ours), []
-    own = body["identifier"]
-    if own.get("system") and own.get("value"):
-        return if_none_exist(own), [Finding(path, "identifier.single", "it is recognised by its own only identifier")]
+    own = to_identifier(body["identifier"])
+    if own is not None:
+        return if_none_exist(own.model_dump()), [Finding(path, "identifier.single", "it is recognised by its own only identifier")]
     return None, [Finding(path, "identifier.single", "its only identifier is taken and has no system to find it by")]
 
 

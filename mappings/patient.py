@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/patient.html
 """
+import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -84,6 +85,13 @@ def match(wanted: PatientRef | dict, candidates: list[dict]) -> Match:
         return Match(None, found, "several")
     why = _set_aside(found[0]) or _set_aside(wanted) or _doubt(_traits(wanted), _traits(found[0]))
     return Match(None, found, why) if why else Match(found[0], found, "sure")
+
+
+def fingerprint(patient: PatientRef) -> str:
+    """One value for all that a request says of its patient: other words, another value."""
+    name = patient.name and [patient.name.family, *patient.name.given]
+    said = [sorted([each.system, each.value] for each in patient.identifiers), name, str(patient.birth_date or ""), patient.sex]
+    return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
 def fold(text: str) -> str:

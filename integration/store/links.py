@@ -1,11 +1,15 @@
 """Links: what a thing is called at an endpoint, so that nothing is created there twice."""
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, func, or_, select, tuple_, update
+from sqlalchemy import Connection, case, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.tables import endpoints, links
 from mappings.model.errors import ExchangeError
+from mappings.model.request import PatientRef
+from mappings.patient import fingerprint
+
+AS_ENTERED = "urn:second-opinion:patient-as-entered"     # the system of what a person said of a patient in exactly these words
 
 
 class SystemChanged(ExchangeError):
@@ -29,7 +33,9 @@ def remember_all(conn: Connection, endpoint: str, rows: Iterable[dict]) -> None:
     new = insertion.excluded
     conn.execute(insertion.on_conflict_do_update(
         index_elements=["endpoint", "system", "value"],
-        set_=dict(reference=new.reference, version=func.coalesce(new.version, links.c.version),
+        # what points elsewhere now is no longer what made it first: nothing of ours is updated over what a person linked
+        set_=dict(reference=new.reference, origin=case((links.c.reference == new.reference, links.c.origin), else_=new.origin),
+                  version=func.coalesce(new.version, links.c.version),
                   sha256=func.coalesce(new.sha256, links.c.sha256), updated_at=func.now())),
         [unique[key] for key in sorted(unique)])        # one order: no deadlocks
 
@@ -54,6 +60,19 @@ def find(conn: Connection, endpoint: str, system: str, values: Iterable[str]) ->
     rows = conn.execute(select(links.c.value, links.c.reference)
                         .where(links.c.endpoint == endpoint, links.c.system == system, links.c.value.in_(wanted)))
     return {row.value: row.reference for row in rows}
+
+
+def say(conn: Connection, endpoint: str, patient: PatientRef, reference: str) -> None:
+    """A person says who this patient is at an endpoint: for whoever is described in these words, and as a hint for each identifier."""
+    tokens = [(each.system, each.value) for each in patient.identifiers]
+    remember_all(conn, endpoint, [dict(system=system, value=value, reference=reference, origin="person")
+                                  for system, value in [*tokens, (AS_ENTERED, fingerprint(patient))]])
+
+
+def said(conn: Connection, endpoint: str, patient: PatientRef) -> str | None:
+    """``Patient/id`` that a person linked to a patient described in exactly these words."""
+    value = fingerprint(patient)
+    return find(conn, endpoint, AS_ENTERED, [value]).get(value)
 
 
 def find_rows(conn: Connection, endpoint: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], object]:

@@ -207,3 +207,38 @@ def test_an_attachment_too_large_for_the_target_waits_for_a_person(exchange):
     request_id = exchange.submit(a_request())
     exchange.drain()
     assert exchange.parked(request_id) == ["attachment-too-large"]
+
+
+@pytest.mark.parametrize(("capabilities", "ignores_conditions"), [
+    ("{}", True), ("{transaction: false}", False), ("{conditional_create: false, transaction: false}", True)])
+def test_what_has_its_own_only_identifier_is_recognised_by_it(make_exchange, capabilities, ignores_conditions):
+    """A QuestionnaireResponse or Composition has one identifier; where that is taken, ours is nowhere on it."""
+    swallowed = []
+
+    def without_conditions(method, path, headers, body):
+        if ignores_conditions:
+            del headers["If-None-Exist"]
+            body = re.sub(rb',"ifNoneExist":"[^"]*"', b"", body)
+        return body
+
+    def swallow_theirs(method, path, answer):
+        made = path + answer[2].decode() if method == "POST" else ""
+        kinds = [kind for kind in ("QuestionnaireResponse", "Composition") if kind in made and kind not in swallowed]
+        swallowed.extend(kinds)
+        return None if kinds else answer
+
+    exchange = make_exchange(capabilities=capabilities, before={
+        "bob": lambda url: LyingProxy(url, ask=without_conditions, tell=swallow_theirs)})
+    chart = load_chart(exchange, observations=1)
+    subject = {"reference": f"Patient/{chart['patient']['id']}"}
+    own = {"system": "urn:ietf:rfc:3986", "value": "urn:uuid:5f1c2d8e-0000-4000-8000-00000000000a"}      # one number for both types
+    exchange.put("alice", {"resourceType": "QuestionnaireResponse", "status": "completed", "subject": subject, "identifier": own})
+    exchange.put("alice", {"resourceType": "Composition", "status": "final", "subject": subject, "identifier": own, "title": "letter",
+                           "type": {"text": "letter"}, "date": "2026-01-01", "author": [{"display": "synthetic"}]})
+    request_id = exchange.submit(a_request())
+    exchange.drain()
+    view = exchange.view(request_id)
+    assert swallowed and view["records"] == "verified", view["owed"]
+    for kind in ("QuestionnaireResponse", "Composition"):
+        assert len(exchange.find("bob", kind)) == 1, kind
+    assert "duplicate-at-target" not in exchange.causes()
