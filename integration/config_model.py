@@ -269,8 +269,8 @@ class Schedules(_Section):
 
     dispatch_seconds: Seconds = Field(2.0, description="Choose due steps.", examples=[2])
     poll_requests_seconds: Seconds = Field(60.0, description="Look for new requests at placers.", examples=[60])
-    watch_chart_seconds: Seconds = Field(900.0, description="Look for corrected or new records at placers.", examples=[900])
-    watch_seconds: Seconds = Field(60.0, description="Look for progress and reports at fulfillers.", examples=[60])
+    watch_chart_seconds: Seconds = Field(900.0, description="Look for corrected or new records at placers: this often at first, less often while nothing changes (every 4 hours at least, once a day after completion).", examples=[900])
+    watch_seconds: Seconds = Field(60.0, description="Look for progress and reports at fulfillers: this often at first, less often while nothing changes (every 15 minutes at least, once a day after completion).", examples=[60])
     prune_cron: str = Field("0 3 * * *", description="When to remove what is past its retention; five fields, UTC.",
                             examples=["0 3 * * *"])
 

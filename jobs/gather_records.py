@@ -11,8 +11,10 @@ from integration.fhir.server import FhirServer
 from integration.store import deliveries, links, requests, revisions, steps
 from integration.store.pace import at_once
 from integration.store.steps import NextStep
+from integration.store.tables import LAST_OF_ALL
 from integration import packets
 from jobs.match_people import find_patient
+from jobs.watching import CHART, CHART_AFTERWARDS
 from jobs.world import Context, Outcome
 from mappings.document_reference import attachments, inline_bytes
 from mappings.model.delivery import DeliveryKind
@@ -45,16 +47,16 @@ def watch_chart(ctx: Context) -> Outcome:
     request, row = ctx.request(), ctx.row()
     if Status(row.status) in FINAL - {Status.COMPLETED} or ctx.now - row.created_at > timedelta(days=WATCH_CHART_DAYS):
         return Outcome()
-    again = ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds)
     with ctx.world.engine.begin() as conn:
+        stored = packets.rows(conn, ctx.request_id)
         earlier = deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS)
+    pace = CHART_AFTERWARDS if Status(row.status) is Status.COMPLETED else CHART
+    again = pace.next_look(ctx.now, stored[-1].created_at, every_seconds=ctx.world.config.schedules.watch_chart_seconds)
     if any(each.status not in ("verified", "cancelled") for each in earlier):
         return Outcome(again_at=again)      # one delivery of records at a time; what changes meanwhile is read then
     patient = find_patient(ctx, request.placer, request.patient)
-    with ctx.world.engine.begin() as conn:
-        stored = packets.rows(conn, ctx.request_id)
     newest = {item.source: item.sha256 for packet in stored
-              for item in packets.load(ctx.world.payloads, packet.manifest_sha256).manifest.resources}
+              for item in packets.manifest_of(ctx.world.payloads, packet.manifest_sha256).resources}
     in_full = _wants_other_records(ctx, row, request)
     since = None if in_full else stored[-1].created_at - WATCH_OVERLAP
     chart = read_chart(ctx, request, patient, since=since, known=frozenset(newest))
@@ -210,8 +212,8 @@ def _store(ctx: Context, request, patient: str, chart: dict[str, dict], *, base:
         deliveries.create(conn, ctx.request_id, request.fulfiller, DeliveryKind.RECORDS, version=version,
                           packet_id=manifest.packet_id, sources=chart, deadline=requests.get(conn, ctx.request_id).records_due_at)
 
-    kinds = [NextStep("match_people", request.fulfiller, delivery_id=delivery_id)]
-    return Outcome(next_steps=tuple(kinds), apply=[commit])
+    following = NextStep("match_people", request.fulfiller, delivery_id=delivery_id, deadline=ctx.row().records_due_at)
+    return Outcome(next_steps=(following,), apply=[commit])
 
 
 def _attachment_items(ctx: Context, request, chart: dict[str, dict]) -> list[ManifestItem]:
@@ -271,5 +273,5 @@ def watch_later(conn: Connection, ctx: Context, request) -> None:
     """Begin to watch the chart for corrections, unless the request is being cancelled."""
     if requests.get(conn, ctx.request_id).cancel_requested:
         return
-    steps.create(conn, "watch_chart", request.placer, request_id=ctx.request_id, deadline=ctx.step.deadline,
+    steps.create(conn, "watch_chart", request.placer, request_id=ctx.request_id, deadline=datetime.fromisoformat(LAST_OF_ALL),
                  at=ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds))

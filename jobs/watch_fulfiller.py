@@ -1,8 +1,8 @@
 """Watch the Task and the report at the fulfiller: progress, opinion, amendments and retractions."""
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from integration import fhir_json
@@ -12,6 +12,7 @@ from integration.store.tables import events, reports
 from integration.store.tables import steps as step_table
 from jobs.find_report import Found, check_report, find_reports, name_others, read_at
 from jobs.send_request import find_own
+from jobs.watching import REPORT, TASK
 from jobs.world import Context, Outcome
 from mappings.consult_report import successor, to_return_first
 from mappings.model.errors import NeedsPerson, PermanentError
@@ -29,7 +30,7 @@ def watch_fulfiller(ctx: Context) -> Outcome:
         return Outcome()
     if status is Status.COMPLETED:
         return _watch_report(ctx, row)
-    again = ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_seconds)
+    again = TASK.next_look(ctx.now, _quiet_since(ctx), every_seconds=ctx.world.config.schedules.watch_seconds)
     reading = _read_task(ctx, row)
     if reading.status is Status.COMPLETED:      # also one seen before: its report may be readable only now
         return _completed(ctx, row, reading, again)
@@ -38,6 +39,13 @@ def watch_fulfiller(ctx: Context) -> Outcome:
     moved = reading.status is not None and reading.status is not status
     return Outcome(again_at=again, next_steps=(NextStep("mirror_status", row.placer),) if moved else (),
                    apply=[lambda conn: _apply(conn, ctx, row, reading)])
+
+
+def _quiet_since(ctx: Context) -> datetime:
+    """When the fulfiller last said something, or the watch began."""
+    with ctx.world.engine.begin() as conn:
+        last = conn.execute(select(func.max(events.c.created_at)).where(events.c.request_id == ctx.request_id)).scalar_one()
+    return max(last or ctx.step.created_at, ctx.step.created_at)
 
 
 def _read_task(ctx: Context, row):
@@ -126,8 +134,8 @@ def _watch_report(ctx: Context, row) -> Outcome:
         known = conn.execute(select(reports).where(reports.c.request_id == ctx.request_id).order_by(reports.c.revision)).all()
     if ctx.now - known[0].created_at > timedelta(days=config.records.watch_days):
         return Outcome()
-    again = ctx.now + timedelta(seconds=config.schedules.watch_seconds)
     newest = known[-1]
+    again = REPORT.next_look(ctx.now, newest.created_at, every_seconds=config.schedules.watch_seconds)
     found = read_at(ctx, row, newest.source)
     if found is None:
         ctx.finding("report-gone", "the returned report is no longer at the fulfiller; it was not marked as retracted",

@@ -27,6 +27,7 @@ class NextStep:
     endpoint: str
     delivery_id: str | None = None
     at: datetime | None = None
+    deadline: datetime | None = None        # else that of the step before it
 
 
 def create(conn: Connection, kind: str, endpoint: str, *, request_id: str | None = None,
@@ -80,7 +81,7 @@ def finish(conn: Connection, step: Row, *, again_at: datetime | None = None, nex
     _release(conn, step, values)
     for new in _still_wanted(conn, step, next_steps):
         made = create(conn, new.kind, new.endpoint, request_id=step.request_id, delivery_id=new.delivery_id,
-                      deadline=step.deadline, at=new.at)
+                      deadline=new.deadline or step.deadline, at=new.at)
         if made is None and new.delivery_id is not None:
             _must_serve(conn, step.request_id, new)
 

@@ -10,7 +10,7 @@ from integration.store.tables import NEVER
 
 _NEVER = datetime.fromisoformat(NEVER)
 # A step without a deadline holds the last day there is.
-Deadline = Annotated[datetime | None, BeforeValidator(lambda value: None if value == _NEVER else value)]
+Deadline = Annotated[datetime | None, BeforeValidator(lambda value: None if value is not None and value >= _NEVER else value)]
 
 
 class Answer(BaseModel):

@@ -1,0 +1,28 @@
+"""When a watch looks again: soon after a change, and less and less often while nothing changes.
+
+A placer with 600 requests of the last 30 days would else be asked 20 times a second for corrections alone (measured): new requests
+found no turn.
+"""
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+HOUR, DAY = 3600, 86400
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The wait is this share of the time without a change, never more than ``longest_seconds``."""
+
+    share: float
+    longest_seconds: float
+
+    def next_look(self, now: datetime, quiet_since: datetime, *, every_seconds: float) -> datetime:
+        """``every_seconds`` is the shortest wait, as config.yaml says it."""
+        quiet = (now - quiet_since).total_seconds()
+        return now + timedelta(seconds=max(every_seconds, min(quiet * self.share, self.longest_seconds)))
+
+
+TASK = Pace(1 / 100, 900)           # an answer of the consultant is seen within a hundredth of the time it took
+REPORT = Pace(1 / 100, DAY)         # of amendments after the report was returned
+CHART = Pace(1 / 24, 4 * HOUR)      # about thirty searches each
+CHART_AFTERWARDS = Pace(1 / 24, DAY)
