@@ -16,7 +16,7 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m tests.prepare
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not long' $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m 'not long' $(ARGS)
 
 test-unit: $(READY)
 	$(BIN)/python -m pytest -m 'not long and not postgres and not hapi and not orthanc and not browser and not chaos' $(ARGS)

@@ -76,6 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fulfiller", help="base URL of the fulfiller's FHIR server")
 
 
+@pytest.hookimpl(tryfirst=True)         # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes (``-n``): what shares the two HAPI servers stays in one, and so does what kills processes."""
     for item in items:
