@@ -79,7 +79,7 @@ def configuration(folder: Path) -> Path:
     """Everything as it is by default, but for a consultant who answers at once: watches are short and end."""
     path, port = folder / "config.yaml", free_port()
     endpoints = {name: {"base_url": f"http://127.0.0.1:{port}/fhir/{name}", "role": role, "identifier_system": f"urn:bench:{name}",
-                        "accepts": "resources", "patients": "create"} for name, role in (("alice", "placer"), ("bob", "fulfiller"))}
+                        "accepts": "resources", "patients": "create", "limits": {"requests_per_second": 500}} for name, role in (("alice", "placer"), ("bob", "fulfiller"))}
     path.write_text(json.dumps({"data_dir": str(folder / "data"), "endpoints": endpoints, "web": {"port": port},
                                 "hosted": [{"practice": name, "name": name} for name in endpoints], "records": {"watch_days": 0},
                                 "schedules": {"watch_seconds": 2, "poll_requests_seconds": 60}}), "utf-8")
