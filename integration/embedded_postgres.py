@@ -12,21 +12,18 @@ import errno
 import importlib.util
 import logging
 import os
-import re
-import secrets
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 
+from integration.cluster_files import PORT, ClusterFiles, last_lines, write_secret
 from integration.file_lock import FileLock, SharedLock
 from integration.postmaster import clear_leftovers, postmaster_pid, shut_down, wait_until
 from integration.unprivileged import Account, check_reachable, choose_account
@@ -38,12 +35,9 @@ MAJOR = 18
 DATABASE = "second_opinion"
 ROLE = "second_opinion"
 ADMIN = "postgres"
-PORT = 5432
-MAX_SOCKET_PATH_BYTES = 107
 START_TIMEOUT_SECONDS = 60.0
 RETRY_START_SECONDS = 3.0
 LAST_ONE_SECONDS = 1.0      # for somebody who only looks whose the lock is
-MAX_LOG_BYTES = 20_000_000
 
 SETTINGS: dict[str, str] = {
     "listen_addresses": "",
@@ -76,12 +70,12 @@ class EmbeddedPostgres:
 
     def __init__(self, data_dir: Path | str, *, settings: Mapping[str, str] | None = None):
         self.data_dir = Path(data_dir).expanduser().resolve()
-        self.cluster = self.data_dir / "postgres"
+        self._files = ClusterFiles(self.data_dir)
+        self.cluster = self._files.cluster
         self._settings = {**SETTINGS, **(settings or {})}
         self._lock = FileLock(self.data_dir / "database.lock")
         self._users = SharedLock(self.data_dir / "database.users")
         self._keep = self.data_dir / "database.keep"        # there from ``leave_running`` to ``stop_for_good``
-        self._password_file = self.data_dir / "database.password"
         self._process: subprocess.Popen | None = None
         self._one_at_a_time = threading.RLock()  # supervise() runs in a thread of its own
 
@@ -91,11 +85,11 @@ class EmbeddedPostgres:
         return self.url_of(DATABASE)
 
     def url_of(self, database: str) -> str:
-        return self._url(ROLE, database)
+        return self._files.url(ROLE, database)
 
     def admin_url(self, database: str = "postgres") -> str:
         """The superuser's address: supervision, backup, tests. The Exchange itself works with ``url``."""
-        return self._url(ADMIN, database)
+        return self._files.url(ADMIN, database)
 
     def start(self, *, timeout_seconds: float = START_TIMEOUT_SECONDS) -> str:
         """Starts the server, or joins the one another process of ours runs. Returns ``url``.
@@ -153,7 +147,7 @@ class EmbeddedPostgres:
 
     def status(self) -> PostgresStatus:
         return PostgresStatus(self.is_running(), self._lock.is_held, self._lock.owner(), postmaster_pid(self.cluster),
-                              self.cluster, self._socket_dir())
+                              self.cluster, self._files.socket_dir())
 
     def stop(self) -> bool:
         """Leaves the server. The last one stops it (fast shutdown), and then True; else those who stay take it over."""
@@ -227,7 +221,7 @@ class EmbeddedPostgres:
             if not (self.cluster / "PG_VERSION").exists():
                 self._initdb(account)
             self._check_version()
-            self._password()
+            self._files.password()
             self._run_until_it_answers(account, deadline)
             self._create_database()
         except BaseException:
@@ -274,7 +268,7 @@ class EmbeddedPostgres:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(mode=0o700)
         password_file = staging / "password"
-        _write_secret(password_file, self._make_password())
+        write_secret(password_file, self._files.make_password())
         account.own(password_file)
         account.own(staging)
         done = subprocess.run(
@@ -283,7 +277,7 @@ class EmbeddedPostgres:
              "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
             cwd="/", env=_environment(), capture_output=True, text=True, **account.popen_options())
         if done.returncode != 0:
-            raise ExchangeError(f"PostgreSQL could not make its folder in {self.data_dir}: {_last_lines(done.stderr)}")
+            raise ExchangeError(f"PostgreSQL could not make its folder in {self.data_dir}: {last_lines(done.stderr)}")
         (staging / "cluster").rename(self.cluster)
         shutil.rmtree(staging)
 
@@ -298,12 +292,12 @@ class EmbeddedPostgres:
         self._forget_dead_child()
         while not self.is_running():
             if self._process is None and postmaster_pid(self.cluster) is None:
-                clear_leftovers(self.cluster, self._socket_dir() / f".s.PGSQL.{PORT}.lock")
+                clear_leftovers(self.cluster, self._files.socket_dir() / f".s.PGSQL.{PORT}.lock")
                 self._launch(account)
             elif (code := self._forget_dead_child()) is not None and postmaster_pid(self.cluster) is None:
-                raise ExchangeError(f"PostgreSQL ended with code {code}: {_last_lines(self._log_text())}")
+                raise ExchangeError(f"PostgreSQL ended with code {code}: {last_lines(self._files.log_text())}")
             if time.monotonic() > deadline:
-                raise ExchangeError(f"PostgreSQL does not answer in {self.cluster}: {_last_lines(self._log_text())}")
+                raise ExchangeError(f"PostgreSQL does not answer in {self.cluster}: {last_lines(self._files.log_text())}")
             time.sleep(0.02)
 
     def _forget_dead_child(self) -> int | None:
@@ -314,10 +308,10 @@ class EmbeddedPostgres:
         return code
 
     def _launch(self, account: Account) -> None:
-        socket_dir = self._make_socket_dir(account)
+        socket_dir = self._files.make_socket_dir(account)
         settings = {**self._settings, "unix_socket_directories": '"' + str(socket_dir).replace('"', '""') + '"'}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        log_descriptor = self._open_log(account)
+        log_descriptor = self._files.open_log(account)
         try:
             self._process = subprocess.Popen(
                 [_binary("postgres"), "-D", self.cluster, *options], cwd="/", env=_environment(),
@@ -330,7 +324,7 @@ class EmbeddedPostgres:
         """The Exchange's own role and database; each statement may be repeated after a crash."""
         with psycopg.connect(self.admin_url(), autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone():
-                secret = connection.pgconn.encrypt_password(self._password().encode(), ROLE.encode(), b"scram-sha-256")
+                secret = connection.pgconn.encrypt_password(self._files.password().encode(), ROLE.encode(), b"scram-sha-256")
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
                     sql.Identifier(ROLE), sql.Literal(secret.decode())))
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
@@ -340,73 +334,14 @@ class EmbeddedPostgres:
     # what is there
 
     def _answers(self, role: str, database: str) -> bool:
-        if not os.path.exists(self._password_file):
+        if not self._files.has_password:
             return False
         try:
-            with psycopg.connect(self._url(role, database), connect_timeout=5,
+            with psycopg.connect(self._files.url(role, database), connect_timeout=5,
                                  options="-c statement_timeout=5000") as connection:
                 return connection.execute("SELECT 1").fetchone() == (1,)
         except psycopg.Error:
             return False
-
-    # files
-
-    def _url(self, role: str, database: str) -> str:
-        host = quote(str(self._socket_dir()), safe="")
-        return f"postgresql://{role}:{self._password()}@/{database}?host={host}&port={PORT}"
-
-    def _password(self) -> str:
-        try:
-            return self._password_file.read_text().strip()
-        except FileNotFoundError:
-            raise ExchangeError(f"{self._password_file} is missing: start the database once to have it made, "
-                                "or restore it from your backup when there was one") from None
-        except PermissionError:
-            raise ExchangeError(f"{self._password_file} cannot be read: start the Exchange as the user who "
-                                "started it first, or as root") from None
-
-    def _make_password(self) -> str:
-        if not os.path.exists(self._password_file):
-            _write_secret(self._password_file, secrets.token_urlsafe(32))
-        return self._password()
-
-    def _socket_dir(self) -> Path:
-        """The cluster's own folder (0700) if its path fits into a socket address, else a short one under /tmp."""
-        own = str(self.cluster)
-        fits = len(os.fsencode(f"{own}/.s.PGSQL.{PORT}")) <= MAX_SOCKET_PATH_BYTES
-        if fits and "," not in own:  # libpq reads a comma as a list of hosts
-            return self.cluster
-        return Path("/tmp") / f"second-opinion-{sha256(os.fsencode(own)).hexdigest()[:16]}"
-
-    def _make_socket_dir(self, account: Account) -> Path:
-        """/tmp is everybody's: a folder of that name that is not ours, or open to others, is refused."""
-        folder = self._socket_dir()
-        if folder == self.cluster:
-            return folder
-        try:
-            folder.mkdir(mode=0o700)
-            account.own(folder)
-        except FileExistsError:
-            found = folder.lstat()
-            if folder.is_symlink() or found.st_uid != account.uid or found.st_mode & 0o077:
-                raise ExchangeError(f"{folder} must be a folder of {account.name} that nobody else may enter, "
-                                    "and it is not: find out who made it, and remove it") from None
-        return folder
-
-    def _open_log(self, account: Account) -> int:
-        path = self.cluster / "server.log"
-        if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
-            path.replace(path.with_name("server.log.1"))
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        if account.switch:
-            os.fchown(descriptor, account.uid, account.gid)
-        return descriptor
-
-    def _log_text(self) -> str:
-        try:
-            return (self.cluster / "server.log").read_text(errors="replace")
-        except OSError:
-            return ""
 
 
 def _binary(name: str) -> Path:
@@ -421,25 +356,6 @@ def _binary(name: str) -> Path:
 def _environment() -> dict[str, str]:
     """Nothing of ours reaches the server: PGDATA, PGPORT, secrets and locales stay out."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _write_secret(path: Path, text: str) -> None:
-    """Whole or not at all: a cluster whose password got lost opens to nobody."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-
-
-def _last_lines(text: str, count: int = 3) -> str:
-    """What a log ends with; of a server that could not go on, from the line on that says why."""
-    lines = [re.sub(r"\s+", " ", line).strip() for line in text.splitlines() if line.strip()][-10:]
-    why = [number for number, line in enumerate(lines) if re.search(r"\b(FATAL|PANIC): ", line)]
-    return " / ".join(lines[why[-1] if why else -count:][:count]) or "it said nothing"
 
 
 _OTHER_USER = "start the Exchange as the user who started it first, or as root"
