@@ -86,6 +86,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 break
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Groups that are not kept together would start HAPI servers in each process, and kill in all of them."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    loose = [item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+    if loose:
+        raise pytest.UsageError(f"pytest-xdist does not keep {loose[0]} with its group: this pytest is too new for it")
+
+
 EXPECTED_SKIPS = ("SECOND_OPINION_DATA", "orthanc", "Orthanc", "promtool is not here", "prometheus is not here", "root may enter every folder")     # what CI may do without
 
 
