@@ -11,6 +11,10 @@ from tests.jobs.exchange import a_request
 pytestmark = [pytest.mark.hapi, pytest.mark.postgres]
 OURS = "https://second-opinion.example/ids"
 CHARTS = sorted(Path(os.environ.get("SECOND_OPINION_DATA", "missing"), "synthea").glob("*.json"))
+BY_SIZE = sorted(CHARTS, key=lambda path: path.stat().st_size)
+ALWAYS = {BY_SIZE[0], BY_SIZE[len(BY_SIZE) // 2], BY_SIZE[-1]} if CHARTS else set()       # make test-long has the others
+EACH = [pytest.param(path, marks=() if path in ALWAYS else pytest.mark.long) for path in CHARTS]
+NONE = [pytest.param(None, marks=pytest.mark.skip(reason="SECOND_OPINION_DATA is not set: no real charts"))]
 loaded: dict[str, dict] = {}
 
 
@@ -41,8 +45,7 @@ def total(base: str, kinds) -> int:
                for kind in kinds)
 
 
-@pytest.mark.parametrize("path", CHARTS or [pytest.param(None, marks=pytest.mark.skip(reason="SECOND_OPINION_DATA is not set: no real charts"))],
-                         ids=lambda path: path.name.split("_")[1] if path else "none")
+@pytest.mark.parametrize("path", EACH or NONE, ids=lambda path: path.name.split("_")[1] if path else "none")
 @pytest.mark.parametrize("accepts", ["resources", "documents"])
 def test_a_chart_travels_whole_and_the_report_comes_back(make_exchange, servers, path, accepts):
     chart = load(servers, path)

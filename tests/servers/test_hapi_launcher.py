@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,7 +11,6 @@ from uuid import uuid4
 import pytest
 import requests
 
-from .hapi import Hapi, ServerUnavailable
 from .us_core import load_us_core
 
 pytestmark = pytest.mark.hapi
@@ -29,23 +27,18 @@ UNKNOWN_CODES = {
 }
 
 
-@pytest.fixture(scope="module")
-def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with Hapi(logs=tmp_path_factory.mktemp("hapi")) as hapi:
-        try:
-            url = hapi.start(name="launcher")
-        except ServerUnavailable as reason:
-            pytest.skip(str(reason))
-        yield url
+@pytest.fixture
+def base_url(hapi_url: str) -> str:
+    return hapi_url
 
 
 @pytest.fixture(scope="module")
-def us_core_url(base_url: str) -> str:
+def us_core_url(hapi_url: str) -> str:
     data = os.environ.get("SECOND_OPINION_DATA")
     if not data:
         pytest.skip("SECOND_OPINION_DATA does not name the folder that holds us-core-profiles/")
-    assert load_us_core(base_url, Path(data) / "us-core-profiles") > 0
-    return base_url
+    assert load_us_core(hapi_url, Path(data) / "us-core-profiles") > 0
+    return hapi_url
 
 
 def test_it_speaks_r4(base_url: str) -> None:

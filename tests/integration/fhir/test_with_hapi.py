@@ -2,7 +2,6 @@
 import base64
 import json
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -15,25 +14,14 @@ from integration.fhir.transport import Transport
 from integration.fhir_json import loads
 from mappings.model.errors import PartialError, PermanentError
 from tests.integration.fhir.endpoints import endpoint
-from tests.servers.hapi import Hapi, ServerUnavailable
 
 pytestmark = pytest.mark.hapi
 SYSTEM = f"https://second-opinion.example/test/{uuid4()}"
 
 
 @pytest.fixture(scope="module")
-def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with Hapi(logs=tmp_path_factory.mktemp("hapi")) as hapi:
-        try:
-            url = hapi.start(name="client")
-        except ServerUnavailable as reason:
-            pytest.skip(str(reason))
-        yield url
-
-
-@pytest.fixture(scope="module")
-def server(base_url: str) -> FhirServer:
-    at = endpoint(base_url, timeout_seconds=60, page_size=7)
+def server(hapi_url: str) -> FhirServer:
+    at = endpoint(hapi_url, timeout_seconds=60, page_size=7)
     return FhirServer(at, Transport(at))
 
 
@@ -122,11 +110,11 @@ def test_an_update_of_an_old_version_is_refused(server):
 
 @pytest.mark.parametrize("content_type", [None, "application/pdf"])
 @pytest.mark.parametrize("absolute", [False, True])
-def test_a_binary_comes_back_byte_for_byte(server, base_url, content_type, absolute):
+def test_a_binary_comes_back_byte_for_byte(server, hapi_url, content_type, absolute):
     data = b"%PDF-1.7\x00\xff\r\n" * 5000
     written = server.create({"resourceType": "Binary", "contentType": "application/pdf",
                              "data": base64.b64encode(data).decode()})
-    url = f"{base_url}/{written.location}" if absolute else written.location
+    url = f"{hapi_url}/{written.location}" if absolute else written.location
     found = server.binary(url, content_type=content_type)
     assert (found.data, found.content_type) == (data, "application/pdf")
 
