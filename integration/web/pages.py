@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, render_template, request
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from integration.database_health import is_away
 from integration.store.requests import UnknownRequest
 from integration.web import causes, forms, problems, who, words, world
 from integration.web.roles import NEEDS
@@ -110,8 +112,11 @@ def sentences(blueprint: Blueprint) -> Blueprint:
     def impossible(_error: DataError):
         return problem(t("problem.missing"), t("problem.missing_why", why=""), 404)
 
-    @blueprint.errorhandler(OperationalError)
-    def down(_error: OperationalError):
+    @blueprint.errorhandler(DBAPIError)
+    @blueprint.errorhandler(PoolTimeout)
+    def down(error: DBAPIError | PoolTimeout):
+        if not is_away(error):
+            raise error
         return problem(t("problem.down"), t("problem.down_why"), 503)
 
     return blueprint

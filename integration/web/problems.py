@@ -5,10 +5,11 @@ from collections.abc import Iterable
 
 from flask import Response, request
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from integration.database_health import is_away
 from integration.store.filters import FilterError
 from integration.store.requests import KeyReused, UnknownRequest
 from mappings.model.errors import ExchangeError, Mistake, RequestError
@@ -114,8 +115,10 @@ def impossible(_error: DataError) -> Response:
     return known(Problem("unknown", "There is nothing of that name."))
 
 
-def away(_error: OperationalError | PoolTimeout) -> Response:
+def away(error: DBAPIError | PoolTimeout) -> Response:
     """The database is away; nothing was done."""
+    if not is_away(error):
+        raise error
     return known(Problem("database-away", "The database does not answer. Nothing was done; try again in a moment."))
 
 

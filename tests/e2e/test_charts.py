@@ -58,7 +58,7 @@ def test_a_chart_travels_whole_and_the_report_comes_back(make_exchange, servers,
     exchange.answer()
     exchange.watch()
     view = exchange.view(request_id)
-    assert view["closed"] and view["report_verified"], [step["message"] for step in view["owed"]]
+    assert view["closed"] and view["report_verified"], (view["status"], view["findings"], [step["message"] for step in view["owed"]])
     [report] = exchange.find("alice", "DocumentReference", identifier=f"{OURS}|DocumentReference/{request_id}-report-1")
     assert report["subject"]["reference"] == f"Patient/{chart['patient']['id']}"
     print(json.dumps({"chart": path.name.split("_")[1], "form": accepts, "loaded": chart["count"],

@@ -95,7 +95,7 @@ def test_a_turn_ends_with_the_session_that_holds_it_and_leaves_nothing_behind(da
 
 @pytest.mark.parametrize("accepts", ["resources", "documents"])
 def test_no_packet_is_read_between_two_statements(make_exchange, database, accepts):
-    """Sessions idle in a transaction are ended after 2 s; a large packet from far away takes longer."""
+    """Sessions idle in a transaction are ended after 5 s; a large packet from far away takes longer."""
     exchange, held = make_exchange(accepts=accepts), []
 
     class Watched(Payloads):

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -137,6 +137,6 @@ def ours_and_json() -> None:
 
 blueprint.register_error_handler(ExchangeError, problems.known)
 blueprint.register_error_handler(DataError, problems.impossible)
-blueprint.register_error_handler(OperationalError, problems.away)
+blueprint.register_error_handler(DBAPIError, problems.away)
 blueprint.register_error_handler(PoolTimeout, problems.away)
 blueprint.app_errorhandler(HTTPException)(problems.http)

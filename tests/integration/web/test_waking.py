@@ -114,3 +114,17 @@ def test_the_command_line_dispatches_what_it_makes_due(site, tmp_path, database)
 def command_line(tmp_path, database, *words):
     return CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}).invoke(
         second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), *words])
+
+
+@pytest.mark.parametrize("address", ["/requests/r1", "/api/requests/r1"])
+def test_a_page_whose_transaction_was_taken_back_says_that_it_can_be_had_in_a_moment(site, monkeypatch, address):
+    """A busy machine may hold a process up for longer than PostgreSQL lets a transaction rest."""
+    def held_up(conn, _request_id):
+        conn.execute(text("SET LOCAL idle_in_transaction_session_timeout = '50ms'"))
+        time.sleep(0.3)
+        conn.execute(text("SELECT 1"))
+
+    for module in ("request_pages", "api.requests"):
+        monkeypatch.setattr(f"integration.web.{module}.request_view", held_up)
+    assert site.client.get(address).status_code == 503
+    assert site.client.get("/endpoints").status_code == 200
