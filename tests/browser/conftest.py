@@ -190,6 +190,8 @@ def _story(site: Site, request_id: str, deadline, now, kind, status, cause, fail
                     message=f"{kind}: no whole answer",
                 )
             )
+        refused = "the order says stat; an emergency is not for a second opinion by this way"
+        record(conn, [Finding("request-refused", refused, "ServiceRequest/42", "error")], endpoint="mercy")
         record(
             conn,
             [

@@ -17,6 +17,7 @@ PAGES = (
     "/alarms?past=yes",
     "/actions/silence?rule=parked&subject=mercy",
     "/deadlines",
+    "/findings",
     "/endpoints",
     "/schedules",
     "/operations",
