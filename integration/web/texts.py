@@ -360,7 +360,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "health.paused": "paused",
     "health.not used yet": "not used yet",
     # findings of no request
-    "findings.title": "Findings of no request",
+    "findings.title": "Findings without a request",
     "findings.what": "Orders that polls found and did not take in, and polls that failed. An order that was refused is looked at again with "
                      "the polls for {days} days: when it can be taken in by then, it is, and its finding moves to its request.",
     "findings.where": "Where",

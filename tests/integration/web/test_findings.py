@@ -1,4 +1,4 @@
-"""Findings of no request: an order that was refused is seen on the page, by programs and on the command line."""
+"""Findings without a request: an order that was refused is seen on the page, by programs and on the command line."""
 import json
 from datetime import UTC, datetime, timedelta
 
