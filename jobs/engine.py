@@ -261,8 +261,7 @@ def _count(conn, step: Row, outcome: str, seconds: float) -> None:
 def _follow(conn, ctx: Context, status: DeliveryStatus, cause: str, message: str, action: str | None) -> None:
     if ctx.step.delivery_id:
         deliveries.move(conn, ctx.step.delivery_id, status, cause=cause, message=message, action=action)
-    if status is DeliveryStatus.PARKED and ctx.step.kind in ("gather_records", "match_people", "push_records",
-                                                             "verify_records"):
+    if status is DeliveryStatus.PARKED and ctx.step.kind in steps.RECORD_KINDS:
         requests.set_records(conn, ctx.request_id, Records.BLOCKED)
 
 

@@ -7,7 +7,7 @@ from jobs.send_request import find_own
 from jobs.world import Context
 from mappings.consult_report import KINDS, ReportReading, carries_the_same, read_report
 from mappings.identifiers import local_reference
-from mappings.model.errors import NeedsPerson, PermanentError
+from mappings.model.errors import NeedsPerson
 
 NAMED = 10      # outputs that a finding names; it says how many there are
 
@@ -31,13 +31,8 @@ def find_reports(ctx: Context, row, outputs: tuple[str, ...], *, besides: Collec
 
 def read_at(ctx: Context, row, name: str) -> Found | None:
     """One report at the fulfiller; None when it is not there."""
-    try:
-        resource = ctx.server(row.fulfiller).read(*name.split("/"))
-    except PermanentError as error:
-        if error.status_code not in (404, 410):
-            raise
-        return None
-    return Found(resource, read_report(resource, ctx.endpoint(row.fulfiller).base_url))
+    resource = ctx.server(row.fulfiller).read_if_there(name)
+    return resource and Found(resource, read_report(resource, ctx.endpoint(row.fulfiller).base_url))
 
 
 def name_others(ctx: Context, row, outputs: tuple[str, ...], returned: ReportReading | None, found: list[Found],

@@ -161,20 +161,11 @@ def _close_over_references(ctx: Context, server: FhirServer, found: dict, patien
 
 def _fetch(server: FhirServer, kind: str, ids: list[str], found: dict, gone: set[str], patient: str,
            pool: ThreadPoolExecutor) -> None:
-    for one, resource in zip(ids, pool.map(lambda one: _read_or_none(server, kind, one), ids), strict=True):
+    for one, resource in zip(ids, pool.map(lambda one: server.read_if_there(f"{kind}/{one}"), ids), strict=True):
         if resource is None or patient_of(resource) not in (None, patient):
             gone.add(f"{kind}/{one}")
         else:
             found[f"{kind}/{one}"] = resource
-
-
-def _read_or_none(server: FhirServer, kind: str, one: str) -> dict | None:
-    try:
-        return server.read(kind, one)
-    except PermanentError as error:
-        if error.status_code not in (404, 410):
-            raise
-        return None
 
 
 def _local_targets(server: FhirServer, resource: dict):

@@ -11,7 +11,7 @@ from jobs.writing import ensure_shared, find_one, own_identifier, remember
 from mappings import codes
 from mappings.bundle import for_single_create, plan
 from mappings.identifiers import source_identifier
-from mappings.model.errors import NeedsPerson, PermanentError
+from mappings.model.errors import NeedsPerson
 from mappings.model.request import Identifier, PatientRef, PractitionerRef
 from mappings.patient import Match, fold, match
 from mappings.practitioner import npi_is_valid, to_practitioner
@@ -87,20 +87,11 @@ def _found(ctx: Context, endpoint: str, described: PatientRef | dict, linked: It
 
     What is linked and not surely meant is searched for as if there were no link; several linked patients are for a person.
     """
-    there = [patient for reference in sorted(set(linked)) if (patient := _read(ctx, endpoint, reference)) is not None]
+    there = [patient for reference in sorted(set(linked)) if (patient := ctx.server(endpoint).read_if_there(reference)) is not None]
     found = match(described, there)
     if found.sure is not None or len(there) > 1:
         return found
     return match(described, _candidates(ctx, endpoint, identifiers) or there)
-
-
-def _read(ctx: Context, endpoint: str, reference: str) -> dict | None:
-    try:
-        return ctx.server(endpoint).read(*reference.split("/"))
-    except PermanentError as error:
-        if error.status_code in (404, 410):
-            return None
-        raise
 
 
 def _match_at_target(ctx: Context, endpoint: str, source: dict | None, wanted: PatientRef, linked: Iterable[str]) -> str | None:

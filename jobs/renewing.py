@@ -7,7 +7,7 @@ from integration.store import deliveries, links
 from jobs.world import Context
 from jobs.writing import ensure_created, remember, version_of
 from mappings.compare import compare
-from mappings.model.errors import MappingError, NeedsPerson, PermanentError
+from mappings.model.errors import MappingError, NeedsPerson
 from mappings.model.request import Identifier
 from mappings.task import THEIRS, renewed_task
 
@@ -68,13 +68,11 @@ def _surely_wrote(ctx: Context, endpoint: str, identifier: Identifier) -> str | 
 
 
 def _read(ctx: Context, endpoint: str, reference: str) -> dict:
-    try:
-        return ctx.server(endpoint).read(*reference.split("/"))
-    except PermanentError as error:
-        if error.status_code not in (404, 410):
-            raise
+    there = ctx.server(endpoint).read_if_there(reference)
+    if there is None:
         raise NeedsPerson("own-gone", f"{reference}, which we wrote, is no longer at {endpoint}",
-                          "Ask the endpoint's contact; cancel the request or have it restored, then retry.") from error
+                          "Ask the endpoint's contact; cancel the request or have it restored, then retry.")
+    return there
 
 
 def _says(there: dict, wanted: dict) -> bool:

@@ -12,7 +12,7 @@ from jobs.world import Context, Outcome
 from jobs.writing import find_one, own_identifier
 from mappings.communication import to_patient_questions, withdrawn
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
-from mappings.model.errors import NeedsPerson, PermanentError
+from mappings.model.errors import NeedsPerson
 from mappings.model.request import Identifier
 from mappings.model.states import FINAL, Actor, Status
 from mappings.revision import in_words
@@ -90,12 +90,8 @@ def _must_be_open(ctx: Context, endpoint: str) -> None:
     reference = find_own(ctx, endpoint, "Task")
     if reference is None:
         return
-    try:
-        status = ctx.server(endpoint).read(*reference.split("/")).get("status")
-    except PermanentError as error:
-        if error.status_code not in (404, 410):
-            raise
-        status = "gone"
+    task = ctx.server(endpoint).read_if_there(reference)
+    status = "gone" if task is None else task.get("status")
     if status in (*ENDED, "gone"):
         raise NeedsPerson("correction-too-late", f"{reference} at {endpoint} is {status}: the correction was not written",
                           "Phone the consulting provider and say what is corrected. When the request has ended here, retry: "

@@ -18,7 +18,7 @@ from jobs.writing import find_one, version_of
 from mappings.bundle import for_single_create
 from mappings.compare import compare
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
-from mappings.model.errors import NeedsPerson, PermanentError, TemporaryError
+from mappings.model.errors import NeedsPerson, TemporaryError
 from mappings.model.request import Identifier
 from mappings.model.states import Records
 from mappings.service_request import reason_texts
@@ -101,14 +101,7 @@ def _read_all(ctx: Context, server, system: str, resources: list[dict], known: M
 
 
 def _read(server, target: str | None) -> dict | None:
-    if target is None:
-        return None
-    try:
-        return server.read(*target.split("/"))
-    except PermanentError as error:
-        if error.status_code in (404, 410):
-            return None
-        raise
+    return target and server.read_if_there(target)
 
 
 def _differs(ctx: Context, sent: dict, read: dict, source: str, known: Mapping[str, str] = MappingProxyType({})) -> bool:

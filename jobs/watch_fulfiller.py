@@ -15,7 +15,7 @@ from jobs.send_request import find_own
 from jobs.watching import REPORT, TASK
 from jobs.world import Context, Outcome
 from mappings.consult_report import successor, to_return_first
-from mappings.model.errors import NeedsPerson, PermanentError
+from mappings.model.errors import NeedsPerson
 from mappings.model.states import FINAL, Actor, Status, may_move
 from mappings.task import read_task, to_business_status
 
@@ -50,13 +50,10 @@ def _quiet_since(ctx: Context) -> datetime:
 
 def _read_task(ctx: Context, row):
     reference = find_own(ctx, row.fulfiller, "Task")
-    try:
-        task = ctx.server(row.fulfiller).read(*reference.split("/"))
-    except PermanentError as error:
-        if error.status_code in (404, 410):
-            raise NeedsPerson("task-gone", f"{reference} is no longer at {row.fulfiller}",
-                              "Ask the fulfiller's contact; cancel the request or have the Task restored, then retry.") from error
-        raise
+    task = ctx.server(row.fulfiller).read_if_there(reference)
+    if task is None:
+        raise NeedsPerson("task-gone", f"{reference} is no longer at {row.fulfiller}",
+                          "Ask the fulfiller's contact; cancel the request or have the Task restored, then retry.")
     if task.get("businessStatus") == to_business_status("request-sent"):
         # Still as we wrote it: a consultant who moves only Task.status has said nothing by it, and no conflict.
         task = {key: value for key, value in task.items() if key != "businessStatus"}

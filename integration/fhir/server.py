@@ -67,6 +67,15 @@ class FhirServer(ModelServer):
             raise PartialError([f"GET {path}: {self.name} left elements out (SUBSETTED)"])
         return resource
 
+    def read_if_there(self, reference: str) -> Resource | None:
+        """The current version of ``Type/id``; None when the server says that it has none (404), or no longer (410)."""
+        try:
+            return self.read(*reference.split("/"))
+        except PermanentError as error:
+            if error.status_code not in (404, 410):
+                raise
+            return None
+
     def search(self, resource_type: str, params: Params | None = None, *, fresh: bool = True,
                max_pages: int = MAX_PAGES) -> Search:
         """All entries of all pages, lazily (https://hl7.org/fhir/R4/search.html)."""

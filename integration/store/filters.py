@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from integration.store.steps import RECORD_KINDS
 from mappings.model.errors import ExchangeError
 
 # name -> what it looks for; completion, help and the documentation read this.
@@ -24,7 +25,7 @@ QUALIFIERS = {
 }
 STATES = ("attention", "parked", "retrying", "late", "running", "due", "waiting", "done", "cancelled", "all")
 KINDS = {
-    "records": ("gather_records", "match_people", "push_records", "verify_records"),
+    "records": RECORD_KINDS,
     "request": ("send_request", "verify_request", "cancel_request"),
     "report": ("return_report", "verify_report"),
     "watch": (

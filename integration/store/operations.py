@@ -11,8 +11,6 @@ from mappings.model.delivery import DeliveryStatus
 from mappings.model.errors import ExchangeError
 from mappings.model.states import FINAL, Records
 
-RECORD_KINDS = ("gather_records", "match_people", "push_records", "verify_records")
-
 
 class NotPossible(ExchangeError):
     """What was asked for cannot be done in the state it is in."""
@@ -40,7 +38,7 @@ def retry_step(conn: Connection, step_id: int, *, actor: str, reason: str = "") 
         raise NotPossible(f"step {step_id} is {step.status if step else 'unknown'}: only a parked or waiting step can be retried")
     if step.delivery_id:
         deliveries.move(conn, step.delivery_id, DeliveryStatus.RETRYING)
-    if step.kind in RECORD_KINDS and step.request_id:
+    if step.kind in steps.RECORD_KINDS and step.request_id:
         requests.set_records(conn, step.request_id, Records.GATHERING)
     audit.record(conn, actor, "step.retried", step.request_id, subject=f"step {step_id}", reason=reason)
     return step.request_id

@@ -1,5 +1,5 @@
 """Steps of our own: under a name no party has, so that no endpoint's breaker or pause holds them back."""
-from sqlalchemy import Connection, func, update
+from sqlalchemy import Connection, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import steps

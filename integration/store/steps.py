@@ -12,7 +12,8 @@ from mappings.model.errors import ExchangeError, TemporaryError
 
 OPEN = ("waiting", "due", "leased", "parked")
 EARLIER_OPEN = "earlier-delivery-open"
-TO_SEND = ("gather_records", "match_people", "push_records", "verify_records", "send_request", "watch_chart")  # a cancellation stops them
+RECORD_KINDS = ("gather_records", "match_people", "push_records", "verify_records")
+TO_SEND = (*RECORD_KINDS, "send_request", "watch_chart")  # a cancellation stops them
 
 
 class LeaseLost(ExchangeError):
