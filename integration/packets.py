@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, select
 
 from integration import fhir_json
 from integration.payloads import Payloads
@@ -80,6 +80,11 @@ def insert(conn: Connection, manifest: Manifest, manifest_sha256: str, version: 
 def rows(conn: Connection, request_id: str) -> list:
     """Packet rows of a request, oldest first."""
     return list(conn.execute(select(packets).where(packets.c.request_id == request_id).order_by(packets.c.version)))
+
+
+def of_others(conn: Connection, request_id: str, patient: str) -> bool:
+    """Whether another request has a packet of this chart: it may have written there what no link tells of yet."""
+    return conn.execute(select(exists().where(packets.c.patient == patient, packets.c.request_id != request_id))).scalar_one()
 
 
 def by_id(conn: Connection, packet_id: str):

@@ -12,7 +12,8 @@ from functools import lru_cache
 from sqlalchemy import Connection, Engine, text
 
 from integration.config import Config
-from integration.store import totals
+from integration.store import parking, steps, totals
+from mappings.model.delivery import DeliveryStatus
 
 JOB_NAME = "run_step"
 QUEUE = "steps"
@@ -20,6 +21,9 @@ PROMOTED_AT_ONCE = 1000
 PROMOTIONS = 20             # in one dispatch; the next one goes on
 AGAIN_SECONDS = 0.01
 STEP_SECONDS = 2.0          # what a slow step takes: so many are handed over as can start before their leases run out
+SUSPECT = 2                 # leases lost, after which a step may be what kills workers: it rests, and goes without others like it
+REST_SECONDS = 10.0         # doubled with each further loss, and spread
+WORKER_LOST = "worker-lost"
 
 
 @dataclass(frozen=True)
@@ -115,10 +119,18 @@ def promote(conn: Connection) -> int:
 
 
 def reap(conn: Connection, endpoint: str, limits: Limits) -> int:
-    """A lease that ran out means its worker died or froze: the step is due again."""
+    """A lease that ran out means its worker died or froze: the step is due again; one at which workers die again and again rests.
+
+    Each loss is a line of history. A step that never started (its job waited too long) has lost nothing.
+    """
     reaped = conn.execute(_REAP, {"endpoint": endpoint, "max_lost": limits.max_lost, "lease": limits.lease_seconds}).all()
-    for lost in sorted(row.kind for row in reaped if row.had_started):
-        totals.count(conn, totals.STEP, 0.0, endpoint=endpoint, kind=lost, outcome="lost")
+    lost = [row for row in reaped if row.had_started]
+    for row in lost:
+        steps.record_attempt(conn, row, row.last_heard_of, "lost", cause=WORKER_LOST, message=row.message)
+        told = DeliveryStatus.PARKED if row.status == "parked" else DeliveryStatus.RETRYING
+        parking.follow(conn, row, told, WORKER_LOST, row.message, row.action)
+    for kind in sorted(row.kind for row in lost):
+        totals.count(conn, totals.STEP, 0.0, endpoint=endpoint, kind=kind, outcome="lost")
     return len(reaped)
 
 
@@ -149,31 +161,40 @@ COUNT = f"""
     SELECT count(*), count(*) FILTER (WHERE {_EXPIRED.replace(":lease", "%(lease)s")})
     FROM steps WHERE endpoint = %(endpoint)s AND status = 'leased'"""
 
+# Of suspects one at a time for an endpoint: whoever only shared a process with the one that kills it goes through without it.
 _PROMOTE = text(f"""
-    UPDATE steps SET status = 'due' WHERE id IN (
-        SELECT id FROM steps WHERE status = 'waiting' AND next_attempt_at <= statement_timestamp()
-        ORDER BY next_attempt_at LIMIT {PROMOTED_AT_ONCE} FOR UPDATE SKIP LOCKED)""")
+    WITH ready AS (
+        SELECT id FROM steps WHERE status = 'waiting' AND next_attempt_at <= statement_timestamp() AND lost < {SUSPECT}
+        ORDER BY next_attempt_at LIMIT {PROMOTED_AT_ONCE} FOR UPDATE SKIP LOCKED),
+    alone AS (
+        SELECT DISTINCT ON (s.endpoint) s.id FROM steps s
+        WHERE s.status = 'waiting' AND s.next_attempt_at <= statement_timestamp() AND s.lost >= {SUSPECT}
+          AND NOT EXISTS (SELECT 1 FROM steps x WHERE x.endpoint = s.endpoint AND x.lost >= {SUSPECT} AND x.status IN ('due', 'leased'))
+        ORDER BY s.endpoint, s.deadline, s.id)
+    UPDATE steps SET status = 'due' WHERE id IN (SELECT id FROM ready UNION ALL SELECT id FROM alone) AND status = 'waiting'""")
 
-# A step that never started (its job waited too long) loses no attempt.
 _REAP = text(f"""
     WITH expired AS (
-        SELECT id, kind, started AS had_started FROM steps WHERE endpoint = :endpoint AND status = 'leased' AND {_EXPIRED}
-        FOR UPDATE SKIP LOCKED),
+        SELECT id, started AS had_started, lost + started::int AS losses,
+               lease_until - make_interval(secs => CAST(:lease AS double precision)) AS last_heard_of
+        FROM steps WHERE endpoint = :endpoint AND status = 'leased' AND {_EXPIRED} FOR UPDATE SKIP LOCKED),
     reaped AS (
         UPDATE steps s SET
-            attempts = attempts + started::int, lease_until = NULL, started = false,
-            lost = lost + started::int,
-            status = CASE WHEN lost + started::int >= :max_lost THEN 'parked' ELSE 'due' END,
-            parked_at = CASE WHEN lost + started::int >= :max_lost THEN statement_timestamp() ELSE parked_at END,
-            cause = CASE WHEN started THEN 'worker-lost' ELSE cause END,
+            attempts = attempts + started::int, lease_until = NULL, started = false, lost = losses,
+            status = CASE WHEN losses >= :max_lost THEN 'parked' WHEN started AND losses >= {SUSPECT} THEN 'waiting' ELSE 'due' END,
+            next_attempt_at = statement_timestamp() + CASE WHEN started AND losses >= {SUSPECT}
+                THEN make_interval(secs => {REST_SECONDS} * power(2, losses - {SUSPECT}) * (1 + random())) ELSE interval '0' END,
+            parked_at = CASE WHEN losses >= :max_lost THEN statement_timestamp() ELSE parked_at END,
+            cause = CASE WHEN started THEN '{WORKER_LOST}' ELSE cause END,
             message = CASE WHEN started THEN 'the worker that did this step stopped answering' ELSE message END,
-            action = CASE WHEN lost + started::int >= :max_lost
-                     THEN 'Workers die at this step. Read the worker log, then retry it.' ELSE action END
-        FROM expired x WHERE s.id = x.id RETURNING s.id, s.request_id),
+            action = CASE WHEN losses >= :max_lost THEN 'Workers die at this step. Read the worker log, then retry it.' ELSE action END
+        FROM expired x WHERE s.id = x.id
+        RETURNING s.id, s.request_id, s.delivery_id, s.kind, s.endpoint, s.lease_no, s.status, s.message, s.action,
+                  x.had_started, x.last_heard_of),
     freed AS (
         UPDATE requests r SET live_step = NULL FROM reaped x
         WHERE r.id = x.request_id AND r.live_step = x.id RETURNING r.id)
-    SELECT kind, had_started FROM expired""")
+    SELECT * FROM reaped ORDER BY id""")
 
 
 @lru_cache(None)

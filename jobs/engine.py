@@ -17,8 +17,7 @@ from integration.database_health import is_away
 from integration import queue
 from integration.payloads import PayloadsAway
 from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
-from integration.store import deliveries, requests, steps, totals
-from integration.store.findings import Finding, record
+from integration.store import parking, steps, totals
 from integration.store.one_at_a_time import MADE_ELSEWHERE
 from integration.store.pace import Paced
 from integration.store.steps import LeaseLost
@@ -27,7 +26,6 @@ from jobs import (bulk_retry, check_alarms, gather_records, match_people, mirror
 from jobs.world import Context, Lease, Outcome, Revised, World
 from mappings.model.delivery import DeliveryStatus, next_attempt_at
 from mappings.model.errors import ExchangeError, NeedsPerson, PartialError, TemporaryError, TransferError, UnknownOutcome
-from mappings.model.states import Records
 
 log = logging.getLogger("second_opinion.engine")
 
@@ -232,12 +230,10 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
             at = ctx.now                # what was wrong may have been corrected meanwhile
         if at is None:
             steps.park(conn, step, cause=cause, message=message, action=action_for(error))
-            record(conn, [Finding(cause, message, f"step {step.kind}", "error")], request_id=step.request_id,
-                   delivery_id=step.delivery_id, endpoint=step.endpoint)
         else:
             steps.postpone(conn, step, at, cause=cause, message=message)
-        _follow(conn, ctx, DeliveryStatus.PARKED if at is None else DeliveryStatus.RETRYING, cause, message,
-                action_for(error) if at is None else None)
+        parking.follow(conn, step, DeliveryStatus.PARKED if at is None else DeliveryStatus.RETRYING, cause, message,
+                       action_for(error) if at is None else None)
         ctx.exchanges.store(conn, steps.record_attempt(conn, step, started_at, outcome_word(error), cause=cause,
                                                        message=message, status_code=getattr(error, "status_code", None)))
         if isinstance(error, (TemporaryError, UnknownOutcome)) and cause not in NOT_THEIRS:
@@ -256,13 +252,6 @@ def _look_at(ctx: Context, soon: datetime) -> datetime:
 
 def _count(conn, step: Row, outcome: str, seconds: float) -> None:
     totals.count(conn, totals.STEP, seconds, endpoint=step.endpoint, kind=step.kind, outcome=outcome)
-
-
-def _follow(conn, ctx: Context, status: DeliveryStatus, cause: str, message: str, action: str | None) -> None:
-    if ctx.step.delivery_id:
-        deliveries.move(conn, ctx.step.delivery_id, status, cause=cause, message=message, action=action)
-    if status is DeliveryStatus.PARKED and ctx.step.kind in steps.RECORD_KINDS:
-        requests.set_records(conn, ctx.request_id, Records.BLOCKED)
 
 
 def cause_of(error: ExchangeError) -> str:

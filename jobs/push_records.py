@@ -8,6 +8,7 @@ from integration import fhir_json
 from integration.pdf import findings as pdf_findings
 from integration.pdf import to_pdf
 from integration.store import deliveries, links, requests, revisions
+from integration.store.one_at_a_time import alone
 from integration.store.steps import NextStep
 from integration import packets
 from jobs.world import Context, Outcome
@@ -24,6 +25,7 @@ from mappings.model.states import Records
 
 LOOK_BATCH = 40             # identifiers in one search: 40 x ~60 bytes stays under common 8 KB URL limits
 CHUNK_BYTES = 8_000_000
+MEANWHILE_SECONDS = 2.0     # a push of the same chart may take minutes: the step goes back rather than hold a thread
 
 
 def push_records(ctx: Context) -> Outcome:
@@ -37,7 +39,7 @@ def push_records(ctx: Context) -> Outcome:
         delivery = deliveries.get(conn, delivery.id)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
-        ResourcePush(ctx, delivery, packet).run()
+        push_resources(ctx, delivery, packet)
     else:
         push_documents(ctx, delivery, packet)
 
@@ -46,6 +48,13 @@ def push_records(ctx: Context) -> Outcome:
         requests.set_records(conn, ctx.request_id, Records.SENT)
 
     return Outcome(next_steps=(NextStep("verify_records", delivery.endpoint, delivery_id=delivery.id),), apply=[commit])
+
+
+def push_resources(ctx: Context, delivery, packet) -> None:
+    """While no other request's packet of the same chart is: both hold the same records, and servers race on conditional creates."""
+    manifest = packet.manifest
+    with alone(ctx.world.engine, ctx.step, delivery.endpoint, manifest.identifier_system, manifest.patient, wait_seconds=MEANWHILE_SECONDS):
+        ResourcePush(ctx, delivery, packet).run()
 
 
 def prepared_resources(ctx: Context, packet, endpoint: str) -> dict[str, dict]:
@@ -77,6 +86,7 @@ class ResourcePush:
         self.can = ctx.capabilities(self.endpoint)
         with ctx.world.engine.begin() as conn:
             carried = packets.rows(conn, ctx.request_id)
+            self.another_was_here = packets.of_others(conn, ctx.request_id, packet.manifest.patient)
         sources = packets.sources_of(ctx.world.payloads, carried)
         with ctx.world.engine.begin() as conn:
             self.links = links.find(conn, self.endpoint, self.system, sources)
@@ -88,7 +98,7 @@ class ResourcePush:
         resources = prepared_resources(self.ctx, self.packet, self.endpoint)
         self._update_changed(resources)
         missing = [resource for source, resource in resources.items() if source not in self.links]
-        if self.ctx.looks_first or not self.can.conditional_create:
+        if self.ctx.looks_first or self.another_was_here or not self.can.conditional_create:
             self._look(missing)
             missing = [resource for resource in missing if packets.source_of(resource) not in self.links]
         chunks = plan(missing, chunk_size=self.ctx.endpoint(self.endpoint).limits.chunk_size, max_bytes=CHUNK_BYTES,

@@ -53,7 +53,7 @@ def ensure_shared(ctx: Context, endpoint: str, resource: dict, identifier: Ident
     known = _linked(ctx, endpoint, identifier)
     if known:
         return known
-    with alone(ctx.world.engine, endpoint, identifier.system, identifier.value):
+    with alone(ctx.world.engine, ctx.step, endpoint, identifier.system, identifier.value):
         return ensure_created(ctx, endpoint, resource, identifier, look=True)
 
 

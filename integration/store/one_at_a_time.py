@@ -1,72 +1,54 @@
-"""What several requests make at once is made by one of them: a lock for each thing at an endpoint, over all processes."""
-import threading
+"""What several requests make at once is made by one of them: a step holds it, and no other leased step can.
+
+No connection waits with it, and it ends with the lease: whoever died lets go when the lease runs out.
+"""
+import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine, Row, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from integration.store.steps import LeaseLost, is_mine
+from integration.store.tables import steps
 from mappings.model.errors import TemporaryError
 
 MADE_ELSEWHERE = "made-elsewhere"
 WAIT_SECONDS = 20.0
-# Whoever holds a lock holds a connection, and needs more of them for its work: these leave more than half of the pool.
-_connections = threading.BoundedSemaphore(8)
+AGAIN_SECONDS = 0.05
 
 
 @contextmanager
-def alone(engine: Engine, endpoint: str, system: str, value: str, *, wait_seconds: float | None = None) -> Iterator[None]:
-    """Nobody else is inside for the same (endpoint, system, value); it ends with the process that holds it.
+def alone(engine: Engine, step: Row, endpoint: str, system: str, value: str, *, wait_seconds: float | None = None) -> Iterator[None]:
+    """No other step is inside for the same (endpoint, system, value). A step holds one thing at a time.
 
-    Raises TemporaryError when it does not become free. Only one may be held by a thread.
+    Raises TemporaryError when it does not become free, LeaseLost when the step is another worker's by now.
     """
     until = time.monotonic() + (WAIT_SECONDS if wait_seconds is None else wait_seconds)
-    if not _connections.acquire(timeout=max(0.0, until - time.monotonic())):
-        raise _busy(endpoint)
-    try:
-        conn = _locked(engine, f"{endpoint}|{system}|{value}", until)
-        if conn is None:
-            raise _busy(endpoint)
-        try:
-            yield
-        finally:
-            _free(conn)
-    finally:
-        _connections.release()
-
-
-def _locked(engine: Engine, key: str, until: float) -> Connection | None:
-    """A connection that holds the lock, outside any transaction; while it is another's we hold none."""
-    while True:
-        conn = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        try:
-            conn.exec_driver_sql(_SEEN_WHEN_GONE)
-            if conn.execute(_TAKE, {"key": key}).scalar_one():
-                return conn
-        except BaseException:
-            conn.invalidate()       # it may hold the lock without our knowing
-            conn.close()
-            raise
-        conn.close()
+    what = hashlib.sha256(f"{endpoint}|{system}|{value}".encode()).hexdigest()
+    while not _take(engine, step, what):
         if time.monotonic() > until:
-            return None
-        time.sleep(0.05)
-
-
-def _free(conn: Connection) -> None:
+            raise TemporaryError(f"another request is creating the same at {endpoint}", endpoint=endpoint, cause=MADE_ELSEWHERE)
+        time.sleep(AGAIN_SECONDS)
     try:
-        conn.execute(_FREE)
-    except SQLAlchemyError:
-        conn.invalidate()           # the lock ends with its session
-    conn.close()
+        yield
+    finally:
+        with suppress(SQLAlchemyError), engine.begin() as conn:     # not freed now, it is when the lease ends
+            conn.execute(update(steps).where(steps.c.id == step.id, steps.c.holds == what, steps.c.holds_lease == step.lease_no)
+                         .values(holds=None))
 
 
-def _busy(endpoint: str) -> TemporaryError:
-    return TemporaryError(f"another request is creating the same person or place at {endpoint}", endpoint=endpoint, cause=MADE_ELSEWHERE)
-
-
-# A machine that is gone says nothing: the keepalives let its lock go within half a minute.
-_SEEN_WHEN_GONE = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
-_TAKE = text("SELECT pg_try_advisory_lock(hashtextextended(:key, 0))")
-_FREE = text("SELECT pg_advisory_unlock_all()")
+def _take(engine: Engine, step: Row, what: str) -> bool:
+    """Try to hold it: the index ``steps_holds`` lets one leased step do so."""
+    try:
+        with engine.begin() as conn:
+            if conn.execute(select(steps.c.id).where(steps.c.holds == what, steps.c.status == "leased",
+                                                     steps.c.holds_lease == steps.c.lease_no)).first():
+                return False
+            if not conn.execute(update(steps).where(*is_mine(step.id, step.lease_no))
+                                .values(holds=what, holds_lease=step.lease_no)).rowcount:
+                raise LeaseLost(f"the lease {step.lease_no} of step {step.id} was taken over")
+            return True
+    except IntegrityError:
+        return False

@@ -85,6 +85,7 @@ steps = Table(
     Column("put_backs", Integer, nullable=False, server_default="0"),   # how often in a row it was put back for the same cause
     Column("cause", Text), Column("message", Text), Column("action", Text),
     _now("created_at"), _time("finished_at"), _time("parked_at"),
+    Column("holds", Text), Column("holds_lease", Integer),  # what no other step may make meanwhile; counts while it has that lease
     Index("steps_due", "endpoint", "deadline", "id", postgresql_where=text("status = 'due'")),
     Index("steps_waiting", "next_attempt_at", postgresql_where=text("status = 'waiting'")),
     Index("steps_leased", "endpoint", postgresql_where=text("status = 'leased'")),
@@ -92,6 +93,9 @@ steps = Table(
     Index("steps_one_live", "request_id", unique=True, postgresql_where=text("status = 'leased'")),
     Index("steps_one_open", text("coalesce(request_id, '')"), "kind", "endpoint", unique=True,
           postgresql_where=text("status in ('waiting', 'due', 'leased', 'parked')")),
+    Index("steps_holds", "holds", unique=True,
+          postgresql_where=text("status = 'leased' and holds_lease = lease_no and holds is not null")),
+    Index("steps_suspects", "endpoint", "status", postgresql_where=text("lost >= 2")),
     Index("steps_request", "request_id", "id"),
     Index("steps_delivery", "delivery_id"),
     Index("steps_cause", "cause", postgresql_where=text("cause is not null")),
@@ -135,6 +139,7 @@ packets = Table(
     Column("bytes", BigInteger, nullable=False),
     _now("created_at"),
     UniqueConstraint("request_id", "version"),
+    Index("packets_patient", "patient"),
 )
 
 deliveries = Table(

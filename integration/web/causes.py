@@ -121,7 +121,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     "parked-by-person": ("A person parked it.", "Retry it when the reason is gone."),
     "worker-lost": (
         "The worker that did this stopped answering.",
-        "Nothing: it is done again. If it repeats, read the worker's log.",
+        "Nothing: it is done again, later each time and by itself. If it repeats, read the worker's log.",
     ),
     "database-away": (
         "The database went away under this step, again and again.",

@@ -52,6 +52,7 @@ class Result:
     seconds: float
     seed: int
     victims: dict[str, int]     # kills by role; a ticker dies with its worker, there is one in each
+    parked_for: dict[str, int]  # parked requests by cause
 
 
 class Chaos:
@@ -208,11 +209,11 @@ class Chaos:
         with urllib.request.urlopen(request, timeout=20) as response:
             return json.load(response)
 
-    def settle(self, ids: list[str], seconds: float) -> tuple[set[str], set[str]]:
-        """Wait until every request is closed or parked, faults going on for a minute; returns (still open, parked)."""
+    def settle(self, ids: list[str], seconds: float) -> tuple[set[str], dict[str, str]]:
+        """Wait until every request is closed or parked, faults going on for a minute; returns (still open, parked and why)."""
         self.wait_ready()
-        began, open_ids, parked = time.monotonic(), set(ids), set()
-        while open_ids - parked and time.monotonic() < began + seconds:
+        began, open_ids, parked = time.monotonic(), set(ids), {}
+        while open_ids - parked.keys() and time.monotonic() < began + seconds:
             if time.monotonic() > began + 60:      # the network heals in the end
                 for proxy in self.proxies:
                     proxy.rate = 0.0
@@ -222,26 +223,29 @@ class Chaos:
                     view = json.load(urllib.request.urlopen(f"{self.direct}/api/requests/{request_id}", timeout=10))
                     if view["closed"]:
                         open_ids.discard(request_id)
-                    if any(step["status"] == "parked" for step in view["owed"]):
-                        parked.add(request_id)
+                    parked |= {request_id: step["cause"] for step in view["owed"] if step["status"] == "parked"}
             time.sleep(0.5)
-        return open_ids, parked & open_ids
+        return open_ids, {request_id: cause for request_id, cause in parked.items() if request_id in open_ids}
 
-    def count(self, sources: list[list[str]], ids: list[str], open_ids: set[str], parked: set[str]) -> Result:
-        """Ask the oracle; what belongs to a parked request is not lost: a human was told."""
-        target, placer = self.fulfiller, self.placer
-        told = [source for request_id, chart in zip(ids, sources, strict=True) if request_id not in parked for source in chart]
-        records = oracle.count_records(target, "urn:chaos:hillside", told)
-        base = "https://second-opinion.example/ids"
-        fine = [request_id for request_id in ids if request_id not in parked]
-        others = [oracle.count_by_system(target, kind, base, [f"{kind}/{each}" for each in fine])
-                  for kind in ("Task", "ServiceRequest")]
-        others.append(oracle.count_by_system(placer, "DocumentReference", base, [f"DocumentReference/{each}-report-1" for each in fine]))
-        return Result(kills=self.victims.total(), freezes=self.freezes, requests=len(ids), lost=records.lost + sum(each.lost for each in others),
-                      duplicated=records.duplicated + sum(each.duplicated for each in others), stuck=len(open_ids - parked),
+    def count(self, sources: list[list[str]], ids: list[str], open_ids: set[str], parked: dict[str, str]) -> Result:
+        """Ask the oracle; what belongs to a parked request is not lost: a human was told. Doubled it must not be either."""
+        charts = dict(zip(ids, sources, strict=True))
+        fine = {request_id: chart for request_id, chart in charts.items() if request_id not in parked}
+        return Result(kills=self.victims.total(), freezes=self.freezes, requests=len(ids),
+                      lost=sum(each.lost for each in self._counted(fine)),
+                      duplicated=sum(each.duplicated for each in self._counted(charts)), stuck=len(open_ids - parked.keys()),
                       parked=len(parked), faults=sum(sum(proxy.done.values()) for proxy in self.proxies),
                       swallowed=sum(proxy.done["swallow"] for proxy in self.proxies),
-                      seconds=0.0, seed=self.seed, victims=dict(self.victims))
+                      seconds=0.0, seed=self.seed, victims=dict(self.victims), parked_for=dict(Counter(parked.values())))
+
+    def _counted(self, charts: dict[str, list[str]]) -> list[oracle.Count]:
+        """Records, requests and reports of these requests, by identifier at both servers."""
+        base = "https://second-opinion.example/ids"
+        records = oracle.count_records(self.fulfiller, "urn:chaos:hillside", [source for chart in charts.values() for source in chart])
+        asked = [oracle.count_by_system(self.fulfiller, kind, base, [f"{kind}/{each}" for each in charts])
+                 for kind in ("Task", "ServiceRequest")]
+        reports = oracle.count_by_system(self.placer, "DocumentReference", base, [f"DocumentReference/{each}-report-1" for each in charts])
+        return [records, *asked, reports]
 
 
 def free_port() -> int:

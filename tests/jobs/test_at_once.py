@@ -4,6 +4,7 @@ import dataclasses
 import re
 import threading
 import time
+import uuid
 
 import psycopg
 import pytest
@@ -13,7 +14,9 @@ from integration.payloads import Payloads
 from integration.queue import dispatch
 from integration.store import one_at_a_time
 from integration.store.one_at_a_time import alone
+from integration.store.steps import LeaseLost
 from integration.store.tables import endpoints, steps
+from jobs import push_records
 from jobs.engine import limits_of, run_step
 from mappings.model.errors import TemporaryError
 from tests.jobs.exchange import a_request, load_chart
@@ -28,69 +31,110 @@ def leased(exchange):
         return conn.execute(select(steps.c.id, steps.c.lease_no, steps.c.kind).where(steps.c.status == "leased")).all()
 
 
-def until_people_are_matched(exchange):
-    """Does what comes before; returns the leased steps that match people."""
-    while others := [step for step in leased(exchange) if step.kind != "match_people"]:
+def until(exchange, kind):
+    """Does what comes before; returns the leased steps of that kind."""
+    while others := [step for step in leased(exchange) if step.kind != kind]:
         for step in others:
             run_step(exchange.world, exchange.heartbeat, step.id, step.lease_no)
     return leased(exchange)
 
 
-def test_two_requests_at_once_create_the_people_they_share_once(make_exchange):
+@pytest.mark.parametrize(("at", "capabilities"), [("match_people", "{}"), ("push_records", "{}"), ("push_records", "{transaction: false}")])
+def test_two_requests_at_once_create_what_they_share_once(make_exchange, at, capabilities):
     together = threading.Barrier(2)
 
     def without_conditions(method, path, headers, body):
         """The condition is not looked at, and who creates first waits a while for the other one to be as far."""
         del headers["If-None-Exist"]
-        if method == "POST" and re.search("/(Patient|Practitioner)$", path):
+        if method == "POST" and (at == "push_records" or re.search("/(Patient|Practitioner)$", path)):
             with contextlib.suppress(threading.BrokenBarrierError):
                 together.wait(0.4)
             together.reset()
-        return body
+        return re.sub(rb',"ifNoneExist":"[^"]*"', b"", body)
 
-    exchange = make_exchange(before={"bob": lambda url: LyingProxy(url, ask=without_conditions)})
+    exchange = make_exchange(capabilities=capabilities, before={"bob": lambda url: LyingProxy(url, ask=without_conditions)})
     chart = load_chart(exchange, observations=1)
     ids = [exchange.submit(a_request(key=key)) for key in ("first", "second")]
     racing = [threading.Thread(target=run_step, args=(exchange.world, exchange.heartbeat, step.id, step.lease_no))
-              for step in until_people_are_matched(exchange)]
+              for step in until(exchange, at)]
     for thread in racing:
         thread.start()
     for thread in racing:
         thread.join(30)
     exchange.drain()
     assert len(racing) == 2 and {exchange.view(each)["records"] for each in ids} == {"verified"}
-    for kind in ("patient", "practitioner"):
-        kind, own = chart[kind]["resourceType"], f"urn:test:alice|{chart[kind]['resourceType']}/{chart[kind]['id']}"
-        assert len(exchange.find("bob", kind, identifier=own)) == 1, kind
+    for each in chart.values():
+        own = f"urn:test:alice|{each['resourceType']}/{each['id']}"
+        assert len(exchange.find("bob", each["resourceType"], identifier=own)) == 1, own
 
 
-def test_who_waits_too_long_goes_back_and_blames_no_endpoint(exchange, monkeypatch):
+def another(engine):
+    """A step that another worker has."""
+    with engine.begin() as conn:
+        return conn.execute(steps.insert().values(kind=f"other-{uuid.uuid4()}", endpoint="alice", status="leased", lease_no=1, started=True,
+                                                  lease_until=text("now() + interval '1 minute'")).returning(steps)).one()
+
+
+def ended(engine, step):
+    with engine.begin() as conn:
+        conn.execute(steps.update().where(steps.c.id == step.id).values(status="done"))
+
+
+@pytest.mark.parametrize(("kind", "shared"), [("match_people", "practitioner"), ("push_records", "patient")])
+def test_who_waits_too_long_goes_back_and_blames_no_endpoint(exchange, monkeypatch, kind, shared):
     monkeypatch.setattr(one_at_a_time, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(push_records, "MEANWHILE_SECONDS", 0.1)
     chart = load_chart(exchange, observations=1)
     request_id = exchange.submit(a_request())
-    with alone(exchange.engine, "bob", "urn:test:alice", f"Practitioner/{chart['practitioner']['id']}"):
-        for step in until_people_are_matched(exchange):
+    mine, other = until(exchange, kind), another(exchange.engine)
+    with alone(exchange.engine, other, "bob", "urn:test:alice", f"{chart[shared]['resourceType']}/{chart[shared]['id']}"):
+        for step in mine:
             run_step(exchange.world, exchange.heartbeat, step.id, step.lease_no)
+    ended(exchange.engine, other)
     with exchange.engine.connect() as conn:
-        waiting = conn.execute(select(steps.c.status, steps.c.cause).where(steps.c.kind == "match_people")).one()
+        waiting = conn.execute(select(steps.c.status, steps.c.cause).where(steps.c.kind == kind)).one()
         failures = conn.execute(select(endpoints.c.failures).where(endpoints.c.key == "bob")).scalar_one()
     assert (tuple(waiting), failures) == (("waiting", "made-elsewhere"), 0)
     exchange.drain()
     assert exchange.view(request_id)["records"] == "verified"
 
 
-def test_a_turn_ends_with_the_session_that_holds_it_and_leaves_nothing_behind(database):
-    with alone(database.engine, "bob", "urn:test", "1"):
-        with alone(database.engine, "bob", "urn:test", "2"), pytest.raises(TemporaryError), \
-                alone(database.engine, "bob", "urn:test", "1", wait_seconds=0):
-            pass
-        with database.engine.connect() as conn:
-            conn.execute(text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"))
-        with alone(database.engine, "bob", "urn:test", "1", wait_seconds=2):
-            pass
-    with database.engine.connect() as conn:
-        assert conn.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar_one() == 0
-    assert database.engine.pool.checkedout() == 0
+def test_what_a_step_holds_is_free_when_its_lease_is_gone(database):
+    first, second = another(database.engine), another(database.engine)
+
+    def take(step):
+        with alone(database.engine, step, "bob", "urn:test", "1", wait_seconds=0):
+            return True
+
+    with alone(database.engine, first, "bob", "urn:test", "1"):
+        with pytest.raises(TemporaryError):
+            take(second)
+        with database.engine.begin() as conn:       # its lease ran out, and a new one was given to another worker
+            conn.execute(steps.update().where(steps.c.id == first.id).values(lease_no=2))
+        assert take(second)
+    with pytest.raises(LeaseLost):
+        take(first)
+    assert take(second) and database.engine.pool.checkedout() == 0
+
+
+def test_of_many_at_once_one_is_inside(database):
+    inside, most, done = [], [], []
+
+    def go(step):
+        for _ in range(5):
+            with alone(database.engine, step, "bob", "urn:test", "1"):
+                inside.append(step.id)
+                most.append(len(inside))
+                time.sleep(0.01)
+                inside.remove(step.id)
+        done.append(step.id)
+
+    racing = [threading.Thread(target=go, args=(another(database.engine),)) for _ in range(6)]
+    for thread in racing:
+        thread.start()
+    for thread in racing:
+        thread.join(30)
+    assert len(done) == 6 and set(most) == {1}
 
 
 @pytest.mark.parametrize("accepts", ["resources", "documents"])

@@ -4,11 +4,12 @@ import threading
 import pytest
 from sqlalchemy import func, select, text, update
 
-from integration.queue import Limits, dispatch, dispatch_endpoint, fair_share, most_at
-from integration.store import steps
+from integration.queue import Limits, dispatch, dispatch_endpoint, fair_share, most_at, promote
+from integration.store import deliveries, steps
 from integration.store.steps import LeaseLost
-from integration.store.tables import endpoints, requests
+from integration.store.tables import attempts, endpoints, findings, requests
 from integration.store.tables import steps as table
+from mappings.model.delivery import DeliveryKind
 
 pytestmark = pytest.mark.postgres
 LIMITS = Limits(lease_seconds=30)
@@ -143,15 +144,60 @@ def test_a_step_that_never_started_loses_no_attempt(engine):
         assert conn.execute(select(table.c.attempts, table.c.lost)).one() == (0, 0)
 
 
-def test_a_step_that_kills_its_workers_is_parked(engine):
-    [step_id] = owe(engine, 1)
-    for _ in range(3):
-        [claimed] = dispatch_endpoint(engine, "lakeview", Limits(max_lost=3))
-        steps.start(engine, step_id, claimed.lease_no, 30)
-        with engine.begin() as conn:
-            conn.execute(update(table).values(lease_until=text("now() - interval '1 second'")))
-    assert dispatch_endpoint(engine, "lakeview", Limits(max_lost=3)) == []
-    assert status_counts(engine) == {"parked": 1}
+def lose_leases(engine):
+    """Their worker died."""
+    with engine.begin() as conn:
+        conn.execute(update(table).where(table.c.status == "leased").values(lease_until=text("now() - interval '1 second'")))
+
+
+def rest(engine):
+    """The back-off of what waits is over."""
+    with engine.begin() as conn:
+        conn.execute(update(table).where(table.c.status == "waiting").values(next_attempt_at=func.now()))
+
+
+def work_with_one_that_kills(engine, poison, times):
+    """Workers start whatever is handed over; those that hold ``poison`` die with all they have, others finish."""
+    for _ in range(times):
+        rest(engine)
+        for claimed in [*(dispatch_endpoint(engine, "lakeview", LIMITS) or ()), *claimed_after_promotion(engine)]:
+            steps.start(engine, claimed.step_id, claimed.lease_no, 30)
+        with engine.connect() as conn:
+            held = set(conn.execute(select(table.c.id).where(table.c.status == "leased")).scalars())
+        lose_leases(engine) if poison in held else finish_leased(engine)
+
+
+def claimed_after_promotion(engine):
+    with engine.begin() as conn:
+        promote(conn)
+    return dispatch_endpoint(engine, "lakeview", LIMITS)
+
+
+def test_a_step_that_kills_its_workers_is_parked_and_those_that_died_with_it_are_done(engine):
+    poison, *innocent = owe(engine, 4)
+    with engine.begin() as conn:
+        deliveries.create(conn, "r0", "lakeview", DeliveryKind.RECORDS)
+        conn.execute(update(table).where(table.c.id == poison).values(delivery_id="r0-records-1"))
+    work_with_one_that_kills(engine, poison, times=20)
+    with engine.connect() as conn:
+        assert dict(conn.execute(select(table.c.id, table.c.status)).all()) == {poison: "parked", **dict.fromkeys(innocent, "done")}
+        lost = dict(conn.execute(select(attempts.c.step_id, func.count()).where(attempts.c.outcome == "lost").group_by(attempts.c.step_id)).all())
+        assert lost == {poison: 5, **dict.fromkeys(innocent, 2)}                # alone from the third time on
+        assert deliveries.get(conn, "r0-records-1").status == "parked"
+        assert conn.execute(select(findings.c.cause, findings.c.severity)).all() == [("worker-lost", "error")]
+
+
+def test_a_step_at_which_workers_died_twice_rests_longer_and_longer(engine):
+    [step_id], rests, claimed = owe(engine, 1), [], dispatch_endpoint(engine, "lakeview", LIMITS)
+    for _ in range(4):
+        steps.start(engine, step_id, claimed[0].lease_no, 30)
+        lose_leases(engine)
+        claimed = dispatch_endpoint(engine, "lakeview", LIMITS)      # at once only after the first time
+        with engine.connect() as conn:
+            rests.append(conn.execute(select(func.extract("epoch", table.c.next_attempt_at - func.now()))).scalar_one())
+        rest(engine)
+        claimed = claimed or claimed_after_promotion(engine)
+    assert rests[0] <= 0 and all(10 * 2 ** number - 1 <= seconds <= 20 * 2 ** number for number, seconds in enumerate(rests[1:])), rests
 
 
 def test_paused_and_resting_endpoints_get_nothing_and_a_probe_goes_alone(engine):

@@ -1,0 +1,19 @@
+"""What follows when a step goes on later or waits for a person: its delivery says so, and a parked one is a finding."""
+from sqlalchemy import Connection, Row
+
+from integration.store import deliveries, requests
+from integration.store.findings import Finding, record
+from integration.store.steps import RECORD_KINDS
+from mappings.model.delivery import DeliveryStatus
+from mappings.model.states import Records
+
+
+def follow(conn: Connection, step: Row, status: DeliveryStatus, cause: str, message: str, action: str | None = None) -> None:
+    """The step was postponed (RETRYING) or parked (PARKED)."""
+    if step.delivery_id:
+        deliveries.move(conn, step.delivery_id, status, cause=cause, message=message, action=action)
+    if status is DeliveryStatus.PARKED:
+        record(conn, [Finding(cause, message, f"step {step.kind}", "error")], request_id=step.request_id,
+               delivery_id=step.delivery_id, endpoint=step.endpoint)
+        if step.kind in RECORD_KINDS:
+            requests.set_records(conn, step.request_id, Records.BLOCKED)
