@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 from sqlalchemy import Connection, Engine, select, text
 
+from integration.database import revision_of
 from integration.payloads import PayloadMissing, Payloads
 from integration.store.tables import delivery_items, packets, reports
 from mappings.model.errors import ExchangeError
@@ -63,11 +63,6 @@ def back_up(engine: Engine, payloads: Payloads, path: Path, *,
         _add(tar, MANIFEST, json.dumps(manifest, indent=1).encode())
     damaged = tuple(sorted((set(stored) | named) - set(kept)))
     return Written(path, sum(each["rows"] for each in manifest["tables"]), len(kept), path.stat().st_size, damaged)
-
-
-def revision_of(conn: Connection) -> str | None:
-    """The schema revision of a database; None when it has no tables."""
-    return MigrationContext.configure(conn).get_current_revision()
 
 
 def tables_in_order(conn: Connection) -> list[str]:

@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -23,6 +19,8 @@ from integration.embedded_postgres import EmbeddedPostgres
 from mappings.model.errors import ExchangeError
 
 if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
+
     from integration.config import Config
 
 OLDEST_POSTGRES = 14
@@ -62,11 +60,10 @@ class Database:
 
     def schema_state(self) -> SchemaState:
         with self.engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
+            found = revision_of(connection)
         if found is None:
             return SchemaState.EMPTY
-        scripts = ScriptDirectory.from_config(alembic_config())
-        if found == scripts.get_current_head():
+        if found == max(known_revisions()):
             return SchemaState.CURRENT
         return SchemaState.OLDER if found in known_revisions() else SchemaState.NEWER
 
@@ -100,13 +97,14 @@ class Database:
         raise ExchangeError(_BUSY)
 
     def _upgrade(self) -> None:
+        from alembic.command import upgrade         # a seventh of what a process needs to start, and only who migrates needs it
         config = alembic_config()
         with self.engine.begin() as connection:
             connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_SECONDS}s'"))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            upgrade(config, "head")
 
     def _check_bears_us(self) -> None:
         with self.engine.connect() as connection:
@@ -123,8 +121,15 @@ class Database:
 
 
 def known_revisions() -> set[str]:
-    """The revisions that this version has."""
-    return {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    """The revisions that this version has, by the names of their files."""
+    return {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision of the tables; None when there are none."""
+    if connection.execute(text("SELECT to_regclass('alembic_version')")).scalar_one() is None:
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
 def oldest_code(connection: Connection) -> str | None:
@@ -135,6 +140,8 @@ def oldest_code(connection: Connection) -> str | None:
 
 def remember_oldest_code(connection: Connection, revision: str) -> None:
     """For env.py, when the tables are at ``revision``. One that does more than add says which code still works (``oldest_code``)."""
+    from alembic.script import ScriptDirectory
+
     so_far = ScriptDirectory.from_config(alembic_config()).iterate_revisions(revision, "base")
     oldest = max(getattr(script.module, "oldest_code", FIRST_RELEASE) for script in so_far)
     if oldest_code(connection) != oldest:
@@ -235,6 +242,8 @@ def in_words(error: SQLAlchemyError | psycopg.Error) -> str:
 
 
 def alembic_config() -> AlembicConfig:
+    from alembic.config import Config as AlembicConfig
+
     config = AlembicConfig()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")

@@ -10,13 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from alembic import command
 from psycopg import sql
 from sqlalchemy import Connection, text
 
-from integration.backup import (FORMAT, MANIFEST, BackupFailed, columns_of, copy_statement, hash_of_names, revision_of,
-                                tables_in_order)
-from integration.database import MIGRATION_LOCK, Database, alembic_config, known_revisions
+from integration.backup import (FORMAT, MANIFEST, BackupFailed, columns_of, copy_statement, hash_of_names, tables_in_order)
+from integration.database import MIGRATION_LOCK, Database, alembic_config, known_revisions, revision_of
 from integration.payloads import Payloads
 from integration.store import audit
 from mappings.model.errors import ExchangeError
@@ -162,9 +160,11 @@ def _restore_payloads(tar: tarfile.TarFile, manifest: dict, payloads: Payloads, 
 
 def _upgrade(conn: Connection, revision: str) -> None:
     """The tables as the backup knew them, and, once they are filled, as this version wants them."""
+    from alembic.command import upgrade
+
     config = alembic_config()
     config.attributes["connection"] = conn
-    command.upgrade(config, revision)
+    upgrade(config, revision)
 
 
 def _empty(conn: Connection) -> None:

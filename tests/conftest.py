@@ -86,7 +86,7 @@ def hapi_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     with Hapi(logs=tmp_path_factory.mktemp("hapi")) as hapi:
         try:
-            url = hapi.start(name="shared")
+            url = hapi.start(name="shared", heap="1500m")
         except ServerUnavailable as reason:
             pytest.skip(str(reason))
         yield url

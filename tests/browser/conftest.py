@@ -24,6 +24,8 @@ FLAGS = [
 ]
 SCREENSHOTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 WIDTHS = (390, 1280)
+# For what does not depend on the width; layout is looked at in both.
+on_phone, at_desk = (pytest.mark.parametrize("page", [width], ids=[f"{width}px"], indirect=True) for width in WIDTHS)
 
 
 @pytest.fixture(scope="session")

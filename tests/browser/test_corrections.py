@@ -8,6 +8,7 @@ from sqlalchemy import select
 from integration.fhir.exchanges import Exchange
 from integration.store import exchanges, revisions
 from integration.store.tables import attempts
+from tests.browser.conftest import at_desk, on_phone
 from tests.browser.test_pages import first_request, is_too_wide, picture, serious_problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgres]
@@ -20,6 +21,7 @@ def looks_well(page, name: str) -> None:
     assert serious_problems(page) == [], name
 
 
+@on_phone
 def test_a_request_is_corrected_after_seeing_exactly_what_changes(page, site):
     request_id = first_request(site)
     page.goto(f"{site.address}/requests/{request_id}")
@@ -46,6 +48,7 @@ def test_a_request_is_corrected_after_seeing_exactly_what_changes(page, site):
     assert made.consultant.identifiers[0].value == "1234567893" and made.question.startswith("Is chemotherapy needed?")
 
 
+@at_desk
 def test_an_attempt_is_read_and_a_body_opened_with_a_reason(page, site):
     with site.engine.begin() as conn:
         attempt = conn.execute(select(attempts).where(attempts.c.cause == "http-422")).one()

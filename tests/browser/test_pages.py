@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import SCREENSHOTS
+from tests.browser.conftest import SCREENSHOTS, at_desk, on_phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgres]
 PAGES = (
@@ -86,6 +86,7 @@ def test_every_page_fits_its_width_and_axe_finds_nothing_serious(page, site):
             )
 
 
+@at_desk
 def test_dark_pages_have_enough_contrast_too(page, site):
     page.emulate_media(color_scheme="dark")
     for address in ("/", "/endpoints", "/failures", f"/requests/{first_request(site)}"):
@@ -94,6 +95,7 @@ def test_dark_pages_have_enough_contrast_too(page, site):
     picture(page, "dark")
 
 
+@at_desk
 def test_the_page_renews_itself_and_stops_while_nobody_looks(page, site):
     page.goto(site.address)
     before = page.locator(".tabs .state-parked .count").inner_text()
@@ -110,6 +112,7 @@ def test_the_page_renews_itself_and_stops_while_nobody_looks(page, site):
     assert asked == []
 
 
+@on_phone
 def test_a_list_somebody_works_in_is_not_renewed_under_their_hands(page, site):
     page.goto(site.address)
     page.locator(".rows input[type=checkbox]").first.check()
@@ -118,6 +121,7 @@ def test_a_list_somebody_works_in_is_not_renewed_under_their_hands(page, site):
     assert page.locator(".rows input:checked").count() == 1 and page.locator(".rows .card").count() == 5
 
 
+@at_desk
 def test_everything_on_the_queue_is_reached_by_keyboard(page, site):
     page.goto(site.address)
     page.keyboard.press("Tab")
@@ -147,6 +151,7 @@ def test_the_pages_work_without_javascript(chromium, site):
     context.close()
 
 
+@at_desk
 def test_a_filter_is_completed_word_by_word(page, site):
     page.goto(site.address)
     page.get_by_label("Filter", exact=True).press_sequentially("state:parked end")
@@ -154,6 +159,7 @@ def test_a_filter_is_completed_word_by_word(page, site):
     assert "state:parked endpoint:mercy" in values and "state:parked error:timeout" in values
 
 
+@on_phone
 def test_a_clinician_corrects_a_mistake_and_the_request_is_taken_in(page, site):
     page.goto(site.address + "/new")
     for label, value in (

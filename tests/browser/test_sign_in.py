@@ -7,7 +7,7 @@ import pytest
 from waitress.server import create_server
 
 from integration.store.roles import Role
-from tests.browser.conftest import busy_night
+from tests.browser.conftest import WIDTHS, at_desk, busy_night, on_phone
 from tests.browser.test_pages import is_too_wide, picture, serious_problems
 from tests.integration.web.guarded import PASSWORD, Guarded
 
@@ -30,7 +30,7 @@ def site(tmp_path, database):
     server.close()
 
 
-@pytest.fixture(params=(390, 1280), ids=lambda width: f"{width}px")
+@pytest.fixture(params=WIDTHS, ids=lambda width: f"{width}px")
 def page(chromium, site, request):  # asks for the site, so that the browser is closed before what it looks at
     """A page of one width; an error on its console fails the test, but for answers that say to sign in."""
     context = chromium.new_context(viewport={"width": request.param, "height": 900})
@@ -54,6 +54,7 @@ def enter(page, name: str = "olga") -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+@on_phone
 def test_somebody_signs_in_presses_a_button_under_their_name_signs_out_and_back_shows_nothing(page, site):
     page.goto(site.address + "/?q=state:parked")
     assert page.url.endswith("/sign-in?next=/?q%3Dstate:parked") and page.evaluate("document.activeElement.id") == "name"
@@ -82,6 +83,7 @@ def test_somebody_signs_in_presses_a_button_under_their_name_signs_out_and_back_
     assert page.locator(".card").count() == 0
 
 
+@at_desk
 def test_a_session_that_ends_while_somebody_types_loses_nothing(page, site):
     page.goto(site.address + "/new")
     enter(page)
@@ -109,6 +111,7 @@ def test_a_session_that_ends_while_somebody_types_loses_nothing(page, site):
     assert [(row.actor, row.reason) for row in site.audited("endpoint.paused")] == [("olga", "planned work")]
 
 
+@at_desk
 def test_a_patient_stays_shown_while_the_page_renews_itself_and_goes_when_the_session_ends(page, site):
     request_id = first_request(site)
     page.goto(f"{site.address}/requests/{request_id}")

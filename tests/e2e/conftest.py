@@ -22,7 +22,7 @@ class Servers:
 
 @pytest.fixture(scope="session")
 def servers(request, tmp_path_factory) -> Servers:
-    """Started once for the whole run."""
+    """The placer is the server that other tests look at too; the fulfiller is one of its own."""
     placer, fulfiller = request.config.getoption("--placer"), request.config.getoption("--fulfiller")
     if placer and fulfiller:
         yield Servers(placer.rstrip("/"), fulfiller.rstrip("/"))
@@ -31,11 +31,9 @@ def servers(request, tmp_path_factory) -> Servers:
     from tests.servers.process import ServerUnavailable
     try:
         build()
-        logs = tmp_path_factory.mktemp("hapi")
-        with Hapi(logs) as one, Hapi(logs) as other:
-            with ThreadPoolExecutor(2) as pool:     # a start takes 15 to 25 s each
-                started = [pool.submit(one.start, name="placer"), pool.submit(other.start, name="fulfiller")]
-            yield Servers(*(each.result() for each in started))
+        with Hapi(tmp_path_factory.mktemp("hapi")) as hapi, ThreadPoolExecutor(1) as pool:     # a start takes 15 to 25 s each
+            starting = pool.submit(hapi.start, name="fulfiller")
+            yield Servers(request.getfixturevalue("hapi_url"), starting.result())
     except ServerUnavailable as error:
         pytest.skip(str(error))
 

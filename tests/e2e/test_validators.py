@@ -5,7 +5,6 @@
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,19 +53,12 @@ class Verdict:
 
 
 @pytest.fixture(scope="module")
-def validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A HAPI of its own that knows US Core and our codes."""
-    from tests.servers.hapi import Hapi, ServerUnavailable, build
-    try:
-        build()
-    except ServerUnavailable as error:
-        pytest.skip(str(error))
+def validator(hapi_url: str) -> str:
+    """A HAPI that knows US Core and our codes."""
     profiles = Path(os.environ["SECOND_OPINION_DATA"], "us-core-profiles")
-    with Hapi(tmp_path_factory.mktemp("hapi")) as hapi:
-        url = hapi.start(name="validator", heap="1500m")
-        load_us_core(url, profiles)
-        load_terminology(url, [sample.resource for sample in samples()], profiles)
-        yield url
+    load_us_core(hapi_url, profiles)
+    load_terminology(hapi_url, [sample.resource for sample in samples()], profiles)
+    return hapi_url
 
 
 @pytest.fixture(scope="module")

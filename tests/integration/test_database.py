@@ -92,6 +92,12 @@ def test_the_oldest_code_that_works_is_the_newest_that_any_revision_names(empty_
         assert oldest_code(connection) == "9001"
 
 
+def test_a_revision_is_the_number_its_file_is_named_by_and_the_highest_is_the_head():
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert {script.revision for script in scripts.walk_revisions()} == module.known_revisions()
+    assert scripts.get_current_head() == max(module.known_revisions())
+
+
 def test_tables_of_the_first_release_bear_its_code(database):
     with database.engine.connect() as connection:
         assert oldest_code(connection) == module.FIRST_RELEASE
