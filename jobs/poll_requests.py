@@ -7,13 +7,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from integration.fhir.server import NotFound
 from integration.store import findings, operations, requests
+from integration.store.findings import Finding
 from integration.store.tables import endpoints
 from integration.store.tables import requests as request_table
 from integration.store.tables import watermarks
 from jobs.world import Context, Outcome
 from mappings.identifiers import local_reference
 from mappings.model.errors import MappingError, PartialError, PermanentError, TemporaryError, TransferError
-from mappings.model.request import Code
+from mappings.model.request import Code, SecondOpinionRequest
 from mappings.references import find_references
 from mappings.service_request import from_service_request, is_second_opinion
 
@@ -82,8 +83,8 @@ def _take(ctx: Context, key: str, reference: str, order: dict | None, was_refuse
         ctx.finding("no-fulfiller", "a second opinion request, and no default_fulfiller is configured for this placer", reference, "error")
         return None
     try:
-        request = from_service_request(order, placer=key, fulfiller=endpoint.default_fulfiller,
-                                       included=_included(ctx, key, order), base=endpoint.base_url)
+        included, gone = _included(ctx, key, order)
+        request = from_service_request(order, placer=key, fulfiller=endpoint.default_fulfiller, included=included, base=endpoint.base_url)
     except MappingError as error:
         ctx.finding("request-unreadable", str(error), f"{reference}#{error.path}", "error")
         return None
@@ -92,7 +93,14 @@ def _take(ctx: Context, key: str, reference: str, order: dict | None, was_refuse
             raise
         ctx.finding("request-incomplete", f"half an order is not taken in: {error}", reference, "error")
         return None
-    return lambda conn: requests.take_in(conn, request, actor=f"poll {key}")
+    return lambda conn: _take_in(conn, key, request, [
+        Finding("order-reference-gone", f"the order points to {each}, which is not at {key}: what it said is not in the request",
+                f"{reference} -> {each}", "error") for each in gone])
+
+
+def _take_in(conn, key: str, request: SecondOpinionRequest, found: list[Finding]) -> None:
+    request_id, _ = requests.take_in(conn, request, actor=f"poll {key}")
+    findings.record(conn, found, request_id=request_id, endpoint=key)
 
 
 def _is_known(ctx: Context, key: str) -> bool:
@@ -107,22 +115,21 @@ def _cancel(conn, ctx: Context, key: str) -> None:
             operations.cancel(conn, row.id, actor=f"poll {row.placer}", reason="the placer revoked its ServiceRequest")
 
 
-def _included(ctx: Context, key: str, resource: dict) -> dict[str, dict]:
-    """What the ServiceRequest points to, and what a PractitionerRole among it points to."""
+def _included(ctx: Context, key: str, resource: dict) -> tuple[dict[str, dict], list[str]]:
+    """What the ServiceRequest points to, and what a PractitionerRole among it points to; and what of it is not there."""
     server, found = ctx.server(key), {}
     _include(server, resource, found)
-    for each in [each for each in found.values() if each["resourceType"] in ("PractitionerRole", "Condition")]:
+    for each in [each for each in found.values() if each and each["resourceType"] in ("PractitionerRole", "Condition")]:
         _include(server, each, found)
-    return found
+    return {local: each for local, each in found.items() if each}, [local for local, each in found.items() if not each]
 
 
-def _include(server, resource: dict, found: dict) -> None:
+def _include(server, resource: dict, found: dict[str, dict | None]) -> None:
     for at in find_references(resource, source_base=server.endpoint.base_url):
         local = local_reference(at.target)
         if local is None or local in found or local.split("/")[0] not in READ_ALONG or not _is_address(local):
             continue
-        with suppress(NotFound):
-            found[local] = server.read(*local.split("/"))
+        found[local] = server.read_if_there(local)
 
 
 def _is_address(reference: str) -> bool:

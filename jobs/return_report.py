@@ -24,6 +24,7 @@ def return_report(ctx: Context) -> Outcome:
     with ctx.transaction() as conn:
         delivery_id = deliveries.create(conn, ctx.request_id, row.placer, DeliveryKind.REPORT, version=report.revision)
         deliveries.move(conn, delivery_id, DeliveryStatus.SENDING)
+        ctx.step = steps.serve(conn, ctx.step, delivery_id)     # whatever becomes of the step is said of the delivery too
     identifier = report_identifier(ctx, report.revision)
     if report.state == "retracted":
         sent, reference = _retract(ctx, row, report)

@@ -71,6 +71,7 @@ def _no_text(error: UnicodeEncodeError) -> str:
 @click.option("--config", "config_path", type=click.Path(path_type=Path), envvar="SECOND_OPINION_CONFIG",
               help="The configuration file; config.yaml in this folder when it is not given.")
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]), show_default=True)
+@click.version_option(package_name="second-opinion-exchange", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, config_path: Path | None, log_level: str) -> None:
     """Second Opinion Exchange: records to the consultant before the visit, the report back to primary care, verified."""

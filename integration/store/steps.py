@@ -103,6 +103,11 @@ def _must_serve(conn: Connection, request_id: str, new: NextStep) -> None:
         raise TemporaryError(f"{new.kind} of delivery {there} is still open: {new.delivery_id} waits for it", cause=EARLIER_OPEN)
 
 
+def serve(conn: Connection, step: Row, delivery_id: str) -> Row:
+    """It turned out which delivery the step is of; returns the step with it."""
+    return conn.execute(update(steps).where(steps.c.id == step.id).values(delivery_id=delivery_id).returning(steps)).one()
+
+
 def postpone(conn: Connection, step: Row, at: datetime, *, cause: str, message: str) -> None:
     """Inside ``fenced``: the attempt failed; the next one is due at ``at``."""
     _release(conn, step, dict(status="waiting", next_attempt_at=at, attempts=steps.c.attempts + 1, lease_until=None,

@@ -1,6 +1,7 @@
 """Kills, faults and freezes: nothing lost, nothing twice, nothing stuck."""
 import pytest
 
+from tests.chaos.__main__ import two_servers
 from tests.chaos.proxy import FAULTS
 from tests.chaos.run import VICTIMS, Chaos
 
@@ -39,4 +40,12 @@ def test_a_thousand_kills(folder):
 def test_five_hundred_swallowed_answers(folder):
     result = run(folder, seed=2, kills=20, requests=120, rate=0.5, faults={"swallow": FAULTS["swallow"]})
     assert result.swallowed >= 500, result
+    assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result
+
+
+@pytest.mark.long
+@pytest.mark.hapi
+def test_two_hapi_servers_lose_and_double_nothing(folder):
+    with two_servers("hapi", folder) as servers:
+        result = run(folder, seed=4, kills=40, requests=20, servers=servers)
     assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result

@@ -193,7 +193,7 @@ def a_request(**fields) -> SecondOpinionRequest:
         "patient_questions": ["Can I wait?"], **fields})
 
 
-def load_chart(exchange: Exchange, observations: int = 12) -> dict[str, dict]:
+def load_chart(exchange: Exchange, observations: int = 5) -> dict[str, dict]:
     """A small chart at Alice: patient, organization, practitioner, an encounter and condition cycle, results, a document."""
     made = {"patient": exchange.put("alice", patient())}
     subject = {"reference": f"Patient/{made['patient']['id']}"}

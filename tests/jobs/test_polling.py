@@ -228,3 +228,13 @@ def test_a_poll_that_a_person_parked_or_that_kills_workers_stays_parked(exchange
         conn.execute(update(step_table).values(cause=cause))
     poll(exchange)
     assert poll_step(exchange).status == "parked"
+
+
+def test_an_order_that_points_to_questions_which_are_gone_is_taken_in_and_says_so(exchange):
+    chart = load_chart(exchange, observations=1)
+    order = exchange.put("alice", order_of(chart, supportingInfo=[{"reference": "Communication/gone"}]))
+    poll(exchange)
+    with exchange.engine.connect() as conn:
+        taken_in = conn.execute(select(requests.c.id).where(requests.c.key == key_of(order))).scalar_one()
+    assert rows_of(exchange, "cause", "severity", "path", "request_id") == [
+        ("order-reference-gone", "error", f"ServiceRequest/{order['id']} -> Communication/gone", taken_in)]

@@ -81,7 +81,7 @@ def test_a_revision_wakes_a_return_that_gave_up(exchange):
     [task] = exchange.find("bob", "Task")
     report = exchange.answer(report={**report_on(task, ""), "content": [{"attachment": {"title": "to follow"}}]})
     exchange.watch()
-    assert exchange.parked(request_id) == ["report-without-document"]
+    assert exchange.parked(request_id) == ["report-without-document"] and report_deliveries(exchange, request_id) == ["parked"]
     exchange.change("bob", report, docStatus="amended", content=words("here it is"))
     exchange.watch()
     assert exchange.view(request_id)["closed"] and exchange.parked(request_id) == []
@@ -122,7 +122,7 @@ def test_a_copy_whose_answer_was_lost_is_looked_for_before_a_revision_goes(make_
     report = exchange.answer()
     watch_only(exchange)
     first = copy_of(exchange, request_id, 1)
-    assert first and report_deliveries(exchange, request_id) == ["sending"]
+    assert first and report_deliveries(exchange, request_id) == ["retrying"]
     exchange.change("bob", report, **change)
     watch_only(exchange)
     second = copy_of(exchange, request_id, 2)
