@@ -1,4 +1,6 @@
 """Return the consult report to the primary care EHR: one DocumentReference with inline bytes, and once."""
+from contextlib import suppress
+
 from sqlalchemy import Connection, select
 
 from integration import fhir_json
@@ -7,11 +9,11 @@ from integration.store.steps import NextStep
 from integration.store.tables import reports
 from jobs.match_people import find_patient
 from jobs.world import Context, Outcome
-from jobs.writing import ensure_document, find_one, own_identifier
+from jobs.writing import ensure_document, find_one, own_identifier, version_of
 from mappings.consult_report import documents_in, read_report, to_returned_report
 from mappings.document_reference import inline_bytes
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
-from mappings.model.errors import NeedsPerson
+from mappings.model.errors import NeedsPerson, PermanentError
 from mappings.model.request import Identifier
 
 
@@ -31,6 +33,7 @@ def return_report(ctx: Context) -> Outcome:
     else:
         sent = _to_send(ctx, row, request, report, resource, patient, identifier)
         reference = ensure_document(ctx, row.placer, sent, identifier)
+    _supersede(ctx, row.placer, report.revision)
     _keep(ctx, delivery_id, identifier, sent, reference)
 
     def commit(conn: Connection) -> None:
@@ -123,8 +126,27 @@ def _retract(ctx: Context, row, report) -> tuple[dict, str]:
     if there.get("status") != "entered-in-error":
         there |= {"status": "entered-in-error", "docStatus": "entered-in-error"}
         ctx.lease.before_write()
-        server.update(there, if_match=(there.get("meta") or {}).get("versionId"))
+        server.update(there, if_match=version_of(there))
     return there, reference
+
+
+def _supersede(ctx: Context, placer: str, before: int) -> None:
+    """Copies of earlier revisions no longer say that they stand: servers need not draw that from ``relatesTo``."""
+    for revision in range(before - 1, 0, -1):
+        reference = _at_placer(ctx, placer, revision)
+        there = reference and ctx.server(placer).read_if_there(reference)
+        if there and there.get("status") == "current" and not _is_superseded(ctx, placer, there):
+            ctx.finding("copy-not-superseded", f"{reference} at {placer} is an earlier revision of the report and still says it is current: "
+                        "ask there to have it marked", reference, "error")
+
+
+def _is_superseded(ctx: Context, placer: str, there: dict) -> bool:
+    """Marks it and reads it back; False when the server does not let us, or does not do it."""
+    server, reference = ctx.server(placer), f"DocumentReference/{there['id']}"
+    ctx.lease.before_write()
+    with suppress(PermanentError):
+        server.update({**there, "status": "superseded"}, if_match=version_of(there))
+    return server.read(*reference.split("/")).get("status") != "current"
 
 
 def _keep(ctx: Context, delivery_id: str, identifier: Identifier, sent: dict, reference: str) -> None:

@@ -121,7 +121,8 @@ def test_an_amended_report_is_returned_and_a_retracted_one_is_marked(exchange):
     exchange.change("bob", report, status="entered-in-error")
     exchange.watch()
     [second] = exchange.find("alice", "DocumentReference", identifier=f"{OURS}|DocumentReference/{request_id}-report-2")
-    assert second["status"] == "entered-in-error"
+    [first] = exchange.find("alice", "DocumentReference", identifier=f"{OURS}|DocumentReference/{request_id}-report-1")
+    assert (first["status"], second["status"]) == ("superseded", "entered-in-error")
 
 
 def test_a_corrected_result_travels_as_a_delta(exchange):

@@ -247,3 +247,20 @@ def test_every_attachment_of_a_report_is_returned(exchange):
     exchange.watch()
     assert text_of(copy_of(exchange, request_id, 1)) == ["the opinion", "the table"] and exchange.view(request_id)["closed"]
     assert "report-many-attachments" not in exchange.causes()
+
+
+def test_an_earlier_copy_that_the_server_does_not_let_us_mark_is_an_error_finding(make_exchange):
+    def refuse(method, path, headers, body):
+        return b"{}" if method == "PUT" else body
+
+    exchange = make_exchange(before={"alice": lambda url: LyingProxy(url, ask=refuse)})
+    request_id = asked(exchange)
+    report = exchange.answer()
+    exchange.watch()
+    exchange.change("bob", report, docStatus="amended", content=words("we disagree"))
+    exchange.watch()
+    first = copy_of(exchange, request_id, 1)
+    assert first["status"] == "current"
+    told = found(exchange, "copy-not-superseded")
+    assert (told.severity, told.path) == ("error", f"DocumentReference/{first['id']}")
+    assert report_deliveries(exchange, request_id) == ["verified", "verified"] and text_of(copy_of(exchange, request_id, 2)) == ["we disagree"]
