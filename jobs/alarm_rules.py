@@ -80,12 +80,13 @@ def _minute(time: str) -> str:
     return f"to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI \"UTC\"')"
 
 
-# Watches leave an attempt only when something happened: with them, an endpoint where all is well would seem to fail.
+# Watches leave an attempt only when something happened: with them, an endpoint where all is well would seem to fail. Of a worker
+# that died no endpoint is to blame.
 _FAILURE_RATE = """
     SELECT endpoint AS subject, format('%s of %s attempts at %s failed in the last %s minutes. Look at the failures by cause.',
                                        failed, tried, endpoint, CAST(:minutes AS int)) AS message
     FROM (SELECT endpoint, count(*) AS tried, count(*) FILTER (WHERE outcome NOT IN ('done', 'again')) AS failed
-          FROM attempts WHERE finished_at > :since AND kind NOT IN ('watch_fulfiller', 'watch_chart')
+          FROM attempts WHERE finished_at > :since AND kind NOT IN ('watch_fulfiller', 'watch_chart') AND outcome <> 'lost'
           AND endpoint = ANY(CAST(:endpoints AS text[])) GROUP BY endpoint) AS counted
     WHERE tried >= :minimum AND failed >= CAST(:share AS double precision) * tried"""
 

@@ -30,8 +30,8 @@ CAUSES: dict[str, tuple[str, str]] = {
         "It goes on when that one is verified: look at that one.",
     ),
     "made-elsewhere": (
-        "Another request is creating the same person or place at the endpoint.",
-        "Usually passes. If it stays, a worker is frozen in the middle of it: restart the workers, then retry.",
+        "Another request is creating the same person or place, or sending the same chart, at the endpoint.",
+        "Passes when the other one is done: nothing to do.",
     ),
     "http-400": (
         "The endpoint says that what we sent is wrong.",

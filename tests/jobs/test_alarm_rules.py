@@ -17,10 +17,11 @@ from tests.jobs.exchange import a_request
 pytestmark = pytest.mark.postgres
 
 
-def attempts_of(operator, endpoint: str, done: int, failed: int, kind: str = "push_records", ago: float = 1) -> None:
+def attempts_of(operator, endpoint: str, done: int, failed: int, kind: str = "push_records", ago: float = 1,
+                outcome: str = "temporary") -> None:
     row = dict(step_id=1, kind=kind, endpoint=endpoint, lease_no=1, started_at=operator.now, finished_at=operator.now - timedelta(minutes=ago))
     with operator.engine.begin() as conn:
-        conn.execute(insert(attempts), [{**row, "outcome": "done"}] * done + [{**row, "outcome": "temporary"}] * failed)
+        conn.execute(insert(attempts), [{**row, "outcome": "done"}] * done + [{**row, "outcome": outcome}] * failed)
 
 
 def test_failure_rate(operator):
@@ -33,6 +34,7 @@ def test_failure_rate(operator):
     attempts_of(operator, "nobody", done=0, failed=50)              # not configured any more
     attempts_of(operator, "alice", done=0, failed=50, kind="watch_fulfiller")
     attempts_of(operator, "alice", done=0, failed=50, ago=31)
+    attempts_of(operator, "alice", done=0, failed=50, outcome="lost")       # our workers died
     operator.check()
     assert operator.open() == {("failure-rate", "bob"): "5 of 10 attempts at bob failed in the last 30 minutes. Look at the failures by cause."}
     operator.check(30)
