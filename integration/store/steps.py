@@ -109,8 +109,8 @@ def serve(conn: Connection, step: Row, delivery_id: str) -> Row:
 
 
 def postpone(conn: Connection, step: Row, at: datetime, *, cause: str, message: str) -> None:
-    """Inside ``fenced``: the attempt failed; the next one is due at ``at``."""
-    _release(conn, step, dict(status="waiting", next_attempt_at=at, attempts=steps.c.attempts + 1, lease_until=None,
+    """Inside ``fenced``: the attempt failed; the next one is due at ``at``. Its worker lives: it is not what kills workers."""
+    _release(conn, step, dict(status="waiting", next_attempt_at=at, attempts=steps.c.attempts + 1, lost=0, lease_until=None,
                               started=False, cause=cause, message=message))
 
 

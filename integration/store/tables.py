@@ -81,7 +81,7 @@ steps = Table(
     Column("lease_no", Integer, nullable=False, server_default="0"),
     _time("lease_until"),
     Column("started", Boolean, nullable=False, server_default=text("false")),
-    Column("lost", Integer, nullable=False, server_default="0"),        # leases that ran out under a started worker
+    Column("lost", Integer, nullable=False, server_default="0"),        # leases in a row that ran out under a started worker
     Column("put_backs", Integer, nullable=False, server_default="0"),   # how often in a row it was put back for the same cause
     Column("cause", Text), Column("message", Text), Column("action", Text),
     _now("created_at"), _time("finished_at"), _time("parked_at"),

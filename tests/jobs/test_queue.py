@@ -1,10 +1,11 @@
 """Dispatch against a real PostgreSQL: limits, order, fencing, recovery."""
+import datetime
 import threading
 
 import pytest
 from sqlalchemy import func, select, text, update
 
-from integration.queue import Limits, dispatch, dispatch_endpoint, fair_share, most_at, promote
+from integration.queue import Limits, dispatch, dispatch_endpoint, fair_share, most_at, promote, reap
 from integration.store import deliveries, steps
 from integration.store.steps import LeaseLost
 from integration.store.tables import attempts, endpoints, findings, requests
@@ -98,7 +99,6 @@ def test_of_many_endpoints_each_has_some_of_what_can_start_before_leases_run_out
 
 
 def test_it_takes_the_earliest_deadline_first(engine):
-    import datetime
     with engine.begin() as conn:
         for number, day in enumerate([20, 5, 10, 1, 15]):
             steps.create(conn, "push_records", "lakeview", request_id=add_request(conn, number),
@@ -198,6 +198,23 @@ def test_a_step_at_which_workers_died_twice_rests_longer_and_longer(engine):
         rest(engine)
         claimed = claimed or claimed_after_promotion(engine)
     assert rests[0] <= 0 and all(10 * 2 ** number - 1 <= seconds <= 20 * 2 ** number for number, seconds in enumerate(rests[1:])), rests
+
+
+def test_workers_that_died_count_in_a_row_and_an_attempt_that_failed_ends_it(engine):
+    [step_id] = owe(engine, 1)
+    for number in range(12):
+        rest(engine)
+        [claimed] = claimed_after_promotion(engine)
+        step = steps.start(engine, step_id, claimed.lease_no, 30)
+        if number % 3 < 2:
+            lose_leases(engine)
+            with engine.begin() as conn:
+                reap(conn, "lakeview", LIMITS)
+        else:
+            with steps.fenced(engine, step_id, step.lease_no) as conn:
+                steps.postpone(conn, step, datetime.datetime.now(datetime.UTC), cause="timeout", message="")
+    with engine.connect() as conn:
+        assert conn.execute(select(table.c.status, table.c.lost, table.c.attempts)).one() == ("waiting", 0, 12)
 
 
 def test_paused_and_resting_endpoints_get_nothing_and_a_probe_goes_alone(engine):
