@@ -26,7 +26,7 @@ def test_a_hundred_kills_lose_double_and_block_nothing(folder):
 
 
 def test_swallowed_answers_double_nothing_without_conditional_create(folder):
-    result = run(folder, seed=7, kills=5, requests=6, rate=0.3, faults={"swallow": 1}, conditional_create=False)
+    result = run(folder, seed=7, kills=3, requests=4, rate=0.3, faults={"swallow": 1}, conditional_create=False)
     assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result
 
 
@@ -38,7 +38,7 @@ def test_a_thousand_kills(folder):
 
 @pytest.mark.long
 def test_five_hundred_swallowed_answers(folder):
-    result = run(folder, seed=2, kills=20, requests=120, rate=0.5, faults={"swallow": FAULTS["swallow"]})
+    result = run(folder, seed=2, kills=20, requests=180, rate=0.5, faults={"swallow": FAULTS["swallow"]})
     assert result.swallowed >= 500, result
     assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result
 
