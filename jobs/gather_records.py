@@ -11,7 +11,6 @@ from integration.fhir.server import FhirServer
 from integration.store import deliveries, links, requests, revisions, steps
 from integration.store.pace import at_once
 from integration.store.steps import NextStep
-from integration.store.tables import LAST_OF_ALL
 from integration import packets
 from jobs.match_people import find_patient
 from jobs.watching import CHART, CHART_AFTERWARDS
@@ -264,5 +263,5 @@ def watch_later(conn: Connection, ctx: Context, request) -> None:
     """Begin to watch the chart for corrections, unless the request is being cancelled."""
     if requests.get(conn, ctx.request_id).cancel_requested:
         return
-    steps.create(conn, "watch_chart", request.placer, request_id=ctx.request_id, deadline=datetime.fromisoformat(LAST_OF_ALL),
+    steps.create(conn, "watch_chart", request.placer, request_id=ctx.request_id, deadline=steps.LAST_OF_ALL,
                  at=ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds))

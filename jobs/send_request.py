@@ -78,7 +78,7 @@ def _begin(ctx: Context, endpoint: str, version: int, due_at) -> int | None:
         for each in earlier:
             deliveries.move(conn, each.id, DeliveryStatus.CANCELLED, message=f"version {version} replaces it")
         if steps.cancel_open(conn, ctx.request_id, reason=f"version {version} replaces it", kinds=("verify_request",)):
-            steps.create(conn, "watch_fulfiller", endpoint, request_id=ctx.request_id, deadline=ctx.step.deadline, at=ctx.now)
+            steps.create(conn, "watch_fulfiller", endpoint, request_id=ctx.request_id, deadline=steps.AFTER_WORK, at=ctx.now)
         delivery_id = deliveries.create(conn, ctx.request_id, endpoint, DeliveryKind.REQUEST, version=version, deadline=due_at)
         deliveries.move(conn, delivery_id, DeliveryStatus.SENDING)
     seen = [each.version for each in earlier if each.sent_at is not None]

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.store import deliveries, links, requests, totals
-from integration.store.steps import NextStep
+from integration.store.steps import AFTER_WORK, NextStep
 from integration import packets
 from jobs.gather_records import watch_later
 from jobs.push_records import documents_of, prepared_resources, search_by_identity
@@ -145,7 +145,7 @@ def verify_request(ctx: Context) -> Outcome:
         links.verified_as(conn, delivery.endpoint, ctx.world.config.exchange.identifier_system, check.versions,
                           {name: item.sent_sha256 for name, item in deliveries.items(conn, delivery.id).items()})
 
-    return Outcome(next_steps=(NextStep("watch_fulfiller", delivery.endpoint, at=watch_at),), apply=[commit])
+    return Outcome(next_steps=(NextStep("watch_fulfiller", delivery.endpoint, at=watch_at, deadline=AFTER_WORK),), apply=[commit])
 
 
 def verify_report(ctx: Context) -> Outcome:

@@ -37,7 +37,7 @@ def watch_fulfiller(ctx: Context) -> Outcome:
     if not _is_news(ctx, row, reading):
         return Outcome(again_at=again)
     moved = reading.status is not None and reading.status is not status
-    return Outcome(again_at=again, next_steps=(NextStep("mirror_status", row.placer),) if moved else (),
+    return Outcome(again_at=again, next_steps=(NextStep("mirror_status", row.placer, deadline=row.records_due_at),) if moved else (),
                    apply=[lambda conn: _apply(conn, ctx, row, reading)])
 
 
@@ -113,7 +113,7 @@ def _completed(ctx: Context, row, reading, again) -> Outcome:
         _store_report(conn, ctx, report, revision=1, state="final")
 
     # the watch goes on: an amended or retracted report is returned too
-    return Outcome(again_at=again, next_steps=(NextStep("return_report", row.placer),), apply=[commit])
+    return Outcome(again_at=again, next_steps=(NextStep("return_report", row.placer, deadline=row.records_due_at),), apply=[commit])
 
 
 def _store_report(conn: Connection, ctx: Context, found: Found, *, revision: int, state: str) -> None:
@@ -185,7 +185,7 @@ def _revised(ctx: Context, row, found: Found, revision: int, again) -> Outcome:
         _store_report(conn, ctx, found, revision=revision, state="retracted" if found.reading.retracted else "amended")
         _wake_return(conn, ctx)
 
-    return Outcome(again_at=again, next_steps=(NextStep("return_report", row.placer),), apply=[commit])
+    return Outcome(again_at=again, next_steps=(NextStep("return_report", row.placer, deadline=row.records_due_at),), apply=[commit])
 
 
 def _wake_return(conn: Connection, ctx: Context) -> None:

@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store.tables import attempts, requests, steps
+from integration.store.tables import NEVER, attempts, requests, steps
 from mappings.model.errors import ExchangeError, TemporaryError
 
 OPEN = ("waiting", "due", "leased", "parked")
+_NEVER = datetime.fromisoformat(NEVER)
+AFTER_WORK = _NEVER + timedelta(hours=6)        # no deadline either: watches never end, so what ends comes before them
+LAST_OF_ALL = _NEVER + timedelta(hours=12)      # and those of charts come last
 EARLIER_OPEN = "earlier-delivery-open"
 RECORD_KINDS = ("gather_records", "match_people", "push_records", "verify_records")
 TO_SEND = (*RECORD_KINDS, "send_request", "watch_chart")  # a cancellation stops them
@@ -28,7 +31,7 @@ class NextStep:
     endpoint: str
     delivery_id: str | None = None
     at: datetime | None = None
-    deadline: datetime | None = None        # else that of the step before it
+    deadline: datetime | None = None        # else that of the step before it, and none after a watch
 
 
 def create(conn: Connection, kind: str, endpoint: str, *, request_id: str | None = None,
@@ -82,7 +85,7 @@ def finish(conn: Connection, step: Row, *, again_at: datetime | None = None, nex
     _release(conn, step, values)
     for new in _still_wanted(conn, step, next_steps):
         made = create(conn, new.kind, new.endpoint, request_id=step.request_id, delivery_id=new.delivery_id,
-                      deadline=new.deadline or step.deadline, at=new.at)
+                      deadline=new.deadline or min(step.deadline, _NEVER), at=new.at)
         if made is None and new.delivery_id is not None:
             _must_serve(conn, step.request_id, new)
 

@@ -5,7 +5,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 NEVER = "9999-12-31T00:00:00+00:00"  # psycopg cannot read 'infinity'
-LAST_OF_ALL = "9999-12-31T12:00:00+00:00"   # no deadline either, and everything else comes before it
 # Conditions of partial indexes, which a query has to repeat word by word to use them.
 RECORDS_OWED = ("closed_at is null and records_due_at is not null and records not in ('verified', 'acknowledged') "
                 "and status in ('draft', 'requested', 'received', 'accepted', 'in-progress', 'on-hold')")

@@ -29,7 +29,7 @@ endpoints:
   hillside: {{base_url: "{placer}", role: placer, identifier_system: "urn:chaos:hillside", limits: {limits}}}
   lakeview: {{base_url: "{fulfiller}", role: fulfiller, identifier_system: "urn:chaos:lakeview", accepts: {accepts},
              patients: create, limits: {limits}, capabilities: {capabilities}}}
-schedules: {{dispatch_seconds: 1, poll_requests_seconds: 3600, watch_seconds: 1}}
+schedules: {{dispatch_seconds: 1, poll_requests_seconds: 3600, watch_seconds: {watch}}}
 retry: {{first_retry_seconds: 0.5, max_retry_seconds: 3, max_attempts: 500}}
 engine: {{lease_seconds: 5, concurrency: 8, workers: 2}}
 """
@@ -72,6 +72,7 @@ class Chaos:
         self.config = folder / "config.yaml"
         self.config.write_text(CONFIG.format(
             data=json.dumps(str(folder / "data")), port=self.port, placer=self.proxies[0].address, fulfiller=self.proxies[1].address, accepts=accepts,
+            watch=max(1, requests // 20),       # two cores do no more than 20 watches a second beside all else
             capabilities=capabilities, limits="{timeout_seconds: 2, concurrency: 6, requests_per_second: 500, chunk_size: 4, search_lag_seconds: 1}"))
         self.exchange: subprocess.Popen | None = None
         self.log = (folder / "exchange.log").open("ab")
@@ -83,8 +84,8 @@ class Chaos:
         self.exchange = subprocess.Popen([sys.executable, "-m", "second_opinion", "--config", str(self.config), "serve"],
                                          stderr=self.log, stdout=self.log, start_new_session=True)
 
-    def run(self, kills: int, *, seconds_between: float = 1.0, settle_seconds: float = 300) -> Result:
-        """Load, submit, kill ``kills`` times, then let it settle and count."""
+    def run(self, kills: int, *, seconds_between: float = 1.0, settle_seconds: float = 300, heals_after: float = 60) -> Result:
+        """Load, submit, kill ``kills`` times, then let it settle and count; the network goes on failing for ``heals_after`` seconds."""
         began = time.monotonic()
         self.start()
         with self.proxies[0], self.proxies[1], Consultant(self.fulfiller):
@@ -98,7 +99,7 @@ class Chaos:
                     ids += [made for made in [self.submit(len(ids), patient_seconds=1)] if made]
             while len(ids) < self.number:
                 ids += [made for made in [self.submit(len(ids))] if made]
-            open_ids, parked = self.settle(ids, settle_seconds)
+            open_ids, parked = self.settle(ids, settle_seconds, heals_after)
             result = self.count(sources, ids, open_ids, parked)
         result.seconds = round(time.monotonic() - began, 1)
         return result
@@ -209,12 +210,12 @@ class Chaos:
         with urllib.request.urlopen(request, timeout=20) as response:
             return json.load(response)
 
-    def settle(self, ids: list[str], seconds: float) -> tuple[set[str], dict[str, str]]:
-        """Wait until every request is closed or parked, faults going on for a minute; returns (still open, parked and why)."""
+    def settle(self, ids: list[str], seconds: float, heals_after: float = 60) -> tuple[set[str], dict[str, str]]:
+        """Wait until every request is closed or parked, faults going on for a while; returns (still open, parked and why)."""
         self.wait_ready()
         began, open_ids, parked = time.monotonic(), set(ids), {}
         while open_ids - parked.keys() and time.monotonic() < began + seconds:
-            if time.monotonic() > began + 60:      # the network heals in the end
+            if time.monotonic() > began + heals_after:      # the network heals in the end
                 for proxy in self.proxies:
                     proxy.rate = 0.0
             self.revive()

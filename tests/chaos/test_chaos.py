@@ -8,10 +8,10 @@ from tests.chaos.run import VICTIMS, Chaos
 pytestmark = pytest.mark.chaos
 
 
-def run(folder, *, kills, seconds_between=1.8, **kwargs):
+def run(folder, *, kills, seconds_between=1.8, settle_seconds=300, heals_after=60, **kwargs):
     chaos = Chaos(folder, **kwargs)
     try:
-        result = chaos.run(kills, seconds_between=seconds_between)
+        result = chaos.run(kills, seconds_between=seconds_between, settle_seconds=settle_seconds, heals_after=heals_after)
     finally:
         chaos.stop()
     print(result)
@@ -38,7 +38,9 @@ def test_a_thousand_kills(folder):
 
 @pytest.mark.long
 def test_five_hundred_swallowed_answers(folder):
-    result = run(folder, seed=2, kills=20, requests=180, rate=0.5, faults={"swallow": FAULTS["swallow"]})
+    """Every other write: were it each one, the endpoint's breaker would be open most of the time."""
+    result = run(folder, seed=2, kills=20, requests=170, rate=0.2, faults={"swallow": FAULTS["swallow"]},
+                 settle_seconds=900, heals_after=600)
     assert result.swallowed >= 500, result
     assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result
 

@@ -82,3 +82,18 @@ def test_what_a_watch_finds_travels_with_the_deadline_of_the_request(exchange):
         due = {row.deadline for row in conn.execute(select(steps.c.deadline).where(
             steps.c.request_id == request_id, steps.c.kind.in_(("match_people", "push_records", "verify_records"))))}
     assert len(due) == 1 and due.pop().year == 2035
+
+
+@pytest.mark.parametrize("wanted_by", ["2035-05-05", None])
+def test_watches_come_after_all_that_ends_and_what_they_find_does_not(exchange, wanted_by):
+    """However many requests are watched, however late: their watches keep no new request from its turn."""
+    load_chart(exchange, observations=1)
+    request_id = exchange.submit(a_request(wanted_by=wanted_by))
+    exchange.drain()
+    exchange.answer()
+    exchange.watch()
+    with exchange.engine.connect() as conn:
+        due = {row.kind: row.deadline for row in conn.execute(select(steps).where(steps.c.request_id == request_id))}
+    last = max(deadline for kind, deadline in due.items() if not kind.startswith("watch_"))
+    assert last < due["watch_fulfiller"] < due["watch_chart"]
+    assert due["push_records"] == due["return_report"] == due["mirror_status"]
