@@ -68,6 +68,32 @@ def test_two_requests_at_once_create_what_they_share_once(make_exchange, at, cap
         assert len(exchange.find("bob", each["resourceType"], identifier=own)) == 1, own
 
 
+def test_what_another_request_left_unlinked_is_found_before_anything_is_sent(make_exchange):
+    """Its answer was lost and it waits for a person: no link tells the second request what is there already."""
+    def lose_the_first_transaction(method, path, answer):
+        if method == "POST" and path.endswith("/bob") and not lost:
+            return lost.append(path)
+        return answer
+
+    def without_conditions(method, path, headers, body):
+        return re.sub(rb',"ifNoneExist":"[^"]*"', b"", body)
+
+    lost: list[str] = []
+    exchange = make_exchange(before={"bob": lambda url: LyingProxy(url, ask=without_conditions, tell=lose_the_first_transaction)})
+    chart = load_chart(exchange, observations=1)
+    exchange.submit(a_request(key="first"))
+    [push] = until(exchange, "push_records")
+    run_step(exchange.world, exchange.heartbeat, push.id, push.lease_no)
+    with exchange.engine.begin() as conn:
+        assert conn.execute(steps.update().where(steps.c.id == push.id, steps.c.cause == "cut").values(status="parked")).rowcount == 1
+    second = exchange.submit(a_request(key="second"))
+    exchange.drain()
+    assert exchange.view(second)["records"] == "verified"
+    for each in chart.values():
+        own = f"urn:test:alice|{each['resourceType']}/{each['id']}"
+        assert len(exchange.find("bob", each["resourceType"], identifier=own)) == 1, own
+
+
 def another(engine):
     """A step that another worker has."""
     with engine.begin() as conn:
