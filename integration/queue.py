@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from integration.config import Config
 from integration.store import parking, steps, totals
+from integration.store.tables import SUSPECT
 from mappings.model.delivery import DeliveryStatus
 
 JOB_NAME = "run_step"
@@ -21,7 +22,6 @@ PROMOTED_AT_ONCE = 1000
 PROMOTIONS = 20             # in one dispatch; the next one goes on
 AGAIN_SECONDS = 0.01
 STEP_SECONDS = 2.0          # what a slow step takes: so many are handed over as can start before their leases run out
-SUSPECT = 2                 # leases lost, after which a step may be what kills workers: it rests, and goes without others like it
 REST_SECONDS = 10.0         # doubled with each further loss, and spread
 WORKER_LOST = "worker-lost"
 
@@ -127,8 +127,10 @@ def reap(conn: Connection, endpoint: str, limits: Limits) -> int:
     lost = [row for row in reaped if row.had_started]
     for row in lost:
         steps.record_attempt(conn, row, row.last_heard_of, "lost", cause=WORKER_LOST, message=row.message)
-        told = DeliveryStatus.PARKED if row.status == "parked" else DeliveryStatus.RETRYING
-        parking.follow(conn, row, told, WORKER_LOST, row.message, row.action)
+        if row.status == "parked":
+            parking.give_up(conn, row, WORKER_LOST, row.message, row.action)
+        else:
+            parking.follow(conn, row, DeliveryStatus.RETRYING, WORKER_LOST, row.message)
     for kind in sorted(row.kind for row in lost):
         totals.count(conn, totals.STEP, 0.0, endpoint=endpoint, kind=kind, outcome="lost")
     return len(reaped)

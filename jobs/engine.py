@@ -230,10 +230,10 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
             at = ctx.now                # what was wrong may have been corrected meanwhile
         if at is None:
             steps.park(conn, step, cause=cause, message=message, action=action_for(error))
+            parking.give_up(conn, step, cause, message, action_for(error))
         else:
             steps.postpone(conn, step, at, cause=cause, message=message)
-        parking.follow(conn, step, DeliveryStatus.PARKED if at is None else DeliveryStatus.RETRYING, cause, message,
-                       action_for(error) if at is None else None)
+            parking.follow(conn, step, DeliveryStatus.RETRYING, cause, message)
         ctx.exchanges.store(conn, steps.record_attempt(conn, step, started_at, outcome_word(error), cause=cause,
                                                        message=message, status_code=getattr(error, "status_code", None)))
         if isinstance(error, (TemporaryError, UnknownOutcome)) and cause not in NOT_THEIRS:

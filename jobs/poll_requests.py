@@ -129,7 +129,10 @@ def _include(server, resource: dict, found: dict[str, dict | None]) -> None:
         local = local_reference(at.target)
         if local is None or local in found or local.split("/")[0] not in READ_ALONG or not _is_address(local):
             continue
-        found[local] = server.read_if_there(local)
+        try:
+            found[local] = server.read(*local.split("/"))
+        except NotFound:        # the server's own word, not some gateway's page: then it is not known what the order says
+            found[local] = None
 
 
 def _is_address(reference: str) -> bool:

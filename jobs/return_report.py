@@ -1,4 +1,5 @@
 """Return the consult report to the primary care EHR: one DocumentReference with inline bytes, and once."""
+from collections.abc import Iterator
 from contextlib import suppress
 
 from sqlalchemy import Connection, select
@@ -70,7 +71,7 @@ def _to_send(ctx: Context, row, request, report, resource: dict, patient: str, i
     if size > limit:
         raise NeedsPerson("report-too-large", f"the report has {size} bytes; {row.placer} takes {limit} inline",
                           "Send it another way and tell the primary care provider, or raise limits.max_inline_bytes.")
-    replaced = _copy_there(ctx, row.placer, report.revision)
+    replaced = next(_copies_there(ctx, row.placer, report.revision), None)
     ours = own_identifier(ctx, "ServiceRequest", ctx.request_id)
     (data, content_type), *more = documents
     return to_returned_report(reading=reading, bytes=data, content_type=content_type, more=more, request_id=ctx.request_id,
@@ -102,9 +103,9 @@ def _document(ctx: Context, row, attachment: dict) -> tuple[bytes, str]:
     return content.data, said or content.content_type
 
 
-def _copy_there(ctx: Context, placer: str, before: int) -> str | None:
-    """``DocumentReference/id`` of the newest copy there of a revision before this one; None when none was ever written."""
-    return next((found for revision in range(before - 1, 0, -1) if (found := _at_placer(ctx, placer, revision))), None)
+def _copies_there(ctx: Context, placer: str, before: int) -> Iterator[str]:
+    """``DocumentReference/id`` of the copies there of revisions before this one, newest first."""
+    return (found for revision in range(before - 1, 0, -1) if (found := _at_placer(ctx, placer, revision)))
 
 
 def _at_placer(ctx: Context, placer: str, revision: int) -> str | None:
@@ -117,7 +118,7 @@ def _at_placer(ctx: Context, placer: str, revision: int) -> str | None:
 
 def _retract(ctx: Context, row, report) -> tuple[dict, str]:
     """Mark the copy we wrote as entered-in-error; never delete it."""
-    reference = _copy_there(ctx, row.placer, report.revision)
+    reference = next(_copies_there(ctx, row.placer, report.revision), None)
     if reference is None:
         raise NeedsPerson("retraction-unknown", f"the retracted report was never written to {row.placer}",
                           "Nothing of it is at the primary care EHR; park this delivery.")
@@ -132,9 +133,8 @@ def _retract(ctx: Context, row, report) -> tuple[dict, str]:
 
 def _supersede(ctx: Context, placer: str, before: int) -> None:
     """Copies of earlier revisions no longer say that they stand: servers need not draw that from ``relatesTo``."""
-    for revision in range(before - 1, 0, -1):
-        reference = _at_placer(ctx, placer, revision)
-        there = reference and ctx.server(placer).read_if_there(reference)
+    for reference in _copies_there(ctx, placer, before):
+        there = ctx.server(placer).read_if_there(reference)
         if there and there.get("status") == "current" and not _is_superseded(ctx, placer, there):
             ctx.finding("copy-not-superseded", f"{reference} at {placer} is an earlier revision of the report and still says it is current: "
                         "ask there to have it marked", reference, "error")

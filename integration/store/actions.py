@@ -4,12 +4,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, update
 
-from integration.store import audit, deliveries, operations, requests
-from integration.store.steps import RECORD_KINDS
+from integration.store import audit, operations, parking
 from integration.store.tables import audit as audit_table
 from integration.store.tables import steps
 from mappings.model.delivery import DeliveryStatus
-from mappings.model.states import Records
 
 CAN_RETRY, CAN_PARK = ("parked", "waiting"), ("waiting", "due")
 
@@ -86,10 +84,7 @@ def park(conn: Connection, seen: Seen, *, actor: str, reason: str) -> Result:
             parked_at=func.statement_timestamp(),
         )
     )
-    if step.delivery_id:
-        deliveries.move(conn, step.delivery_id, DeliveryStatus.PARKED, cause="parked-by-person", message=reason)
-    if step.kind in RECORD_KINDS and step.request_id:
-        requests.set_records(conn, step.request_id, Records.BLOCKED)
+    parking.follow(conn, step, DeliveryStatus.PARKED, "parked-by-person", reason)
     audit.record(conn, actor, "step.parked", step.request_id, subject=f"step {step.id}", reason=reason)
     return Result(1, f"Step {step.id} ({step.kind}, {step.endpoint}) is parked.")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Engine, Row, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from integration.store.steps import LeaseLost, is_mine
+from integration.store.steps import fenced
 from integration.store.tables import steps
 from mappings.model.errors import TemporaryError
 
@@ -42,13 +42,11 @@ def alone(engine: Engine, step: Row, endpoint: str, system: str, value: str, *, 
 def _take(engine: Engine, step: Row, what: str) -> bool:
     """Try to hold it: the index ``steps_holds`` lets one leased step do so."""
     try:
-        with engine.begin() as conn:
+        with fenced(engine, step.id, step.lease_no) as conn:
             if conn.execute(select(steps.c.id).where(steps.c.holds == what, steps.c.status == "leased",
                                                      steps.c.holds_lease == steps.c.lease_no)).first():
                 return False
-            if not conn.execute(update(steps).where(*is_mine(step.id, step.lease_no))
-                                .values(holds=what, holds_lease=step.lease_no)).rowcount:
-                raise LeaseLost(f"the lease {step.lease_no} of step {step.id} was taken over")
+            conn.execute(update(steps).where(steps.c.id == step.id).values(holds=what, holds_lease=step.lease_no))
             return True
     except IntegrityError:
         return False

@@ -1,4 +1,4 @@
-"""What follows when a step goes on later or waits for a person: its delivery says so, and a parked one is a finding."""
+"""What follows when a step goes on later or waits for a person: its delivery says so, and giving up is a finding."""
 from sqlalchemy import Connection, Row
 
 from integration.store import deliveries, requests
@@ -12,8 +12,12 @@ def follow(conn: Connection, step: Row, status: DeliveryStatus, cause: str, mess
     """The step was postponed (RETRYING) or parked (PARKED)."""
     if step.delivery_id:
         deliveries.move(conn, step.delivery_id, status, cause=cause, message=message, action=action)
-    if status is DeliveryStatus.PARKED:
-        record(conn, [Finding(cause, message, f"step {step.kind}", "error")], request_id=step.request_id,
-               delivery_id=step.delivery_id, endpoint=step.endpoint)
-        if step.kind in RECORD_KINDS:
-            requests.set_records(conn, step.request_id, Records.BLOCKED)
+    if status is DeliveryStatus.PARKED and step.kind in RECORD_KINDS and step.request_id:
+        requests.set_records(conn, step.request_id, Records.BLOCKED)
+
+
+def give_up(conn: Connection, step: Row, cause: str, message: str, action: str) -> None:
+    """The step was parked because it cannot go on by itself."""
+    record(conn, [Finding(cause, message, f"step {step.kind}", "error")], request_id=step.request_id,
+           delivery_id=step.delivery_id, endpoint=step.endpoint)
+    follow(conn, step, DeliveryStatus.PARKED, cause, message, action)

@@ -51,7 +51,7 @@ def start(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> 
     """Begin the dispatched step: renew its lease. None when the lease is no longer ours."""
     with engine.begin() as conn:
         return conn.execute(
-            update(steps).where(*is_mine(step_id, lease_no))
+            update(steps).where(*_mine(step_id, lease_no))
             .values(started=True, lease_until=_from_now(lease_seconds),
                     first_attempt_at=func.coalesce(steps.c.first_attempt_at, func.now()))
             .returning(steps)).one_or_none()
@@ -60,7 +60,7 @@ def start(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> 
 def renew(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> bool:
     """Hold the lease longer; False when it is lost."""
     with engine.begin() as conn:
-        return bool(conn.execute(update(steps).where(*is_mine(step_id, lease_no))
+        return bool(conn.execute(update(steps).where(*_mine(step_id, lease_no))
                                  .values(lease_until=_from_now(lease_seconds))).rowcount)
 
 
@@ -68,7 +68,7 @@ def renew(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> 
 def fenced(engine: Engine, step_id: int, lease_no: int) -> Iterator[Connection]:
     """One transaction that commits only while the lease is ours. Raises LeaseLost before anything is written."""
     with engine.begin() as conn:
-        mine = select(steps.c.id).where(*is_mine(step_id, lease_no)).with_for_update()
+        mine = select(steps.c.id).where(*_mine(step_id, lease_no)).with_for_update()
         if conn.execute(mine).one_or_none() is None:
             raise LeaseLost(f"the lease {lease_no} of step {step_id} was taken over")
         yield conn
@@ -178,8 +178,7 @@ def record_attempt(conn: Connection, step: Row, started_at: datetime, outcome: s
         status_code=status_code, cause=cause, message=message).returning(attempts.c.id)).scalar_one()
 
 
-def is_mine(step_id: int, lease_no: int) -> tuple:
-    """Conditions: it is leased, and by this lease."""
+def _mine(step_id: int, lease_no: int) -> tuple:
     return steps.c.id == step_id, steps.c.lease_no == lease_no, steps.c.status == "leased"
 
 
@@ -188,6 +187,6 @@ def _from_now(seconds: float):
 
 
 def _release(conn: Connection, step: Row, values: dict) -> None:
-    conn.execute(update(steps).where(*is_mine(step.id, step.lease_no)).values(values))
+    conn.execute(update(steps).where(*_mine(step.id, step.lease_no)).values(values))
     conn.execute(update(requests).where(requests.c.id == step.request_id, requests.c.live_step == step.id)
                  .values(live_step=None))

@@ -5,6 +5,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 NEVER = "9999-12-31T00:00:00+00:00"  # psycopg cannot read 'infinity'
+SUSPECT = 2     # leases lost, after which a step may be what kills workers: it rests, and goes without others like it
 # Conditions of partial indexes, which a query has to repeat word by word to use them.
 RECORDS_OWED = ("closed_at is null and records_due_at is not null and records not in ('verified', 'acknowledged') "
                 "and status in ('draft', 'requested', 'received', 'accepted', 'in-progress', 'on-hold')")
@@ -94,7 +95,7 @@ steps = Table(
           postgresql_where=text("status in ('waiting', 'due', 'leased', 'parked')")),
     Index("steps_holds", "holds", unique=True,
           postgresql_where=text("status = 'leased' and holds_lease = lease_no and holds is not null")),
-    Index("steps_suspects", "endpoint", "status", postgresql_where=text("lost >= 2")),
+    Index("steps_suspects", "endpoint", "status", postgresql_where=text(f"lost >= {SUSPECT}")),
     Index("steps_request", "request_id", "id"),
     Index("steps_delivery", "delivery_id"),
     Index("steps_cause", "cause", postgresql_where=text("cause is not null")),

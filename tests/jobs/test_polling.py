@@ -238,3 +238,16 @@ def test_an_order_that_points_to_questions_which_are_gone_is_taken_in_and_says_s
         taken_in = conn.execute(select(requests.c.id).where(requests.c.key == key_of(order))).scalar_one()
     assert rows_of(exchange, "cause", "severity", "path", "request_id") == [
         ("order-reference-gone", "error", f"ServiceRequest/{order['id']} -> Communication/gone", taken_in)]
+
+
+def test_a_gateways_page_is_not_the_servers_word_that_questions_are_gone(make_exchange):
+    def page(method, path, answer):
+        return (404, [("Content-Type", "text/html")], b"<html>not found</html>") if "/Communication/" in path else answer
+
+    exchange = make_exchange(before={"alice": lambda url: LyingProxy(url, tell=page)})
+    chart = load_chart(exchange, observations=1)
+    exchange.put("alice", order_of(chart, supportingInfo=[{"reference": "Communication/behind-a-gateway"}]))
+    poll(exchange)
+    assert rows_of(exchange, "cause") == [("request-incomplete",)]
+    with exchange.engine.connect() as conn:
+        assert conn.execute(select(requests.c.id)).all() == []
