@@ -1,4 +1,5 @@
 """``make bench``: run the benchmarks, print one table, and with ``--write`` keep it in docs/reference/benchmarks.md."""
+
 import argparse
 import dataclasses
 import json
@@ -23,8 +24,12 @@ Measured, not promised, and never part of the tests. Ratios (`times`) compare tw
 which hold for one machine with one load. `make bench` measures all of it, `make bench ARGS="--only chart"` one part.
 
 """
-TITLES = {"chart": "A chart between two HAPI servers", "dispatch": "100,000 due and 1,000,000 finished steps",
-          "engine": "Workers, start latency, intake", "memory": "Memory of a worker over time"}
+TITLES = {
+    "chart": "A chart between two HAPI servers",
+    "dispatch": "100,000 due and 1,000,000 finished steps",
+    "engine": "Workers, start latency, intake",
+    "memory": "Memory of a worker over time",
+}
 
 
 def main() -> int:
@@ -37,7 +42,9 @@ def main() -> int:
     given = parser.parse_args()
     if given.minutes < 5:
         parser.error("--minutes: at least 5, for the first 3 are a warm-up")
-    measured = [measure(name, write=given.write, minutes=given.minutes) for name in ([given.only] if given.only else NAMES)]
+    measured = [
+        measure(name, write=given.write, minutes=given.minutes) for name in ([given.only] if given.only else NAMES)
+    ]
     print("\n".join(map(section, measured)))
     if given.write:
         PAGE.write_text(page(measured), "utf-8")
@@ -54,19 +61,33 @@ def measure(name: str, *, write: bool, minutes: float) -> dict:
     why = ""
     with Clock() as clock, temporary_folder() as folder:
         try:
-            rows = import_module(f"benchmarks.{name}").run(folder, write=write, **({"minutes": minutes} if name == "memory" else {}))
+            rows = import_module(f"benchmarks.{name}").run(
+                folder, write=write, **({"minutes": minutes} if name == "memory" else {})
+            )
         except ServerUnavailable as error:
             why = str(error)
-    return {"name": name, "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "cores": os.cpu_count(),
-            "python": platform.python_version(), "load_before": round(before[0], 1), "load_after": round(os.getloadavg()[0], 1),
-            "seconds": round(clock.wall), "skipped": why, "rows": [dataclasses.asdict(row) for row in rows]}
+    return {
+        "name": name,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_before": round(before[0], 1),
+        "load_after": round(os.getloadavg()[0], 1),
+        "seconds": round(clock.wall),
+        "skipped": why,
+        "rows": [dataclasses.asdict(row) for row in rows],
+    }
 
 
 def section(measured: dict) -> str:
     """One benchmark as Markdown."""
-    lines = [f"## {TITLES[measured['name']]}", "",
-             f"`{measured['name']}`, {measured['date']}, {measured['cores']} cores, Python {measured['python']}, load average "
-             f"{measured['load_before']} before and {measured['load_after']} after, {measured['seconds']} s.", ""]
+    lines = [
+        f"## {TITLES[measured['name']]}",
+        "",
+        f"`{measured['name']}`, {measured['date']}, {measured['cores']} cores, Python {measured['python']}, load average "
+        f"{measured['load_before']} before and {measured['load_after']} after, {measured['seconds']} s.",
+        "",
+    ]
     if measured["skipped"]:
         return "\n".join([*lines, f"Not measured: {measured['skipped']}", ""])
     lines += ["| What | Measured | Aim | |", "|---|---:|---:|---|"]

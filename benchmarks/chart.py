@@ -1,4 +1,5 @@
 """Moving a chart of about 400 resources between two HAPI servers: our own time, theirs, and curl's with the same bundles."""
+
 import contextlib
 import dataclasses
 import json
@@ -65,7 +66,7 @@ def multiplied(data: bytes) -> bytes:
         copy = text
         for entry in records:
             copy = copy.replace(entry["fullUrl"], f"urn:uuid:{uuid.uuid4()}")
-        bundle["entry"] += simplejson.loads(copy, use_decimal=True)[:WANTED - len(bundle["entry"])]
+        bundle["entry"] += simplejson.loads(copy, use_decimal=True)[: WANTED - len(bundle["entry"])]
     return simplejson.dumps(bundle, use_decimal=True).encode()
 
 
@@ -73,7 +74,9 @@ def load(base: str, data: bytes) -> dict:
     """Put a chart into a server; its Patient there."""
     answer = http.post(base, data=data, headers={"Content-Type": "application/fhir+json"}, timeout=300)
     answer.raise_for_status()
-    place = next(entry["response"]["location"] for entry in answer.json()["entry"] if "Patient/" in entry["response"]["location"])
+    place = next(
+        entry["response"]["location"] for entry in answer.json()["entry"] if "Patient/" in entry["response"]["location"]
+    )
     return {"patient": http.get(f"{base}/Patient/{place.split('Patient/')[1].split('/')[0]}", timeout=60).json()}
 
 
@@ -84,8 +87,8 @@ class Moved:
     clock: Clock
     verified: int
     bundles: int
-    servers: float          # CPU seconds of both servers
-    database: float         # CPU seconds of our PostgreSQL
+    servers: float  # CPU seconds of both servers
+    database: float  # CPU seconds of our PostgreSQL
     steps: dict[str, float]
     curl: Clock
     curl_servers: float
@@ -104,11 +107,16 @@ def move(chart: dict, alice: str, bob: str, servers: list[psutil.Process]) -> Mo
         view = made.view(request_id)
         if not view["gathered"] == view["verified"] > 0:
             raise RuntimeError(f"the chart did not arrive: {[step['message'] for step in view['owed']]}")
-        sent = [fhir_json.dumps(bundle).replace(system.encode(), uuid.uuid5(uuid.NAMESPACE_OID, system).hex.encode()) for bundle in bundles]
+        sent = [
+            fhir_json.dumps(bundle).replace(system.encode(), uuid.uuid5(uuid.NAMESPACE_OID, system).hex.encode())
+            for bundle in bundles
+        ]
         again = cpu_of(servers)
         curl = by_curl(bob, sent)
         say(f"  {view['verified']} records in {clock.wall:.1f} s, curl {curl.wall:.1f} s")
-        return Moved(clock, view["verified"], len(bundles), busy, ours, seconds_by_step(made), curl, cpu_of(servers) - again)
+        return Moved(
+            clock, view["verified"], len(bundles), busy, ours, seconds_by_step(made), curl, cpu_of(servers) - again
+        )
 
 
 @contextlib.contextmanager
@@ -133,7 +141,9 @@ def widened(made: Exchange, path: Path) -> Exchange:
     path.write_text(wide, "utf-8")
     config = load_config(path, {})
     made.world.servers.close()
-    made.world = dataclasses.replace(made.world, config=config, servers=Servers(config, before=partial(wait_for_turn, made.engine)))
+    made.world = dataclasses.replace(
+        made.world, config=config, servers=Servers(config, before=partial(wait_for_turn, made.engine))
+    )
     return made
 
 
@@ -152,10 +162,26 @@ def recorded(made: Exchange) -> list[dict]:
 
 def by_curl(base: str, bundles: list[bytes]) -> Clock:
     """The same bytes, one curl after the other; every entry must be created anew or the comparison is void."""
-    command = ["curl", "-sS", "--fail", "--noproxy", "*", "-H", "Content-Type: application/fhir+json", "--data-binary", "@-", base]
+    command = [
+        "curl",
+        "-sS",
+        "--fail",
+        "--noproxy",
+        "*",
+        "-H",
+        "Content-Type: application/fhir+json",
+        "--data-binary",
+        "@-",
+        base,
+    ]
     with Clock() as clock:
         answers = [subprocess.run(command, input=data, capture_output=True, check=True).stdout for data in bundles]
-    old = [entry for answer in answers for entry in json.loads(answer)["entry"] if not entry["response"]["status"].startswith("201")]
+    old = [
+        entry
+        for answer in answers
+        for entry in json.loads(answer)["entry"]
+        if not entry["response"]["status"].startswith("201")
+    ]
     if old:
         raise RuntimeError(f"curl created nothing for {len(old)} entries: they were there already")
     return clock
@@ -165,8 +191,12 @@ def seconds_by_step(made: Exchange) -> dict[str, float]:
     """Wall seconds by kind of step, in the order they began."""
     spent = func.extract("epoch", func.sum(attempts.c.finished_at - attempts.c.started_at))
     with made.engine.connect() as conn:
-        return {kind: float(seconds) for kind, seconds in conn.execute(
-            select(attempts.c.kind, spent).group_by(attempts.c.kind).order_by(func.min(attempts.c.id)))}
+        return {
+            kind: float(seconds)
+            for kind, seconds in conn.execute(
+                select(attempts.c.kind, spent).group_by(attempts.c.kind).order_by(func.min(attempts.c.id))
+            )
+        }
 
 
 def rows(moved: Moved) -> list[Row]:
@@ -175,13 +205,40 @@ def rows(moved: Moved) -> list[Row]:
     everybody = clock.own + moved.servers + moved.database
     return [
         Row("records moved and verified", moved.verified, "", f"{moved.bundles} transactions of at most 100"),
-        Row("whole move, request included", clock.wall, "s", f"{moved.verified / clock.wall:.0f} records/s: gather, match, push, read back, ask"),
+        Row(
+            "whole move, request included",
+            clock.wall,
+            "s",
+            f"{moved.verified / clock.wall:.0f} records/s: gather, match, push, read back, ask",
+        ),
         *(Row(f"of it {kind}", seconds, "s") for kind, seconds in moved.steps.items()),
         Row("CPU of our process", clock.own, "s", "all threads; the waits for the servers are not in it"),
-        Row("CPU of our PostgreSQL", moved.database, "s"), Row("CPU of the two servers", moved.servers, "s"),
+        Row("CPU of our PostgreSQL", moved.database, "s"),
+        Row("CPU of the two servers", moved.servers, "s"),
         below("our process / whole time", clock.own / clock.wall, "times", 0.2, "CPU against wall"),
-        below("our process / CPU of all", clock.own / everybody, "times", 0.2, "does not depend on what else the machine does"),
-        Row("the same bundles by curl", curl.wall, "s", f"one after the other, every entry created anew; {moved.curl_servers:.1f} s CPU in the servers"),
-        Row("push_records / curl", push / curl.wall, "times", "sending only: what gathering, rewriting and storing links add is the rest"),
-        Row("whole move / curl", clock.wall / curl.wall, "times", "curl neither reads the chart, nor reads back, nor asks"),
+        below(
+            "our process / CPU of all",
+            clock.own / everybody,
+            "times",
+            0.2,
+            "does not depend on what else the machine does",
+        ),
+        Row(
+            "the same bundles by curl",
+            curl.wall,
+            "s",
+            f"one after the other, every entry created anew; {moved.curl_servers:.1f} s CPU in the servers",
+        ),
+        Row(
+            "push_records / curl",
+            push / curl.wall,
+            "times",
+            "sending only: what gathering, rewriting and storing links add is the rest",
+        ),
+        Row(
+            "whole move / curl",
+            clock.wall / curl.wall,
+            "times",
+            "curl neither reads the chart, nor reads back, nor asks",
+        ),
     ]

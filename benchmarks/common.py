@@ -1,4 +1,5 @@
 """What all benchmarks share: one measured row, percentiles, a database and folder that go away afterwards."""
+
 import contextlib
 import math
 import shutil

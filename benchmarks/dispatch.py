@@ -1,4 +1,5 @@
 """Dispatch and the queue page with 100,000 due and 1,000,000 finished steps and deliveries; the plans PostgreSQL chose."""
+
 import hashlib
 import json
 import re
@@ -12,25 +13,35 @@ import psycopg
 from sqlalchemy import Engine, event, text
 
 from benchmarks.common import Row, below, cpu_of, fresh_database, milliseconds, percentile, postgres, say
+from integration import queue
 from integration.config import Config, load_config
 from integration.database import connect
 from integration.payloads import Payloads
-from integration import queue
 from integration.queue import Limits, dispatch, dispatch_endpoint
 from integration.web import create_app
 
 PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "query-plans.md"
-ENDPOINTS, REQUESTS, DONE_EACH, PARKED = 20, 200_000, 5, 2_000     # half of the requests still owe a step
+ENDPOINTS, REQUESTS, DONE_EACH, PARKED = 20, 200_000, 5, 2_000  # half of the requests still owe a step
 DISPATCHES, VIEWS, ROUNDS = 300, 20, 20
-DISPATCH_AIM, PAGE_AIM = 5, 300     # milliseconds at p95
+DISPATCH_AIM, PAGE_AIM = 5, 300  # milliseconds at p95
 LIMITS = Limits()
-SOME = 123_456                      # the request that is looked for: one of the finished half
+SOME = 123_456  # the request that is looked for: one of the finished half
 VIEWED = {
-    "what needs a person (first page)": "/", "second page": "", "due": "/?q=state:due", "done": "/?q=state:done", "all": "/?q=state:all",
-    "one endpoint, due": "/?q=state:due endpoint:e7", "one kind": "/?q=kind:records", "due within 3 days": "/?q=state:due due:<3d",
-    "search a cause": "/?q=error:timeout", "search a cause nobody has": "/?q=state:all error:nothing-like-this",
-    "search a request id": f"/?q=state:all request:r{SOME:020d}", "search the beginning of one": f"/?q=state:all r{SOME:020d}"[:-3],
-    "search a patient": f"/?q=state:all patient:{hashlib.md5(str(SOME).encode()).hexdigest()}", "of urgent requests": "/?q=priority:urgent", "failures in groups": "/failures",
+    "what needs a person (first page)": "/",
+    "second page": "",
+    "due": "/?q=state:due",
+    "done": "/?q=state:done",
+    "all": "/?q=state:all",
+    "one endpoint, due": "/?q=state:due endpoint:e7",
+    "one kind": "/?q=kind:records",
+    "due within 3 days": "/?q=state:due due:<3d",
+    "search a cause": "/?q=error:timeout",
+    "search a cause nobody has": "/?q=state:all error:nothing-like-this",
+    "search a request id": f"/?q=state:all request:r{SOME:020d}",
+    "search the beginning of one": f"/?q=state:all r{SOME:020d}"[:-3],
+    "search a patient": f"/?q=state:all patient:{hashlib.md5(str(SOME).encode()).hexdigest()}",
+    "of urgent requests": "/?q=priority:urgent",
+    "failures in groups": "/failures",
     "one request": f"/requests/r{SOME:020d}",
 }
 ASKED = f"""
@@ -64,7 +75,7 @@ def run(folder: Path, *, write: bool) -> list[Row]:
         fill(database.embedded.admin_url("second_opinion"))
         say("  filled")
         plans: list[tuple[str, str]] = []
-        web = connect(database.url, fresh_plans=True)       # as the web process does
+        web = connect(database.url, fresh_plans=True)  # as the web process does
         app = create_app(config, web.engine, Payloads(config.payloads.url)).test_client()
         rows = [*page_rows(app, web.engine, plans), *dispatch_rows(database.engine, config, plans)]
         web.close()
@@ -76,8 +87,15 @@ def run(folder: Path, *, write: bool) -> list[Row]:
 def configuration(folder: Path) -> Path:
     """A config.yaml with many endpoints that nobody is behind."""
     path = folder / "config.yaml"
-    endpoints = {f"e{number}": {"base_url": f"http://127.0.0.1:9/{number}", "role": "both", "name": f"Practice {number}",
-                                "limits": {"requests_per_second": 10_000}} for number in range(ENDPOINTS)}
+    endpoints = {
+        f"e{number}": {
+            "base_url": f"http://127.0.0.1:9/{number}",
+            "role": "both",
+            "name": f"Practice {number}",
+            "limits": {"requests_per_second": 10_000},
+        }
+        for number in range(ENDPOINTS)
+    }
     path.write_text(json.dumps({"data_dir": str(folder / "data"), "endpoints": endpoints}), "utf-8")
     return path
 
@@ -98,16 +116,30 @@ def dispatch_rows(engine: Engine, config: Config, plans: list) -> list[Row]:
     dispatch_endpoint(engine, "e3", LIMITS)
     busy, theirs = time.process_time(), cpu_of(postgres())
     full = milliseconds(lambda: dispatch_endpoint(engine, "e3", LIMITS), DISPATCHES)
-    busy, theirs = ((now - before) / DISPATCHES * 1000 for now, before in ((time.process_time(), busy), (cpu_of(postgres()), theirs)))
+    busy, theirs = (
+        (now - before) / DISPATCHES * 1000
+        for now, before in ((time.process_time(), busy), (cpu_of(postgres()), theirs))
+    )
     finish_leased(engine)
     rounds = between(engine, [lambda: dispatch(engine, LIMITS)] * ROUNDS)
     floor = milliseconds(lambda: touch(engine), DISPATCHES)
     explain_dispatch(engine, plans)
-    return [*pair("dispatch_endpoint that claims 4 steps", claims, DISPATCH_AIM, f"{DISPATCHES} calls"),
-            *pair("dispatch_endpoint without room", full, DISPATCH_AIM,
-                  f"CPU a call: {busy:.2g} ms ours, {theirs:.2g} ms PostgreSQL's"),
-            *pair("floor: one row updated and committed", floor, None, "what the disk and the machine's load alone cost"),
-            *pair(f"dispatch over {ENDPOINTS} endpoints, up to {4 * ENDPOINTS} steps", rounds, None, f"{ROUNDS} rounds; one every 2 s in production")]
+    return [
+        *pair("dispatch_endpoint that claims 4 steps", claims, DISPATCH_AIM, f"{DISPATCHES} calls"),
+        *pair(
+            "dispatch_endpoint without room",
+            full,
+            DISPATCH_AIM,
+            f"CPU a call: {busy:.2g} ms ours, {theirs:.2g} ms PostgreSQL's",
+        ),
+        *pair("floor: one row updated and committed", floor, None, "what the disk and the machine's load alone cost"),
+        *pair(
+            f"dispatch over {ENDPOINTS} endpoints, up to {4 * ENDPOINTS} steps",
+            rounds,
+            None,
+            f"{ROUNDS} rounds; one every 2 s in production",
+        ),
+    ]
 
 
 def between(engine: Engine, calls: list[Callable[[], object]]) -> list[float]:
@@ -127,9 +159,15 @@ def touch(engine: Engine) -> None:
 def finish_leased(engine: Engine) -> None:
     """What the workers would do between two dispatches."""
     with engine.begin() as conn:
-        conn.execute(text("UPDATE requests SET live_step = NULL WHERE live_step IS NOT NULL AND id IN "
-                          "(SELECT request_id FROM steps WHERE status = 'leased')"))
-        conn.execute(text("UPDATE steps SET status = 'done', finished_at = now(), lease_until = NULL WHERE status = 'leased'"))
+        conn.execute(
+            text(
+                "UPDATE requests SET live_step = NULL WHERE live_step IS NOT NULL AND id IN "
+                "(SELECT request_id FROM steps WHERE status = 'leased')"
+            )
+        )
+        conn.execute(
+            text("UPDATE steps SET status = 'done', finished_at = now(), lease_until = NULL WHERE status = 'leased'")
+        )
         conn.execute(text("DELETE FROM procrastinate_jobs"))
 
 
@@ -203,7 +241,9 @@ def plan_of(cursor) -> str:
 
 
 def squeezed(statement: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"SELECT steps\.id,.*?\sFROM", "SELECT steps.* FROM", statement, flags=re.S)).strip()
+    return re.sub(
+        r"\s+", " ", re.sub(r"SELECT steps\.id,.*?\sFROM", "SELECT steps.* FROM", statement, flags=re.S)
+    ).strip()
 
 
 def plans_page(plans: list[tuple[str, str]]) -> str:
@@ -216,7 +256,9 @@ def plans_page(plans: list[tuple[str, str]]) -> str:
         known.add(statement)
         if not trivial:
             titles.setdefault(title, []).append(plan)
-    parts = [f"## {title}\n\n" + "\n\n".join(f"```text\n{plan}\n```" for plan in each) for title, each in titles.items()]
+    parts = [
+        f"## {title}\n\n" + "\n\n".join(f"```text\n{plan}\n```" for plan in each) for title, each in titles.items()
+    ]
     return HEAD.format(date=datetime.now(UTC).date()) + "\n\n".join(parts) + "\n"
 
 

@@ -1,4 +1,5 @@
 """Steps per second with 1, 2 and 4 worker processes against no-op Procrastinate jobs; start latency; intake per second."""
+
 import contextlib
 import http.client
 import json
@@ -25,7 +26,7 @@ from tests.jobs.exchange import a_request
 
 ROOT = Path(__file__).parent.parent
 ENDPOINTS, STEPS, STARTS, INTAKES, CLIENTS = 8, 800, 30, 500, 4
-CONCURRENCY = 8             # of each endpoint
+CONCURRENCY = 8  # of each endpoint
 WAIT_SECONDS = 120
 LIMITS = Limits()
 STEPS_DUE = text("""
@@ -62,11 +63,26 @@ def run(folder: Path, *, write: bool) -> list[Row]:
 def configuration(folder: Path) -> Path:
     """Limits wide enough that only the engine itself limits; everything else as it is by default."""
     path = folder / "config.yaml"
-    endpoints = {f"e{number}": {"base_url": f"http://127.0.0.1:9/{number}", "name": f"Practice {number}",
-                                "role": "placer" if number == 0 else "fulfiller",
-                                "limits": {"concurrency": CONCURRENCY, "requests_per_second": 10_000}} for number in range(ENDPOINTS)}
-    path.write_text(json.dumps({"data_dir": str(folder / "data"), "endpoints": endpoints, "web": {"port": free_port()},
-                                "schedules": {"poll_requests_seconds": 86400}}), "utf-8")
+    endpoints = {
+        f"e{number}": {
+            "base_url": f"http://127.0.0.1:9/{number}",
+            "name": f"Practice {number}",
+            "role": "placer" if number == 0 else "fulfiller",
+            "limits": {"concurrency": CONCURRENCY, "requests_per_second": 10_000},
+        }
+        for number in range(ENDPOINTS)
+    }
+    path.write_text(
+        json.dumps(
+            {
+                "data_dir": str(folder / "data"),
+                "endpoints": endpoints,
+                "web": {"port": free_port()},
+                "schedules": {"poll_requests_seconds": 86400},
+            }
+        ),
+        "utf-8",
+    )
     return path
 
 
@@ -122,12 +138,31 @@ def throughput(path: Path, database, workers: int) -> list[Row]:
     with workers_running(path, engine, workers, "--plain") as processes:
         plain = rate(processes, lambda: defer_plainly(database.psycopg_url), lambda: one(engine, LEFT))
     with workers_running(path, engine, workers) as processes:
-        steps = rate(processes, lambda: make_due(engine, run_name, "nothing", STEPS), lambda: one(engine, OWED, run=run_name))
+        steps = rate(
+            processes, lambda: make_due(engine, run_name, "nothing", STEPS), lambda: one(engine, OWED, run=run_name)
+        )
     say(f"  {workers} workers: {steps.per_second:.0f} steps/s, {plain.per_second:.0f} plain jobs/s")
     many = "1 worker" if workers == 1 else f"{workers} workers"
-    return [Row(f"no-op steps, {many}", steps.per_second, "/s", f"{STEPS} at {ENDPOINTS} endpoints; {steps}; {steps.memory / 1e6:.0f} MB a worker"),
-            Row(f"no-op Procrastinate jobs, {many}", plain.per_second, "/s", f"{STEPS} without lease, limits and history; {plain}"),
-            Row(f"steps / jobs, {many}", steps.per_second / plain.per_second, "times", f"CPU of a step / of a job: {steps.cpu / plain.cpu:.1f}")]
+    return [
+        Row(
+            f"no-op steps, {many}",
+            steps.per_second,
+            "/s",
+            f"{STEPS} at {ENDPOINTS} endpoints; {steps}; {steps.memory / 1e6:.0f} MB a worker",
+        ),
+        Row(
+            f"no-op Procrastinate jobs, {many}",
+            plain.per_second,
+            "/s",
+            f"{STEPS} without lease, limits and history; {plain}",
+        ),
+        Row(
+            f"steps / jobs, {many}",
+            steps.per_second / plain.per_second,
+            "times",
+            f"CPU of a step / of a job: {steps.cpu / plain.cpu:.1f}",
+        ),
+    ]
 
 
 def rate(workers: list[psutil.Process], begin: Callable[[], object], left: Callable[[], int]) -> Rate:
@@ -145,7 +180,9 @@ def rate(workers: list[psutil.Process], begin: Callable[[], object], left: Calla
 def defer_plainly(url: str) -> None:
     app = procrastinate.App(connector=SyncPsycopgConnector(conninfo=url))
     with app.open():
-        app.configure_task(PLAIN, allow_unknown=True, queue=PLAIN).batch_defer(*({"number": number} for number in range(STEPS)))
+        app.configure_task(PLAIN, allow_unknown=True, queue=PLAIN).batch_defer(
+            *({"number": number} for number in range(STEPS))
+        )
 
 
 def make_due(engine: Engine, run_name: str, kind: str, count: int, endpoints: int = ENDPOINTS) -> None:
@@ -167,10 +204,26 @@ def latency(engine: Engine) -> list[Row]:
         time.sleep(0.15)
     until(lambda: one(engine, OWED, run="start") + one(engine, OWED, run="tick") == 0, "the started steps")
     with engine.connect() as conn:
-        started, ticked = ([tuple(row) for row in conn.execute(LATENCIES, {"run": run_name})] for run_name in ("start", "tick"))
-    return [*spread("start latency of a step that was dispatched", [ms for kind, ms in started if kind == "nothing_then_more"], "row written, dispatched, job fetched"),
-            *spread("start latency of a following step", [ms for kind, ms in started if kind == "nothing"], "made due by the step before it"),
-            *spread("start latency of a step nobody dispatched", [ms for _, ms in ticked], "it waits for the tick: every 2 s by default")]
+        started, ticked = (
+            [tuple(row) for row in conn.execute(LATENCIES, {"run": run_name})] for run_name in ("start", "tick")
+        )
+    return [
+        *spread(
+            "start latency of a step that was dispatched",
+            [ms for kind, ms in started if kind == "nothing_then_more"],
+            "row written, dispatched, job fetched",
+        ),
+        *spread(
+            "start latency of a following step",
+            [ms for kind, ms in started if kind == "nothing"],
+            "made due by the step before it",
+        ),
+        *spread(
+            "start latency of a step nobody dispatched",
+            [ms for _, ms in ticked],
+            "it waits for the tick: every 2 s by default",
+        ),
+    ]
 
 
 def intake_latency(path: Path, config: Config, engine: Engine) -> list[Row]:
@@ -179,7 +232,11 @@ def intake_latency(path: Path, config: Config, engine: Engine) -> list[Row]:
     with running([[sys.executable, "-m", "second_opinion", "--config", str(path), "web"]]):
         until(lambda: answers(config.web.port), "the web process")
         for name in names:
-            post(config.web.port, [a_request(key=name, placer="e0", fulfiller="e1").model_dump_json(exclude_defaults=True)], [])
+            post(
+                config.web.port,
+                [a_request(key=name, placer="e0", fulfiller="e1").model_dump_json(exclude_defaults=True)],
+                [],
+            )
             time.sleep(0.15)
         ids = [request_id_of(name) for name in names]
         until(lambda: one(engine, POSTED_OWED, ids=ids) == 0, "the posted requests")
@@ -189,27 +246,42 @@ def intake_latency(path: Path, config: Config, engine: Engine) -> list[Row]:
 
 
 def spread(what: str, taken: list[float], note: str) -> list[Row]:
-    return [Row(f"{what}, {name}", float(percentile(taken, share)), "ms", f"{note}; {len(taken)} of them")
-            for name, share in (("p50", 0.5), ("p95", 0.95))]
+    return [
+        Row(f"{what}, {name}", float(percentile(taken, share)), "ms", f"{note}; {len(taken)} of them")
+        for name, share in (("p50", 0.5), ("p95", 0.95))
+    ]
 
 
 def intake(path: Path, config: Config) -> list[Row]:
     """POST /api/requests at a real web process, each with another key."""
     command = [sys.executable, "-m", "second_opinion", "--config", str(path), "web"]
-    bodies = [a_request(key=f"intake-{number}", placer="e0", fulfiller="e1").model_dump_json(exclude_defaults=True) for number in range(INTAKES)]
+    bodies = [
+        a_request(key=f"intake-{number}", placer="e0", fulfiller="e1").model_dump_json(exclude_defaults=True)
+        for number in range(INTAKES)
+    ]
     with running([command]):
         until(lambda: answers(config.web.port), "the web process")
         taken: list[float] = []
         with Clock() as clock:
-            threads = [threading.Thread(target=post, args=(config.web.port, bodies[each::CLIENTS], taken)) for each in range(CLIENTS)]
+            threads = [
+                threading.Thread(target=post, args=(config.web.port, bodies[each::CLIENTS], taken))
+                for each in range(CLIENTS)
+            ]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
     if len(taken) != INTAKES:
         raise RuntimeError(f"only {len(taken)} of {INTAKES} requests were taken in")
-    return [Row("intake through POST /api/requests", INTAKES / clock.wall, "/s", f"{INTAKES} requests by {CLIENTS} clients, stored with audit and first step"),
-            *spread("time of one POST /api/requests", taken, "as its client sees it")]
+    return [
+        Row(
+            "intake through POST /api/requests",
+            INTAKES / clock.wall,
+            "/s",
+            f"{INTAKES} requests by {CLIENTS} clients, stored with audit and first step",
+        ),
+        *spread("time of one POST /api/requests", taken, "as its client sees it"),
+    ]
 
 
 def post(port: int, bodies: list[str], taken: list[float]) -> None:

@@ -1,4 +1,5 @@
 """Memory of one worker over time: whole loops, one after the other, between two hosted endpoints."""
+
 import base64
 import contextlib
 import http.client
@@ -21,7 +22,10 @@ from tests.e2e.test_third_party import free_port
 from tests.jobs.exchange import a_request
 
 WARM_UP_MINUTES, SAMPLE_SECONDS = 3, 10
-OPEN_LOOPS, PAUSE_SECONDS = 4, 1.0      # a new loop begins each second while fewer than four are open: steady, not as fast as can be
+OPEN_LOOPS, PAUSE_SECONDS = (
+    4,
+    1.0,
+)  # a new loop begins each second while fewer than four are open: steady, not as fast as can be
 OBSERVATIONS, DOCUMENT_BYTES = 60, 60_000
 CLOSED = text("SELECT count(*) FROM requests WHERE closed_at IS NOT NULL")
 PACKETS = text("SELECT coalesce(avg(bytes), 0) FROM packets")
@@ -56,9 +60,15 @@ def run(folder: Path, *, write: bool, minutes: float) -> list[Row]:
     path = configuration(folder)
     config = load_config(path, {})
     command = [sys.executable, "-m", "second_opinion", "--config", str(path)]
-    with fresh_database(config) as database, running([[*command, "web"], [*command, "worker", "--name", "bench"]]) as processes:
+    with (
+        fresh_database(config) as database,
+        running([[*command, "web"], [*command, "worker", "--name", "bench"]]) as processes,
+    ):
         until(lambda: answers(config.web.port), "the web process")
-        watched = [Process(name, psutil.Process(process.pid)) for name, process in zip(("web", "worker"), processes, strict=True)]
+        watched = [
+            Process(name, psutil.Process(process.pid))
+            for name, process in zip(("web", "worker"), processes, strict=True)
+        ]
         with Consultant(config.endpoints["bob"].base_url):
             begun = steady(database.engine, config.web.port, watched, minutes)
         with database.engine.connect() as conn:
@@ -69,20 +79,41 @@ def run(folder: Path, *, write: bool, minutes: float) -> list[Row]:
 
 def rows(process: Process, minutes: float, what: str) -> list[Row]:
     each_minute = ", ".join(f"{process.at(minute):.0f}" for minute in range(1, int(minutes) + 1))
-    return [Row(f"{process.name}: RSS after start", process.at(0), "MB"),
-            Row(f"{process.name}: RSS after the warm-up of {WARM_UP_MINUTES} minutes", process.at(WARM_UP_MINUTES), "MB"),
-            Row(f"{process.name}: RSS at the end", process.at(minutes), "MB", f"each minute: {each_minute}"),
-            Row(f"{process.name}: slope after the warm-up", process.slope(), "MB/h", what)]
+    return [
+        Row(f"{process.name}: RSS after start", process.at(0), "MB"),
+        Row(f"{process.name}: RSS after the warm-up of {WARM_UP_MINUTES} minutes", process.at(WARM_UP_MINUTES), "MB"),
+        Row(f"{process.name}: RSS at the end", process.at(minutes), "MB", f"each minute: {each_minute}"),
+        Row(f"{process.name}: slope after the warm-up", process.slope(), "MB/h", what),
+    ]
 
 
 def configuration(folder: Path) -> Path:
     """Everything as it is by default, but for a consultant who answers at once: watches are short and end."""
     path, port = folder / "config.yaml", free_port()
-    endpoints = {name: {"base_url": f"http://127.0.0.1:{port}/fhir/{name}", "role": role, "identifier_system": f"urn:bench:{name}",
-                        "accepts": "resources", "patients": "create", "limits": {"requests_per_second": 500}} for name, role in (("alice", "placer"), ("bob", "fulfiller"))}
-    path.write_text(json.dumps({"data_dir": str(folder / "data"), "endpoints": endpoints, "web": {"port": port},
-                                "hosted": [{"practice": name, "name": name} for name in endpoints], "records": {"watch_days": 0},
-                                "schedules": {"watch_seconds": 2, "poll_requests_seconds": 60}}), "utf-8")
+    endpoints = {
+        name: {
+            "base_url": f"http://127.0.0.1:{port}/fhir/{name}",
+            "role": role,
+            "identifier_system": f"urn:bench:{name}",
+            "accepts": "resources",
+            "patients": "create",
+            "limits": {"requests_per_second": 500},
+        }
+        for name, role in (("alice", "placer"), ("bob", "fulfiller"))
+    }
+    path.write_text(
+        json.dumps(
+            {
+                "data_dir": str(folder / "data"),
+                "endpoints": endpoints,
+                "web": {"port": port},
+                "hosted": [{"practice": name, "name": name} for name in endpoints],
+                "records": {"watch_days": 0},
+                "schedules": {"watch_seconds": 2, "poll_requests_seconds": 60},
+            }
+        ),
+        "utf-8",
+    )
     return path
 
 
@@ -112,7 +143,9 @@ def begin(engine: Engine, port: int, number: int) -> None:
     """A patient of Alice with a chart of their own, and a request about them."""
     mrn = {"system": "urn:bench:mrn", "value": f"M{number}"}
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
-        connection.request("POST", "/fhir/alice", json.dumps(chart(mrn, number)), {"Content-Type": "application/fhir+json"})
+        connection.request(
+            "POST", "/fhir/alice", json.dumps(chart(mrn, number)), {"Content-Type": "application/fhir+json"}
+        )
         answer = connection.getresponse()
         answer.read()
         if answer.status != 200:
@@ -125,14 +158,45 @@ def begin(engine: Engine, port: int, number: int) -> None:
 def chart(mrn: dict, number: int) -> dict:
     """A transaction: patient, results, a letter; random, so that nothing is stored once for all."""
     chance, subject = random.Random(number), {"reference": "urn:uuid:00000000-0000-4000-8000-000000000000"}
-    made = [{"resourceType": "Patient", "identifier": [mrn], "name": [{"family": f"Bench{number}"}],
-             "birthDate": "1960-01-01", "gender": "female"}]
-    made += [{"resourceType": "Observation", "status": "final", "subject": subject, "code": {"text": f"result {index}"},
-              "note": [{"text": chance.randbytes(150).hex()}], "valueQuantity": {"value": chance.random(), "unit": "g"}}
-             for index in range(OBSERVATIONS)]
+    made = [
+        {
+            "resourceType": "Patient",
+            "identifier": [mrn],
+            "name": [{"family": f"Bench{number}"}],
+            "birthDate": "1960-01-01",
+            "gender": "female",
+        }
+    ]
+    made += [
+        {
+            "resourceType": "Observation",
+            "status": "final",
+            "subject": subject,
+            "code": {"text": f"result {index}"},
+            "note": [{"text": chance.randbytes(150).hex()}],
+            "valueQuantity": {"value": chance.random(), "unit": "g"},
+        }
+        for index in range(OBSERVATIONS)
+    ]
     letter = base64.b64encode(chance.randbytes(DOCUMENT_BYTES)).decode()
-    made.append({"resourceType": "DocumentReference", "status": "current", "subject": subject, "type": {"text": "letter"},
-                 "content": [{"attachment": {"contentType": "text/plain", "data": letter}}]})
-    return {"resourceType": "Bundle", "type": "transaction", "entry": [
-        {"fullUrl": f"urn:uuid:00000000-0000-4000-8000-{index:012d}", "resource": each,
-         "request": {"method": "POST", "url": each["resourceType"]}} for index, each in enumerate(made)]}
+    made.append(
+        {
+            "resourceType": "DocumentReference",
+            "status": "current",
+            "subject": subject,
+            "type": {"text": "letter"},
+            "content": [{"attachment": {"contentType": "text/plain", "data": letter}}],
+        }
+    )
+    return {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {
+                "fullUrl": f"urn:uuid:00000000-0000-4000-8000-{index:012d}",
+                "resource": each,
+                "request": {"method": "POST", "url": each["resourceType"]},
+            }
+            for index, each in enumerate(made)
+        ],
+    }

@@ -1,4 +1,5 @@
 """A worker process for the benchmark: the product's own, with steps that do nothing; or plain Procrastinate, to compare."""
+
 import argparse
 import asyncio
 import os
@@ -14,7 +15,7 @@ from integration.store.steps import NextStep
 from jobs import engine, schedule
 from jobs.world import Context, Outcome, World
 
-PLAIN = "plain"     # job and queue that no step is behind
+PLAIN = "plain"  # job and queue that no step is behind
 
 
 def nothing(_ctx: Context) -> Outcome:
@@ -36,8 +37,9 @@ async def work_plainly(conninfo: str, name: str, concurrency: int) -> None:
         """Nothing; a sync task, so that it takes a thread as our steps do."""
 
     async with app.open_async():
-        await app.run_worker_async(queues=[PLAIN], name=name, concurrency=concurrency, delete_jobs="successful",
-                                   fetch_job_polling_interval=1.0)
+        await app.run_worker_async(
+            queues=[PLAIN], name=name, concurrency=concurrency, delete_jobs="successful", fetch_job_polling_interval=1.0
+        )
 
 
 def main() -> None:

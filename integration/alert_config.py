@@ -1,4 +1,5 @@
 """The section `alerts` of config.yaml: which alarms are raised, and who is told of them by which way."""
+
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,28 +35,48 @@ class FailureRate(Section):
     """`failure-rate`: of the attempts at one endpoint so many fail. Watches are not counted: most leave no attempt behind."""
 
     enabled: bool = Field(True, description="Raise it at all.", examples=[True])
-    share: float = Field(0.5, gt=0, le=1, description="Share of attempts that failed, from which on it is raised.", examples=[0.5])
-    minimum_attempts: int = Field(20, ge=1, le=1_000_000, description="With fewer attempts it says nothing.", examples=[20])
-    window_minutes: int = Field(30, ge=1, le=1440, description="Attempts of so many minutes are looked at.", examples=[30])
+    share: float = Field(
+        0.5, gt=0, le=1, description="Share of attempts that failed, from which on it is raised.", examples=[0.5]
+    )
+    minimum_attempts: int = Field(
+        20, ge=1, le=1_000_000, description="With fewer attempts it says nothing.", examples=[20]
+    )
+    window_minutes: int = Field(
+        30, ge=1, le=1440, description="Attempts of so many minutes are looked at.", examples=[30]
+    )
 
 
 class Parked(Section):
     """`parked`: steps of one endpoint wait for a person."""
 
     enabled: bool = Field(True, description="Raise it at all.", examples=[True])
-    more_than: int = Field(0, ge=0, le=1_000_000, description="Raised when more than so many wait for so long.", examples=[0])
-    older_than_minutes: int = Field(15, ge=0, le=43_200, description="Only those are counted that wait longer.", examples=[15])
+    more_than: int = Field(
+        0, ge=0, le=1_000_000, description="Raised when more than so many wait for so long.", examples=[0]
+    )
+    older_than_minutes: int = Field(
+        15, ge=0, le=43_200, description="Only those are counted that wait longer.", examples=[15]
+    )
 
 
 class Silence(Section):
     """`silence`: nothing comes or goes although something should. A paused endpoint is not silent."""
 
     enabled: bool = Field(True, description="Raise it at all.", examples=[True])
-    hours: float = Field(1.0, gt=0, le=720, description="No success for so long at an endpoint where something is due, or no "
-                                                        "successful poll of a placer.", examples=[1])
-    usual_hours: int = Field(4, ge=1, le=168, description="Or no new request from a placer in so many hours, although in the same "
-                                                          "hours of each of the last three weeks there were `usual_requests`.",
-                             examples=[4])
+    hours: float = Field(
+        1.0,
+        gt=0,
+        le=720,
+        description="No success for so long at an endpoint where something is due, or no successful poll of a placer.",
+        examples=[1],
+    )
+    usual_hours: int = Field(
+        4,
+        ge=1,
+        le=168,
+        description="Or no new request from a placer in so many hours, although in the same "
+        "hours of each of the last three weeks there were `usual_requests`.",
+        examples=[4],
+    )
     usual_requests: int = Field(10, ge=1, le=1_000_000, description="Fewer are too few to expect any.", examples=[10])
 
 
@@ -63,8 +84,13 @@ class DeadlineAtRisk(Section):
     """`deadline-at-risk` and `deadline-late`: records that have to be there before a date and are not verified."""
 
     enabled: bool = Field(True, description="Raise them at all.", examples=[True])
-    within_hours: int = Field(48, ge=1, le=2160, description="At risk when due within so many hours; late, and not at risk any more, when past.",
-                              examples=[48])
+    within_hours: int = Field(
+        48,
+        ge=1,
+        le=2160,
+        description="At risk when due within so many hours; late, and not at risk any more, when past.",
+        examples=[48],
+    )
 
 
 class LoopOpen(Section):
@@ -72,8 +98,13 @@ class LoopOpen(Section):
 
     enabled: bool = Field(True, description="Raise it at all.", examples=[True])
     days: int = Field(30, ge=1, le=3650, description="The request was taken in so many days ago.", examples=[30])
-    completed_hours: int = Field(24, ge=1, le=2160, description="Or the opinion or the visit is completed, and nothing moved "
-                                                                "for so many hours.", examples=[24])
+    completed_hours: int = Field(
+        24,
+        ge=1,
+        le=2160,
+        description="Or the opinion or the visit is completed, and nothing moved for so many hours.",
+        examples=[24],
+    )
 
 
 class Rules(Section):
@@ -103,16 +134,31 @@ class Smtp(Section):
     """The mail server that takes our e-mail."""
 
     host: Name = Field(description="Its name.", examples=["mail.example.org"])
-    port: int = Field(587, ge=1, le=65535, description="TCP port; usually 587 with `starttls`, 465 with `tls`.", examples=[587])
+    port: int = Field(
+        587, ge=1, le=65535, description="TCP port; usually 587 with `starttls`, 465 with `tls`.", examples=[587]
+    )
     security: Literal["starttls", "tls", "none"] = Field(
-        "starttls", description="`starttls` begins in the clear and sends nothing before it is encrypted, `tls` is encrypted from "
-                                "the start, `none` is only for a server on this machine.", examples=["starttls"])
-    user: Name | None = Field(None, description="Name to log in with. Without it nobody logs in.", examples=["exchange"])
-    password_file: str | None = Field(None, description="A file with its password.", examples=["/run/secrets/smtp-password"])
-    password_env: str | None = Field(None, pattern=VARIABLE, description="Or an environment variable that holds it.",
-                                     examples=["EXCHANGE_SMTP_PASSWORD"])
+        "starttls",
+        description="`starttls` begins in the clear and sends nothing before it is encrypted, `tls` is encrypted from "
+        "the start, `none` is only for a server on this machine.",
+        examples=["starttls"],
+    )
+    user: Name | None = Field(
+        None, description="Name to log in with. Without it nobody logs in.", examples=["exchange"]
+    )
+    password_file: str | None = Field(
+        None, description="A file with its password.", examples=["/run/secrets/smtp-password"]
+    )
+    password_env: str | None = Field(
+        None,
+        pattern=VARIABLE,
+        description="Or an environment variable that holds it.",
+        examples=["EXCHANGE_SMTP_PASSWORD"],
+    )
     from_address: str = Field(description="Address the mails are from.", examples=["exchange@example.org"])
-    timeout_seconds: float = Field(20.0, gt=0, le=120, description="How long we wait for each answer of the server.", examples=[20])
+    timeout_seconds: float = Field(
+        20.0, gt=0, le=120, description="How long we wait for each answer of the server.", examples=[20]
+    )
 
     _file = field_validator("password_file")(_a_file_name)
     _from = field_validator("from_address")(_an_address)
@@ -120,8 +166,10 @@ class Smtp(Section):
     @model_validator(mode="after")
     def _safe(self) -> "Smtp":
         if self.security == "none" and not is_loopback(self.host):
-            raise ValueError("with `security: none` is only for a server on this machine (127.0.0.1, ::1, localhost); "
-                             "write `starttls` or `tls`")
+            raise ValueError(
+                "with `security: none` is only for a server on this machine (127.0.0.1, ::1, localhost); "
+                "write `starttls` or `tls`"
+            )
         if (self.user is None) != (self.password_file is None and self.password_env is None):
             raise ValueError("needs `user` together with one of `password_file` and `password_env`")
         if self.password_file is not None and self.password_env is not None:
@@ -134,21 +182,45 @@ class Recipient(Section):
 
     name: Key = Field(description="What pages and logs call it; its address stands nowhere else.", examples=["on-call"])
     email: str | None = Field(None, description="One e-mail address; needs `smtp`.", examples=["on-call@example.org"])
-    webhook: str | None = Field(None, description="Or an address that gets each notice by POST: https, or http on this machine.",
-                                examples=["https://pager.example.org/hooks/exchange"])
-    webhook_file: str | None = Field(None, description="Or a file that holds such an address, when the address itself is a secret.",
-                                     examples=["/run/secrets/chat-webhook"])
-    webhook_env: str | None = Field(None, pattern=VARIABLE, description="Or an environment variable that holds it.",
-                                    examples=["EXCHANGE_CHAT_WEBHOOK"])
-    secret_file: str | None = Field(None, description="A file with the secret that signs what is posted.",
-                                    examples=["/run/secrets/pager-secret"])
-    secret_env: str | None = Field(None, pattern=VARIABLE, description="Or an environment variable that holds it.",
-                                   examples=["EXCHANGE_PAGER_SECRET"])
-    rules: tuple[str, ...] | None = Field(None, strict=False, min_length=1,
-                                          description="Only these rules; without it, all.",
-                                          examples=[["endpoint-down", "silence", "deadline-late"]])
-    min_interval_minutes: int = Field(15, ge=0, le=1440, description="At most one notice of one rule in so many minutes; what comes "
-                                                                     "between is told together.", examples=[15])
+    webhook: str | None = Field(
+        None,
+        description="Or an address that gets each notice by POST: https, or http on this machine.",
+        examples=["https://pager.example.org/hooks/exchange"],
+    )
+    webhook_file: str | None = Field(
+        None,
+        description="Or a file that holds such an address, when the address itself is a secret.",
+        examples=["/run/secrets/chat-webhook"],
+    )
+    webhook_env: str | None = Field(
+        None,
+        pattern=VARIABLE,
+        description="Or an environment variable that holds it.",
+        examples=["EXCHANGE_CHAT_WEBHOOK"],
+    )
+    secret_file: str | None = Field(
+        None, description="A file with the secret that signs what is posted.", examples=["/run/secrets/pager-secret"]
+    )
+    secret_env: str | None = Field(
+        None,
+        pattern=VARIABLE,
+        description="Or an environment variable that holds it.",
+        examples=["EXCHANGE_PAGER_SECRET"],
+    )
+    rules: tuple[str, ...] | None = Field(
+        None,
+        strict=False,
+        min_length=1,
+        description="Only these rules; without it, all.",
+        examples=[["endpoint-down", "silence", "deadline-late"]],
+    )
+    min_interval_minutes: int = Field(
+        15,
+        ge=0,
+        le=1440,
+        description="At most one notice of one rule in so many minutes; what comes between is told together.",
+        examples=[15],
+    )
 
     _files = field_validator("webhook_file", "secret_file")(_a_file_name)
     _email = field_validator("email")(_an_address)
@@ -200,16 +272,27 @@ class Alerts(Section):
     """What is told to whom, and how often."""
 
     rules: Rules = Field(default_factory=Rules, description="What raises an alarm.")
-    send_to: tuple[Recipient, ...] = Field((), strict=False,
-                                           description="Who is told. Without anybody, alarms are only on the pages.")
+    send_to: tuple[Recipient, ...] = Field(
+        (), strict=False, description="Who is told. Without anybody, alarms are only on the pages."
+    )
     smtp: Smtp | None = Field(None, description="The mail server; needed for `email`.")
-    ca_file: Path | None = Field(None, strict=False, description="Certificates (PEM) to trust beside those of this machine, for mail "
-                                                                 "server and webhooks.", examples=["/etc/ssl/clinic-ca.pem"])
+    ca_file: Path | None = Field(
+        None,
+        strict=False,
+        description="Certificates (PEM) to trust beside those of this machine, for mail server and webhooks.",
+        examples=["/etc/ssl/clinic-ca.pem"],
+    )
     for_minutes: int = Field(5, ge=0, le=1440, description="An alarm is told when it has lasted so long.", examples=[5])
-    recovered_minutes: int = Field(10, ge=0, le=1440, description="Its end is told when it has been over for so long; one that comes "
-                                                                  "back before is the same.", examples=[10])
-    remind_hours: int = Field(24, ge=0, le=720, description="While it lasts it is told again after so many hours; 0: never.",
-                              examples=[24])
+    recovered_minutes: int = Field(
+        10,
+        ge=0,
+        le=1440,
+        description="Its end is told when it has been over for so long; one that comes back before is the same.",
+        examples=[10],
+    )
+    remind_hours: int = Field(
+        24, ge=0, le=720, description="While it lasts it is told again after so many hours; 0: never.", examples=[24]
+    )
 
 
 # --- what keys say about each other, read from the file as it is, so that it is told beside other mistakes ---
@@ -225,8 +308,14 @@ def file_names(values: dict[str, Any]) -> Iterator[At]:
 
 def variables(values: dict[str, Any]) -> Iterator[tuple[At, str]]:
     """Where environment variables are named, and their names."""
-    places = [("alerts", "smtp", "password_env"), *(("alerts", "send_to", index, name) for index, _ in _recipients(values)
-                                                    for name in ("webhook_env", "secret_env"))]
+    places = [
+        ("alerts", "smtp", "password_env"),
+        *(
+            ("alerts", "send_to", index, name)
+            for index, _ in _recipients(values)
+            for name in ("webhook_env", "secret_env")
+        ),
+    ]
     for at in places:
         name = value_at(values, at)
         if isinstance(name, str):
@@ -261,4 +350,6 @@ def _rule_problems(at: At, rules: Any) -> Iterator[tuple[At, str]]:
 
 def _recipients(values: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
     found = value_at(values, ("alerts", "send_to"))
-    return [(index, each) for index, each in enumerate(found if isinstance(found, list) else []) if isinstance(each, dict)]
+    return [
+        (index, each) for index, each in enumerate(found if isinstance(found, list) else []) if isinstance(each, dict)
+    ]

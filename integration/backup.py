@@ -3,6 +3,7 @@
 The tables are read by COPY in one snapshot, so that a backup of any PostgreSQL can be restored into any other. Payloads
 are content-addressed and written before the rows that name them: those copied after the snapshot are all it needs.
 """
+
 import hashlib
 import io
 import json
@@ -25,7 +26,12 @@ from mappings.model.errors import ExchangeError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-NAMES_PAYLOADS = (packets.c.manifest_sha256, delivery_items.c.sent_sha256, reports.c.resource_sha256, reports.c.bytes_sha256)
+NAMES_PAYLOADS = (
+    packets.c.manifest_sha256,
+    delivery_items.c.sent_sha256,
+    reports.c.resource_sha256,
+    reports.c.bytes_sha256,
+)
 
 
 class BackupFailed(ExchangeError):
@@ -43,8 +49,9 @@ class Written:
     damaged: tuple[str, ...]
 
 
-def back_up(engine: Engine, payloads: Payloads, path: Path, *,
-            progress: Callable[[int, int], None] = lambda done, all_: None) -> Written:
+def back_up(
+    engine: Engine, payloads: Payloads, path: Path, *, progress: Callable[[int, int], None] = lambda done, all_: None
+) -> Written:
     """Write a backup to ``path``: whole or not at all, readable by its owner only.
 
     1. all tables in one snapshot, 2. all payloads, each checked against its hash, 3. the manifest over them, 4. rename.
@@ -53,12 +60,19 @@ def back_up(engine: Engine, payloads: Payloads, path: Path, *,
     with _whole_file(path) as (file, tar):
         with _snapshot(engine) as conn:
             made_at = datetime.now(UTC).isoformat(timespec="seconds")
-            manifest = {"format": FORMAT, "made_at": made_at, "revision": revision_of(conn),
-                        "tables": [_add_table(conn, tar, path.parent, name) for name in tables_in_order(conn)]}
+            manifest = {
+                "format": FORMAT,
+                "made_at": made_at,
+                "revision": revision_of(conn),
+                "tables": [_add_table(conn, tar, path.parent, name) for name in tables_in_order(conn)],
+            }
             named = _named_payloads(conn)
         stored = sorted(payloads.all())
-        kept = [digest for number, digest in enumerate(stored)
-                if _add_payload(tar, payloads, digest, progress, number, len(stored))]
+        kept = [
+            digest
+            for number, digest in enumerate(stored)
+            if _add_payload(tar, payloads, digest, progress, number, len(stored))
+        ]
         manifest["payloads"] = {"count": len(kept), "sha256": hash_of_names(kept)}
         _add(tar, MANIFEST, json.dumps(manifest, indent=1).encode())
     damaged = tuple(sorted((set(stored) | named) - set(kept)))
@@ -89,8 +103,9 @@ def columns_of(conn: Connection, table: str) -> list[str]:
 
 def copy_statement(table: str, columns: list[str], direction: str) -> sql.Composed:
     """``COPY table (columns) TO STDOUT`` or ``FROM STDIN``."""
-    return sql.SQL("COPY {} ({}) {}").format(sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns)),
-                                             sql.SQL(direction))
+    return sql.SQL("COPY {} ({}) {}").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(direction)
+    )
 
 
 def hash_of_names(digests: list[str]) -> str:
@@ -101,7 +116,7 @@ def hash_of_names(digests: list[str]) -> str:
 @contextmanager
 def _whole_file(path: Path) -> Iterator[tuple]:
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")      # made 0600
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made 0600
     except OSError as error:
         raise BackupFailed(f"{path} cannot be written ({error.strerror}): choose another place") from error
     try:
@@ -119,7 +134,10 @@ def _whole_file(path: Path) -> Iterator[tuple]:
 
 @contextmanager
 def _snapshot(engine: Engine) -> Iterator[Connection]:
-    with engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True) as conn, conn.begin():
+    with (
+        engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True) as conn,
+        conn.begin(),
+    ):
         conn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         if revision_of(conn) is None:
             raise BackupFailed("the database has no tables yet: there is nothing to back up")
@@ -128,7 +146,7 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
 
 def _add_table(conn: Connection, tar: tarfile.TarFile, folder: Path, table: str) -> dict:
     columns, hashed = columns_of(conn, table), hashlib.sha256()
-    with tempfile.TemporaryFile(dir=folder) as spool:        # a tar member's size stands before its bytes
+    with tempfile.TemporaryFile(dir=folder) as spool:  # a tar member's size stands before its bytes
         cursor = conn.connection.driver_connection.cursor()
         with cursor.copy(copy_statement(table, columns, "TO STDOUT")) as copy:
             for block in copy:
@@ -141,8 +159,11 @@ def _add_table(conn: Connection, tar: tarfile.TarFile, folder: Path, table: str)
 
 
 def _named_payloads(conn: Connection) -> set[str]:
-    return {digest for column in NAMES_PAYLOADS
-            for digest in conn.execute(select(column).where(column.is_not(None)).distinct()).scalars()}
+    return {
+        digest
+        for column in NAMES_PAYLOADS
+        for digest in conn.execute(select(column).where(column.is_not(None)).distinct()).scalars()
+    }
 
 
 def _add_payload(tar: tarfile.TarFile, payloads: Payloads, digest: str, progress, number: int, total: int) -> bool:

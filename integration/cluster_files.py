@@ -1,4 +1,5 @@
 """The files of our own PostgreSQL: where it is reached, its password, its socket folder, its log."""
+
 import os
 import re
 import secrets
@@ -36,11 +37,14 @@ class ClusterFiles:
         try:
             return self._password_file.read_text().strip()
         except FileNotFoundError:
-            raise ExchangeError(f"{self._password_file} is missing: start the database once to have it made, "
-                                "or restore it from your backup when there was one") from None
+            raise ExchangeError(
+                f"{self._password_file} is missing: start the database once to have it made, "
+                "or restore it from your backup when there was one"
+            ) from None
         except PermissionError:
-            raise ExchangeError(f"{self._password_file} cannot be read: start the Exchange as the user who "
-                                "started it first, or as root") from None
+            raise ExchangeError(
+                f"{self._password_file} cannot be read: start the Exchange as the user who started it first, or as root"
+            ) from None
 
     def make_password(self) -> str:
         """The password, made when there is none yet."""
@@ -67,8 +71,10 @@ class ClusterFiles:
         except FileExistsError:
             found = folder.lstat()
             if folder.is_symlink() or found.st_uid != account.uid or found.st_mode & 0o077:
-                raise ExchangeError(f"{folder} must be a folder of {account.name} that nobody else may enter, "
-                                    "and it is not: find out who made it, and remove it") from None
+                raise ExchangeError(
+                    f"{folder} must be a folder of {account.name} that nobody else may enter, "
+                    "and it is not: find out who made it, and remove it"
+                ) from None
         return folder
 
     def open_log(self, account: Account) -> int:
@@ -105,4 +111,4 @@ def last_lines(text: str, count: int = 3) -> str:
     """What a log ends with; of a server that could not go on, from the line on that says why."""
     lines = [re.sub(r"\s+", " ", line).strip() for line in text.splitlines() if line.strip()][-10:]
     why = [number for number, line in enumerate(lines) if re.search(r"\b(FATAL|PANIC): ", line)]
-    return " / ".join(lines[why[-1] if why else -count:][:count]) or "it said nothing"
+    return " / ".join(lines[why[-1] if why else -count :][:count]) or "it said nothing"

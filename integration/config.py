@@ -3,6 +3,7 @@
 1. read the file (integration/yaml_lines.py), 2. lay the environment over it, 3. check each value (config_model.py),
 4. check what values say about each other. Every mistake of all four is reported at once, with file and line.
 """
+
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -13,16 +14,50 @@ from typing import Any
 from pydantic import ValidationError
 
 from integration import alert_config
-from integration.config_model import (CAPABILITIES, GATHERABLE_TYPES, RECORD_TYPES, Config, Database, Endpoint, Engine,
-                                      Exchange, HostedPractice, Limits, LocalCode, Payloads, RecordsKept, Retry,
-                                      Schedules, SmartBackendServices, Web, split_address)
+from integration.config_model import (
+    CAPABILITIES,
+    GATHERABLE_TYPES,
+    RECORD_TYPES,
+    Config,
+    Database,
+    Endpoint,
+    Engine,
+    Exchange,
+    HostedPractice,
+    Limits,
+    LocalCode,
+    Payloads,
+    RecordsKept,
+    Retry,
+    Schedules,
+    SmartBackendServices,
+    Web,
+    split_address,
+)
 from integration.model_mistakes import listed, nearest, to_mistakes, validation_problems, value_at
 from integration.yaml_lines import At, Document, Problem, read_file
 from mappings.model.errors import ConfigError, Mistake
 
-__all__ = ["CAPABILITIES", "GATHERABLE_TYPES", "RECORD_TYPES", "Config", "Database", "Endpoint", "Engine", "Exchange",
-           "HostedPractice", "Limits", "LocalCode", "Payloads", "RecordsKept", "Retry", "Schedules",
-           "SmartBackendServices", "Web", "load_config"]
+__all__ = [
+    "CAPABILITIES",
+    "GATHERABLE_TYPES",
+    "RECORD_TYPES",
+    "Config",
+    "Database",
+    "Endpoint",
+    "Engine",
+    "Exchange",
+    "HostedPractice",
+    "Limits",
+    "LocalCode",
+    "Payloads",
+    "RecordsKept",
+    "Retry",
+    "Schedules",
+    "SmartBackendServices",
+    "Web",
+    "load_config",
+]
 
 DEFAULT_PATH = "config.yaml"
 ENVIRONMENT = {
@@ -68,8 +103,9 @@ class _Reading:
         values = self.document.value
         if not isinstance(values, dict):
             if not self.problems:
-                self._problem((), "is empty" + _ADVICE if values is None else "must be a group of keys, such as "
-                                  "`endpoints:`")
+                self._problem(
+                    (), "is empty" + _ADVICE if values is None else "must be a group of keys, such as `endpoints:`"
+                )
             return None
         self._check_secrets(values)
         values = self._with_database_url(_anchored(values, self.folder, self.environ.get("SECOND_OPINION_DATA_DIR")))
@@ -100,17 +136,23 @@ class _Reading:
     def _check_secrets(self, values: dict[str, Any]) -> None:
         url = value_at(values, ("database", "url"))
         if isinstance(url, str) and _has_password(url):
-            self._problem(("database", "url"), "must not hold a password; give the whole address in "
-                                               "SECOND_OPINION_DATABASE_URL or in a file named by `url_file`")
+            self._problem(
+                ("database", "url"),
+                "must not hold a password; give the whole address in "
+                "SECOND_OPINION_DATABASE_URL or in a file named by `url_file`",
+            )
         url = value_at(values, ("payloads", "url"))
         if isinstance(url, str) and _has_password(url):
-            self._problem(("payloads", "url"), "must not hold a key or a password; the object store's library "
-                                               "reads them from its own environment variables")
+            self._problem(
+                ("payloads", "url"),
+                "must not hold a key or a password; the object store's library "
+                "reads them from its own environment variables",
+            )
         elif isinstance(url, str) and "://" in url:
             self._check_payloads(url)
 
     def _check_payloads(self, url: str) -> None:
-        from integration.payloads import url_problem        # only here: fsspec takes long to import
+        from integration.payloads import url_problem  # only here: fsspec takes long to import
 
         if problem := url_problem(url):
             self._problem(("payloads", "url"), problem)
@@ -147,10 +189,17 @@ class _Reading:
         raw = values.get("endpoints")
         raw = raw if isinstance(raw, dict) else {}
         endpoints = dict(config.endpoints if config else _readable_endpoints(values, raw))
-        for at, message in (*_name_problems(raw), *_hosted_problems(values, raw),
-                            *_fulfiller_problems(endpoints, raw),
-                            *_address_problems(endpoints), *_type_problems(values), *_capability_problems(endpoints),
-                            *_key_problems(endpoints, self.environ), *_lag_problems(endpoints, config), *alert_config.problems(values, self.environ)):
+        for at, message in (
+            *_name_problems(raw),
+            *_hosted_problems(values, raw),
+            *_fulfiller_problems(endpoints, raw),
+            *_address_problems(endpoints),
+            *_type_problems(values),
+            *_capability_problems(endpoints),
+            *_key_problems(endpoints, self.environ),
+            *_lag_problems(endpoints, config),
+            *alert_config.problems(values, self.environ),
+        ):
             self._problem(at, message)
 
 
@@ -172,9 +221,13 @@ def _lag_problems(endpoints: dict[str, Endpoint], config: Config | None) -> Foun
     lease = (config or Config()).engine.lease_seconds
     for key, endpoint in endpoints.items():
         if endpoint.limits.search_lag_seconds > lease:
-            yield ("endpoints", key, "limits", "search_lag_seconds"), (
-                f"is longer than engine.lease_seconds ({lease:g}): what a worker wrote before it died would be looked for too early, "
-                "and be written twice; raise engine.lease_seconds too")
+            yield (
+                ("endpoints", key, "limits", "search_lag_seconds"),
+                (
+                    f"is longer than engine.lease_seconds ({lease:g}): what a worker wrote before it died would be looked for too early, "
+                    "and be written twice; raise engine.lease_seconds too"
+                ),
+            )
 
 
 def _hosted_problems(values: dict[str, Any], raw: dict[str, Any]) -> Found:
@@ -189,8 +242,10 @@ def _hosted_problems(values: dict[str, Any], raw: dict[str, Any]) -> Found:
             practice = base_url.removeprefix("hosted:").rstrip("/")
             if practice not in practices:
                 known = [name for name in practices if isinstance(name, str)]
-                yield ("endpoints", key, "base_url"), ("names a practice that is not under `hosted`"
-                                                       + (nearest(practice, known) or listed(known)))
+                yield (
+                    ("endpoints", key, "base_url"),
+                    ("names a practice that is not under `hosted`" + (nearest(practice, known) or listed(known))),
+                )
 
 
 def _name_problems(raw: dict[str, Any]) -> Found:
@@ -221,16 +276,22 @@ def _address_problems(endpoints: dict[str, Endpoint]) -> Found:
     systems: dict[str, Endpoint] = {}
     for key, endpoint in endpoints.items():
         same_server = servers.setdefault(_comparable(endpoint.base_url), [])
-        rival = next((other for other in same_server if other.role == endpoint.role
-                      or "both" in (other.role, endpoint.role)), None)
+        rival = next(
+            (other for other in same_server if other.role == endpoint.role or "both" in (other.role, endpoint.role)),
+            None,
+        )
         if rival:
-            yield ("endpoints", key, "base_url"), (f"is also the address of `{rival.key}` in the same role; "
-                                                   "keep one of the two")
+            yield (
+                ("endpoints", key, "base_url"),
+                (f"is also the address of `{rival.key}` in the same role; keep one of the two"),
+            )
         same_server.append(endpoint)
         first = systems.setdefault(endpoint.identifier_system, endpoint)
         if _comparable(first.base_url) != _comparable(endpoint.base_url):
-            yield ("endpoints", key, "identifier_system"), (
-                f"is also that of `{first.key}`; two servers need two, or their resources are confused")
+            yield (
+                ("endpoints", key, "identifier_system"),
+                (f"is also that of `{first.key}`; two servers need two, or their resources are confused"),
+            )
 
 
 def _comparable(base_url: str) -> tuple[str, str | None, int | None, str]:
@@ -242,8 +303,10 @@ def _type_problems(values: dict[str, Any]) -> Found:
     types = value_at(values, ("records", "types"))
     for index, name in enumerate(types if isinstance(types, list) else []):
         if isinstance(name, str) and name not in GATHERABLE_TYPES:
-            yield ("records", "types", index), ("is not a resource type that belongs to a patient's record"
-                                                + nearest(name, GATHERABLE_TYPES))
+            yield (
+                ("records", "types", index),
+                ("is not a resource type that belongs to a patient's record" + nearest(name, GATHERABLE_TYPES)),
+            )
 
 
 def _capability_problems(endpoints: dict[str, Endpoint]) -> Found:
@@ -307,15 +370,20 @@ def _has_password(url: str) -> bool:
 def _refuse_secret(key: str) -> str | None:
     if not _SECRET.search(key.lower().replace("-", "_")):
         return None
-    return ("is a secret, and secrets are never written in this file: name a file (`private_key_file`, `url_file`, "
-            "`password_file`) or an environment variable (`private_key_env`, `password_env`) that holds it")
+    return (
+        "is a secret, and secrets are never written in this file: name a file (`private_key_file`, `url_file`, "
+        "`password_file`) or an environment variable (`private_key_env`, `password_env`) that holds it"
+    )
 
 
 def _environment_mistakes(environ: Mapping[str, str], values: Any) -> list[Mistake]:
     """Variables that look like ours and are not: a typing mistake would otherwise go unseen."""
     ours = {*ENVIRONMENT, *_named_variables(values)}
-    return [Mistake("environment", None, name, "is not a setting" + (nearest(name, ours) or listed(ENVIRONMENT)))
-            for name in sorted(environ) if name.startswith("SECOND_OPINION_") and name not in ours]
+    return [
+        Mistake("environment", None, name, "is not a setting" + (nearest(name, ours) or listed(ENVIRONMENT)))
+        for name in sorted(environ)
+        if name.startswith("SECOND_OPINION_") and name not in ours
+    ]
 
 
 def _named_variables(values: Any) -> Iterator[str]:

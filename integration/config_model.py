@@ -2,6 +2,7 @@
 
 Loaded by `integration.config.load_config`; docs/reference/config.md is generated from the descriptions here.
 """
+
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -21,56 +22,124 @@ from mappings.model.delivery import RetryPolicy
 
 # Gathered when nothing else is said: what a consultant reads. Billing and scheduling stay at home.
 RECORD_TYPES = (
-    "AdverseEvent", "AllergyIntolerance", "BodyStructure", "CarePlan", "CareTeam", "Claim", "ClinicalImpression", "Composition",
-    "Condition", "Device", "DiagnosticReport", "DocumentReference", "Encounter", "ExplanationOfBenefit", "FamilyMemberHistory",
-    "Flag", "Goal", "ImagingStudy", "Immunization", "Media", "MedicationAdministration", "MedicationDispense",
-    "MedicationRequest", "MedicationStatement", "NutritionOrder", "Observation", "Procedure", "QuestionnaireResponse",
-    "RiskAssessment", "ServiceRequest", "Specimen",
+    "AdverseEvent",
+    "AllergyIntolerance",
+    "BodyStructure",
+    "CarePlan",
+    "CareTeam",
+    "Claim",
+    "ClinicalImpression",
+    "Composition",
+    "Condition",
+    "Device",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Encounter",
+    "ExplanationOfBenefit",
+    "FamilyMemberHistory",
+    "Flag",
+    "Goal",
+    "ImagingStudy",
+    "Immunization",
+    "Media",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "MedicationRequest",
+    "MedicationStatement",
+    "NutritionOrder",
+    "Observation",
+    "Procedure",
+    "QuestionnaireResponse",
+    "RiskAssessment",
+    "ServiceRequest",
+    "Specimen",
 )
 # Further types one may ask for, all of the Patient compartment:
 # https://hl7.org/fhir/R4/compartmentdefinition-patient.html
-GATHERABLE_TYPES = (*RECORD_TYPES, "Appointment", "Communication", "Consent", "Coverage", "DetectedIssue", "DeviceRequest",
-                    "DeviceUseStatement", "EpisodeOfCare", "ImmunizationEvaluation", "ImmunizationRecommendation", "List",
-                    "MolecularSequence", "RelatedPerson", "VisionPrescription")
+GATHERABLE_TYPES = (
+    *RECORD_TYPES,
+    "Appointment",
+    "Communication",
+    "Consent",
+    "Coverage",
+    "DetectedIssue",
+    "DeviceRequest",
+    "DeviceUseStatement",
+    "EpisodeOfCare",
+    "ImmunizationEvaluation",
+    "ImmunizationRecommendation",
+    "List",
+    "MolecularSequence",
+    "RelatedPerson",
+    "VisionPrescription",
+)
 # What an endpoint may be told to do or not, whatever its CapabilityStatement says.
 CAPABILITIES: dict[str, type] = {
-    "transaction": bool, "conditional_create": bool, "update_create": bool, "task": bool,
-    "service_request_create": bool, "document_reference_create": bool, "binary_create": bool, "versioned_update": bool,
-    "max_page": int}
+    "transaction": bool,
+    "conditional_create": bool,
+    "update_create": bool,
+    "task": bool,
+    "service_request_create": bool,
+    "document_reference_create": bool,
+    "binary_create": bool,
+    "versioned_update": bool,
+    "max_page": int,
+}
 
 
 class Database(_Section):
     """Where the rows live. Without a url an embedded PostgreSQL runs under `data_dir`."""
 
-    url: str | None = Field(None, repr=False, pattern=r"^postgres(ql)?(\+psycopg)?://",
-                            description="An external PostgreSQL, without a password: the password comes from "
-                                        "`SECOND_OPINION_DATABASE_URL`, `url_file` or a libpq password file. "
-                                        "Without it an embedded PostgreSQL runs under `data_dir`.",
-                            examples=["postgresql://exchange@db.example.org/second_opinion"])
-    url_file: str | None = Field(None, description="Instead of `url`: a file that holds the address with its password.",
-                                 examples=["/run/secrets/database-url"])
+    url: str | None = Field(
+        None,
+        repr=False,
+        pattern=r"^postgres(ql)?(\+psycopg)?://",
+        description="An external PostgreSQL, without a password: the password comes from "
+        "`SECOND_OPINION_DATABASE_URL`, `url_file` or a libpq password file. "
+        "Without it an embedded PostgreSQL runs under `data_dir`.",
+        examples=["postgresql://exchange@db.example.org/second_opinion"],
+    )
+    url_file: str | None = Field(
+        None,
+        description="Instead of `url`: a file that holds the address with its password.",
+        examples=["/run/secrets/database-url"],
+    )
 
 
 class Web(_Section):
     """Where the pages, the API and the hosted endpoints listen."""
 
     sign_in: Literal["off", "required"] = Field(
-        "off", description="`required`: people sign in with an account, machines send a token, and each may do what its "
-                           "roles allow (docs/how-to/sign-in.md). `off`: whoever reaches the address may do everything.",
-        examples=["required"])
+        "off",
+        description="`required`: people sign in with an account, machines send a token, and each may do what its "
+        "roles allow (docs/how-to/sign-in.md). `off`: whoever reaches the address may do everything.",
+        examples=["required"],
+    )
     public_url: str | None = Field(
-        None, description="How people reach us through a TLS proxy: scheme and host, no path. It decides the cookies, which "
-                          "host and origin are ours, and links. Needs `sign_in: required`.",
-        examples=["https://exchange.example.org"])
-    host: str = Field("127.0.0.1", description="Address to listen at. Another than a loopback address only with "
-                                               "`sign_in: required` and a `public_url` of https.", examples=["127.0.0.1"])
+        None,
+        description="How people reach us through a TLS proxy: scheme and host, no path. It decides the cookies, which "
+        "host and origin are ours, and links. Needs `sign_in: required`.",
+        examples=["https://exchange.example.org"],
+    )
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen at. Another than a loopback address only with "
+        "`sign_in: required` and a `public_url` of https.",
+        examples=["127.0.0.1"],
+    )
     port: int = Field(8080, ge=1, le=65535, description="TCP port.", examples=[8080])
-    trusted_proxy: str = Field("127.0.0.1", description="Address of the TLS proxy as we see it. With `public_url`, only from "
-                                                        "there `X-Forwarded-For` is believed.", examples=["127.0.0.1"])
-    session_idle_minutes: int = Field(30, ge=1, le=1440, description="A session ends so long after the last click.",
-                                      examples=[30])
-    session_hours: int = Field(12, ge=1, le=168, description="A session ends so long after signing in, at the latest.",
-                               examples=[12])
+    trusted_proxy: str = Field(
+        "127.0.0.1",
+        description="Address of the TLS proxy as we see it. With `public_url`, only from "
+        "there `X-Forwarded-For` is believed.",
+        examples=["127.0.0.1"],
+    )
+    session_idle_minutes: int = Field(
+        30, ge=1, le=1440, description="A session ends so long after the last click.", examples=[30]
+    )
+    session_hours: int = Field(
+        12, ge=1, le=168, description="A session ends so long after signing in, at the latest.", examples=[12]
+    )
 
     @field_validator("public_url")
     @classmethod
@@ -93,13 +162,17 @@ class Web(_Section):
         if not _is_host(value):
             raise ValueError("must be an IP address or the name of this machine")
         if _is_loopback(value) or "sign_in" not in info.data or "public_url" not in info.data:
-            return value        # what those two are wrong in is said there
+            return value  # what those two are wrong in is said there
         if info.data["sign_in"] == "off":
-            raise ValueError("must be a loopback address: the pages show patient data, and without `sign_in: required` "
-                             "whoever reaches them sees it")
+            raise ValueError(
+                "must be a loopback address: the pages show patient data, and without `sign_in: required` "
+                "whoever reaches them sees it"
+            )
         if not (info.data["public_url"] or "").startswith("https://"):
-            raise ValueError("must be a loopback address, unless `public_url` says at which https:// address a TLS proxy "
-                             "is before it: passwords and patient data must not travel in the clear")
+            raise ValueError(
+                "must be a loopback address, unless `public_url` says at which https:// address a TLS proxy "
+                "is before it: passwords and patient data must not travel in the clear"
+            )
         return value
 
     @field_validator("trusted_proxy")
@@ -130,41 +203,58 @@ class Web(_Section):
 class Exchange(_Section):
     """Who we are to the others."""
 
-    name: Name = Field("Second Opinion Exchange", description="Our name in Provenance and on documents.",
-                       examples=["Second Opinion Exchange"])
-    identifier_system: System = Field("https://second-opinion.example/ids",
-                                    description="System of the identifiers we give to requests and packets. "
-                                                "Never change it once requests exist.",
-                                    examples=["https://exchange.example.org/ids"])
+    name: Name = Field(
+        "Second Opinion Exchange",
+        description="Our name in Provenance and on documents.",
+        examples=["Second Opinion Exchange"],
+    )
+    identifier_system: System = Field(
+        "https://second-opinion.example/ids",
+        description="System of the identifiers we give to requests and packets. Never change it once requests exist.",
+        examples=["https://exchange.example.org/ids"],
+    )
 
 
 class HostedPractice(_Section):
     """A practice without a FHIR server: we run one for it at `/fhir/<practice>`."""
 
-    practice: Slug = Field(description="Its part of the address: small letters, digits, hyphens.",
-                           examples=["hillside"])
+    practice: Slug = Field(
+        description="Its part of the address: small letters, digits, hyphens.", examples=["hillside"]
+    )
     name: Name = Field(description="The name people know it by.", examples=["Hillside Family Practice"])
 
 
 class SmartBackendServices(_Section):
     """SMART Backend Services (https://hl7.org/fhir/smart-app-launch/backend-services.html)."""
 
-    type: Literal["smart-backend-services"] = Field(description="The kind of sign-in.",
-                                                    examples=["smart-backend-services"])
+    type: Literal["smart-backend-services"] = Field(
+        description="The kind of sign-in.", examples=["smart-backend-services"]
+    )
     client_id: Name = Field(description="The client id the other side registered for us.", examples=["exchange-prod"])
-    token_url: str | None = Field(None, description="Token address; without it, read from "
-                                                    "`.well-known/smart-configuration` of the server.",
-                                  examples=["https://login.example.org/oauth2/token"])
+    token_url: str | None = Field(
+        None,
+        description="Token address; without it, read from `.well-known/smart-configuration` of the server.",
+        examples=["https://login.example.org/oauth2/token"],
+    )
     key_id: Name | None = Field(None, description="`kid` of our key in the JWKS we published.", examples=["2025-01"])
-    algorithm: Literal["RS384", "ES384"] = Field("RS384", description="How the assertion is signed.",
-                                                 examples=["RS384"])
-    scopes: tuple[Name, ...] = Field(("system/*.read", "system/*.write"), strict=False,
-                                     description="Scopes we ask for.", examples=[["system/*.rs", "system/*.cu"]])
-    private_key_file: str | None = Field(None, description="A file with our private key (PEM).",
-                                         examples=["/run/secrets/exchange.pem"])
-    private_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-                                        description="Or an environment variable that holds it.",
-                                        examples=["EXCHANGE_PRIVATE_KEY"])
+    algorithm: Literal["RS384", "ES384"] = Field(
+        "RS384", description="How the assertion is signed.", examples=["RS384"]
+    )
+    scopes: tuple[Name, ...] = Field(
+        ("system/*.read", "system/*.write"),
+        strict=False,
+        description="Scopes we ask for.",
+        examples=[["system/*.rs", "system/*.cu"]],
+    )
+    private_key_file: str | None = Field(
+        None, description="A file with our private key (PEM).", examples=["/run/secrets/exchange.pem"]
+    )
+    private_key_env: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Or an environment variable that holds it.",
+        examples=["EXCHANGE_PRIVATE_KEY"],
+    )
 
     _check_token_url = field_validator("token_url")(lambda value: None if value is None else _check_http(value))
 
@@ -188,20 +278,34 @@ def _auth_kind(value: Any) -> str:
 
 Auth = Annotated[
     Annotated[Literal["none"], Tag("none")] | Annotated[SmartBackendServices, Tag("smart-backend-services")],
-    Discriminator(_auth_kind)]
+    Discriminator(_auth_kind),
+]
 
 
 class Limits(_Section):
     """What one server can bear, and how long we wait for it."""
 
-    concurrency: int = Field(4, ge=1, le=256, description="Steps done with it at the same time, over all workers; at most three quarters of the workers' threads. "
-                                                           "Gathering a chart makes up to as many requests at once.", examples=[4])
-    requests_per_second: float = Field(20.0, gt=0, le=10_000, description="HTTP requests to it per second, over all workers. A burst of a tenth of a second's worth may go at once (at least 1, at most half of `concurrency`).", examples=[20])
-    max_inline_bytes: int = Field(5_242_880, ge=1024, le=1 << 30,
-                                  description="Largest attachment sent inside a resource.", examples=[5242880])
-    search_lag_seconds: float = Field(5.0, ge=0, le=3600,
-                                      description="How long after a write its search may not know it yet.",
-                                      examples=[5])
+    concurrency: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="Steps done with it at the same time, over all workers; at most three quarters of the workers' threads. "
+        "Gathering a chart makes up to as many requests at once.",
+        examples=[4],
+    )
+    requests_per_second: float = Field(
+        20.0,
+        gt=0,
+        le=10_000,
+        description="HTTP requests to it per second, over all workers. A burst of a tenth of a second's worth may go at once (at least 1, at most half of `concurrency`).",
+        examples=[20],
+    )
+    max_inline_bytes: int = Field(
+        5_242_880, ge=1024, le=1 << 30, description="Largest attachment sent inside a resource.", examples=[5242880]
+    )
+    search_lag_seconds: float = Field(
+        5.0, ge=0, le=3600, description="How long after a write its search may not know it yet.", examples=[5]
+    )
     timeout_seconds: float = Field(30.0, gt=0, le=3600, description="How long we wait for one answer.", examples=[30])
     page_size: int = Field(200, ge=1, le=10_000, description="`_count` of searches.", examples=[200])
     chunk_size: int = Field(100, ge=1, le=10_000, description="Most resources in one transaction.", examples=[100])
@@ -218,40 +322,63 @@ class Endpoint(_Section):
     """The FHIR R4 server of one party."""
 
     key: str = Field("", description="Its name in the map; filled in when loading.", exclude=True)
-    hosted_practice: str = Field("", description="The practice of `hosted:<practice>`; filled in when loading.", exclude=True)
+    hosted_practice: str = Field(
+        "", description="The practice of `hosted:<practice>`; filled in when loading.", exclude=True
+    )
     base_url: Annotated[str, AfterValidator(_check_http)] = Field(
         description="Base address of its FHIR R4 server, or `hosted:<practice>` for one of ours.",
-        examples=["https://fhir.example.org/r4"])
+        examples=["https://fhir.example.org/r4"],
+    )
     role: Literal["placer", "fulfiller", "both"] = Field(
-        description="placer asks for second opinions, fulfiller gives them.", examples=["placer"])
-    name: Name = Field(default_factory=lambda data: data.get("key") or "endpoint",
-                       description="The organization's name, as people read it. Default: its name in the map.",
-                       examples=["Hillside Family Practice"])
-    auth: Auth = Field("none", description="How we sign in: `none`, or a group of keys. This version "
-                                               "checks that group, and cannot sign in with it yet.", examples=["none"])
+        description="placer asks for second opinions, fulfiller gives them.", examples=["placer"]
+    )
+    name: Name = Field(
+        default_factory=lambda data: data.get("key") or "endpoint",
+        description="The organization's name, as people read it. Default: its name in the map.",
+        examples=["Hillside Family Practice"],
+    )
+    auth: Auth = Field(
+        "none",
+        description="How we sign in: `none`, or a group of keys. This version "
+        "checks that group, and cannot sign in with it yet.",
+        examples=["none"],
+    )
     identifier_system: System = Field(
         default_factory=lambda data: data.get("base_url", ""),
         description="System of the identifier that names a resource of this server elsewhere. Default: `base_url`. "
-                    "Frozen at first use: give it when the address may change.",
-        examples=["https://hillside.example.org/fhir"])
+        "Frozen at first use: give it when the address may change.",
+        examples=["https://hillside.example.org/fhir"],
+    )
     accepts: Literal["resources", "documents"] = Field(
-        "documents", description="Records as FHIR resources, or rendered as documents (PDF plus the originals).",
-        examples=["documents"])
+        "documents",
+        description="Records as FHIR resources, or rendered as documents (PDF plus the originals).",
+        examples=["documents"],
+    )
     patients: Literal["match", "create"] = Field(
-        "match", description="May we create the patient there? match: only ever a sure match, else a person decides.",
-        examples=["match"])
-    contact: str | None = Field(None, description="Who to phone when it does not answer.",
-                                examples=["IT desk, +1 555 0100"])
+        "match",
+        description="May we create the patient there? match: only ever a sure match, else a person decides.",
+        examples=["match"],
+    )
+    contact: str | None = Field(
+        None, description="Who to phone when it does not answer.", examples=["IT desk, +1 555 0100"]
+    )
     limits: Limits = Field(default_factory=Limits, description="What the server can bear.")
     capabilities: Mapping[str, bool | int] = Field(
-        default_factory=dict, description="Overrides of what the server says it can do.",
-        examples=[{"transaction": False, "conditional_create": True}])
+        default_factory=dict,
+        description="Overrides of what the server says it can do.",
+        examples=[{"transaction": False, "conditional_create": True}],
+    )
     default_fulfiller: str | None = Field(
-        None, description="Endpoint that gets requests found here (by polling) that name no fulfiller.",
-        examples=["university-hospital"])
+        None,
+        description="Endpoint that gets requests found here (by polling) that name no fulfiller.",
+        examples=["university-hospital"],
+    )
     local_codes: tuple[LocalCode, ...] = Field(
-        (), strict=False, description="Codes of this site that also mean second opinion.",
-        examples=[[{"system": "https://clinic.example.org/codes", "code": "2ND-OP"}]])
+        (),
+        strict=False,
+        description="Codes of this site that also mean second opinion.",
+        examples=[[{"system": "https://clinic.example.org/codes", "code": "2ND-OP"}]],
+    )
 
     @property
     def is_placer(self) -> bool:
@@ -269,10 +396,19 @@ class Schedules(_Section):
 
     dispatch_seconds: Seconds = Field(2.0, description="Choose due steps.", examples=[2])
     poll_requests_seconds: Seconds = Field(60.0, description="Look for new requests at placers.", examples=[60])
-    watch_chart_seconds: Seconds = Field(900.0, description="Look for corrected or new records at placers: this often at first, less often while nothing changes (every 4 hours at least, once a day after completion).", examples=[900])
-    watch_seconds: Seconds = Field(60.0, description="Look for progress and reports at fulfillers: this often at first, less often while nothing changes (every 15 minutes at least, once a day after completion).", examples=[60])
-    prune_cron: str = Field("0 3 * * *", description="When to remove what is past its retention; five fields, UTC.",
-                            examples=["0 3 * * *"])
+    watch_chart_seconds: Seconds = Field(
+        900.0,
+        description="Look for corrected or new records at placers: this often at first, less often while nothing changes (every 4 hours at least, once a day after completion).",
+        examples=[900],
+    )
+    watch_seconds: Seconds = Field(
+        60.0,
+        description="Look for progress and reports at fulfillers: this often at first, less often while nothing changes (every 15 minutes at least, once a day after completion).",
+        examples=[60],
+    )
+    prune_cron: str = Field(
+        "0 3 * * *", description="When to remove what is past its retention; five fields, UTC.", examples=["0 3 * * *"]
+    )
 
     @field_validator("prune_cron")
     @classmethod
@@ -304,23 +440,34 @@ def _is_cron_field(text: str, bounds: tuple[int, int]) -> bool:
 class Retry(RetryPolicy):
     """Bounds of retrying a delivery, in count and in time."""
 
-    first_retry_seconds: float = Field(5.0, strict=True, gt=0, le=86400,
-                                       description="Wait before the second attempt; doubles after.", examples=[5])
-    max_retry_seconds: float = Field(900.0, strict=True, gt=0, le=7 * 86400,
-                                     description="Longest wait between attempts.", examples=[900])
-    max_attempts: int = Field(12, strict=True, ge=1, le=1000, description="Attempts before it is parked.",
-                              examples=[12])
-    max_age_seconds: float = Field(3 * 86400.0, strict=True, gt=0, le=366 * 86400,
-                                   description="Time after the first attempt before it is parked.", examples=[259200])
-    jitter: float = Field(0.2, strict=True, ge=0, le=1, description="Random share of the wait that is added.",
-                          examples=[0.2])
+    first_retry_seconds: float = Field(
+        5.0, strict=True, gt=0, le=86400, description="Wait before the second attempt; doubles after.", examples=[5]
+    )
+    max_retry_seconds: float = Field(
+        900.0, strict=True, gt=0, le=7 * 86400, description="Longest wait between attempts.", examples=[900]
+    )
+    max_attempts: int = Field(
+        12, strict=True, ge=1, le=1000, description="Attempts before it is parked.", examples=[12]
+    )
+    max_age_seconds: float = Field(
+        3 * 86400.0,
+        strict=True,
+        gt=0,
+        le=366 * 86400,
+        description="Time after the first attempt before it is parked.",
+        examples=[259200],
+    )
+    jitter: float = Field(
+        0.2, strict=True, ge=0, le=1, description="Random share of the wait that is added.", examples=[0.2]
+    )
 
 
 class Engine(_Section):
     """The workers."""
 
-    lease_seconds: float = Field(25.0, gt=0, le=3600, description="How long a worker owns a step without renewing.",
-                                 examples=[25])
+    lease_seconds: float = Field(
+        25.0, gt=0, le=3600, description="How long a worker owns a step without renewing.", examples=[25]
+    )
     concurrency: int = Field(8, ge=1, le=256, description="Steps one worker does at the same time.", examples=[8])
     workers: int = Field(1, ge=1, le=64, description="Worker processes that `serve` runs.", examples=[1])
 
@@ -328,46 +475,71 @@ class Engine(_Section):
 class RecordsKept(_Section):
     """Which records travel, and how long a report is watched."""
 
-    types: tuple[Name, ...] = Field(RECORD_TYPES, strict=False, min_length=1,
-                                    description="Resource types gathered when a request names none.",
-                                    examples=[["Condition", "Observation", "DiagnosticReport", "DocumentReference"]])
-    watch_days: int = Field(90, ge=0, le=3650, description="Days a returned report is watched for amendments.",
-                            examples=[90])
-    max_attachment_bytes: int = Field(2 << 30, ge=1024, le=1 << 40, description="Largest attachment we carry.",
-                                      examples=[2147483648])
+    types: tuple[Name, ...] = Field(
+        RECORD_TYPES,
+        strict=False,
+        min_length=1,
+        description="Resource types gathered when a request names none.",
+        examples=[["Condition", "Observation", "DiagnosticReport", "DocumentReference"]],
+    )
+    watch_days: int = Field(
+        90, ge=0, le=3650, description="Days a returned report is watched for amendments.", examples=[90]
+    )
+    max_attachment_bytes: int = Field(
+        2 << 30, ge=1024, le=1 << 40, description="Largest attachment we carry.", examples=[2147483648]
+    )
 
 
 class Retention(_Section):
     """How long what only helps to look into a fault is kept."""
 
-    exchange_bodies_days: int = Field(30, ge=0, le=3650, description="Days the bodies of exchanges that went wrong are kept; "
-                                                                     "they are clinical content.", examples=[30])
-    exchanges_days: int = Field(365, ge=1, le=3650, description="Days the list of exchanges of an attempt is kept; the attempt "
-                                                                "itself stays.", examples=[365])
+    exchange_bodies_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="Days the bodies of exchanges that went wrong are kept; they are clinical content.",
+        examples=[30],
+    )
+    exchanges_days: int = Field(
+        365,
+        ge=1,
+        le=3650,
+        description="Days the list of exchanges of an attempt is kept; the attempt itself stays.",
+        examples=[365],
+    )
 
 
 class Payloads(_Section):
     """Where packet bytes are kept."""
 
-    url: str | None = Field(None, description="Folder or object store (fsspec address). Default: `data_dir`/payloads.",
-                            examples=["s3://exchange-payloads/packets"])
+    url: str | None = Field(
+        None,
+        description="Folder or object store (fsspec address). Default: `data_dir`/payloads.",
+        examples=["s3://exchange-payloads/packets"],
+    )
 
 
 class Tracing(_Section):
     """OpenTelemetry traces of what is done for each request; ids and words only. Needs the extra `tracing`."""
 
     otlp_endpoint: Annotated[str, AfterValidator(_check_http)] | None = Field(
-        None, description="Where an OpenTelemetry collector takes traces by OTLP over HTTP; nothing is traced without it. Headers "
-                          "for it come from the environment variable `OTEL_EXPORTER_OTLP_HEADERS`.",
-        examples=["http://127.0.0.1:4318/v1/traces"])
+        None,
+        description="Where an OpenTelemetry collector takes traces by OTLP over HTTP; nothing is traced without it. Headers "
+        "for it come from the environment variable `OTEL_EXPORTER_OTLP_HEADERS`.",
+        examples=["http://127.0.0.1:4318/v1/traces"],
+    )
 
 
 class Config(_Section):
     """All of config.yaml."""
 
-    data_dir: Path = Field(Path("data"), strict=False,
-                           description="Folder for the embedded database and payloads; relative to this file. "
-                                       "`SECOND_OPINION_DATA_DIR` overrides it.", examples=["/var/lib/second-opinion"])
+    data_dir: Path = Field(
+        Path("data"),
+        strict=False,
+        description="Folder for the embedded database and payloads; relative to this file. "
+        "`SECOND_OPINION_DATA_DIR` overrides it.",
+        examples=["/var/lib/second-opinion"],
+    )
     database: Database = Field(default_factory=Database, description="The PostgreSQL.")
     web: Web = Field(default_factory=Web, description="Pages, API and hosted endpoints.")
     exchange: Exchange = Field(default_factory=Exchange, description="Who we are.")

@@ -1,4 +1,5 @@
 """What all sections of config.yaml are made of: strictness, names, spans and addresses."""
+
 import ipaddress
 import re
 from typing import Annotated

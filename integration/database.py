@@ -1,4 +1,5 @@
 """The one database: connects to the embedded or an external PostgreSQL and keeps its schema up to date."""
+
 from __future__ import annotations
 
 import logging
@@ -30,8 +31,8 @@ SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=5000 -c timezone=UTC"
 # For the pages, where people search for anything: one plan for every value took 495 ms instead of 3 for the beginning of an id.
 FRESH_PLANS = "-c plan_cache_mode=force_custom_plan"
 MIGRATION_LOCK = 5_736_201_417
-MIGRATION_LOCK_SECONDS, MIGRATION_TRIES = 2, 30     # a backup of many gigabytes takes longer: then a person is told
-FIRST_RELEASE = "0003"      # no code of an earlier revision is anywhere
+MIGRATION_LOCK_SECONDS, MIGRATION_TRIES = 2, 30  # a backup of many gigabytes takes longer: then a person is told
+FIRST_RELEASE = "0003"  # no code of an earlier revision is anywhere
 MIGRATIONS = Path(__file__).parent / "migrations"
 log = logging.getLogger("second_opinion.database")
 
@@ -97,7 +98,10 @@ class Database:
         raise ExchangeError(_BUSY)
 
     def _upgrade(self) -> None:
-        from alembic.command import upgrade         # a seventh of what a process needs to start, and only who migrates needs it
+        from alembic.command import (
+            upgrade,  # a seventh of what a process needs to start, and only who migrates needs it
+        )
+
         config = alembic_config()
         with self.engine.begin() as connection:
             connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
@@ -111,7 +115,9 @@ class Database:
             oldest = oldest_code(connection)
         if oldest not in known_revisions():
             raise ExchangeError(_NEWER)
-        log.warning("the tables are newer and bear this version: install the new one here too", extra={"action": "newer-tables"})
+        log.warning(
+            "the tables are newer and bear this version: install the new one here too", extra={"action": "newer-tables"}
+        )
 
     def close(self) -> None:
         """Closes our connections, and leaves the embedded server: the last one of us stops it."""
@@ -134,7 +140,9 @@ def revision_of(connection: Connection) -> str | None:
 
 def oldest_code(connection: Connection) -> str | None:
     """The oldest revision whose code works on the tables as they are: whoever brought them up to date left it here."""
-    said = connection.execute(text("SELECT obj_description(to_regclass('alembic_version'), 'pg_class')")).scalar_one_or_none()
+    said = connection.execute(
+        text("SELECT obj_description(to_regclass('alembic_version'), 'pg_class')")
+    ).scalar_one_or_none()
     return said.removeprefix(_OLDEST_CODE) if said else None
 
 
@@ -163,7 +171,9 @@ def open_database(config: Config, **how) -> Database:
     return database
 
 
-def connect(url: str, *, application_name: str = "second-opinion", pool_size: int = 10, fresh_plans: bool = False) -> Database:
+def connect(
+    url: str, *, application_name: str = "second-opinion", pool_size: int = 10, fresh_plans: bool = False
+) -> Database:
     """Connects once to see that the server is there and new enough, and makes the engine.
 
     Everything libpq understands may stand in the address (several hosts, sslmode, passfile, ...). ``fresh_plans``: each
@@ -172,9 +182,14 @@ def connect(url: str, *, application_name: str = "second-opinion", pool_size: in
     url = url.replace("postgresql+psycopg://", "postgresql://", 1)
     conninfo = _conninfo(url, application_name, FRESH_PLANS if fresh_plans else "")
     _check_server(conninfo, url)
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo),
-                           pool_pre_ping=True, pool_size=pool_size, max_overflow=pool_size,
-                           hide_parameters=True)        # an error's text must not hold values
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(conninfo),
+        pool_pre_ping=True,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        hide_parameters=True,
+    )  # an error's text must not hold values
     return Database(url, engine)
 
 
@@ -198,11 +213,16 @@ def _conninfo(url: str, application_name: str, more_options: str = "") -> str:
     try:
         given = conninfo_to_dict(url)
     except psycopg.Error:  # its message may repeat the whole address
-        raise ExchangeError("database.url cannot be read: it should look like "
-                            f"postgresql://user@host:5432/second_opinion; {_ESCAPES}") from None
+        raise ExchangeError(
+            f"database.url cannot be read: it should look like postgresql://user@host:5432/second_opinion; {_ESCAPES}"
+        ) from None
     options = " ".join(filter(None, [str(given.get("options") or ""), SESSION_OPTIONS, more_options]))
-    return make_conninfo(url, application_name=application_name, options=options,
-                         connect_timeout=given.get("connect_timeout") or CONNECT_TIMEOUT_SECONDS)
+    return make_conninfo(
+        url,
+        application_name=application_name,
+        options=options,
+        connect_timeout=given.get("connect_timeout") or CONNECT_TIMEOUT_SECONDS,
+    )
 
 
 def _check_server(conninfo: str, url: str) -> None:
@@ -210,11 +230,15 @@ def _check_server(conninfo: str, url: str) -> None:
         with psycopg.connect(conninfo) as connection:
             version = connection.info.server_version
     except psycopg.OperationalError as exc:
-        raise ExchangeError(f"the database {masked(url)} cannot be reached ({_reason(exc, conninfo, url)}): "
-                            "check database.url, and that the server is running and lets us in") from None
+        raise ExchangeError(
+            f"the database {masked(url)} cannot be reached ({_reason(exc, conninfo, url)}): "
+            "check database.url, and that the server is running and lets us in"
+        ) from None
     if version < OLDEST_POSTGRES * 10_000:
-        raise ExchangeError(f"the database {masked(url)} is PostgreSQL {version // 10_000}, and the Exchange "
-                            f"needs {OLDEST_POSTGRES} or newer")
+        raise ExchangeError(
+            f"the database {masked(url)} is PostgreSQL {version // 10_000}, and the Exchange "
+            f"needs {OLDEST_POSTGRES} or newer"
+        )
 
 
 def _reason(exc: psycopg.Error, conninfo: str, url: str) -> str:
@@ -254,8 +278,12 @@ _ESCAPES = "in its password @ is written %40, / is %2F and % is %25"
 # Classes of errors whose words name servers, schemas, tables and roles: connection, sign-in, rights, no room, locks, stopped.
 _NO_VALUES = ("08", "28", "42501", "42P01", "3D", "3F", "25006", "53", "55P03", "40", "57")
 _SAID = {SchemaState.EMPTY: "not there yet", SchemaState.OLDER: "older than this version of the Exchange needs"}
-_BUSY = ("the tables cannot be changed while something else holds them, a backup for example: nothing was changed; "
-         "wait until it is done, then run second-opinion database migrate again")
+_BUSY = (
+    "the tables cannot be changed while something else holds them, a backup for example: nothing was changed; "
+    "wait until it is done, then run second-opinion database migrate again"
+)
 _OLDEST_CODE = "oldest code that works on these tables: "
-_NEWER = ("the tables in the database were made by a newer version of the Exchange: "
-          "install that version here too (it cannot be turned back)")
+_NEWER = (
+    "the tables in the database were made by a newer version of the Exchange: "
+    "install that version here too (it cannot be turned back)"
+)

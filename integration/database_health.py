@@ -1,4 +1,5 @@
 """Can the database be used now, and if not, why: in words that an operator can act on."""
+
 from psycopg import Error as PsycopgError
 from psycopg.errors import DiskFull, ReadOnlySqlTransaction, TooManyConnections
 from sqlalchemy import Engine, text
@@ -23,14 +24,21 @@ def problem(engine: Engine) -> str | None:
 
 def is_away(error: BaseException) -> bool:
     """True when the database does not answer or cannot work now (restarting, out of connections, disk full, a deadlock)."""
-    return (isinstance(error, (OperationalError, InterfaceError, PoolTimeout))
-            or isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, ReadOnlySqlTransaction)))
+    return (
+        isinstance(error, (OperationalError, InterfaceError, PoolTimeout))
+        or isinstance(error, DBAPIError)
+        and (error.connection_invalidated or isinstance(error.orig, ReadOnlySqlTransaction))
+    )
 
 
 def reason(error: SQLAlchemyError) -> str:
     """What is wrong. A refused connection has no code, only words."""
     origin = error.orig if isinstance(error, DBAPIError) else None
-    if isinstance(origin, TooManyConnections) or isinstance(origin, PsycopgError) and any(each in str(origin) for each in _TOO_MANY):
+    if (
+        isinstance(origin, TooManyConnections)
+        or isinstance(origin, PsycopgError)
+        and any(each in str(origin) for each in _TOO_MANY)
+    ):
         return NO_CONNECTION
     return {DiskFull: DISK_FULL, ReadOnlySqlTransaction: READ_ONLY}.get(type(origin), DOES_NOT_ANSWER)
 

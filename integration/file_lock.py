@@ -1,4 +1,5 @@
 """Locks that the kernel lets go of when their process dies, however it dies."""
+
 from __future__ import annotations
 
 import contextlib
@@ -23,7 +24,7 @@ class _Lock:
 
     def release(self) -> None:
         if self._descriptor is not None:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)    # also for a child between fork and exec, which has it too
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # also for a child between fork and exec, which has it too
             self._drop()
 
     def _flock(self, how: int) -> bool:
@@ -53,7 +54,7 @@ class FileLock(_Lock):
             return True
         if not self._flock(fcntl.LOCK_EX):
             return False
-        with contextlib.suppress(OSError):      # on a full disk the number is missing, and the lock still ours
+        with contextlib.suppress(OSError):  # on a full disk the number is missing, and the lock still ours
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
         return True

@@ -1,4 +1,5 @@
 """Structured logs: one JSON line per event, ids only."""
+
 import json
 import logging
 from datetime import UTC, datetime
@@ -10,8 +11,12 @@ class JsonLines(logging.Formatter):
     """Message, level and the ``extra`` fields as one JSON line; of an exception its type and places, never its text."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {"at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-                "level": record.levelname.lower(), "log": record.name, "message": record.getMessage()}
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "log": record.name,
+            "message": record.getMessage(),
+        }
         line |= {key: value for key, value in vars(record).items() if key not in PLAIN}
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__

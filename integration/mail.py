@@ -1,4 +1,5 @@
 """E-mail: one notice as a message, handed to the configured mail server, with a sentence for everything that can go wrong."""
+
 import base64
 import contextlib
 import re
@@ -12,7 +13,7 @@ from email.policy import SMTP
 from integration.alert_config import Smtp
 from integration.notice import Notice, NotSent, plain
 
-WIRE = SMTP.clone(max_line_length=900)      # a header that is folded shows a blank in some mail programs
+WIRE = SMTP.clone(max_line_length=900)  # a header that is folded shows a blank in some mail programs
 
 
 def compose(notice: Notice, server: Smtp, to: str) -> EmailMessage:
@@ -24,7 +25,7 @@ def compose(notice: Notice, server: Smtp, to: str) -> EmailMessage:
     message["Subject"] = f"[{exchange}] {notice.headline}"
     message["Date"] = notice.created_at
     message["Message-ID"] = f"<{notice.key}@{server.from_address.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"    # no out-of-office answers
+    message["Auto-Submitted"] = "auto-generated"  # no out-of-office answers
     message.set_content(notice.text(), cte="quoted-printable")
     return message
 
@@ -75,11 +76,15 @@ class _Talk:
         try:
             smtp.login(self.server.user, self.password)
         except smtplib.SMTPAuthenticationError as error:
-            raise NotSent(f"{self.place} refused the login ({_number(error)}): look at `user` and password of `alerts.smtp`",
-                          for_all=True) from None
+            raise NotSent(
+                f"{self.place} refused the login ({_number(error)}): look at `user` and password of `alerts.smtp`",
+                for_all=True,
+            ) from None
         except smtplib.SMTPNotSupportedError:
-            raise NotSent(f"{self.place} offers no login that we know: leave `user` out, or use its port for clients (587)",
-                          for_all=True) from None
+            raise NotSent(
+                f"{self.place} offers no login that we know: leave `user` out, or use its port for clients (587)",
+                for_all=True,
+            ) from None
 
     def hand_over(self, smtp: smtplib.SMTP, message: EmailMessage) -> str:
         """One mail to one address."""
@@ -117,14 +122,19 @@ class _Talk:
         except NotSent:
             raise
         except smtplib.SMTPNotSupportedError:
-            raise NotSent(f"{self.place} does not offer STARTTLS, so nothing was sent: is it `tls` (465) or another port?",
-                          for_all=True) from None
+            raise NotSent(
+                f"{self.place} does not offer STARTTLS, so nothing was sent: is it `tls` (465) or another port?",
+                for_all=True,
+            ) from None
         except smtplib.SMTPServerDisconnected as error:
             late = isinstance(error.__context__, TimeoutError)
-            raise NotSent(f"{self.place} {'did not answer in time' if late else 'ended the connection'}, {when}",
-                          for_all=True) from None
+            raise NotSent(
+                f"{self.place} {'did not answer in time' if late else 'ended the connection'}, {when}", for_all=True
+            ) from None
         except smtplib.SMTPResponseException as error:
-            raise NotSent(f"{self.place} answered {self._said(error.smtp_code, error.smtp_error)}", for_all=True) from None
+            raise NotSent(
+                f"{self.place} answered {self._said(error.smtp_code, error.smtp_error)}", for_all=True
+            ) from None
         except (OSError, smtplib.SMTPException) as error:
             raise NotSent(f"{self.place} {unreachable(error)}, {when}", for_all=True) from None
 
@@ -132,8 +142,10 @@ class _Talk:
 def unreachable(error: Exception) -> str:
     """What happened to a connection, in words."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (f"shows a certificate that is not trusted: {plain(error.verify_message, 120)}; "
-                "name its authority in `alerts.ca_file`, or mend the certificate")
+        return (
+            f"shows a certificate that is not trusted: {plain(error.verify_message, 120)}; "
+            "name its authority in `alerts.ca_file`, or mend the certificate"
+        )
     if isinstance(error, ssl.SSLError):
         return f"did not begin TLS ({plain(error.reason or 'no reason given', 60)}): are port and `security` right?"
     if isinstance(error, socket.gaierror):

@@ -2,13 +2,14 @@
 
 No message holds a value of the file. With ``private`` (requests: patient data) not even a key that the model lacks.
 """
+
 import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
-from typing import Annotated, Any, Union, get_args, get_origin
 from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -23,13 +24,21 @@ _SILENT = {"default_factory_not_called"}  # says only that another field is wron
 
 def to_mistakes(problems: Iterable[Problem], *, model: type, file: str, private: bool = False) -> list[Mistake]:
     """Problems as mistakes, in the order of the file, each place and message once."""
-    mistakes = [Mistake(file, problem.line, shown_path(problem.at, model, private=private), problem.message)
-                for problem in problems]
+    mistakes = [
+        Mistake(file, problem.line, shown_path(problem.at, model, private=private), problem.message)
+        for problem in problems
+    ]
     return sorted(dict.fromkeys(mistakes), key=lambda mistake: (mistake.line or 0, mistake.path))
 
 
-def validation_problems(error: ValidationError, document: Document, *, model: type, private: bool = False,
-                        refuse_key: Callable[[str], str | None] = lambda key: None) -> list[Problem]:
+def validation_problems(
+    error: ValidationError,
+    document: Document,
+    *,
+    model: type,
+    private: bool = False,
+    refuse_key: Callable[[str], str | None] = lambda key: None,
+) -> list[Problem]:
     """What pydantic found, once per place, with lines and advice. ``refuse_key`` may know more about an unknown key."""
     found: dict[At, Problem] = {}
     known = {problem.at for problem in document.problems}
@@ -56,7 +65,7 @@ def shown_path(at: At, model: type, *, private: bool = False) -> str:
         if isinstance(part, int):
             shown += f"[{part}]"
             continue
-        if private and field_at(model, at[:index + 1]) is None:
+        if private and field_at(model, at[: index + 1]) is None:
             part = "?"
         part = re.sub(r"\s+|[^ -\U0010ffff]", " ", part)[:60].strip() or "(empty key)"
         shown += f".{part}" if shown else part
@@ -127,8 +136,9 @@ def _in_file(loc: tuple[str | int, ...], value: Any, kind: str) -> At:
     return tuple(at)
 
 
-def _message(item: Any, at: At, root: Any, *, model: type, private: bool,
-             refuse_key: Callable[[str], str | None]) -> str:
+def _message(
+    item: Any, at: At, root: Any, *, model: type, private: bool, refuse_key: Callable[[str], str | None]
+) -> str:
     kind = item["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         key = str(at[-1])
@@ -251,28 +261,53 @@ def _our_words(item: Any, value: Any) -> str:
 def _by_context(item: Any, value: Any) -> str:
     """Bounds and sizes; anything else is named by its kind only, for pydantic's words may repeat the value."""
     context = {key: bound for key, bound in item.get("ctx", {}).items() if key in _BOUNDS}
-    told = [f"{_BOUNDS[key]} {bound:,}" if isinstance(bound, int | float) else f"{_BOUNDS[key]} {bound}"
-            for key, bound in context.items()]
+    told = [
+        f"{_BOUNDS[key]} {bound:,}" if isinstance(bound, int | float) else f"{_BOUNDS[key]} {bound}"
+        for key, bound in context.items()
+    ]
     return f"must be {' and '.join(told)}" if told else f"is not valid ({item['type'].replace('_', ' ')})"
 
 
-_BOUNDS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most",
-           "min_length": "of length at least", "max_length": "of length at most"}
-_FORMS = {KEY: ": up to 63 letters, digits and . _ -, the first one a letter or a digit",
-          SLUG: ": up to 64 small letters, digits and -, the first and the last one no -"}
+_BOUNDS = {
+    "gt": "more than",
+    "ge": "at least",
+    "lt": "less than",
+    "le": "at most",
+    "min_length": "of length at least",
+    "max_length": "of length at most",
+}
+_FORMS = {
+    KEY: ": up to 63 letters, digits and . _ -, the first one a letter or a digit",
+    SLUG: ": up to 64 small letters, digits and -, the first and the last one no -",
+}
 _TOLD: dict[str, Callable[[Any, Any], str]] = {
     "missing": lambda item, value: "is missing",
-    "string_type": _text_wanted, "path_type": _text_wanted,
+    "string_type": _text_wanted,
+    "path_type": _text_wanted,
     "string_too_short": lambda item, value: "must not be empty",
     "too_short": lambda item, value: "must not be empty: give at least one",
-    "string_pattern_mismatch": lambda item, value: "is not of the expected form" + _FORMS.get(item["ctx"]["pattern"], ""),
-    "bool_type": _flag_wanted, "bool_parsing": _flag_wanted,
-    "int_type": _number_wanted, "int_parsing": _number_wanted, "int_from_float": _number_wanted,
-    "float_type": _number_wanted, "float_parsing": _number_wanted, "finite_number": _number_wanted,
-    "date_type": _date_wanted, "date_parsing": _date_wanted, "date_from_datetime_parsing": _date_wanted,
+    "string_pattern_mismatch": lambda item, value: (
+        "is not of the expected form" + _FORMS.get(item["ctx"]["pattern"], "")
+    ),
+    "bool_type": _flag_wanted,
+    "bool_parsing": _flag_wanted,
+    "int_type": _number_wanted,
+    "int_parsing": _number_wanted,
+    "int_from_float": _number_wanted,
+    "float_type": _number_wanted,
+    "float_parsing": _number_wanted,
+    "finite_number": _number_wanted,
+    "date_type": _date_wanted,
+    "date_parsing": _date_wanted,
+    "date_from_datetime_parsing": _date_wanted,
     "date_from_datetime_inexact": _date_wanted,
-    "model_type": _group_wanted, "model_attributes_type": _group_wanted, "dataclass_type": _group_wanted,
-    "dict_type": _group_wanted, "mapping_type": _group_wanted,
-    "tuple_type": _list_wanted, "list_type": _list_wanted,
-    "literal_error": _choice_wanted, "value_error": _our_words,
+    "model_type": _group_wanted,
+    "model_attributes_type": _group_wanted,
+    "dataclass_type": _group_wanted,
+    "dict_type": _group_wanted,
+    "mapping_type": _group_wanted,
+    "tuple_type": _list_wanted,
+    "list_type": _list_wanted,
+    "literal_error": _choice_wanted,
+    "value_error": _our_words,
 }

@@ -1,4 +1,5 @@
 """One notice to one recipient: what it says as a line, as text and as JSON; and the error of one that could not be sent."""
+
 import json
 import os
 import ssl
@@ -11,7 +12,7 @@ from typing import Any
 from integration.alert_config import Alerts
 from mappings.model.errors import ExchangeError
 
-LISTED = 20     # alarms a notice names; the rest is on the page
+LISTED = 20  # alarms a notice names; the rest is on the page
 
 
 class NotSent(ExchangeError):
@@ -26,12 +27,12 @@ class NotSent(ExchangeError):
 class Notice:
     """What a recipient is told: the alarms of one rule that were raised, are over, or are still open. Ids only."""
 
-    key: str                        # stays the same when it is sent again
-    kind: str                       # raised recovered reminder test
+    key: str  # stays the same when it is sent again
+    kind: str  # raised recovered reminder test
     rule: str
     count: int
     created_at: datetime
-    alarms: tuple[dict[str, Any], ...] = ()     # the first few: id, subject, message, raised_at, recovered_at
+    alarms: tuple[dict[str, Any], ...] = ()  # the first few: id, subject, message, raised_at, recovered_at
     link: str = ""
     exchange: str = ""
 
@@ -52,16 +53,28 @@ class Notice:
 
     def as_json(self) -> bytes:
         """The whole of it for a program (docs/how-to/alerts.md)."""
-        return json.dumps({
-            "version": 1, "id": self.key, "kind": self.kind, "rule": self.rule, "count": self.count,
-            "text": f"{self.headline}. {self.link}", "alarms": list(self.alarms), "link": self.link,
-            "exchange": self.exchange, "created_at": self.created_at.astimezone(UTC).isoformat(timespec="seconds")}).encode()
+        return json.dumps(
+            {
+                "version": 1,
+                "id": self.key,
+                "kind": self.kind,
+                "rule": self.rule,
+                "count": self.count,
+                "text": f"{self.headline}. {self.link}",
+                "alarms": list(self.alarms),
+                "link": self.link,
+                "exchange": self.exchange,
+                "created_at": self.created_at.astimezone(UTC).isoformat(timespec="seconds"),
+            }
+        ).encode()
 
 
 def plain(text: str, length: int) -> str:
     """Text from elsewhere on one line: no control character of it reaches a header, a log or a page."""
-    kept = "".join(" " if unicodedata.category(each)[0] == "C" or unicodedata.category(each) in ("Zl", "Zp") else each
-                   for each in text[:10 * length])
+    kept = "".join(
+        " " if unicodedata.category(each)[0] == "C" or unicodedata.category(each) in ("Zl", "Zp") else each
+        for each in text[: 10 * length]
+    )
     return " ".join(kept.split())[:length]
 
 
@@ -105,13 +118,19 @@ _WORDS = {
     "silence": ("{subject} is silent", "{n} endpoints are silent"),
     "deadline-at-risk": ("the records of request {subject} are at risk", "the records of {n} requests are at risk"),
     "deadline-late": ("the records of request {subject} are late", "the records of {n} requests are late"),
-    "loop-open": ("the loop of request {subject} is open for too long", "the loops of {n} requests are open for too long"),
+    "loop-open": (
+        "the loop of request {subject} is open for too long",
+        "the loops of {n} requests are open for too long",
+    ),
     "order-refused": ("the order {subject} was not taken in", "{n} orders were not taken in"),
     "endpoint-down": ("{subject} does not answer", "{n} endpoints do not answer"),
     "unknown-kind": ("no worker knows {subject}", "no worker knows {n} kinds of step"),
     "database-away": ("the database did not answer for a while", "the database did not answer {n} times"),
     "payloads-away": ("payloads cannot be stored at {subject}", "payloads cannot be stored at {n} machines"),
     "process-restarts": ("{subject} ends again and again", "{n} processes end again and again"),
-    "notices-unsent": ("{subject} could not be told of alarms for a day", "{n} recipients could not be told of alarms for a day"),
+    "notices-unsent": (
+        "{subject} could not be told of alarms for a day",
+        "{n} recipients could not be told of alarms for a day",
+    ),
     "test": ("this is a test", "this is a test"),
 }

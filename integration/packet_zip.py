@@ -1,4 +1,5 @@
 """A packet as one zip for a practice that has neither EHR nor hosted endpoint: PDF, resources, originals, manifest."""
+
 import io
 import zipfile
 
@@ -10,7 +11,7 @@ from integration.pdf import to_pdf
 from integration.store import requests
 from mappings.model.errors import ExchangeError
 
-FIXED_TIME = (1980, 1, 1, 0, 0, 0)      # the same packet gives the same bytes
+FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same packet gives the same bytes
 
 
 def packet_zip(conn: Connection, payloads: Payloads, request_id: str) -> bytes:
@@ -22,7 +23,13 @@ def packet_zip(conn: Connection, payloads: Payloads, request_id: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for each in found:
-            _write(archive, f"packet-{each.version}", packets.load(payloads, each.manifest_sha256), payloads, requests.content(row))
+            _write(
+                archive,
+                f"packet-{each.version}",
+                packets.load(payloads, each.manifest_sha256),
+                payloads,
+                requests.content(row),
+            )
     return buffer.getvalue()
 
 
@@ -32,9 +39,12 @@ def _write(archive: zipfile.ZipFile, folder: str, packet, payloads: Payloads, re
     _add(archive, f"{folder}/manifest.json", packet.manifest.model_dump_json(indent=1).encode())
     for source, resource in packet.resources.items():
         _add(archive, f"{folder}/resources/{source.replace('/', '-')}.json", fhir_json.dumps(resource))
-    for digest, content_type in sorted({(item.sha256, item.content_type or "") for item in packet.manifest.items
-                                        if item.kind == "attachment"}):
-        ending = {"application/pdf": ".pdf", "text/plain": ".txt", "text/html": ".html"}.get(content_type.split(";")[0], ".bin")
+    for digest, content_type in sorted(
+        {(item.sha256, item.content_type or "") for item in packet.manifest.items if item.kind == "attachment"}
+    ):
+        ending = {"application/pdf": ".pdf", "text/plain": ".txt", "text/html": ".html"}.get(
+            content_type.split(";")[0], ".bin"
+        )
         _add(archive, f"{folder}/documents/{digest[:16]}{ending}", payloads.get(digest))
 
 

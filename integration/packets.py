@@ -1,4 +1,5 @@
 """Packets in the payload store: one pack of resource lines, attachments by hash, and the manifest over them."""
+
 import base64
 import hashlib
 from collections.abc import Iterable
@@ -24,8 +25,11 @@ class Packet:
 
     def attachment_bytes(self, payloads: Payloads) -> dict[str, tuple[bytes, str | None]]:
         """``{"Type/id#FHIRPath": (bytes, content type)}`` of every fetched attachment."""
-        return {item.of: (payloads.get(item.sha256), item.content_type)
-                for item in self.manifest.items if item.kind == "attachment"}
+        return {
+            item.of: (payloads.get(item.sha256), item.content_type)
+            for item in self.manifest.items
+            if item.kind == "attachment"
+        }
 
 
 def source_of(resource: dict) -> str:
@@ -35,8 +39,12 @@ def source_of(resource: dict) -> str:
 
 def resource_item(resource: dict, data: bytes) -> ManifestItem:
     """The manifest line of one resource."""
-    return ManifestItem(source=source_of(resource), version=(resource.get("meta") or {}).get("versionId"),
-                        size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    return ManifestItem(
+        source=source_of(resource),
+        version=(resource.get("meta") or {}).get("versionId"),
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
 
 
 def store(payloads: Payloads, manifest: Manifest, lines: list[bytes]) -> str:
@@ -71,10 +79,18 @@ def load(payloads: Payloads, manifest_sha256: str) -> Packet:
 
 def insert(conn: Connection, manifest: Manifest, manifest_sha256: str, version: int) -> None:
     """The packet's row."""
-    conn.execute(packets.insert().values(
-        id=manifest.packet_id, request_id=manifest.request_id, version=version, manifest_sha256=manifest_sha256,
-        patient=manifest.patient, resources=len(manifest.resources),
-        attachments=len(manifest.items) - len(manifest.resources), bytes=sum(item.size for item in manifest.items)))
+    conn.execute(
+        packets.insert().values(
+            id=manifest.packet_id,
+            request_id=manifest.request_id,
+            version=version,
+            manifest_sha256=manifest_sha256,
+            patient=manifest.patient,
+            resources=len(manifest.resources),
+            attachments=len(manifest.items) - len(manifest.resources),
+            bytes=sum(item.size for item in manifest.items),
+        )
+    )
 
 
 def rows(conn: Connection, request_id: str) -> list:
@@ -84,7 +100,9 @@ def rows(conn: Connection, request_id: str) -> list:
 
 def of_others(conn: Connection, request_id: str, patient: str) -> bool:
     """Whether another request has a packet of this chart: it may have written there what no link tells of yet."""
-    return conn.execute(select(exists().where(packets.c.patient == patient, packets.c.request_id != request_id))).scalar_one()
+    return conn.execute(
+        select(exists().where(packets.c.patient == patient, packets.c.request_id != request_id))
+    ).scalar_one()
 
 
 def by_id(conn: Connection, packet_id: str):
@@ -94,17 +112,26 @@ def by_id(conn: Connection, packet_id: str):
 
 def rendition_of(packet: Packet, payloads: Payloads, request: SecondOpinionRequest) -> Rendition:
     """The packet as something to read, the words of its plain-text attachments included."""
-    texts = {item.sha256: payloads.get(item.sha256) for item in packet.manifest.items
-             if item.kind == "attachment" and (item.content_type or "").startswith("text/plain")}
-    return render(manifest=packet.manifest, resources=list(packet.resources.values()), request=request,
-                  attachments=[AttachedText(sha256=digest, text=data.decode("utf-8", "replace")) for digest, data in texts.items()])
+    texts = {
+        item.sha256: payloads.get(item.sha256)
+        for item in packet.manifest.items
+        if item.kind == "attachment" and (item.content_type or "").startswith("text/plain")
+    }
+    return render(
+        manifest=packet.manifest,
+        resources=list(packet.resources.values()),
+        request=request,
+        attachments=[
+            AttachedText(sha256=digest, text=data.decode("utf-8", "replace")) for digest, data in texts.items()
+        ],
+    )
 
 
 def inline(resource: dict, of: dict[str, tuple[bytes, str | None]], attachments_at) -> dict:
     """The resource with fetched attachments as inline bytes: url out, data, size and SHA-1 hash in."""
     for at in attachments_at(resource):
         fetched = of.get(f"{source_of(resource)}#{at.path}")
-        if fetched is None or "data" in at.attachment:      # what came inside passes as it is
+        if fetched is None or "data" in at.attachment:  # what came inside passes as it is
             continue
         data, content_type = fetched
         at.attachment.pop("url", None)

@@ -1,4 +1,5 @@
 """Payload bytes: content-addressed by SHA-256, in a local or shared folder or any fsspec object store."""
+
 import hashlib
 import os
 import re
@@ -13,7 +14,7 @@ from fsspec.registry import known_implementations
 from mappings.model.errors import ExchangeError
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
-CHECK = b"second-opinion payload store check".ljust(4096)      # a block: a full disk may still take a few bytes
+CHECK = b"second-opinion payload store check".ljust(4096)  # a block: a full disk may still take a few bytes
 
 
 class PayloadMissing(ExchangeError):
@@ -73,7 +74,9 @@ class Payloads:
             with self._away():
                 data = self._fs.cat_file(self._key(digest)) if self._remote else self._path(digest).read_bytes()
         except FileNotFoundError as error:
-            raise PayloadMissing(f"payload {digest[:12]} is not in the payload store; restore it from the backup") from error
+            raise PayloadMissing(
+                f"payload {digest[:12]} is not in the payload store; restore it from the backup"
+            ) from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise PayloadMissing(f"payload {digest[:12]} was changed on disk; restore it from the backup")
         return data
@@ -89,7 +92,7 @@ class Payloads:
             if self._remote:
                 self._fs.pipe_file(f"{self.url}/check", CHECK)
             else:
-                self._write(self._folder / ".check", CHECK)     # a name no payload has: one already there proves nothing
+                self._write(self._folder / ".check", CHECK)  # a name no payload has: one already there proves nothing
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
@@ -109,7 +112,7 @@ class Payloads:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, path)          # atomic: a reader sees all or nothing
+            os.replace(name, path)  # atomic: a reader sees all or nothing
             self._sync_folder(path.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -123,7 +126,9 @@ class Payloads:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise PayloadsAway(f"the payload store cannot be used now ({error.strerror or type(error).__name__})") from error
+            raise PayloadsAway(
+                f"the payload store cannot be used now ({error.strerror or type(error).__name__})"
+            ) from error
 
     @staticmethod
     def _sync_folder(folder: Path) -> None:

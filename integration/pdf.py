@@ -4,6 +4,7 @@ Its own small layout instead of reportlab's tables: lines are cut here, so a cel
 "page x of y" and the index's page numbers are known before anything is drawn, and 400 records take about a second.
 reportlab cannot write tagged PDF; title, language and bookmarks are set.
 """
+
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,8 +18,8 @@ from mappings.rendition import Finding, Rendition, Row, Section
 PAGE_WIDTH, PAGE_HEIGHT = A4
 MARGIN, TOP, BOTTOM = 36.0, 62.0, 44.0
 WIDTH = PAGE_WIDTH - 2 * MARGIN
-KEEP_TOGETHER = 120.0                  # a record lower than this is not divided between pages
-GAP = 6.0                              # between columns
+KEEP_TOGETHER = 120.0  # a record lower than this is not divided between pages
+GAP = 6.0  # between columns
 
 TITLE, HEADING = Style(BOLD, 20, 26), Style(BOLD, 13, 18)
 BODY, STRONG, HEAD = Style(REGULAR, 8.5, 11), Style(BOLD, 8.5, 11), Style(BOLD, 7.5, 10)
@@ -32,7 +33,7 @@ class Line:
 
     height: float
     pieces: list[tuple[float, str, Style]] = field(default_factory=list)
-    rule: bool = False                 # a thin line above it
+    rule: bool = False  # a thin line above it
     shade: bool = False
 
 
@@ -105,11 +106,18 @@ def findings(rendition: Rendition) -> list[Finding]:
 def _glyph_findings(source: str, text: str) -> Iterator[Finding]:
     absent, unshaped = missing(text)
     if absent:
-        yield Finding("render.glyph-missing", source, f"{absent} characters are not in the font; each stands in the "
-                      "PDF as its Unicode number, such as [U+4E2D]")
+        yield Finding(
+            "render.glyph-missing",
+            source,
+            f"{absent} characters are not in the font; each stands in the PDF as its Unicode number, such as [U+4E2D]",
+        )
     if unshaped:
-        yield Finding("render.script-unshaped", source, f"{unshaped} characters of a script that runs right to left "
-                      "or joins its letters; the PDF shows them one by one, left to right")
+        yield Finding(
+            "render.script-unshaped",
+            source,
+            f"{unshaped} characters of a script that runs right to left "
+            "or joins its letters; the PDF shows them one by one, left to right",
+        )
 
 
 def _cover(layout: Layout, rendition: Rendition) -> list[Line]:
@@ -121,10 +129,14 @@ def _cover(layout: Layout, rendition: Rendition) -> list[Line]:
         name = "The patient asks" if number == 1 else ""
         layout.add(*_columns([(MARGIN, 118, name, FACT_LABEL), (MARGIN + 122, WIDTH - 122, question, FACT)]))
     layout.space(6)
-    layout.add(*_paragraph(
-        "Shown as sent: values, units, ranges and flags are the source's own, nothing was converted, judged or left "
-        "out; “not stated” means that the source says nothing. Small print under each record: its type and id at the "
-        "source, its codes, and its other elements.", NOTE))
+    layout.add(
+        *_paragraph(
+            "Shown as sent: values, units, ranges and flags are the source's own, nothing was converted, judged or left "
+            "out; “not stated” means that the source says nothing. Small print under each record: its type and id at the "
+            "source, its codes, and its other elements.",
+            NOTE,
+        )
+    )
     layout.space(8)
     layout.add(*_paragraph("Index", HEADING), _index_line("Section", "Records", FACT_LABEL, "Page"))
     lines = [_index_line(title, str(count), FACT) for title, count in rendition.index]
@@ -173,16 +185,21 @@ def _places(section: Section) -> list[tuple[float, float]]:
 
 
 def _head(section: Section, places: list[tuple[float, float]]) -> list[Line]:
-    lines = _columns([(x, width, column.title, HEAD)
-                      for (x, width), column in zip(places, section.columns, strict=True)])
+    lines = _columns(
+        [(x, width, column.title, HEAD) for (x, width), column in zip(places, section.columns, strict=True)]
+    )
     for line in lines:
         line.shade = True
     return lines
 
 
 def _row(layout: Layout, row: Row, places: list[tuple[float, float]]) -> None:
-    lines = _columns([(x, width, cell, STRONG if number == 0 else BODY)
-                      for number, ((x, width), cell) in enumerate(zip(places, row.cells, strict=True))])
+    lines = _columns(
+        [
+            (x, width, cell, STRONG if number == 0 else BODY)
+            for number, ((x, width), cell) in enumerate(zip(places, row.cells, strict=True))
+        ]
+    )
     lines[0].rule = True
     for text in row.texts:
         lines += [*_paragraph(text.title, HEAD, indent=10), *_paragraph(text.text, BODY, indent=10)]
@@ -211,8 +228,15 @@ def _columns(cells: Iterable[tuple[float, float, str, Style]]) -> list[Line]:
 
 def _draw(pages: list[Page], rendition: Rendition, starts: list[int]) -> bytes:
     out = io.BytesIO()
-    canvas = Canvas(out, pagesize=A4, invariant=1, pageCompression=1, lang=rendition.language,
-                    initialFontName=REGULAR, initialFontSize=BODY.size)
+    canvas = Canvas(
+        out,
+        pagesize=A4,
+        invariant=1,
+        pageCompression=1,
+        lang=rendition.language,
+        initialFontName=REGULAR,
+        initialFontSize=BODY.size,
+    )
     canvas.setTitle(rendition.title)
     canvas.setAuthor("Second Opinion Exchange")
     canvas.setSubject("Records for a second opinion, as received")

@@ -3,6 +3,7 @@
 FiraGO (SIL OFL 1.1, from the wheel pymupdf-fonts; no font of the machine is used) has Latin with all accents, Greek,
 Cyrillic and the signs of a chart (µ, ≥, ±, →). What it lacks is written as its number, [U+4E2D]: seen, never lost.
 """
+
 import io
 import re
 import unicodedata

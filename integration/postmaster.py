@@ -1,4 +1,5 @@
 """Which PostgreSQL process serves a cluster's folder, whatever postmaster.pid claims; and what a killed one left."""
+
 from __future__ import annotations
 
 import os
@@ -48,7 +49,7 @@ def shut_down(cluster: Path) -> None:
         if pid is None:
             return
         os.kill(pid, how)
-        if wait_until(lambda: not _is_alive(pid), STOP_SECONDS):
+        if wait_until(lambda pid=pid: not _is_alive(pid), STOP_SECONDS):
             return
 
 
@@ -68,8 +69,11 @@ def _orphans(cluster: Path) -> list[psutil.Process]:
 def _works_in(process: psutil.Process, cluster: Path) -> bool:
     """A PostgreSQL process stays in its cluster's folder for life."""
     try:
-        return (process.status() != psutil.STATUS_ZOMBIE and process.name().startswith("postgres")
-                and Path(process.cwd()) == cluster)
+        return (
+            process.status() != psutil.STATUS_ZOMBIE
+            and process.name().startswith("postgres")
+            and Path(process.cwd()) == cluster
+        )
     except (psutil.Error, OSError):
         return False
 

@@ -4,6 +4,7 @@ One short transaction per endpoint, in two exchanges with the database. The endp
 that the count after it sees a fresh snapshot: ``SKIP LOCKED`` on the steps alone reached 15 live steps against a limit of 4.
 What an endpoint may have depends on nothing that another endpoint does.
 """
+
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,10 +20,10 @@ from mappings.model.delivery import DeliveryStatus
 JOB_NAME = "run_step"
 QUEUE = "steps"
 PROMOTED_AT_ONCE = 1000
-PROMOTIONS = 20             # in one dispatch; the next one goes on
+PROMOTIONS = 20  # in one dispatch; the next one goes on
 AGAIN_SECONDS = 0.01
-STEP_SECONDS = 2.0          # what a slow step takes: so many are handed over as can start before their leases run out
-REST_SECONDS = 10.0         # doubled with each further loss, and spread
+STEP_SECONDS = 2.0  # what a slow step takes: so many are handed over as can start before their leases run out
+REST_SECONDS = 10.0  # doubled with each further loss, and spread
 WORKER_LOST = "worker-lost"
 
 
@@ -39,15 +40,18 @@ class Limits:
     """What bounds dispatch beside the endpoint's own limits."""
 
     lease_seconds: float = 25.0
-    threads: int = 64                           # of one worker
-    concurrencies: tuple[int, ...] = ()         # of all endpoints
-    max_lost: int = 5                           # leases lost by dying workers before a step is parked
+    threads: int = 64  # of one worker
+    concurrencies: tuple[int, ...] = ()  # of all endpoints
+    max_lost: int = 5  # leases lost by dying workers before a step is parked
 
 
 def limits_of(config: Config) -> Limits:
     """What config.yaml says."""
-    return Limits(config.engine.lease_seconds, config.engine.concurrency,
-                  tuple(endpoint.limits.concurrency for endpoint in config.endpoints.values()))
+    return Limits(
+        config.engine.lease_seconds,
+        config.engine.concurrency,
+        tuple(endpoint.limits.concurrency for endpoint in config.endpoints.values()),
+    )
 
 
 def dispatch(engine: Engine, limits: Limits) -> int:
@@ -60,7 +64,7 @@ def dispatch(engine: Engine, limits: Limits) -> int:
         keys = conn.execute(_ENDPOINTS_WITH_WORK, {"lease": limits.lease_seconds}).scalars().all()
     first = [dispatch_endpoint(engine, key, limits) for key in keys]
     busy = [key for key, claimed in zip(keys, first, strict=True) if claimed is None]
-    if busy:                    # who held it may not have seen what is due since
+    if busy:  # who held it may not have seen what is due since
         time.sleep(AGAIN_SECONDS)
     return sum(len(claimed or ()) for claimed in (*first, *(dispatch_endpoint(engine, key, limits) for key in busy)))
 
@@ -74,7 +78,7 @@ def dispatch_endpoint(engine: Engine, endpoint: str, limits: Limits) -> list[Dis
     given = {"endpoint": endpoint, "lease": limits.lease_seconds, "queue": QUEUE, "job": JOB_NAME}
     with engine.begin() as conn:
         raw = conn.connection.driver_connection
-        with raw.pipeline():        # sent together, done one after the other
+        with raw.pipeline():  # sent together, done one after the other
             locked, counted = raw.execute(LOCK, given), raw.execute(COUNT, given)
             row, (live, expired) = locked.fetchone(), counted.fetchone()
         if row is None:
@@ -123,7 +127,9 @@ def reap(conn: Connection, endpoint: str, limits: Limits) -> int:
 
     Each loss is a line of history. A step that never started (its job waited too long) has lost nothing.
     """
-    reaped = conn.execute(_REAP, {"endpoint": endpoint, "max_lost": limits.max_lost, "lease": limits.lease_seconds}).all()
+    reaped = conn.execute(
+        _REAP, {"endpoint": endpoint, "max_lost": limits.max_lost, "lease": limits.lease_seconds}
+    ).all()
     lost = [row for row in reaped if row.had_started]
     for row in lost:
         steps.record_attempt(conn, row, row.last_heard_of, "lost", cause=WORKER_LOST, message=row.message)
@@ -144,7 +150,7 @@ _ENDPOINTS_WITH_WORK = text(f"""
     SELECT e.key FROM endpoints e
     WHERE NOT e.paused AND EXISTS (SELECT 1 FROM steps s WHERE s.endpoint = e.key AND s.status = 'due')
        OR EXISTS (SELECT 1 FROM steps s WHERE s.endpoint = e.key AND s.status = 'leased' AND {_EXPIRED})
-    ORDER BY random()""")      # of several dispatchers each begins with another endpoint
+    ORDER BY random()""")  # of several dispatchers each begins with another endpoint
 
 # What dispatch commits is lost only together with all that came after it, so nobody waits for the disk. Tables may have grown
 # since they were last analysed, but every statement here has an index.

@@ -1,4 +1,5 @@
 """Reads a second opinion request from a YAML or JSON file; every mistake at once, with its line, never its value."""
+
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
@@ -8,8 +9,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from integration.config_model import GATHERABLE_TYPES, Config, Endpoint
-from integration.model_mistakes import (field_at, kinds, listed, nearest, shown_example, to_mistakes,
-                                        validation_problems, value_at)
+from integration.model_mistakes import (
+    field_at,
+    kinds,
+    listed,
+    nearest,
+    shown_example,
+    to_mistakes,
+    validation_problems,
+    value_at,
+)
 from integration.yaml_lines import At, Document, Problem, read, read_file
 from mappings.model.errors import Mistake, RequestError
 from mappings.model.request import SecondOpinionRequest
@@ -22,8 +31,9 @@ _REFERENCES: tuple[tuple[At, str, str], ...] = (
 )
 
 
-def load_request(source: Path | bytes, filename: str | None = None, *,
-                 endpoints: Mapping[str, Endpoint] | None = None) -> SecondOpinionRequest:
+def load_request(
+    source: Path | bytes, filename: str | None = None, *, endpoints: Mapping[str, Endpoint] | None = None
+) -> SecondOpinionRequest:
     """The request in ``source``; raises `RequestError` with all mistakes, none of which repeats what the file says.
 
     With ``endpoints`` (of the configuration) placer and fulfiller must be among them, in the right role.
@@ -42,16 +52,29 @@ def endpoint_mistakes(config: Config, request: SecondOpinionRequest, file: str) 
     return [Mistake(file, None, str(at[0]), message) for at, message in _endpoint_problems(parties, config.endpoints)]
 
 
-def _check(document: Document, endpoints: Mapping[str, Endpoint] | None) -> tuple[SecondOpinionRequest | None,
-                                                                                list[Problem]]:
+def _check(
+    document: Document, endpoints: Mapping[str, Endpoint] | None
+) -> tuple[SecondOpinionRequest | None, list[Problem]]:
     problems, value = list(document.problems), document.value
     if not isinstance(value, dict):
         if not problems:
-            problems.append(Problem((), document.line_of(()), ("is empty" if value is None else
-                                                               "must be a group of keys, such as `key:`") + _ADVICE))
+            problems.append(
+                Problem(
+                    (),
+                    document.line_of(()),
+                    ("is empty" if value is None else "must be a group of keys, such as `key:`") + _ADVICE,
+                )
+            )
         return None, problems
-    own = [*_date_problems(value), *_reference_problems(value), *_type_problems(value), *_authored_problems(value),
-           *_system_problems(value), *_party_problems(value), *_endpoint_problems(value, endpoints)]
+    own = [
+        *_date_problems(value),
+        *_reference_problems(value),
+        *_type_problems(value),
+        *_authored_problems(value),
+        *_system_problems(value),
+        *_party_problems(value),
+        *_endpoint_problems(value, endpoints),
+    ]
     document.problems += [Problem(at, document.line_of(at), message) for at, message in own]
     try:
         return SecondOpinionRequest.model_validate(value), list(document.problems)
@@ -80,8 +103,10 @@ def _date_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:
 
 def _reference_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:
     coverage = value.get("coverage")
-    many = [(("coverage", index), "Coverage" + _ID, "Coverage/45")
-            for index in range(len(coverage) if isinstance(coverage, list) else 0)]
+    many = [
+        (("coverage", index), "Coverage" + _ID, "Coverage/45")
+        for index in range(len(coverage) if isinstance(coverage, list) else 0)
+    ]
     for at, pattern, example in (*_REFERENCES, *many):
         reference = value_at(value, at)
         if isinstance(reference, str) and not re.fullmatch(pattern, reference):
@@ -99,15 +124,19 @@ def _type_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:
     types = value_at(value, ("records", "types"))
     for index, name in enumerate(types if isinstance(types, list) else []):
         if isinstance(name, str) and name.strip() not in GATHERABLE_TYPES:
-            yield ("records", "types", index), ("is not a resource type that belongs to a patient's record"
-                                                + nearest(name, GATHERABLE_TYPES))
+            yield (
+                ("records", "types", index),
+                ("is not a resource type that belongs to a patient's record" + nearest(name, GATHERABLE_TYPES)),
+            )
 
 
 def _authored_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:
     authored = value.get("authored_at")
     if isinstance(authored, str) and not _has_zone(authored):
-        yield ("authored_at",), ("must be a time with its zone (ISO 8601); "
-                                 "for example `authored_at: 2025-03-03T09:30:00+01:00`")
+        yield (
+            ("authored_at",),
+            ("must be a time with its zone (ISO 8601); for example `authored_at: 2025-03-03T09:30:00+01:00`"),
+        )
 
 
 def _has_zone(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 What happened after the backup is known to the others and not to us: see ``look_before_sending``.
 """
+
 import hashlib
 import json
 import tarfile
@@ -13,14 +14,22 @@ from pathlib import Path
 from psycopg import sql
 from sqlalchemy import Connection, text
 
-from integration.backup import (FORMAT, MANIFEST, BackupFailed, columns_of, copy_statement, hash_of_names, tables_in_order)
+from integration.backup import (
+    FORMAT,
+    MANIFEST,
+    BackupFailed,
+    columns_of,
+    copy_statement,
+    hash_of_names,
+    tables_in_order,
+)
 from integration.database import MIGRATION_LOCK, Database, alembic_config, known_revisions, revision_of
 from integration.payloads import Payloads
 from integration.store import audit
 from mappings.model.errors import ExchangeError
 
-NOT_CONTENT = frozenset({"endpoints"})      # what every command writes: a database with only that is empty
-LEASE_GAP = 1000                            # no worker of before the restore can hold a lease this new
+NOT_CONTENT = frozenset({"endpoints"})  # what every command writes: a database with only that is empty
+LEASE_GAP = 1000  # no worker of before the restore can hold a lease this new
 
 
 class RestoreRefused(ExchangeError):
@@ -37,8 +46,15 @@ class Restored:
     open_steps: int
 
 
-def restore(database: Database, payloads: Payloads, path: Path, *, replace: bool = False, actor: str,
-            progress: Callable[[int, int], None] = lambda done, all_: None) -> Restored:
+def restore(
+    database: Database,
+    payloads: Payloads,
+    path: Path,
+    *,
+    replace: bool = False,
+    actor: str,
+    progress: Callable[[int, int], None] = lambda done, all_: None,
+) -> Restored:
     """Restore the backup in ``path``. Raises RestoreRefused before anything is changed.
 
     1. every hash is checked, 2. the database is empty (or ``replace``) and nobody works on it, 3. payloads: they are
@@ -80,7 +96,7 @@ def look_before_sending(conn: Connection, *, actor: str, detail: dict | None = N
     marked = conn.execute(_MARK, {"gap": LEASE_GAP}).rowcount
     conn.execute(_FREE_REQUESTS)
     conn.execute(_FORGET_JOBS)
-    conn.execute(text("DELETE FROM sessions"))      # who has signed out since must not be in again
+    conn.execute(text("DELETE FROM sessions"))  # who has signed out since must not be in again
     audit.record(conn, actor, "database.restored", detail=detail)
     return marked
 
@@ -91,18 +107,24 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
         with tarfile.open(path) as tar:
             yield tar
     except (OSError, tarfile.TarError) as error:
-        raise BackupFailed(f"{path} cannot be read as a backup ({getattr(error, 'strerror', None) or 'it is something else, or damaged'})") from error
+        raise BackupFailed(
+            f"{path} cannot be read as a backup ({getattr(error, 'strerror', None) or 'it is something else, or damaged'})"
+        ) from error
 
 
 def _checked(tar: tarfile.TarFile) -> dict:
     """The manifest, when every byte is what it says. It is the last member: a file cut short has none."""
     found = {member.name: member for member in tar.getmembers()}
     if MANIFEST not in found:
-        raise RestoreRefused("the file is not a whole backup: it has no manifest. It was cut short, or is something else")
+        raise RestoreRefused(
+            "the file is not a whole backup: it has no manifest. It was cut short, or is something else"
+        )
     manifest = json.load(tar.extractfile(found[MANIFEST]))
     if manifest.get("format") != FORMAT:
-        raise RestoreRefused(f"the backup has format {manifest.get('format')}, this version reads {FORMAT}: "
-                             "restore it with the version that wrote it")
+        raise RestoreRefused(
+            f"the backup has format {manifest.get('format')}, this version reads {FORMAT}: "
+            "restore it with the version that wrote it"
+        )
     for table in manifest["tables"]:
         _check(tar, found, f"database/{table['name']}", table["sha256"])
     digests = _payload_names(tar)
@@ -115,7 +137,9 @@ def _checked(tar: tarfile.TarFile) -> dict:
 
 def _check(tar: tarfile.TarFile, found: dict, name: str, sha256: str) -> None:
     if name not in found or hashlib.file_digest(tar.extractfile(found[name]), "sha256").hexdigest() != sha256:
-        raise RestoreRefused(f"{name} in the backup is not what was written; nothing was restored. Take another backup file")
+        raise RestoreRefused(
+            f"{name} in the backup is not what was written; nothing was restored. Take another backup file"
+        )
 
 
 def _payload_names(tar: tarfile.TarFile) -> list[str]:
@@ -127,16 +151,22 @@ def _check_target(database: Database, manifest: dict, replace: bool) -> None:
         _check_idle(conn)
         found = revision_of(conn)
         if not {found or manifest["revision"], manifest["revision"]} <= known_revisions():
-            raise RestoreRefused("the backup or the database here was made by a newer version of the Exchange: restore with that version")
+            raise RestoreRefused(
+                "the backup or the database here was made by a newer version of the Exchange: restore with that version"
+            )
         if found is None:
             return
         full = [table for table in tables_in_order(conn) if table not in NOT_CONTENT and _has_rows(conn, table)]
         if full and not replace:
-            raise RestoreRefused(f"the database is not empty ({', '.join(full[:5])}): restore into an empty one, "
-                                 "or say --replace to throw away all that is in it")
+            raise RestoreRefused(
+                f"the database is not empty ({', '.join(full[:5])}): restore into an empty one, "
+                "or say --replace to throw away all that is in it"
+            )
         if found != manifest["revision"]:
-            raise RestoreRefused(f"the tables here have revision {found} and those of the backup {manifest['revision']}: restore "
-                                 "into a new, empty database (another data_dir, or another database.url)")
+            raise RestoreRefused(
+                f"the tables here have revision {found} and those of the backup {manifest['revision']}: restore "
+                "into a new, empty database (another data_dir, or another database.url)"
+            )
 
 
 def _check_idle(conn: Connection) -> None:
@@ -147,7 +177,8 @@ def _check_idle(conn: Connection) -> None:
 
 def _has_rows(conn: Connection, table: str) -> bool:
     return conn.connection.driver_connection.execute(
-        sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(table))).fetchone()[0]
+        sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(table))
+    ).fetchone()[0]
 
 
 def _restore_payloads(tar: tarfile.TarFile, manifest: dict, payloads: Payloads, progress) -> int:
@@ -170,7 +201,8 @@ def _upgrade(conn: Connection, revision: str) -> None:
 def _empty(conn: Connection) -> None:
     names = [*tables_in_order(conn), "procrastinate_jobs"]
     conn.connection.driver_connection.execute(
-        sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, names))))
+        sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, names)))
+    )
 
 
 def _restore_table(conn: Connection, tar: tarfile.TarFile, table: dict) -> int:
@@ -178,12 +210,19 @@ def _restore_table(conn: Connection, tar: tarfile.TarFile, table: dict) -> int:
     gone = set(table["columns"]) - set(columns_of(conn, name))
     if gone:
         raise RestoreRefused(f"{name} has no column {', '.join(sorted(gone))} here; nothing was restored")
-    with cursor.copy(copy_statement(name, table["columns"], "FROM STDIN")) as copy, tar.extractfile(f"database/{name}") as member:
+    with (
+        cursor.copy(copy_statement(name, table["columns"], "FROM STDIN")) as copy,
+        tar.extractfile(f"database/{name}") as member,
+    ):
         while block := member.read(1 << 18):
             copy.write(block)
     for column in conn.execute(_IDENTITIES, {"table": name}).scalars().all():
-        cursor.execute(sql.SQL("SELECT setval(pg_get_serial_sequence(%s, %s), coalesce(max({}), 0) + 1, false) FROM {}").format(
-            sql.Identifier(column), sql.Identifier(name)), [name, column])
+        cursor.execute(
+            sql.SQL("SELECT setval(pg_get_serial_sequence(%s, %s), coalesce(max({}), 0) + 1, false) FROM {}").format(
+                sql.Identifier(column), sql.Identifier(name)
+            ),
+            [name, column],
+        )
     return table["rows"]
 
 

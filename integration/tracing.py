@@ -4,6 +4,7 @@ The trace of a request is made from its id, so that every process joins the same
 carried along. Spans hold ids, kinds, words and numbers; never a message, a name, a query or a body. They are handed over
 after the work is done and dropped rather than waited for: a collector that is away disturbs nothing.
 """
+
 import hashlib
 import logging
 import socket
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("second_opinion.tracing")
 EXPORT_SECONDS = 3.0
-SAID_SECONDS = 300.0        # how often it is said that the collector does not take them
-WELL = ("done", "again")    # outcomes of an attempt that are no error
+SAID_SECONDS = 300.0  # how often it is said that the collector does not take them
+WELL = ("done", "again")  # outcomes of an attempt that are no error
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,10 @@ def start(config: Config, part: str) -> NoTracing:
     try:
         return _Tracing(config.tracing.otlp_endpoint, part)
     except ImportError as error:
-        raise ExchangeError(f"tracing.otlp_endpoint is set, and {error.name} is not installed: install "
-                            "second-opinion-exchange[tracing], or remove the setting") from None
+        raise ExchangeError(
+            f"tracing.otlp_endpoint is set, and {error.name} is not installed: install "
+            "second-opinion-exchange[tracing], or remove the setting"
+        ) from None
 
 
 def trace_of(request_id: str) -> tuple[int, int]:
@@ -101,10 +104,15 @@ class _Tracing(NoTracing):
             def generate_span_id(self) -> int:
                 return getattr(self.given, "ids", None) and self.given.ids[1] or super().generate_span_id()
 
-        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)       # it repeats itself; we say it once in a while
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it repeats itself; we say it once in a while
         self._api, self._ids = trace, Ids()
-        about = Resource.create({"service.name": "second-opinion", "service.version": version("second-opinion-exchange"),
-                                 "service.instance.id": f"{socket.gethostname()}/{part}"})
+        about = Resource.create(
+            {
+                "service.name": "second-opinion",
+                "service.version": version("second-opinion-exchange"),
+                "service.instance.id": f"{socket.gethostname()}/{part}",
+            }
+        )
         self._provider = TracerProvider(resource=about, id_generator=self._ids, shutdown_on_exit=False)
         exporter = _saying(OTLPSpanExporter(endpoint=address, timeout=EXPORT_SECONDS))
         self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
@@ -112,17 +120,31 @@ class _Tracing(NoTracing):
 
     def attempt(self, attempt: Attempt) -> None:
         with _undisturbed():
-            values = {"request_id": attempt.request_id or "", "step.id": attempt.step_id, "step.kind": attempt.kind, "lease_no": attempt.lease_no,
-                      "endpoint": attempt.endpoint, "outcome": attempt.outcome, "cause": attempt.cause}
-            span = self._span(attempt.kind, self._inside(attempt.request_id), self._api.SpanKind.CONSUMER, attempt.began, values)
+            values = {
+                "request_id": attempt.request_id or "",
+                "step.id": attempt.step_id,
+                "step.kind": attempt.kind,
+                "lease_no": attempt.lease_no,
+                "endpoint": attempt.endpoint,
+                "outcome": attempt.outcome,
+                "cause": attempt.cause,
+            }
+            span = self._span(
+                attempt.kind, self._inside(attempt.request_id), self._api.SpanKind.CONSUMER, attempt.began, values
+            )
             for exchange in attempt.exchanges:
                 self._exchange(exchange, self._api.set_span_in_context(span))
             self._end(span, attempt.ended, attempt.outcome not in WELL, attempt.cause)
 
     def _exchange(self, exchange: "Exchange", inside) -> None:
         began = exchange.began.timestamp()
-        values = {"endpoint": exchange.endpoint, "http.request.method": exchange.method, "url.template": exchange.shown,
-                  "http.request.body.size": exchange.sent_bytes, "http.response.body.size": exchange.received_bytes}
+        values = {
+            "endpoint": exchange.endpoint,
+            "http.request.method": exchange.method,
+            "url.template": exchange.shown,
+            "http.request.body.size": exchange.sent_bytes,
+            "http.response.body.size": exchange.received_bytes,
+        }
         span = self._span(exchange.method, inside, self._api.SpanKind.CLIENT, began, values)
         if exchange.status is not None:
             span.set_attribute("http.response.status_code", exchange.status)
@@ -132,8 +154,13 @@ class _Tracing(NoTracing):
         with _undisturbed():
             self._ids.given.ids = trace_of(request_id)
             try:
-                span = self._span("second opinion", self._api.set_span_in_context(self._api.INVALID_SPAN), self._api.SpanKind.INTERNAL,
-                                  began.timestamp(), {"request_id": request_id})
+                span = self._span(
+                    "second opinion",
+                    self._api.set_span_in_context(self._api.INVALID_SPAN),
+                    self._api.SpanKind.INTERNAL,
+                    began.timestamp(),
+                    {"request_id": request_id},
+                )
             finally:
                 self._ids.given.ids = None
             self._end(span, ended.timestamp())
@@ -160,12 +187,20 @@ class _Tracing(NoTracing):
         if request_id is None:
             return self._api.set_span_in_context(self._api.INVALID_SPAN)
         trace_id, span_id = trace_of(request_id)
-        outermost = self._api.SpanContext(trace_id, span_id, is_remote=True, trace_flags=self._api.TraceFlags(self._api.TraceFlags.SAMPLED))
+        outermost = self._api.SpanContext(
+            trace_id, span_id, is_remote=True, trace_flags=self._api.TraceFlags(self._api.TraceFlags.SAMPLED)
+        )
         return self._api.set_span_in_context(self._api.NonRecordingSpan(outermost))
 
     def _span(self, name: str, inside, kind, began: float, values: dict):
-        named = {key if "." in key and not key.startswith("step.") else f"second_opinion.{key}": value for key, value in values.items() if value != ""}
-        return self._tracer.start_span(name, context=inside, kind=kind, attributes=named, start_time=_nanoseconds(began))
+        named = {
+            key if "." in key and not key.startswith("step.") else f"second_opinion.{key}": value
+            for key, value in values.items()
+            if value != ""
+        }
+        return self._tracer.start_span(
+            name, context=inside, kind=kind, attributes=named, start_time=_nanoseconds(began)
+        )
 
     def _end(self, span, ended: float, failed: bool = False, cause: str = "") -> None:
         if failed:
@@ -195,7 +230,9 @@ def _saying(exporter):
         result = send(spans)
         if result.name != "SUCCESS" and time.monotonic() - said[0] > SAID_SECONDS:
             said[0] = time.monotonic()
-            log.warning("spans are lost: the collector does not take them", extra={"action": "tracing", "spans": len(spans)})
+            log.warning(
+                "spans are lost: the collector does not take them", extra={"action": "tracing", "spans": len(spans)}
+            )
         return result
 
     exporter.export = export

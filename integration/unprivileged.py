@@ -3,6 +3,7 @@
 PostgreSQL refuses to run as root. We never loosen the permission of a folder that is not ours:
 what cannot be reached is said in a sentence.
 """
+
 from __future__ import annotations
 
 import grp
@@ -54,7 +55,8 @@ def choose_account(cluster: Path, data_dir: Path) -> Account:
             continue
     raise ExchangeError(
         "PostgreSQL does not run as root and this machine has neither an account 'postgres' nor 'nobody': "
-        "start the Exchange as an ordinary user, or set database.url")
+        "start the Exchange as an ordinary user, or set database.url"
+    )
 
 
 def check_reachable(account: Account, *paths: Path) -> None:
@@ -70,16 +72,20 @@ def check_reachable(account: Account, *paths: Path) -> None:
 def _refuse_foreign(cluster: Path, uid: int) -> None:
     if cluster.exists() and cluster.stat().st_uid != uid:
         owner = _name(cluster.stat().st_uid)
-        raise ExchangeError(f"the database folder {cluster} belongs to {owner}: start the Exchange as {owner} "
-                            "or as root, or change the owner of the folder and everything in it")
+        raise ExchangeError(
+            f"the database folder {cluster} belongs to {owner}: start the Exchange as {owner} "
+            "or as root, or change the owner of the folder and everything in it"
+        )
 
 
 def _account(uid: int, *, switch: bool) -> Account:
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        raise ExchangeError(f"PostgreSQL needs an account with a name, and user number {uid} has none here: "
-                            "add one to the machine (or container), or set database.url") from None
+        raise ExchangeError(
+            f"PostgreSQL needs an account with a name, and user number {uid} has none here: "
+            "add one to the machine (or container), or set database.url"
+        ) from None
     return Account(entry.pw_name, uid, entry.pw_gid, switch)
 
 
@@ -92,10 +98,11 @@ def _can_enter(account: Account, *paths: Path) -> bool:
 
 def _unreachable(account: Account, folder: Path) -> str:
     group = grp.getgrgid(account.gid).gr_name
-    fix = (f"chgrp {group} '{folder}' && chmod g+x '{folder}'" if folder.is_dir()
-           else f"chmod a+rx '{folder}'")
-    return (f"PostgreSQL does not run as root, so it runs as {account.name}, who may not enter {folder}. "
-            f"Nothing was changed. Choose another data_dir, start the Exchange as an ordinary user, or run: {fix}")
+    fix = f"chgrp {group} '{folder}' && chmod g+x '{folder}'" if folder.is_dir() else f"chmod a+rx '{folder}'"
+    return (
+        f"PostgreSQL does not run as root, so it runs as {account.name}, who may not enter {folder}. "
+        f"Nothing was changed. Choose another data_dir, start the Exchange as an ordinary user, or run: {fix}"
+    )
 
 
 def _name(uid: int) -> str:

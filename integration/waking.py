@@ -1,4 +1,5 @@
 """Dispatch as soon as something became due, instead of at the next tick: in a thread of its own, many askings at once."""
+
 import logging
 import threading
 import time
@@ -8,8 +9,8 @@ from sqlalchemy import Engine, text
 from integration.queue import Limits, dispatch
 
 log = logging.getLogger("second_opinion.waking")
-PAUSE_SECONDS = 0.05        # between two dispatches: what is asked for meanwhile is one dispatch
-PAUSE_SHARE = 5             # and this many times as long as the last one took: who asks has other work too
+PAUSE_SECONDS = 0.05  # between two dispatches: what is asked for meanwhile is one dispatch
+PAUSE_SHARE = 5  # and this many times as long as the last one took: who asks has other work too
 
 
 def wake(engine: Engine, limits: Limits) -> None:
@@ -45,4 +46,6 @@ class Waker:
             time.sleep(max(PAUSE_SECONDS, PAUSE_SHARE * (time.monotonic() - began)))
 
 
-_WORKERS = text("SELECT EXISTS (SELECT 1 FROM procrastinate_workers WHERE last_heartbeat > statement_timestamp() - interval '30 seconds')")
+_WORKERS = text(
+    "SELECT EXISTS (SELECT 1 FROM procrastinate_workers WHERE last_heartbeat > statement_timestamp() - interval '30 seconds')"
+)

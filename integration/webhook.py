@@ -3,6 +3,7 @@
 By http.client and not by requests: this must follow no redirect, read no proxy variable, retry nothing by itself and read
 no long answer, all of which the standard library does by doing less; and requests stays with the FHIR servers alone.
 """
+
 import base64
 import binascii
 import hashlib
@@ -17,7 +18,7 @@ from integration.mail import unreachable
 from integration.notice import Notice, NotSent
 
 TIMEOUT_SECONDS = 15
-WHSEC = "whsec_"    # the prefix Standard Webhooks gives secrets that are base64
+WHSEC = "whsec_"  # the prefix Standard Webhooks gives secrets that are base64
 
 
 def send(notice: Notice, address: str, *, secret: str | None, trust: ssl.SSLContext, now: datetime) -> str:
@@ -41,7 +42,9 @@ def send(notice: Notice, address: str, *, secret: str | None, trust: ssl.SSLCont
     finally:
         connection.close()
     if 300 <= answer.status < 400:
-        raise NotSent(f"{place} answered {answer.status}, a redirect, and none is followed: configure the address it leads to")
+        raise NotSent(
+            f"{place} answered {answer.status}, a redirect, and none is followed: configure the address it leads to"
+        )
     if not 200 <= answer.status < 300:
         raise NotSent(f"{place} answered {answer.status}")
     return str(answer.status)
@@ -51,8 +54,14 @@ def headers(key: str, body: bytes, secret: str | None, now: datetime) -> dict[st
     """The three of Standard Webhooks, and what else a POST needs. The id is the same when a notice is sent again."""
     timestamp = str(int(now.timestamp()))
     signed = {} if secret is None else {"webhook-signature": f"v1,{signature(secret, key, timestamp, body)}"}
-    return {"Content-Type": "application/json", "User-Agent": "second-opinion-exchange", "Connection": "close",
-            "webhook-id": key, "webhook-timestamp": timestamp, **signed}
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "second-opinion-exchange",
+        "Connection": "close",
+        "webhook-id": key,
+        "webhook-timestamp": timestamp,
+        **signed,
+    }
 
 
 def signature(secret: str, key: str, timestamp: str, body: bytes) -> str:

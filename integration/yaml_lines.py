@@ -3,6 +3,7 @@
 It reads a small, safe part of YAML 1.2: groups, lists and scalars. Anchors, aliases and tags are refused, so nothing
 can grow while it is read or become an object. No message repeats what the file says: requests hold patient data.
 """
+
 import re
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,8 +12,16 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import (AliasEvent, DocumentStartEvent, Event, MappingEndEvent, MappingStartEvent, ScalarEvent,
-                                SequenceEndEvent, SequenceStartEvent)
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
 
 At = tuple[str | int, ...]
 MAX_BYTES = 1_000_000
@@ -23,8 +32,19 @@ _INT = re.compile(r"[-+]?[0-9]{1,30}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,5})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None,
-          "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_WORDS = {
+    "": None,
+    "~": None,
+    "null": None,
+    "Null": None,
+    "NULL": None,
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
 
 
 @dataclass(frozen=True)
@@ -108,7 +128,7 @@ def _text(data: bytes) -> "str | Document":
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return _broken(1 + data.count(b"\n", 0, error.start), "is not UTF-8 text; save the file with encoding UTF-8")
-    long = re.search(r"[^\n]{%d}" % (MAX_LINE + 1), text)
+    long = re.search(rf"[^\n]{{{MAX_LINE + 1}}}", text)
     if long:
         return _broken(1 + text.count("\n", 0, long.start()), f"is a line of more than {MAX_LINE:,} characters")
     bad = _CONTROL.search(text)
@@ -158,8 +178,12 @@ class _Builder:
 
     def _refuse_cleverness(self, event: Event) -> None:
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
-            self._problem(self._place(), event, "anchors (&name) and aliases (*name) are not used here; "
-                                                "write the value out, or quote text that begins with & or *")
+            self._problem(
+                self._place(),
+                event,
+                "anchors (&name) and aliases (*name) are not used here; "
+                "write the value out, or quote text that begins with & or *",
+            )
         elif getattr(event, "ctag", None) is not None:
             self._problem(self._place(), event, "tags (!name) are not used here; quote text that begins with !")
 
@@ -174,7 +198,7 @@ class _Builder:
         frame.key = self._clean(event)
         at = (*frame.at, frame.key)
         if frame.key in frame.container:
-            first = self.document.lines.get(at, event.start_mark.line + 1)      # an alias as key has no line of its own
+            first = self.document.lines.get(at, event.start_mark.line + 1)  # an alias as key has no line of its own
             self._problem(at, event, f"is written twice (first on line {first}); keep one")
         else:
             self.document.lines[at] = event.start_mark.line + 1
@@ -248,8 +272,10 @@ class _Builder:
 _SYNTAX = (
     (r"found character '\\t'|tab", "a tab is used for indentation; use spaces"),
     (r"found character", "text that begins with one of @ ` % needs quotes"),
-    (r"mapping values are not allowed", "text with a colon and a space (`: `) needs quotes, "
-                                        "or the line is indented too far"),
+    (
+        r"mapping values are not allowed",
+        "text with a colon and a space (`: `) needs quotes, or the line is indented too far",
+    ),
     (r"could not find expected ':'", "a key without its colon, or text that is not indented under its key"),
     (r"unexpected end of stream|document separator", "a quote is opened here and not closed"),
     (r"unknown escape|escape sequence", "a backslash inside double quotes; use single quotes"),
@@ -265,7 +291,8 @@ def _syntax_problem(error: Exception) -> Problem:
     if opened is not None and re.search(r"end of stream|expected '[,:]'|document separator", said):
         mark = opened
     said = said.replace("\t", "\\t")
-    advice = next((words for pattern, words in _SYNTAX if re.search(pattern, said)),
-                  "check indentation, quotes and colons")
+    advice = next(
+        (words for pattern, words in _SYNTAX if re.search(pattern, said)), "check indentation, quotes and colons"
+    )
     where = f" (column {mark.column + 1})" if mark else ""
     return Problem((), mark.line + 1 if mark else None, f"is not valid YAML{where}: {advice}")

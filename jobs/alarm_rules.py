@@ -1,4 +1,5 @@
 """The rules that raise alarms from rows: each one query that finds its subjects, read through indexes that hold open work only."""
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,8 +14,8 @@ from integration.store.tables import ANSWERED, LOOP_OPEN, RECORDS_OWED
 FAILURE_RATE, PARKED, SILENCE, LOOP = "failure-rate", "parked", "silence", "loop-open"
 AT_RISK, LATE, UNSENT = "deadline-at-risk", "deadline-late", "notices-unsent"
 ORDER_REFUSED = "order-refused"
-WEEKS = (1, 2, 3)       # usual is what was so in each of these
-POLLS_MISSED = 3        # a poller that looks less often than `silence.hours` is silent after so many
+WEEKS = (1, 2, 3)  # usual is what was so in each of these
+POLLS_MISSED = 3  # a poller that looks less often than `silence.hours` is silent after so many
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,52 @@ def rules(config: Config, now: datetime) -> Iterator[Rule]:
     """Every rule as it is configured, at a time."""
     wanted, endpoints = config.alerts.rules, list(config.endpoints)
     rate, parked, risk, loop = wanted.failure_rate, wanted.parked, wanted.deadline_at_risk, wanted.loop_open
-    yield Rule(FAILURE_RATE, _FAILURE_RATE, {
-        "endpoints": endpoints, "since": now - timedelta(minutes=rate.window_minutes), "minutes": rate.window_minutes,
-        "minimum": rate.minimum_attempts, "share": rate.share}, rate.enabled)
-    yield Rule(PARKED, _PARKED, {
-        "before": now - timedelta(minutes=parked.older_than_minutes), "minutes": parked.older_than_minutes,
-        "more_than": parked.more_than}, parked.enabled)
+    yield Rule(
+        FAILURE_RATE,
+        _FAILURE_RATE,
+        {
+            "endpoints": endpoints,
+            "since": now - timedelta(minutes=rate.window_minutes),
+            "minutes": rate.window_minutes,
+            "minimum": rate.minimum_attempts,
+            "share": rate.share,
+        },
+        rate.enabled,
+    )
+    yield Rule(
+        PARKED,
+        _PARKED,
+        {
+            "before": now - timedelta(minutes=parked.older_than_minutes),
+            "minutes": parked.older_than_minutes,
+            "more_than": parked.more_than,
+        },
+        parked.enabled,
+    )
     yield Rule(SILENCE, _SILENCE, _silence_values(config, now), wanted.silence.enabled)
-    yield Rule(AT_RISK, _AT_RISK, {"until": now + timedelta(hours=risk.within_hours), "now": now, "how": "are due"}, risk.enabled)
+    yield Rule(
+        AT_RISK,
+        _AT_RISK,
+        {"until": now + timedelta(hours=risk.within_hours), "now": now, "how": "are due"},
+        risk.enabled,
+    )
     yield Rule(LATE, _RECORDS, {"until": now, "how": "were due"}, risk.enabled)
-    yield Rule(LOOP, _LOOP, {
-        "old": now - timedelta(days=loop.days), "days": loop.days, "stuck": now - timedelta(hours=loop.completed_hours),
-        "hours": loop.completed_hours}, loop.enabled)
-    yield Rule(ORDER_REFUSED, _ORDER_REFUSED, {
-        "endpoints": _placers(config), "causes": list(findings.REFUSED), "since": now - findings.LOOKED_FOR})
+    yield Rule(
+        LOOP,
+        _LOOP,
+        {
+            "old": now - timedelta(days=loop.days),
+            "days": loop.days,
+            "stuck": now - timedelta(hours=loop.completed_hours),
+            "hours": loop.completed_hours,
+        },
+        loop.enabled,
+    )
+    yield Rule(
+        ORDER_REFUSED,
+        _ORDER_REFUSED,
+        {"endpoints": _placers(config), "causes": list(findings.REFUSED), "since": now - findings.LOOKED_FOR},
+    )
     yield Rule(UNSENT, _UNSENT, {"before": now - UNSENT_AFTER, "names": [each.name for each in config.alerts.send_to]})
 
 
@@ -65,14 +98,19 @@ def _silence_values(config: Config, now: datetime) -> dict:
     rule, poll = config.alerts.rules.silence, config.schedules.poll_requests_seconds
     hours = timedelta(hours=rule.hours)
     window = timedelta(hours=rule.usual_hours)
-    return {"endpoints": list(config.endpoints), "before": now - hours, "hours": f"{rule.hours:g}",
-            "polled": _placers(config),
-            "polled_before": now - max(hours, timedelta(seconds=POLLS_MISSED * poll)),
-            "usual_hours": rule.usual_hours, "usual_requests": rule.usual_requests, "recently": now - window, "now": now,
-            **{f"from{week}": now - timedelta(weeks=week) - window for week in WEEKS},
-            **{f"to{week}": now - timedelta(weeks=week) for week in WEEKS}}
-
-
+    return {
+        "endpoints": list(config.endpoints),
+        "before": now - hours,
+        "hours": f"{rule.hours:g}",
+        "polled": _placers(config),
+        "polled_before": now - max(hours, timedelta(seconds=POLLS_MISSED * poll)),
+        "usual_hours": rule.usual_hours,
+        "usual_requests": rule.usual_requests,
+        "recently": now - window,
+        "now": now,
+        **{f"from{week}": now - timedelta(weeks=week) - window for week in WEEKS},
+        **{f"to{week}": now - timedelta(weeks=week) for week in WEEKS},
+    }
 
 
 def _minute(time: str) -> str:
@@ -105,7 +143,7 @@ _IN_WEEK = "r.created_at > :from{0} AND r.created_at <= :to{0}"
 _SILENCE = f"""
     SELECT DISTINCT ON (subject) subject, message FROM (
         SELECT 1 AS place, e.key AS subject, format('No poll of %s for requests has succeeded since %s. Look at its last failure, and '
-                   'whether a worker ticks.', e.key, {_minute('last.at')}) AS message
+                   'whether a worker ticks.', e.key, {_minute("last.at")}) AS message
         FROM endpoints e CROSS JOIN LATERAL (
             SELECT coalesce(e.polled_at, (SELECT min(t.fire_time) FROM ticks t WHERE t.job = 'poll_requests ' || e.key)) AS at) AS last
         WHERE e.key = ANY(CAST(:polled AS text[])) AND NOT e.paused AND last.at < :polled_before
@@ -119,16 +157,16 @@ _SILENCE = f"""
         SELECT 3, placer, format('No request has come from %s in the last %s hours; in the same hours of the last three weeks there '
                                  'were at least %s each.', placer, CAST(:usual_hours AS int), CAST(:usual_requests AS int))
         FROM (SELECT r.placer FROM requests r JOIN endpoints e ON e.key = r.placer AND NOT e.paused
-              WHERE r.placer = ANY(CAST(:endpoints AS text[])) AND ({' OR '.join(_IN_WEEK.format(week) for week in WEEKS)})
+              WHERE r.placer = ANY(CAST(:endpoints AS text[])) AND ({" OR ".join(_IN_WEEK.format(week) for week in WEEKS)})
               GROUP BY r.placer
-              HAVING {' AND '.join(f'count(*) FILTER (WHERE {_IN_WEEK.format(week)}) >= :usual_requests' for week in WEEKS)}
+              HAVING {" AND ".join(f"count(*) FILTER (WHERE {_IN_WEEK.format(week)}) >= :usual_requests" for week in WEEKS)}
         ) AS usual
         WHERE NOT EXISTS (SELECT 1 FROM requests r WHERE r.placer = usual.placer AND r.created_at > :recently)
     ) AS found ORDER BY subject, place"""
 
 _RECORDS = f"""
     SELECT id AS subject, format('The records of request %s %s at %s on %s and are not verified there.', id, CAST(:how AS text),
-                                 fulfiller, {_minute('records_due_at')}) AS message
+                                 fulfiller, {_minute("records_due_at")}) AS message
     FROM requests WHERE {RECORDS_OWED} AND records_due_at < :until"""
 _AT_RISK = f"{_RECORDS} AND records_due_at >= :now"
 

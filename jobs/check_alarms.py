@@ -1,4 +1,5 @@
 """Check what no single step can see, endpoints that rest for long and all the rules of config.yaml, and have it told."""
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +11,7 @@ from jobs.world import Context, Outcome
 
 ENDPOINT_DOWN, UNKNOWN_KIND = "endpoint-down", "unknown-kind"
 DOWN_AFTER = timedelta(minutes=10)
-UNKNOWN_AFTER = timedelta(minutes=15)       # a rolling upgrade is over by then
+UNKNOWN_AFTER = timedelta(minutes=15)  # a rolling upgrade is over by then
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ def check_alarms(ctx: Context) -> Outcome:
 
     def commit(conn: Connection) -> None:
         alarms.set_open(conn, ENDPOINT_DOWN, lasting([_down(row) for row in conn.execute(_DOWN)], now, DOWN_AFTER), now)
-        alarms.set_open(conn, UNKNOWN_KIND, lasting([_unknown(row) for row in conn.execute(_UNKNOWN)], now, UNKNOWN_AFTER), now)
+        alarms.set_open(
+            conn, UNKNOWN_KIND, lasting([_unknown(row) for row in conn.execute(_UNKNOWN)], now, UNKNOWN_AFTER), now
+        )
         alarm_rules.apply(conn, ctx.world.config, now)
         notices.tell(conn, ctx.world.config, now)
 
@@ -41,8 +44,14 @@ def lasting(troubles: list[Trouble], now: datetime, after: timedelta) -> dict[st
 
 
 def _down(row) -> Trouble:
-    return Trouble(row.key, row.since, f"{row.key} has answered nothing since {row.since:%Y-%m-%d %H:%M} UTC; what is due "
-                   "there waits. Phone its contact." if row.since else "")
+    return Trouble(
+        row.key,
+        row.since,
+        f"{row.key} has answered nothing since {row.since:%Y-%m-%d %H:%M} UTC; what is due "
+        "there waits. Phone its contact."
+        if row.since
+        else "",
+    )
 
 
 def _unknown(row) -> Trouble:

@@ -1,4 +1,5 @@
 """``make demo``: one synthetic second opinion travels the whole loop over real HTTP, each step printed as it happens."""
+
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ PORT = 8080
 LIMIT_SECONDS = 180
 NPI = "http://hl7.org/fhir/sid/us-npi"
 HILLSIDE_IDS = "https://hillside.example/ids"
-REQUESTER, CONSULTANT = "Synthetic-Álvarez", "Synthetic-Brontë"     # in the chart
+REQUESTER, CONSULTANT = "Synthetic-Álvarez", "Synthetic-Brontë"  # in the chart
 CONFIG = """\
 # Written by the demo; synthetic data only.
 data_dir: {data_dir}
@@ -59,7 +60,11 @@ class Teller:
         self.began, self.quiet = time.monotonic(), quiet
 
     def __call__(self, words: str) -> None:
-        print(f"[{time.monotonic() - self.began:6.1f} s] {words}", file=sys.stderr if self.quiet else sys.stdout, flush=True)
+        print(
+            f"[{time.monotonic() - self.began:6.1f} s] {words}",
+            file=sys.stderr if self.quiet else sys.stdout,
+            flush=True,
+        )
 
     @property
     def seconds(self) -> float:
@@ -77,14 +82,26 @@ def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool,
     say(f"the Exchange is ready: {base}/")
     before = {each["request_id"] for each in known_requests(base) if each["status"] == "completed"}
     resources, ordered = load_chart(f"{base}/fhir/hillside")
-    say(f"primary care EHR (hillside) holds the chart: {resources} resources; its ServiceRequest asks for a second opinion")
-    consultant = start(str(EXAMPLES / "consultant.py"), "--base", f"{base}/fhir/lakeview", "--timeout", str(LIMIT_SECONDS),
-                       stderr=subprocess.DEVNULL if as_json else None)
+    say(
+        f"primary care EHR (hillside) holds the chart: {resources} resources; its ServiceRequest asks for a second opinion"
+    )
+    consultant = start(
+        str(EXAMPLES / "consultant.py"),
+        "--base",
+        f"{base}/fhir/lakeview",
+        "--timeout",
+        str(LIMIT_SECONDS),
+        stderr=subprocess.DEVNULL if as_json else None,
+    )
     try:
         view = follow(base, say, exchange, before if ordered else set())
     finally:
         consultant.terminate()
-    say("the loop is closed: the report was found in the primary care EHR" if view.get("closed") else "the loop is NOT closed")
+    say(
+        "the loop is closed: the report was found in the primary care EHR"
+        if view.get("closed")
+        else "the loop is NOT closed"
+    )
     result = summary(base, view, say.seconds)
     if not exit_at_end:
         stay(base, view["request_id"], exchange)
@@ -106,9 +123,14 @@ def load_chart(base: str) -> tuple[int, bool]:
     mrn = f"{patient['identifier'][0]['system']}|{patient['identifier'][0]['value']}"
     if not get(f"{base}/Patient", {"identifier": mrn}).get("entry"):
         post(base, chart)
-    places = {word: get(f"{base}/{kind}", {"identifier": token})["entry"][0]["resource"]["id"] for word, kind, token in (
-        ("PATIENT-ID", "Patient", mrn), ("REQUESTER-ID", "Practitioner", npi_of(chart, REQUESTER)),
-        ("CONSULTANT-ID", "Practitioner", npi_of(chart, CONSULTANT)))}
+    places = {
+        word: get(f"{base}/{kind}", {"identifier": token})["entry"][0]["resource"]["id"]
+        for word, kind, token in (
+            ("PATIENT-ID", "Patient", mrn),
+            ("REQUESTER-ID", "Practitioner", npi_of(chart, REQUESTER)),
+            ("CONSULTANT-ID", "Practitioner", npi_of(chart, CONSULTANT)),
+        )
+    }
     patient_there = f"Patient/{places['PATIENT-ID']}"
     orders = len(get(f"{base}/ServiceRequest", {"patient": patient_there, "_count": "200"}).get("entry", ()))
     still_open = len(get(f"{base}/ServiceRequest", {"patient": patient_there, "status": "active"}).get("entry", ()))
@@ -122,8 +144,11 @@ def load_chart(base: str) -> tuple[int, bool]:
 
 def npi_of(chart: dict, family: str) -> str:
     """The search token of a practitioner of the chart."""
-    person = next(entry["resource"] for entry in chart["entry"] if entry["resource"]["resourceType"] == "Practitioner"
-                  and entry["resource"]["name"][0]["family"] == family)
+    person = next(
+        entry["resource"]
+        for entry in chart["entry"]
+        if entry["resource"]["resourceType"] == "Practitioner" and entry["resource"]["name"][0]["family"] == family
+    )
     return f"{NPI}|{person['identifier'][0]['value']}"
 
 
@@ -141,8 +166,12 @@ def get(url: str, params: dict) -> dict:
 
 def post(url: str, body: dict, headers: dict | None = None) -> dict:
     """POST FHIR JSON, decimals kept."""
-    response = requests.post(url, data=simplejson.dumps(body, use_decimal=True).encode(), timeout=60,
-                             headers={"Content-Type": "application/fhir+json", **(headers or {})})
+    response = requests.post(
+        url,
+        data=simplejson.dumps(body, use_decimal=True).encode(),
+        timeout=60,
+        headers={"Content-Type": "application/fhir+json", **(headers or {})},
+    )
     response.raise_for_status()
     return response.json()
 
@@ -169,12 +198,22 @@ def news(view: dict) -> list[str]:
     if not view:
         return []
     told = [f"request {view['request_id']} taken in: recognised by its codes"]
-    told += [f"packet {each['version']}: {each['resources']} resources and {each['attachments']} attachments gathered, "
-             f"{each['bytes']:,} bytes" for each in view["packets"]]
-    told += [f"delivery of the {each['kind']} to {each['endpoint']}: {each['status']}" for each in view["deliveries"]
-             if each["status"] in ("sent", "verified", "parked")]
-    told += [f"the consultant: {each['status']}" for each in view["events"] if each["status"] not in (None, "requested")]
-    told += [f"waits for a person: {step['message']} {step['action']}" for step in view["owed"] if step["status"] == "parked"]
+    told += [
+        f"packet {each['version']}: {each['resources']} resources and {each['attachments']} attachments gathered, "
+        f"{each['bytes']:,} bytes"
+        for each in view["packets"]
+    ]
+    told += [
+        f"delivery of the {each['kind']} to {each['endpoint']}: {each['status']}"
+        for each in view["deliveries"]
+        if each["status"] in ("sent", "verified", "parked")
+    ]
+    told += [
+        f"the consultant: {each['status']}" for each in view["events"] if each["status"] not in (None, "requested")
+    ]
+    told += [
+        f"waits for a person: {step['message']} {step['action']}" for step in view["owed"] if step["status"] == "parked"
+    ]
     return told
 
 
@@ -183,8 +222,12 @@ def summary(base: str, view: dict, seconds: float) -> dict:
     if not view:
         return {"request_id": None, "status": None, "closed": False, "seconds": seconds}
     keys = ("request_id", "status", "closed", "gathered", "sent", "verified", "report_verified")
-    return {**{key: view[key] for key in keys}, "duplicates": duplicates(base, view), "findings": len(view["findings"]),
-            "seconds": seconds}
+    return {
+        **{key: view[key] for key in keys},
+        "duplicates": duplicates(base, view),
+        "findings": len(view["findings"]),
+        "seconds": seconds,
+    }
 
 
 def duplicates(base: str, view: dict) -> int:
@@ -192,8 +235,9 @@ def duplicates(base: str, view: dict) -> int:
     doubled = 0
     for source in {item["source"] for item in _items(base, view)}:
         kind = source.split("/")[0]
-        found = requests.get(f"{base}/fhir/lakeview/{kind}", timeout=30,
-                             params={"identifier": f"{HILLSIDE_IDS}|{source}"}).json()
+        found = requests.get(
+            f"{base}/fhir/lakeview/{kind}", timeout=30, params={"identifier": f"{HILLSIDE_IDS}|{source}"}
+        ).json()
         doubled += max(0, len(found.get("entry", ())) - 1)
     return doubled
 
@@ -228,15 +272,20 @@ def wait_for(question, what: str, process: subprocess.Popen, *, seconds: float) 
     while not question():
         if process.poll() is not None or time.monotonic() > until:
             process.terminate()
-            sys.exit(f"waited {seconds:.0f} s for {what} in vain; is another program on the same port? "
-                     "Run second-opinion --config data/demo/config.yaml serve to read its messages, or set DEMO_PORT.")
+            sys.exit(
+                f"waited {seconds:.0f} s for {what} in vain; is another program on the same port? "
+                "Run second-opinion --config data/demo/config.yaml serve to read its messages, or set DEMO_PORT."
+            )
         time.sleep(0.1)
 
 
 def stay(base: str, request_id: str, exchange: subprocess.Popen) -> None:
     """Keep running for a person to look around."""
-    print(f"\nLook at it (Ctrl-C ends):\n  operations   {base}/\n  this request {base}/requests/{request_id}\n"
-          f"  its packet   {base}/requests/{request_id}/packet\n  health       {base}/health/ready", flush=True)
+    print(
+        f"\nLook at it (Ctrl-C ends):\n  operations   {base}/\n  this request {base}/requests/{request_id}\n"
+        f"  its packet   {base}/requests/{request_id}/packet\n  health       {base}/health/ready",
+        flush=True,
+    )
     try:
         exchange.wait()
     except KeyboardInterrupt:

@@ -1,4 +1,5 @@
 """The engine: Procrastinate runs what was dispatched; a step is done under its lease and committed once."""
+
 import asyncio
 import logging
 import random
@@ -13,19 +14,40 @@ import procrastinate
 from sqlalchemy import Row, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from integration.database_health import is_away
 from integration import queue
+from integration.database_health import is_away
 from integration.payloads import PayloadsAway
 from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
 from integration.store import parking, steps, totals
 from integration.store.one_at_a_time import MADE_ELSEWHERE
 from integration.store.pace import Paced
 from integration.store.steps import LeaseLost
-from jobs import (bulk_retry, check_alarms, gather_records, match_people, mirror_status, poll_requests, prune, push_records,
-                  return_report, send_alerts, send_request, traces, verify_delivery, watch_fulfiller)
+from jobs import (
+    bulk_retry,
+    check_alarms,
+    gather_records,
+    match_people,
+    mirror_status,
+    poll_requests,
+    prune,
+    push_records,
+    return_report,
+    send_alerts,
+    send_request,
+    traces,
+    verify_delivery,
+    watch_fulfiller,
+)
 from jobs.world import Context, Lease, Outcome, Revised, World
 from mappings.model.delivery import DeliveryStatus, next_attempt_at
-from mappings.model.errors import ExchangeError, NeedsPerson, PartialError, TemporaryError, TransferError, UnknownOutcome
+from mappings.model.errors import (
+    ExchangeError,
+    NeedsPerson,
+    PartialError,
+    TemporaryError,
+    TransferError,
+    UnknownOutcome,
+)
 
 log = logging.getLogger("second_opinion.engine")
 
@@ -48,11 +70,11 @@ JOBS = {
     "check_alarms": check_alarms.check_alarms,
     "send_alerts": send_alerts.send_alerts,
 }
-MAX_STEP_SECONDS = 1800     # a step that runs longer loses its lease: a hung thread must not hold it for ever
+MAX_STEP_SECONDS = 1800  # a step that runs longer loses its lease: a hung thread must not hold it for ever
 UNKNOWN_KIND_SECONDS = 30.0
-AWAY_SECONDS = 30.0         # how long what needs the payload store waits before it is tried again
-DATABASE_AWAY, MAX_PUT_BACKS = "database-away", 10      # after so many in a row each counts as an attempt
-OURS = (DATABASE_AWAY, "internal-error")        # no endpoint is to blame
+AWAY_SECONDS = 30.0  # how long what needs the payload store waits before it is tried again
+DATABASE_AWAY, MAX_PUT_BACKS = "database-away", 10  # after so many in a row each counts as an attempt
+OURS = (DATABASE_AWAY, "internal-error")  # no endpoint is to blame
 NOT_THEIRS = (*OURS, steps.EARLIER_OPEN, Paced.cause, MADE_ELSEWHERE)
 BREAKER_FAILURES = 5
 BREAKER_SECONDS = 30
@@ -90,9 +112,10 @@ class Heartbeat:
             lease.renew()
         except LeaseLost:
             self.remove(lease)
-        except Exception as error:      # the database is away: the next beat tries again, before_write() refuses meanwhile
-            log.warning("lease not renewed", extra={"action": "renew", "step_id": lease.step_id,
-                                                    "error": type(error).__name__})
+        except Exception as error:  # the database is away: the next beat tries again, before_write() refuses meanwhile
+            log.warning(
+                "lease not renewed", extra={"action": "renew", "step_id": lease.step_id, "error": type(error).__name__}
+            )
 
 
 def limits_of(world: World) -> Limits:
@@ -123,22 +146,33 @@ def run_step(world: World, heartbeat: Heartbeat, step_id: int, lease_no: int) ->
 
 def _attempt(ctx: Context) -> set[str]:
     """Run the job body and commit what came of it. Returns the endpoints that may have work now."""
-    if ctx.step.kind not in JOBS:       # a newer version's, in a rolling upgrade: its worker takes it
-        return _put_back(ctx, "unknown-kind", f"this worker does not know {ctx.step.kind}; a newer one does it",
-                         UNKNOWN_KIND_SECONDS)
+    if ctx.step.kind not in JOBS:  # a newer version's, in a rolling upgrade: its worker takes it
+        return _put_back(
+            ctx, "unknown-kind", f"this worker does not know {ctx.step.kind}; a newer one does it", UNKNOWN_KIND_SECONDS
+        )
     try:
         return _try(ctx)
     except PayloadsAway as error:
         return _put_back(ctx, error.cause, str(error), AWAY_SECONDS)
     except Paced as error:
-        return _put_back(ctx, error.cause, str(error), error.seconds * (1 + random.random()),
-                         TemporaryError(str(error), cause=error.cause))
+        return _put_back(
+            ctx,
+            error.cause,
+            str(error),
+            error.seconds * (1 + random.random()),
+            TemporaryError(str(error), cause=error.cause),
+        )
     except SQLAlchemyError as error:
         if not is_away(error):
             raise
-        again_and_again = TemporaryError("the database went away under this step again and again: it may be the step that is too "
-                                         "much for it, or for this machine", cause=DATABASE_AWAY)
-        return _put_back(ctx, DATABASE_AWAY, "the database did not answer; the step goes on now that it does", 1.0, again_and_again)
+        again_and_again = TemporaryError(
+            "the database went away under this step again and again: it may be the step that is too "
+            "much for it, or for this machine",
+            cause=DATABASE_AWAY,
+        )
+        return _put_back(
+            ctx, DATABASE_AWAY, "the database did not answer; the step goes on now that it does", 1.0, again_and_again
+        )
 
 
 def _try(ctx: Context) -> set[str]:
@@ -164,7 +198,9 @@ def _try(ctx: Context) -> set[str]:
     return {ctx.step.endpoint}
 
 
-def _put_back(ctx: Context, cause: str, message: str, seconds: float, in_the_end: ExchangeError | None = None) -> set[str]:
+def _put_back(
+    ctx: Context, cause: str, message: str, seconds: float, in_the_end: ExchangeError | None = None
+) -> set[str]:
     """Give the step back without counting an attempt; while the database is away, until the lease has run out anyway.
 
     Ten times in a row at most when there is an error for ``in_the_end``: then each counts, so that a person is told.
@@ -194,7 +230,7 @@ def _commit(ctx: Context, outcome: Outcome, started_at, began: float) -> None:
             change(conn)
         ctx.store_findings(conn)
         steps.finish(conn, ctx.step, again_at=outcome.again_at, next_steps=outcome.next_steps)
-        if outcome.again_at is None or outcome.apply:       # an uneventful watch leaves no line of history
+        if outcome.again_at is None or outcome.apply:  # an uneventful watch leaves no line of history
             ctx.exchanges.store(conn, steps.record_attempt(conn, ctx.step, started_at, "done"))
         seconds = time.monotonic() - began
         conn.execute(_SUCCESS, {"endpoint": ctx.step.endpoint, "ms": round(seconds * 1000)})
@@ -210,8 +246,10 @@ def _again(ctx: Context, error: Revised, started_at) -> None:
     with ctx.transaction() as conn:
         ctx.store_findings(conn)
         steps.put_back(conn, ctx.step, ctx.now, cause="revised-meanwhile", message=str(error))
-        ctx.exchanges.store(conn, steps.record_attempt(conn, ctx.step, started_at, "again", cause="revised-meanwhile",
-                                                       message=str(error)))
+        ctx.exchanges.store(
+            conn,
+            steps.record_attempt(conn, ctx.step, started_at, "again", cause="revised-meanwhile", message=str(error)),
+        )
     log.info("step goes again", extra=_ids(ctx.step, "again"))
 
 
@@ -219,26 +257,39 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
     """Record the attempt; later, or a person. The delivery and the records track follow."""
     step, policy = ctx.step, ctx.world.config.retry
     attempts = step.attempts + 1
-    at = next_attempt_at(policy, error, attempts=attempts, since=step.first_attempt_at or started_at, now=ctx.now,
-                         spread=random.random())
+    at = next_attempt_at(
+        policy, error, attempts=attempts, since=step.first_attempt_at or started_at, now=ctx.now, spread=random.random()
+    )
     if at is not None and isinstance(error, UnknownOutcome):
         at = _look_at(ctx, at if attempts > 1 else ctx.now + timedelta(seconds=min(1.0, policy.first_retry_seconds)))
     cause, message = cause_of(error), str(error)[:1000]
     with ctx.transaction() as conn:
         ctx.store_findings(conn)
         if at is None and ctx.was_revised(conn):
-            at = ctx.now                # what was wrong may have been corrected meanwhile
+            at = ctx.now  # what was wrong may have been corrected meanwhile
         if at is None:
             steps.park(conn, step, cause=cause, message=message, action=action_for(error))
             parking.give_up(conn, step, cause, message, action_for(error))
         else:
             steps.postpone(conn, step, at, cause=cause, message=message)
             parking.follow(conn, step, DeliveryStatus.RETRYING, cause, message)
-        ctx.exchanges.store(conn, steps.record_attempt(conn, step, started_at, outcome_word(error), cause=cause,
-                                                       message=message, status_code=getattr(error, "status_code", None)))
+        ctx.exchanges.store(
+            conn,
+            steps.record_attempt(
+                conn,
+                step,
+                started_at,
+                outcome_word(error),
+                cause=cause,
+                message=message,
+                status_code=getattr(error, "status_code", None),
+            ),
+        )
         if isinstance(error, (TemporaryError, UnknownOutcome)) and cause not in NOT_THEIRS:
-            conn.execute(_FAILURE, {"endpoint": step.endpoint, "message": message, "limit": BREAKER_FAILURES,
-                                    "seconds": BREAKER_SECONDS})
+            conn.execute(
+                _FAILURE,
+                {"endpoint": step.endpoint, "message": message, "limit": BREAKER_FAILURES, "seconds": BREAKER_SECONDS},
+            )
         _count(conn, step, outcome_word(error), time.monotonic() - began)
     ctx.came_of = (outcome_word(error), cause)
     log.warning("step failed", extra={**_ids(step, "failed"), "cause": cause, "parked": at is None})
@@ -276,8 +327,12 @@ def action_for(error: ExchangeError) -> str:
 
 def outcome_word(error: ExchangeError) -> str:
     """The attempt's outcome as stored."""
-    for kind, word in ((UnknownOutcome, "unknown"), (TemporaryError, "temporary"), (NeedsPerson, "person"),
-                       (PartialError, "person")):
+    for kind, word in (
+        (UnknownOutcome, "unknown"),
+        (TemporaryError, "temporary"),
+        (NeedsPerson, "person"),
+        (PartialError, "person"),
+    ):
         if isinstance(error, kind):
             return word
     return "permanent"
@@ -285,8 +340,11 @@ def outcome_word(error: ExchangeError) -> str:
 
 def _as_bug(error: Exception) -> ExchangeError:
     """A mistake of ours, or the database away: tried again like a temporary error; no text, it may hold anything."""
-    return TemporaryError(f"internal error {type(error).__name__}; details are in the worker's log", cause="internal-error",
-                          status_code=500)
+    return TemporaryError(
+        f"internal error {type(error).__name__}; details are in the worker's log",
+        cause="internal-error",
+        status_code=500,
+    )
 
 
 def _place_of(error: Exception) -> str:
@@ -296,8 +354,14 @@ def _place_of(error: Exception) -> str:
 
 
 def _ids(step: Row, action: str) -> dict:
-    return {"action": action, "step_id": step.id, "lease_no": step.lease_no, "kind": step.kind,
-            "request_id": step.request_id, "endpoint": step.endpoint}
+    return {
+        "action": action,
+        "step_id": step.id,
+        "lease_no": step.lease_no,
+        "kind": step.kind,
+        "request_id": step.request_id,
+        "endpoint": step.endpoint,
+    }
 
 
 def make_app(world: World, conninfo: str) -> procrastinate.App:
@@ -319,8 +383,14 @@ async def work(world: World, conninfo: str, *, name: str, stop: asyncio.Event | 
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(concurrency, thread_name_prefix="step"))
     app = make_app(world, conninfo)
     async with app.open_async():
-        await app.run_worker_async(queues=[QUEUE], name=name, concurrency=concurrency, delete_jobs="successful",
-                                   fetch_job_polling_interval=1.0, shutdown_graceful_timeout=20.0)
+        await app.run_worker_async(
+            queues=[QUEUE],
+            name=name,
+            concurrency=concurrency,
+            delete_jobs="successful",
+            fetch_job_polling_interval=1.0,
+            shutdown_graceful_timeout=20.0,
+        )
 
 
 _SUCCESS = text("""

@@ -1,4 +1,5 @@
 """Gather the first-opinion records at the placer into an immutable packet; partial is an error."""
+
 import base64
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -6,29 +7,41 @@ from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy import Connection
 
-from integration import fhir_json
+from integration import fhir_json, packets
 from integration.fhir.server import FhirServer
 from integration.store import deliveries, links, requests, revisions, steps
 from integration.store.pace import at_once
 from integration.store.steps import NextStep
-from integration import packets
 from jobs.match_people import find_patient
 from jobs.watching import CHART, CHART_AFTERWARDS
 from jobs.world import Context, Outcome
 from mappings.document_reference import attachments, inline_bytes
+from mappings.identifiers import local_reference
 from mappings.model.delivery import DeliveryKind
 from mappings.model.errors import MappingError, PartialError, PermanentError
 from mappings.model.packet import Manifest, ManifestItem
 from mappings.model.states import FINAL, Records, Status
-from mappings.identifiers import local_reference
 from mappings.references import find_references
 
 # What closes the packet: read when something in it points there. Other patients and our own traffic stay out.
-NOT_FOLLOWED = frozenset({"Patient", "Task", "AuditEvent", "Provenance", "Binary", "Endpoint", "Subscription", "Bundle",
-                          "MessageHeader", "Parameters", "CapabilityStatement"})
+NOT_FOLLOWED = frozenset(
+    {
+        "Patient",
+        "Task",
+        "AuditEvent",
+        "Provenance",
+        "Binary",
+        "Endpoint",
+        "Subscription",
+        "Bundle",
+        "MessageHeader",
+        "Parameters",
+        "CapabilityStatement",
+    }
+)
 MAX_ROUNDS = 10
 WATCH_CHART_DAYS = 30
-WATCH_OVERLAP = timedelta(hours=1)     # the placer's clock is not ours
+WATCH_OVERLAP = timedelta(hours=1)  # the placer's clock is not ours
 
 
 def gather_records(ctx: Context) -> Outcome:
@@ -52,15 +65,21 @@ def watch_chart(ctx: Context) -> Outcome:
     pace = CHART_AFTERWARDS if Status(row.status) is Status.COMPLETED else CHART
     again = pace.next_look(ctx.now, stored[-1].created_at, every_seconds=ctx.world.config.schedules.watch_chart_seconds)
     if any(each.status not in ("verified", "cancelled") for each in earlier):
-        return Outcome(again_at=again)      # one delivery of records at a time; what changes meanwhile is read then
+        return Outcome(again_at=again)  # one delivery of records at a time; what changes meanwhile is read then
     patient = find_patient(ctx, request.placer, request.patient)
-    newest = {item.source: item.sha256 for packet in stored
-              for item in packets.manifest_of(ctx.world.payloads, packet.manifest_sha256).resources}
+    newest = {
+        item.source: item.sha256
+        for packet in stored
+        for item in packets.manifest_of(ctx.world.payloads, packet.manifest_sha256).resources
+    }
     in_full = _wants_other_records(ctx, row, request)
     since = None if in_full else stored[-1].created_at - WATCH_OVERLAP
     chart = read_chart(ctx, request, patient, since=since, known=frozenset(newest))
-    changed = {source: resource for source, resource in chart.items()
-               if hashlib.sha256(fhir_json.dumps(resource)).hexdigest() != newest.get(source)}
+    changed = {
+        source: resource
+        for source, resource in chart.items()
+        if hashlib.sha256(fhir_json.dumps(resource)).hexdigest() != newest.get(source)
+    }
     if not changed:
         return Outcome(again_at=again, apply=[lambda conn: _note_gathered(conn, ctx)] if in_full else [])
     outcome = _store(ctx, request, patient, changed, base=len(stored))
@@ -81,8 +100,9 @@ def _note_gathered(conn: Connection, ctx: Context) -> None:
     requests.set_gathered(conn, ctx.request_id, ctx.read_version)
 
 
-def read_chart(ctx: Context, request, patient: str, *, since: datetime | None = None,
-               known: frozenset[str] = frozenset()) -> dict[str, dict]:
+def read_chart(
+    ctx: Context, request, patient: str, *, since: datetime | None = None, known: frozenset[str] = frozenset()
+) -> dict[str, dict]:
     """``{Type/id: resource}``: the patient, typed searches in parallel, then everything they point to.
 
     ``since``: only what changed after it; ``known``: what need not be read again because something points to it.
@@ -110,7 +130,7 @@ def _search(ctx: Context, server: FhirServer, kind: str, patient: str, since: da
         params["_lastUpdated"] = f"ge{since.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"
     warnings: list[str] = []
     found = server.search_all(kind, params, warnings=warnings)
-    for words in warnings:      # list.append is atomic: searches run in threads
+    for words in warnings:  # list.append is atomic: searches run in threads
         ctx.finding("search-warning", f"the server remarked on its search: {words}"[:300], kind)
     return found
 
@@ -119,7 +139,9 @@ def _take(ctx: Context, found: dict, resource: dict, patient: str, request) -> N
     """Keep a resource unless it is another patient's (servers return such), the request itself or came from us."""
     source, subject = packets.source_of(resource), patient_of(resource)
     if subject is not None and subject != patient:
-        ctx.finding("other-patient", "the server returned a resource of another patient; it was left out", source, "error")
+        ctx.finding(
+            "other-patient", "the server returned a resource of another patient; it was left out", source, "error"
+        )
     elif source != request.service_request and not _is_ours(ctx, resource):
         found[source] = resource
 
@@ -141,12 +163,13 @@ def _is_ours(ctx: Context, resource: dict) -> bool:
     return any(str(each.get("system", "")).startswith(ours) for each in (given if isinstance(given, list) else [given]))
 
 
-def _close_over_references(ctx: Context, server: FhirServer, found: dict, patient: str, known: frozenset[str],
-                           pool: ThreadPoolExecutor) -> None:
+def _close_over_references(
+    ctx: Context, server: FhirServer, found: dict, patient: str, known: frozenset[str], pool: ThreadPoolExecutor
+) -> None:
     gone: set[str] = set(known)
     for _ in range(MAX_ROUNDS):
         wanted: dict[str, set[str]] = {}
-        for source, resource in found.items():
+        for _source, resource in found.items():
             for target in _local_targets(server, resource):
                 if target not in found and target not in gone:
                     wanted.setdefault(target.split("/")[0], set()).add(target.split("/")[1])
@@ -158,8 +181,9 @@ def _close_over_references(ctx: Context, server: FhirServer, found: dict, patien
     raise PartialError([f"references still open after {MAX_ROUNDS} rounds"])
 
 
-def _fetch(server: FhirServer, kind: str, ids: list[str], found: dict, gone: set[str], patient: str,
-           pool: ThreadPoolExecutor) -> None:
+def _fetch(
+    server: FhirServer, kind: str, ids: list[str], found: dict, gone: set[str], patient: str, pool: ThreadPoolExecutor
+) -> None:
     for one, resource in zip(ids, pool.map(lambda one: server.read_if_there(f"{kind}/{one}"), ids), strict=True):
         if resource is None or patient_of(resource) not in (None, patient):
             gone.add(f"{kind}/{one}")
@@ -190,17 +214,31 @@ def _store(ctx: Context, request, patient: str, chart: dict[str, dict], *, base:
     version = (base or 0) + 1
     with ctx.world.engine.begin() as conn:
         system = links.frozen_system(conn, request.placer)
-    manifest = Manifest(packet_id=f"{ctx.request_id}-p{version}", request_id=ctx.request_id, source_endpoint=request.placer,
-                        identifier_system=system, patient=patient, gathered_at=ctx.now.isoformat(timespec="seconds"),
-                        items=tuple(items))
+    manifest = Manifest(
+        packet_id=f"{ctx.request_id}-p{version}",
+        request_id=ctx.request_id,
+        source_endpoint=request.placer,
+        identifier_system=system,
+        patient=patient,
+        gathered_at=ctx.now.isoformat(timespec="seconds"),
+        items=tuple(items),
+    )
     digest = packets.store(ctx.world.payloads, manifest, lines)
     delivery_id = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, version)
 
     def commit(conn: Connection) -> None:
-        _note_gathered(conn, ctx)       # whose records these are was not corrected meanwhile
+        _note_gathered(conn, ctx)  # whose records these are was not corrected meanwhile
         packets.insert(conn, manifest, digest, version)
-        deliveries.create(conn, ctx.request_id, request.fulfiller, DeliveryKind.RECORDS, version=version,
-                          packet_id=manifest.packet_id, sources=chart, deadline=requests.get(conn, ctx.request_id).records_due_at)
+        deliveries.create(
+            conn,
+            ctx.request_id,
+            request.fulfiller,
+            DeliveryKind.RECORDS,
+            version=version,
+            packet_id=manifest.packet_id,
+            sources=chart,
+            deadline=requests.get(conn, ctx.request_id).records_due_at,
+        )
 
     following = NextStep("match_people", request.fulfiller, delivery_id=delivery_id, deadline=ctx.row().records_due_at)
     return Outcome(next_steps=(following,), apply=[commit])
@@ -223,23 +261,32 @@ def _attachment_items(ctx: Context, request, chart: dict[str, dict]) -> list[Man
     return items
 
 
-def _attachment_item(ctx: Context, server: FhirServer, of: str, source: str, attachment: dict, fetched: dict,
-                     limit: int) -> ManifestItem | None:
+def _attachment_item(
+    ctx: Context, server: FhirServer, of: str, source: str, attachment: dict, fetched: dict, limit: int
+) -> ManifestItem | None:
     if "data" in attachment:
         return _inline_item(ctx, of, source, attachment)
     url = attachment.get("url")
     if url is None:
         return None
     if url.startswith(("urn:", "data:", "#")) or "://" in url and not server.transport.is_ours(url):
-        ctx.finding("attachment-elsewhere", "the attachment is not on the placer's server; its address travels as it is", of)
+        ctx.finding(
+            "attachment-elsewhere", "the attachment is not on the placer's server; its address travels as it is", of
+        )
         return None
     if url not in fetched:
         data, content_type = server.binary(url, content_type=attachment.get("contentType"), max_bytes=limit)
         fetched[url] = (ctx.world.payloads.put(data), len(data), content_type)
         _check_hash(ctx, of, attachment, data)
     digest, size, content_type = fetched[url]
-    return ManifestItem(source=source, kind="attachment", size=size, sha256=digest, of=of,
-                        content_type=attachment.get("contentType") or content_type)
+    return ManifestItem(
+        source=source,
+        kind="attachment",
+        size=size,
+        sha256=digest,
+        of=of,
+        content_type=attachment.get("contentType") or content_type,
+    )
 
 
 def _inline_item(ctx: Context, of: str, source: str, attachment: dict) -> ManifestItem | None:
@@ -247,8 +294,14 @@ def _inline_item(ctx: Context, of: str, source: str, attachment: dict) -> Manife
     data, content_type = inline_bytes(attachment), attachment.get("contentType")
     if not data or (content_type or "").startswith("text/plain"):
         return None
-    return ManifestItem(source=source, kind="attachment", size=len(data), sha256=ctx.world.payloads.put(data), of=of,
-                        content_type=content_type)
+    return ManifestItem(
+        source=source,
+        kind="attachment",
+        size=len(data),
+        sha256=ctx.world.payloads.put(data),
+        of=of,
+        content_type=content_type,
+    )
 
 
 def _check_hash(ctx: Context, of: str, attachment: dict, data: bytes) -> None:
@@ -263,5 +316,11 @@ def watch_later(conn: Connection, ctx: Context, request) -> None:
     """Begin to watch the chart for corrections, unless the request is being cancelled."""
     if requests.get(conn, ctx.request_id).cancel_requested:
         return
-    steps.create(conn, "watch_chart", request.placer, request_id=ctx.request_id, deadline=steps.LAST_OF_ALL,
-                 at=ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds))
+    steps.create(
+        conn,
+        "watch_chart",
+        request.placer,
+        request_id=ctx.request_id,
+        deadline=steps.LAST_OF_ALL,
+        at=ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds),
+    )

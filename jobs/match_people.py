@@ -1,12 +1,13 @@
 """People first: patient, practitioners and organizations are resolved at the target before anything travels."""
+
 import hashlib
 from collections.abc import Iterable
 
+from integration import packets
+from integration.fhir.server import identifier_token
 from integration.store import deliveries, links
 from integration.store.steps import NextStep
-from integration import packets
 from jobs.world import Context, Outcome
-from integration.fhir.server import identifier_token
 from jobs.writing import ensure_shared, find_one, own_identifier, remember
 from mappings import codes
 from mappings.bundle import for_single_create, plan
@@ -31,7 +32,7 @@ def match_people(ctx: Context) -> Outcome:
     people = {}
     if ctx.endpoint(request.fulfiller).accepts == "resources":
         people = resolve_people(ctx, request.fulfiller, packet)
-    if patient is None:         # created after the people, because it refers to its doctor and organization
+    if patient is None:  # created after the people, because it refers to its doctor and organization
         _create_patient(ctx, request.fulfiller, packet.manifest, source, people)
     return Outcome(next_steps=(NextStep("push_records", request.fulfiller, delivery_id=ctx.step.delivery_id),))
 
@@ -60,8 +61,12 @@ def resolve_patient(ctx: Context, endpoint: str, manifest, source: dict | None, 
     if reference is None:
         reference = find_one(ctx, endpoint, "Patient", identity) if ctx.looks_first else None
     if known and reference != known:
-        ctx.finding("patient-relinked", f"a person says {reference} at {endpoint}; records sent before are under {known}",
-                    manifest.patient, "error")
+        ctx.finding(
+            "patient-relinked",
+            f"a person says {reference} at {endpoint}; records sent before are under {known}",
+            manifest.patient,
+            "error",
+        )
     if reference != known:
         remember(ctx, endpoint, identity, reference, origin="person" if said else "matched")
     return reference
@@ -87,17 +92,26 @@ def _found(ctx: Context, endpoint: str, described: PatientRef | dict, linked: It
 
     What is linked and not surely meant is searched for as if there were no link; several linked patients are for a person.
     """
-    there = [patient for reference in sorted(set(linked)) if (patient := ctx.server(endpoint).read_if_there(reference)) is not None]
+    there = [
+        patient
+        for reference in sorted(set(linked))
+        if (patient := ctx.server(endpoint).read_if_there(reference)) is not None
+    ]
     found = match(described, there)
     if found.sure is not None or len(there) > 1:
         return found
     return match(described, _candidates(ctx, endpoint, identifiers) or there)
 
 
-def _match_at_target(ctx: Context, endpoint: str, source: dict | None, wanted: PatientRef, linked: Iterable[str]) -> str | None:
+def _match_at_target(
+    ctx: Context, endpoint: str, source: dict | None, wanted: PatientRef, linked: Iterable[str]
+) -> str | None:
     given = (source or {}).get("identifier") or []
-    identifiers = [Identifier(system=each["system"], value=each["value"]) for each in given
-                   if each.get("system") and each.get("value")] or list(wanted.identifiers)
+    identifiers = [
+        Identifier(system=each["system"], value=each["value"])
+        for each in given
+        if each.get("system") and each.get("value")
+    ] or list(wanted.identifiers)
     found = _found(ctx, endpoint, source or wanted, linked, identifiers)
     if found.sure is not None:
         return f"Patient/{found.sure['id']}"
@@ -105,15 +119,21 @@ def _match_at_target(ctx: Context, endpoint: str, source: dict | None, wanted: P
         similar = _similar(ctx, endpoint, source)
         if not similar:
             return None
-        raise NeedsPerson("patient-similar", f"{endpoint} has {len(similar)} patient(s) with the same name and birth date "
-                          f"and no shared identifier: {_ids(similar)}", _link_action(ctx, endpoint))
+        raise NeedsPerson(
+            "patient-similar",
+            f"{endpoint} has {len(similar)} patient(s) with the same name and birth date "
+            f"and no shared identifier: {_ids(similar)}",
+            _link_action(ctx, endpoint),
+        )
     raise _unsure(ctx, endpoint, found)
 
 
 def _candidates(ctx: Context, endpoint: str, identifiers) -> list[dict]:
     server, found = ctx.server(endpoint), {}
     for identifier in identifiers:
-        for patient in server.search_all("Patient", {"identifier": identifier_token(identifier.system, identifier.value)}):
+        for patient in server.search_all(
+            "Patient", {"identifier": identifier_token(identifier.system, identifier.value)}
+        ):
             found[patient["id"]] = patient
     return list(found.values())
 
@@ -125,25 +145,40 @@ def _similar(ctx: Context, endpoint: str, source: dict | None) -> list[dict]:
         return []
     found = ctx.server(endpoint).search_all("Patient", {"family": name["family"], "birthdate": source["birthDate"]})
     # string search means "begins with": another family that begins alike is no doubt
-    return [each for each in found if any(fold(known.get("family", "")) == fold(name["family"]) for known in each.get("name", []))]
+    return [
+        each
+        for each in found
+        if any(fold(known.get("family", "")) == fold(name["family"]) for known in each.get("name", []))
+    ]
 
 
 def _create_patient(ctx: Context, endpoint: str, manifest, source: dict, people: dict[str, str]) -> None:
     identity = Identifier(**source_identifier(manifest.identifier_system, *manifest.patient.split("/")))
-    resource, _ = for_single_create(source, links=people, identifier_system=manifest.identifier_system, findings=ctx.dropped,
-                                    source_base=ctx.endpoint(manifest.source_endpoint).base_url)
+    resource, _ = for_single_create(
+        source,
+        links=people,
+        identifier_system=manifest.identifier_system,
+        findings=ctx.dropped,
+        source_base=ctx.endpoint(manifest.source_endpoint).base_url,
+    )
     ensure_shared(ctx, endpoint, resource, identity)
 
 
 def _unsure(ctx: Context, endpoint: str, found) -> NeedsPerson:
     count = len(found.candidates)
-    what = "does not know this patient" if not count else f"has {count} candidate(s), none of them sure: {_ids(found.candidates)}"
+    what = (
+        "does not know this patient"
+        if not count
+        else f"has {count} candidate(s), none of them sure: {_ids(found.candidates)}"
+    )
     return NeedsPerson(f"patient-{found.why}", f"{endpoint} {what} ({found.why})", _link_action(ctx, endpoint))
 
 
 def _link_action(ctx: Context, endpoint: str) -> str:
-    return (f"Find the patient at {endpoint} by hand, then: second-opinion patients link {ctx.request_id} "
-            f"{endpoint} Patient/<id>")
+    return (
+        f"Find the patient at {endpoint} by hand, then: second-opinion patients link {ctx.request_id} "
+        f"{endpoint} Patient/<id>"
+    )
 
 
 def _ids(patients: list[dict]) -> str:
@@ -171,22 +206,35 @@ def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, sy
     if matched is not None:
         remember(ctx, endpoint, identity, matched, origin="matched")
         return matched
-    prepared, _ = for_single_create(resource, links=known, identifier_system=system, source_base=base, findings=ctx.dropped)
+    prepared, _ = for_single_create(
+        resource, links=known, identifier_system=system, source_base=base, findings=ctx.dropped
+    )
     return ensure_shared(ctx, endpoint, prepared, identity)
 
 
 def _by_npi(ctx: Context, endpoint: str, resource: dict) -> str | None:
     """The one practitioner or organization there with the same valid NPI and, for a person, the same family name."""
-    npi = next((each["value"] for each in resource.get("identifier", [])
-                if each.get("system") == codes.SYSTEM_NPI and npi_is_valid(each.get("value", ""))), None)
+    npi = next(
+        (
+            each["value"]
+            for each in resource.get("identifier", [])
+            if each.get("system") == codes.SYSTEM_NPI and npi_is_valid(each.get("value", ""))
+        ),
+        None,
+    )
     if npi is None or resource["resourceType"] not in ("Practitioner", "Organization"):
         return None
-    found = ctx.server(endpoint).search_all(resource["resourceType"], {"identifier": identifier_token(codes.SYSTEM_NPI, npi)})
+    found = ctx.server(endpoint).search_all(
+        resource["resourceType"], {"identifier": identifier_token(codes.SYSTEM_NPI, npi)}
+    )
     if len(found) == 1 and _family(found[0]) == _family(resource):
         return f"{resource['resourceType']}/{found[0]['id']}"
     if found:
-        ctx.finding("npi-unsure", f"{len(found)} resource(s) at {endpoint} hold this NPI and do not surely agree",
-                    packets.source_of(resource))
+        ctx.finding(
+            "npi-unsure",
+            f"{len(found)} resource(s) at {endpoint} hold this NPI and do not surely agree",
+            packets.source_of(resource),
+        )
     return None
 
 
@@ -202,7 +250,7 @@ def resolve_practitioner(ctx: Context, endpoint: str, person: PractitionerRef | 
     resource = to_practitioner(person)
     matched = _by_npi(ctx, endpoint, resource)
     if matched or ctx.endpoint(endpoint).patients != "create" or person.name is None:
-        return matched      # a person without a name travels contained: US Core refuses such a Practitioner
+        return matched  # a person without a name travels contained: US Core refuses such a Practitioner
     seed = "|".join(identifier.token() for identifier in person.identifiers) or person.model_dump_json()
     identity = own_identifier(ctx, "Practitioner", hashlib.sha256(seed.encode()).hexdigest()[:32])
     resource["identifier"] = [*resource.get("identifier", []), identity.model_dump()]

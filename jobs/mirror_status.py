@@ -1,4 +1,5 @@
 """Mirror the request's status to the placer's own ServiceRequest and Task, where that EHR can hold it."""
+
 from sqlalchemy import update
 
 from integration.store import requests
@@ -9,8 +10,13 @@ from mappings.model.states import Status
 from mappings.task import to_business_status
 
 # FHIR request.status is the placer's authorization: completed when the opinion is there, revoked when it will not come.
-SERVICE_REQUEST_STATUS = {Status.COMPLETED: "completed", Status.REJECTED: "revoked", Status.CANCELLED: "revoked",
-                          Status.FAILED: "revoked", Status.ENTERED_IN_ERROR: "entered-in-error"}
+SERVICE_REQUEST_STATUS = {
+    Status.COMPLETED: "completed",
+    Status.REJECTED: "revoked",
+    Status.CANCELLED: "revoked",
+    Status.FAILED: "revoked",
+    Status.ENTERED_IN_ERROR: "entered-in-error",
+}
 
 
 def mirror_status(ctx: Context) -> Outcome:
@@ -23,8 +29,15 @@ def mirror_status(ctx: Context) -> Outcome:
         _mirror_service_request(ctx, row, request.service_request)
         _mirror_tasks(ctx, row, request.service_request, word)
     except PermanentError as error:
-        ctx.finding("mirror-refused", f"{row.placer} does not take status updates ({error.cause})", request.service_request, "info")
-    return Outcome(apply=[lambda conn: conn.execute(update(table).where(table.c.id == ctx.request_id).values(mirrored=word))])
+        ctx.finding(
+            "mirror-refused",
+            f"{row.placer} does not take status updates ({error.cause})",
+            request.service_request,
+            "info",
+        )
+    return Outcome(
+        apply=[lambda conn: conn.execute(update(table).where(table.c.id == ctx.request_id).values(mirrored=word))]
+    )
 
 
 def _mirror_service_request(ctx: Context, row, reference: str) -> None:
@@ -44,7 +57,10 @@ def _mirror_tasks(ctx: Context, row, reference: str, word: str) -> None:
         return
     server = ctx.server(row.placer)
     for task in server.search_all("Task", {"focus": reference}):
-        wanted = {"status": row.status if row.status != "draft" else task["status"], "businessStatus": to_business_status(word)}
+        wanted = {
+            "status": row.status if row.status != "draft" else task["status"],
+            "businessStatus": to_business_status(word),
+        }
         if {key: task.get(key) for key in wanted} != wanted:
             ctx.lease.before_write()
             server.update({**task, **wanted}, if_match=(task.get("meta") or {}).get("versionId"))

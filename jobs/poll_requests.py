@@ -1,4 +1,5 @@
 """Poll a placer's EHR for new ServiceRequests and take in the second opinions among them, recognised by code."""
+
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -8,9 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from integration.fhir.server import NotFound
 from integration.store import findings, operations, requests
 from integration.store.findings import Finding
-from integration.store.tables import endpoints
+from integration.store.tables import endpoints, watermarks
 from integration.store.tables import requests as request_table
-from integration.store.tables import watermarks
 from jobs.world import Context, Outcome
 from mappings.identifiers import local_reference
 from mappings.model.errors import MappingError, PartialError, PermanentError, TemporaryError, TransferError
@@ -18,10 +18,18 @@ from mappings.model.request import Code, SecondOpinionRequest
 from mappings.references import find_references
 from mappings.service_request import from_service_request, is_second_opinion
 
-READ_ALONG = ("Patient", "Practitioner", "PractitionerRole", "Organization", "Condition", "Communication", "QuestionnaireResponse")
-OVERLAP = timedelta(minutes=5)      # servers print whole seconds and compare finer; clocks differ
-READ_AGAIN = 10     # refused orders a poll reads again, besides those it finds
-BLIPS = 2           # so often the whole poll is tried again before what cannot be read now is the order's own trouble
+READ_ALONG = (
+    "Patient",
+    "Practitioner",
+    "PractitionerRole",
+    "Organization",
+    "Condition",
+    "Communication",
+    "QuestionnaireResponse",
+)
+OVERLAP = timedelta(minutes=5)  # servers print whole seconds and compare finer; clocks differ
+READ_AGAIN = 10  # refused orders a poll reads again, besides those it finds
+BLIPS = 2  # so often the whole poll is tried again before what cannot be read now is the order's own trouble
 
 
 def poll_requests(ctx: Context) -> Outcome:
@@ -35,14 +43,23 @@ def poll_requests(ctx: Context) -> Outcome:
         refused = findings.refused(conn, key, now)
     if since is not None:
         params["_lastUpdated"] = f"ge{(since - OVERLAP).isoformat(timespec='seconds')}"
-    orders = {f"{each['resourceType']}/{each.get('id', '')}": each for each in ctx.server(key).search_all("ServiceRequest", params)}
+    orders = {
+        f"{each['resourceType']}/{each.get('id', '')}": each
+        for each in ctx.server(key).search_all("ServiceRequest", params)
+    }
     newest = max(filter(None, (since, *map(_last_updated, orders.values()))), default=None)
     waiting = list(dict.fromkeys(findings.reference_of(row.path) for row in refused))
     orders |= _read_again(ctx, key, [each for each in waiting if each not in orders and _is_address(each)][:READ_AGAIN])
-    changes = [change for reference, order in orders.items() if (change := _take(ctx, key, reference, order, reference in waiting))]
+    changes = [
+        change
+        for reference, order in orders.items()
+        if (change := _take(ctx, key, reference, order, reference in waiting))
+    ]
     changes.append(_settle(ctx, key, list(orders), refused))
     if newest is not None and newest != since:
-        changes.append(lambda conn: conn.execute(_set_watermark(key, min(newest, now))))    # its clock may run ahead of ours
+        changes.append(
+            lambda conn: conn.execute(_set_watermark(key, min(newest, now)))
+        )  # its clock may run ahead of ours
     changes.append(lambda conn: conn.execute(update(endpoints).where(endpoints.c.key == key).values(polled_at=ctx.now)))
     return Outcome(apply=changes)
 
@@ -73,18 +90,27 @@ def _settle(ctx: Context, key: str, looked_at: list[str], refused: list):
 def _take(ctx: Context, key: str, reference: str, order: dict | None, was_refused: bool):
     """What to do about one ServiceRequest, as a change for the step's commit; None when it is not for us, or refused."""
     endpoint = ctx.endpoint(key)
-    if order is None or not is_second_opinion(order, [Code(system=each.system, code=each.code) for each in endpoint.local_codes]):
+    if order is None or not is_second_opinion(
+        order, [Code(system=each.system, code=each.code) for each in endpoint.local_codes]
+    ):
         return None
     if order.get("status") in ("revoked", "entered-in-error"):
         return lambda conn: _cancel(conn, ctx, f"{key}:{reference}")
     if order.get("status") != "active" or _is_known(ctx, f"{key}:{reference}"):
         return None
     if endpoint.default_fulfiller is None:
-        ctx.finding("no-fulfiller", "a second opinion request, and no default_fulfiller is configured for this placer", reference, "error")
+        ctx.finding(
+            "no-fulfiller",
+            "a second opinion request, and no default_fulfiller is configured for this placer",
+            reference,
+            "error",
+        )
         return None
     try:
         included, gone = _included(ctx, key, order)
-        request = from_service_request(order, placer=key, fulfiller=endpoint.default_fulfiller, included=included, base=endpoint.base_url)
+        request = from_service_request(
+            order, placer=key, fulfiller=endpoint.default_fulfiller, included=included, base=endpoint.base_url
+        )
     except MappingError as error:
         ctx.finding("request-unreadable", str(error), f"{reference}#{error.path}", "error")
         return None
@@ -93,9 +119,20 @@ def _take(ctx: Context, key: str, reference: str, order: dict | None, was_refuse
             raise
         ctx.finding("request-incomplete", f"half an order is not taken in: {error}", reference, "error")
         return None
-    return lambda conn: _take_in(conn, key, request, [
-        Finding("order-reference-gone", f"the order points to {each}, which is not at {key}: what it said is not in the request",
-                f"{reference} -> {each}", "error") for each in gone])
+    return lambda conn: _take_in(
+        conn,
+        key,
+        request,
+        [
+            Finding(
+                "order-reference-gone",
+                f"the order points to {each}, which is not at {key}: what it said is not in the request",
+                f"{reference} -> {each}",
+                "error",
+            )
+            for each in gone
+        ],
+    )
 
 
 def _take_in(conn, key: str, request: SecondOpinionRequest, found: list[Finding]) -> None:
@@ -105,13 +142,16 @@ def _take_in(conn, key: str, request: SecondOpinionRequest, found: list[Finding]
 
 def _is_known(ctx: Context, key: str) -> bool:
     with ctx.world.engine.begin() as conn:
-        return conn.execute(select(func.count()).select_from(request_table).where(request_table.c.key == key)).scalar_one() > 0
+        return (
+            conn.execute(select(func.count()).select_from(request_table).where(request_table.c.key == key)).scalar_one()
+            > 0
+        )
 
 
 def _cancel(conn, ctx: Context, key: str) -> None:
     row = conn.execute(select(request_table).where(request_table.c.key == key)).one_or_none()
     if row is not None:
-        with suppress(operations.NotPossible):      # it has ended, or is being cancelled already
+        with suppress(operations.NotPossible):  # it has ended, or is being cancelled already
             operations.cancel(conn, row.id, actor=f"poll {row.placer}", reason="the placer revoked its ServiceRequest")
 
 
@@ -131,7 +171,7 @@ def _include(server, resource: dict, found: dict[str, dict | None]) -> None:
             continue
         try:
             found[local] = server.read(*local.split("/"))
-        except NotFound:        # the server's own word, not some gateway's page: then it is not known what the order says
+        except NotFound:  # the server's own word, not some gateway's page: then it is not known what the order says
             found[local] = None
 
 
@@ -152,11 +192,14 @@ def _watermark(ctx: Context, key: str) -> tuple[datetime | None, datetime]:
     """Up to when everything was seen, and the database's time; never later than when it was noted or than now."""
     with ctx.world.engine.begin() as conn:
         now = conn.execute(select(func.statement_timestamp())).scalar_one()
-        row = conn.execute(select(watermarks).where(watermarks.c.endpoint == key, watermarks.c.kind == "ServiceRequest")).one_or_none()
+        row = conn.execute(
+            select(watermarks).where(watermarks.c.endpoint == key, watermarks.c.kind == "ServiceRequest")
+        ).one_or_none()
     return min(datetime.fromisoformat(row.value), row.updated_at, now) if row else None, now
 
 
 def _set_watermark(key: str, newest: datetime):
     insertion = insert(watermarks).values(endpoint=key, kind="ServiceRequest", value=newest.isoformat())
-    return insertion.on_conflict_do_update(index_elements=["endpoint", "kind"],
-                                           set_=dict(value=insertion.excluded.value, updated_at=func.now()))
+    return insertion.on_conflict_do_update(
+        index_elements=["endpoint", "kind"], set_=dict(value=insertion.excluded.value, updated_at=func.now())
+    )

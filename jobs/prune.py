@@ -1,4 +1,5 @@
 """Prune: engine jobs nobody will finish, old ticks, ended sessions, and exchanges past their retention."""
+
 from datetime import timedelta
 
 from sqlalchemy import text
@@ -15,7 +16,7 @@ def prune(ctx: Context) -> Outcome:
             conn.execute(statement)
         sessions.prune(conn)
         sign_in_tries.prune(conn)
-    with ctx.transaction() as conn:         # each in a transaction of its own: it may take long
+    with ctx.transaction() as conn:  # each in a transaction of its own: it may take long
         emptied = exchanges.prune_bodies(conn, keep.exchange_bodies_days)
     with ctx.transaction() as conn:
         deleted = exchanges.prune(conn, keep.exchanges_days)

@@ -1,18 +1,18 @@
 """Push a packet to the fulfiller: as resources in bounded chunks, or as documents; each once."""
+
 import copy
 from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from integration import fhir_json
+from integration import fhir_json, packets
+from integration.fhir.server import identifier_token
 from integration.pdf import findings as pdf_findings
 from integration.pdf import to_pdf
 from integration.store import deliveries, links, requests, revisions
 from integration.store.one_at_a_time import alone
 from integration.store.steps import NextStep
-from integration import packets
 from jobs.world import Context, Outcome
-from integration.fhir.server import identifier_token
 from jobs.writing import ensure_created, ensure_document, own_identifier
 from mappings import codes
 from mappings.bundle import break_cycles, for_single_create, for_update, identity_of, plan, read_response, transaction
@@ -23,9 +23,9 @@ from mappings.model.errors import NeedsPerson, TemporaryError
 from mappings.model.request import Code, Identifier
 from mappings.model.states import Records
 
-LOOK_BATCH = 40             # identifiers in one search: 40 x ~60 bytes stays under common 8 KB URL limits
+LOOK_BATCH = 40  # identifiers in one search: 40 x ~60 bytes stays under common 8 KB URL limits
 CHUNK_BYTES = 8_000_000
-MEANWHILE_SECONDS = 2.0     # a push of the same chart may take minutes: the step goes back rather than hold a thread
+MEANWHILE_SECONDS = 2.0  # a push of the same chart may take minutes: the step goes back rather than hold a thread
 
 
 def push_records(ctx: Context) -> Outcome:
@@ -53,7 +53,14 @@ def push_records(ctx: Context) -> Outcome:
 def push_resources(ctx: Context, delivery, packet) -> None:
     """While no other request's packet of the same chart is: both hold the same records, and servers race on conditional creates."""
     manifest = packet.manifest
-    with alone(ctx.world.engine, ctx.step, delivery.endpoint, manifest.identifier_system, manifest.patient, wait_seconds=MEANWHILE_SECONDS):
+    with alone(
+        ctx.world.engine,
+        ctx.step,
+        delivery.endpoint,
+        manifest.identifier_system,
+        manifest.patient,
+        wait_seconds=MEANWHILE_SECONDS,
+    ):
         ResourcePush(ctx, delivery, packet).run()
 
 
@@ -66,12 +73,17 @@ def prepared_resources(ctx: Context, packet, endpoint: str) -> dict[str, dict]:
     limit = ctx.endpoint(endpoint).limits.max_inline_bytes
     large = sorted(place for place, (data, _) in of.items() if len(data) > limit)
     if large:
-        raise NeedsPerson("attachment-too-large", f"{len(large)} attachment(s) are larger than the {limit} bytes that "
-                          f"{endpoint} takes inline: {', '.join(large[:5])}",
-                          "Agree another way for these with the endpoint's contact, or raise limits.max_inline_bytes.")
+        raise NeedsPerson(
+            "attachment-too-large",
+            f"{len(large)} attachment(s) are larger than the {limit} bytes that "
+            f"{endpoint} takes inline: {', '.join(large[:5])}",
+            "Agree another way for these with the endpoint's contact, or raise limits.max_inline_bytes.",
+        )
     touched = {place.split("#")[0] for place in of}
-    return {source: packets.inline(copy.deepcopy(resource), of, attachments) if source in touched else resource
-            for source, resource in packet.resources.items()}
+    return {
+        source: packets.inline(copy.deepcopy(resource), of, attachments) if source in touched else resource
+        for source, resource in packet.resources.items()
+    }
 
 
 class ResourcePush:
@@ -101,8 +113,13 @@ class ResourcePush:
         if self.ctx.looks_first or self.another_was_here or not self.can.conditional_create:
             self._look(missing)
             missing = [resource for resource in missing if packets.source_of(resource) not in self.links]
-        chunks = plan(missing, chunk_size=self.ctx.endpoint(self.endpoint).limits.chunk_size, max_bytes=CHUNK_BYTES,
-                      source_base=self.base, size_of=lambda resource: len(fhir_json.dumps(resource)))
+        chunks = plan(
+            missing,
+            chunk_size=self.ctx.endpoint(self.endpoint).limits.chunk_size,
+            max_bytes=CHUNK_BYTES,
+            source_base=self.base,
+            size_of=lambda resource: len(fhir_json.dumps(resource)),
+        )
         for chunk in chunks:
             self._send(chunk)
         self._mark_rest(resources)
@@ -122,8 +139,11 @@ class ResourcePush:
         for resource, result in zip(chunk, results, strict=True):
             source = packets.source_of(resource)
             if result.location is None:
-                raise TemporaryError(f"{self.endpoint} gave no location for {source}; it is looked for next time",
-                                     endpoint=self.endpoint, cause="no-location")
+                raise TemporaryError(
+                    f"{self.endpoint} gave no location for {source}; it is looked for next time",
+                    endpoint=self.endpoint,
+                    cause="no-location",
+                )
             rows.append((source, result.location, result.version, result.status == 201))
         self._store(rows)
 
@@ -134,7 +154,9 @@ class ResourcePush:
             source = packets.source_of(resource)
             prepared, _ = for_single_create(resource, **self._how(), later={each.target for each in order.later})
             ours = Identifier(**source_identifier(self.system, *source.split("/")))
-            self.links[source] = ensure_created(self.ctx, self.endpoint, prepared, ours, known_as=identity_of(resource, self.system))
+            self.links[source] = ensure_created(
+                self.ctx, self.endpoint, prepared, ours, known_as=identity_of(resource, self.system)
+            )
             self._store([(source, self.links[source], None, True)])
         for source, resource in later.items():
             self._update(source, resource)
@@ -150,15 +172,20 @@ class ResourcePush:
             if row.origin == "created":
                 self._update(source, resource)
             else:
-                self.ctx.finding("correction-by-hand", f"changed at the source; {row.reference} at {self.endpoint} is not "
-                                 "ours to change", source, "error")
+                self.ctx.finding(
+                    "correction-by-hand",
+                    f"changed at the source; {row.reference} at {self.endpoint} is not ours to change",
+                    source,
+                    "error",
+                )
 
     def _update(self, source: str, resource: dict) -> None:
         target = self.links[source]
         there = self.server.read(*target.split("/"))
         self.ctx.lease.before_write()
-        written = self.server.update(for_update(resource, **self._how()),
-                                     if_match=(there.get("meta") or {}).get("versionId"))
+        written = self.server.update(
+            for_update(resource, **self._how()), if_match=(there.get("meta") or {}).get("versionId")
+        )
         self._store([(source, target, written.version, True)])
 
     def _look(self, resources: list[dict]) -> None:
@@ -170,21 +197,49 @@ class ResourcePush:
         """Links and item marks of what was just written, in one fenced transaction."""
         shas = {item.source: item.sha256 for item in self.packet.manifest.resources}
         with self.ctx.transaction() as conn:
-            links.remember_all(conn, self.endpoint, [dict(system=self.system, value=source, reference=target, version=version,
-                                                          sha256=shas.get(source), origin="created")
-                                                     for source, target, version, _ in rows])
-            deliveries.mark_items(conn, self.delivery.id, [dict(source=source, status="sent", target=target, created_by_us=ours)
-                                                           for source, target, _, ours in rows])
+            links.remember_all(
+                conn,
+                self.endpoint,
+                [
+                    dict(
+                        system=self.system,
+                        value=source,
+                        reference=target,
+                        version=version,
+                        sha256=shas.get(source),
+                        origin="created",
+                    )
+                    for source, target, version, _ in rows
+                ],
+            )
+            deliveries.mark_items(
+                conn,
+                self.delivery.id,
+                [
+                    dict(source=source, status="sent", target=target, created_by_us=ours)
+                    for source, target, _, ours in rows
+                ],
+            )
         self.links |= {source: target for source, target, *_ in rows}
 
     def _mark_rest(self, resources: dict[str, dict]) -> None:
         """Items resolved before the packet (people) or found there: sent, with their target."""
         with self.ctx.transaction() as conn:
             known = deliveries.items(conn, self.delivery.id)
-            deliveries.mark_items(conn, self.delivery.id, [
-                dict(source=source, status="sent", target=self.links[source],
-                     created_by_us=source in self.sent_before and self.sent_before[source].origin == "created")
-                for source in resources if known[source].status == "queued"])
+            deliveries.mark_items(
+                conn,
+                self.delivery.id,
+                [
+                    dict(
+                        source=source,
+                        status="sent",
+                        target=self.links[source],
+                        created_by_us=source in self.sent_before and self.sent_before[source].origin == "created",
+                    )
+                    for source in resources
+                    if known[source].status == "queued"
+                ],
+            )
 
     def _how(self) -> dict:
         """What every rewriting needs."""
@@ -201,7 +256,7 @@ def search_by_identity(server, system: str, resources: Iterable[dict]) -> dict[s
     found: dict[str, list[dict]] = {}
     for kind, sources in sorted(wanted.items()):
         for start in range(0, len(sources), LOOK_BATCH):
-            batch = list(sources)[start:start + LOOK_BATCH]
+            batch = list(sources)[start : start + LOOK_BATCH]
             tokens = ",".join(identifier_token(each.system, each.value) for each in batch)
             for there in server.search_all(kind, {"identifier": tokens}):
                 for source in {source for each in identifiers_in(there) for source in sources.get(each, ())}:
@@ -217,7 +272,9 @@ def push_documents(ctx: Context, delivery, packet) -> None:
         reference = ensure_document(ctx, delivery.endpoint, document.resource, document.identifier)
         marks = [dict(source=document.name, status="sent", target=reference, created_by_us=True)]
         if document.carries:
-            marks += [dict(source=source, status="sent", target=reference, created_by_us=True) for source in document.carries]
+            marks += [
+                dict(source=source, status="sent", target=reference, created_by_us=True) for source in document.carries
+            ]
         with ctx.transaction() as conn:
             deliveries.mark_items(conn, delivery.id, marks)
 
@@ -234,7 +291,7 @@ def documents_of(ctx: Context, packet, delivery, patient: str) -> list[Document]
     made = [_summary(ctx, packet, delivery, patient, delivery.request_version or 1)]
     seen: set[str] = set()
     for item in packet.manifest.items:
-        if item.kind == "attachment" and item.sha256 not in seen:      # one document shown twice is sent once
+        if item.kind == "attachment" and item.sha256 not in seen:  # one document shown twice is sent once
             seen.add(item.sha256)
             made.append(_original(ctx, delivery, patient, item, packet))
     return made
@@ -255,27 +312,76 @@ def _summary(ctx: Context, packet, delivery, patient: str, version: int) -> Docu
         request = revisions.content(conn, ctx.request_id, version)
     rendition = packets.rendition_of(packet, ctx.world.payloads, request)
     ctx.dropped += [*rendition.findings, *pdf_findings(rendition)]
-    return _document(ctx, delivery, patient, "rendition", to_pdf(rendition), "application/pdf", "First-opinion records",
-                     codes.RECORDS_SUMMARY, packet, tuple(packet.resources))
+    return _document(
+        ctx,
+        delivery,
+        patient,
+        "rendition",
+        to_pdf(rendition),
+        "application/pdf",
+        "First-opinion records",
+        codes.RECORDS_SUMMARY,
+        packet,
+        tuple(packet.resources),
+    )
 
 
 def _original(ctx: Context, delivery, patient: str, item, packet) -> Document:
     resource = packet.resources[item.source]
-    kind = next((coding for coding in (resource.get("type") or resource.get("code") or {}).get("coding", [])
-                 if coding.get("system") == codes.SYSTEM_LOINC), None)
-    type_code = Code(system=kind["system"], code=kind["code"], display=kind.get("display")) if kind else codes.RECORDS_SUMMARY
-    return _document(ctx, delivery, patient, item.sha256[:32], ctx.world.payloads.get(item.sha256),
-                     item.content_type or "application/octet-stream", f"Original of {item.source}", type_code, packet, ())
+    kind = next(
+        (
+            coding
+            for coding in (resource.get("type") or resource.get("code") or {}).get("coding", [])
+            if coding.get("system") == codes.SYSTEM_LOINC
+        ),
+        None,
+    )
+    type_code = (
+        Code(system=kind["system"], code=kind["code"], display=kind.get("display")) if kind else codes.RECORDS_SUMMARY
+    )
+    return _document(
+        ctx,
+        delivery,
+        patient,
+        item.sha256[:32],
+        ctx.world.payloads.get(item.sha256),
+        item.content_type or "application/octet-stream",
+        f"Original of {item.source}",
+        type_code,
+        packet,
+        (),
+    )
 
 
-def _document(ctx: Context, delivery, patient: str, name: str, data: bytes, content_type: str, title: str, type_code: Code,
-              packet, carries: tuple[str, ...]) -> Document:
+def _document(
+    ctx: Context,
+    delivery,
+    patient: str,
+    name: str,
+    data: bytes,
+    content_type: str,
+    title: str,
+    type_code: Code,
+    packet,
+    carries: tuple[str, ...],
+) -> Document:
     limit = ctx.endpoint(delivery.endpoint).limits.max_inline_bytes
     if len(data) > limit:
-        raise NeedsPerson("attachment-too-large", f"document {name} has {len(data)} bytes; {delivery.endpoint} takes {limit} "
-                          "inline", "Agree another way with the endpoint's contact, or raise limits.max_inline_bytes.")
+        raise NeedsPerson(
+            "attachment-too-large",
+            f"document {name} has {len(data)} bytes; {delivery.endpoint} takes {limit} inline",
+            "Agree another way with the endpoint's contact, or raise limits.max_inline_bytes.",
+        )
     identifier = own_identifier(ctx, "DocumentReference", f"{packet.manifest.packet_id}-{name}")
-    resource = to_document_reference(identifier=identifier, patient=patient, type_code=type_code, title=title,
-                                     content_type=content_type, data=data, date=packet.manifest.gathered_at,
-                                     period_end=None, related=[])
+    resource = to_document_reference(
+        identifier=identifier,
+        patient=patient,
+        type_code=type_code,
+        title=title,
+        content_type=content_type,
+        data=data,
+        date=packet.manifest.gathered_at,
+        period_end=None,
+        related=[],
+    )
     return Document(f"document:{name}", identifier, resource, carries)

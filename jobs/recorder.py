@@ -1,4 +1,5 @@
 """Keeps the exchanges of one attempt until it ends: the first and the last of them, whatever thread they came from."""
+
 import threading
 from collections import deque
 

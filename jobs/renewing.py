@@ -1,4 +1,5 @@
 """Bringing one of our own resources at the fulfiller up to date, unless the fulfiller changed it: then a person decides."""
+
 import hashlib
 
 from integration import fhir_json
@@ -31,9 +32,12 @@ def ensure_current(ctx: Context, endpoint: str, resource: dict, identifier: Iden
         return reference
     base = _untouched(ctx, endpoint, identifier, there, before)
     if base is None:
-        raise NeedsPerson("changed-at-target", f"{endpoint} changed {reference} since we wrote it; the correction was not written over it",
-                          "Agree with the endpoint's contact which is right. When theirs stands, correct the request to say the same; "
-                          "when ours stands, have them turn theirs back. Then retry.")
+        raise NeedsPerson(
+            "changed-at-target",
+            f"{endpoint} changed {reference} since we wrote it; the correction was not written over it",
+            "Agree with the endpoint's contact which is right. When theirs stands, correct the request to say the same; "
+            "when ours stands, have them turn theirs back. Then retry.",
+        )
     _update(ctx, endpoint, identifier, resource, there, base)
     return reference
 
@@ -48,7 +52,9 @@ def _before(ctx: Context, endpoint: str, identifier: Identifier, resource: dict)
     with ctx.world.engine.begin() as conn:
         hashes = deliveries.bytes_sent(conn, ctx.request_id, identifier.value)
     known = dict.fromkeys([*hashes, _surely_wrote(ctx, endpoint, identifier)])
-    return [fhir_json.loads(ctx.world.payloads.get(digest)) for digest in known if digest not in (None, _hash(resource))]
+    return [
+        fhir_json.loads(ctx.world.payloads.get(digest)) for digest in known if digest not in (None, _hash(resource))
+    ]
 
 
 def _hash(resource: dict) -> str:
@@ -70,8 +76,11 @@ def _surely_wrote(ctx: Context, endpoint: str, identifier: Identifier) -> str | 
 def _read(ctx: Context, endpoint: str, reference: str) -> dict:
     there = ctx.server(endpoint).read_if_there(reference)
     if there is None:
-        raise NeedsPerson("own-gone", f"{reference}, which we wrote, is no longer at {endpoint}",
-                          "Ask the endpoint's contact; cancel the request or have it restored, then retry.")
+        raise NeedsPerson(
+            "own-gone",
+            f"{reference}, which we wrote, is no longer at {endpoint}",
+            "Ask the endpoint's contact; cancel the request or have it restored, then retry.",
+        )
     return there
 
 
@@ -101,7 +110,9 @@ def _ours(resource: dict) -> dict:
 def _update(ctx: Context, endpoint: str, identifier: Identifier, resource: dict, there: dict, base: dict) -> None:
     if problems := structure_problems(resource):
         raise MappingError(resource["resourceType"], "not R4, and not sent: " + "; ".join(problems))
-    wanted = renewed_task(there, base, resource) if resource["resourceType"] == "Task" else {**resource, "id": there["id"]}
+    wanted = (
+        renewed_task(there, base, resource) if resource["resourceType"] == "Task" else {**resource, "id": there["id"]}
+    )
     ctx.lease.before_write()
     written = ctx.server(endpoint).update(wanted, if_match=version_of(there))
     remember(ctx, endpoint, identifier, f"{resource['resourceType']}/{there['id']}", resource, version=written.version)

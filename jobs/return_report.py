@@ -1,4 +1,5 @@
 """Return the consult report to the primary care EHR: one DocumentReference with inline bytes, and once."""
+
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -27,7 +28,7 @@ def return_report(ctx: Context) -> Outcome:
     with ctx.transaction() as conn:
         delivery_id = deliveries.create(conn, ctx.request_id, row.placer, DeliveryKind.REPORT, version=report.revision)
         deliveries.move(conn, delivery_id, DeliveryStatus.SENDING)
-        ctx.step = steps.serve(conn, ctx.step, delivery_id)     # whatever becomes of the step is said of the delivery too
+        ctx.step = steps.serve(conn, ctx.step, delivery_id)  # whatever becomes of the step is said of the delivery too
     identifier = report_identifier(ctx, report.revision)
     if report.state == "retracted":
         sent, reference = _retract(ctx, row, report)
@@ -60,8 +61,9 @@ def report_identifier(ctx: Context, revision: int) -> Identifier:
 
 def _newest(ctx: Context):
     with ctx.world.engine.begin() as conn:
-        return conn.execute(select(reports).where(reports.c.request_id == ctx.request_id)
-                            .order_by(reports.c.revision.desc()).limit(1)).one()
+        return conn.execute(
+            select(reports).where(reports.c.request_id == ctx.request_id).order_by(reports.c.revision.desc()).limit(1)
+        ).one()
 
 
 def _to_send(ctx: Context, row, request, report, resource: dict, patient: str, identifier: Identifier) -> dict:
@@ -69,26 +71,46 @@ def _to_send(ctx: Context, row, request, report, resource: dict, patient: str, i
     documents = _documents(ctx, row, report, reading)
     size, limit = sum(len(data) for data, _ in documents), ctx.endpoint(row.placer).limits.max_inline_bytes
     if size > limit:
-        raise NeedsPerson("report-too-large", f"the report has {size} bytes; {row.placer} takes {limit} inline",
-                          "Send it another way and tell the primary care provider, or raise limits.max_inline_bytes.")
+        raise NeedsPerson(
+            "report-too-large",
+            f"the report has {size} bytes; {row.placer} takes {limit} inline",
+            "Send it another way and tell the primary care provider, or raise limits.max_inline_bytes.",
+        )
     replaced = next(_copies_there(ctx, row.placer, report.revision), None)
     ours = own_identifier(ctx, "ServiceRequest", ctx.request_id)
     (data, content_type), *more = documents
-    return to_returned_report(reading=reading, bytes=data, content_type=content_type, more=more, request_id=ctx.request_id,
-                              identifier=identifier, patient=patient, service_request=request.service_request or ours,
-                              revision=report.revision if replaced else 1, replaces=replaced,
-                              author_display=ctx.endpoint(row.fulfiller).name)
+    return to_returned_report(
+        reading=reading,
+        bytes=data,
+        content_type=content_type,
+        more=more,
+        request_id=ctx.request_id,
+        identifier=identifier,
+        patient=patient,
+        service_request=request.service_request or ours,
+        revision=report.revision if replaced else 1,
+        replaces=replaced,
+        author_display=ctx.endpoint(row.fulfiller).name,
+    )
 
 
 def _documents(ctx: Context, row, report, reading) -> list[tuple[bytes, str]]:
     """The report's own documents, all of them: bytes and content type."""
     found = documents_in(reading)
     if not found:
-        raise NeedsPerson("report-without-document", f"{report.source} at {row.fulfiller} holds no document",
-                          "Ask the consulting provider to attach the report to it, then retry.")
+        raise NeedsPerson(
+            "report-without-document",
+            f"{report.source} at {row.fulfiller} holds no document",
+            "Ask the consulting provider to attach the report to it, then retry.",
+        )
     if len(found) < len(reading.attachments):
-        ctx.finding("report-many-attachments", f"{len(reading.attachments) - len(found)} of {len(reading.attachments)} attachments of "
-                    "the report were not returned: they are empty, or not the report itself", report.source, "error")
+        ctx.finding(
+            "report-many-attachments",
+            f"{len(reading.attachments) - len(found)} of {len(reading.attachments)} attachments of "
+            "the report were not returned: they are empty, or not the report itself",
+            report.source,
+            "error",
+        )
     return [_document(ctx, row, each) for each in found]
 
 
@@ -98,8 +120,9 @@ def _document(ctx: Context, row, attachment: dict) -> tuple[bytes, str]:
     data = inline_bytes(attachment)
     if data is not None:
         return data, said or "application/octet-stream"
-    content = ctx.server(row.fulfiller).binary(attachment["url"], content_type=said,
-                                               max_bytes=ctx.world.config.records.max_attachment_bytes)
+    content = ctx.server(row.fulfiller).binary(
+        attachment["url"], content_type=said, max_bytes=ctx.world.config.records.max_attachment_bytes
+    )
     return content.data, said or content.content_type
 
 
@@ -120,8 +143,11 @@ def _retract(ctx: Context, row, report) -> tuple[dict, str]:
     """Mark the copy we wrote as entered-in-error; never delete it."""
     reference = next(_copies_there(ctx, row.placer, report.revision), None)
     if reference is None:
-        raise NeedsPerson("retraction-unknown", f"the retracted report was never written to {row.placer}",
-                          "Nothing of it is at the primary care EHR; park this delivery.")
+        raise NeedsPerson(
+            "retraction-unknown",
+            f"the retracted report was never written to {row.placer}",
+            "Nothing of it is at the primary care EHR; park this delivery.",
+        )
     server = ctx.server(row.placer)
     there = server.read(*reference.split("/"))
     if there.get("status") != "entered-in-error":
@@ -136,8 +162,13 @@ def _supersede(ctx: Context, placer: str, before: int) -> None:
     for reference in _copies_there(ctx, placer, before):
         there = ctx.server(placer).read_if_there(reference)
         if there and there.get("status") == "current" and not _is_superseded(ctx, placer, there):
-            ctx.finding("copy-not-superseded", f"{reference} at {placer} is an earlier revision of the report and still says it is current: "
-                        "ask there to have it marked", reference, "error")
+            ctx.finding(
+                "copy-not-superseded",
+                f"{reference} at {placer} is an earlier revision of the report and still says it is current: "
+                "ask there to have it marked",
+                reference,
+                "error",
+            )
 
 
 def _is_superseded(ctx: Context, placer: str, there: dict) -> bool:
@@ -151,8 +182,14 @@ def _is_superseded(ctx: Context, placer: str, there: dict) -> bool:
 
 def _keep(ctx: Context, delivery_id: str, identifier: Identifier, sent: dict, reference: str) -> None:
     """The item is named by the identifier the resource at the placer really carries."""
-    own = next((each["value"] for each in sent.get("identifier", []) if each.get("system") == identifier.system), identifier.value)
+    own = next(
+        (each["value"] for each in sent.get("identifier", []) if each.get("system") == identifier.system),
+        identifier.value,
+    )
     digest = ctx.world.payloads.put(fhir_json.dumps(sent))
     with ctx.transaction() as conn:
-        deliveries.mark_items(conn, delivery_id, [dict(source=own, status="sent", target=reference,
-                                                       sent_sha256=digest, created_by_us=True)])
+        deliveries.mark_items(
+            conn,
+            delivery_id,
+            [dict(source=own, status="sent", target=reference, sent_sha256=digest, created_by_us=True)],
+        )

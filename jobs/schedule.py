@@ -1,4 +1,5 @@
 """The ticker: APScheduler fires, a claimed tick makes a step due; it runs none. The only file that imports apscheduler."""
+
 import logging
 import threading
 import time
@@ -23,8 +24,8 @@ from jobs.world import World
 
 log = logging.getLogger("second_opinion.schedule")
 MAX_MISSED = 1000
-FIRST_TICK_SECONDS = 60     # how late the very first tick of a schedule may be noticed
-SET_BACK_SECONDS = 60       # a tick claimed further in the future than this: the database's clock was set back
+FIRST_TICK_SECONDS = 60  # how late the very first tick of a schedule may be noticed
+SET_BACK_SECONDS = 60  # a tick claimed further in the future than this: the database's clock was set back
 SELF_CHECK_SECONDS = 5
 CHECK_ALARMS_SECONDS = 60
 
@@ -36,15 +37,17 @@ class Schedule:
     name: str
     trigger: object
     make_due: Callable[[Connection], object]
-    sees_to_time: bool = False      # the one that notices for all waiting steps when the clock was set back
+    sees_to_time: bool = False  # the one that notices for all waiting steps when the clock was set back
 
 
 def schedules(world: World) -> list[Schedule]:
     """The schedules of this configuration."""
     polls = every(world.config.schedules.poll_requests_seconds)
     prunes = CronTrigger.from_crontab(world.config.schedules.prune_cron, timezone=UTC)
-    return [Schedule(name, prunes if name == "prune" else polls, lambda conn, name=name: store.make_due(conn, name))
-            for name in store.names(world.config)]
+    return [
+        Schedule(name, prunes if name == "prune" else polls, lambda conn, name=name: store.make_due(conn, name))
+        for name in store.names(world.config)
+    ]
 
 
 def housekeeping() -> list[Schedule]:
@@ -64,10 +67,15 @@ def tick(world: World, schedule: Schedule, now: datetime | None = None) -> int:
     go by the database's clock: one node whose own clock is an hour ahead must not claim the hour away from the others.
     """
     with world.engine.begin() as conn:
-        last, clock = conn.execute(select(func.max(ticks.c.fire_time), func.statement_timestamp())
-                                   .where(ticks.c.job == schedule.name)).one()
+        last, clock = conn.execute(
+            select(func.max(ticks.c.fire_time), func.statement_timestamp()).where(ticks.c.job == schedule.name)
+        ).one()
         now = now or clock
-        if last is not None and last - now > timedelta(seconds=SET_BACK_SECONDS) and isinstance(schedule.trigger, IntervalTrigger):
+        if (
+            last is not None
+            and last - now > timedelta(seconds=SET_BACK_SECONDS)
+            and isinstance(schedule.trigger, IntervalTrigger)
+        ):
             last = _forget_future(conn, schedule, last, now)
     return sum(_claim(world, schedule, fire_time) for fire_time in missed(schedule.trigger, last, now))
 
@@ -77,7 +85,7 @@ def _forget_future(conn: Connection, schedule: Schedule, last: datetime, now: da
     log.warning("the database's clock was set back", extra={"action": "clock-set-back", "schedule": schedule.name})
     mine = ticks.c.job == schedule.name
     forgotten = conn.execute(delete(ticks).where(mine, ticks.c.fire_time > now)).rowcount
-    if forgotten and schedule.sees_to_time:         # of all nodes the one that forgot
+    if forgotten and schedule.sees_to_time:  # of all nodes the one that forgot
         steps.bring_forward(conn, last - now)
     return conn.execute(select(func.max(ticks.c.fire_time)).where(mine)).scalar_one()
 
@@ -87,7 +95,9 @@ def missed(trigger, last: datetime | None, now: datetime) -> list[datetime]:
     previous = last or now - timedelta(seconds=FIRST_TICK_SECONDS)
     fire_times: list[datetime] = []
     while len(fire_times) < MAX_MISSED:
-        following = trigger.get_next_fire_time(previous if last or fire_times else None, previous + timedelta(microseconds=1))
+        following = trigger.get_next_fire_time(
+            previous if last or fire_times else None, previous + timedelta(microseconds=1)
+        )
         if following is None or following > now:
             break
         fire_times.append(following)
@@ -98,7 +108,7 @@ def missed(trigger, last: datetime | None, now: datetime) -> list[datetime]:
 def _claim(world: World, schedule: Schedule, fire_time: datetime) -> bool:
     with world.engine.begin() as conn:
         claim = insert(ticks).values(job=schedule.name, fire_time=fire_time).on_conflict_do_nothing()
-        claimed = conn.execute(claim.returning(ticks.c.job)).first() is not None      # an INSERT's rowcount is -1 here
+        claimed = conn.execute(claim.returning(ticks.c.job)).first() is not None  # an INSERT's rowcount is -1 here
         if claimed:
             schedule.make_due(conn)
         return claimed
@@ -106,12 +116,19 @@ def _claim(world: World, schedule: Schedule, fire_time: datetime) -> bool:
 
 def start(world: World) -> BackgroundScheduler:
     """Start ticking in this process; call ``shutdown()`` on what is returned. Web workers must not."""
-    scheduler = BackgroundScheduler(timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
-    scheduler.add_job(_quiet(lambda: dispatch(world.engine, limits_of(world)), "dispatch"),
-                      every(world.config.schedules.dispatch_seconds), name="dispatch")
+    scheduler = BackgroundScheduler(
+        timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+    )
+    scheduler.add_job(
+        _quiet(lambda: dispatch(world.engine, limits_of(world)), "dispatch"),
+        every(world.config.schedules.dispatch_seconds),
+        name="dispatch",
+    )
     scheduler.add_job(_quiet(SelfCheck(world), "self-check"), every(SELF_CHECK_SECONDS), name="self-check")
     for schedule in [*schedules(world), *housekeeping()]:
-        scheduler.add_job(_quiet(lambda schedule=schedule: tick(world, schedule), schedule.name), schedule.trigger, name=schedule.name)
+        scheduler.add_job(
+            _quiet(lambda schedule=schedule: tick(world, schedule), schedule.name), schedule.trigger, name=schedule.name
+        )
     scheduler.start()
     threading.Thread(target=_mind_the_clock, args=(scheduler,), name="clock", daemon=True).start()
     return scheduler
@@ -124,31 +141,46 @@ def _mind_the_clock(scheduler: BackgroundScheduler, seconds: float = 1.0) -> Non
         time.sleep(seconds)
         before, ahead = ahead, time.time() - time.monotonic()
         if ahead < before - 2 * seconds:
-            log.warning("this machine's clock was set back", extra={"action": "clock-set-back", "seconds": round(before - ahead)})
+            log.warning(
+                "this machine's clock was set back",
+                extra={"action": "clock-set-back", "seconds": round(before - ahead)},
+            )
             for job in scheduler.get_jobs():
                 job.reschedule(job.trigger)
 
 
 def _quiet(body: Callable[[], object], name: str) -> Callable[[], None]:
     """One failed tick (the database is away) is logged without its text and made up for by the next."""
+
     def run() -> None:
         try:
             body()
         except Exception as error:
             log.warning("tick failed", extra={"action": "tick", "schedule": name, "error": type(error).__name__})
+
     return run
 
 
 def views(world: World) -> list[dict]:
     """Each schedule with its last claimed and next fire time and how late the last claim was, in seconds."""
     with world.engine.connect() as conn:
-        rows = {row.job: row for row in conn.execute(
-            select(ticks.c.job, func.max(ticks.c.fire_time).label("last"), func.max(ticks.c.claimed_at).label("claimed"))
-            .group_by(ticks.c.job))}
+        rows = {
+            row.job: row
+            for row in conn.execute(
+                select(
+                    ticks.c.job,
+                    func.max(ticks.c.fire_time).label("last"),
+                    func.max(ticks.c.claimed_at).label("claimed"),
+                ).group_by(ticks.c.job)
+            )
+        }
     return [_view(schedule, rows.get(schedule.name), world.now()) for schedule in schedules(world)]
 
 
 def _view(schedule: Schedule, row, now: datetime) -> dict:
-    return {"name": schedule.name, "last": row.last if row else None,
-            "drift_seconds": (row.claimed - row.last).total_seconds() if row else None,
-            "next": schedule.trigger.get_next_fire_time(None, now)}
+    return {
+        "name": schedule.name,
+        "last": row.last if row else None,
+        "drift_seconds": (row.claimed - row.last).total_seconds() if row else None,
+        "next": schedule.trigger.get_next_fire_time(None, now),
+    }

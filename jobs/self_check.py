@@ -1,4 +1,5 @@
 """Each worker watches what it stands on, database and payload store, and leaves an alarm about either."""
+
 import contextlib
 import logging
 import os
@@ -16,7 +17,7 @@ from jobs.world import World
 
 log = logging.getLogger("second_opinion.self_check")
 DATABASE_AWAY, PAYLOADS_AWAY, PROCESS_RESTARTS = "database-away", "payloads-away", "process-restarts"
-TOLD_AFTER_SECONDS = 5.0        # a restart is no outage
+TOLD_AFTER_SECONDS = 5.0  # a restart is no outage
 
 
 class SelfCheck:
@@ -28,7 +29,7 @@ class SelfCheck:
     def __init__(self, world: World, machine: str | None = None):
         self.world, self.machine = world, machine or socket.gethostname()
         self._note = world.config.data_dir / "database-away-since"
-        self._payloads_away = True      # unknown: the first good check recovers what a dead worker left open
+        self._payloads_away = True  # unknown: the first good check recovers what a dead worker left open
 
     def __call__(self) -> None:
         """One look. The payload store is tried first: no transaction waits for it."""
@@ -58,7 +59,7 @@ class SelfCheck:
 
     def _begin_outage(self, why: str) -> None:
         now = self.world.now().timestamp()
-        with contextlib.suppress(OSError):      # there already, or the disk is in trouble too
+        with contextlib.suppress(OSError):  # there already, or the disk is in trouble too
             self._note.parent.mkdir(parents=True, exist_ok=True)
             self._note.touch(exist_ok=False)
             with contextlib.suppress(OSError):
@@ -79,15 +80,25 @@ class SelfCheck:
 
     def _note_payloads(self, conn: Connection, problem: str | None) -> None:
         if problem is not None:
-            alarms.raise_alarm(conn, PAYLOADS_AWAY, self.machine,
-                               f"{self.machine}: {problem}. Make room or mend it; what needs it waits.")
+            alarms.raise_alarm(
+                conn,
+                PAYLOADS_AWAY,
+                self.machine,
+                f"{self.machine}: {problem}. Make room or mend it; what needs it waits.",
+            )
         elif self._payloads_away:
             alarms.recover(conn, PAYLOADS_AWAY, self.machine)
 
     def _note_database(self, conn: Connection, since: datetime | None) -> None:
         if since is not None and (self.world.now() - since).total_seconds() >= TOLD_AFTER_SECONDS:
-            alarms.note_past(conn, DATABASE_AWAY, "", f"{self._why()}: so it was from {since:%Y-%m-%d %H:%M:%S} UTC on. "
-                             "It is over, and work goes on by itself", since)
+            alarms.note_past(
+                conn,
+                DATABASE_AWAY,
+                "",
+                f"{self._why()}: so it was from {since:%Y-%m-%d %H:%M:%S} UTC on. "
+                "It is over, and work goes on by itself",
+                since,
+            )
 
 
 def restarts_teller(engine: Engine, machine: str | None = None) -> Callable[[str, bool], None]:
@@ -98,10 +109,17 @@ def restarts_teller(engine: Engine, machine: str | None = None) -> Callable[[str
         try:
             with engine.begin() as conn:
                 if in_trouble:
-                    alarms.raise_alarm(conn, PROCESS_RESTARTS, f"{where} {name}",
-                                       f"{name} on {where} ends again and again. Read its log; others do its steps meanwhile.")
+                    alarms.raise_alarm(
+                        conn,
+                        PROCESS_RESTARTS,
+                        f"{where} {name}",
+                        f"{name} on {where} ends again and again. Read its log; others do its steps meanwhile.",
+                    )
                 else:
                     alarms.recover(conn, PROCESS_RESTARTS, f"{where} {name}")
-        except SQLAlchemyError as error:        # the database may be why
-            log.warning("alarm not written", extra={"action": "self-check", "child": name, "error": type(error).__name__})
+        except SQLAlchemyError as error:  # the database may be why
+            log.warning(
+                "alarm not written", extra={"action": "self-check", "child": name, "error": type(error).__name__}
+            )
+
     return tell

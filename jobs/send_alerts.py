@@ -1,4 +1,5 @@
 """Send what recipients are to be told: each notice committed as soon as it was taken, so that a death repeats one at most."""
+
 import logging
 import time
 from datetime import datetime, timedelta
@@ -12,8 +13,8 @@ from integration.store import notices
 from jobs.world import Context, Outcome
 
 log = logging.getLogger("second_opinion.alerts")
-MAIL_SERVER = "(mail server)"   # no recipient can be called that
-BUDGET_SECONDS = 240.0      # then the rest waits for the next step: it must not hold its lease for ever
+MAIL_SERVER = "(mail server)"  # no recipient can be called that
+BUDGET_SECONDS = 240.0  # then the rest waits for the next step: it must not hold its lease for ever
 
 
 def send_alerts(ctx: Context) -> Outcome:
@@ -53,7 +54,10 @@ def _one(ctx: Context, row: Row, failing: dict[str, str]) -> None:
 def _commit(ctx: Context, row: Row, action: str, change) -> None:
     with ctx.transaction() as conn:
         change(conn)
-    log.info("notice", extra={"action": f"notice-{action}", "notice_id": row.id, "recipient": row.recipient, "rule": row.rule})
+    log.info(
+        "notice",
+        extra={"action": f"notice-{action}", "notice_id": row.id, "recipient": row.recipient, "rule": row.rule},
+    )
 
 
 def deliver(alerts: Alerts, recipient: Recipient, what: Notice, now: datetime) -> str:

@@ -1,10 +1,10 @@
 """Send the request itself: patient's questions, ServiceRequest, and last the Task the consultant works from."""
+
 from sqlalchemy import Connection
 
-from integration import fhir_json
+from integration import fhir_json, packets
 from integration.store import deliveries, links, requests, revisions, steps
 from integration.store.steps import NextStep
-from integration import packets
 from jobs.match_people import resolve_practitioner
 from jobs.push_records import summary_of
 from jobs.renewing import ensure_current
@@ -44,24 +44,44 @@ def send_request(ctx: Context) -> Outcome:
     requester = resolve_practitioner(ctx, endpoint, request.requester)
     performer = resolve_practitioner(ctx, endpoint, request.consultant)
     _renew_summaries(ctx, endpoint, version, delivery_id)
-    documents = sorted({item.target for item in records.values() if (item.target or "").startswith("DocumentReference/")})
+    documents = sorted(
+        {item.target for item in records.values() if (item.target or "").startswith("DocumentReference/")}
+    )
     if len(documents) > MAX_INPUTS:
-        ctx.finding("inputs-cut", f"the Task names {MAX_INPUTS} of {len(documents)} documents; all of them are at the fulfiller",
-                    severity="info")
-    service_request = _write(ctx, endpoint, delivery_id, to_service_request(
-        request, request_id=ctx.request_id, refs=Refs(patient=patient, requester=requester, performer=performer,
-                                                      supporting_info=tuple(documents)),
-        identifier_system=system))
+        ctx.finding(
+            "inputs-cut",
+            f"the Task names {MAX_INPUTS} of {len(documents)} documents; all of them are at the fulfiller",
+            severity="info",
+        )
+    service_request = _write(
+        ctx,
+        endpoint,
+        delivery_id,
+        to_service_request(
+            request,
+            request_id=ctx.request_id,
+            refs=Refs(patient=patient, requester=requester, performer=performer, supporting_info=tuple(documents)),
+            identifier_system=system,
+        ),
+    )
     questions = _write_questions(ctx, endpoint, delivery_id, request, service_request, patient)
     task = to_task(
-        request_id=ctx.request_id, identifier_system=system, service_request=service_request, patient=patient,
-        requester=requester, owner=performer, authored_at=request.authored_at or row.created_at.isoformat(timespec="seconds"),
+        request_id=ctx.request_id,
+        identifier_system=system,
+        service_request=service_request,
+        patient=patient,
+        requester=requester,
+        owner=performer,
+        authored_at=request.authored_at or row.created_at.isoformat(timespec="seconds"),
         wanted_by=request.wanted_by.isoformat() if request.wanted_by else None,
-        inputs=_inputs(documents[:MAX_INPUTS], questions))
-    _write(ctx, endpoint, delivery_id, with_note(task, _what_is_corrected(ctx, version, corrected)) if corrected else task)
+        inputs=_inputs(documents[:MAX_INPUTS], questions),
+    )
+    _write(
+        ctx, endpoint, delivery_id, with_note(task, _what_is_corrected(ctx, version, corrected)) if corrected else task
+    )
 
     def commit(conn: Connection) -> None:
-        ctx.must_be_current(conn)       # else the next version goes at once
+        ctx.must_be_current(conn)  # else the next version goes at once
         deliveries.move(conn, delivery_id, DeliveryStatus.SENT)
         requests.advance(conn, ctx.request_id, Status.REQUESTED, Actor.EXCHANGE)
 
@@ -74,12 +94,18 @@ def _begin(ctx: Context, endpoint: str, version: int, due_at) -> int | None:
     Returns the version that the fulfiller has (at least in part), None when nothing was ever on its way there.
     """
     with ctx.transaction() as conn:
-        earlier = [each for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.REQUEST) if each.version < version]
+        earlier = [
+            each for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.REQUEST) if each.version < version
+        ]
         for each in earlier:
             deliveries.move(conn, each.id, DeliveryStatus.CANCELLED, message=f"version {version} replaces it")
         if steps.cancel_open(conn, ctx.request_id, reason=f"version {version} replaces it", kinds=("verify_request",)):
-            steps.create(conn, "watch_fulfiller", endpoint, request_id=ctx.request_id, deadline=steps.AFTER_WORK, at=ctx.now)
-        delivery_id = deliveries.create(conn, ctx.request_id, endpoint, DeliveryKind.REQUEST, version=version, deadline=due_at)
+            steps.create(
+                conn, "watch_fulfiller", endpoint, request_id=ctx.request_id, deadline=steps.AFTER_WORK, at=ctx.now
+            )
+        delivery_id = deliveries.create(
+            conn, ctx.request_id, endpoint, DeliveryKind.REQUEST, version=version, deadline=due_at
+        )
         deliveries.move(conn, delivery_id, DeliveryStatus.SENDING)
     seen = [each.version for each in earlier if each.sent_at is not None]
     return (seen or [earlier[-1].version])[0] if earlier else None
@@ -93,22 +119,37 @@ def _must_be_open(ctx: Context, endpoint: str) -> None:
     task = ctx.server(endpoint).read_if_there(reference)
     status = "gone" if task is None else task.get("status")
     if status in (*ENDED, "gone"):
-        raise NeedsPerson("correction-too-late", f"{reference} at {endpoint} is {status}: the correction was not written",
-                          "Phone the consulting provider and say what is corrected. When the request has ended here, retry: "
-                          "then the correction is only noted.")
+        raise NeedsPerson(
+            "correction-too-late",
+            f"{reference} at {endpoint} is {status}: the correction was not written",
+            "Phone the consulting provider and say what is corrected. When the request has ended here, retry: "
+            "then the correction is only noted.",
+        )
 
 
 def _too_late(ctx: Context, delivery_id: str) -> Outcome:
     """The request has ended before this version could be sent: said, and nothing is written."""
-    ctx.finding("correction-not-sent", "the request ended before a correction could be sent; the fulfiller never saw it", delivery_id,
-                "error")
-    return Outcome(apply=[lambda conn: deliveries.move(conn, delivery_id, DeliveryStatus.CANCELLED, message="the request ended before")])
+    ctx.finding(
+        "correction-not-sent",
+        "the request ended before a correction could be sent; the fulfiller never saw it",
+        delivery_id,
+        "error",
+    )
+    return Outcome(
+        apply=[
+            lambda conn: deliveries.move(
+                conn, delivery_id, DeliveryStatus.CANCELLED, message="the request ended before"
+            )
+        ]
+    )
 
 
 def _what_is_corrected(ctx: Context, version: int, since: int) -> str:
     """For whoever works from the Task: which fields differ from what they saw; no values."""
     with ctx.world.engine.begin() as conn:
-        paths = [path for each in revisions.versions(conn, ctx.request_id) if each.version > since for path in each.fields]
+        paths = [
+            path for each in revisions.versions(conn, ctx.request_id) if each.version > since for path in each.fields
+        ]
     return f"The request was corrected (version {version}): {in_words(paths)}."
 
 
@@ -117,8 +158,11 @@ def _renew_summaries(ctx: Context, endpoint: str, version: int, delivery_id: str
     if ctx.endpoint(endpoint).accepts != "documents":
         return
     with ctx.world.engine.begin() as conn:
-        older = [each for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS)
-                 if revisions.has_begun(each) and (each.request_version or 1) != version]
+        older = [
+            each
+            for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS)
+            if revisions.has_begun(each) and (each.request_version or 1) != version
+        ]
     for records in older:
         document = summary_of(ctx, records, version)
         with ctx.world.engine.begin() as conn:
@@ -129,15 +173,26 @@ def _renew_summaries(ctx: Context, endpoint: str, version: int, delivery_id: str
             deliveries.say_with(conn, records.id, version, anew=True)
 
 
-def _write_questions(ctx: Context, endpoint: str, delivery_id: str, request, service_request: str, patient: str) -> str | None:
+def _write_questions(
+    ctx: Context, endpoint: str, delivery_id: str, request, service_request: str, patient: str
+) -> str | None:
     """The patient's questions; those asked before and no longer are marked, never deleted."""
     identifier = own_identifier(ctx, "Communication", ctx.request_id)
     with ctx.world.engine.begin() as conn:
         before = deliveries.bytes_sent(conn, ctx.request_id, identifier.value)
     if request.patient_questions:
-        return _write(ctx, endpoint, delivery_id, to_patient_questions(
-            request.patient_questions, request_id=ctx.request_id, identifier_system=identifier.system,
-            service_request=service_request, patient=patient))
+        return _write(
+            ctx,
+            endpoint,
+            delivery_id,
+            to_patient_questions(
+                request.patient_questions,
+                request_id=ctx.request_id,
+                identifier_system=identifier.system,
+                service_request=service_request,
+                patient=patient,
+            ),
+        )
     if before:
         _write(ctx, endpoint, delivery_id, withdrawn(fhir_json.loads(ctx.world.payloads.get(before[0]))))
     return None
@@ -151,7 +206,9 @@ def _inputs(documents: list[str], questions: str | None) -> list[TaskInput]:
 def _write(ctx: Context, endpoint: str, delivery_id: str, resource: dict, identifier: Identifier | None = None) -> str:
     """Write one of our resources under its own identifier; the bytes are kept before they go, for corrections and read-back."""
     identifier = identifier or own_identifier(ctx, resource["resourceType"], ctx.request_id)
-    item = dict(source=identifier.value, created_by_us=True, sent_sha256=ctx.world.payloads.put(fhir_json.dumps(resource)))
+    item = dict(
+        source=identifier.value, created_by_us=True, sent_sha256=ctx.world.payloads.put(fhir_json.dumps(resource))
+    )
     with ctx.transaction() as conn:
         deliveries.mark_items(conn, delivery_id, [item])
     reference = ensure_current(ctx, endpoint, resource, identifier)
@@ -181,7 +238,9 @@ def cancel_request(ctx: Context) -> Outcome:
         ctx.lease.before_write()
         server.update(resource, if_match=(resource.get("meta") or {}).get("versionId"))
         return ended
-    ctx.finding("cancel-pending", "the consultant has begun; the cancellation waits for the fulfiller", severity="warning")
+    ctx.finding(
+        "cancel-pending", "the consultant has begun; the cancellation waits for the fulfiller", severity="warning"
+    )
     return Outcome()
 
 

@@ -1,4 +1,5 @@
 """``serve``: one machine, everything; starts web and workers as processes, and starts again what ended."""
+
 import ctypes
 import logging
 import os
@@ -11,9 +12,9 @@ from dataclasses import dataclass, field
 
 log = logging.getLogger("second_opinion.supervisor")
 FIRST_RESTART_SECONDS, LAST_RESTART_SECONDS = 0.5, 5.0
-RAN_WELL_SECONDS = 3.0     # a child that starts and dies at once waits longer each time, one that was killed does not
+RAN_WELL_SECONDS = 3.0  # a child that starts and dies at once waits longer each time, one that was killed does not
 STOP_SECONDS = 25.0
-OFTEN, OFTEN_SECONDS = 3, 300.0         # a process that ended so often within so long is in trouble
+OFTEN, OFTEN_SECONDS = 3, 300.0  # a process that ended so often within so long is in trouble
 PR_SET_PDEATHSIG = 1
 
 
@@ -70,16 +71,28 @@ class Supervisor:
             child.in_trouble = in_trouble
 
     def _ended(self, child: Child, now: float) -> None:
-        child.wait = FIRST_RESTART_SECONDS if now - child.started_at > RAN_WELL_SECONDS else min(LAST_RESTART_SECONDS, child.wait * 2)
-        log.warning("process ended", extra={"action": "restart", "child": child.name, "exit_code": child.process.returncode,
-                                            "in_seconds": child.wait})
+        child.wait = (
+            FIRST_RESTART_SECONDS
+            if now - child.started_at > RAN_WELL_SECONDS
+            else min(LAST_RESTART_SECONDS, child.wait * 2)
+        )
+        log.warning(
+            "process ended",
+            extra={
+                "action": "restart",
+                "child": child.name,
+                "exit_code": child.process.returncode,
+                "in_seconds": child.wait,
+            },
+        )
         child.process, child.due_at = None, now + child.wait
         child.ends.append(now)
 
     def _start(self, child: Child, now: float) -> None:
         command = [sys.executable, "-m", "second_opinion", *child.arguments]
-        child.process = subprocess.Popen(command, env={**os.environ, **child.environment}, stdin=subprocess.DEVNULL,
-                                         preexec_fn=die_with_parent)
+        child.process = subprocess.Popen(
+            command, env={**os.environ, **child.environment}, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
+        )
         child.started_at = now
 
     def stop(self) -> None:

@@ -1,4 +1,5 @@
 """Tells the trace of a request what an attempt did, after it is committed; nothing of it can disturb the work."""
+
 import logging
 import time
 
@@ -15,9 +16,20 @@ def tell(ctx: Context, began: float) -> None:
     if ctx.world.tracing is OFF or ctx.came_of is None:
         return
     (outcome, cause), step = ctx.came_of, ctx.step
-    ctx.world.tracing.attempt(Attempt(
-        request_id=step.request_id, step_id=step.id, lease_no=step.lease_no, kind=step.kind, endpoint=step.endpoint,
-        outcome=outcome, cause=cause, began=began, ended=time.time(), exchanges=ctx.exchanges.kept()))
+    ctx.world.tracing.attempt(
+        Attempt(
+            request_id=step.request_id,
+            step_id=step.id,
+            lease_no=step.lease_no,
+            kind=step.kind,
+            endpoint=step.endpoint,
+            outcome=outcome,
+            cause=cause,
+            began=began,
+            ended=time.time(),
+            exchanges=ctx.exchanges.kept(),
+        )
+    )
     if ctx.closed_loop:
         _loop(ctx)
 

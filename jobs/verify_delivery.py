@@ -1,4 +1,5 @@
 """Read back what was written and compare: no write counts until this has passed."""
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -6,10 +7,9 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection
 
-from integration import fhir_json
+from integration import fhir_json, packets
 from integration.store import deliveries, links, requests, totals
 from integration.store.steps import AFTER_WORK, NextStep
-from integration import packets
 from jobs.gather_records import watch_later
 from jobs.push_records import documents_of, prepared_resources, search_by_identity
 from jobs.renewing import is_unchanged
@@ -32,7 +32,7 @@ class Check:
     verified: list[str]
     different: list[str]
     missing: list[str]
-    versions: dict[str, str | None] = field(default_factory=dict)      # of our own resources that are exactly as written
+    versions: dict[str, str | None] = field(default_factory=dict)  # of our own resources that are exactly as written
 
 
 def verify_records(ctx: Context) -> Outcome:
@@ -49,7 +49,7 @@ def verify_records(ctx: Context) -> Outcome:
     request = ctx.request()
 
     def commit(conn: Connection) -> None:
-        ctx.must_be_current(conn)       # the step that follows is named by the version it sends
+        ctx.must_be_current(conn)  # the step that follows is named by the version it sends
         if deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED):
             totals.records_verified(conn, ctx.request_id)
         requests.set_records(conn, ctx.request_id, Records.VERIFIED)
@@ -83,7 +83,7 @@ def _check_resources(ctx: Context, delivery, packet) -> Check:
         if read is None:
             check.missing.append(source)
         elif origin.get(source) != "created":
-            check.verified.append(source)           # matched there: it exists; its content is that side's own
+            check.verified.append(source)  # matched there: it exists; its content is that side's own
         else:
             sent, _ = for_single_create(resource, links=known, identifier_system=system, source_base=base)
             (check.different if _differs(ctx, sent, read, source, known) else check.verified).append(source)
@@ -95,8 +95,12 @@ def _read_all(ctx: Context, server, system: str, resources: list[dict], known: M
     for source, there in search_by_identity(server, system, resources).items():
         found[source] = next((each for each in there if packets.source_of(each) == known.get(source)), there[0])
         if len(there) > 1:
-            ctx.finding("duplicate-at-target", f"{len(there)} resources hold this identifier: "
-                        + ", ".join(sorted(map(packets.source_of, there))[:5]), source, "error")
+            ctx.finding(
+                "duplicate-at-target",
+                f"{len(there)} resources hold this identifier: " + ", ".join(sorted(map(packets.source_of, there))[:5]),
+                source,
+                "error",
+            )
     return found
 
 
@@ -104,14 +108,20 @@ def _read(server, target: str | None) -> dict | None:
     return target and server.read_if_there(target)
 
 
-def _differs(ctx: Context, sent: dict, read: dict, source: str, known: Mapping[str, str] = MappingProxyType({})) -> bool:
+def _differs(
+    ctx: Context, sent: dict, read: dict, source: str, known: Mapping[str, str] = MappingProxyType({})
+) -> bool:
     """True when something that matters changed; lesser losses are findings."""
     failed = False
     for difference in compare(sent, read, links=known, target_base=ctx.server(ctx.step.endpoint).endpoint.base_url):
         fails = difference.severity == "fail"
         failed = failed or fails
-        ctx.finding(f"verify-{difference.kind}", difference.message, f"{source}#{difference.path}",
-                    "error" if fails else "warning")
+        ctx.finding(
+            f"verify-{difference.kind}",
+            difference.message,
+            f"{source}#{difference.path}",
+            "error" if fails else "warning",
+        )
     return failed
 
 
@@ -142,10 +152,17 @@ def verify_request(ctx: Context) -> Outcome:
 
     def commit(conn: Connection) -> None:
         deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
-        links.verified_as(conn, delivery.endpoint, ctx.world.config.exchange.identifier_system, check.versions,
-                          {name: item.sent_sha256 for name, item in deliveries.items(conn, delivery.id).items()})
+        links.verified_as(
+            conn,
+            delivery.endpoint,
+            ctx.world.config.exchange.identifier_system,
+            check.versions,
+            {name: item.sent_sha256 for name, item in deliveries.items(conn, delivery.id).items()},
+        )
 
-    return Outcome(next_steps=(NextStep("watch_fulfiller", delivery.endpoint, at=watch_at, deadline=AFTER_WORK),), apply=[commit])
+    return Outcome(
+        next_steps=(NextStep("watch_fulfiller", delivery.endpoint, at=watch_at, deadline=AFTER_WORK),), apply=[commit]
+    )
 
 
 def verify_report(ctx: Context) -> Outcome:
@@ -157,8 +174,11 @@ def verify_report(ctx: Context) -> Outcome:
     for name in check.verified:
         identifier = Identifier(system=ctx.world.config.exchange.identifier_system, value=name)
         if find_one(ctx, delivery.endpoint, "DocumentReference", identifier) is None:
-            raise TemporaryError(f"the report is not yet found by its identifier at {delivery.endpoint}",
-                                 endpoint=delivery.endpoint, cause="not-searchable")
+            raise TemporaryError(
+                f"the report is not yet found by its identifier at {delivery.endpoint}",
+                endpoint=delivery.endpoint,
+                cause="not-searchable",
+            )
 
     def commit(conn: Connection) -> None:
         deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
@@ -180,8 +200,13 @@ def check_written(ctx: Context, delivery) -> Check:
         sent = fhir_json.loads(ctx.world.payloads.get(item.sent_sha256))
         if is_unchanged(sent, read):
             check.versions[name] = version_of(read)
-        if sent["resourceType"] == "Task":      # the fulfiller may have moved it on; a request resubmitted after a restore is younger
-            sent, read = ({key: value for key, value in each.items() if key not in (*THEIRS, "authoredOn")} for each in (sent, read))
+        if (
+            sent["resourceType"] == "Task"
+        ):  # the fulfiller may have moved it on; a request resubmitted after a restore is younger
+            sent, read = (
+                {key: value for key, value in each.items() if key not in (*THEIRS, "authoredOn")}
+                for each in (sent, read)
+            )
         lost = _loses_words(ctx, sent, read, name)
         (check.different if _differs(ctx, sent, read, name) or lost else check.verified).append(name)
     return check
@@ -191,8 +216,12 @@ def _loses_words(ctx: Context, sent: dict, read: dict, name: str) -> bool:
     """True when the question does not stand there as asked: for `compare` the text beside a code only explains it."""
     if sent["resourceType"] != "ServiceRequest" or reason_texts(sent) <= reason_texts(read):
         return False
-    ctx.finding("verify-changed", "the words of the question or of a reason came back different", f"{name}#ServiceRequest.reasonCode.text",
-                "error")
+    ctx.finding(
+        "verify-changed",
+        "the words of the question or of a reason came back different",
+        f"{name}#ServiceRequest.reasonCode.text",
+        "error",
+    )
     return True
 
 
@@ -202,16 +231,25 @@ def _decide(ctx: Context, delivery, check: Check) -> None:
         for status, names in (("verified", check.verified), ("different", check.different), ("missing", check.missing)):
             deliveries.mark_items(conn, delivery.id, [dict(source=name, status=status) for name in names])
     if check.different:
-        raise NeedsPerson("verify-different", f"{len(check.different)} item(s) at {delivery.endpoint} differ from what was "
-                          f"sent: {', '.join(check.different[:5])}",
-                          "Look at the findings; mend the target with its contact, then retry the verification.")
+        raise NeedsPerson(
+            "verify-different",
+            f"{len(check.different)} item(s) at {delivery.endpoint} differ from what was "
+            f"sent: {', '.join(check.different[:5])}",
+            "Look at the findings; mend the target with its contact, then retry the verification.",
+        )
     if check.missing:
         waited = ctx.now - (delivery.sent_at or ctx.now)
         lag = timedelta(seconds=ctx.endpoint(delivery.endpoint).limits.search_lag_seconds)
         if waited <= lag:
-            raise TemporaryError(f"{len(check.missing)} item(s) are not readable yet at {delivery.endpoint}",
-                                 endpoint=delivery.endpoint, cause="not-readable-yet",
-                                 retry_after_seconds=max(0.2, (lag - waited).total_seconds()))
-        raise NeedsPerson("verify-missing", f"{len(check.missing)} item(s) cannot be read back at {delivery.endpoint}: "
-                          f"{', '.join(check.missing[:5])}", "Ask the endpoint's contact what became of them; they were "
-                          "accepted. Nothing is sent again before a person decides.")
+            raise TemporaryError(
+                f"{len(check.missing)} item(s) are not readable yet at {delivery.endpoint}",
+                endpoint=delivery.endpoint,
+                cause="not-readable-yet",
+                retry_after_seconds=max(0.2, (lag - waited).total_seconds()),
+            )
+        raise NeedsPerson(
+            "verify-missing",
+            f"{len(check.missing)} item(s) cannot be read back at {delivery.endpoint}: {', '.join(check.missing[:5])}",
+            "Ask the endpoint's contact what became of them; they were "
+            "accepted. Nothing is sent again before a person decides.",
+        )

@@ -3,6 +3,7 @@
 A placer with 600 requests of the last 30 days would else be asked 20 times a second for corrections alone (measured): new requests
 found no turn.
 """
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,7 +23,7 @@ class Pace:
         return now + timedelta(seconds=max(every_seconds, min(quiet * self.share, self.longest_seconds)))
 
 
-TASK = Pace(1 / 100, 900)           # an answer of the consultant is seen within a hundredth of the time it took
-REPORT = Pace(1 / 100, DAY)         # of amendments after the report was returned
-CHART = Pace(1 / 24, 4 * HOUR)      # about thirty searches each
+TASK = Pace(1 / 100, 900)  # an answer of the consultant is seen within a hundredth of the time it took
+REPORT = Pace(1 / 100, DAY)  # of amendments after the report was returned
+CHART = Pace(1 / 24, 4 * HOUR)  # about thirty searches each
 CHART_AFTERWARDS = Pace(1 / 24, DAY)

@@ -1,4 +1,5 @@
 """What a step is handed: the world it works on, its lease, and how it says what came of it."""
+
 import threading
 import time
 from collections.abc import Callable
@@ -20,8 +21,8 @@ from jobs.recorder import Recorder
 from mappings.model.errors import ExchangeError, NeedsPerson
 from mappings.model.request import SecondOpinionRequest
 
-RENEWAL_SHARE = 0.8     # no write to another system when the last renewal is older than this share of the lease
-FRESH_SECONDS = 0.25    # a renewal older than this is asked for again when the write goes out
+RENEWAL_SHARE = 0.8  # no write to another system when the last renewal is older than this share of the lease
+FRESH_SECONDS = 0.25  # a renewal older than this is asked for again when the write goes out
 PROBE_SECONDS = 86400
 
 
@@ -36,7 +37,7 @@ class World:
 
     config: Config
     engine: Engine
-    servers: object                      # integration.fhir.servers.Servers
+    servers: object  # integration.fhir.servers.Servers
     payloads: Payloads
     now: Callable[[], datetime] = utc_now
     tracing: NoTracing = OFF
@@ -56,7 +57,7 @@ class Lease:
 
     def renew(self) -> None:
         """Hold it longer. Raises LeaseLost."""
-        asked = time.monotonic()         # before the question: a freeze while it is answered must not count as fresh
+        asked = time.monotonic()  # before the question: a freeze while it is answered must not count as fresh
         if not steps.renew(self.engine, self.step_id, self.lease_no, self.seconds):
             raise LeaseLost(f"the lease {self.lease_no} of step {self.step_id} was taken over")
         with self._lock:
@@ -89,11 +90,11 @@ class Context:
     def __init__(self, world: World, step: Row, lease: Lease):
         self.world, self.step, self.lease = world, step, lease
         self.found: list[Finding] = []
-        self.dropped: list = []          # mappings.references.Finding: what did not go through as it was
+        self.dropped: list = []  # mappings.references.Finding: what did not go through as it was
         self.exchanges = Recorder()
-        self.came_of: tuple[str, str] | None = None     # outcome and cause of what is told in traces
+        self.came_of: tuple[str, str] | None = None  # outcome and cause of what is told in traces
         self.closed_loop = False
-        self.read_version: int | None = None    # of the request's content, once this attempt has read it
+        self.read_version: int | None = None  # of the request's content, once this attempt has read it
 
     @property
     def now(self) -> datetime:
@@ -128,8 +129,10 @@ class Context:
     def must_be_current(self, conn: Connection) -> None:
         """For the commit of what follows from the request's content. Raises Revised."""
         if self.was_revised(conn):
-            raise Revised(f"request {self.request_id} was corrected meanwhile; what was done with version {self.read_version} "
-                          "is done again")
+            raise Revised(
+                f"request {self.request_id} was corrected meanwhile; what was done with version {self.read_version} "
+                "is done again"
+            )
 
     def endpoint(self, key: str) -> Endpoint:
         """The configuration of an endpoint."""
@@ -143,8 +146,11 @@ class Context:
         """What the endpoint can do, asked once a day and overridden by config."""
         can = capabilities_of(self.world, key, lambda: self.server(key))
         if can.problems:
-            raise NeedsPerson("endpoint-unusable", f"{key}: {'; '.join(can.problems)}",
-                              f"Mend the endpoint or config.yaml, see that second-opinion endpoints check {key} is content, then retry.")
+            raise NeedsPerson(
+                "endpoint-unusable",
+                f"{key}: {'; '.join(can.problems)}",
+                f"Mend the endpoint or config.yaml, see that second-opinion endpoints check {key} is content, then retry.",
+            )
         return can
 
     def transaction(self):
@@ -158,8 +164,9 @@ class Context:
     def store_findings(self, conn: Connection) -> None:
         """Write what was found so far."""
         found = self.found + [Finding(each.cause, each.message, each.path) for each in self.dropped]
-        findings.record(conn, found, request_id=self.step.request_id, delivery_id=self.step.delivery_id,
-                        endpoint=self.step.endpoint)
+        findings.record(
+            conn, found, request_id=self.step.request_id, delivery_id=self.step.delivery_id, endpoint=self.step.endpoint
+        )
 
 
 def capabilities_of(world: World, key: str, server: Callable[[], FhirServer]) -> Capabilities:
@@ -171,8 +178,9 @@ def capabilities_of(world: World, key: str, server: Callable[[], FhirServer]) ->
         return Capabilities.from_json(row.capabilities).with_overrides(overrides)
     probed = probe(server())
     if probed.problems:
-        return probed                    # not remembered: it is asked again when somebody has mended it
+        return probed  # not remembered: it is asked again when somebody has mended it
     with world.engine.begin() as conn:
-        conn.execute(update(endpoints).where(endpoints.c.key == key)
-                     .values(capabilities=probed.to_json(), probed_at=world.now()))
+        conn.execute(
+            update(endpoints).where(endpoints.c.key == key).values(capabilities=probed.to_json(), probed_at=world.now())
+        )
     return probed.with_overrides(overrides)

@@ -1,4 +1,5 @@
 """Writing one resource somewhere so that it is there once: look in links, look at the target, then create."""
+
 from integration import fhir_json
 from integration.fhir.server import identifier_condition, identifier_token
 from integration.store import links
@@ -9,8 +10,16 @@ from mappings.model.errors import NeedsPerson, PermanentError, UnknownOutcome
 from mappings.model.request import Identifier
 
 
-def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Identifier, *, authored: bool = False,
-                   known_as: Identifier | None = None, look: bool = False) -> str:
+def ensure_created(
+    ctx: Context,
+    endpoint: str,
+    resource: dict,
+    identifier: Identifier,
+    *,
+    authored: bool = False,
+    known_as: Identifier | None = None,
+    look: bool = False,
+) -> str:
     """Create ``resource`` at ``endpoint`` unless its identifier is there; returns ``Type/id`` there.
 
     1. a link says it is there; 2. on a repeat, or where there is no conditional create, the target is searched;
@@ -30,16 +39,20 @@ def ensure_created(ctx: Context, endpoint: str, resource: dict, identifier: Iden
     if found is None:
         ctx.lease.before_write()
         try:
-            written = server.create(resource, if_none_exist=identifier_condition(known_as.system, known_as.value),
-                                    authored=authored)
+            written = server.create(
+                resource, if_none_exist=identifier_condition(known_as.system, known_as.value), authored=authored
+            )
             found, version, is_new = written.location, written.version, written.created
         except PermanentError as error:
             if error.status_code != 412:
                 raise
     found = found or find_one(ctx, endpoint, kind, known_as)
     if found is None:
-        raise UnknownOutcome(f"{endpoint} accepted a {kind} and does not show it by its identifier", endpoint=endpoint,
-                             cause="not-found-after-write")
+        raise UnknownOutcome(
+            f"{endpoint} accepted a {kind} and does not show it by its identifier",
+            endpoint=endpoint,
+            cause="not-found-after-write",
+        )
     # what was there already may say something else than this resource does
     remember(ctx, endpoint, identifier, found, resource if is_new else None, version=version)
     return found
@@ -69,20 +82,40 @@ def ensure_document(ctx: Context, endpoint: str, resource: dict, identifier: Ide
             ctx.lease.before_write()
             written = ctx.server(endpoint).update({**resource, "id": there["id"]}, if_match=version_of(there))
             remember(ctx, endpoint, identifier, reference, resource, version=written.version)
-            ctx.finding("document-renewed", f"{reference} was there under our identifier with other content; it was updated",
-                        identifier.value, "info")
+            ctx.finding(
+                "document-renewed",
+                f"{reference} was there under our identifier with other content; it was updated",
+                identifier.value,
+                "info",
+            )
         else:
             remember(ctx, endpoint, identifier, reference, resource, version=version_of(there))
     return reference
 
 
-def remember(ctx: Context, endpoint: str, identifier: Identifier, reference: str, sent: dict | None = None, *,
-             origin: str = "created", version: str | None = None) -> None:
+def remember(
+    ctx: Context,
+    endpoint: str,
+    identifier: Identifier,
+    reference: str,
+    sent: dict | None = None,
+    *,
+    origin: str = "created",
+    version: str | None = None,
+) -> None:
     """Store the link, with the bytes we surely wrote there in the payload store: a correction is compared with them."""
     digest = ctx.world.payloads.put(fhir_json.dumps(sent)) if sent is not None else None
     with ctx.transaction() as conn:
-        links.remember(conn, endpoint, identifier.system, identifier.value, reference, origin=origin, version=version,
-                       sha256=digest)
+        links.remember(
+            conn,
+            endpoint,
+            identifier.system,
+            identifier.value,
+            reference,
+            origin=origin,
+            version=version,
+            sha256=digest,
+        )
 
 
 def find_one(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> str | None:
@@ -90,8 +123,11 @@ def find_one(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> 
     found = ctx.server(endpoint).search_all(kind, {"identifier": identifier_token(identifier.system, identifier.value)})
     if len(found) > 1:
         names = ", ".join(sorted(f"{kind}/{resource['id']}" for resource in found)[:5])
-        raise NeedsPerson("duplicate-at-target", f"{len(found)} {kind} resources at {endpoint} hold one identifier: {names}",
-                          "Decide which is right, have the others removed there, then retry.")
+        raise NeedsPerson(
+            "duplicate-at-target",
+            f"{len(found)} {kind} resources at {endpoint} hold one identifier: {names}",
+            "Decide which is right, have the others removed there, then retry.",
+        )
     return f"{kind}/{found[0]['id']}" if found else None
 
 

@@ -2,6 +2,7 @@
 
 Specs: https://hl7.org/fhir/R4/http.html#transaction, https://hl7.org/fhir/R4/http.html#ccreate
 """
+
 import re
 import uuid
 from collections import ChainMap
@@ -28,11 +29,20 @@ from mappings.references import (
 
 # What happens to a reference whose target is neither sent nor linked: by type, "*" any other, "http" foreign servers.
 POLICIES: Mapping[str, Policy] = MappingProxyType(
-    {"Patient": "fail", "Binary": "fail", "*": "logical", "http": "display-only"})
+    {"Patient": "fail", "Binary": "fail", "*": "logical", "http": "display-only"}
+)
 
 # R4 defines no search parameter `identifier` for these, so no conditional create can find them.
-NOT_SEARCHABLE = frozenset({"AdverseEvent", "BiologicallyDerivedProduct", "CatalogEntry", "MedicinalProductIngredient",
-                            "ObservationDefinition", "SubstanceSpecification"})
+NOT_SEARCHABLE = frozenset(
+    {
+        "AdverseEvent",
+        "BiologicallyDerivedProduct",
+        "CatalogEntry",
+        "MedicinalProductIngredient",
+        "ObservationDefinition",
+        "SubstanceSpecification",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -81,8 +91,14 @@ def with_urns(links: Mapping[str, str], identifier_system: str) -> dict[str, str
     return {**links, **{urn_of(identifier_system, key): target for key, target in links.items()}}
 
 
-def plan(resources: Sequence[dict], *, chunk_size: int, max_bytes: int | None = None,
-         size_of: Callable[[dict], int] | None = None, source_base: str | None = None) -> list[list[dict]]:
+def plan(
+    resources: Sequence[dict],
+    *,
+    chunk_size: int,
+    max_bytes: int | None = None,
+    size_of: Callable[[dict], int] | None = None,
+    source_base: str | None = None,
+) -> list[list[dict]]:
     """Chunks in dependency order: what a chunk refers to is in it or in an earlier one.
 
     A cycle is never split, so a chunk exceeds ``chunk_size`` or ``max_bytes`` only by holding one single cycle
@@ -110,17 +126,28 @@ def break_cycles(chunk: Sequence[dict], *, source_base: str | None = None) -> Or
     needs = _needs(chunk, source_base, with_self=True)
     order = _broken(needs)
     position = {key_of(chunk[number]): place for place, number in enumerate(order)}
-    later = [Later(chunk[number], found.path, found.target)
-             for place, number in enumerate(order)
-             for found in [*find_references(chunk[number], source_base=source_base),
-                           *find_attachments(chunk[number], source_base=source_base)]
-             if position.get(found.target or "", -1) >= place]
+    later = [
+        Later(chunk[number], found.path, found.target)
+        for place, number in enumerate(order)
+        for found in [
+            *find_references(chunk[number], source_base=source_base),
+            *find_attachments(chunk[number], source_base=source_base),
+        ]
+        if position.get(found.target or "", -1) >= place
+    ]
     return Order([chunk[number] for number in order], later)
 
 
-def transaction(chunk: Sequence[dict], *, links: Mapping[str, str], identifier_system: str,
-                source_base: str | None = None, policies: Mapping[str, Policy] = POLICIES,
-                allow_unidentified: bool = False, findings: list[Finding] | None = None) -> dict:
+def transaction(
+    chunk: Sequence[dict],
+    *,
+    links: Mapping[str, str],
+    identifier_system: str,
+    source_base: str | None = None,
+    policies: Mapping[str, Policy] = POLICIES,
+    allow_unidentified: bool = False,
+    findings: list[Finding] | None = None,
+) -> dict:
     """A transaction Bundle of conditional creates, its entries in the order of ``chunk``.
 
     References inside the chunk become urn:uuid, those to what is in ``links`` the id at the target, all others follow
@@ -139,10 +166,17 @@ def transaction(chunk: Sequence[dict], *, links: Mapping[str, str], identifier_s
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
 
 
-def for_single_create(resource: dict, *, links: Mapping[str, str], identifier_system: str,
-                      source_base: str | None = None, policies: Mapping[str, Policy] = POLICIES,
-                      allow_unidentified: bool = False, later: Collection[str] = (),
-                      findings: list[Finding] | None = None) -> tuple[dict, str | None]:
+def for_single_create(
+    resource: dict,
+    *,
+    links: Mapping[str, str],
+    identifier_system: str,
+    source_base: str | None = None,
+    policies: Mapping[str, Policy] = POLICIES,
+    allow_unidentified: bool = False,
+    later: Collection[str] = (),
+    findings: list[Finding] | None = None,
+) -> tuple[dict, str | None]:
     """The resource for one POST and its condition (``identifier=system|value``, not yet percent-encoded).
 
     Targets in ``later`` (`break_cycles`) do not exist yet: they are written as logical references, without a finding.
@@ -151,8 +185,15 @@ def for_single_create(resource: dict, *, links: Mapping[str, str], identifier_sy
     return _prepared(resource, sending, findings)
 
 
-def for_update(resource: dict, *, links: Mapping[str, str], identifier_system: str, source_base: str | None = None,
-               policies: Mapping[str, Policy] = POLICIES, findings: list[Finding] | None = None) -> dict:
+def for_update(
+    resource: dict,
+    *,
+    links: Mapping[str, str],
+    identifier_system: str,
+    source_base: str | None = None,
+    policies: Mapping[str, Policy] = POLICIES,
+    findings: list[Finding] | None = None,
+) -> dict:
     """The resource for a PUT to where ``links`` says it is: the second phase of `break_cycles`, or a newer version."""
     key = key_of(resource)
     if key not in links:
@@ -183,8 +224,11 @@ def read_response(bundle_sent: dict, bundle_response: dict) -> list[EntryResult]
     """What the server did with each entry; a location is looked for in the response and in the resource returned."""
     sent, answered = bundle_sent.get("entry", []), bundle_response.get("entry", [])
     if bundle_response.get("resourceType") != "Bundle" or len(sent) != len(answered):
-        raise MappingError("Bundle.entry", f"{len(sent)} entries were sent and {len(answered)} answered; "
-                                           "look for each resource by its identifier before sending again")
+        raise MappingError(
+            "Bundle.entry",
+            f"{len(sent)} entries were sent and {len(answered)} answered; "
+            "look for each resource by its identifier before sending again",
+        )
     return [_result(one["fullUrl"], other) for one, other in zip(sent, answered, strict=True)]
 
 
@@ -216,8 +260,9 @@ def components(nodes: Iterable[int], needs: Sequence[Collection[int]]) -> list[l
     return found
 
 
-def _visit(node: int, index: dict[int, int], low: dict[int, int], path: list[int],
-           needs: Sequence[Collection[int]]) -> Iterator[int]:
+def _visit(
+    node: int, index: dict[int, int], low: dict[int, int], path: list[int], needs: Sequence[Collection[int]]
+) -> Iterator[int]:
     index[node] = low[node] = len(index)
     path.append(node)
     return iter(needs[node])
@@ -236,9 +281,14 @@ def _needs(resources: Sequence[dict], source_base: str | None, with_self: bool =
     number_of = {key_of(resource): number for number, resource in enumerate(resources)}
     if len(number_of) < len(resources):
         raise MappingError("Bundle.entry", "the same Type/id stands twice among the resources")
-    return [[number_of[target] for target in targets_of(resource, source_base=source_base)
-             if target in number_of and (with_self or number_of[target] != number)]
-            for number, resource in enumerate(resources)]
+    return [
+        [
+            number_of[target]
+            for target in targets_of(resource, source_base=source_base)
+            if target in number_of and (with_self or number_of[target] != number)
+        ]
+        for number, resource in enumerate(resources)
+    ]
 
 
 def _broken(needs: Sequence[Collection[int]]) -> list[int]:
@@ -289,8 +339,10 @@ class _Sending:
             return Resolution(self.policies.get("http", "display-only"))
         policy = "logical" if target in self.later else self.policies.get(kind, self.policies.get("*", "logical"))
         # A type that has to be copied and was not is as wrong as one that has to exist.
-        return Resolution("fail" if policy == "copy" else policy,
-                          identifier=source_identifier(self.identifier_system, kind, logical_id))
+        return Resolution(
+            "fail" if policy == "copy" else policy,
+            identifier=source_identifier(self.identifier_system, kind, logical_id),
+        )
 
 
 def _prepared(resource: dict, sending: _Sending, findings: list[Finding] | None) -> tuple[dict, str | None]:
@@ -314,8 +366,12 @@ def _at(key: str, path: str) -> str:
 
 
 def _without_later(resource: dict, found: list[Finding], sending: _Sending) -> list[Finding]:
-    later = {each.path for search in (find_references, find_attachments)
-             for each in search(resource, source_base=sending.source_base) if each.target in sending.later}
+    later = {
+        each.path
+        for search in (find_references, find_attachments)
+        for each in search(resource, source_base=sending.source_base)
+        if each.target in sending.later
+    }
     return [finding for finding in found if finding.path not in later]
 
 
@@ -325,8 +381,11 @@ def _identified(body: dict, sending: _Sending) -> tuple[dict, str | None, list[F
     body, how = append_identifier(body, ours)
     condition, findings = _condition(body, how, ours)
     if condition is None and not sending.allow_unidentified:
-        raise MappingError(kind, "it has no identifier a second attempt could be recognised by; write it inline, "
-                                 "or allow it to be created without")
+        raise MappingError(
+            kind,
+            "it has no identifier a second attempt could be recognised by; write it inline, "
+            "or allow it to be created without",
+        )
     return body, condition, findings
 
 
@@ -340,14 +399,19 @@ def _condition(body: dict, how: str, ours: dict) -> tuple[str | None, list[Findi
         return if_none_exist(ours), []
     own = to_identifier(body["identifier"])
     if own is not None:
-        return if_none_exist(own.model_dump()), [Finding(path, "identifier.single", "it is recognised by its own only identifier")]
+        return if_none_exist(own.model_dump()), [
+            Finding(path, "identifier.single", "it is recognised by its own only identifier")
+        ]
     return None, [Finding(path, "identifier.single", "its only identifier is taken and has no system to find it by")]
 
 
 def _stripped(body: dict, key: str, source_base: str | None) -> dict:
     """Without id and version of the source's copy; ``meta.source`` says where it came from."""
-    meta = {name: value for name, value in body.get("meta", {}).items()
-            if name.lstrip("_") not in ("versionId", "lastUpdated")}
+    meta = {
+        name: value
+        for name, value in body.get("meta", {}).items()
+        if name.lstrip("_") not in ("versionId", "lastUpdated")
+    }
     if source_base and not meta.get("source"):
         meta["source"] = f"{source_base.rstrip('/')}/{key}"
     stripped = {name: value for name, value in body.items() if name not in ("id", "_id", "meta")}
@@ -375,8 +439,14 @@ def _result(full_url: str, entry: dict) -> EntryResult:
         raise MappingError("Bundle.entry.response.status", "there is no HTTP status in the answer")
     etag = response.get("etag")
     version = (found and found[2]) or (re.sub(r'^W/|"', "", etag) if etag else None)
-    return EntryResult(full_url, int(status[0]), found[1] if found else _returned_key(returned),
-                       version or returned.get("meta", {}).get("versionId"), etag, response.get("outcome"))
+    return EntryResult(
+        full_url,
+        int(status[0]),
+        found[1] if found else _returned_key(returned),
+        version or returned.get("meta", {}).get("versionId"),
+        etag,
+        response.get("outcome"),
+    )
 
 
 def _returned_key(returned: dict) -> str | None:

@@ -2,6 +2,7 @@
 
 Which code is used where, and why: docs/reference/codes.md.
 """
+
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -44,9 +45,16 @@ X12_THIRD_OPINION = Code(system=SYSTEM_X12_SERVICE_TYPE, code="21")
 
 # Any one of these says "second opinion"; free text never does.
 SECOND_OPINION_CODES = frozenset(
-    (code.system, code.code) for code in (
-        REASON_SECOND_OPINION, DISPOSITION_SECOND_OPINION, CONFIRMATORY_CONSULTATION, OUTSIDE_STUDY_REVIEW,
-        X12_SECOND_OPINION, X12_THIRD_OPINION))
+    (code.system, code.code)
+    for code in (
+        REASON_SECOND_OPINION,
+        DISPOSITION_SECOND_OPINION,
+        CONFIRMATORY_CONSULTATION,
+        OUTSIDE_STUDY_REVIEW,
+        X12_SECOND_OPINION,
+        X12_THIRD_OPINION,
+    )
+)
 
 CONSULTATION_NOTE = Code(system=SYSTEM_LOINC, code="11488-4", display="Consult note")
 RECORDS_SUMMARY = Code(system=SYSTEM_LOINC, code="34133-9", display="Summary of episode note")
@@ -125,8 +133,9 @@ def codings_in(concepts: Any) -> Iterator[dict]:
 
 def has_code(concepts: Any, code: Code) -> bool:
     """True when ``code`` (system and code, never the display) is among the codings."""
-    return any((found["system"].strip(), found["code"].strip()) == (code.system, code.code)
-               for found in codings_in(concepts))
+    return any(
+        (found["system"].strip(), found["code"].strip()) == (code.system, code.code) for found in codings_in(concepts)
+    )
 
 
 def to_code(found: dict) -> Code:

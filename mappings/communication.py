@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/communication.html
 """
+
 from collections.abc import Iterable
 
 from mappings import codes
@@ -9,8 +10,9 @@ from mappings.codes import as_dict, as_dicts, as_text
 from mappings.identifiers import source_identifier
 
 
-def to_patient_questions(questions: Iterable[str], *, request_id: str, identifier_system: str, service_request: str,
-                         patient: str) -> dict:
+def to_patient_questions(
+    questions: Iterable[str], *, request_id: str, identifier_system: str, service_request: str, patient: str
+) -> dict:
     """The questions, marked as patient asserted (PATAST), to be referenced from Task.input."""
     return {
         "resourceType": "Communication",

@@ -5,6 +5,7 @@ ids, whitespace in narrative, empty elements, and what the server may add (codin
 Pure and without values in its messages. Spec of what a server may change:
 https://hl7.org/fhir/R4/http.html#create, https://hl7.org/fhir/R4/datatypes.html#decimal
 """
+
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,19 +46,67 @@ def compare(sent: dict, read: dict, *, links: Mapping[str, str], target_base: st
 
 _NOT_COMPARED = frozenset({"id", "meta", "resourceType"})
 _MESSAGES: dict[str, str] = {
-    "changed": "it came back different", "lost": "it did not come back", "added": "the server added it",
-    "precision": "the same number with other digits", "notation": "the same moment written in another way",
-    "whitespace": "only the whitespace differs", "reordered": "it came back in another place of the list",
-    "unresolved": "the server did not resolve the urn", "moved": "the bytes were moved to a url; compare their hash",
+    "changed": "it came back different",
+    "lost": "it did not come back",
+    "added": "the server added it",
+    "precision": "the same number with other digits",
+    "notation": "the same moment written in another way",
+    "whitespace": "only the whitespace differs",
+    "reordered": "it came back in another place of the list",
+    "unresolved": "the server did not resolve the urn",
+    "moved": "the bytes were moved to a url; compare their hash",
 }
 
 # Elements whose change fails, beside what _decides() knows by shape: numbers, booleans, dates, whatever has codings.
-_CRITICAL = frozenset({
-    "subject", "patient", "beneficiary", "for", "family", "given", "gender", "status", "code", "system", "unit",
-    "comparator", "intent", "priority", "criticality", "mode", "component", "dosage", "dosageInstruction", "ingredient",
-    "low", "high", "numerator", "denominator", "content", "presentedForm", "payload", "item", "answer", "data",
-    "category", "bodySite", "severity", "interpretation", "manifestation", "substance", "conclusion",
-    "issued", "recorded", "authoredOn", "period", "start", "end", "modifierExtension", "doNotPerform"})
+_CRITICAL = frozenset(
+    {
+        "subject",
+        "patient",
+        "beneficiary",
+        "for",
+        "family",
+        "given",
+        "gender",
+        "status",
+        "code",
+        "system",
+        "unit",
+        "comparator",
+        "intent",
+        "priority",
+        "criticality",
+        "mode",
+        "component",
+        "dosage",
+        "dosageInstruction",
+        "ingredient",
+        "low",
+        "high",
+        "numerator",
+        "denominator",
+        "content",
+        "presentedForm",
+        "payload",
+        "item",
+        "answer",
+        "data",
+        "category",
+        "bodySite",
+        "severity",
+        "interpretation",
+        "manifestation",
+        "substance",
+        "conclusion",
+        "issued",
+        "recorded",
+        "authoredOn",
+        "period",
+        "start",
+        "end",
+        "modifierExtension",
+        "doNotPerform",
+    }
+)
 _CRITICAL_STARTS = ("value", "effective", "onset", "abatement", "occurrence", "performed", "deceased", "medication")
 _CRITICAL_ENDS = ("Status", "Date", "DateTime", "Period", "Quantity", "Range", "Ratio", "Code", "Concept")
 # Labels: they explain what stands beside them and never decide.
@@ -65,7 +114,8 @@ _SOFT = frozenset({"display", "version", "userSelected", "title", "size", "hash"
 # Added by a server these change the meaning; any other addition is only reported.
 _CRITICAL_WHEN_ADDED = re.compile(
     r"value([A-Z].*)?|deceased.*|.*[sS]tatus|comparator|doNotPerform|modifierExtension|subject|patient|dosage.*|"
-    r"component")
+    r"component"
+)
 _ADDED_FREELY = frozenset({"coding", "identifier", "id", "meta", "display"})
 _NAMED = {"coding": ("system", "code"), "identifier": ("system", "value")}
 _POINTERS = frozenset({"reference", "url"})
@@ -87,8 +137,9 @@ class _Comparison:
         """Keep one difference."""
         self.differences.append(Difference(path, kind, "fail" if fails else "finding", _MESSAGES[kind]))
 
-    def elements(self, sent: dict, read: dict, kind: Kind, path: str, critical: bool,
-                 skip: frozenset[str] = frozenset()) -> None:
+    def elements(
+        self, sent: dict, read: dict, kind: Kind, path: str, critical: bool, skip: frozenset[str] = frozenset()
+    ) -> None:
         """All elements of one node; ``critical``: it stands inside an element that decides."""
         for key, value in sent.items():
             other = read.get(key)
@@ -204,6 +255,7 @@ class _Comparison:
 
     def by_place(self, sent: list, read: list, kind: Kind, path: str, key: str, critical: bool) -> None:
         """1. the same at the same place 2. the same at another place 3. what is left, in order."""
+
         def trial(index: int, place: int) -> list[Difference]:
             return self.trial(sent[index], read[place], kind, f"{path}[{index}]", key, critical)
 
@@ -212,6 +264,7 @@ class _Comparison:
         free = [place for place in range(len(read)) if place >= len(at_place) or at_place[place]]
         if not left and not free:
             return
+
         def is_same(index: int, place: int) -> bool:
             return self.is_same(sent[index], read[place], kind, key)
 
@@ -223,7 +276,7 @@ class _Comparison:
             self.note(path, "reordered", False)
         for index, place in zip(left, free, strict=False):
             self.differences += at_place[index] if index == place else trial(index, place)
-        for index in left[len(free):]:
+        for index in left[len(free) :]:
             self.note(f"{path}[{index}]", "lost", _decides(key, sent[index], critical))
         if len(free) > len(left):
             self.note(path, "added", bool(_CRITICAL_WHEN_ADDED.fullmatch(key)))
@@ -235,7 +288,6 @@ class _Comparison:
         trial = _Comparison(self.links, self.target_base)
         trial.value(sent, read, kind, path, key, _decides(key, sent, critical))
         return trial.differences
-
 
     def is_same(self, sent: object, read: object, kind: Kind, key: str) -> bool:
         """Is there nothing to note? Ends at the first difference, because many pairs are tried."""

@@ -3,21 +3,39 @@
 https://hl7.org/fhir/R4/documentreference.html  https://hl7.org/fhir/R4/diagnosticreport.html
 Servers show one scanned report both ways (US Core); both readings carry the same attachments, so compare those.
 """
+
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from mappings import codes
 from mappings.codes import as_dict, as_dicts, as_text
 from mappings.document_reference import (
-    DOC_STATUSES, INSTANT, STATUSES, AttachmentAt, attachments, to_attachment, to_document_reference)
+    DOC_STATUSES,
+    INSTANT,
+    STATUSES,
+    AttachmentAt,
+    attachments,
+    to_attachment,
+    to_document_reference,
+)
 from mappings.identifiers import identifiers_in, local_reference, source_identifier, to_identifier
 from mappings.model.errors import MappingError
 from mappings.model.request import Identifier
 
 KINDS = ("DocumentReference", "DiagnosticReport")
 # https://hl7.org/fhir/R4/valueset-diagnostic-report-status.html
-REPORT_STATUSES = ("registered", "partial", "preliminary", "final", "amended", "corrected", "appended", "cancelled",
-                   "entered-in-error", "unknown")
+REPORT_STATUSES = (
+    "registered",
+    "partial",
+    "preliminary",
+    "final",
+    "amended",
+    "corrected",
+    "appended",
+    "cancelled",
+    "entered-in-error",
+    "unknown",
+)
 _CHANGED = ("amended", "corrected", "appended")
 
 
@@ -66,7 +84,10 @@ def read_report(resource: dict, base: str | None = None) -> ReportReading:
 def to_return_first(readings: Sequence[ReportReading]) -> ReportReading:
     """The report to return of several: one that stands, is not replaced by another of them, is a consult note, is final."""
     replaced = {each for reading in readings for each in reading.replaces}
-    return min(readings, key=lambda each: (not each.stands, each.reference in replaced, not each.is_consult_note, not each.final))
+    return min(
+        readings,
+        key=lambda each: (not each.stands, each.reference in replaced, not each.is_consult_note, not each.final),
+    )
 
 
 def successor(readings: Sequence[ReportReading], source: str) -> ReportReading | None:
@@ -82,20 +103,40 @@ def successor(readings: Sequence[ReportReading], source: str) -> ReportReading |
 
 def carries_the_same(one: ReportReading, other: ReportReading) -> bool:
     """True when both are one document shown in two ways: the same attachments."""
-    said = [[(at.target or at.attachment.get("url"), at.attachment.get("data")) for at in each.attachments] for each in (one, other)]
+    said = [
+        [(at.target or at.attachment.get("url"), at.attachment.get("data")) for at in each.attachments]
+        for each in (one, other)
+    ]
     return bool(said[0]) and said[0] == said[1]
 
 
 def documents_in(reading: ReportReading) -> list[dict]:
     """The Attachments that are the report: its own, else those inside what it contains; only those with bytes or an address."""
-    usable = [each for each in reading.attachments if as_text(each.attachment.get("data")) or as_text(each.attachment.get("url"))]
-    own = [each for each in usable if each.path.startswith((f"{reading.kind}.content[", f"{reading.kind}.presentedForm["))]
+    usable = [
+        each
+        for each in reading.attachments
+        if as_text(each.attachment.get("data")) or as_text(each.attachment.get("url"))
+    ]
+    own = [
+        each for each in usable if each.path.startswith((f"{reading.kind}.content[", f"{reading.kind}.presentedForm["))
+    ]
     return [each.attachment for each in own or usable]
 
 
-def to_returned_report(*, reading: ReportReading, bytes: bytes, content_type: str, request_id: str,  # noqa: A002
-                       identifier: Identifier, patient: str, service_request: str | Identifier, revision: int,
-                       replaces: str | None, author_display: str | None, more: Sequence[tuple[bytes, str]] = ()) -> dict:
+def to_returned_report(
+    *,
+    reading: ReportReading,
+    bytes: bytes,
+    content_type: str,
+    request_id: str,
+    identifier: Identifier,
+    patient: str,
+    service_request: str | Identifier,
+    revision: int,
+    replaces: str | None,
+    author_display: str | None,
+    more: Sequence[tuple[bytes, str]] = (),
+) -> dict:
     """The report as one DocumentReference for the primary care EHR; ``more``: further documents of it, with their types.
 
     ``patient`` and ``service_request`` are the EHR's own; ``revision`` counts from 1, and from 2 on ``replaces``
@@ -105,12 +146,23 @@ def to_returned_report(*, reading: ReportReading, bytes: bytes, content_type: st
         raise MappingError("DocumentReference.relatesTo", "a later revision must name the copy it replaces")
     titles = _titles(reading, revision, 1 + len(more))
     made = to_document_reference(
-        identifier=identifier, patient=patient, type_code=codes.CONSULTATION_NOTE, title=titles[0],
-        content_type=content_type, data=bytes, date=reading.date, period_end=reading.period_end or reading.date,
+        identifier=identifier,
+        patient=patient,
+        type_code=codes.CONSULTATION_NOTE,
+        title=titles[0],
+        content_type=content_type,
+        data=bytes,
+        date=reading.date,
+        period_end=reading.period_end or reading.date,
         related=_related(service_request, identifier.system, request_id),
-        author=[{"display": author_display}] if author_display else [], replaces=replaces,
-        status="entered-in-error" if reading.retracted else "current", doc_status=_doc_status(reading, revision))
-    made["content"] += [{"attachment": to_attachment(kind, data, title)} for (data, kind), title in zip(more, titles[1:], strict=True)]
+        author=[{"display": author_display}] if author_display else [],
+        replaces=replaces,
+        status="entered-in-error" if reading.retracted else "current",
+        doc_status=_doc_status(reading, revision),
+    )
+    made["content"] += [
+        {"attachment": to_attachment(kind, data, title)} for (data, kind), title in zip(more, titles[1:], strict=True)
+    ]
     return made
 
 
@@ -119,10 +171,15 @@ def _read_document(resource: dict, base: str | None) -> dict:
     links = as_dicts(resource.get("relatesTo"))
     context = as_dict(resource.get("context"))
     return {
-        "status": as_text(status), "doc_status": as_text(doc_status),
-        "type": resource.get("type"), "related": as_dicts(context.get("related")),
-        "replaces": _references((as_dict(each.get("target")) for each in links if each.get("code") == "replaces"), base),
-        "date": as_text(resource.get("date")), "period_end": as_text(as_dict(context.get("period")).get("end")),
+        "status": as_text(status),
+        "doc_status": as_text(doc_status),
+        "type": resource.get("type"),
+        "related": as_dicts(context.get("related")),
+        "replaces": _references(
+            (as_dict(each.get("target")) for each in links if each.get("code") == "replaces"), base
+        ),
+        "date": as_text(resource.get("date")),
+        "period_end": as_text(as_dict(context.get("period")).get("end")),
         # Many EHRs leave docStatus out: current then has to do.
         "final": status == "current" and doc_status in (None, "final", "amended"),
         "amended": doc_status == "amended" or any(each.get("code") in ("replaces", "appends") for each in links),
@@ -135,11 +192,17 @@ def _read_diagnostic(resource: dict) -> dict:
     status = resource.get("status")
     period = as_dict(resource.get("effectivePeriod")).get("end")
     return {
-        "status": as_text(status), "doc_status": None, "type": resource.get("code"),
-        "related": as_dicts(resource.get("basedOn")), "replaces": (), "date": as_text(resource.get("issued")),
+        "status": as_text(status),
+        "doc_status": None,
+        "type": resource.get("code"),
+        "related": as_dicts(resource.get("basedOn")),
+        "replaces": (),
+        "date": as_text(resource.get("issued")),
         "period_end": as_text(resource.get("effectiveDateTime")) or as_text(period),
-        "final": status == "final" or status in _CHANGED, "amended": status in _CHANGED,
-        "retracted": status == "entered-in-error", "problems": _status_problems(status, REPORT_STATUSES, None),
+        "final": status == "final" or status in _CHANGED,
+        "amended": status in _CHANGED,
+        "retracted": status == "entered-in-error",
+        "problems": _status_problems(status, REPORT_STATUSES, None),
     }
 
 
@@ -149,13 +212,24 @@ def _complete(resource: dict, read: dict, base: str | None) -> ReportReading:
     logical_id = as_text(resource.get("id"))
     named = to_identifier(resource.get("masterIdentifier")) or next(iter(identifiers_in(resource)), None)
     return ReportReading(
-        kind=resource["resourceType"], reference=f"{resource['resourceType']}/{logical_id}" if logical_id else None,
-        identifier=named, version=as_text(as_dict(resource.get("meta")).get("versionId")), status=read["status"],
-        doc_status=read["doc_status"], patient=local_reference(patient, base) or patient,
-        related=_references(read["related"], base), replaces=read["replaces"], attachments=found, date=_instant(read["date"]),
-        period_end=read["period_end"], is_consult_note=codes.has_code(read["type"], codes.CONSULTATION_NOTE),
-        final=read["final"], amended=read["amended"], retracted=read["retracted"],
-        problems=(*read["problems"], *_content_problems(read, patient, found)))
+        kind=resource["resourceType"],
+        reference=f"{resource['resourceType']}/{logical_id}" if logical_id else None,
+        identifier=named,
+        version=as_text(as_dict(resource.get("meta")).get("versionId")),
+        status=read["status"],
+        doc_status=read["doc_status"],
+        patient=local_reference(patient, base) or patient,
+        related=_references(read["related"], base),
+        replaces=read["replaces"],
+        attachments=found,
+        date=_instant(read["date"]),
+        period_end=read["period_end"],
+        is_consult_note=codes.has_code(read["type"], codes.CONSULTATION_NOTE),
+        final=read["final"],
+        amended=read["amended"],
+        retracted=read["retracted"],
+        problems=(*read["problems"], *_content_problems(read, patient, found)),
+    )
 
 
 def _status_problems(status: object, known: tuple[str, ...], doc_status: object) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/documentreference.html (US Core 9, writing clinical notes: a server need not follow a URL of
 ours, so the bytes travel inside). R4 Attachment.hash is SHA-1; our own SHA-256 stays in the manifest.
 """
+
 import base64
 import hashlib
 import re
@@ -20,10 +21,22 @@ DOC_STATUSES = ("preliminary", "final", "amended", "entered-in-error")
 INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
 
 
-def to_document_reference(*, identifier: Identifier, patient: str, type_code: Code, title: str, content_type: str,
-                          data: bytes, date: str | None, period_end: str | None, related: Sequence[dict],
-                          author: Sequence[dict] = (), replaces: str | None = None, status: str = "current",
-                          doc_status: str = "final") -> dict:
+def to_document_reference(
+    *,
+    identifier: Identifier,
+    patient: str,
+    type_code: Code,
+    title: str,
+    content_type: str,
+    data: bytes,
+    date: str | None,
+    period_end: str | None,
+    related: Sequence[dict],
+    author: Sequence[dict] = (),
+    replaces: str | None = None,
+    status: str = "current",
+    doc_status: str = "final",
+) -> dict:
     """One document; ``date`` is an instant, ``period_end`` a dateTime (Oracle Health requires it, with a time)."""
     if date is not None and not INSTANT.fullmatch(date):
         raise MappingError("DocumentReference.date", "is not an instant (date, time and zone)")
@@ -48,8 +61,12 @@ def to_attachment(content_type: str, data: bytes, title: str | None = None) -> d
     """An inline Attachment. https://hl7.org/fhir/R4/datatypes.html#Attachment"""
     if not data:
         raise MappingError("Attachment.data", "the document is empty")
-    made = {"contentType": content_type, "data": base64.b64encode(data).decode("ascii"), "size": len(data),
-            "hash": base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode("ascii")}
+    made = {
+        "contentType": content_type,
+        "data": base64.b64encode(data).decode("ascii"),
+        "size": len(data),
+        "hash": base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode("ascii"),
+    }
     return {**made, "title": title} if title else made
 
 

@@ -3,6 +3,7 @@
 Written as one extension of ours; read from it, else from the Condition that reasonReference names, whose asserter or
 recorder gave it. Nothing else tells who gave a first opinion: the requester often did not.
 """
+
 from collections.abc import Mapping
 
 from mappings import codes
@@ -19,8 +20,10 @@ def to_first_opinion(first: FirstOpinion, inside: list[dict]) -> dict:
     """The extension; the doctor is added to the contained resources ``inside``."""
     made, reference = contained(first.doctor, "first-doctor")
     inside.extend(made)
-    parts = [{"url": "doctor", "valueReference": reference},
-             {"url": "diagnosis", "valueCodeableConcept": concept(*first.diagnosis.codes, text=first.diagnosis.text)}]
+    parts = [
+        {"url": "doctor", "valueReference": reference},
+        {"url": "diagnosis", "valueCodeableConcept": concept(*first.diagnosis.codes, text=first.diagnosis.text)},
+    ]
     if first.given_on:
         parts.append({"url": "given-on", "valueDate": first.given_on.isoformat()})
     return {"url": codes.EXTENSION_FIRST_OPINION, "extension": parts}
@@ -35,8 +38,11 @@ def from_first_opinion(resource: dict, included: Mapping[str, dict], base: str |
         condition = look_up(reference, resource, included, base)
         if as_dict(condition).get("resourceType") == "Condition":
             return _from_condition(condition, resource, included, base)
-    raise MappingError(PATH, "who gave the first opinion, and which? Add the extension, or a reasonReference to a "
-                       "Condition with its asserter")
+    raise MappingError(
+        PATH,
+        "who gave the first opinion, and which? Add the extension, or a reasonReference to a "
+        "Condition with its asserter",
+    )
 
 
 def _from_extension(extension: dict, resource: dict, included: Mapping[str, dict], base: str | None) -> FirstOpinion:
@@ -46,17 +52,21 @@ def _from_extension(extension: dict, resource: dict, included: Mapping[str, dict
     return FirstOpinion(
         doctor=from_reference(doctor, f"{PATH}.doctor", within=resource, included=included, base=base),
         diagnosis=_diagnosis(as_dict(parts.get("diagnosis")).get("valueCodeableConcept"), f"{PATH}.diagnosis"),
-        given_on=to_date(given_on, f"{PATH}.given-on") if given_on is not None else None)
+        given_on=to_date(given_on, f"{PATH}.given-on") if given_on is not None else None,
+    )
 
 
 def _from_condition(condition: dict, resource: dict, included: Mapping[str, dict], base: str | None) -> FirstOpinion:
     if codes.has_code(condition.get("verificationStatus"), _ENTERED_IN_ERROR):
         raise MappingError("ServiceRequest.reasonReference", "names a Condition that was entered in error")
     recorded = as_text(condition.get("recordedDate"))
-    return FirstOpinion(doctor=_asserter(condition, resource, included, base),
-                        diagnosis=_diagnosis(condition.get("code"), "Condition.code"),
-                        given_on=to_date(recorded.split("T")[0], "Condition.recordedDate")
-                        if recorded and len(recorded) >= 10 else None)
+    return FirstOpinion(
+        doctor=_asserter(condition, resource, included, base),
+        diagnosis=_diagnosis(condition.get("code"), "Condition.code"),
+        given_on=to_date(recorded.split("T")[0], "Condition.recordedDate")
+        if recorded and len(recorded) >= 10
+        else None,
+    )
 
 
 def _asserter(condition: dict, resource: dict, included: Mapping[str, dict], base: str | None) -> PractitionerRef:

@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/datatypes.html#Identifier
 """
+
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -58,7 +59,7 @@ def local_reference(reference: Any, base: str | None = None) -> str | None:
     if not isinstance(reference, str):
         return None
     if base and reference.startswith(base.rstrip("/") + "/"):
-        reference = reference[len(base.rstrip("/")) + 1:]
+        reference = reference[len(base.rstrip("/")) + 1 :]
     found = _LOCAL.fullmatch(reference)
     return found.group(1) if found else None
 

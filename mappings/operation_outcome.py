@@ -1,4 +1,5 @@
 """FHIR's own error message, written for those who call us and read from those we call."""
+
 import re
 from typing import Any
 
@@ -7,18 +8,48 @@ from mappings.codes import as_dict, as_dicts, as_text, one_of
 SEVERITIES = ("fatal", "error", "warning", "information")
 # https://hl7.org/fhir/R4/valueset-issue-type.html
 ISSUE_TYPES = (
-    "invalid", "structure", "required", "value", "invariant", "security", "login", "unknown", "expired", "forbidden",
-    "suppressed", "processing", "not-supported", "duplicate", "multiple-matches", "not-found", "deleted", "too-long",
-    "code-invalid", "extension", "too-costly", "business-rule", "conflict", "transient", "lock-error", "no-store",
-    "exception", "timeout", "incomplete", "throttled", "informational")
+    "invalid",
+    "structure",
+    "required",
+    "value",
+    "invariant",
+    "security",
+    "login",
+    "unknown",
+    "expired",
+    "forbidden",
+    "suppressed",
+    "processing",
+    "not-supported",
+    "duplicate",
+    "multiple-matches",
+    "not-found",
+    "deleted",
+    "too-long",
+    "code-invalid",
+    "extension",
+    "too-costly",
+    "business-rule",
+    "conflict",
+    "transient",
+    "lock-error",
+    "no-store",
+    "exception",
+    "timeout",
+    "incomplete",
+    "throttled",
+    "informational",
+)
 _SERVER_CODE = re.compile(r"\b[A-Z]{2,8}-\d{3,5}\b")
 
 
 def to_outcome(severity: str, code: str, diagnostics: str, expression: str | None = None) -> dict:
     """An OperationOutcome of one issue. https://hl7.org/fhir/R4/operationoutcome.html"""
-    issue: dict = {"severity": one_of(severity, SEVERITIES, "OperationOutcome.issue.severity"),
-                   "code": one_of(code, ISSUE_TYPES, "OperationOutcome.issue.code"),
-                   "diagnostics": diagnostics}
+    issue: dict = {
+        "severity": one_of(severity, SEVERITIES, "OperationOutcome.issue.severity"),
+        "code": one_of(code, ISSUE_TYPES, "OperationOutcome.issue.code"),
+        "diagnostics": diagnostics,
+    }
     if expression:
         issue["expression"] = [expression]
     return {"resourceType": "OperationOutcome", "issue": [issue]}
@@ -29,8 +60,10 @@ def sentences(outcome: Any) -> list[str]:
 
     Diagnostics are the other system's words and may quote the resource: show them to an operator, never log them.
     """
-    return [": ".join(part for part in (_head(issue), as_text(issue.get("diagnostics"))) if part)
-            for issue in _issues(outcome)]
+    return [
+        ": ".join(part for part in (_head(issue), as_text(issue.get("diagnostics"))) if part)
+        for issue in _issues(outcome)
+    ]
 
 
 def causes(outcome: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/patient.html
 """
+
 import hashlib
 import re
 import unicodedata
@@ -67,8 +68,12 @@ def from_patient(resource: dict) -> PatientRef:
     if not identifiers:
         raise MappingError("Patient.identifier", "none has both a system and a value")
     gender = resource.get("gender")
-    return PatientRef(identifiers=identifiers, name=_current_name(resource), birth_date=_whole_date(resource),
-                      sex=one_of(gender, SEXES, "Patient.gender") if gender is not None else None)
+    return PatientRef(
+        identifiers=identifiers,
+        name=_current_name(resource),
+        birth_date=_whole_date(resource),
+        sex=one_of(gender, SEXES, "Patient.gender") if gender is not None else None,
+    )
 
 
 def match(wanted: PatientRef | dict, candidates: list[dict]) -> Match:
@@ -90,7 +95,12 @@ def match(wanted: PatientRef | dict, candidates: list[dict]) -> Match:
 def fingerprint(patient: PatientRef) -> str:
     """One value for all that a request says of its patient: other words, another value."""
     name = patient.name and [patient.name.family, *patient.name.given]
-    said = [sorted([each.system, each.value] for each in patient.identifiers), name, str(patient.birth_date or ""), patient.sex]
+    said = [
+        sorted([each.system, each.value] for each in patient.identifiers),
+        name,
+        str(patient.birth_date or ""),
+        patient.sex,
+    ]
     return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
@@ -168,15 +178,30 @@ def _death_doubt(wanted: _Traits, found: _Traits) -> str | None:
 def _traits(patient: PatientRef | dict) -> _Traits:
     if isinstance(patient, PatientRef):
         names = (_folded(patient.name.family, patient.name.given, ""),) if patient.name else ()
-        return _Traits(frozenset(patient.identifiers), names, str(patient.birth_date) if patient.birth_date else None,
-                       patient.sex, None, False)
-    return _Traits(frozenset(_current_identifiers(patient)), tuple(_folded_names(patient)),
-                   as_text(patient.get("birthDate")), as_text(patient.get("gender")), _deceased(patient), True)
+        return _Traits(
+            frozenset(patient.identifiers),
+            names,
+            str(patient.birth_date) if patient.birth_date else None,
+            patient.sex,
+            None,
+            False,
+        )
+    return _Traits(
+        frozenset(_current_identifiers(patient)),
+        tuple(_folded_names(patient)),
+        as_text(patient.get("birthDate")),
+        as_text(patient.get("gender")),
+        _deceased(patient),
+        True,
+    )
 
 
 def _current_identifiers(patient: dict) -> tuple[Identifier, ...]:
-    current = [each for each in as_dicts(patient.get("identifier"))
-               if each.get("use") not in ("old", "temp") and not as_dict(each.get("period")).get("end")]
+    current = [
+        each
+        for each in as_dicts(patient.get("identifier"))
+        if each.get("use") not in ("old", "temp") and not as_dict(each.get("period")).get("end")
+    ]
     return identifiers_in({"identifier": current})
 
 
@@ -194,8 +219,11 @@ def _suffix(name: dict) -> list[str]:
 
 
 def _current_names(patient: dict) -> list[dict]:
-    names = [name for name in as_dicts(patient.get("name"))
-             if name.get("use") not in _FORMER and not as_dict(name.get("period")).get("end")]
+    names = [
+        name
+        for name in as_dicts(patient.get("name"))
+        if name.get("use") not in _FORMER and not as_dict(name.get("period")).get("end")
+    ]
     return [name for name in names if as_text(name.get("family"))]
 
 
@@ -217,6 +245,7 @@ def _whole_date(patient: dict) -> date | None:
 
 def _without_server_parts(source: dict) -> dict:
     made: dict[str, Any] = {name: value for name, value in source.items() if name not in ("id", "meta")}
-    meta = {name: value for name, value in as_dict(source.get("meta")).items()
-            if name not in ("versionId", "lastUpdated")}
+    meta = {
+        name: value for name, value in as_dict(source.get("meta")).items() if name not in ("versionId", "lastUpdated")
+    }
     return {**made, "meta": meta} if meta else made

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/practitioner.html  https://hl7.org/fhir/R4/practitionerrole.html
 https://hl7.org/fhir/R4/organization.html
 """
+
 import re
 from collections.abc import Mapping
 
@@ -34,8 +35,9 @@ def to_practitioner(ref: PractitionerRef) -> dict:
     return made
 
 
-def from_practitioner(resource: dict, *, specialty: Code | None = None,
-                      organization: OrganizationRef | None = None) -> PractitionerRef:
+def from_practitioner(
+    resource: dict, *, specialty: Code | None = None, organization: OrganizationRef | None = None
+) -> PractitionerRef:
     """Who a Practitioner is; a MappingError when nothing says so."""
     identifiers, name = identifiers_in(resource), from_human_names(resource.get("name"))
     if not identifiers and not name:
@@ -72,16 +74,18 @@ def to_practitioner_role(ref: PractitionerRef, *, practitioner: str, organizatio
     return made
 
 
-def from_practitioner_role(role: dict, included: Mapping[str, dict], *, within: dict | None = None,
-                           base: str | None = None) -> PractitionerRef:
+def from_practitioner_role(
+    role: dict, included: Mapping[str, dict], *, within: dict | None = None, base: str | None = None
+) -> PractitionerRef:
     """Who a PractitionerRole names; its Practitioner must be ``included``, contained ``within``, or identified."""
     person = _person(role, included, within or role, base)
     place = _place(role.get("organization"), included, within or role, base)
     return person.model_copy(update={"specialty": first_code(role.get("specialty")), "organization": place})
 
 
-def from_reference(reference: dict, path: str, *, within: dict, included: Mapping[str, dict],
-                   base: str | None = None) -> PractitionerRef:
+def from_reference(
+    reference: dict, path: str, *, within: dict, included: Mapping[str, dict], base: str | None = None
+) -> PractitionerRef:
     """The clinician a Reference names, by the resource, else by the identifier in the reference itself."""
     found = look_up(reference, within, included, base)
     if found is None:

@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/provenance.html (US Core 9: us-core-provenance, "last hop")
 """
+
 from collections.abc import Sequence
 
 from mappings import codes
@@ -10,9 +11,15 @@ from mappings.model.errors import MappingError
 from mappings.model.request import Identifier
 
 
-def to_provenance(*, targets: Sequence[str], recorded: str, exchange_name: str,
-                  on_behalf_of: str | None = None, on_behalf_of_display: str | None = None,
-                  sources: Sequence[str | Identifier] = ()) -> dict:
+def to_provenance(
+    *,
+    targets: Sequence[str],
+    recorded: str,
+    exchange_name: str,
+    on_behalf_of: str | None = None,
+    on_behalf_of_display: str | None = None,
+    sources: Sequence[str | Identifier] = (),
+) -> dict:
     """Who transmitted the ``targets``; ``on_behalf_of`` is the placer's organization as reference, or only its name.
 
     ``sources`` name what the targets were copied from. ``recorded`` is an instant.
@@ -23,8 +30,12 @@ def to_provenance(*, targets: Sequence[str], recorded: str, exchange_name: str,
     behalf = {name: value for name, value in (("reference", on_behalf_of), ("display", on_behalf_of_display)) if value}
     if behalf:
         agent["onBehalfOf"] = behalf
-    made = {"resourceType": "Provenance", "target": [{"reference": each} for each in targets], "recorded": recorded,
-            "agent": [agent]}
+    made = {
+        "resourceType": "Provenance",
+        "target": [{"reference": each} for each in targets],
+        "recorded": recorded,
+        "agent": [agent],
+    }
     entities = [{"role": "source", "what": _what(each)} for each in sources]
     return {**made, "entity": entities} if entities else made
 

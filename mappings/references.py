@@ -3,10 +3,11 @@
 Bundle entries are not entered: what a Bundle of a record refers to, it resolves within itself.
 Spec: https://hl7.org/fhir/R4/references.html
 """
+
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -76,14 +77,20 @@ def attachment_paths(resource_type: str) -> tuple[str, ...]:
 
 def find_references(resource: dict, *, source_base: str | None = None) -> list[ReferenceAt]:
     """Every Reference of the resource, those in contained resources and extensions too, in document order."""
-    return [ReferenceAt(_path(resource, at), node, target_of(node.get("reference"), source_base))
-            for kind, node, at in _hits(resource) if kind is REFERENCE]
+    return [
+        ReferenceAt(_path(resource, at), node, target_of(node.get("reference"), source_base))
+        for kind, node, at in _hits(resource)
+        if kind is REFERENCE
+    ]
 
 
 def find_attachments(resource: dict, *, source_base: str | None = None) -> list[AttachmentAt]:
     """Every Attachment of the resource, those in contained resources and extensions too, in document order."""
-    return [AttachmentAt(_path(resource, at), node, _binary(node.get("url"), source_base))
-            for kind, node, at in _hits(resource) if kind is ATTACHMENT]
+    return [
+        AttachmentAt(_path(resource, at), node, _binary(node.get("url"), source_base))
+        for kind, node, at in _hits(resource)
+        if kind is ATTACHMENT
+    ]
 
 
 def targets_of(resource: dict, *, source_base: str | None = None) -> list[str]:
@@ -97,8 +104,9 @@ def target_of(reference: object, source_base: str | None = None) -> str | None:
     return _target(reference, source_base) if isinstance(reference, str) else None
 
 
-def rewrite(resource: dict, resolve: Callable[[str], Resolution], *,
-            source_base: str | None = None) -> tuple[dict, list[Finding]]:
+def rewrite(
+    resource: dict, resolve: Callable[[str], Resolution], *, source_base: str | None = None
+) -> tuple[dict, list[Finding]]:
     """The resource with every reference resolved, and a finding for each that was not simply copied.
 
     ``resolve`` is asked with ``Type/id`` or the URL of a foreign server; ``#contained``, ``urn:`` and canonicals stay.
@@ -156,8 +164,7 @@ def _hits(resource: dict) -> list[tuple[Kind, dict, _At]]:
                 stack.append((value, kind.get(key, PLAIN), (at, key, None)))
             elif value.__class__ is list:
                 below = kind.get(key, PLAIN)
-                stack += [(item, below, (at, key, index)) for index, item in enumerate(value)
-                          if item.__class__ is dict]
+                stack += [(item, below, (at, key, index)) for index, item in enumerate(value) if item.__class__ is dict]
     found.reverse()
     return found
 
@@ -170,7 +177,7 @@ def _path(resource: dict, at: _At | None) -> str:
     return ".".join([resource.get("resourceType", "Resource"), *reversed(parts)])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _paths(resource_type: str, goal: str) -> tuple[str, ...]:
     has_identifier(resource_type)
     return tuple(_paths_below(resource_type, resource_type, goal, (resource_type,)))
@@ -192,7 +199,7 @@ def _is_relative(reference: str) -> bool:
 @lru_cache(maxsize=65536)
 def _target(reference: str, source_base: str | None) -> str | None:
     if source_base and not _is_relative(reference) and _origin(reference).startswith(_origin(source_base) + "/"):
-        reference = _origin(reference)[len(_origin(source_base)) + 1:]
+        reference = _origin(reference)[len(_origin(source_base)) + 1 :]
     if not _is_relative(reference):
         return reference.split("/_history/")[0]
     found = _RELATIVE.fullmatch(reference)
@@ -226,8 +233,9 @@ _REMOVED = object()
 _Change = tuple[dict, "Finding | None"]
 
 
-def _change(kind: Kind, node: dict, resolve: Callable[[str], Resolution], source_base: str | None,
-            path: Callable[[], str]) -> _Change | None:
+def _change(
+    kind: Kind, node: dict, resolve: Callable[[str], Resolution], source_base: str | None, path: Callable[[], str]
+) -> _Change | None:
     """The values to set in a Reference or Attachment and the finding, or None: it stays."""
     text = node.get("reference") if kind is REFERENCE else node.get("url")
     if not isinstance(text, str) or text.startswith("#"):

@@ -1,4 +1,5 @@
 """What a correction of a request changes, by path, and which of our resources say it: the reader of both sides sees the same."""
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,9 @@ def changes(old: SecondOpinionRequest, new: SecondOpinionRequest) -> tuple[Chang
     """Every value that differs, in the order of the request."""
     before, after = dict(_leaves(old.model_dump(mode="json"))), dict(_leaves(new.model_dump(mode="json")))
     paths = dict.fromkeys([*before, *after])
-    return tuple(Change(path, before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path))
+    return tuple(
+        Change(path, before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)
+    )
 
 
 def told_by(old: SecondOpinionRequest, new: SecondOpinionRequest) -> tuple[str, ...]:
@@ -52,7 +55,9 @@ def in_words(paths: Iterable[str]) -> str:
 
 def _service_request(request: SecondOpinionRequest) -> dict:
     """As it would be written where nobody is known: then it tells of everyone in it."""
-    return to_service_request(request, request_id="request", refs=Refs(patient="Patient/1"), identifier_system="urn:ids")
+    return to_service_request(
+        request, request_id="request", refs=Refs(patient="Patient/1"), identifier_system="urn:ids"
+    )
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

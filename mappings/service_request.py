@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/servicerequest.html (US Core 9: us-core-servicerequest).
 The question is the text of the reason coded "Second Opinion"; what the first opinion was travels as a further reason
 for every reader, and with its doctor and date in an extension of ours, because R4 has no element for them.
 """
+
 import calendar
 import re
 from collections.abc import Iterable, Mapping
@@ -25,15 +26,25 @@ from mappings.patient import from_patient
 from mappings.practitioner import contained, from_reference
 
 PRIORITIES = ("routine", "urgent", "asap")
-STAT_REFUSED = ("stat is refused: the Exchange is not for emergencies. Call the consultant, or send the patient to "
-                "emergency care; then ask with priority asap, urgent or routine")
+STAT_REFUSED = (
+    "stat is refused: the Exchange is not for emergencies. Call the consultant, or send the patient to "
+    "emergency care; then ask with priority asap, urgent or routine"
+)
 ORDERS = ("order", "original-order", "reflex-order", "filler-order", "instance-order")
 
 # Where the request stands -> ServiceRequest.status, which is the authorization and not the progress.
 REQUEST_STATUS: dict[Status, str] = {
-    Status.DRAFT: "draft", Status.REQUESTED: "active", Status.RECEIVED: "active", Status.ACCEPTED: "active",
-    Status.IN_PROGRESS: "active", Status.ON_HOLD: "active", Status.COMPLETED: "completed", Status.REJECTED: "revoked",
-    Status.CANCELLED: "revoked", Status.FAILED: "revoked", Status.ENTERED_IN_ERROR: "entered-in-error",
+    Status.DRAFT: "draft",
+    Status.REQUESTED: "active",
+    Status.RECEIVED: "active",
+    Status.ACCEPTED: "active",
+    Status.IN_PROGRESS: "active",
+    Status.ON_HOLD: "active",
+    Status.COMPLETED: "completed",
+    Status.REJECTED: "revoked",
+    Status.CANCELLED: "revoked",
+    Status.FAILED: "revoked",
+    Status.ENTERED_IN_ERROR: "entered-in-error",
 }
 
 
@@ -75,8 +86,14 @@ def opinion_number(resource: dict) -> int | None:
     return 2 if is_second_opinion(resource) else None
 
 
-def to_service_request(request: SecondOpinionRequest, *, request_id: str, refs: Refs, identifier_system: str,
-                       status: Status = Status.REQUESTED) -> dict:
+def to_service_request(
+    request: SecondOpinionRequest,
+    *,
+    request_id: str,
+    refs: Refs,
+    identifier_system: str,
+    status: Status = Status.REQUESTED,
+) -> dict:
     """The request as a ServiceRequest for the system where ``refs`` hold."""
     inside: list[dict] = []
     made = {
@@ -111,8 +128,15 @@ def reason_texts(resource: dict) -> set[str]:
     return {" ".join(text.split()) for text in texts if text}
 
 
-def from_service_request(resource: dict, *, placer: str, fulfiller: str, included: Mapping[str, dict],
-                         first_opinion: FirstOpinion | None = None, base: str | None = None) -> SecondOpinionRequest:
+def from_service_request(
+    resource: dict,
+    *,
+    placer: str,
+    fulfiller: str,
+    included: Mapping[str, dict],
+    first_opinion: FirstOpinion | None = None,
+    base: str | None = None,
+) -> SecondOpinionRequest:
     """A placer's ServiceRequest as a request; a MappingError names what is missing or not understood.
 
     ``included`` holds what the resource refers to ("Type/id" -> resource); ``first_opinion`` completes a
@@ -126,13 +150,26 @@ def from_service_request(resource: dict, *, placer: str, fulfiller: str, include
     first = first_opinion or from_first_opinion(resource, included, base)
     try:
         return SecondOpinionRequest(
-            key=f"{placer}:ServiceRequest/{logical_id}", service_request=f"ServiceRequest/{logical_id}",
-            placer=placer, fulfiller=fulfiller, patient=read.patient(), requester=read.requester(),
-            first_opinion=first, question=read.question(), reasons=read.reasons(first),
-            specialty=codes.first_code(resource.get("performerType")), consultant=read.consultant(),
-            priority=read.priority(), authored_at=as_text(resource.get("authoredOn")), wanted_by=read.wanted_by(),
-            patient_questions=read.patient_questions(), records=read.records(), consent=read.consent(),
-            coverage=read.references("insurance"), opinion_number=opinion_number(resource) or 2)
+            key=f"{placer}:ServiceRequest/{logical_id}",
+            service_request=f"ServiceRequest/{logical_id}",
+            placer=placer,
+            fulfiller=fulfiller,
+            patient=read.patient(),
+            requester=read.requester(),
+            first_opinion=first,
+            question=read.question(),
+            reasons=read.reasons(first),
+            specialty=codes.first_code(resource.get("performerType")),
+            consultant=read.consultant(),
+            priority=read.priority(),
+            authored_at=as_text(resource.get("authoredOn")),
+            wanted_by=read.wanted_by(),
+            patient_questions=read.patient_questions(),
+            records=read.records(),
+            consent=read.consent(),
+            coverage=read.references("insurance"),
+            opinion_number=opinion_number(resource) or 2,
+        )
     except ValidationError as error:
         raise MappingError("ServiceRequest", _why(error)) from None
 
@@ -156,8 +193,11 @@ class _Reader:
         return self._clinician(reference, "ServiceRequest.requester")
 
     def consultant(self) -> PractitionerRef | None:
-        people = [(index, each) for index, each in enumerate(as_dicts(self.resource.get("performer")))
-                  if self._is_person(each)]
+        people = [
+            (index, each)
+            for index, each in enumerate(as_dicts(self.resource.get("performer")))
+            if self._is_person(each)
+        ]
         return self._clinician(people[0][1], f"ServiceRequest.performer[{people[0][0]}]") if people else None
 
     def priority(self) -> str:
@@ -172,16 +212,17 @@ class _Reader:
         notes = [as_text(each.get("text")) for each in as_dicts(self.resource.get("note"))]
         words = [each for each in asked if each] or [each for each in notes if each]
         if not words:
-            raise MappingError("ServiceRequest.reasonCode.text", "no question: put it into the text of the reason "
-                               "coded v2-0336 S, or into a note")
+            raise MappingError(
+                "ServiceRequest.reasonCode.text",
+                "no question: put it into the text of the reason coded v2-0336 S, or into a note",
+            )
         return "\n\n".join(words)
 
     def reasons(self, first: FirstOpinion) -> tuple[Code, ...]:
         others = [each for each in self._reason_codes() if not _asks(each)]
         diagnosis = {(code.system, code.code) for code in first.diagnosis.codes}
         shown = next((each for each in others if _is_diagnosis(each, diagnosis, first.diagnosis.text)), None)
-        return tuple(codes.to_code(found) for each in others if each is not shown
-                     for found in codes.codings_in(each))
+        return tuple(codes.to_code(found) for each in others if each is not shown for found in codes.codings_in(each))
 
     def wanted_by(self) -> date | None:
         if as_dict(self.resource.get("occurrencePeriod")).get("end") is not None:
@@ -196,8 +237,10 @@ class _Reader:
         parts = as_dicts(_extension(self.resource, codes.EXTENSION_RECORDS_WANTED).get("extension"))
         since = [part.get("valueDate") for part in parts if part.get("url") == "since"]
         path = "ServiceRequest.extension(records-wanted).since"
-        return RecordsWanted(types=tuple(part["valueCode"] for part in parts if as_text(part.get("valueCode"))),
-                             since=to_date(since[0], path) if since else None)
+        return RecordsWanted(
+            types=tuple(part["valueCode"] for part in parts if as_text(part.get("valueCode"))),
+            since=to_date(since[0], path) if since else None,
+        )
 
     def consent(self) -> str | None:
         return next((each for each in self.references("supportingInfo") if each.startswith("Consent/")), None)
@@ -227,8 +270,10 @@ class _Reader:
 
 
 def _to_extensions(request: SecondOpinionRequest, inside: list[dict]) -> list[dict]:
-    made = [to_first_opinion(request.first_opinion, inside),
-            {"url": codes.EXTENSION_OPINION_NUMBER, "valuePositiveInt": request.opinion_number}]
+    made = [
+        to_first_opinion(request.first_opinion, inside),
+        {"url": codes.EXTENSION_OPINION_NUMBER, "valuePositiveInt": request.opinion_number},
+    ]
     wanted: list[dict] = [{"url": "type", "valueCode": each} for each in request.records.types]
     if request.records.since:
         wanted.append({"url": "since", "valueDate": request.records.since.isoformat()})
@@ -262,9 +307,11 @@ def _to_performers(request: SecondOpinionRequest, refs: Refs, inside: list[dict]
 
 def _to_reasons(request: SecondOpinionRequest) -> list[dict]:
     diagnosis = request.first_opinion.diagnosis
-    return [concept(codes.REASON_SECOND_OPINION, text=request.question),
-            concept(*diagnosis.codes, text=diagnosis.text),
-            *(concept(reason, text=reason.display) for reason in request.reasons if not _is_asking(reason))]
+    return [
+        concept(codes.REASON_SECOND_OPINION, text=request.question),
+        concept(*diagnosis.codes, text=diagnosis.text),
+        *(concept(reason, text=reason.display) for reason in request.reasons if not _is_asking(reason)),
+    ]
 
 
 def _reference(value: str | dict) -> dict:

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/task.html. Task.status drives; a business status only refines within it. Where the two
 disagree nothing is applied (``inbound.conflict``).
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ _STARTED = frozenset({S.ACCEPTED, S.IN_PROGRESS, S.ON_HOLD})
 
 # Our word -> the statuses it can refine. Words of a final status stand with that status alone.
 REFINES: dict[str, frozenset[Status]] = {
-    **{word: _STARTED for word in BUSINESS_STATUS},
+    **dict.fromkeys(BUSINESS_STATUS, _STARTED),
     "intake": frozenset({S.DRAFT}),
     # BSeR's initiator already sends `received`; ODE keeps `requested` once receipt is confirmed.
     "request-sent": frozenset({S.REQUESTED, S.RECEIVED}),
@@ -90,10 +91,23 @@ class TaskReading:
     business_raw: str | None = None
 
 
-def to_task(*, request_id: str, identifier_system: str, service_request: str, patient: str, requester: str | None,
-            owner: str | None, authored_at: str, wanted_by: str | None, inputs: Sequence[TaskInput] = (),
-            status: str = "requested", business_status: str = "request-sent", case: str | None = None,
-            status_reason: str | None = None, outputs: Sequence[TaskInput] = ()) -> dict:
+def to_task(
+    *,
+    request_id: str,
+    identifier_system: str,
+    service_request: str,
+    patient: str,
+    requester: str | None,
+    owner: str | None,
+    authored_at: str,
+    wanted_by: str | None,
+    inputs: Sequence[TaskInput] = (),
+    status: str = "requested",
+    business_status: str = "request-sent",
+    case: str | None = None,
+    status_reason: str | None = None,
+    outputs: Sequence[TaskInput] = (),
+) -> dict:
     """The Task for one request; ``wanted_by`` is a date or dateTime, ``case`` defaults to the request itself."""
     made = {
         "resourceType": "Task",
@@ -136,9 +150,16 @@ def read_task(task: dict) -> TaskReading:
     reason = _read_reason(task.get("statusReason"))
     findings = [*findings, *more, *strange, *_missing(status, reason, outputs)]
     return TaskReading(
-        status=status, version=as_text(meta.get("versionId")), last_updated=as_text(meta.get("lastUpdated")),
-        business_code=word, reason=reason, outputs=outputs, owner=as_text(as_dict(task.get("owner")).get("reference")),
-        findings=tuple(dict.fromkeys(findings)), business_raw=raw)
+        status=status,
+        version=as_text(meta.get("versionId")),
+        last_updated=as_text(meta.get("lastUpdated")),
+        business_code=word,
+        reason=reason,
+        outputs=outputs,
+        owner=as_text(as_dict(task.get("owner")).get("reference")),
+        findings=tuple(dict.fromkeys(findings)),
+        business_raw=raw,
+    )
 
 
 def with_note(task: dict, text: str) -> dict:

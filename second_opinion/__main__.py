@@ -1,4 +1,5 @@
 """``python -m second_opinion``"""
+
 from second_opinion import main
 
 main()

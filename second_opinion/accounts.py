@@ -1,4 +1,5 @@
 """Commands about who may come in: accounts of people, tokens of machines and practices."""
+
 import sys
 from datetime import datetime
 from typing import TextIO
@@ -9,10 +10,18 @@ from integration.store.roles import Role, in_order
 from second_opinion.house import ME, cli, opened, read_config, show, with_json, with_reason
 
 # Everyone who signs in is a viewer; a token is one when it is given any role.
-roles_option = click.option("--role", "roles", multiple=True, type=click.Choice([role.value for role in Role]),
-                            help="A role; more than once for several. Everyone who signs in is a viewer.")
-password_option = click.option("--password-file", type=click.File("r", encoding="utf-8"),
-                               help="A file that holds the password; - is standard input. Without it, it is asked for.")
+roles_option = click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice([role.value for role in Role]),
+    help="A role; more than once for several. Everyone who signs in is a viewer.",
+)
+password_option = click.option(
+    "--password-file",
+    type=click.File("r", encoding="utf-8"),
+    help="A file that holds the password; - is standard input. Without it, it is asked for.",
+)
 reason_option = with_reason(required=False)
 
 
@@ -27,7 +36,9 @@ def accounts_group() -> None:
 @password_option
 @with_json
 @click.pass_context
-def accounts_add(ctx: click.Context, name: str, roles: tuple[str, ...], password_file: TextIO | None, as_json: bool) -> None:
+def accounts_add(
+    ctx: click.Context, name: str, roles: tuple[str, ...], password_file: TextIO | None, as_json: bool
+) -> None:
     """Make an account NAME. The first one needs --role admin: it can then do the rest."""
     from integration.store import accounts
 
@@ -46,10 +57,16 @@ def accounts_list(ctx: click.Context, as_json: bool) -> None:
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
         views = accounts.views(conn)
-    show(views, as_json, "\n".join(
-        f"{view['name']:<20} {'enabled' if view['enabled'] else 'disabled':<9} {_words(view['roles']):<40} "
-        f"signed in {_time(view['signed_in_at'])}, {view['sessions']} session(s)" for view in views)
-        or "no accounts yet: second-opinion accounts add NAME --role admin")
+    show(
+        views,
+        as_json,
+        "\n".join(
+            f"{view['name']:<20} {'enabled' if view['enabled'] else 'disabled':<9} {_words(view['roles']):<40} "
+            f"signed in {_time(view['signed_in_at'])}, {view['sessions']} session(s)"
+            for view in views
+        )
+        or "no accounts yet: second-opinion accounts add NAME --role admin",
+    )
 
 
 @accounts_group.command("roles")
@@ -59,7 +76,9 @@ def accounts_list(ctx: click.Context, as_json: bool) -> None:
 @reason_option
 @with_json
 @click.pass_context
-def accounts_roles(ctx: click.Context, name: str, roles: tuple[str, ...], no_role: bool, reason: str | None, as_json: bool) -> None:
+def accounts_roles(
+    ctx: click.Context, name: str, roles: tuple[str, ...], no_role: bool, reason: str | None, as_json: bool
+) -> None:
     """Give account NAME exactly these roles; it takes effect with its next click."""
     from integration.store import accounts
 
@@ -87,6 +106,7 @@ def accounts_password(ctx: click.Context, name: str, password_file: TextIO | Non
 
 def enabling_command(enabled: bool):
     """Enable or disable, at once in every web process."""
+
     @click.argument("name")
     @reason_option
     @with_json
@@ -97,10 +117,13 @@ def enabling_command(enabled: bool):
         with opened(ctx) as (_, engine), engine.begin() as conn:
             accounts.set_enabled(conn, name, enabled, actor=ME, reason=reason)
         show({"account": name, "enabled": enabled}, as_json, f"{name} is {'enabled' if enabled else 'disabled'}")
+
     return command
 
 
-accounts_group.command("disable", help="Disable account NAME: signed out everywhere, and no way in.")(enabling_command(False))
+accounts_group.command("disable", help="Disable account NAME: signed out everywhere, and no way in.")(
+    enabling_command(False)
+)
 accounts_group.command("enable", help="Let account NAME sign in again.")(enabling_command(True))
 
 
@@ -130,7 +153,9 @@ def tokens_group() -> None:
 @click.option("--days", default=90, show_default=True, type=click.IntRange(1, 3650), help="How long it is valid.")
 @with_json
 @click.pass_context
-def tokens_add(ctx: click.Context, name: str, roles: tuple[str, ...], practice: str | None, days: int, as_json: bool) -> None:
+def tokens_add(
+    ctx: click.Context, name: str, roles: tuple[str, ...], practice: str | None, days: int, as_json: bool
+) -> None:
     """Make a token called NAME and print it, this once. It is sent as: Authorization: Bearer TOKEN"""
     from integration.store import tokens
 
@@ -153,10 +178,16 @@ def tokens_list(ctx: click.Context, as_json: bool) -> None:
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
         views = tokens.views(conn)
-    show(views, as_json, "\n".join(
-        f"{view['name']:<20} {view['prefix']}…  {_state(view):<9} {_words(view['roles']) if view['roles'] else 'no role':<30} "
-        f"{view['practice'] or '':<16} used {_time(view['used_at'])}, until {_time(view['expires_at'])}" for view in views)
-        or "no tokens yet")
+    show(
+        views,
+        as_json,
+        "\n".join(
+            f"{view['name']:<20} {view['prefix']}…  {_state(view):<9} {_words(view['roles']) if view['roles'] else 'no role':<30} "
+            f"{view['practice'] or '':<16} used {_time(view['used_at'])}, until {_time(view['expires_at'])}"
+            for view in views
+        )
+        or "no tokens yet",
+    )
 
 
 @tokens_group.command("revoke")

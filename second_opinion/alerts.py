@@ -1,4 +1,5 @@
 """Commands about alarms: what is open, who is told, and a test whether telling works."""
+
 import math
 from datetime import UTC, datetime, timedelta
 
@@ -24,11 +25,20 @@ def alerts_test(ctx: click.Context, recipient: str | None, as_json: bool) -> Non
     wanted = [each for each in config.alerts.send_to if recipient in (None, each.name)]
     if not wanted:
         known = ", ".join(each.name for each in config.alerts.send_to) or "none"
-        raise click.UsageError(f"there is no recipient {recipient}; configured: {known}" if recipient
-                               else "config.yaml names nobody under alerts.send_to")
+        raise click.UsageError(
+            f"there is no recipient {recipient}; configured: {known}"
+            if recipient
+            else "config.yaml names nobody under alerts.send_to"
+        )
     results = [_test(config, each) for each in wanted]
-    show(results, as_json, "\n".join(
-        f"{each['recipient']} by {each['channel']}: {'taken' if each['sent'] else 'NOT sent'}: {each['said']}" for each in results))
+    show(
+        results,
+        as_json,
+        "\n".join(
+            f"{each['recipient']} by {each['channel']}: {'taken' if each['sent'] else 'NOT sent'}: {each['said']}"
+            for each in results
+        ),
+    )
     ctx.exit(0 if all(each["sent"] for each in results) else EXIT_FAILED)
 
 
@@ -69,7 +79,9 @@ def _known_rule(ctx: click.Context, parameter: click.Parameter, rule: str | None
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @with_json
 @click.pass_context
-def alarms_list(ctx: click.Context, is_open: bool, rule: str | None, after: int | None, limit: int, as_json: bool) -> None:
+def alarms_list(
+    ctx: click.Context, is_open: bool, rule: str | None, after: int | None, limit: int, as_json: bool
+) -> None:
     """Alarms, newest first, with until when they are silenced and what was told to whom."""
     from integration.store import alarms, notices
 
@@ -77,8 +89,14 @@ def alarms_list(ctx: click.Context, is_open: bool, rule: str | None, after: int 
     with opened(ctx) as (_, engine), engine.connect() as conn:
         found, _ = alarms.page(conn, is_open=True if is_open else None, rule=rule, after=after, limit=limit)
         told, silences = notices.of_alarms(conn, [row.id for row in found]), alarms.silences(conn, now)
-    views = [{**row._asdict(), "silenced_until": _until(alarms.silenced(silences, row.rule, row.subject)),
-              "told": [_told(each) for each in told[row.id]]} for row in found]
+    views = [
+        {
+            **row._asdict(),
+            "silenced_until": _until(alarms.silenced(silences, row.rule, row.subject)),
+            "told": [_told(each) for each in told[row.id]],
+        }
+        for row in found
+    ]
     show(views, as_json, "\n".join(_line(view) for view in views) or "no alarm")
 
 
@@ -92,22 +110,32 @@ def _told(notice) -> dict:
 
 
 def _line(view: dict) -> str:
-    state = f"over {view['recovered_at']:%Y-%m-%d %H:%M}" if view["recovered_at"] else \
-        f"silenced until {view['silenced_until']:%Y-%m-%d %H:%M}" if view["silenced_until"] else "open"
-    return (f"{view['id']:<7} {view['rule']:<17} {view['subject']:<22} since {view['raised_at']:%Y-%m-%d %H:%M}  {state}  "
-            f"{view['message']}")
+    state = (
+        f"over {view['recovered_at']:%Y-%m-%d %H:%M}"
+        if view["recovered_at"]
+        else f"silenced until {view['silenced_until']:%Y-%m-%d %H:%M}"
+        if view["silenced_until"]
+        else "open"
+    )
+    return (
+        f"{view['id']:<7} {view['rule']:<17} {view['subject']:<22} since {view['raised_at']:%Y-%m-%d %H:%M}  {state}  "
+        f"{view['message']}"
+    )
 
 
 @alarms_group.command("silence")
 @click.argument("rule", callback=_known_rule)
 @click.argument("subject")
 @click.option("--hours", type=click.FloatRange(0, 8760, min_open=True), help="For so many hours.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), help="Or until this time, UTC.")
+@click.option(
+    "--until", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), help="Or until this time, UTC."
+)
 @with_reason()
 @with_json
 @click.pass_context
-def alarms_silence(ctx: click.Context, rule: str, subject: str, hours: float | None, until: datetime | None, reason: str,
-                   as_json: bool) -> None:
+def alarms_silence(
+    ctx: click.Context, rule: str, subject: str, hours: float | None, until: datetime | None, reason: str, as_json: bool
+) -> None:
     """Tell nobody of the alarms of RULE about SUBJECT (each may be '*', any); they still show. For maintenance."""
     from integration.store import alarms
 
@@ -121,17 +149,29 @@ def alarms_silence(ctx: click.Context, rule: str, subject: str, hours: float | N
         known = subject == alarms.ANY or _may_be_about(conn, config, subject)
         alarms.silence(conn, rule, subject, end, now, actor=ME, reason=reason)
     if not known:
-        click.echo(f"Warning: no alarm was ever about {subject}, and no endpoint, request or recipient is called so: is it written rightly?",
-                   err=True)
-    show({"rule": rule, "subject": subject, "until": end}, as_json, f"{rule} {subject}: silenced until {end:%Y-%m-%d %H:%M} UTC")
+        click.echo(
+            f"Warning: no alarm was ever about {subject}, and no endpoint, request or recipient is called so: is it written rightly?",
+            err=True,
+        )
+    show(
+        {"rule": rule, "subject": subject, "until": end},
+        as_json,
+        f"{rule} {subject}: silenced until {end:%Y-%m-%d %H:%M} UTC",
+    )
 
 
 def _may_be_about(conn: Connection, config: Config, subject: str) -> bool:
     """False for what is probably mistyped. Machines, processes and kinds of steps are known by their alarms only."""
     from integration.store.tables import alarms, endpoints, requests
 
-    places = select(endpoints.c.key).where(endpoints.c.key == subject.partition(" ")[0])      # an order: its endpoint comes first
-    stored = union_all(places, select(requests.c.id).where(requests.c.id == subject), select(alarms.c.subject).where(alarms.c.subject == subject))
+    places = select(endpoints.c.key).where(
+        endpoints.c.key == subject.partition(" ")[0]
+    )  # an order: its endpoint comes first
+    stored = union_all(
+        places,
+        select(requests.c.id).where(requests.c.id == subject),
+        select(alarms.c.subject).where(alarms.c.subject == subject),
+    )
     return subject in {each.name for each in config.alerts.send_to} or conn.execute(stored.limit(1)).first() is not None
 
 

@@ -1,4 +1,5 @@
 """Commands about the JSON API."""
+
 import json
 
 from second_opinion.house import cli, show, with_json

@@ -1,4 +1,5 @@
 """Commands about attempts: what a step asked other servers and what they answered."""
+
 import json
 
 import click
@@ -25,16 +26,28 @@ def attempts_list(ctx: click.Context, request_id: str, limit: int, as_json: bool
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
         requests.get(conn, request_id)
-        rows = conn.execute(select(table).where(table.c.request_id == request_id).order_by(table.c.id.desc()).limit(limit)).all()
-    show([row._asdict() for row in rows], as_json, "\n".join(
-        f"{row.id:<8} {row.started_at:%Y-%m-%d %H:%M:%S}  {row.outcome:<10} {row.kind:<16} {row.endpoint:<16} {row.cause or ''}"
-        for row in rows) or "not tried yet")
+        rows = conn.execute(
+            select(table).where(table.c.request_id == request_id).order_by(table.c.id.desc()).limit(limit)
+        ).all()
+    show(
+        [row._asdict() for row in rows],
+        as_json,
+        "\n".join(
+            f"{row.id:<8} {row.started_at:%Y-%m-%d %H:%M:%S}  {row.outcome:<10} {row.kind:<16} {row.endpoint:<16} {row.cause or ''}"
+            for row in rows
+        )
+        or "not tried yet",
+    )
 
 
 @attempts_group.command("show")
 @click.argument("attempt_id", type=ID)
-@click.option("--bodies", is_flag=True, help="Also the bodies that are kept of exchanges that went wrong: they may hold patient "
-                                             "data, and the look is recorded.")
+@click.option(
+    "--bodies",
+    is_flag=True,
+    help="Also the bodies that are kept of exchanges that went wrong: they may hold patient "
+    "data, and the look is recorded.",
+)
 @with_reason(required=False, help="Why you look at bodies; kept in the audit trail.")
 @with_json
 @click.pass_context
@@ -50,7 +63,11 @@ def attempts_show(ctx: click.Context, attempt_id: int, bodies: bool, reason: str
             seen = [row._asdict() for row in exchanges.of_attempt(conn, attempt_id)]
         if bodies:
             _add_bodies(engine, attempt, seen, reason)
-    show({**attempt, "exchanges": seen}, as_json, "\n".join([_title(attempt), *map(_words, seen)] + ([] if seen else ["no exchanges"])))
+    show(
+        {**attempt, "exchanges": seen},
+        as_json,
+        "\n".join([_title(attempt), *map(_words, seen)] + ([] if seen else ["no exchanges"])),
+    )
 
 
 def _add_bodies(engine, attempt: dict, seen: list[dict], reason: str) -> None:
@@ -58,11 +75,15 @@ def _add_bodies(engine, attempt: dict, seen: list[dict], reason: str) -> None:
     from integration.store import audit, exchanges
 
     with engine.begin() as conn:
-        audit.record(conn, ME, "attempt.looked-at", attempt["request_id"], subject=f"attempt {attempt['id']}", reason=reason)
+        audit.record(
+            conn, ME, "attempt.looked-at", attempt["request_id"], subject=f"attempt {attempt['id']}", reason=reason
+        )
     with engine.connect() as conn:
         for each in seen:
-            each["bodies"] = [{"which": body.which, "cut": body.cut, "text": body.data.decode("utf-8", "replace")}
-                              for body in exchanges.bodies(conn, attempt["id"], each["number"])]
+            each["bodies"] = [
+                {"which": body.which, "cut": body.cut, "text": body.data.decode("utf-8", "replace")}
+                for body in exchanges.bodies(conn, attempt["id"], each["number"])
+            ]
 
 
 def _title(attempt: dict) -> str:
@@ -73,8 +94,10 @@ def _title(attempt: dict) -> str:
 
 def _words(each: dict) -> str:
     status = each["status"] if each["status"] is not None else "none"
-    line = (f"{each['number']:>4}  {status!s:>4}  {each['milliseconds']:>6} ms  {each['sent_bytes']:>9} B  {each['received_bytes']:>9} B  "
-            f"{each['method']} {each['shown']}  {each['cause'] or ''}").rstrip()
+    line = (
+        f"{each['number']:>4}  {status!s:>4}  {each['milliseconds']:>6} ms  {each['sent_bytes']:>9} B  {each['received_bytes']:>9} B  "
+        f"{each['method']} {each['shown']}  {each['cause'] or ''}"
+    ).rstrip()
     return "\n".join([line, *(f"      {issue}" for issue in each["issues"]), *map(_body, each.get("bodies", ()))])
 
 

@@ -1,4 +1,5 @@
 """Commands about the parties' FHIR servers, and about what happens by the clock."""
+
 import contextlib
 from datetime import UTC, datetime
 
@@ -11,7 +12,20 @@ from integration.store import operations
 from integration.store.schedules import names
 from integration.store.tokens import credentials
 from mappings.model.errors import TemporaryError, TransferError
-from second_opinion.house import EXIT_FAILED, ID, ME, acting, cli, database_of, make_world, opened, read_config, show, with_json, with_reason
+from second_opinion.house import (
+    EXIT_FAILED,
+    ID,
+    ME,
+    acting,
+    cli,
+    database_of,
+    make_world,
+    opened,
+    read_config,
+    show,
+    with_json,
+    with_reason,
+)
 
 
 @cli.group()
@@ -28,8 +42,12 @@ def endpoints_list(ctx: click.Context, as_json: bool) -> None:
 
     with opened(ctx) as (config, engine), engine.connect() as conn:
         views = endpoint_views(conn, config)
-    show(views, as_json, "\n".join(f"{view['key']:<16} {view['role']:<10} {view['health']:<12} {view['base_url']}" for view in views)
-         or "no endpoints in the configuration")
+    show(
+        views,
+        as_json,
+        "\n".join(f"{view['key']:<16} {view['role']:<10} {view['health']:<12} {view['base_url']}" for view in views)
+        or "no endpoints in the configuration",
+    )
 
 
 @endpoints.command("check")
@@ -45,7 +63,9 @@ def endpoints_check(ctx: click.Context, name: str, as_json: bool) -> None:
         raise click.UsageError(f"there is no endpoint {name}; configured: {', '.join(config.endpoints) or 'none'}")
     with contextlib.ExitStack() as stack:
         servers = Servers(config)
-        if config.web.needs_sign_in and config.endpoints[name].hosted_practice:     # one of ours, and it wants our credential
+        if (
+            config.web.needs_sign_in and config.endpoints[name].hosted_practice
+        ):  # one of ours, and it wants our credential
             servers = Servers(config, credentials(stack.enter_context(database_of(config)).engine))
         try:
             can = probe(servers.server(name)).with_overrides(dict(config.endpoints[name].capabilities))
@@ -53,8 +73,13 @@ def endpoints_check(ctx: click.Context, name: str, as_json: bool) -> None:
             problem = f"{error}{_next_step(config.endpoints[name], error)}"
             show({"endpoint": name, "problems": [problem]}, as_json, f"{name}: NOT usable\n  {problem}")
             ctx.exit(EXIT_FAILED)
-    show({"endpoint": name, "problems": list(can.problems), **can.to_json()}, as_json,
-         "\n".join([f"{name}: {'usable' if not can.problems else 'NOT usable'}", *(f"  {line}" for line in can.sentences())]))
+    show(
+        {"endpoint": name, "problems": list(can.problems), **can.to_json()},
+        as_json,
+        "\n".join(
+            [f"{name}: {'usable' if not can.problems else 'NOT usable'}", *(f"  {line}" for line in can.sentences())]
+        ),
+    )
     ctx.exit(EXIT_FAILED if can.problems else 0)
 
 
@@ -68,6 +93,7 @@ def _next_step(endpoint: Endpoint, error: TransferError) -> str:
 
 def pause_command(paused: bool):
     """Pause or resume, for all workers."""
+
     @click.argument("name")
     @with_reason()
     @with_json
@@ -76,13 +102,14 @@ def pause_command(paused: bool):
         with acting(ctx) as (_, engine), engine.begin() as conn:
             _pause(conn, name, paused, reason)
         show({"endpoint": name, "paused": paused}, as_json, f"{name}: {'paused' if paused else 'resumed'}")
+
     return command
 
 
 def _pause(conn: Connection, name: str, paused: bool, reason: str) -> None:
     try:
         operations.pause(conn, name, paused, actor=ME, reason=reason)
-    except operations.NotPossible as error:     # no such endpoint
+    except operations.NotPossible as error:  # no such endpoint
         raise click.UsageError(str(error)) from None
 
 
@@ -130,7 +157,9 @@ def schedules_list(ctx: click.Context, as_json: bool) -> None:
 
     with opened(ctx) as (config, engine):
         rows = views(make_world(config, engine))
-    show(rows, as_json, "\n".join(f"{row['name']:<28} last {row['last'] or 'never'}  next {row['next']}" for row in rows))
+    show(
+        rows, as_json, "\n".join(f"{row['name']:<28} last {row['last'] or 'never'}  next {row['next']}" for row in rows)
+    )
 
 
 @schedules.command("run")
@@ -144,4 +173,8 @@ def schedules_run(ctx: click.Context, name: str, reason: str, as_json: bool) -> 
         if name not in names(config):
             raise click.UsageError(f"there is no schedule {name!r}; see: second-opinion schedules list")
         made = operations.run_schedule(conn, config, name, actor=ME, reason=reason)
-    show({"schedule": name, "due": True, "changed": made}, as_json, f"{name}: due now" if made else f"{name}: due or running already")
+    show(
+        {"schedule": name, "due": True, "changed": made},
+        as_json,
+        f"{name}: due now" if made else f"{name}: due or running already",
+    )

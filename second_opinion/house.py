@@ -1,4 +1,5 @@
 """What every command stands on: the group, configuration, database, world, and how a result is printed."""
+
 import contextlib
 import errno
 import json
@@ -28,7 +29,7 @@ from jobs.world import World
 from mappings.model.errors import ExchangeError, FileError
 
 EXIT_FAILED, EXIT_WRONG_USAGE = 1, 2
-ID = click.IntRange(0, 2**63 - 1)       # of a step, an operation, an alarm, an attempt
+ID = click.IntRange(0, 2**63 - 1)  # of a step, an operation, an alarm, an attempt
 ME = f"cli {os.environ.get('USER') or os.environ.get('LOGNAME') or os.getuid()}"
 
 
@@ -51,9 +52,12 @@ class Sentences(click.Group):
             click.echo(_no_text(error), err=True)
             ctx.exit(EXIT_WRONG_USAGE)
         except OSError as error:
-            if error.errno == errno.EPIPE:      # who reads has enough: click ends us quietly
+            if error.errno == errno.EPIPE:  # who reads has enough: click ends us quietly
                 raise
-            click.echo(f"Error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or type(error).__name__}", err=True)
+            click.echo(
+                f"Error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or type(error).__name__}",
+                err=True,
+            )
             ctx.exit(EXIT_FAILED)
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
@@ -63,14 +67,24 @@ class Sentences(click.Group):
 def _no_text(error: UnicodeEncodeError) -> str:
     """Bytes of the command line that are no text come as half characters; anything else is a terminal that is not UTF-8."""
     given = "\ud800" <= error.object[error.start] <= "\udfff"
-    return "Error: an argument is not UTF-8 text" if given else \
-        f"Error: standard output takes {error.encoding} only: set PYTHONIOENCODING=utf-8"
+    return (
+        "Error: an argument is not UTF-8 text"
+        if given
+        else f"Error: standard output takes {error.encoding} only: set PYTHONIOENCODING=utf-8"
+    )
 
 
 @click.group(cls=Sentences, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", "config_path", type=click.Path(path_type=Path), envvar="SECOND_OPINION_CONFIG",
-              help="The configuration file; config.yaml in this folder when it is not given.")
-@click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]), show_default=True)
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    envvar="SECOND_OPINION_CONFIG",
+    help="The configuration file; config.yaml in this folder when it is not given.",
+)
+@click.option(
+    "--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]), show_default=True
+)
 @click.version_option(package_name="second-opinion-exchange", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, config_path: Path | None, log_level: str) -> None:
@@ -111,8 +125,9 @@ def read_config(ctx: click.Context) -> Config:
 
 
 @contextlib.contextmanager
-def database_of(config: Config, *, migrate: bool = True, name: str = "second-opinion",
-                fresh_plans: bool = False) -> Iterator[Database]:
+def database_of(
+    config: Config, *, migrate: bool = True, name: str = "second-opinion", fresh_plans: bool = False
+) -> Iterator[Database]:
     """The database, up to date, with a row for each endpoint."""
     database = open_database(config, application_name=name, fresh_plans=fresh_plans)
     try:
@@ -163,7 +178,9 @@ def bare_database(config: Config) -> Iterator[Database]:
 def progress_of(label: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error, when a terminal looks on."""
     with click.progressbar(length=1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+
         def progress(done: int, total: int) -> None:
             bar.length = total
             bar.update(done - bar.pos)
+
         yield progress

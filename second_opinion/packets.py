@@ -1,4 +1,5 @@
 """Commands about packets, and about who a patient is at an endpoint."""
+
 from pathlib import Path
 
 import click
@@ -20,11 +21,17 @@ def patients() -> None:
 @with_reason(help="How you know; kept in the audit trail.")
 @with_json
 @click.pass_context
-def patients_link(ctx: click.Context, request_id: str, endpoint: str, reference: str, reason: str, as_json: bool) -> None:
+def patients_link(
+    ctx: click.Context, request_id: str, endpoint: str, reference: str, reason: str, as_json: bool
+) -> None:
     """Say who the patient of REQUEST_ID is at ENDPOINT: REFERENCE is Patient/<id> there."""
     with acting(ctx) as (_, engine), engine.begin() as conn:
         operations.link_patient(conn, request_id, endpoint, reference, actor=ME, reason=reason)
-    show({"request_id": request_id, "endpoint": endpoint, "reference": reference}, as_json, "linked; what waited for it is due now")
+    show(
+        {"request_id": request_id, "endpoint": endpoint, "reference": reference},
+        as_json,
+        "linked; what waited for it is due now",
+    )
 
 
 @cli.group()
@@ -45,9 +52,16 @@ def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
         requests.get(conn, request_id)
         payloads = Payloads(config.payloads.url)
         manifests = [packets.load(payloads, row.manifest_sha256).manifest for row in packets.rows(conn, request_id)]
-    show([manifest.model_dump(mode="json") for manifest in manifests], as_json,
-         "\n".join(f"{manifest.packet_id}: {len(manifest.resources)} resources, {len(manifest.items) - len(manifest.resources)} "
-                   f"attachments, from {manifest.source_endpoint}" for manifest in manifests) or "no packet yet")
+    show(
+        [manifest.model_dump(mode="json") for manifest in manifests],
+        as_json,
+        "\n".join(
+            f"{manifest.packet_id}: {len(manifest.resources)} resources, {len(manifest.items) - len(manifest.resources)} "
+            f"attachments, from {manifest.source_endpoint}"
+            for manifest in manifests
+        )
+        or "no packet yet",
+    )
 
 
 @packet.command("download")

@@ -1,4 +1,5 @@
 """Commands about second opinion requests and their deliveries."""
+
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +26,11 @@ def submit(ctx: click.Context, file: Path, as_json: bool) -> None:
             request_id, new = requests.take_in(conn, request, actor=ME)
     if new and request.wanted_by is not None and request.wanted_by < datetime.now(UTC).date():
         click.echo("Warning: wanted_by is a day that is over: the records are late from the beginning", err=True)
-    show({"request_id": request_id, "new": new}, as_json,
-         f"{request_id} {'taken in' if new else 'was taken in before; nothing changed'}")
+    show(
+        {"request_id": request_id, "new": new},
+        as_json,
+        f"{request_id} {'taken in' if new else 'was taken in before; nothing changed'}",
+    )
 
 
 @cli.command("map")
@@ -40,7 +44,9 @@ def map_(file: Path, as_json: bool) -> None:
     from mappings.preview import to_bundle
 
     request = load_request(file)
-    bundle = to_bundle(request, request_id=request_id_of(request.key), authored_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    bundle = to_bundle(
+        request, request_id=request_id_of(request.key), authored_at=datetime.now(UTC).isoformat(timespec="seconds")
+    )
     written = json.loads(fhir_json.dumps(bundle))
     show(written, as_json, json.dumps(written, indent=2, ensure_ascii=False))
 
@@ -61,12 +67,28 @@ def requests_list(ctx: click.Context, limit: int, as_json: bool) -> None:
     from integration.store.tables import requests as table
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
-        rows = conn.execute(select(table.c.id, table.c.status, table.c.records, table.c.placer, table.c.fulfiller,
-                                   table.c.created_at, table.c.closed_at)
-                            .order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)).all()
-    show([row._asdict() for row in rows], as_json, "\n".join(
-        f"{row.id}  {'closed' if row.closed_at else row.status:<12} records {row.records:<12} {row.placer} to {row.fulfiller}"
-        for row in rows) or "no requests yet")
+        rows = conn.execute(
+            select(
+                table.c.id,
+                table.c.status,
+                table.c.records,
+                table.c.placer,
+                table.c.fulfiller,
+                table.c.created_at,
+                table.c.closed_at,
+            )
+            .order_by(table.c.created_at.desc(), table.c.id.desc())
+            .limit(limit)
+        ).all()
+    show(
+        [row._asdict() for row in rows],
+        as_json,
+        "\n".join(
+            f"{row.id}  {'closed' if row.closed_at else row.status:<12} records {row.records:<12} {row.placer} to {row.fulfiller}"
+            for row in rows
+        )
+        or "no requests yet",
+    )
 
 
 @requests.command("show")
@@ -84,7 +106,12 @@ def requests_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
 
 @requests.command("content")
 @click.argument("request_id")
-@click.option("--version", "number", type=click.IntRange(1, 1_000_000), help="An earlier version; the present one when it is not given.")
+@click.option(
+    "--version",
+    "number",
+    type=click.IntRange(1, 1_000_000),
+    help="An earlier version; the present one when it is not given.",
+)
 @with_reason(help="Why you look; kept in the audit trail.")
 @with_json
 @click.pass_context
@@ -107,11 +134,17 @@ def requests_content(ctx: click.Context, request_id: str, number: int | None, re
 @click.argument("request_id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @with_reason()
-@click.option("--expect", type=click.IntRange(1, 1_000_000), help="The version you worked from; refused when it is another one by now.")
+@click.option(
+    "--expect",
+    type=click.IntRange(1, 1_000_000),
+    help="The version you worked from; refused when it is another one by now.",
+)
 @click.option("--check", is_flag=True, help="Only say what would change and what follows.")
 @with_json
 @click.pass_context
-def requests_revise(ctx: click.Context, request_id: str, file: Path, reason: str, expect: int | None, check: bool, as_json: bool) -> None:
+def requests_revise(
+    ctx: click.Context, request_id: str, file: Path, reason: str, expect: int | None, check: bool, as_json: bool
+) -> None:
     """Correct a request: FILE is the whole request as it should be. What was entered first is kept as version 1."""
     from integration.request_file import load_request
     from integration.store import requests as store
@@ -122,12 +155,26 @@ def requests_revise(ctx: click.Context, request_id: str, file: Path, reason: str
         request = load_request(file, endpoints=config.endpoints)
         with engine.begin() as conn:
             row, place = store.get(conn, request_id), config.endpoints[request.fulfiller]
-            follows = consequences(conn, row, revisions.plan(conn, request_id, request, expected_version=expect), place=place.name,
-                                   accepts=place.accepts)
-            made = (revisions.plan(conn, request_id, request, expected_version=expect) if check else
-                    revisions.revise(conn, request_id, request, actor=ME, reason=reason, expected_version=expect))
-    done = {"request_id": request_id, "version": made.version, "stored": not check, "changed": made.paths, "told": made.told if made.was_sent else (),
-            "follows": follows}
+            follows = consequences(
+                conn,
+                row,
+                revisions.plan(conn, request_id, request, expected_version=expect),
+                place=place.name,
+                accepts=place.accepts,
+            )
+            made = (
+                revisions.plan(conn, request_id, request, expected_version=expect)
+                if check
+                else revisions.revise(conn, request_id, request, actor=ME, reason=reason, expected_version=expect)
+            )
+    done = {
+        "request_id": request_id,
+        "version": made.version,
+        "stored": not check,
+        "changed": made.paths,
+        "told": made.told if made.was_sent else (),
+        "follows": follows,
+    }
     title = f"{request_id}: version {made.version} {'would change' if check else 'changes'} {', '.join(made.paths)}"
     show(done, as_json, "\n".join([title, *follows]))
 
@@ -163,8 +210,12 @@ def deliveries_list(ctx: click.Context, status: str | None, limit: int, as_json:
     wanted = select(table).order_by(table.c.updated_at.desc(), table.c.id.desc()).limit(limit)
     with opened(ctx) as (_, engine), engine.connect() as conn:
         rows = conn.execute(wanted if status is None else wanted.where(table.c.status == status)).all()
-    show([row._asdict() for row in rows], as_json,
-         "\n".join(f"{row.id:<40} {row.status:<10} {row.endpoint:<16} {row.message or ''}" for row in rows) or "no deliveries")
+    show(
+        [row._asdict() for row in rows],
+        as_json,
+        "\n".join(f"{row.id:<40} {row.status:<10} {row.endpoint:<16} {row.message or ''}" for row in rows)
+        or "no deliveries",
+    )
 
 
 @deliveries.command("show")
@@ -185,6 +236,7 @@ def deliveries_show(ctx: click.Context, delivery_id: str, as_json: bool) -> None
 
 def action_on_delivery(function, done: str):
     """A command that does one thing to one delivery, with a reason."""
+
     @click.argument("delivery_id")
     @with_reason()
     @with_json
@@ -193,8 +245,13 @@ def action_on_delivery(function, done: str):
         with acting(ctx) as (_, engine), engine.begin() as conn:
             function(conn, delivery_id, actor=ME, reason=reason)
         show({"delivery_id": delivery_id, "done": done}, as_json, f"{delivery_id}: {done}")
+
     return command
 
 
-deliveries.command("retry", help="Try a parked or waiting delivery now.")(action_on_delivery(operations.retry_delivery, "due now"))
-deliveries.command("park", help="Stop trying; a person decides.")(action_on_delivery(operations.park_delivery, "parked"))
+deliveries.command("retry", help="Try a parked or waiting delivery now.")(
+    action_on_delivery(operations.retry_delivery, "due now")
+)
+deliveries.command("park", help="Stop trying; a person decides.")(
+    action_on_delivery(operations.park_delivery, "parked")
+)

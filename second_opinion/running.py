@@ -1,4 +1,5 @@
 """Commands that run the Exchange: everything on one machine, or one role of it; and the demo."""
+
 import asyncio
 import dataclasses
 import logging
@@ -16,8 +17,7 @@ from integration.payloads import Payloads
 from mappings.model.errors import ExchangeError
 from second_opinion.house import cli, database_of, make_world, read_config, with_json
 
-
-LET_GO_SECONDS = 5.0        # the web process of a serve that was killed lets go of the port within that
+LET_GO_SECONDS = 5.0  # the web process of a serve that was killed lets go of the port within that
 
 
 @cli.command()
@@ -32,8 +32,10 @@ def serve(ctx: click.Context) -> None:
     options += ["--log-level", logging.getLevelName(logging.getLogger("second_opinion").getEffectiveLevel()).lower()]
     with database_of(config) as database:
         children = [Child("web", [*options, "web"])]
-        children += [Child(f"worker-{number}", [*options, "worker", "--name", f"{socket.gethostname()}-{number}"])
-                     for number in range(1, config.engine.workers + 1)]
+        children += [
+            Child(f"worker-{number}", [*options, "worker", "--name", f"{socket.gethostname()}-{number}"])
+            for number in range(1, config.engine.workers + 1)
+        ]
         check_port(config.web, LET_GO_SECONDS)
         click.echo(f"Second Opinion Exchange: {config.web.public_url or config.web.address}/", err=True)
         supervisor = Supervisor(children, tell=restarts_teller(database.engine))
@@ -55,11 +57,21 @@ def web(ctx: click.Context) -> None:
     config = read_config(ctx)
     with database_of(config, migrate=False, name="second-opinion web", fresh_plans=True) as database:
         check_port(config.web)
-        app = create_app(config, database.engine, Payloads(config.payloads.url), Waker(database.engine, limits_of(config)))
+        app = create_app(
+            config, database.engine, Payloads(config.payloads.url), Waker(database.engine, limits_of(config))
+        )
         say_how_to_sign_in(config, database.engine)
         try:
-            waitress.serve(app, host=config.web.host, port=config.web.port, threads=16, ident=None,
-                           max_request_body_size=64 << 20, channel_timeout=60, **proxy_options(config.web))
+            waitress.serve(
+                app,
+                host=config.web.host,
+                port=config.web.port,
+                threads=16,
+                ident=None,
+                max_request_body_size=64 << 20,
+                channel_timeout=60,
+                **proxy_options(config.web),
+            )
         finally:
             app.extensions["second_opinion"]["tracing"].stop()
 
@@ -70,7 +82,9 @@ def check_port(web: Web, wait_seconds: float = 0.0) -> None:
     while (why := _not_free(web)) and time.monotonic() < until:
         time.sleep(0.1)
     if why:
-        raise ExchangeError(f"cannot listen at {web.host}, port {web.port} ({why}): stop what listens there, or change web.port or web.host")
+        raise ExchangeError(
+            f"cannot listen at {web.host}, port {web.port} ({why}): stop what listens there, or change web.port or web.host"
+        )
 
 
 def _not_free(web: Web) -> str | None:
@@ -98,7 +112,9 @@ def say_how_to_sign_in(config: Config, engine: Engine) -> None:
     if config.web.needs_sign_in:
         with engine.connect() as conn:
             if not accounts.there_are_any(conn):
-                click.echo("no account yet, so nobody can sign in: second-opinion accounts add NAME --role admin", err=True)
+                click.echo(
+                    "no account yet, so nobody can sign in: second-opinion accounts add NAME --role admin", err=True
+                )
 
 
 @cli.command()
@@ -117,7 +133,7 @@ def worker(ctx: click.Context, name: str) -> None:
         finally:
             world.tracing.stop()
             ticker.shutdown(wait=False)
-            self_check.SelfCheck(world)()       # an outage that ended us is noted before we go
+            self_check.SelfCheck(world)()  # an outage that ended us is noted before we go
 
 
 @cli.command()

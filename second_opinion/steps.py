@@ -1,4 +1,5 @@
 """Commands about steps and bulk operations: the twins of the queue page's buttons."""
+
 import click
 
 from integration.store import operations
@@ -24,8 +25,15 @@ def steps_list(ctx: click.Context, filter_text: str, limit: int, as_json: bool) 
     wanted = filters.parse(filter_text)
     with opened(ctx) as (_, engine), engine.begin() as conn:
         rows, _ = search.rows(conn, search.hashed(conn, wanted), datetime.now(UTC), limit=limit)
-    show([row._asdict() for row in rows], as_json, "\n".join(
-        f"{row.id:<8} {row.status:<9} {row.kind:<16} {row.endpoint:<16} {row.request_id or '':<22} {row.cause or ''}" for row in rows) or "nothing matches")
+    show(
+        [row._asdict() for row in rows],
+        as_json,
+        "\n".join(
+            f"{row.id:<8} {row.status:<9} {row.kind:<16} {row.endpoint:<16} {row.request_id or '':<22} {row.cause or ''}"
+            for row in rows
+        )
+        or "nothing matches",
+    )
 
 
 @steps_group.command("retry")
@@ -35,7 +43,9 @@ def steps_list(ctx: click.Context, filter_text: str, limit: int, as_json: bool) 
 @with_reason()
 @with_json
 @click.pass_context
-def steps_retry(ctx: click.Context, step_ids: tuple[int, ...], matching: str | None, per_second: int, reason: str, as_json: bool) -> None:
+def steps_retry(
+    ctx: click.Context, step_ids: tuple[int, ...], matching: str | None, per_second: int, reason: str, as_json: bool
+) -> None:
     """Try parked or retrying steps now: those with STEP_IDS, or all that match a filter."""
     from datetime import UTC, datetime
 
@@ -50,9 +60,14 @@ def steps_retry(ctx: click.Context, step_ids: tuple[int, ...], matching: str | N
             done, words = {"step_ids": step_ids}, f"{len(step_ids)} step(s) due now"
         else:
             wanted = search.hashed(conn, filters.parse(matching))
-            operation_id = bulk.start_retry(conn, wanted, datetime.now(UTC), actor=ME, reason=reason, per_second=per_second)
+            operation_id = bulk.start_retry(
+                conn, wanted, datetime.now(UTC), actor=ME, reason=reason, per_second=per_second
+            )
             total = bulk.view(conn, operation_id)["total"]
-            done, words = {"operation_id": operation_id, "total": total}, f"operation {operation_id} started: {total} step(s)"
+            done, words = (
+                {"operation_id": operation_id, "total": total},
+                f"operation {operation_id} started: {total} step(s)",
+            )
     show(done, as_json, words)
 
 
@@ -84,8 +99,16 @@ def operations_list(ctx: click.Context, as_json: bool) -> None:
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
         views = bulk.recent(conn)
-    show(views, as_json, "\n".join(f"{view['id']:<6} {view['status']:<10} {view['retried']} retried, {view['changed']} moved on, {view['left']} left  "
-                                   f"{view['filter']}" for view in views) or "no bulk operation yet")
+    show(
+        views,
+        as_json,
+        "\n".join(
+            f"{view['id']:<6} {view['status']:<10} {view['retried']} retried, {view['changed']} moved on, {view['left']} left  "
+            f"{view['filter']}"
+            for view in views
+        )
+        or "no bulk operation yet",
+    )
 
 
 @operations_group.command("stop")
@@ -99,4 +122,6 @@ def operations_stop(ctx: click.Context, operation_id: int, reason: str, as_json:
 
     with opened(ctx) as (_, engine), engine.begin() as conn:
         view = bulk.cancel(conn, operation_id, actor=ME, reason=reason)
-    show(view, as_json, f"stopped: {view['retried']} retried, {view['changed']} had moved on, {view['left']} not touched")
+    show(
+        view, as_json, f"stopped: {view['retried']} retried, {view['changed']} had moved on, {view['left']} not touched"
+    )

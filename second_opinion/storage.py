@@ -1,4 +1,5 @@
 """Commands about what we stand on: configuration, database, backup and restore."""
+
 from pathlib import Path
 
 import click
@@ -20,7 +21,11 @@ def check() -> None:
 def check_config(ctx: click.Context, as_json: bool) -> None:
     """Check the configuration; every mistake at once with file and line."""
     config = read_config(ctx)
-    show({"endpoints": list(config.endpoints), "ok": True}, as_json, f"the configuration is right: {len(config.endpoints)} endpoint(s)")
+    show(
+        {"endpoints": list(config.endpoints), "ok": True},
+        as_json,
+        f"the configuration is right: {len(config.endpoints)} endpoint(s)",
+    )
 
 
 @cli.group()
@@ -37,8 +42,10 @@ def database_start(ctx: click.Context, as_json: bool) -> None:
 
     config = read_config(ctx)
     if config.database.url or config.database.url_file:
-        raise ExchangeError("database.url names a PostgreSQL of yours, which the Exchange does not start; nothing was done. "
-                            "For an embedded one set neither database.url, database.url_file nor SECOND_OPINION_DATABASE_URL")
+        raise ExchangeError(
+            "database.url names a PostgreSQL of yours, which the Exchange does not start; nothing was done. "
+            "For an embedded one set neither database.url, database.url_file nor SECOND_OPINION_DATABASE_URL"
+        )
     embedded = EmbeddedPostgres(config.data_dir)
     embedded.start()
     embedded.leave_running()
@@ -92,11 +99,23 @@ def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
 
     with opened(ctx) as (config, engine), progress_of("payloads") as progress:
         written = back_up(engine, Payloads(config.payloads.url), file, progress=progress)
-    show({"file": str(file), "rows": written.rows, "payloads": written.payloads, "bytes": written.bytes, "damaged": written.damaged},
-         as_json, f"{file}: {written.rows} rows, {written.payloads} payloads, {written.bytes} bytes")
+    show(
+        {
+            "file": str(file),
+            "rows": written.rows,
+            "payloads": written.payloads,
+            "bytes": written.bytes,
+            "damaged": written.damaged,
+        },
+        as_json,
+        f"{file}: {written.rows} rows, {written.payloads} payloads, {written.bytes} bytes",
+    )
     if written.damaged:
-        click.echo(f"Error: {len(written.damaged)} payload(s) are missing or changed in the store and not in the backup: "
-                   f"{', '.join(each[:12] for each in written.damaged[:5])}. Restore them from an older backup.", err=True)
+        click.echo(
+            f"Error: {len(written.damaged)} payload(s) are missing or changed in the store and not in the backup: "
+            f"{', '.join(each[:12] for each in written.damaged[:5])}. Restore them from an older backup.",
+            err=True,
+        )
         ctx.exit(EXIT_FAILED)
 
 
@@ -111,6 +130,11 @@ def restore(ctx: click.Context, file: Path, replace: bool, as_json: bool) -> Non
 
     config = read_config(ctx)
     with bare_database(config) as opened_database, progress_of("payloads") as progress:
-        done = restore_file(opened_database, Payloads(config.payloads.url), file, replace=replace, actor=ME, progress=progress)
-    show({"made_at": done.made_at, "rows": done.rows, "payloads": done.payloads, "open_steps": done.open_steps}, as_json,
-         f"restored as of {done.made_at}: {done.rows} rows, {done.payloads} payloads; {done.open_steps} open step(s) look before they send")
+        done = restore_file(
+            opened_database, Payloads(config.payloads.url), file, replace=replace, actor=ME, progress=progress
+        )
+    show(
+        {"made_at": done.made_at, "rows": done.rows, "payloads": done.payloads, "open_steps": done.open_steps},
+        as_json,
+        f"restored as of {done.made_at}: {done.rows} rows, {done.payloads} payloads; {done.open_steps} open step(s) look before they send",
+    )

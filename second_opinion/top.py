@@ -1,4 +1,5 @@
 """``second-opinion top``: the queue in a terminal. Reads keys and draws; what they do is in ``top_screen``."""
+
 import codecs
 import contextlib
 import os
@@ -13,16 +14,30 @@ import click
 
 from second_opinion.house import cli, opened, show, with_json
 
-SEQUENCES = {"\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left",
-             "\x1bOA": "up", "\x1bOB": "down", "\x1bOC": "right", "\x1bOD": "left"}
+SEQUENCES = {
+    "\x1b[A": "up",
+    "\x1b[B": "down",
+    "\x1b[C": "right",
+    "\x1b[D": "left",
+    "\x1bOA": "up",
+    "\x1bOB": "down",
+    "\x1bOC": "right",
+    "\x1bOD": "left",
+}
 SINGLE = {"\r": "enter", "\n": "enter", "\x7f": "backspace", "\x08": "backspace", "\x1b": "esc", "\x04": "q"}
-TICK_SECONDS = 1.0      # how often the page is drawn again, so that times go on and it fits a window that changed
-ESCAPE_SECONDS = 0.05   # what follows an escape character within this is part of one key
+TICK_SECONDS = 1.0  # how often the page is drawn again, so that times go on and it fits a window that changed
+ESCAPE_SECONDS = 0.05  # what follows an escape character within this is part of one key
 
 
 @cli.command()
 @click.argument("filter_text", metavar="[FILTER]", default="")
-@click.option("--every", default=5.0, show_default=True, type=click.FloatRange(1, 3600), help="Seconds between two looks at the database.")
+@click.option(
+    "--every",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(1, 3600),
+    help="Seconds between two looks at the database.",
+)
 @click.option("--once", is_flag=True, help="Print it once and end; so it does when the output is no terminal.")
 @with_json
 @click.pass_context
@@ -38,7 +53,11 @@ def top(ctx: click.Context, filter_text: str, every: float, once: bool, as_json:
         screen = Screen(engine, config, wanted)
         screen.refresh()
         if as_json or once or not (sys.stdin.isatty() and sys.stdout.isatty()):
-            show(screen.seen and screen.seen.as_json(wanted), as_json, "\n".join(line.plain.rstrip() for line in screen.lines(120)[:-1]))
+            show(
+                screen.seen and screen.seen.as_json(wanted),
+                as_json,
+                "\n".join(line.plain.rstrip() for line in screen.lines(120)[:-1]),
+            )
         else:
             run(screen, every)
 
@@ -70,7 +89,7 @@ def keys() -> Iterator:
         if not waiting and select.select([fd], [], [], seconds)[0]:
             data = os.read(fd, 4096)
             if not data:
-                return "q"      # the terminal is gone
+                return "q"  # the terminal is gone
             if data.endswith(b"\x1b") and select.select([fd], [], [], ESCAPE_SECONDS)[0]:
                 data += os.read(fd, 4096)
             waiting.extend(split(decoder.decode(data)))
@@ -91,8 +110,12 @@ def split(typed: str) -> list[str]:
         if sequence is not None:
             found.append(SEQUENCES[sequence])
         elif typed[0] == "\x1b" and len(typed) > 2 and typed[1] in "[O":
-            sequence = typed[:next((at + 1 for at, letter in enumerate(typed[2:], 2) if letter.isalpha() or letter == "~"), len(typed))]
+            sequence = typed[
+                : next(
+                    (at + 1 for at, letter in enumerate(typed[2:], 2) if letter.isalpha() or letter == "~"), len(typed)
+                )
+            ]
         else:
             found.append(SINGLE.get(typed[0], typed[0]))
-        typed = typed[len(sequence or typed[0]):]
+        typed = typed[len(sequence or typed[0]) :]
     return found

@@ -1,4 +1,5 @@
 """What `second-opinion top` shows and what its keys do; knows nothing of terminals but their width and height."""
+
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -35,9 +36,17 @@ class Seen:
     def as_json(self, wanted: Filter) -> dict:
         """The same for a program."""
         kept = ("key", "name", "health", "paused_reason", "failures", "last_success_at", "last_failure")
-        return {"at": self.at, "filter": str(wanted), "counts": self.counts, "steps": [row._asdict() for row in self.steps],
-                "endpoints": [{**{name: view.get(name) for name in kept}, **_work(view)} for view in self.endpoints],
-                "alarms": [{"rule": row.rule, "subject": row.subject, "message": row.message, "raised_at": row.raised_at} for row in self.alarms]}
+        return {
+            "at": self.at,
+            "filter": str(wanted),
+            "counts": self.counts,
+            "steps": [row._asdict() for row in self.steps],
+            "endpoints": [{**{name: view.get(name) for name in kept}, **_work(view)} for view in self.endpoints],
+            "alarms": [
+                {"rule": row.rule, "subject": row.subject, "message": row.message, "raised_at": row.raised_at}
+                for row in self.alarms
+            ],
+        }
 
 
 def read(engine: Engine, config: Config, wanted: Filter) -> Seen:
@@ -45,12 +54,18 @@ def read(engine: Engine, config: Config, wanted: Filter) -> Seen:
     now = datetime.now(UTC)
     with engine.connect() as conn:
         steps, _ = search.rows(conn, wanted, now, limit=READ)
-        return Seen(now, search.counts(conn, wanted, now), steps, endpoint_board(conn, config, now), alarms.open_alarms(conn))
+        return Seen(
+            now, search.counts(conn, wanted, now), steps, endpoint_board(conn, config, now), alarms.open_alarms(conn)
+        )
 
 
 def _work(view: dict) -> dict:
     work = view["work"]
-    return {"open": work.open if work else 0, "parked": work.parked if work else 0, "oldest_due_at": work.oldest_due if work else None}
+    return {
+        "open": work.open if work else 0,
+        "parked": work.parked if work else 0,
+        "oldest_due_at": work.oldest_due if work else None,
+    }
 
 
 @dataclass
@@ -126,7 +141,9 @@ class Screen:
             with self.engine.begin() as conn:
                 self.message = actions.retry(conn, seen, actor=ME, reason=self.typed.strip()).message
         except (ExchangeError, SQLAlchemyError) as error:
-            self.message = str(error) if isinstance(error, ExchangeError) else "The database does not answer. Nothing was done."
+            self.message = (
+                str(error) if isinstance(error, ExchangeError) else "The database does not answer. Nothing was done."
+            )
         message = self.message
         self.refresh()
         self.message = message
@@ -168,7 +185,10 @@ class Screen:
         """The page, not wider and not higher than this; without a height all rows."""
         if self.seen is None:
             return [_fit(Text(self.message or "Reading ..."), width)]
-        above, below = [*_head(self, width), _filter_line(self)], [*_detail(self), *_endpoint_lines(self.seen), _foot(self)]
+        above, below = (
+            [*_head(self, width), _filter_line(self)],
+            [*_detail(self), *_endpoint_lines(self.seen), _foot(self)],
+        )
         room = None if height is None else max(1, height - len(above) - len(below))
         middle = _owed(self, room) if self.mode == "owed" else _rows(self, room)
         middle = middle if room is None else (middle + [Text("")] * room)[:room]
@@ -177,24 +197,37 @@ class Screen:
 
 
 KEYS = {
-    "r": Screen.refresh, "/": lambda screen: screen.ask("filter"), "R": lambda screen: screen.ask("reason"), "enter": Screen.open,
-    "up": lambda screen: screen.move(-1), "down": lambda screen: screen.move(1),
-    "left": lambda screen: screen.turn(-1), "right": lambda screen: screen.turn(1),
+    "r": Screen.refresh,
+    "/": lambda screen: screen.ask("filter"),
+    "R": lambda screen: screen.ask("reason"),
+    "enter": Screen.open,
+    "up": lambda screen: screen.move(-1),
+    "down": lambda screen: screen.move(1),
+    "left": lambda screen: screen.turn(-1),
+    "right": lambda screen: screen.turn(1),
 }
 
 
 def owed_lines(view: dict) -> list[str]:
     """A request in short: what it owes, and what its loop still lacks."""
-    lines = [f"{view['request_id']}: {view['status']}, records {view['records']}, {view['placer']} asks {view['fulfiller']}"]
+    lines = [
+        f"{view['request_id']}: {view['status']}, records {view['records']}, {view['placer']} asks {view['fulfiller']}"
+    ]
     for step in view["owed"]:
         why = clean(step["message"] or step["cause"], 200)
-        lines.append(f"  {step['status']:<8} {step['kind']:<16} {step['endpoint']:<14} next {step['next_attempt_at']:%d %b %H:%M}  {why}")
+        lines.append(
+            f"  {step['status']:<8} {step['kind']:<16} {step['endpoint']:<14} next {step['next_attempt_at']:%d %b %H:%M}  {why}"
+        )
     return lines + [f"  lacks: {words}" for words in view["missing_to_close"]] + ["", "  Enter or Esc: back"]
 
 
 def _owed(screen: Screen, room: int | None) -> list[Text]:
     more = len(screen.owed) - room if room is not None else 0
-    shown = screen.owed if more <= 0 else [*screen.owed[:room - 1], f"  and {more + 1} more lines: second-opinion requests show"]
+    shown = (
+        screen.owed
+        if more <= 0
+        else [*screen.owed[: room - 1], f"  and {more + 1} more lines: second-opinion requests show"]
+    )
     return [Text(line) for line in shown]
 
 
@@ -208,7 +241,11 @@ def _head(screen: Screen, width: int) -> list[Text]:
     """The first line, and the tabs on as many as they need."""
     opened = screen.seen.alarms
     told = f"{len(opened)} alarm(s): {clean(opened[0].rule)} {clean(opened[0].subject, 30)}" if opened else "no alarm"
-    first = Text.assemble((f"Second Opinion Exchange  {screen.seen.at:%H:%M:%S} UTC", "bold"), "   ", (told, "bold red" if opened else "dim"))
+    first = Text.assemble(
+        (f"Second Opinion Exchange  {screen.seen.at:%H:%M:%S} UTC", "bold"),
+        "   ",
+        (told, "bold red" if opened else "dim"),
+    )
     lines, line = [first], Text()
     for state in TABS:
         word = f"{state} {screen.seen.counts[state]:,}"
@@ -232,18 +269,22 @@ def _rows(screen: Screen, room: int | None) -> list[Text]:
     room = len(rows) + 1 if room is None else room
     first = max(0, min(screen.selected - (room - 1) // 2, len(rows) - (room - 1)))
     lines = [Text(f"  {'left':<13}{'step':<17}{'endpoint':<13}{'request':<13}why", "bold")]
-    for index, row in enumerate(rows[first:first + max(0, room - 1)], first):
+    for index, row in enumerate(rows[first : first + max(0, room - 1)], first):
         left = countdown(row.deadline, screen.seen.at)
         chosen = index == screen.selected
         line = Text(f"{'>' if chosen else ' '} ", "bold" if chosen else "")
         line.append(f"{left.words:<12.12} ", LEVELS[left.level])
-        line.append(f"{row.kind:<16.16} {clean(row.endpoint):<12.12} {row.request_id or '-':<12.12} {_state(row)}{clean(row.cause, 60)}")
+        line.append(
+            f"{row.kind:<16.16} {clean(row.endpoint):<12.12} {row.request_id or '-':<12.12} {_state(row)}{clean(row.cause, 60)}"
+        )
         lines.append(line)
     return lines if rows else [*lines, Text("  nothing matches", "dim")]
 
 
 def _state(row) -> str:
-    return {"parked": "", "leased": "runs "}.get(row.status, f"{row.status} ") + (f"{row.attempts}x " if row.attempts else "")
+    return {"parked": "", "leased": "runs "}.get(row.status, f"{row.status} ") + (
+        f"{row.attempts}x " if row.attempts else ""
+    )
 
 
 def _detail(screen: Screen) -> list[Text]:
@@ -256,22 +297,33 @@ def _detail(screen: Screen) -> list[Text]:
 def _endpoint_lines(seen: Seen) -> list[Text]:
     """How many are well, and those that are not, worst first."""
     order = {"resting": 0, "probing": 1, "failing": 2, "paused": 3}
-    unwell = sorted((view for view in seen.endpoints if view["health"] in order), key=lambda view: (order[view["health"]], view["key"]))
+    unwell = sorted(
+        (view for view in seen.endpoints if view["health"] in order),
+        key=lambda view: (order[view["health"]], view["key"]),
+    )
     words = f"{len(seen.endpoints)} endpoint(s), {len(unwell) or 'none'} in trouble or paused"
     more = len(unwell) - ENDPOINTS_SHOWN
-    return [Text(words + (f", {more} not shown" if more > 0 else ""), "bold"), *(_endpoint_line(view, seen.at) for view in unwell[:ENDPOINTS_SHOWN])]
+    return [
+        Text(words + (f", {more} not shown" if more > 0 else ""), "bold"),
+        *(_endpoint_line(view, seen.at) for view in unwell[:ENDPOINTS_SHOWN]),
+    ]
 
 
 def _endpoint_line(view: dict, now: datetime) -> Text:
     work, last = _work(view), view.get("last_success_at")
     since = f"last success {span(now - last)} ago" if last else "no success yet"
-    return Text.assemble(f"  {view['key']:<14.14} ", (f"{view['health']:<8}", "red" if view["health"] != "paused" else "blue"),
-                         f" {view.get('failures', 0)} failed in a row, {work['open']} open, {work['parked']} parked, {since}")
+    return Text.assemble(
+        f"  {view['key']:<14.14} ",
+        (f"{view['health']:<8}", "red" if view["health"] != "paused" else "blue"),
+        f" {view.get('failures', 0)} failed in a row, {work['open']} open, {work['parked']} parked, {since}",
+    )
 
 
 def _foot(screen: Screen) -> Text:
     if screen.mode == "reason":
         step = screen.step
         words = f"{screen.message}  " if screen.message else ""
-        return Text.assemble((f"{words}Why retry {step.kind} at {step.endpoint}? ", "bold"), screen.typed[-40:], ("_", "blink"))
+        return Text.assemble(
+            (f"{words}Why retry {step.kind} at {step.endpoint}? ", "bold"), screen.typed[-40:], ("_", "blink")
+        )
     return Text(screen.message, "bold") if screen.message else Text(HELP, "dim")

@@ -1,4 +1,5 @@
 """Fixtures shared by all tests: a real PostgreSQL, and a fresh migrated database for each test that asks."""
+
 import itertools
 import os
 import shutil
@@ -118,7 +119,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fulfiller", help="base URL of the fulfiller's FHIR server")
 
 
-@pytest.hookimpl(tryfirst=True)         # xdist reads the groups in its own hook
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes (``-n``): what shares the two HAPI servers stays in one, and so does what kills processes."""
     for item in items:
@@ -137,7 +138,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError(f"pytest-xdist does not keep {loose[0]} with its group: this pytest is too new for it")
 
 
-EXPECTED_SKIPS = ("SECOND_OPINION_DATA", "orthanc", "Orthanc", "promtool is not here", "prometheus is not here", "root may enter every folder")     # what CI may do without
+EXPECTED_SKIPS = (
+    "SECOND_OPINION_DATA",
+    "orthanc",
+    "Orthanc",
+    "promtool is not here",
+    "prometheus is not here",
+    "root may enter every folder",
+)  # what CI may do without
 
 
 @pytest.hookimpl(trylast=True)
@@ -146,8 +154,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") != "true" or reporter is None:
         return
-    reasons = [str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
-               for report in reporter.stats.get("skipped", ())]
+    reasons = [
+        str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        for report in reporter.stats.get("skipped", ())
+    ]
     unexpected = sorted({reason for reason in reasons if not any(word in reason for word in EXPECTED_SKIPS)})
     if unexpected and exitstatus == 0:
         reporter.write_line("UNEXPECTED SKIPS (CI):\n  " + "\n  ".join(unexpected), red=True)

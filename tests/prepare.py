@@ -1,4 +1,5 @@
 """Before the tests: build and install what they need; what cannot be had is said by name, and its tests skip."""
+
 import os
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from tests.servers.prometheus import UNPACKED, program
 
-PACKAGES = {"chromium": "chromium"}      # command -> Debian package
+PACKAGES = {"chromium": "chromium"}  # command -> Debian package
 
 
 def main() -> None:
@@ -20,6 +21,7 @@ def main() -> None:
         unpack("prometheus", UNPACKED)
     try:
         from tests.servers import hapi
+
         hapi.build()
     except Exception as error:
         print(f"NOT AVAILABLE: HAPI FHIR: {error}", file=sys.stderr)
@@ -30,7 +32,11 @@ def install(package: str) -> None:
     if shutil.which("apt-get") is None or os.getuid() != 0:
         print(f"NOT AVAILABLE: {package}: install it by hand; its tests skip", file=sys.stderr)
         return
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+    quiet = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    }
     subprocess.run(["apt-get", "update", "-q"], check=False, **quiet)
     done = subprocess.run(["apt-get", "install", "-yq", "--no-install-recommends", package], check=False, **quiet)
     if done.returncode:

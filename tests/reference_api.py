@@ -1,4 +1,5 @@
 """docs/reference/api.md, made from the OpenAPI description, which is made from the routes; test_docs.py keeps it."""
+
 import json
 from typing import Any
 
@@ -33,8 +34,11 @@ def api_page() -> str:
     """The page."""
     document = openapi()
     problems = "".join(f"| {status} | `{kind}` | {title} |\n" for kind, (status, title) in PROBLEMS.items())
-    routes = "\n".join(_route(document, path, method, operation) for path, methods in document["paths"].items()
-                       for method, operation in methods.items())
+    routes = "\n".join(
+        _route(document, path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    )
     answers = sorted(set(_answers(document)))
     models = "\n".join(_model(name, document["components"]["schemas"][name]) for name in answers)
     return f"{INTRODUCTION}{problems}\n## Routes\n\n{routes}\n## Answers\n\n{models}"
@@ -44,7 +48,11 @@ def _route(document: dict, path: str, method: str, operation: dict) -> str:
     success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
     statuses = " or ".join(status for status in operation["responses"] if status.startswith("2"))
     schema = success["content"]["application/json"]["schema"]
-    rows = [(each["name"], each["schema"], each["description"], each["required"]) for each in operation["parameters"] if each["in"] == "query"]
+    rows = [
+        (each["name"], each["schema"], each["description"], each["required"])
+        for each in operation["parameters"]
+        if each["in"] == "query"
+    ]
     text = f"### {method.upper()} {path}\n\n{operation['summary']}. {operation['description']}\n\nAnswers {statuses}: {_kind(schema)}.\n"
     if "requestBody" in operation:
         body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
@@ -56,13 +64,19 @@ def _route(document: dict, path: str, method: str, operation: dict) -> str:
 
 def _fields(schema: dict) -> list[tuple[str, dict, str, bool]]:
     needed = schema.get("required", ())
-    return [(name, field, field.get("description", ""), name in needed) for name, field in schema.get("properties", {}).items()]
+    return [
+        (name, field, field.get("description", ""), name in needed)
+        for name, field in schema.get("properties", {}).items()
+    ]
 
 
 def _table(rows: list[tuple[str, dict, str, bool]]) -> str:
     if not rows:
         return ""
-    lines = [f"| `{name}` | {_kind(schema)}{', required' if required else _default(schema)} | {words} |" for name, schema, words, required in rows]
+    lines = [
+        f"| `{name}` | {_kind(schema)}{', required' if required else _default(schema)} | {words} |"
+        for name, schema, words, required in rows
+    ]
     return "\n| Give | Value | Meaning |\n|---|---|---|\n" + "\n".join(lines) + "\n"
 
 
@@ -72,8 +86,13 @@ def _default(schema: dict) -> str:
 
 def _answers(document: dict) -> list[str]:
     """Models of answers, those inside them too."""
-    found = [_name(answer["content"]["application/json"]["schema"]) for methods in document["paths"].values() for operation in methods.values()
-             for status, answer in operation["responses"].items() if status.startswith("2")]
+    found = [
+        _name(answer["content"]["application/json"]["schema"])
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for status, answer in operation["responses"].items()
+        if status.startswith("2")
+    ]
     for name in found:
         found += [each for each in _named(document["components"]["schemas"][name]) if each not in found]
     return [name for name in found if name != "Document"]
@@ -98,7 +117,11 @@ def _model(name: str, schema: dict) -> str:
 def _kind(schema: dict) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
-        return f"[{name}](#{name.lower()})" if name not in ("StepSeen", "Document") else {"StepSeen": "`{lease_no, status}`", "Document": "OpenAPI"}[name]
+        return (
+            f"[{name}](#{name.lower()})"
+            if name not in ("StepSeen", "Document")
+            else {"StepSeen": "`{lease_no, status}`", "Document": "OpenAPI"}[name]
+        )
     if "anyOf" in schema:
         return " or ".join(_kind(each) for each in schema["anyOf"])
     if "enum" in schema:
@@ -107,6 +130,15 @@ def _kind(schema: dict) -> str:
     if kind == "array":
         return f"list of {_kind(schema['items'])}"
     if kind == "object":
-        return f"map of {_kind(schema['additionalProperties'])}" if isinstance(schema.get("additionalProperties"), dict) else "object"
-    return {"string": "time" if schema.get("format") == "date-time" else "text", "integer": "whole number", "boolean": "true or false",
-            "null": "null", None: "anything"}.get(kind, kind)
+        return (
+            f"map of {_kind(schema['additionalProperties'])}"
+            if isinstance(schema.get("additionalProperties"), dict)
+            else "object"
+        )
+    return {
+        "string": "time" if schema.get("format") == "date-time" else "text",
+        "integer": "whole number",
+        "boolean": "true or false",
+        "null": "null",
+        None: "anything",
+    }.get(kind, kind)

@@ -1,4 +1,5 @@
 """The reference pages made from code that is no pydantic model: commands, states and errors. test_docs.py keeps them."""
+
 import ast
 import re
 from collections.abc import Iterator
@@ -8,8 +9,17 @@ from pathlib import Path
 import click
 
 from mappings.model.delivery import DELIVERY_TRANSITIONS, MAX_500, RETRY_TABLE, Verdict
-from mappings.model.states import (BSER_CODE, FINAL, NEEDS_REASON, OPEN, TRANSITIONS, Records, Status, Visit,
-                                   business_status)
+from mappings.model.states import (
+    BSER_CODE,
+    FINAL,
+    NEEDS_REASON,
+    OPEN,
+    TRANSITIONS,
+    Records,
+    Status,
+    Visit,
+    business_status,
+)
 from second_opinion.house import EXIT_FAILED, EXIT_WRONG_USAGE, cli
 
 ROOT = Path(__file__).parent.parent
@@ -58,8 +68,11 @@ def _command(path: str, command: click.Command) -> str:
 
 def _option(option: click.Option) -> str:
     value = "" if option.is_flag else f" {_metavar(option)}"
-    words = [option.help or "", "Required." if option.required else "",
-             f"Default: `{option.default}`." if option.show_default is True else ""]
+    words = [
+        option.help or "",
+        "Required." if option.required else "",
+        f"Default: `{option.default}`." if option.show_default is True else "",
+    ]
     return f"| `{', '.join(option.opts)}{value}` | {' '.join(filter(None, words))} |"
 
 
@@ -148,8 +161,9 @@ def delivery_diagram() -> str:
     lines = ["stateDiagram-v2", "    [*] --> queued"]
     for status, following in DELIVERY_TRANSITIONS.items():
         lines += [f"    {status} --> {wanted}" for wanted in sorted(following)]
-    return "\n".join([*lines, *(f"    {status} --> [*]" for status, following in DELIVERY_TRANSITIONS.items()
-                                if not following)])
+    return "\n".join(
+        [*lines, *(f"    {status} --> [*]" for status, following in DELIVERY_TRANSITIONS.items() if not following)]
+    )
 
 
 def _common() -> frozenset:
@@ -187,10 +201,15 @@ def _targets(status: Status) -> str:
 
 def _business_rows() -> str:
     rows = [(f"`{status}`", business_status(status)) for status in Status if status is not Status.IN_PROGRESS]
-    rows += [(f"`in-progress`, records {records}", business_status(Status.IN_PROGRESS, records=records))
-             for records in Records]
-    rows += [(f"open, visit {visit}", business_status(Status.ACCEPTED, visit=visit))
-             for visit in Visit if visit is not Visit.NONE]
+    rows += [
+        (f"`in-progress`, records {records}", business_status(Status.IN_PROGRESS, records=records))
+        for records in Records
+    ]
+    rows += [
+        (f"open, visit {visit}", business_status(Status.ACCEPTED, visit=visit))
+        for visit in Visit
+        if visit is not Visit.NONE
+    ]
     rows += [("open, cancellation asked for", business_status(Status.ACCEPTED, cancel_requested=True))]
     return "\n".join(f"| {where} | `{word}` | {BSER_CODE.get(word, '')} |" for where, word in rows)
 
@@ -201,9 +220,12 @@ def _words(values) -> str:
 
 # --- errors ------------------------------------------------------------------------------------------------------
 
-_VERDICTS = {Verdict.LATER: "tried again later", Verdict.PERSON: "parked for a person",
-             Verdict.LOOK_FIRST: "the target is searched before anything is sent again",
-             Verdict.NEW_TOKEN: "tried again as with a new token (no sign-in is built yet)"}
+_VERDICTS = {
+    Verdict.LATER: "tried again later",
+    Verdict.PERSON: "parked for a person",
+    Verdict.LOOK_FIRST: "the target is searched before anything is sent again",
+    Verdict.NEW_TOKEN: "tried again as with a new token (no sign-in is built yet)",
+}
 
 
 def errors_page() -> str:
@@ -274,14 +296,18 @@ def error_classes() -> Iterator[tuple[str, str, str]]:
 def _is_error(bases: list[str], classes: dict[str, ast.ClassDef]) -> bool:
     above = [classes[base] for base in bases if base in classes]
     return "ExchangeError" in bases or any(
-        _is_error([each.id for each in node.bases if isinstance(each, ast.Name)], classes) for node in above)
+        _is_error([each.id for each in node.bases if isinstance(each, ast.Name)], classes) for node in above
+    )
 
 
 def calls(name: str) -> list[list[str]]:
     """The text arguments of each call of ``name``, ``…`` for what is filled in; sorted, each once."""
-    found = {tuple(_text(argument) for argument in node.args[:3])
-             for _, tree in sources() for node in ast.walk(tree)
-             if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == name}
+    found = {
+        tuple(_text(argument) for argument in node.args[:3])
+        for _, tree in sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == name
+    }
     return sorted(list(each) for each in found if each and each[0] not in ("…", ""))
 
 
@@ -312,6 +338,9 @@ def _status_rows() -> str:
 @cache
 def sources() -> tuple[tuple[str, ast.Module], ...]:
     """``(path, parsed module)`` of every Python file of the product."""
-    files = [file for name in PRODUCT
-             for file in ([ROOT / name] if name.endswith(".py") else sorted((ROOT / name).rglob("*.py")))]
+    files = [
+        file
+        for name in PRODUCT
+        for file in ([ROOT / name] if name.endswith(".py") else sorted((ROOT / name).rglob("*.py")))
+    ]
     return tuple((file.relative_to(ROOT).as_posix(), ast.parse(file.read_text(encoding="utf-8"))) for file in files)

@@ -1,4 +1,5 @@
 """Keeps the house in order: reads every import and says, as a sentence, which one stands in the wrong place."""
+
 import ast
 import re
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from tests.reference_pages import ROOT, sources
 
-LAYERS = ("mappings", "integration", "jobs", "second_opinion")      # each may import what stands before it
+LAYERS = ("mappings", "integration", "jobs", "second_opinion")  # each may import what stands before it
 OUTSIDE = {"tests", "benchmarks", "examples"}
 # Which third-party package may be imported where; what is not named here may be imported anywhere but in mappings.
 ONLY_IN: dict[str, tuple[str, ...]] = {
@@ -34,19 +35,66 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "argon2": ("integration/store/accounts.py",),
     "reportlab": ("integration/pdf", "integration/web/"),
 }
-PARTS_OF = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask", "itsdangerous": "flask"}     # Flask brings them
+PARTS_OF = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask", "itsdangerous": "flask"}  # Flask brings them
 # mappings is pure: what these cannot do, it cannot do.
-PURE = frozenset({"base64", "binascii", "calendar", "collections", "dataclasses", "datetime", "decimal", "enum",
-                  "functools", "hashlib", "html", "itertools", "math", "re", "types", "typing", "unicodedata", "urllib",
-                  "uuid", "zoneinfo"})
+PURE = frozenset(
+    {
+        "base64",
+        "binascii",
+        "calendar",
+        "collections",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "enum",
+        "functools",
+        "hashlib",
+        "html",
+        "itertools",
+        "math",
+        "re",
+        "types",
+        "typing",
+        "unicodedata",
+        "urllib",
+        "uuid",
+        "zoneinfo",
+    }
+)
 PURE_THIRD_PARTIES = frozenset({"pydantic", "fhir"})
-IMPURE_CALLS = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "urlopen", "urlretrieve", "open", "print", "input",
-                          "read_text", "read_bytes", "write_text", "write_bytes", "random", "shuffle"})
+IMPURE_CALLS = frozenset(
+    {
+        "now",
+        "utcnow",
+        "today",
+        "uuid1",
+        "uuid4",
+        "urlopen",
+        "urlretrieve",
+        "open",
+        "print",
+        "input",
+        "read_text",
+        "read_bytes",
+        "write_text",
+        "write_bytes",
+        "random",
+        "shuffle",
+    }
+)
 # Words the glossary replaced (docs/explanation/architecture.md says by what); whole names of ours only.
 WORDS: dict[str, str] = {
-    "patient_id": "identifier or reference", "sender": "placer", "receiver": "fulfiller", "fhir_id": "reference",
-    "consultant_id": "performer or owner", "order_id": "placer order number", "upsert": "conditional create",
-    "optimistic_lock": "If-Match", "filler": "fulfiller", "test_patient": "synthetic", "mock": "hosted endpoint",
+    "patient_id": "identifier or reference",
+    "sender": "placer",
+    "receiver": "fulfiller",
+    "fhir_id": "reference",
+    "consultant_id": "performer or owner",
+    "order_id": "placer order number",
+    "upsert": "conditional create",
+    "optimistic_lock": "If-Match",
+    "filler": "fulfiller",
+    "test_patient": "synthetic",
+    "mock": "hosted endpoint",
 }
 
 
@@ -70,7 +118,7 @@ def _imports() -> Iterator[tuple[str, int, str]]:
 def _absolute(file: str, node: ast.ImportFrom) -> str:
     if not node.level:
         return node.module or ""
-    package = file.split("/")[:-node.level]
+    package = file.split("/")[: -node.level]
     return ".".join([*package, *((node.module or "").split(".") if node.module else [])])
 
 
@@ -96,41 +144,70 @@ def _say(mistakes: list[str]) -> None:
 
 
 def test_imports_go_one_way():
-    _say([f"{file}:{line} imports {module}: {_layer(file)} may import only "
-          f"{' and '.join(LAYERS[:LAYERS.index(_layer(file)) + 1])}. Move what it needs down, or hand it in as an argument."
-          for file, line, module in imports()
-          if _top(module) in LAYERS and LAYERS.index(_top(module)) > LAYERS.index(_layer(file))])
+    _say(
+        [
+            f"{file}:{line} imports {module}: {_layer(file)} may import only "
+            f"{' and '.join(LAYERS[: LAYERS.index(_layer(file)) + 1])}. Move what it needs down, or hand it in as an argument."
+            for file, line, module in imports()
+            if _top(module) in LAYERS and LAYERS.index(_top(module)) > LAYERS.index(_layer(file))
+        ]
+    )
 
 
 def test_the_product_imports_no_tests_and_no_examples():
-    _say([f"{file}:{line} imports {module}: what is not installed cannot be imported. Move it into a package of the product."
-          for file, line, module in imports() if _top(module) in OUTSIDE])
+    _say(
+        [
+            f"{file}:{line} imports {module}: what is not installed cannot be imported. Move it into a package of the product."
+            for file, line, module in imports()
+            if _top(module) in OUTSIDE
+        ]
+    )
 
 
 @pytest.mark.parametrize("package", ONLY_IN)
 def test_it_imports_a_package_only_where_it_belongs(package):
     places = ONLY_IN[package]
-    _say([f"{file}:{line} imports {package}, which belongs in {' or '.join(places)}: call what is there instead, or move "
-          "this there."
-          for file, line, top in _third_parties() if PARTS_OF.get(top, top) == package and not file.startswith(places)])
+    _say(
+        [
+            f"{file}:{line} imports {package}, which belongs in {' or '.join(places)}: call what is there instead, or move "
+            "this there."
+            for file, line, top in _third_parties()
+            if PARTS_OF.get(top, top) == package and not file.startswith(places)
+        ]
+    )
 
 
 def test_mail_is_sent_from_one_place():
-    _say([f"{file}:{line} imports {module}: mail is sent by integration/mail.py, which knows how to say what went wrong without a secret."
-          for file, line, module in imports() if _top(module) == "smtplib" and file != "integration/mail.py"])
+    _say(
+        [
+            f"{file}:{line} imports {module}: mail is sent by integration/mail.py, which knows how to say what went wrong without a secret."
+            for file, line, module in imports()
+            if _top(module) == "smtplib" and file != "integration/mail.py"
+        ]
+    )
 
 
 def test_mappings_import_only_what_is_pure():
-    _say([f"{file}:{line} imports {module}: mappings are pure (no clock, random, network, files, logging). Hand the "
-          "value in as an argument and do this in integration or jobs."
-          for file, line, module in imports()
-          if _layer(file) == "mappings" and _top(module) not in {*PURE, *PURE_THIRD_PARTIES, "mappings"}])
+    _say(
+        [
+            f"{file}:{line} imports {module}: mappings are pure (no clock, random, network, files, logging). Hand the "
+            "value in as an argument and do this in integration or jobs."
+            for file, line, module in imports()
+            if _layer(file) == "mappings" and _top(module) not in {*PURE, *PURE_THIRD_PARTIES, "mappings"}
+        ]
+    )
 
 
 def test_mappings_ask_no_clock_no_chance_and_no_file():
-    _say([f"{file}:{node.lineno} calls {_called(node)}(): mappings are pure. Hand the value in as an argument."
-          for file, tree in sources() if _layer(file) == "mappings"
-          for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) in IMPURE_CALLS])
+    _say(
+        [
+            f"{file}:{node.lineno} calls {_called(node)}(): mappings are pure. Hand the value in as an argument."
+            for file, tree in sources()
+            if _layer(file) == "mappings"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and _called(node) in IMPURE_CALLS
+        ]
+    )
 
 
 def _called(node: ast.Call) -> str:
@@ -140,28 +217,48 @@ def _called(node: ast.Call) -> str:
 @pytest.mark.parametrize(("one", "other"), [("hosted", "fhir"), ("fhir", "hosted")])
 def test_both_ends_share_no_code(one, other):
     """One would hide the other's mistake: our server and our client must meet on the wire only."""
-    _say([f"{file}:{line} imports {module}: integration/{one} and integration/{other} import nothing of each other. "
-          "Write it anew, or put what is truly common (JSON) beside them."
-          for file, line, module in imports()
-          if file.startswith(f"integration/{one}/") and f"{module}.".startswith(f"integration.{other}.")])
+    _say(
+        [
+            f"{file}:{line} imports {module}: integration/{one} and integration/{other} import nothing of each other. "
+            "Write it anew, or put what is truly common (JSON) beside them."
+            for file, line, module in imports()
+            if file.startswith(f"integration/{one}/") and f"{module}.".startswith(f"integration.{other}.")
+        ]
+    )
 
 
 def test_the_web_runs_no_step():
     forbidden = ("integration.fhir.", "integration.queue.")
-    _say([f"{file}:{line} imports {module}: the web sends nothing and runs no step. Make a row due (integration/store) "
-          "and let a worker do it."
-          for file, line, module in imports() if file.startswith("integration/web/") and f"{module}.".startswith(forbidden)])
+    _say(
+        [
+            f"{file}:{line} imports {module}: the web sends nothing and runs no step. Make a row due (integration/store) "
+            "and let a worker do it."
+            for file, line, module in imports()
+            if file.startswith("integration/web/") and f"{module}.".startswith(forbidden)
+        ]
+    )
 
 
 def test_one_function_changes_a_status():
     """Of a request: ``requests.advance`` in integration/store/requests.py alone."""
-    _say([f"{file}:{line} sets a request's status: call integration.store.requests.advance(), which checks and audits it."
-          for file, tree in sources() if file != "integration/store/requests.py" for line in _status_changes(tree)])
+    _say(
+        [
+            f"{file}:{line} sets a request's status: call integration.store.requests.advance(), which checks and audits it."
+            for file, tree in sources()
+            if file != "integration/store/requests.py"
+            for line in _status_changes(tree)
+        ]
+    )
 
 
 def _status_changes(tree: ast.Module) -> Iterator[int]:
-    names = {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-             and node.module == "integration.store.tables" for alias in node.names if alias.name == "requests"}
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "integration.store.tables"
+        for alias in node.names
+        if alias.name == "requests"
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             if re.search(r"UPDATE requests( \w+)? SET ((?!\b(WHERE|FROM)\b).)*\bstatus\s*=", node.value, re.S):
@@ -174,12 +271,19 @@ def _status_changes(tree: ast.Module) -> Iterator[int]:
 
 def test_every_third_party_import_is_a_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = {_plain(re.match(r"[\w.-]+", each)[0]) for each in [*project["dependencies"], *project["optional-dependencies"]["tracing"]]}
+    wanted = {
+        _plain(re.match(r"[\w.-]+", each)[0])
+        for each in [*project["dependencies"], *project["optional-dependencies"]["tracing"]]
+    }
     installed = packages_distributions()
-    _say([f"{file}:{line} imports {top}, and pyproject.toml does not ask for it: add it to dependencies and say why in "
-          "docs/explanation/dependencies.md."
-          for file, line, top in _third_parties()
-          if not wanted & {_plain(name) for name in installed.get(PARTS_OF.get(top, top), [top])}])
+    _say(
+        [
+            f"{file}:{line} imports {top}, and pyproject.toml does not ask for it: add it to dependencies and say why in "
+            "docs/explanation/dependencies.md."
+            for file, line, top in _third_parties()
+            if not wanted & {_plain(name) for name in installed.get(PARTS_OF.get(top, top), [top])}
+        ]
+    )
 
 
 def _plain(name: str) -> str:
@@ -192,16 +296,32 @@ def test_no_folder_is_added_at_the_top_without_a_reason():
     reasons = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
     folders = {path.name for path in Path(ROOT).iterdir() if path.is_dir() and not path.name.startswith(".")}
     folders = {name for name in folders if name not in ignored and not name.endswith((".egg-info", "__pycache__"))}
-    _say([f"{name}/ is a new top-level folder: put it inside one of {', '.join(sorted(known))}, or give its reason in "
-          "docs/explanation/architecture.md and its name here." for name in sorted(folders - known)])
-    _say([f"docs/explanation/architecture.md does not say what {name}/ is for." for name in sorted(folders & known)
-          if f"`{name}/`" not in reasons])
+    _say(
+        [
+            f"{name}/ is a new top-level folder: put it inside one of {', '.join(sorted(known))}, or give its reason in "
+            "docs/explanation/architecture.md and its name here."
+            for name in sorted(folders - known)
+        ]
+    )
+    _say(
+        [
+            f"docs/explanation/architecture.md does not say what {name}/ is for."
+            for name in sorted(folders & known)
+            if f"`{name}/`" not in reasons
+        ]
+    )
 
 
 def test_it_uses_the_glossary_words():
-    _say([f"{file}:{line} says {name}: the word here is {WORDS[name]} (docs/explanation/architecture.md, one word per "
-          "thing)."
-          for file, tree in sources() for line, name in _names(tree) if name in WORDS])
+    _say(
+        [
+            f"{file}:{line} says {name}: the word here is {WORDS[name]} (docs/explanation/architecture.md, one word per "
+            "thing)."
+            for file, tree in sources()
+            for line, name in _names(tree)
+            if name in WORDS
+        ]
+    )
 
 
 def _names(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -1,4 +1,5 @@
 """The demo chart is whole, literal, synthetic, and what its script makes."""
+
 import base64
 import hashlib
 import importlib.util
@@ -52,8 +53,11 @@ def without_pdf_bytes(value):
         return [without_pdf_bytes(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return {key: without_pdf_bytes(item) for key, item in value.items()
-            if not (key in {"data", "hash", "size"} and "application/pdf" in value.values())}
+    return {
+        key: without_pdf_bytes(item)
+        for key, item in value.items()
+        if not (key in {"data", "hash", "size"} and "application/pdf" in value.values())
+    }
 
 
 def test_it_is_what_its_script_makes(chart, script):
@@ -82,8 +86,12 @@ def test_every_reference_is_inside_the_bundle(chart):
 
 def test_it_has_a_cycle_of_two(chart):
     by_url = {entry["fullUrl"]: entry["resource"] for entry in chart["entry"]}
-    visits = [(url, diagnosis["condition"]["reference"]) for url, resource in by_url.items()
-              for diagnosis in resource.get("diagnosis", ()) if resource["resourceType"] == "Encounter"]
+    visits = [
+        (url, diagnosis["condition"]["reference"])
+        for url, resource in by_url.items()
+        for diagnosis in resource.get("diagnosis", ())
+        if resource["resourceType"] == "Encounter"
+    ]
     assert any(by_url[condition]["encounter"]["reference"] == url for url, condition in visits)
 
 
@@ -91,8 +99,11 @@ def test_decimals_keep_their_zeros(chart):
     text = (DEMO / "chart.json").read_text(encoding="utf-8")
     for literal in ("1.10", "6.30", "0.50"):
         assert f'"value": {literal},' in text
-    values = [resource["valueQuantity"]["value"] for resource in resources(chart, "Observation")
-              if "valueQuantity" in resource]
+    values = [
+        resource["valueQuantity"]["value"]
+        for resource in resources(chart, "Observation")
+        if "valueQuantity" in resource
+    ]
     assert len(values) > 100 and all(isinstance(value, Decimal | int) for value in values)
 
 
@@ -130,8 +141,12 @@ def test_the_order_has_the_second_opinion_codes(script):
     order = script.service_request("Patient/1", "Practitioner/2", "Practitioner/3")
     get_fhir_model_class("ServiceRequest").model_validate(order)
     template = fhir_json.loads((DEMO / "service_request.json").read_bytes())
-    assert {**order, "subject": 0, "requester": 0, "performer": 0} == {**template, "subject": 0, "requester": 0,
-                                                                     "performer": 0}
+    assert {**order, "subject": 0, "requester": 0, "performer": 0} == {
+        **template,
+        "subject": 0,
+        "requester": 0,
+        "performer": 0,
+    }
     codes = set(re.findall(r'"code": "([^"]+)"', json.dumps(order)))
     assert {"77406008", "3457005", "S", "SO", "WR"} <= codes
     assert [order[key]["reference"] for key in ("subject", "requester")] == ["Patient/1", "Practitioner/2"]
@@ -140,9 +155,16 @@ def test_the_order_has_the_second_opinion_codes(script):
 
 def test_the_order_can_be_read_as_a_request(script):
     order = script.service_request("Patient/1", "Practitioner/2", "Practitioner/3") | {"id": "9"}
-    request = from_service_request(order, placer="riverside", fulfiller="hillcrest", included={
-        "Patient/1": script.patient() | {"id": "1"}, "Practitioner/2": script.first_doctor() | {"id": "2"},
-        "Practitioner/3": script.consultant() | {"id": "3"}})
+    request = from_service_request(
+        order,
+        placer="riverside",
+        fulfiller="hillcrest",
+        included={
+            "Patient/1": script.patient() | {"id": "1"},
+            "Practitioner/2": script.first_doctor() | {"id": "2"},
+            "Practitioner/3": script.consultant() | {"id": "3"},
+        },
+    )
     assert request.question == script.QUESTION
     assert request.first_opinion.doctor.name.family == "Synthetic-Nguyen"
     assert request.first_opinion.diagnosis.codes[0].code == "C18.7"
@@ -180,7 +202,7 @@ class FakeServer:
         kind, query = path.split("?")
         found = [resource for key, resource in self.stored.items() if key.startswith(kind + "/")]
         if query.startswith("status="):
-            found = [resource for resource in found if resource["status"] == query[len("status="):]]
+            found = [resource for resource in found if resource["status"] == query[len("status=") :]]
         return {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": resource} for resource in found]}
 
     @staticmethod
@@ -203,8 +225,16 @@ def consultant():
 def server():
     server = FakeServer()
     server.put({"resourceType": "ServiceRequest", "id": "9", "reasonCode": [{"text": "Is 1.10 mg/dL enough?"}]})
-    server.put({"resourceType": "Task", "id": "7", "status": "requested", "focus": {"reference": "ServiceRequest/9"},
-                "for": {"reference": "Patient/1"}, "businessStatus": {"text": "request-sent"}})
+    server.put(
+        {
+            "resourceType": "Task",
+            "id": "7",
+            "status": "requested",
+            "focus": {"reference": "ServiceRequest/9"},
+            "for": {"reference": "Patient/1"},
+            "businessStatus": {"text": "request-sent"},
+        }
+    )
     return server
 
 
@@ -230,8 +260,10 @@ def test_the_consultant_answers_no_task_twice(consultant, server):
 def test_the_consultant_leaves_a_task_alone_that_somebody_else_changed(consultant, server):
     old = server.stored["Task/7"]
     server.put(old)
-    server._get_real, server._get = server._get, lambda path: (
-        {"entry": [{"resource": old}]} if path.startswith("Task?") else server._get_real(path))
+    server._get_real, server._get = (
+        server._get,
+        lambda path: {"entry": [{"resource": old}]} if path.startswith("Task?") else server._get_real(path),
+    )
     assert consultant.act("http://consult.example/fhir", session=server, on_event=lambda text: None) == 0
     assert server.stored["Task/7"]["status"] == "requested"
 

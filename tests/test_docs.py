@@ -2,6 +2,7 @@
 
 `python -m tests.test_docs --write` writes them anew.
 """
+
 import re
 import sys
 import tomllib
@@ -88,10 +89,14 @@ Numbers of patients and codes are text: put them in quotes when they are only di
 """
 
 
-PAGES = {"config.md": config_page, "request.md": request_page, "cli.md": lambda: _from("the commands in second_opinion/", cli_page),
-         "states.md": lambda: _from("mappings/model/states.py and delivery.py", states_page),
-         "errors.md": lambda: _from("the errors and causes in the code", errors_page),
-         "api.md": lambda: _from("the routes in integration/web/api/", api_page)}
+PAGES = {
+    "config.md": config_page,
+    "request.md": request_page,
+    "cli.md": lambda: _from("the commands in second_opinion/", cli_page),
+    "states.md": lambda: _from("mappings/model/states.py and delivery.py", states_page),
+    "errors.md": lambda: _from("the errors and causes in the code", errors_page),
+    "api.md": lambda: _from("the routes in integration/web/api/", api_page),
+}
 TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
@@ -126,8 +131,10 @@ def _leaves(annotation: Any) -> Iterator[Any]:
 
 def _section(model: type, title: str) -> str:
     rows = "\n".join(_row(name, info) for name, info in fields_of(model).items())
-    return (f"## {title}\n\n{_first_sentences(model)}\n\n| Key | Value | Default | Meaning | Example |\n"
-            f"|---|---|---|---|---|\n{rows}\n")
+    return (
+        f"## {title}\n\n{_first_sentences(model)}\n\n| Key | Value | Default | Meaning | Example |\n"
+        f"|---|---|---|---|---|\n{rows}\n"
+    )
 
 
 def _first_sentences(model: type) -> str:
@@ -168,8 +175,12 @@ def _default(info: FieldInfo) -> str:
 
 def _bounds(info: FieldInfo) -> str:
     words = {"gt": "more than", "ge": "at least", "le": "at most"}
-    told = [f"{words[name]} {shown_value(getattr(bound, name))}" for bound in info.metadata for name in words
-            if hasattr(bound, name)]
+    told = [
+        f"{words[name]} {shown_value(getattr(bound, name))}"
+        for bound in info.metadata
+        for name in words
+        if hasattr(bound, name)
+    ]
     return ", " + ", ".join(told) if told else ""
 
 
@@ -236,7 +247,10 @@ def test_it_names_only_commands_targets_and_variables_that_exist(text: Path) -> 
 def test_every_dependency_is_explained() -> None:
     page = (ROOT / "docs" / "explanation" / "dependencies.md").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for wanted in [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]:
+    for wanted in [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]:
         name = re.match(r"[\w.-]+", wanted)[0]
         assert f"| `{name}` |" in page, f"docs/explanation/dependencies.md does not say why {name} is here"
 

@@ -1,4 +1,5 @@
 """What every resource of the demo chart is made of: the Bundle, codes, dates, attachments, a small PDF."""
+
 import base64
 import hashlib
 import io
@@ -22,8 +23,9 @@ class Chart:
     def add(self, key: str, resource: dict) -> dict:
         """Append one resource; the Reference to it."""
         resource = {"resourceType": resource["resourceType"], "meta": {"tag": [synthetic_tag()]}} | resource
-        self.entries.append({"fullUrl": urn(key), "resource": resource,
-                             "request": {"method": "POST", "url": resource["resourceType"]}})
+        self.entries.append(
+            {"fullUrl": urn(key), "resource": resource, "request": {"method": "POST", "url": resource["resourceType"]}}
+        )
         return ref(key)
 
 
@@ -68,8 +70,7 @@ def npi(nine_digits: str) -> str:
     Ours start with 2 (numbers issued so far start with 1) or are the well-known example 123456789.
     """
     digits = [int(digit) for digit in "80840" + nine_digits]
-    total = sum(sum(divmod(digit * 2, 10)) if place % 2 == 0 else digit
-                for place, digit in enumerate(reversed(digits)))
+    total = sum(sum(divmod(digit * 2, 10)) if place % 2 == 0 else digit for place, digit in enumerate(reversed(digits)))
     return nine_digits + str(-total % 10)
 
 
@@ -95,8 +96,14 @@ def pdf(title: str, lines: list[str]) -> bytes:
 def attachment(data: bytes, content_type: str, title: str, *, url: str | None = None) -> dict:
     """An Attachment with size and hash, by url or inline."""
     where = {"url": url} if url else {"data": base64.b64encode(data).decode()}
-    return {"contentType": content_type, "language": "en", **where, "size": len(data),
-            "hash": base64.b64encode(hashlib.sha1(data).digest()).decode(), "title": title}
+    return {
+        "contentType": content_type,
+        "language": "en",
+        **where,
+        "size": len(data),
+        "hash": base64.b64encode(hashlib.sha1(data).digest()).decode(),
+        "title": title,
+    }
 
 
 def quantity(value: Decimal | str, unit: str) -> dict:

@@ -3,6 +3,7 @@
 NOT a clinician and NOT for real use: it accepts every open Task and answers with the same invented report.
     python consultant.py --base http://127.0.0.1:8080/fhir/hillcrest [--once] [--timeout 60]
 """
+
 import argparse
 import base64
 import hashlib
@@ -21,9 +22,12 @@ NOTE_CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreferenc
 BSER = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
 BUSINESS_STATUS = {"accepted": ("3.0", "Accepted"), "completed": ("7.0", "Fulfillment Completed")}
 REPORT_IDS = "https://hillcrest-cancer-center.example/ids/report"
-AUTHOR = {"resourceType": "Practitioner", "id": "author",
-          "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "2987654326"}],
-          "name": [{"family": "Synthetic-Brontë", "given": ["Håkan"], "prefix": ["Dr."]}]}
+AUTHOR = {
+    "resourceType": "Practitioner",
+    "id": "author",
+    "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "2987654326"}],
+    "name": [{"family": "Synthetic-Brontë", "given": ["Håkan"], "prefix": ["Dr."]}],
+}
 RECORD_TYPES = ("DocumentReference", "Observation", "Condition", "MedicationRequest", "DiagnosticReport")
 
 
@@ -42,8 +46,13 @@ class Server:
     def call(self, method: str, url: str, body: dict | None = None, **headers: str) -> requests.Response:
         """Send one request; 409 and 412 mean that the resource changed."""
         kinds = {"Accept": FHIR_JSON} | ({"Content-Type": FHIR_JSON} if body is not None else {})
-        answer = self.session.request(method, urljoin(self.base, url), json=body, timeout=TIMEOUT_SECONDS,
-                                      headers=kinds | {key.replace("_", "-"): value for key, value in headers.items()})
+        answer = self.session.request(
+            method,
+            urljoin(self.base, url),
+            json=body,
+            timeout=TIMEOUT_SECONDS,
+            headers=kinds | {key.replace("_", "-"): value for key, value in headers.items()},
+        )
         if answer.status_code in (409, 412):
             raise Changed(url)
         answer.raise_for_status()
@@ -58,8 +67,11 @@ class Server:
         found, url = [], query
         while url:
             page = self.call("GET", url).json()
-            found += [entry["resource"] for entry in page.get("entry", ())
-                      if entry.get("search", {}).get("mode", "match") == "match"]
+            found += [
+                entry["resource"]
+                for entry in page.get("entry", ())
+                if entry.get("search", {}).get("mode", "match") == "match"
+            ]
             url = self._next(page)
         return found
 
@@ -94,9 +106,13 @@ def answer(server: Server, task: dict, on_event=print) -> None:
     on_event(f"{name}: in-progress, {len(records)} records read")
     report = write_report(server, task, order, records)
     on_event(f"{name}: report written, {report}")
-    task["output"] = [*task.get("output", ()), {
-        "type": {"coding": [{"system": LOINC, "code": "11488-4", "display": "Consult note"}]},
-        "valueReference": {"reference": report}}]
+    task["output"] = [
+        *task.get("output", ()),
+        {
+            "type": {"coding": [{"system": LOINC, "code": "11488-4", "display": "Consult note"}]},
+            "valueReference": {"reference": report},
+        },
+    ]
     move(server, task, "completed")
     on_event(f"{name}: completed")
 
@@ -104,7 +120,9 @@ def answer(server: Server, task: dict, on_event=print) -> None:
 def move(server: Server, task: dict, status: str) -> dict:
     """Write the Task's new status, only if nobody changed it meanwhile; the Task as it is then."""
     changed = {key: value for key, value in task.items() if key != "businessStatus"} | {
-        "status": status, "lastModified": now()}
+        "status": status,
+        "lastModified": now(),
+    }
     if status in BUSINESS_STATUS:
         code, display = BUSINESS_STATUS[status]
         changed["businessStatus"] = {"coding": [{"system": BSER, "code": code, "display": display}]}
@@ -115,8 +133,11 @@ def move(server: Server, task: dict, status: str) -> dict:
 
 def read_records(server: Server, task: dict) -> list[dict]:
     """What came with the Task and what else the server holds of the patient."""
-    records = [server.read(item["valueReference"]["reference"]) for item in task.get("input", ())
-               if item.get("valueReference", {}).get("reference")]
+    records = [
+        server.read(item["valueReference"]["reference"])
+        for item in task.get("input", ())
+        if item.get("valueReference", {}).get("reference")
+    ]
     patient = task["for"]["reference"].rsplit("/", 1)[-1]
     for kind in RECORD_TYPES:
         try:
@@ -131,8 +152,9 @@ def write_report(server: Server, task: dict, order: dict, records: list[dict]) -
     """Store the consult report as a DocumentReference, once per Task; its ``Type/id``."""
     number = f"CONSULT-{task['id']}"
     document = consult_report(number, task, make_pdf(report_lines(order, records)))
-    answered = server.call("POST", "DocumentReference", document,
-                           If_None_Exist="identifier=" + quote(f"{REPORT_IDS}|{number}", safe=""))
+    answered = server.call(
+        "POST", "DocumentReference", document, If_None_Exist="identifier=" + quote(f"{REPORT_IDS}|{number}", safe="")
+    )
     if answered.headers.get("Location"):
         path = urlsplit(answered.headers["Location"]).path.split("/_history/")[0].split("/")
         return "/".join(path[-2:])
@@ -142,27 +164,49 @@ def write_report(server: Server, task: dict, order: dict, records: list[dict]) -
 def consult_report(number: str, task: dict, pdf: bytes) -> dict:
     """The report as US Core writes a note (https://hl7.org/fhir/R4/documentreference.html)."""
     return {
-        "resourceType": "DocumentReference", "contained": [AUTHOR],
-        "identifier": [{"system": REPORT_IDS, "value": number}], "status": "current", "docStatus": "final",
+        "resourceType": "DocumentReference",
+        "contained": [AUTHOR],
+        "identifier": [{"system": REPORT_IDS, "value": number}],
+        "status": "current",
+        "docStatus": "final",
         "type": {"coding": [{"system": LOINC, "code": "11488-4", "display": "Consult note"}], "text": "Second opinion"},
         "category": [{"coding": [{"system": NOTE_CATEGORY, "code": "clinical-note", "display": "Clinical Note"}]}],
-        "subject": task["for"], "date": now(), "author": [{"reference": "#author"}],
-        "content": [{"attachment": {
-            "contentType": "application/pdf", "title": "Second opinion, consult report", "creation": now(),
-            "size": len(pdf), "hash": base64.b64encode(hashlib.sha1(pdf).digest()).decode(),
-            "data": base64.b64encode(pdf).decode()}}],
-        "context": {"period": {"end": now()}, "related": [task["focus"]]}}
+        "subject": task["for"],
+        "date": now(),
+        "author": [{"reference": "#author"}],
+        "content": [
+            {
+                "attachment": {
+                    "contentType": "application/pdf",
+                    "title": "Second opinion, consult report",
+                    "creation": now(),
+                    "size": len(pdf),
+                    "hash": base64.b64encode(hashlib.sha1(pdf).digest()).decode(),
+                    "data": base64.b64encode(pdf).decode(),
+                }
+            }
+        ],
+        "context": {"period": {"end": now()}, "related": [task["focus"]]},
+    }
 
 
 def report_lines(order: dict, records: list[dict]) -> list[str]:
     """The invented opinion."""
     asked = next((reason["text"] for reason in order.get("reasonCode", ()) if reason.get("text")), "not stated")
-    return ["Written by the demo script consultant.py. Synthetic, not medical advice.", "",
-            "Question as received:", *wrapped(asked), "", f"Records read: {len(records)}", "",
-            "Opinion: I agree with the diagnosis and the stage.",
-            "For pT3 pN1 disease three months of CAPOX are a reasonable alternative to six months of FOLFOX;",
-            "I would discuss neuropathy (about 3 % against 15 %) with the patient and let her choose.", "",
-            "Dr. H. Synthetic-Brontë, medical oncology"]
+    return [
+        "Written by the demo script consultant.py. Synthetic, not medical advice.",
+        "",
+        "Question as received:",
+        *wrapped(asked),
+        "",
+        f"Records read: {len(records)}",
+        "",
+        "Opinion: I agree with the diagnosis and the stage.",
+        "For pT3 pN1 disease three months of CAPOX are a reasonable alternative to six months of FOLFOX;",
+        "I would discuss neuropathy (about 3 % against 15 %) with the patient and let her choose.",
+        "",
+        "Dr. H. Synthetic-Brontë, medical oncology",
+    ]
 
 
 def wrapped(text: str, width: int = 95) -> list[str]:
@@ -176,6 +220,7 @@ def wrapped(text: str, width: int = 95) -> list[str]:
 def make_pdf(lines: list[str]) -> bytes:
     """One plain page."""
     from reportlab.pdfgen.canvas import Canvas
+
     out = io.BytesIO()
     canvas = Canvas(out, lang="en")
     canvas.setTitle("Second opinion, consult report")

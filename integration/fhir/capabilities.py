@@ -1,4 +1,5 @@
 """What a FHIR server says it can do, corrected by what config.yaml knows better: servers lie."""
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,8 +9,19 @@ from mappings.model.errors import PermanentError
 
 _OTHER_VERSIONS = {"0": "DSTU1", "1.0": "DSTU2", "3.0": "STU3", "4.1": "R4B", "4.3": "R4B", "5.0": "R5", "6.0": "R6"}
 # What config.yaml may know better.
-OVERRIDABLE = frozenset({"transaction", "conditional_create", "task", "service_request_create",
-                         "document_reference_create", "binary_create", "update_create", "versioned_update", "max_page"})
+OVERRIDABLE = frozenset(
+    {
+        "transaction",
+        "conditional_create",
+        "task",
+        "service_request_create",
+        "document_reference_create",
+        "binary_create",
+        "update_create",
+        "versioned_update",
+        "max_page",
+    }
+)
 _WE_CREATE = ("ServiceRequest", "Task", "DocumentReference")
 
 
@@ -55,18 +67,26 @@ class Capabilities:
     def sentences(self) -> list[str]:
         """What a person reads: problems first, then what the server says it can do."""
         yes_no = {True: "yes", False: "no"}
-        said = [f"{words}: {yes_no[value]}" for words, value in (
-            ("transactions", self.transaction), ("conditional create", self.conditional_create),
-            ("holds Task", self.task), ("takes ServiceRequest", self.service_request_create),
-            ("takes DocumentReference", self.document_reference_create))]
+        said = [
+            f"{words}: {yes_no[value]}"
+            for words, value in (
+                ("transactions", self.transaction),
+                ("conditional create", self.conditional_create),
+                ("holds Task", self.task),
+                ("takes ServiceRequest", self.service_request_create),
+                ("takes DocumentReference", self.document_reference_create),
+            )
+        ]
         version = f"FHIR {self.fhir_version or 'version not stated'}, {self.software or 'software not stated'}"
         return [*self.problems, version, *said, f"searches {len(self.searches)} types"]
 
     def with_overrides(self, overrides: Mapping[str, bool | int]) -> "Capabilities":
         """As config.yaml says; a name that is no capability becomes a problem."""
         known = {name: value for name, value in overrides.items() if name in OVERRIDABLE}
-        wrong = tuple(f"capabilities.{name} in config.yaml is no capability; there are {', '.join(sorted(OVERRIDABLE))}"
-                      for name in sorted(set(overrides) - set(known)))
+        wrong = tuple(
+            f"capabilities.{name} in config.yaml is no capability; there are {', '.join(sorted(OVERRIDABLE))}"
+            for name in sorted(set(overrides) - set(known))
+        )
         return replace(self, **known, problems=self.problems + wrong)
 
 
@@ -94,21 +114,28 @@ def read_statement(statement: Mapping[str, Any]) -> Capabilities:
     return _of_rest(rest or {}, version, _text(_dict(statement.get("software")).get("name")), tuple(problems))
 
 
-def _of_rest(rest: Mapping[str, Any], version: str | None, software: str | None,
-             problems: tuple[str, ...]) -> Capabilities:
+def _of_rest(
+    rest: Mapping[str, Any], version: str | None, software: str | None, problems: tuple[str, ...]
+) -> Capabilities:
     types = {each["type"]: each for each in _dicts(rest.get("resource")) if isinstance(each.get("type"), str)}
     creates = _having(types, "create")
     created = [types[name] for name in _WE_CREATE if name in creates]
     return Capabilities(
-        fhir_version=version, software=software, problems=problems,
+        fhir_version=version,
+        software=software,
+        problems=problems,
         transaction="transaction" in _codes(rest.get("interaction")),
         conditional_create=_all(created, "conditionalCreate"),
         update_create=_all(created, "updateCreate"),
         versioned_update=bool(created) and all(each.get("versioning") == "versioned-update" for each in created),
         task={"create", "update", "read"} <= _codes(types.get("Task", {}).get("interaction")),
-        service_request_create="ServiceRequest" in creates, document_reference_create="DocumentReference" in creates,
-        binary_create="Binary" in creates, creates=creates, reads=_having(types, "read"),
-        searches={name: _names(types[name].get("searchParam")) for name in _having(types, "search-type")})
+        service_request_create="ServiceRequest" in creates,
+        document_reference_create="DocumentReference" in creates,
+        binary_create="Binary" in creates,
+        creates=creates,
+        reads=_having(types, "read"),
+        searches={name: _names(types[name].get("searchParam")) for name in _having(types, "search-type")},
+    )
 
 
 def _version_problems(version: str | None) -> list[str]:

@@ -1,4 +1,5 @@
 """What one exchange with a server was, told once when it is over: sizes and times always, bodies only when it went wrong."""
+
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,10 +11,10 @@ from urllib.parse import parse_qsl, urlsplit
 from integration.fhir.failures import safe_issues
 from mappings.model.errors import TransferError
 
-KEPT_BYTES = 64 * 1024      # of each body, and only of an exchange that went wrong
+KEPT_BYTES = 64 * 1024  # of each body, and only of an exchange that went wrong
 MAX_ISSUES = 20
 _OURS = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,60}")
-_THEIRS = re.compile(r"_[A-Za-z-]{1,30}")       # a link of the server: its own names could hold anything
+_THEIRS = re.compile(r"_[A-Za-z-]{1,30}")  # a link of the server: its own names could hold anything
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,17 @@ def ignore(_exchange: Exchange) -> None:
 class Watch:
     """Counts one exchange while it goes on; ``told`` tells of it once, whichever way it ends."""
 
-    def __init__(self, endpoint: str, method: str, shown: str, body: bytes | None, began: datetime,
-                 clock: Callable[[], float], *, keeps: bool = True):
+    def __init__(
+        self,
+        endpoint: str,
+        method: str,
+        shown: str,
+        body: bytes | None,
+        began: datetime,
+        clock: Callable[[], float],
+        *,
+        keeps: bool = True,
+    ):
         self.endpoint, self.method, self.shown, self.began = endpoint, method, shown, began
         self.status: int | None = None
         self._body, self._clock, self._at, self._keeps = body, clock, clock(), keeps
@@ -60,7 +70,7 @@ class Watch:
         """Some of the answer has come."""
         self._received += len(data)
         if self._keeps and self._kept_bytes < KEPT_BYTES:
-            self._kept.append(data)         # the answer holds it anyway: nothing is copied
+            self._kept.append(data)  # the answer holds it anyway: nothing is copied
             self._kept_bytes += len(data)
 
     @contextmanager
@@ -78,9 +88,20 @@ class Watch:
         issues = tuple(each[:300] for each in safe_issues(outcome)[:MAX_ISSUES]) if outcome else ()
         cause = "" if error is None else error.cause if isinstance(error, TransferError) else "stopped"
         return Exchange(
-            self.endpoint, self.method, self.shown, self.status, self.began, round((self._clock() - self._at) * 1000),
-            len(self._body or b""), self._received, cause, getattr(error, "retry_after_seconds", None), issues,
-            self._body[:KEPT_BYTES] if cause and self._body else None, self._answered(bool(cause)))
+            self.endpoint,
+            self.method,
+            self.shown,
+            self.status,
+            self.began,
+            round((self._clock() - self._at) * 1000),
+            len(self._body or b""),
+            self._received,
+            cause,
+            getattr(error, "retry_after_seconds", None),
+            issues,
+            self._body[:KEPT_BYTES] if cause and self._body else None,
+            self._answered(bool(cause)),
+        )
 
     def _answered(self, wrong: bool) -> bytes | None:
         """The beginning of the answer; of one that went well only where it is a web page, which nobody expects."""

@@ -1,4 +1,5 @@
 """Turns what went wrong on the wire into our errors: the only place that decides later, look first or never."""
+
 import re
 import socket
 import ssl
@@ -15,7 +16,9 @@ from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import PermanentError, TemporaryError, TransferError, UnknownOutcome
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
-CUT = "cut"     # the connection ended before the whole answer was here; a keep-alive that the server gave up looks the same
+CUT = (
+    "cut"  # the connection ended before the whole answer was here; a keep-alive that the server gave up looks the same
+)
 # The proxy gave up waiting or lost the server behind it: the write may well have been done there.
 _UNKNOWN_AFTER_WRITE = frozenset({502, 504})
 _PATH = re.compile(r"[A-Z][A-Za-z]*(\.[A-Za-z][A-Za-z0-9]*(\[\d+\]|\(\))?|\[\d+\])*")
@@ -24,7 +27,8 @@ _HAPI_CODE = re.compile(r"\bHAPI-\d{3,5}\b")
 _ISSUE_CODES = frozenset(
     "invalid structure required value invariant security login unknown expired forbidden suppressed processing "
     "not-supported duplicate multiple-matches not-found deleted too-long code-invalid extension too-costly "
-    "business-rule conflict transient lock-error no-store exception timeout incomplete throttled informational".split())
+    "business-rule conflict transient lock-error no-store exception timeout incomplete throttled informational".split()
+)
 _SEVERITIES = frozenset({"fatal", "error", "warning", "information"})
 
 
@@ -32,15 +36,21 @@ class NotFound(PermanentError):
     """The server does not have it (404), or not any more (410)."""
 
 
-def of_status(status: int, headers: Mapping[str, str], body: bytes, *, what: str, endpoint: str, write: bool,
-              now: datetime) -> TransferError:
+def of_status(
+    status: int, headers: Mapping[str, str], body: bytes, *, what: str, endpoint: str, write: bool, now: datetime
+) -> TransferError:
     """The error for an answer that is not 2xx; ``what`` names the exchange without patient data."""
     outcome = _outcome(body)
     kind = _kind_of_status(status, write, is_page=outcome is None and body.lstrip().startswith(b"<"))
     words = "; ".join(safe_issues(outcome)) if outcome else ""
     message = f"{what}: {endpoint} answers {status}{_advice(status)}{f' ({words})' if words else ''}"
-    return kind(message, endpoint=endpoint, status_code=status, outcome=outcome,
-                retry_after_seconds=retry_after_seconds(headers, now))
+    return kind(
+        message,
+        endpoint=endpoint,
+        status_code=status,
+        outcome=outcome,
+        retry_after_seconds=retry_after_seconds(headers, now),
+    )
 
 
 def _kind_of_status(status: int, write: bool, is_page: bool) -> type[TransferError]:
@@ -125,14 +135,21 @@ def of_exception(error: Exception, *, what: str, endpoint: str, write: bool) -> 
     """
     cause = _cause(error)
     if write and not _not_sent(error):
-        return UnknownOutcome(f"{what}: sent, and no whole answer came from {endpoint} ({cause}); it may have been "
-                              "done", endpoint=endpoint, cause=cause)
+        return UnknownOutcome(
+            f"{what}: sent, and no whole answer came from {endpoint} ({cause}); it may have been done",
+            endpoint=endpoint,
+            cause=cause,
+        )
     return TemporaryError(f"{what}: {endpoint} did not answer ({cause})", endpoint=endpoint, cause=cause)
 
 
 def _not_sent(error: Exception) -> bool:
-    never_sent = (requests.ConnectTimeout, urllib3.exceptions.NewConnectionError,
-                  urllib3.exceptions.ConnectTimeoutError, ssl.SSLCertVerificationError)
+    never_sent = (
+        requests.ConnectTimeout,
+        urllib3.exceptions.NewConnectionError,
+        urllib3.exceptions.ConnectTimeoutError,
+        ssl.SSLCertVerificationError,
+    )
     return any(isinstance(inner, never_sent) for inner in _inside(error))
 
 

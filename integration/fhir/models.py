@@ -2,6 +2,7 @@
 
 It sends nothing itself: it has no timeout, no size limit, follows redirects, and keeps decimals as floats.
 """
+
 import json
 import re
 from collections.abc import Iterator, Mapping

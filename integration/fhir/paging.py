@@ -1,4 +1,5 @@
 """Follows every page of a search, and turns anything less than all of it into an error."""
+
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,8 +34,14 @@ class Search:
     https://hl7.org/fhir/R4/http.html#paging
     """
 
-    def __init__(self, fetch: Callable[[str | None], Response], is_ours: Callable[[str], bool], *, what: str,
-                 max_pages: int = MAX_PAGES):
+    def __init__(
+        self,
+        fetch: Callable[[str | None], Response],
+        is_ours: Callable[[str], bool],
+        *,
+        what: str,
+        max_pages: int = MAX_PAGES,
+    ):
         self.warnings: list[str] = []
         self.pages = 0
         self._fetch, self._is_ours, self._what, self._max_pages = fetch, is_ours, what, max_pages
@@ -73,8 +80,12 @@ class Search:
             if url is None:
                 raise
             # Servers forget a search (HAPI after 60 minutes): begin again, there is no going on.
-            raise TemporaryError(f"{self._what}: the server no longer has page {self.pages}", endpoint=error.endpoint,
-                                 status_code=error.status_code, cause="page-expired") from None
+            raise TemporaryError(
+                f"{self._what}: the server no longer has page {self.pages}",
+                endpoint=error.endpoint,
+                status_code=error.status_code,
+                cause="page-expired",
+            ) from None
 
     def _bundle(self, answer: Response) -> Resource:
         bundle = answer.json()
@@ -82,8 +93,9 @@ class Search:
             return bundle
         if self.pages > 1:
             raise self._partial(f"page {self.pages} is not a searchset Bundle")
-        raise PermanentError(f"{self._what}: the answer is not a searchset Bundle", endpoint=answer.endpoint,
-                             cause="not-a-searchset")
+        raise PermanentError(
+            f"{self._what}: the answer is not a searchset Bundle", endpoint=answer.endpoint, cause="not-a-searchset"
+        )
 
     def _of_page(self, bundle: Mapping[str, Any]) -> Iterator[Entry]:
         for raw in _list(bundle.get("entry")):
@@ -121,14 +133,19 @@ class Search:
         return False
 
     def _next(self, bundle: Mapping[str, Any], from_url: str) -> str | None:
-        urls = [link.get("url") for link in _list(bundle.get("link"))
-                if isinstance(link, dict) and link.get("relation") == "next"]
+        urls = [
+            link.get("url")
+            for link in _list(bundle.get("link"))
+            if isinstance(link, dict) and link.get("relation") == "next"
+        ]
         if not urls:
             return None
         url = _joined(from_url, urls[0])
         if url is None or not self._is_ours(url):
-            raise self._partial(f"page {self.pages} names a next page at another address than the server's own; "
-                                "its own base address is probably set wrongly there")
+            raise self._partial(
+                f"page {self.pages} names a next page at another address than the server's own; "
+                "its own base address is probably set wrongly there"
+            )
         return url
 
     def _compare_total(self, bundle: Mapping[str, Any]) -> None:
@@ -144,8 +161,10 @@ def is_subsetted(resource: Mapping[str, Any]) -> bool:
     """True when the server left elements out (https://hl7.org/fhir/R4/search.html#summary)."""
     meta = resource.get("meta")
     tags = _list(meta.get("tag")) if isinstance(meta, dict) else []
-    return any(isinstance(tag, dict) and (tag.get("system"), tag.get("code")) in (SUBSETTED, (None, "SUBSETTED"))
-               for tag in tags)
+    return any(
+        isinstance(tag, dict) and (tag.get("system"), tag.get("code")) in (SUBSETTED, (None, "SUBSETTED"))
+        for tag in tags
+    )
 
 
 def _version(resource: Mapping[str, Any]) -> Any:

@@ -1,4 +1,5 @@
 """One FHIR R4 server as the jobs see it: read, search, create, update, transaction, binary, and what came of it."""
+
 import base64
 import binascii
 import copy
@@ -12,13 +13,28 @@ from integration.fhir.failures import NotFound
 from integration.fhir.models import ModelServer, structure_problems
 from integration.fhir.paging import MAX_PAGES, Entry, Resource, Search, is_subsetted
 from integration.fhir.transport import FHIR_JSON, Params, Response, Transport, again_if_cut, at_once
-from integration.fhir.writes import (Written, condition_header, identifier_condition, identifier_token, version_header,
-                                     written)
+from integration.fhir.writes import (
+    Written,
+    condition_header,
+    identifier_condition,
+    identifier_token,
+    version_header,
+    written,
+)
 from integration.fhir_json import dumps, loads
 from mappings.model.errors import MappingError, PartialError, PermanentError, UnknownOutcome
 
-__all__ = ["BinaryContent", "Entry", "FhirServer", "NotFound", "Search", "Written", "identifier_condition",
-           "identifier_token", "structure_problems"]
+__all__ = [
+    "BinaryContent",
+    "Entry",
+    "FhirServer",
+    "NotFound",
+    "Search",
+    "Written",
+    "identifier_condition",
+    "identifier_token",
+    "structure_problems",
+]
 
 MAX_BINARY_BYTES = 512 * 1024 * 1024
 _FRESH = {"Cache-Control": "no-cache"}  # HAPI answers a repeated search from a cache for 60 s
@@ -61,8 +77,11 @@ class FhirServer(ModelServer):
         path = _path(resource_type, id)
         resource = self.transport.request("GET", path, headers=_FRESH if fresh else None).json()
         if not isinstance(resource, dict) or resource.get("resourceType") != resource_type:
-            raise PermanentError(f"GET {path}: {self.name} answers with something else than a {resource_type}",
-                                 endpoint=self.name, cause="wrong-resource")
+            raise PermanentError(
+                f"GET {path}: {self.name} answers with something else than a {resource_type}",
+                endpoint=self.name,
+                cause="wrong-resource",
+            )
         if is_subsetted(resource):
             raise PartialError([f"GET {path}: {self.name} left elements out (SUBSETTED)"])
         return resource
@@ -76,8 +95,9 @@ class FhirServer(ModelServer):
                 raise
             return None
 
-    def search(self, resource_type: str, params: Params | None = None, *, fresh: bool = True,
-               max_pages: int = MAX_PAGES) -> Search:
+    def search(
+        self, resource_type: str, params: Params | None = None, *, fresh: bool = True, max_pages: int = MAX_PAGES
+    ) -> Search:
         """All entries of all pages, lazily (https://hl7.org/fhir/R4/search.html)."""
         path = _path(resource_type)
         pairs = [*_pairs(params or ())]
@@ -85,14 +105,16 @@ class FhirServer(ModelServer):
             pairs.append(("_count", str(self.page_size)))
 
         def fetch(url: str | None) -> Response:
-            return self.transport.request("GET", url or path, params=None if url else pairs,
-                                          headers=_FRESH if fresh else None)
+            return self.transport.request(
+                "GET", url or path, params=None if url else pairs, headers=_FRESH if fresh else None
+            )
 
         what = f"search for {resource_type} at {self.name}"
         return Search(fetch, self.transport.is_ours, what=what, max_pages=max_pages)
 
-    def search_all(self, resource_type: str, params: Params | None = None, *, fresh: bool = True,
-                   warnings: list[str] | None = None) -> list[Resource]:
+    def search_all(
+        self, resource_type: str, params: Params | None = None, *, fresh: bool = True, warnings: list[str] | None = None
+    ) -> list[Resource]:
         """Every resource found, matches and includes; what the server remarked is added to ``warnings``."""
         search = self.search(resource_type, params, fresh=fresh)
         resources = [entry.resource for entry in search]
@@ -126,8 +148,11 @@ class FhirServer(ModelServer):
         is_bundle = isinstance(response, dict) and response.get("resourceType") == "Bundle"
         if is_bundle and isinstance(response.get("entry"), list):
             return response
-        raise UnknownOutcome(f"POST of a {bundle.get('type')} Bundle: {self.name} answers {answer.status} without "
-                             "saying what was done", endpoint=self.name, cause="no-response-bundle")
+        raise UnknownOutcome(
+            f"POST of a {bundle.get('type')} Bundle: {self.name} answers {answer.status} without saying what was done",
+            endpoint=self.name,
+            cause="no-response-bundle",
+        )
 
     def binary(self, url: str, *, content_type: str | None = None, max_bytes: int = MAX_BINARY_BYTES) -> BinaryContent:
         """The bytes an ``Attachment.url`` points to, raw or wrapped in a Binary (https://hl7.org/fhir/R4/binary.html).
@@ -145,36 +170,49 @@ class FhirServer(ModelServer):
         self._refuse_web_page(accept, headers.get("Content-Type", ""))
         content = self._unwrapped(data, headers.get("Content-Type", ""))
         if len(content.data) > max_bytes:
-            raise PermanentError(f"an attachment at {self.name} is larger than {max_bytes} bytes", endpoint=self.name,
-                                 cause="too-large")
+            raise PermanentError(
+                f"an attachment at {self.name} is larger than {max_bytes} bytes", endpoint=self.name, cause="too-large"
+            )
         return content
 
     def metadata(self) -> Resource:
         """The CapabilityStatement as it came (https://hl7.org/fhir/R4/capabilitystatement.html)."""
         statement = self.transport.request("GET", "metadata", headers=_FRESH).json()
         if not isinstance(statement, dict):
-            raise PermanentError(f"GET metadata: {self.name} answers with something else than a resource",
-                                 endpoint=self.name, cause="not-fhir")
+            raise PermanentError(
+                f"GET metadata: {self.name} answers with something else than a resource",
+                endpoint=self.name,
+                cause="not-fhir",
+            )
         return statement
 
     def close(self) -> None:
         """Give the connections back."""
         self.transport.close()
 
-    def _write(self, method: str, resource: Resource, id: str | None, headers: Mapping[str, str],
-               authored: bool) -> Written:
+    def _write(
+        self, method: str, resource: Resource, id: str | None, headers: Mapping[str, str], authored: bool
+    ) -> Written:
         resource_type = resource["resourceType"]
         if authored and (problems := structure_problems(resource)):
             raise MappingError(resource_type, "not R4, and not sent: " + "; ".join(problems))
-        answer = self.transport.request(method, _path(resource_type, id), body=dumps(resource), write=True,
-                                        headers={"Prefer": "return=minimal", **headers})
+        answer = self.transport.request(
+            method,
+            _path(resource_type, id),
+            body=dumps(resource),
+            write=True,
+            headers={"Prefer": "return=minimal", **headers},
+        )
         return written(answer, resource_type, id)
 
     def _refuse_web_page(self, wanted: str, got: str) -> None:
         """A sign-in page with status 200 must not travel as somebody's X-ray report."""
         if "html" in got.lower() and "html" not in wanted and wanted != FHIR_JSON:
-            raise PermanentError(f"an attachment at {self.name} should be {wanted}, and a web page came",
-                                 endpoint=self.name, cause="not-the-attachment")
+            raise PermanentError(
+                f"an attachment at {self.name} should be {wanted}, and a web page came",
+                endpoint=self.name,
+                cause="not-the-attachment",
+            )
 
     def _unwrapped(self, data: bytes, content_type: str) -> BinaryContent:
         if "json" not in content_type.lower():
@@ -200,8 +238,9 @@ def _path(resource_type: str, id: str | None = None) -> str:
 
 def _pairs(params: Params) -> list[tuple[str, str]]:
     items = params.items() if isinstance(params, Mapping) else params
-    return [(name, str(one)) for name, value in items
-            for one in (value if isinstance(value, (list, tuple)) else [value])]
+    return [
+        (name, str(one)) for name, value in items for one in (value if isinstance(value, (list, tuple)) else [value])
+    ]
 
 
 def _as_base64(size: int) -> int:

@@ -1,4 +1,5 @@
 """One `FhirServer` for each endpoint of config.yaml, made when first asked for."""
+
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -16,8 +17,12 @@ class Servers:
     ``before`` is called with the endpoint's name before each request to it: see `Transport`.
     """
 
-    def __init__(self, config: Any, credential_of: Callable[[str], str] | None = None,
-                 before: Callable[[str], object] = lambda name: None):
+    def __init__(
+        self,
+        config: Any,
+        credential_of: Callable[[str], str] | None = None,
+        before: Callable[[str], object] = lambda name: None,
+    ):
         self._endpoints = config.endpoints
         self._credential_of, self._before = credential_of, before
         self._servers: dict[str, FhirServer] = {}
@@ -40,12 +45,19 @@ class Servers:
     def _new(self, name: str) -> FhirServer:
         endpoint = self._endpoints.get(name)
         if endpoint is None:
-            raise PermanentError(f"config.yaml has no endpoint {name!r}; add it or correct the name", endpoint=name,
-                                 cause="unknown-endpoint")
+            raise PermanentError(
+                f"config.yaml has no endpoint {name!r}; add it or correct the name",
+                endpoint=name,
+                cause="unknown-endpoint",
+            )
         if endpoint.auth != "none":
             # Never fall back to going there unsigned.
-            raise PermanentError(f"endpoint {name!r} wants {endpoint.auth.type}, and this version cannot sign in yet: "
-                                 "use a server with auth: none", endpoint=name, cause="sign-in-not-built")
+            raise PermanentError(
+                f"endpoint {name!r} wants {endpoint.auth.type}, and this version cannot sign in yet: "
+                "use a server with auth: none",
+                endpoint=name,
+                cause="sign-in-not-built",
+            )
         practice = getattr(endpoint, "hosted_practice", "")
         bearer = self._credential_of(practice) if practice and self._credential_of else ""
         return FhirServer(endpoint, Transport(endpoint, bearer=bearer, before=partial(self._before, name)))

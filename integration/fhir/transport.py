@@ -1,4 +1,5 @@
 """The one way out to a FHIR server: bounded in time and bytes, one origin, no redirects, errors already understood."""
+
 import copy
 import io
 import logging
@@ -31,8 +32,10 @@ BLOCK_BYTES = 64 * 1024
 _SENT_IN_ONE = 256 * 1024
 _ERROR_BODY_BYTES = 1024 * 1024
 _PORTS = {"http": 80, "https": 443}
-_LOGICAL = re.compile(r"(metadata|\$[a-z-]+|[A-Z][A-Za-z]+)"
-                      r"(/(?!\.+$)[A-Za-z0-9.-]{1,64}(/_history(/[A-Za-z0-9.-]{1,64})?)?)?")
+_LOGICAL = re.compile(
+    r"(metadata|\$[a-z-]+|[A-Z][A-Za-z]+)"
+    r"(/(?!\.+$)[A-Za-z0-9.-]{1,64}(/_history(/[A-Za-z0-9.-]{1,64})?)?)?"
+)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]")
 # urllib3 logs addresses with their query, and a query holds identifiers of patients.
@@ -91,8 +94,9 @@ class Response:
             kind = UnknownOutcome
         elif start == b"{" and not self.end_is_known:
             kind = TemporaryError
-        return kind(f"{self.what}: {self.endpoint} answers {self.status} with {text}",
-                    endpoint=self.endpoint, cause=cause)
+        return kind(
+            f"{self.what}: {self.endpoint} answers {self.status} with {text}", endpoint=self.endpoint, cause=cause
+        )
 
 
 class Transport:
@@ -102,15 +106,22 @@ class Transport:
     request is about to go, returns when it may and raises when it may not.
     """
 
-    def __init__(self, endpoint: Any, *, session: requests.Session | None = None, bearer: str = "",
-                 now: Callable[[], datetime] = lambda: datetime.now(UTC), clock: Callable[[], float] = time.monotonic,
-                 before: Callable[[], object] = at_once):
+    def __init__(
+        self,
+        endpoint: Any,
+        *,
+        session: requests.Session | None = None,
+        bearer: str = "",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
+        before: Callable[[], object] = at_once,
+    ):
         self.name: str = getattr(endpoint, "key", "") or endpoint.name
         self.base_url: str = endpoint.base_url.rstrip("/")
         self._origin = _origin(urlsplit(self.base_url))
         self._timeout: float = endpoint.limits.timeout_seconds
         self._session = session or _session(endpoint.limits.concurrency)
-        if bearer:      # for this endpoint alone: `url_of` lets nothing go to another origin, and no redirect is followed
+        if bearer:  # for this endpoint alone: `url_of` lets nothing go to another origin, and no redirect is followed
             self._session.headers["Authorization"] = f"Bearer {bearer}"
         self._now, self._clock = now, clock
         self._before, self._before_write = before, at_once
@@ -125,13 +136,22 @@ class Transport:
         seen._after, seen._before_write = after, before_write
         return seen
 
-    def request(self, method: str, path: str, *, params: Params | None = None,
-                headers: Mapping[str, str] | None = None, body: bytes | None = None, write: bool = False,
-                max_bytes: int = MAX_JSON_BYTES) -> Response:
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        write: bool = False,
+        max_bytes: int = MAX_JSON_BYTES,
+    ) -> Response:
         """One exchange; ``path`` is relative to the base, or an address of the same origin.
 
         ``write`` says that doing it twice matters: a cut after sending is then UnknownOutcome, else it is asked once more.
         """
+
         def once() -> Response:
             with self._open(method, path, params, headers, body, write) as answer:
                 return self._whole(answer, max_bytes, write)
@@ -139,8 +159,9 @@ class Transport:
         return again_if_cut(once)
 
     @contextmanager
-    def stream(self, path: str, *, headers: Mapping[str, str] | None = None,
-               max_bytes: int) -> Iterator[tuple[Mapping[str, str], Iterator[bytes]]]:
+    def stream(
+        self, path: str, *, headers: Mapping[str, str] | None = None, max_bytes: int
+    ) -> Iterator[tuple[Mapping[str, str], Iterator[bytes]]]:
         """GET something large: its headers and its blocks, which raise like `request` does."""
         with self._open("GET", path, None, headers, None, False, keeps=False) as answer:
             yield answer.raw.headers, self._blocks(answer, max_bytes)
@@ -158,8 +179,11 @@ class Transport:
         else:
             url = f"{self.base_url}/{path}".rstrip("/")
         if not self.is_ours(url):
-            raise PermanentError(f"an address of another server than {self.name} is not followed",
-                                 endpoint=self.name, cause="other-origin")
+            raise PermanentError(
+                f"an address of another server than {self.name} is not followed",
+                endpoint=self.name,
+                cause="other-origin",
+            )
         return url
 
     def is_ours(self, url: str) -> bool:
@@ -172,20 +196,31 @@ class Transport:
             return False
 
     @contextmanager
-    def _open(self, method: str, path: str, params: Params | None, headers: Mapping[str, str] | None,
-              body: bytes | None, write: bool, keeps: bool = True) -> Iterator["_Answer"]:
+    def _open(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+        write: bool,
+        keeps: bool = True,
+    ) -> Iterator["_Answer"]:
         url = self.url_of(path)
         shown = self._shown(url)
         what = f"{method} {shown}"
         content = {"Content-Type": FHIR_JSON} if body is not None else {}
-        request = requests.Request(method, url, params=params, data=_data(body),
-                                   headers={"Accept": FHIR_JSON, **content, **(headers or {})})
+        request = requests.Request(
+            method, url, params=params, data=_data(body), headers={"Accept": FHIR_JSON, **content, **(headers or {})}
+        )
         prepared = self._prepared(request, what)
         self._before()
         if write:
             self._before_write()
         began = self._clock()
-        watch = Watch(self.name, method, shown + parameter_names(params, url), body, self._now(), self._clock, keeps=keeps)
+        watch = Watch(
+            self.name, method, shown + parameter_names(params, url), body, self._now(), self._clock, keeps=keeps
+        )
         with watch.told(self._after):
             reply = self._send(prepared, what, write)
             watch.status = reply.status_code
@@ -206,8 +241,12 @@ class Transport:
 
     def _send(self, prepared: requests.PreparedRequest, what: str, write: bool) -> requests.Response:
         try:
-            return self._session.send(prepared, timeout=(min(CONNECT_SECONDS, self._timeout), self._timeout),
-                                      stream=True, allow_redirects=False)
+            return self._session.send(
+                prepared,
+                timeout=(min(CONNECT_SECONDS, self._timeout), self._timeout),
+                stream=True,
+                allow_redirects=False,
+            )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             failure = failures.of_exception(error, what=what, endpoint=self.name, write=write)
         raise failure  # outside: the original error quotes the address with its query
@@ -222,8 +261,9 @@ class Transport:
             body = b"".join(self._blocks(answer, _ERROR_BODY_BYTES))
         except TransferError:
             body = b""  # the status alone decides
-        return failures.of_status(answer.status, answer.raw.headers, body, what=answer.what, endpoint=self.name,
-                                  write=write, now=self._now())
+        return failures.of_status(
+            answer.status, answer.raw.headers, body, what=answer.what, endpoint=self.name, write=write, now=self._now()
+        )
 
     def _blocks(self, answer: "_Answer", max_bytes: int, write: bool = False) -> Iterator[bytes]:
         size = 0
@@ -295,5 +335,6 @@ def _end_is_known(headers: Mapping[str, str]) -> bool:
 
 def _too_large(what: str, endpoint: str, max_bytes: int, write: bool) -> TransferError:
     kind = UnknownOutcome if write else PermanentError
-    return kind(f"{what}: the answer of {endpoint} is larger than {max_bytes} bytes", endpoint=endpoint,
-                cause="too-large")
+    return kind(
+        f"{what}: the answer of {endpoint} is larger than {max_bytes} bytes", endpoint=endpoint, cause="too-large"
+    )

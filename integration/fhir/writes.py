@@ -1,4 +1,5 @@
 """The two ends of a write: the condition under which it may happen, and what the server says it did."""
+
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from urllib.parse import quote, urlsplit
 from integration.fhir.transport import Response
 from mappings.model.errors import TransferError
 
-_LOCATION = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/((?!\.+(?:/|$))[A-Za-z0-9.-]{1,64})"
-                       r"(?:/_history/([A-Za-z0-9.-]{1,64}))?/?$")
+_LOCATION = re.compile(
+    r"(?:^|/)([A-Z][A-Za-z]+)/((?!\.+(?:/|$))[A-Za-z0-9.-]{1,64})"
+    r"(?:/_history/([A-Za-z0-9.-]{1,64}))?/?$"
+)
 _ETAG = re.compile(r'(?:W/)?"?([^"\s]+)"?')
 
 

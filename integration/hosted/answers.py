@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/http.html#general
 """
+
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
@@ -44,15 +45,19 @@ def _wants_json() -> bool:
     # https://hl7.org/fhir/R4/binary.html#rest
     if request.args.get("_format", "").split(";")[0].strip() in ("json", *JSON_TYPES):
         return True
-    return any(kind.split(";")[0].strip().lower() in JSON_TYPES for kind, quality in request.accept_mimetypes
-               if quality > 0)
+    return any(
+        kind.split(";")[0].strip().lower() in JSON_TYPES for kind, quality in request.accept_mimetypes if quality > 0
+    )
 
 
 def _raw(stored: Stored) -> Response:
     data, content_type = binary_bytes(fhir_json.loads(stored.content))
     # Somebody else's HTML must not run as a page of ours.
-    guards = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox",
-              "Content-Disposition": "attachment"}
+    guards = {
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Content-Disposition": "attachment",
+    }
     return Response(data, headers=_version_headers(stored) | guards, content_type=content_type)
 
 
@@ -72,7 +77,7 @@ def _version_headers(stored: Stored) -> dict[str, str]:
 def searchset(base: str, query: Query, found: list[Found], total: int | None) -> Response:
     """A searchset; the resources are spliced in as they are stored."""
     links = [{"relation": "self", "url": query.self_link(base)}]
-    shown_ones = found[:query.count]
+    shown_ones = found[: query.count]
     if len(found) > len(shown_ones):
         last = shown_ones[-1]
         links.append({"relation": "next", "url": query.next_link(base, (last.updated_at, last.id))})

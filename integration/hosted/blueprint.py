@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/http.html
 """
+
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,12 @@ from werkzeug.exceptions import HTTPException
 from integration import fhir_json
 from integration.hosted import finding, storing, transaction
 from integration.hosted.answers import (
-    FHIR_CONTENT_TYPE, check_accept, preferred, searchset, shown_resource, written_resource,
+    FHIR_CONTENT_TYPE,
+    check_accept,
+    preferred,
+    searchset,
+    shown_resource,
+    written_resource,
 )
 from integration.hosted.bodies import ID, JSON_TYPES, check_same_id, check_type, read_json, read_resource, version_in
 from integration.hosted.capability import to_capability_statement
@@ -64,8 +70,14 @@ class Interaction:
         return "<type_>" in self.path
 
 
-def create_hosted(practices: Sequence[HostedPractice], engine: Engine, *, base_url_of: Callable[[str], str],
-                  admit: Callable[[str], None] = lambda practice: None, max_body_bytes: int = MAX_BODY_BYTES) -> Blueprint:
+def create_hosted(
+    practices: Sequence[HostedPractice],
+    engine: Engine,
+    *,
+    base_url_of: Callable[[str], str],
+    admit: Callable[[str], None] = lambda practice: None,
+    max_body_bytes: int = MAX_BODY_BYTES,
+) -> Blueprint:
     """The blueprint that serves ``/fhir/<practice>`` for each practice.
 
     ``base_url_of`` tells the address a practice's endpoint has for others, such as
@@ -90,24 +102,41 @@ def create_hosted(practices: Sequence[HostedPractice], engine: Engine, *, base_u
         def admitted(practice: str, names: dict[str, str]) -> Response:
             admit(practice)
             return _interact(answers, place_of(practice), names)
+
         return view
 
     for path in dict.fromkeys(interaction.path for interaction in INTERACTIONS):
-        hosted.add_url_rule(f"/<practice>{path}", f"at {path}", serve(path), methods=_METHODS, strict_slashes=False,
-                            provide_automatic_options=False)
+        hosted.add_url_rule(
+            f"/<practice>{path}",
+            f"at {path}",
+            serve(path),
+            methods=_METHODS,
+            strict_slashes=False,
+            provide_automatic_options=False,
+        )
     for rest in ("/", "/<path:rest>"):
-        hosted.add_url_rule(rest, f"at other {rest}", lambda rest="": _answer(_refuse_path, "", max_body_bytes),
-                            methods=_METHODS, provide_automatic_options=False)
+        hosted.add_url_rule(
+            rest,
+            f"at other {rest}",
+            lambda rest="": _answer(_refuse_path, "", max_body_bytes),
+            methods=_METHODS,
+            provide_automatic_options=False,
+        )
     return hosted
 
 
 def capabilities(place: Place) -> Response:
     """https://hl7.org/fhir/R4/http.html#capabilities"""
     statement = to_capability_statement(
-        place.name, place.base,
+        place.name,
+        place.base,
         of_type=[interaction.code for interaction in INTERACTIONS if interaction.is_of_type],
-        of_system=[interaction.code for interaction in INTERACTIONS
-                   if not interaction.is_of_type and interaction.code != "capabilities"])
+        of_system=[
+            interaction.code
+            for interaction in INTERACTIONS
+            if not interaction.is_of_type and interaction.code != "capabilities"
+        ],
+    )
     return Response(fhir_json.dumps(statement), content_type=FHIR_CONTENT_TYPE)
 
 
@@ -188,8 +217,12 @@ def _interact(answers: dict[str, Interaction], place: Place, names: dict[str, st
         check_type(names["type_"])
     interaction = answers.get("GET" if request.method == "HEAD" else request.method)
     if interaction is None:
-        raise Refusal(405, "not-supported", f"{request.method} is not supported here; there is {', '.join(answers)}.",
-                      headers={"Allow": ", ".join(answers)})
+        raise Refusal(
+            405,
+            "not-supported",
+            f"{request.method} is not supported here; there is {', '.join(answers)}.",
+            headers={"Allow": ", ".join(answers)},
+        )
     if "id_" in names and not ID.fullmatch(names["id_"]):
         raise not_found(names["type_"], names["id_"])
     if names.get("type_") != "Binary" or interaction.code not in ("read", "vread"):
@@ -205,8 +238,11 @@ def _utf8(search: bytes) -> str:
 
 
 def _refuse_path() -> Response:
-    raise Refusal(404, "not-supported", "There is nothing at this address; /metadata below a practice's address "
-                                        "says what can be asked.")
+    raise Refusal(
+        404,
+        "not-supported",
+        "There is nothing at this address; /metadata below a practice's address says what can be asked.",
+    )
 
 
 def _answer(work: Callable[[], Response], practice: str, max_body_bytes: int) -> Response:
@@ -217,9 +253,16 @@ def _answer(work: Callable[[], Response], practice: str, max_body_bytes: int) ->
     except Exception as error:
         refusal = _refusal_of(error, max_body_bytes)
         response = Response(refusal.outcome(), refusal.status, refusal.headers, content_type=FHIR_CONTENT_TYPE)
-    log.info("hosted %s", request.method, extra={
-        "action": "hosted.answer", "practice": shown(practice), "status": response.status_code,
-        "milliseconds": round((time.monotonic() - started) * 1000, 1)})
+    log.info(
+        "hosted %s",
+        request.method,
+        extra={
+            "action": "hosted.answer",
+            "practice": shown(practice),
+            "status": response.status_code,
+            "milliseconds": round((time.monotonic() - started) * 1000, 1),
+        },
+    )
     return response
 
 
@@ -236,8 +279,9 @@ def _refusal_of(error: Exception, max_body_bytes: int) -> Refusal:
         case UnicodeEncodeError():
             return bad_request("The body has characters that are no Unicode text.", code="structure")
         case PoolTimeout() | OperationalError() | DBAPIError(connection_invalidated=True) | psycopg.OperationalError():
-            return Refusal(503, "transient", "The store cannot be reached now; try again.",
-                           headers={"Retry-After": "2"})
+            return Refusal(
+                503, "transient", "The store cannot be reached now; try again.", headers={"Retry-After": "2"}
+            )
     # The text of a database error repeats the values of the statement: only its kind is logged.
     log.error("hosted failed: %s", type(error).__name__, extra={"action": "hosted.failed", "where": _line_of(error)})
     return Refusal(500, "exception", "The request failed here; the operator's log says where.")

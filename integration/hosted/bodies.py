@@ -1,4 +1,5 @@
 """Reads what was sent: a resource as JSON, a Bundle, the raw bytes of a Binary; refuses the rest in a sentence."""
+
 import base64
 import binascii
 import difflib
@@ -39,8 +40,12 @@ def read_resource(request: Request, type_: str) -> dict[str, Any]:
 def read_json(request: Request) -> Any:
     """The body as JSON: 415 for another content type, 400 for what does not parse."""
     if request.mimetype not in JSON_TYPES:
-        raise Refusal(415, "not-supported", f"Send the body as {FHIR_JSON} (or application/json), in the header "
-                                            f"Content-Type; got '{shown(request.mimetype) or 'none'}'.")
+        raise Refusal(
+            415,
+            "not-supported",
+            f"Send the body as {FHIR_JSON} (or application/json), in the header "
+            f"Content-Type; got '{shown(request.mimetype) or 'none'}'.",
+        )
     _refuse_encoding(request)
     try:
         return fhir_json.loads(request.get_data(cache=False))
@@ -69,8 +74,10 @@ def check_resource(resource: Any, type_: str, path: str) -> None:
 def check_same_id(resource: dict[str, Any], id_: str, path: str = "") -> None:
     """An update must carry the id it is sent to (https://hl7.org/fhir/R4/http.html#update)."""
     if resource.get("id") != id_:
-        raise bad_request("The id in the resource is not the id in the address; an update carries the same one.",
-                          expression=f"{path or resource['resourceType']}.id")
+        raise bad_request(
+            "The id in the resource is not the id in the address; an update carries the same one.",
+            expression=f"{path or resource['resourceType']}.id",
+        )
 
 
 def binary_bytes(resource: dict[str, Any]) -> tuple[bytes, str]:

@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/capabilitystatement.html
 """
+
 from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
@@ -14,8 +15,9 @@ FHIR_VERSION = "4.0.1"
 STATED_ON = "2025-11-01"
 
 
-def to_capability_statement(name: str, base: str, *, of_type: Iterable[str], of_system: Iterable[str]
-                            ) -> dict[str, Any]:
+def to_capability_statement(
+    name: str, base: str, *, of_type: Iterable[str], of_system: Iterable[str]
+) -> dict[str, Any]:
     """``of_type`` and ``of_system`` are the interaction codes that are routed."""
     type_codes = [{"code": code} for code in of_type]
     return {
@@ -27,11 +29,13 @@ def to_capability_statement(name: str, base: str, *, of_type: Iterable[str], of_
         "implementation": {"description": f"FHIR endpoint of {name}", "url": base},
         "fhirVersion": FHIR_VERSION,
         "format": ["json", FHIR_JSON],
-        "rest": [{
-            "mode": "server",
-            "resource": [_resource(type_, type_codes) for type_ in OF_TYPE],
-            "interaction": [{"code": code} for code in of_system],
-        }],
+        "rest": [
+            {
+                "mode": "server",
+                "resource": [_resource(type_, type_codes) for type_ in OF_TYPE],
+                "interaction": [{"code": code} for code in of_system],
+            }
+        ],
     }
 
 

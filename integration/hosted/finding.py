@@ -1,10 +1,23 @@
 """Runs a search along an index: which resources match, in the order they were last updated, one page at a time."""
+
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    ColumnElement, Connection, Select, Text, and_, column, false, func, not_, or_, select, tuple_, values,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    column,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    tuple_,
+    values,
 )
 
 from integration.hosted.parameters import PARAMETERS
@@ -34,10 +47,18 @@ def find(connection: Connection, practice: str, query: Query, limit: int) -> lis
     statement = (
         select(resource.id, resource.version, resource.updated_at, version.content)
         .select_from(page)
-        .join(hosted_resources, and_(resource.practice == practice, resource.type == query.type,
-                                     resource.id == page.c.id))
-        .join(hosted_versions, and_(version.practice == practice, version.type == query.type,
-                                    version.id == page.c.id, version.version == resource.version))
+        .join(
+            hosted_resources, and_(resource.practice == practice, resource.type == query.type, resource.id == page.c.id)
+        )
+        .join(
+            hosted_versions,
+            and_(
+                version.practice == practice,
+                version.type == query.type,
+                version.id == page.c.id,
+                version.version == resource.version,
+            ),
+        )
         .order_by(page.c.updated_at, page.c.id)
     )
     return [Found(*row) for row in connection.execute(statement)]
@@ -48,14 +69,14 @@ def count(connection: Connection, practice: str, query: Query) -> int:
     return connection.scalar(select(func.count()).select_from(matching(practice, query).subquery())) or 0
 
 
-def with_identifiers(connection: Connection, practice: str, wanted: Iterable[Identified]
-                     ) -> dict[Identified, set[str]]:
+def with_identifiers(connection: Connection, practice: str, wanted: Iterable[Identified]) -> dict[Identified, set[str]]:
     """Of each (type, system, value) the ids that carry it: few look-ups for a whole transaction."""
     found: dict[Identified, set[str]] = {}
     rows = sorted(set(wanted))
     for start in range(0, len(rows), _LOOK_UP_AT_ONCE):
         for type_, system, value, id_ in connection.execute(
-                _carrying(practice, rows[start:start + _LOOK_UP_AT_ONCE])):
+            _carrying(practice, rows[start : start + _LOOK_UP_AT_ONCE])
+        ):
             found.setdefault((type_, system, value), set()).add(id_)
     return found
 
@@ -63,9 +84,16 @@ def with_identifiers(connection: Connection, practice: str, wanted: Iterable[Ide
 def _carrying(practice: str, rows: list[Identified]) -> Select:
     asked = values(column("type", Text), column("system", Text), column("value", Text), name="asked").data(rows)
     index = hosted_index.c
-    return select(index.type, index.system, index.value, index.id).join(asked, and_(
-        index.practice == practice, index.param == "identifier", index.type == asked.c.type,
-        index.value == asked.c.value, index.system == asked.c.system))
+    return select(index.type, index.system, index.value, index.id).join(
+        asked,
+        and_(
+            index.practice == practice,
+            index.param == "identifier",
+            index.type == asked.c.type,
+            index.value == asked.c.value,
+            index.system == asked.c.system,
+        ),
+    )
 
 
 def matching(practice: str, query: Query) -> Select:
@@ -93,8 +121,13 @@ def _has(table: Any, practice: str, type_: str, criterion: Criterion) -> ColumnE
     """
     other = hosted_index.alias()
     probe = select(other.c.id).where(
-        other.c.practice == practice, other.c.type == type_, other.c.id == table.c.id,
-        other.c.updated_at == table.c.updated_at, other.c.param == criterion.param, _any_of(other, criterion))
+        other.c.practice == practice,
+        other.c.type == type_,
+        other.c.id == table.c.id,
+        other.c.updated_at == table.c.updated_at,
+        other.c.param == criterion.param,
+        _any_of(other, criterion),
+    )
     return probe.correlate(table).offset(0).exists()
 
 

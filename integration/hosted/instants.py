@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/datatypes.html#instant
 """
+
 import calendar
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -28,8 +29,9 @@ def span_of(value: str) -> tuple[datetime, datetime]:
     return start, start + _length(start, month, day, hour, second, match[7])
 
 
-def _length(start: datetime, month: int | None, day: int | None, hour: int | None, second: int | None,
-            fraction: str | None) -> timedelta:
+def _length(
+    start: datetime, month: int | None, day: int | None, hour: int | None, second: int | None, fraction: str | None
+) -> timedelta:
     if fraction:
         return timedelta(seconds=10.0 ** -min(len(fraction), 6))
     if hour is not None:

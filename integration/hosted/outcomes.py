@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/operationoutcome.html
 """
+
 from integration import fhir_json
 
 
@@ -12,8 +13,15 @@ class Refusal(Exception):
     No message holds a value of a resource or of a search.
     """
 
-    def __init__(self, status: int, code: str, diagnostics: str, *, expression: str | None = None,
-                 headers: dict[str, str] | None = None):
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        diagnostics: str,
+        *,
+        expression: str | None = None,
+        headers: dict[str, str] | None = None,
+    ):
         self.status = status
         self.code = code
         self.diagnostics = diagnostics

@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/search.html
 """
+
 import hashlib
 import re
 import unicodedata
@@ -26,9 +27,9 @@ class SearchParameter:
     """One parameter; it exists for the types that have an element its paths begin with."""
 
     name: str
-    kind: str                      # http://hl7.org/fhir/search-param-type
+    kind: str  # http://hl7.org/fhir/search-param-type
     paths: tuple[str, ...]
-    target: str | None = None      # references to other types are not indexed
+    target: str | None = None  # references to other types are not indexed
 
 
 # In the order in which one of them leads a search: the most selective first.
@@ -37,8 +38,9 @@ PARAMETERS = (
     SearchParameter("focus", "reference", ("focus",)),
     SearchParameter("based-on", "reference", ("basedOn",)),
     SearchParameter("related", "reference", ("context.related",)),
-    SearchParameter("patient", "reference", ("patient", "subject", "for", "beneficiary", "participant.actor"),
-                    target="Patient"),
+    SearchParameter(
+        "patient", "reference", ("patient", "subject", "for", "beneficiary", "participant.actor"), target="Patient"
+    ),
     SearchParameter("subject", "reference", ("subject", "for")),
     SearchParameter("birthdate", "date", ("birthDate",)),
     SearchParameter("family", "string", ("name.family",)),
@@ -65,11 +67,13 @@ OF_TYPE: dict[str, dict[str, SearchParameter]] = {
 def index_rows(resource: dict[str, Any], base: str) -> set[Row]:
     """What ``resource`` can be found by; an absolute reference below ``base`` is one to a resource here."""
     parameters = OF_TYPE[resource["resourceType"]].values()
-    return {(parameter.name, system, key(value))
-            for parameter in parameters
-            for path in parameter.paths
-            for node in _nodes(resource, path.split("."))
-            for system, value in _ROWS[parameter.kind](node, parameter, base)}
+    return {
+        (parameter.name, system, key(value))
+        for parameter in parameters
+        for path in parameter.paths
+        for node in _nodes(resource, path.split("."))
+        for system, value in _ROWS[parameter.kind](node, parameter, base)
+    }
 
 
 def key(text: str) -> str:

@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/search.html
 """
+
 import base64
 import difflib
 import re
@@ -12,7 +13,14 @@ from urllib.parse import parse_qsl, urlencode
 from integration.hosted.instants import span_of
 from integration.hosted.outcomes import Refusal, bad_request, shown
 from integration.hosted.parameters import (
-    COMMON, CONTROLS, IMPLIED, OF_TYPE, SearchParameter, fold, key, split_reference,
+    COMMON,
+    CONTROLS,
+    IMPLIED,
+    OF_TYPE,
+    SearchParameter,
+    fold,
+    key,
+    split_reference,
 )
 
 DEFAULT_COUNT = 100
@@ -98,8 +106,10 @@ def read_query(type_: str, query_string: str, *, base: str, lenient: bool = Fals
 def read_condition(type_: str, query_string: str, *, base: str) -> Query:
     """The search of a conditional create (https://hl7.org/fhir/R4/http.html#ccreate)."""
     if "?" in query_string.split("=", 1)[0]:
-        raise bad_request("If-None-Exist takes the query alone, such as identifier=system|value, "
-                          "without an address and without a question mark.")
+        raise bad_request(
+            "If-None-Exist takes the query alone, such as identifier=system|value, "
+            "without an address and without a question mark."
+        )
     query = read_query(type_, query_string, base=base)
     if not query.has_criteria or query.after:
         raise bad_request("If-None-Exist needs a search parameter, such as identifier=system|value.")
@@ -119,12 +129,16 @@ def _unknown(type_: str, name: str) -> Refusal:
     bare = name.split(":")[0].split(".")[0]
     known = sorted([*OF_TYPE[type_], *COMMON, "_count"])
     if bare in known:
-        return bad_request(f"'{shown(name)}': modifiers and chains are not supported; use '{bare}' alone.",
-                           code="not-supported")
+        return bad_request(
+            f"'{shown(name)}': modifiers and chains are not supported; use '{bare}' alone.", code="not-supported"
+        )
     near = difflib.get_close_matches(bare, known, 1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return bad_request(f"{type_} has no search parameter '{shown(name)}' here.{hint} It has: {', '.join(known)}. "
-                       "With 'Prefer: handling=lenient' unknown parameters are left out.", code="not-supported")
+    return bad_request(
+        f"{type_} has no search parameter '{shown(name)}' here.{hint} It has: {', '.join(known)}. "
+        "With 'Prefer: handling=lenient' unknown parameters are left out.",
+        code="not-supported",
+    )
 
 
 def _read_criterion(query: Query, name: str, value: str, base: str) -> None:
@@ -196,9 +210,15 @@ def _time_span(text: str) -> TimeSpan:
         match = None
     if match is None:
         raise bad_request("'_lastUpdated' takes a FHIR date or time, with eq, ne, gt, lt, ge, le, sa or eb before it.")
-    return {"ne": TimeSpan(start, end, outside=True), "gt": TimeSpan(end), "sa": TimeSpan(end), "ge": TimeSpan(start),
-            "lt": TimeSpan(None, start), "eb": TimeSpan(None, start), "le": TimeSpan(None, end),
-            }.get(match[1] or "eq", TimeSpan(start, end))
+    return {
+        "ne": TimeSpan(start, end, outside=True),
+        "gt": TimeSpan(end),
+        "sa": TimeSpan(end),
+        "ge": TimeSpan(start),
+        "lt": TimeSpan(None, start),
+        "eb": TimeSpan(None, start),
+        "le": TimeSpan(None, end),
+    }.get(match[1] or "eq", TimeSpan(start, end))
 
 
 def _read_count(query: Query, name: str, value: str, _base: str) -> None:

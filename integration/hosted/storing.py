@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/http.html#versioning
 """
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,18 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import (
-    Connection, Engine, Table, Text, and_, bindparam, column, delete, func, select, update, values,
+    Connection,
+    Engine,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    column,
+    delete,
+    func,
+    select,
+    update,
+    values,
 )
 from sqlalchemy.dialects import postgresql
 
@@ -55,8 +67,12 @@ def read(connection: Connection, practice: str, type_: str, id_: str, version: i
     resource, stored = hosted_resources.c, hosted_versions.c
     wanted = [stored.practice == practice, stored.type == type_, stored.id == id_]
     if version is None:
-        wanted += [resource.practice == practice, resource.type == type_, resource.id == id_,
-                   stored.version == resource.version]
+        wanted += [
+            resource.practice == practice,
+            resource.type == type_,
+            resource.id == id_,
+            stored.version == resource.version,
+        ]
     else:
         wanted.append(stored.version == version)
     row = connection.execute(select(stored.version, stored.updated_at, stored.content).where(*wanted)).first()
@@ -65,19 +81,31 @@ def read(connection: Connection, practice: str, type_: str, id_: str, version: i
     return Stored(type_, id_, *row)
 
 
-def read_many(connection: Connection, practice: str, wanted: Sequence[tuple[str, str]]
-              ) -> dict[tuple[str, str], Stored]:
+def read_many(
+    connection: Connection, practice: str, wanted: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Stored]:
     """The newest version of each (type, id) that exists."""
     found: dict[tuple[str, str], Stored] = {}
     resource, stored = hosted_resources.c, hosted_versions.c
     for start in range(0, len(wanted), FLUSH_AFTER):
-        asked = values(column("type", Text), column("id", Text), name="asked").data(wanted[start:start + FLUSH_AFTER])
+        asked = values(column("type", Text), column("id", Text), name="asked").data(wanted[start : start + FLUSH_AFTER])
         statement = (
-            select(stored.type, stored.id, stored.version, stored.updated_at, stored.content).select_from(asked)
-            .join(hosted_resources, and_(resource.practice == practice, resource.type == asked.c.type,
-                                         resource.id == asked.c.id))
-            .join(hosted_versions, and_(stored.practice == practice, stored.type == resource.type,
-                                        stored.id == resource.id, stored.version == resource.version)))
+            select(stored.type, stored.id, stored.version, stored.updated_at, stored.content)
+            .select_from(asked)
+            .join(
+                hosted_resources,
+                and_(resource.practice == practice, resource.type == asked.c.type, resource.id == asked.c.id),
+            )
+            .join(
+                hosted_versions,
+                and_(
+                    stored.practice == practice,
+                    stored.type == resource.type,
+                    stored.id == resource.id,
+                    stored.version == resource.version,
+                ),
+            )
+        )
         found |= {(row.type, row.id): Stored(*row) for row in connection.execute(statement)}
     return found
 
@@ -125,8 +153,12 @@ class Writer:
         type_ = resource["resourceType"]
         newest = self._newest(type_, id_)
         if if_match is not None and if_match != newest:
-            raise Refusal(412, "conflict", f"{type_}/{id_} is at version {newest}, not {if_match}: read it again, "
-                                           "decide, and send the update with the new version.")
+            raise Refusal(
+                412,
+                "conflict",
+                f"{type_}/{id_} is at version {newest}, not {if_match}: read it again, "
+                "decide, and send the update with the new version.",
+            )
         stored = self._store(resource, id_, newest + 1)
         self._forgotten.append({"changed_practice": self._practice, "changed_type": type_, "changed_id": id_})
         self._changed.append({**self._forgotten[-1], "version": stored.version, "updated_at": stored.updated_at})
@@ -145,11 +177,15 @@ class Writer:
 
     def _newest(self, type_: str, id_: str) -> int:
         resource = hosted_resources.c
-        version = self.connection.scalar(select(resource.version).where(
-            resource.practice == self._practice, resource.type == type_, resource.id == id_))
+        version = self.connection.scalar(
+            select(resource.version).where(
+                resource.practice == self._practice, resource.type == type_, resource.id == id_
+            )
+        )
         if version is None:
-            raise Refusal(404, "not-found", f"{type_}/{id_} is not known here. Ids are given by this server: "
-                                            "create it with POST.")
+            raise Refusal(
+                404, "not-found", f"{type_}/{id_} is not known here. Ids are given by this server: create it with POST."
+            )
         return version
 
     def _store(self, resource: dict[str, Any], id_: str, version: int) -> Stored:

@@ -3,8 +3,9 @@
 The Alembic revision creates them with ``hosted_metadata.create_all``. All text compares bytewise (collation "C"), so
 that a prefix search and keyset paging both run along an index.
 """
-from sqlalchemy import DateTime, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
+
 from sqlalchemy import Column as _Column
+from sqlalchemy import DateTime, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
 
 hosted_metadata = MetaData()
 
@@ -21,24 +22,34 @@ def _updated_at() -> _Column:
 # increasing, and its row lock lets one writer at a time into a practice, which makes conditional creates atomic and
 # shows a poll by _lastUpdated no write out of order.
 hosted_clock = Table(
-    "hosted_clock", hosted_metadata,
-    _text("practice"), _updated_at(),
+    "hosted_clock",
+    hosted_metadata,
+    _text("practice"),
+    _updated_at(),
     PrimaryKeyConstraint("practice"),
 )
 
 hosted_resources = Table(
-    "hosted_resources", hosted_metadata,
-    _text("practice"), _text("type"), _text("id"),
-    _Column("version", Integer, nullable=False), _updated_at(),
+    "hosted_resources",
+    hosted_metadata,
+    _text("practice"),
+    _text("type"),
+    _text("id"),
+    _Column("version", Integer, nullable=False),
+    _updated_at(),
     PrimaryKeyConstraint("practice", "type", "id"),
     Index("hosted_resources_by_time", "practice", "type", "updated_at", "id"),
 )
 
 # Bytes, never jsonb: jsonb reorders keys and refuses \u0000.
 hosted_versions = Table(
-    "hosted_versions", hosted_metadata,
-    _text("practice"), _text("type"), _text("id"),
-    _Column("version", Integer, nullable=False), _updated_at(),
+    "hosted_versions",
+    hosted_metadata,
+    _text("practice"),
+    _text("type"),
+    _text("id"),
+    _Column("version", Integer, nullable=False),
+    _updated_at(),
     _Column("content", LargeBinary, nullable=False),
     PrimaryKeyConstraint("practice", "type", "id", "version"),
 )
@@ -47,9 +58,17 @@ hosted_versions = Table(
 # type and id, or "" and the address when it is elsewhere. For a name: "" and its folded form.
 # updated_at is repeated here so that one index gives a search its rows in page order.
 hosted_index = Table(
-    "hosted_index", hosted_metadata,
-    _text("practice"), _text("type"), _text("id"), _text("param"), _text("system"), _text("value"), _updated_at(),
-    Index("hosted_index_by_value", "practice", "type", "param", "value", "updated_at", "id",
-          postgresql_include=["system"]),
+    "hosted_index",
+    hosted_metadata,
+    _text("practice"),
+    _text("type"),
+    _text("id"),
+    _text("param"),
+    _text("system"),
+    _text("value"),
+    _updated_at(),
+    Index(
+        "hosted_index_by_value", "practice", "type", "param", "value", "updated_at", "id", postgresql_include=["system"]
+    ),
     Index("hosted_index_by_resource", "practice", "type", "id", "param"),
 )

@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/http.html#transaction
 """
+
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -52,18 +53,25 @@ def read_bundle(bundle: Any, base: str) -> list[Entry]:
     """The entries of a transaction; nothing has been asked of the database yet."""
     check_resource(bundle, "Bundle", "")
     if bundle.get("type") != "transaction":
-        raise bad_request("Only Bundles of type transaction are taken here. A batch is not supported: send its "
-                          "entries one by one, or as a transaction, which is stored whole or not at all.",
-                          code="not-supported", expression="Bundle.type")
+        raise bad_request(
+            "Only Bundles of type transaction are taken here. A batch is not supported: send its "
+            "entries one by one, or as a transaction, which is stored whole or not at all.",
+            code="not-supported",
+            expression="Bundle.type",
+        )
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         raise bad_request("entry is not a list.", code="structure", expression="Bundle.entry")
     read_entries = [_read_entry(entry, f"Bundle.entry[{number}]", base) for number, entry in enumerate(entries)]
     _refuse_twice([entry.full_url for entry in read_entries if entry.full_url], "the same fullUrl")
-    _refuse_twice([f"{entry.type}/{entry.id}" for entry in read_entries if entry.method == "PUT"],
-                  "an update of the same resource")
-    _refuse_twice([f"{entry.type}?{sorted(entry.condition.used)}" for entry in read_entries if entry.condition],
-                  "the same ifNoneExist")
+    _refuse_twice(
+        [f"{entry.type}/{entry.id}" for entry in read_entries if entry.method == "PUT"],
+        "an update of the same resource",
+    )
+    _refuse_twice(
+        [f"{entry.type}?{sorted(entry.condition.used)}" for entry in read_entries if entry.condition],
+        "the same ifNoneExist",
+    )
     return read_entries
 
 
@@ -89,8 +97,9 @@ def _read_entry(entry: Any, at: str, base: str) -> Entry:
         raise bad_request("The entry has no request.", code="required", expression=f"{at}.request")
     method, url, full_url = request.get("method"), request.get("url"), entry.get("fullUrl")
     if method not in ("POST", "PUT"):
-        raise bad_request("Entries of a transaction are POST or PUT here.", code="not-supported",
-                          expression=f"{at}.request.method")
+        raise bad_request(
+            "Entries of a transaction are POST or PUT here.", code="not-supported", expression=f"{at}.request.method"
+        )
     if not isinstance(url, str) or not isinstance(full_url, str | None):
         raise bad_request("request.url and fullUrl are strings.", code="structure", expression=at)
     type_, _, id_ = url.removeprefix(base + "/").partition("/")
@@ -108,8 +117,9 @@ def _read_entry(entry: Any, at: str, base: str) -> Entry:
 
 def _check_address(method: str, type_: str, id_: str) -> None:
     if "?" in type_ or "?" in id_:
-        raise bad_request("Conditional updates are not supported: search first, then PUT to Type/id.",
-                          code="not-supported")
+        raise bad_request(
+            "Conditional updates are not supported: search first, then PUT to Type/id.", code="not-supported"
+        )
     check_type(type_, 400)
     if method == "PUT" and not ID.fullmatch(id_) or method == "POST" and id_:
         raise bad_request("POST goes to Type, PUT to Type/id.")
@@ -128,8 +138,9 @@ def _read_preconditions(entry: Entry, request: dict[str, Any], base: str) -> Non
 def _refuse_twice(names: list[str], what: str) -> None:
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        raise bad_request(f"Two entries have {what}; a transaction changes a thing once.", code="duplicate",
-                          expression="Bundle.entry")
+        raise bad_request(
+            f"Two entries have {what}; a transaction changes a thing once.", code="duplicate", expression="Bundle.entry"
+        )
 
 
 def _resolve_conditions(writer: Writer, practice: str, entries: list[Entry]) -> None:
@@ -138,8 +149,11 @@ def _resolve_conditions(writer: Writer, practice: str, entries: list[Entry]) -> 
     found = finding.with_identifiers(writer.connection, practice, by_identifier.values())
     for entry in conditional:
         wanted = by_identifier.get(id(entry))
-        ids = found.get(wanted, set()) if wanted else {
-            match.id for match in finding.find(writer.connection, practice, entry.condition, 2)}
+        ids = (
+            found.get(wanted, set())
+            if wanted
+            else {match.id for match in finding.find(writer.connection, practice, entry.condition, 2)}
+        )
         if len(ids) > 1:
             raise several_match(f"{entry.at}.request.ifNoneExist")
         if ids:
@@ -148,8 +162,12 @@ def _resolve_conditions(writer: Writer, practice: str, entries: list[Entry]) -> 
 
 def several_match(expression: str | None = None) -> Refusal:
     """412: a conditional create cannot choose."""
-    return Refusal(412, "multiple-matches", "More than one resource matches If-None-Exist: nothing was stored. "
-                                            "Search with it and choose one.", expression=expression)
+    return Refusal(
+        412,
+        "multiple-matches",
+        "More than one resource matches If-None-Exist: nothing was stored. Search with it and choose one.",
+        expression=expression,
+    )
 
 
 def _identifier_of(condition: Query) -> tuple[str, str, str] | None:
@@ -191,15 +209,22 @@ def _target(name: str | int, value: str, targets: dict[str, str]) -> str:
     if name == "reference" and value.startswith(("urn:uuid:", "urn:oid:")):
         raise bad_request("A reference names a urn that is no fullUrl of this transaction.", code="not-found")
     if name == "reference" and _CONDITIONAL.match(value):
-        raise bad_request("Conditional references are not supported: search first, then refer to Type/id.",
-                          code="not-supported")
+        raise bad_request(
+            "Conditional references are not supported: search first, then refer to Type/id.", code="not-supported"
+        )
     return value
 
 
 def _response_entry(answer: Answer, with_resources: bool) -> bytes:
     stored = answer.stored
-    response = fhir_json.dumps({"status": answer.status, "location": stored.history_path, "etag": stored.etag,
-                                "lastModified": to_instant(stored.updated_at)})
+    response = fhir_json.dumps(
+        {
+            "status": answer.status,
+            "location": stored.history_path,
+            "etag": stored.etag,
+            "lastModified": to_instant(stored.updated_at),
+        }
+    )
     resource = b'"resource":' + stored.content + b"," if with_resources else b""
     return b"{" + resource + b'"response":' + response + b"}"
 

@@ -2,6 +2,7 @@
 
 ``python -m integration.migrations "what changes"``
 """
+
 import sys
 import tempfile
 from pathlib import Path

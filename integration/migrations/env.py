@@ -1,4 +1,5 @@
 """How Alembic runs our revisions: on the connection that ``Database.migrate`` hands over, in its transaction."""
+
 from alembic import context
 
 from integration.database import remember_oldest_code
@@ -11,8 +12,13 @@ def include_name(name: str | None, kind: str, parents: dict) -> bool:
     return not (kind == "table" and name is not None and name.startswith("procrastinate_"))
 
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=[metadata, hosted_metadata],
-                  include_name=include_name, compare_type=True, compare_server_default=True)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=[metadata, hosted_metadata],
+    include_name=include_name,
+    compare_type=True,
+    compare_server_default=True,
+)
 with context.begin_transaction():
     context.run_migrations()
     if (revision := context.get_context().get_current_revision()) is not None:

@@ -1,4 +1,5 @@
 """Accounts of people who sign in: passwords as Argon2id, roles, and always an admin who is left."""
+
 import re
 import threading
 import unicodedata
@@ -22,7 +23,7 @@ RESERVED = frozenset({"anonymous", "api", "cli", "exchange", "fulfiller", "nobod
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
 # Of a password nobody has: who asks for an unknown account waits as long as who mistypes.
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$0f9zd0FaCLQagixA2t1nwQ$xbcr9d/qTb09g7eFywrdfe0Z2zPRjagqWoRbj6wBGGQ"
-_FEW = threading.BoundedSemaphore(4)    # a flood of sign-ins may use 76 MiB of a process, not more
+_FEW = threading.BoundedSemaphore(4)  # a flood of sign-ins may use 76 MiB of a process, not more
 
 
 class AccountRefused(NotPossible):
@@ -32,8 +33,12 @@ class AccountRefused(NotPossible):
 def add(conn: Connection, name: str, password: str, roles: Collection[str], *, actor: str) -> None:
     """Make an account. Raises AccountRefused."""
     _check_name(name)
-    made = conn.execute(insert(accounts).values(name=name, password_hash=_hash(name, password), roles=in_order(roles))
-                        .on_conflict_do_nothing().returning(accounts.c.name)).first()
+    made = conn.execute(
+        insert(accounts)
+        .values(name=name, password_hash=_hash(name, password), roles=in_order(roles))
+        .on_conflict_do_nothing()
+        .returning(accounts.c.name)
+    ).first()
     if made is None:
         raise AccountRefused(f"there is an account {name} already; second-opinion accounts list shows all")
     audit.record(conn, actor, "account.added", subject=name, detail={"roles": in_order(roles)})
@@ -42,8 +47,11 @@ def add(conn: Connection, name: str, password: str, roles: Collection[str], *, a
 def set_password(conn: Connection, name: str, password: str, *, actor: str, keep: str = "") -> None:
     """Give an account another password and end its sessions, but for the one in which it is done (``keep``)."""
     get(conn, name)
-    conn.execute(update(accounts).where(accounts.c.name == name)
-                 .values(password_hash=_hash(name, password), password_at=func.now()))
+    conn.execute(
+        update(accounts)
+        .where(accounts.c.name == name)
+        .values(password_hash=_hash(name, password), password_at=func.now())
+    )
     sessions.end_all(conn, name, but=keep)
     audit.record(conn, actor, "account.password-changed", subject=name)
 
@@ -54,8 +62,14 @@ def set_roles(conn: Connection, name: str, roles: Collection[str], *, actor: str
     if Role.ADMIN not in roles:
         _keep_an_admin(conn, name)
     conn.execute(update(accounts).where(accounts.c.name == name).values(roles=in_order(roles)))
-    audit.record(conn, actor, "account.roles-changed", subject=name, reason=reason,
-                 detail={"from": before, "to": in_order(roles)})
+    audit.record(
+        conn,
+        actor,
+        "account.roles-changed",
+        subject=name,
+        reason=reason,
+        detail={"from": before, "to": in_order(roles)},
+    )
 
 
 def set_enabled(conn: Connection, name: str, enabled: bool, *, actor: str, reason: str | None = None) -> None:
@@ -92,10 +106,18 @@ def find(conn: Connection, name: str) -> Row | None:
 def views(conn: Connection) -> list[dict]:
     """Every account as plain values, without its password."""
     counted = sessions.counts(conn)
-    shown = (accounts.c.name, accounts.c.roles, accounts.c.enabled, accounts.c.created_at, accounts.c.password_at,
-             accounts.c.signed_in_at)
-    return [{**row._asdict(), "sessions": counted.get(row.name, 0)}
-            for row in conn.execute(select(*shown).order_by(accounts.c.name))]
+    shown = (
+        accounts.c.name,
+        accounts.c.roles,
+        accounts.c.enabled,
+        accounts.c.created_at,
+        accounts.c.password_at,
+        accounts.c.signed_in_at,
+    )
+    return [
+        {**row._asdict(), "sessions": counted.get(row.name, 0)}
+        for row in conn.execute(select(*shown).order_by(accounts.c.name))
+    ]
 
 
 def there_are_any(conn: Connection) -> bool:
@@ -142,7 +164,9 @@ def _plain(password: str) -> str:
 
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
-        raise AccountRefused("an account's name is up to 64 small letters, digits and . _ @ -, and begins with a letter or digit")
+        raise AccountRefused(
+            "an account's name is up to 64 small letters, digits and . _ @ -, and begins with a letter or digit"
+        )
     if name in RESERVED:
         raise AccountRefused(f"{name} stands for something else in the audit trail; take another name")
 
@@ -150,6 +174,10 @@ def _check_name(name: str) -> None:
 def _keep_an_admin(conn: Connection, name: str) -> None:
     """Locks every enabled admin, so that two who disable each other at once do not both succeed."""
     is_admin = (accounts.c.enabled, accounts.c.roles.contains([Role.ADMIN.value]))
-    admins = set(conn.execute(select(accounts.c.name).where(*is_admin).order_by(accounts.c.name).with_for_update()).scalars())
+    admins = set(
+        conn.execute(select(accounts.c.name).where(*is_admin).order_by(accounts.c.name).with_for_update()).scalars()
+    )
     if admins == {name}:
-        raise AccountRefused(f"{name} is the last enabled admin: make another first (second-opinion accounts roles NAME --role admin)")
+        raise AccountRefused(
+            f"{name} is the last enabled admin: make another first (second-opinion accounts roles NAME --role admin)"
+        )

@@ -1,11 +1,23 @@
 """The audit trail: who did what, when and why; ids only."""
+
 from sqlalchemy import Connection
 
 from integration.store.tables import audit
 
 
-def record(conn: Connection, actor: str, action: str, request_id: str | None = None, *, subject: str | None = None,
-           reason: str | None = None, detail: dict | None = None) -> None:
+def record(
+    conn: Connection,
+    actor: str,
+    action: str,
+    request_id: str | None = None,
+    *,
+    subject: str | None = None,
+    reason: str | None = None,
+    detail: dict | None = None,
+) -> None:
     """Write one audit row on the caller's transaction: no change without its trace."""
-    conn.execute(audit.insert().values(actor=actor, action=action, request_id=request_id, subject=subject,
-                                       reason=reason, detail=detail))
+    conn.execute(
+        audit.insert().values(
+            actor=actor, action=action, request_id=request_id, subject=subject, reason=reason, detail=detail
+        )
+    )

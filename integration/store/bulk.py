@@ -76,7 +76,7 @@ def next_batch(conn: Connection) -> bool:
     conn.execute(
         select(step_table.c.id).where(step_table.c.id.in_(step_ids)).order_by(step_table.c.id).with_for_update()
     )
-    return any([_batch(conn, operation, found) for operation, found in members.items()])
+    return any(_batch(conn, operation, found) for operation, found in members.items())
 
 
 def _size(operation) -> int:

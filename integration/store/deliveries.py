@@ -1,4 +1,5 @@
 """Deliveries: one packet, request or report to one endpoint, and what happened to each item of it."""
+
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, func, select, update
@@ -13,12 +14,28 @@ def delivery_id_of(request_id: str, kind: DeliveryKind, version: int) -> str:
     return f"{request_id}-{kind}-{version}"
 
 
-def create(conn: Connection, request_id: str, endpoint: str, kind: DeliveryKind, *, version: int = 1,
-           packet_id: str | None = None, sources: Iterable[str] = (), deadline=None) -> str:
+def create(
+    conn: Connection,
+    request_id: str,
+    endpoint: str,
+    kind: DeliveryKind,
+    *,
+    version: int = 1,
+    packet_id: str | None = None,
+    sources: Iterable[str] = (),
+    deadline=None,
+) -> str:
     """Store a delivery with its items; the same one again changes nothing."""
     delivery_id = delivery_id_of(request_id, kind, version)
-    row = dict(id=delivery_id, request_id=request_id, endpoint=endpoint, kind=kind, version=version,
-               packet_id=packet_id, deadline=deadline)
+    row = dict(
+        id=delivery_id,
+        request_id=request_id,
+        endpoint=endpoint,
+        kind=kind,
+        version=version,
+        packet_id=packet_id,
+        deadline=deadline,
+    )
     conn.execute(insert(deliveries).values(row).on_conflict_do_nothing())
     items = [dict(delivery_id=delivery_id, source=source) for source in dict.fromkeys(sources)]
     if items:
@@ -31,8 +48,15 @@ def get(conn: Connection, delivery_id: str):
     return conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
 
 
-def move(conn: Connection, delivery_id: str, to: DeliveryStatus, *, cause: str | None = None,
-         message: str | None = None, action: str | None = None) -> bool:
+def move(
+    conn: Connection,
+    delivery_id: str,
+    to: DeliveryStatus,
+    *,
+    cause: str | None = None,
+    message: str | None = None,
+    action: str | None = None,
+) -> bool:
     """Change a delivery's status; False when the table of transitions does not allow it."""
     allowed = [status.value for status, nexts in DELIVERY_TRANSITIONS.items() if to in nexts]
     values = dict(status=to, updated_at=func.now(), cause=cause, message=message, action=action)
@@ -42,8 +66,11 @@ def move(conn: Connection, delivery_id: str, to: DeliveryStatus, *, cause: str |
         values["verified_at"] = func.now()
     if to in (DeliveryStatus.RETRYING, DeliveryStatus.PARKED):
         values["attempts"] = deliveries.c.attempts + 1
-    return bool(conn.execute(update(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.status.in_(allowed))
-                             .values(values)).rowcount)
+    return bool(
+        conn.execute(
+            update(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.status.in_(allowed)).values(values)
+        ).rowcount
+    )
 
 
 def say_with(conn: Connection, delivery_id: str, request_version: int, *, anew: bool = False) -> None:
@@ -54,16 +81,27 @@ def say_with(conn: Connection, delivery_id: str, request_version: int, *, anew: 
 
 def of_request(conn: Connection, request_id: str, kind: DeliveryKind) -> list:
     """The deliveries of one kind, newest version first; those that were cancelled too."""
-    return list(conn.execute(select(deliveries).where(deliveries.c.request_id == request_id, deliveries.c.kind == kind)
-                             .order_by(deliveries.c.version.desc())))
+    return list(
+        conn.execute(
+            select(deliveries)
+            .where(deliveries.c.request_id == request_id, deliveries.c.kind == kind)
+            .order_by(deliveries.c.version.desc())
+        )
+    )
 
 
 def bytes_sent(conn: Connection, request_id: str, source: str) -> list[str]:
     """Hashes of everything that was, or may have been, written under one of our identifiers; newest first."""
-    rows = conn.execute(select(delivery_items.c.sent_sha256)
-                        .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
-                        .where(deliveries.c.request_id == request_id, delivery_items.c.source == source,
-                               delivery_items.c.sent_sha256.is_not(None)).order_by(deliveries.c.version.desc()))
+    rows = conn.execute(
+        select(delivery_items.c.sent_sha256)
+        .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
+        .where(
+            deliveries.c.request_id == request_id,
+            delivery_items.c.source == source,
+            delivery_items.c.sent_sha256.is_not(None),
+        )
+        .order_by(deliveries.c.version.desc())
+    )
     return list(dict.fromkeys(rows.scalars()))
 
 
@@ -80,12 +118,19 @@ def mark_items(conn: Connection, delivery_id: str, marks: Iterable[dict]) -> Non
         group = [row for row in rows if tuple(sorted(row)) == keys]
         insertion = insert(delivery_items)
         changed = {key: getattr(insertion.excluded, key) for key in keys if key not in ("delivery_id", "source")}
-        conn.execute(insertion.on_conflict_do_update(index_elements=["delivery_id", "source"],
-                                                     set_={**changed, "updated_at": func.now()}), group)
+        conn.execute(
+            insertion.on_conflict_do_update(
+                index_elements=["delivery_id", "source"], set_={**changed, "updated_at": func.now()}
+            ),
+            group,
+        )
 
 
 def counts(conn: Connection, delivery_id: str) -> dict[str, int]:
     """How many items stand at each status."""
-    rows = conn.execute(select(delivery_items.c.status, func.count()).where(delivery_items.c.delivery_id == delivery_id)
-                        .group_by(delivery_items.c.status))
-    return {status: number for status, number in rows}
+    rows = conn.execute(
+        select(delivery_items.c.status, func.count())
+        .where(delivery_items.c.delivery_id == delivery_id)
+        .group_by(delivery_items.c.status)
+    )
+    return dict(rows)

@@ -1,4 +1,5 @@
 """Exchanges of an attempt with other servers: what was asked and answered, without what it was about; bodies apart."""
+
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,9 +27,26 @@ def record(conn: Connection, attempt_id: int, seen: Iterable[tuple[int, Any]]) -
 
     By COPY, a quarter of the time of inserts: it is in the commit of every step.
     """
-    rows = [(attempt_id, number, each.endpoint, each.method, each.shown[:300], each.status, each.began, each.milliseconds,
-             each.sent_bytes, each.received_bytes, each.cause or None, Jsonb(list(each.issues)), each.retry_after_seconds,
-             _packed(each.request_body), _packed(each.response_body)) for number, each in seen]
+    rows = [
+        (
+            attempt_id,
+            number,
+            each.endpoint,
+            each.method,
+            each.shown[:300],
+            each.status,
+            each.began,
+            each.milliseconds,
+            each.sent_bytes,
+            each.received_bytes,
+            each.cause or None,
+            Jsonb(list(each.issues)),
+            each.retry_after_seconds,
+            _packed(each.request_body),
+            _packed(each.response_body),
+        )
+        for number, each in seen
+    ]
     if rows:
         with conn.connection.driver_connection.cursor() as cursor, cursor.copy(_COPY) as copy:
             for row in rows:
@@ -54,7 +72,9 @@ def of_attempt(conn: Connection, attempt_id: int) -> list[Row]:
 
 def of_attempts(conn: Connection, attempt_ids: Iterable[int], *, each: int = 10) -> dict[int, list[Row]]:
     """The last exchanges of many attempts, in order, without bodies; ``counted`` is the number of the last."""
-    newest = func.row_number().over(partition_by=exchanges.c.attempt_id, order_by=exchanges.c.number.desc()).label("newest")
+    newest = (
+        func.row_number().over(partition_by=exchanges.c.attempt_id, order_by=exchanges.c.number.desc()).label("newest")
+    )
     inner = select(*_LISTED, newest).where(exchanges.c.attempt_id.in_(list(attempt_ids))).subquery()
     found: dict[int, list[Row]] = {}
     for row in conn.execute(select(inner).where(inner.c.newest <= each).order_by(inner.c.attempt_id, inner.c.number)):
@@ -73,7 +93,9 @@ class Body:
 
 def bodies(conn: Connection, attempt_id: int, number: int) -> list[Body]:
     """The bodies of one exchange that are kept. Audit the look before you call this."""
-    row = conn.execute(select(exchanges).where(exchanges.c.attempt_id == attempt_id, exchanges.c.number == number)).one_or_none()
+    row = conn.execute(
+        select(exchanges).where(exchanges.c.attempt_id == attempt_id, exchanges.c.number == number)
+    ).one_or_none()
     if row is None:
         return []
     kept = (("request", row.request_body, row.sent_bytes), ("response", row.response_body, row.received_bytes))
@@ -88,10 +110,18 @@ def left_out(rows: list[Row]) -> int:
 
 def prune_bodies(conn: Connection, days: int) -> int:
     """Empty the bodies of exchanges older than ``days``, the oldest first and not too many at once; how many."""
-    old = (select(exchanges.c.attempt_id, exchanges.c.number).where(_HAS_BODY, exchanges.c.began < _ago(days))
-           .order_by(exchanges.c.began).limit(PRUNED_AT_ONCE).subquery())
-    return conn.execute(update(exchanges).where(exchanges.c.attempt_id == old.c.attempt_id, exchanges.c.number == old.c.number)
-                        .values(request_body=None, response_body=None)).rowcount
+    old = (
+        select(exchanges.c.attempt_id, exchanges.c.number)
+        .where(_HAS_BODY, exchanges.c.began < _ago(days))
+        .order_by(exchanges.c.began)
+        .limit(PRUNED_AT_ONCE)
+        .subquery()
+    )
+    return conn.execute(
+        update(exchanges)
+        .where(exchanges.c.attempt_id == old.c.attempt_id, exchanges.c.number == old.c.number)
+        .values(request_body=None, response_body=None)
+    ).rowcount
 
 
 def prune(conn: Connection, days: int) -> int:
@@ -99,10 +129,19 @@ def prune(conn: Connection, days: int) -> int:
 
     Attempts are numbered in time, so the oldest stand first in the primary key: nothing is searched.
     """
-    first = (select(exchanges.c.attempt_id, exchanges.c.number).order_by(exchanges.c.attempt_id, exchanges.c.number)
-             .limit(PRUNED_AT_ONCE).subquery())
-    return conn.execute(delete(exchanges).where(exchanges.c.attempt_id == first.c.attempt_id,
-                                                exchanges.c.number == first.c.number, exchanges.c.began < _ago(days))).rowcount
+    first = (
+        select(exchanges.c.attempt_id, exchanges.c.number)
+        .order_by(exchanges.c.attempt_id, exchanges.c.number)
+        .limit(PRUNED_AT_ONCE)
+        .subquery()
+    )
+    return conn.execute(
+        delete(exchanges).where(
+            exchanges.c.attempt_id == first.c.attempt_id,
+            exchanges.c.number == first.c.number,
+            exchanges.c.began < _ago(days),
+        )
+    ).rowcount
 
 
 def _ago(days: int):

@@ -1,4 +1,5 @@
 """Findings: everything dropped, changed, unresolved or odd, once per place, shown to an operator."""
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,8 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.tables import findings
 
-REFUSED = ("no-fulfiller", "request-unreadable", "request-incomplete")      # a poll found an order and did not take it in
-LOOKED_FOR = timedelta(days=30)     # so long after it was last found, a refused order is looked at again and is an alarm
+REFUSED = ("no-fulfiller", "request-unreadable", "request-incomplete")  # a poll found an order and did not take it in
+LOOKED_FOR = timedelta(days=30)  # so long after it was last found, a refused order is looked at again and is an alarm
 KNOWN_AT_ONCE = 500
 PAGE = 50
 
@@ -24,17 +25,41 @@ class Finding:
     severity: str = "warning"
 
 
-def record(conn: Connection, found: Iterable[Finding], *, request_id: str | None = None,
-           delivery_id: str | None = None, endpoint: str | None = None) -> int:
+def record(
+    conn: Connection,
+    found: Iterable[Finding],
+    *,
+    request_id: str | None = None,
+    delivery_id: str | None = None,
+    endpoint: str | None = None,
+) -> int:
     """Write findings; the same one again counts up instead of repeating. Returns how many were given."""
-    rows = {(f.cause, f.path): dict(request_id=request_id, delivery_id=delivery_id, endpoint=endpoint, cause=f.cause,
-                                    path=f.path, severity=f.severity, message=f.message[:500]) for f in found}
+    rows = {
+        (f.cause, f.path): dict(
+            request_id=request_id,
+            delivery_id=delivery_id,
+            endpoint=endpoint,
+            cause=f.cause,
+            path=f.path,
+            severity=f.severity,
+            message=f.message[:500],
+        )
+        for f in found
+    }
     if rows:
         insertion = insert(findings)
-        conn.execute(insertion.on_conflict_do_update(
-            index_elements=[text("coalesce(request_id, '')"), text("coalesce(endpoint, '')"), "cause", "path"],
-            set_=dict(count=findings.c.count + 1, last_seen_at=func.now(), message=insertion.excluded.message,
-                      severity=insertion.excluded.severity)), list(rows.values()))
+        conn.execute(
+            insertion.on_conflict_do_update(
+                index_elements=[text("coalesce(request_id, '')"), text("coalesce(endpoint, '')"), "cause", "path"],
+                set_=dict(
+                    count=findings.c.count + 1,
+                    last_seen_at=func.now(),
+                    message=insertion.excluded.message,
+                    severity=insertion.excluded.severity,
+                ),
+            ),
+            list(rows.values()),
+        )
     return len(rows)
 
 
@@ -43,8 +68,9 @@ def record(conn: Connection, found: Iterable[Finding], *, request_id: str | None
 _OF_NO_REQUEST = text("coalesce(findings.request_id, '') = ''")
 
 
-def without_request(conn: Connection, *, endpoint: str | None = None, after: int | None = None,
-                    limit: int = PAGE) -> tuple[list[Row], int | None]:
+def without_request(
+    conn: Connection, *, endpoint: str | None = None, after: int | None = None, limit: int = PAGE
+) -> tuple[list[Row], int | None]:
     """Findings that belong to no request, newest first; and the id after which the next page begins (None at the end)."""
     wanted = [_OF_NO_REQUEST]
     wanted += [findings.c.endpoint == endpoint] if endpoint else []
@@ -67,19 +93,39 @@ def state(row: Row, now: datetime) -> str:
 
 def refused(conn: Connection, endpoint: str, now: datetime) -> list[Row]:
     """Findings about orders of an endpoint that wait to be taken in, in an order that is another one each time."""
-    return list(conn.execute(select(findings).where(
-        _OF_NO_REQUEST, text("coalesce(findings.endpoint, '') = :endpoint").bindparams(endpoint=endpoint),
-        findings.c.cause.in_(REFUSED), findings.c.severity == "error", findings.c.last_seen_at > now - LOOKED_FOR)
-        .order_by(func.random()).limit(KNOWN_AT_ONCE)).all())
+    return list(
+        conn.execute(
+            select(findings)
+            .where(
+                _OF_NO_REQUEST,
+                text("coalesce(findings.endpoint, '') = :endpoint").bindparams(endpoint=endpoint),
+                findings.c.cause.in_(REFUSED),
+                findings.c.severity == "error",
+                findings.c.last_seen_at > now - LOOKED_FOR,
+            )
+            .order_by(func.random())
+            .limit(KNOWN_AT_ONCE)
+        ).all()
+    )
 
 
-def settle(conn: Connection, endpoint: str, references: Iterable[str], still: Iterable[tuple[str, str]], step: str) -> None:
+def settle(
+    conn: Connection, endpoint: str, references: Iterable[str], still: Iterable[tuple[str, str]], step: str
+) -> None:
     """What was said of these orders is over, except what is (cause, path) ``still`` so; and so is that ``step`` failed.
 
     It stays as information: with the request the order has become, or as it is when the order was withdrawn.
     """
-    conn.execute(_SETTLE, {"endpoint": endpoint, "causes": list(REFUSED), "references": list(references), "step": step,
-                           "still": [f"{cause} {path}" for cause, path in still]})
+    conn.execute(
+        _SETTLE,
+        {
+            "endpoint": endpoint,
+            "causes": list(REFUSED),
+            "references": list(references),
+            "step": step,
+            "still": [f"{cause} {path}" for cause, path in still],
+        },
+    )
 
 
 _SETTLE = text("""

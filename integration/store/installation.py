@@ -1,4 +1,5 @@
 """Secrets of this installation: made once, kept in the database, the same for every process."""
+
 import secrets
 
 from sqlalchemy import Connection, select

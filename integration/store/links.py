@@ -1,4 +1,5 @@
 """Links: what a thing is called at an endpoint, so that nothing is created there twice."""
+
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, case, func, or_, select, tuple_, update
@@ -9,47 +10,77 @@ from mappings.model.errors import ExchangeError
 from mappings.model.request import PatientRef
 from mappings.patient import fingerprint
 
-AS_ENTERED = "urn:second-opinion:patient-as-entered"     # the system of what a person said of a patient in exactly these words
+AS_ENTERED = (
+    "urn:second-opinion:patient-as-entered"  # the system of what a person said of a patient in exactly these words
+)
 
 
 class SystemChanged(ExchangeError):
     """The identifier_system of an endpoint changed after first use."""
 
 
-def remember(conn: Connection, endpoint: str, system: str, value: str, reference: str, *, origin: str,
-             version: str | None = None, sha256: str | None = None) -> None:
+def remember(
+    conn: Connection,
+    endpoint: str,
+    system: str,
+    value: str,
+    reference: str,
+    *,
+    origin: str,
+    version: str | None = None,
+    sha256: str | None = None,
+) -> None:
     """Store one link, or renew it."""
-    remember_all(conn, endpoint, [dict(system=system, value=value, reference=reference, origin=origin,
-                                       version=version, sha256=sha256)])
+    remember_all(
+        conn,
+        endpoint,
+        [dict(system=system, value=value, reference=reference, origin=origin, version=version, sha256=sha256)],
+    )
 
 
 def remember_all(conn: Connection, endpoint: str, rows: Iterable[dict]) -> None:
     """Store many links; keys as in ``remember``."""
-    unique = {(row["system"], row["value"]): {"version": None, "sha256": None, **row, "endpoint": endpoint}
-              for row in rows}
+    unique = {
+        (row["system"], row["value"]): {"version": None, "sha256": None, **row, "endpoint": endpoint} for row in rows
+    }
     if not unique:
         return
     insertion = insert(links)
     new = insertion.excluded
-    conn.execute(insertion.on_conflict_do_update(
-        index_elements=["endpoint", "system", "value"],
-        # what points elsewhere now is no longer what made it first: nothing of ours is updated over what a person linked
-        set_=dict(reference=new.reference, origin=case((links.c.reference == new.reference, links.c.origin), else_=new.origin),
-                  version=func.coalesce(new.version, links.c.version),
-                  sha256=func.coalesce(new.sha256, links.c.sha256), updated_at=func.now())),
-        [unique[key] for key in sorted(unique)])        # one order: no deadlocks
+    conn.execute(
+        insertion.on_conflict_do_update(
+            index_elements=["endpoint", "system", "value"],
+            # what points elsewhere now is no longer what made it first: nothing of ours is updated over what a person linked
+            set_=dict(
+                reference=new.reference,
+                origin=case((links.c.reference == new.reference, links.c.origin), else_=new.origin),
+                version=func.coalesce(new.version, links.c.version),
+                sha256=func.coalesce(new.sha256, links.c.sha256),
+                updated_at=func.now(),
+            ),
+        ),
+        [unique[key] for key in sorted(unique)],
+    )  # one order: no deadlocks
 
 
-def verified_as(conn: Connection, endpoint: str, system: str, versions: Mapping[str, str | None],
-                sha256s: Mapping[str, str]) -> None:
+def verified_as(
+    conn: Connection, endpoint: str, system: str, versions: Mapping[str, str | None], sha256s: Mapping[str, str]
+) -> None:
     """What stands there at these versions was read back and is exactly what we wrote (``sha256s`` names its bytes).
 
     Only where a write had no whole answer, so that we did not know.
     """
     for value, version in versions.items():
-        conn.execute(update(links).where(links.c.endpoint == endpoint, links.c.system == system, links.c.value == value,
-                                         or_(links.c.version.is_(None), links.c.sha256.is_(None)))
-                     .values(version=version, sha256=sha256s[value], updated_at=func.now()))
+        conn.execute(
+            update(links)
+            .where(
+                links.c.endpoint == endpoint,
+                links.c.system == system,
+                links.c.value == value,
+                or_(links.c.version.is_(None), links.c.sha256.is_(None)),
+            )
+            .values(version=version, sha256=sha256s[value], updated_at=func.now())
+        )
 
 
 def find(conn: Connection, endpoint: str, system: str, values: Iterable[str]) -> dict[str, str]:
@@ -57,16 +88,25 @@ def find(conn: Connection, endpoint: str, system: str, values: Iterable[str]) ->
     wanted = list(values)
     if not wanted:
         return {}
-    rows = conn.execute(select(links.c.value, links.c.reference)
-                        .where(links.c.endpoint == endpoint, links.c.system == system, links.c.value.in_(wanted)))
+    rows = conn.execute(
+        select(links.c.value, links.c.reference).where(
+            links.c.endpoint == endpoint, links.c.system == system, links.c.value.in_(wanted)
+        )
+    )
     return {row.value: row.reference for row in rows}
 
 
 def say(conn: Connection, endpoint: str, patient: PatientRef, reference: str) -> None:
     """A person says who this patient is at an endpoint: for whoever is described in these words, and as a hint for each identifier."""
     tokens = [(each.system, each.value) for each in patient.identifiers]
-    remember_all(conn, endpoint, [dict(system=system, value=value, reference=reference, origin="person")
-                                  for system, value in [*tokens, (AS_ENTERED, fingerprint(patient))]])
+    remember_all(
+        conn,
+        endpoint,
+        [
+            dict(system=system, value=value, reference=reference, origin="person")
+            for system, value in [*tokens, (AS_ENTERED, fingerprint(patient))]
+        ],
+    )
 
 
 def said(conn: Connection, endpoint: str, patient: PatientRef) -> str | None:
@@ -78,7 +118,9 @@ def said(conn: Connection, endpoint: str, patient: PatientRef) -> str | None:
 def find_rows(conn: Connection, endpoint: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], object]:
     """The whole link rows of (system, value) pairs."""
     wanted = list(pairs)
-    rows = conn.execute(select(links).where(links.c.endpoint == endpoint, tuple_(links.c.system, links.c.value).in_(wanted)))
+    rows = conn.execute(
+        select(links).where(links.c.endpoint == endpoint, tuple_(links.c.system, links.c.value).in_(wanted))
+    )
     return {(row.system, row.value): row for row in rows} if wanted else {}
 
 

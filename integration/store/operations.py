@@ -1,4 +1,5 @@
 """What a person may do: retry, park, cancel, link, pause; each audited with a reason, each a twin of a page button."""
+
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -23,19 +24,26 @@ def register_endpoints(conn: Connection, config: Config) -> None:
     """
     for key, endpoint in sorted(config.endpoints.items()):
         values = dict(concurrency=endpoint.limits.concurrency, rate=endpoint.limits.requests_per_second)
-        conn.execute(insert(endpoints).values(key=key, identifier_system=endpoint.identifier_system, **values)
-                     .on_conflict_do_update(index_elements=["key"], set_=values))
+        conn.execute(
+            insert(endpoints)
+            .values(key=key, identifier_system=endpoint.identifier_system, **values)
+            .on_conflict_do_update(index_elements=["key"], set_=values)
+        )
         frozen = links.frozen_system(conn, key)
         if frozen != endpoint.identifier_system:
-            raise links.SystemChanged(f"endpoints.{key}.identifier_system was {frozen} at first use and is now "
-                                      f"{endpoint.identifier_system}; write the first one back, or use a new endpoint name")
+            raise links.SystemChanged(
+                f"endpoints.{key}.identifier_system was {frozen} at first use and is now "
+                f"{endpoint.identifier_system}; write the first one back, or use a new endpoint name"
+            )
 
 
 def retry_step(conn: Connection, step_id: int, *, actor: str, reason: str = "") -> str:
     """Make a parked or waiting step due now. Raises NotPossible when it is neither; returns its request id."""
     step = conn.execute(select(step_table).where(step_table.c.id == step_id)).one_or_none()
     if step is None or not steps.make_due(conn, step_id):
-        raise NotPossible(f"step {step_id} is {step.status if step else 'unknown'}: only a parked or waiting step can be retried")
+        raise NotPossible(
+            f"step {step_id} is {step.status if step else 'unknown'}: only a parked or waiting step can be retried"
+        )
     if step.delivery_id:
         deliveries.move(conn, step.delivery_id, DeliveryStatus.RETRYING)
     if step.kind in steps.RECORD_KINDS and step.request_id:
@@ -46,9 +54,12 @@ def retry_step(conn: Connection, step_id: int, *, actor: str, reason: str = "") 
 
 def open_step_of(conn: Connection, delivery_id: str) -> int | None:
     """The step that is open for a delivery."""
-    return conn.execute(select(step_table.c.id).where(step_table.c.delivery_id == delivery_id,
-                                                      step_table.c.status.in_(steps.OPEN))
-                        .order_by(step_table.c.id.desc()).limit(1)).scalar_one_or_none()
+    return conn.execute(
+        select(step_table.c.id)
+        .where(step_table.c.delivery_id == delivery_id, step_table.c.status.in_(steps.OPEN))
+        .order_by(step_table.c.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 def retry_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: str = "") -> str:
@@ -61,10 +72,17 @@ def retry_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: st
 
 def park_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: str) -> None:
     """Stop trying; the payload is kept and a person decides."""
-    parked = conn.execute(update(step_table).where(step_table.c.delivery_id == delivery_id,
-                                                   step_table.c.status.in_(("waiting", "due")))
-                          .values(status="parked", cause="parked-by-person", message=reason or "parked by a person",
-                                  action="Retry it when the reason is gone.", parked_at=func.statement_timestamp()))
+    parked = conn.execute(
+        update(step_table)
+        .where(step_table.c.delivery_id == delivery_id, step_table.c.status.in_(("waiting", "due")))
+        .values(
+            status="parked",
+            cause="parked-by-person",
+            message=reason or "parked by a person",
+            action="Retry it when the reason is gone.",
+            parked_at=func.statement_timestamp(),
+        )
+    )
     if not parked.rowcount:
         raise NotPossible(f"delivery {delivery_id} has no waiting or due step to park")
     deliveries.move(conn, delivery_id, DeliveryStatus.PARKED, cause="parked-by-person", message=reason)
@@ -81,10 +99,14 @@ def cancel(conn: Connection, request_id: str, *, actor: str, reason: str) -> Non
         raise NotPossible(f"request {request_id} is already being cancelled")
     requests.ask_to_cancel(conn, request_id, actor=actor, reason=reason)
     steps.cancel_open(conn, request_id, reason=reason, kinds=steps.TO_SEND)
-    steps.create(conn, "cancel_request", row.fulfiller, request_id=request_id, deadline=row.created_at)     # before all else of it
+    steps.create(
+        conn, "cancel_request", row.fulfiller, request_id=request_id, deadline=row.created_at
+    )  # before all else of it
 
 
-def link_patient(conn: Connection, request_id: str, endpoint: str, reference: str, *, actor: str, reason: str = "") -> None:
+def link_patient(
+    conn: Connection, request_id: str, endpoint: str, reference: str, *, actor: str, reason: str = ""
+) -> None:
     """A person says who the patient is at an endpoint; what waited for that becomes due."""
     steps.lock_with_request(conn, request_id)
     row = requests.get(conn, request_id)
@@ -94,17 +116,25 @@ def link_patient(conn: Connection, request_id: str, endpoint: str, reference: st
         raise NotPossible(f"give the patient as Patient/<id>, not {reference}")
     links.say(conn, endpoint, requests.content(row).patient, reference)
     audit.record(conn, actor, "patient.linked", request_id, subject=f"{endpoint} {reference}", reason=reason)
-    waiting = conn.execute(select(step_table.c.id).where(step_table.c.request_id == request_id,
-                                                         step_table.c.status == "parked", step_table.c.endpoint == endpoint,
-                                                         step_table.c.cause.like("patient-%")))
+    waiting = conn.execute(
+        select(step_table.c.id).where(
+            step_table.c.request_id == request_id,
+            step_table.c.status == "parked",
+            step_table.c.endpoint == endpoint,
+            step_table.c.cause.like("patient-%"),
+        )
+    )
     for step_id in waiting.scalars().all():
         retry_step(conn, step_id, actor=actor, reason=f"patient linked: {reference}")
 
 
 def pause(conn: Connection, endpoint: str, paused: bool, *, actor: str, reason: str = "") -> None:
     """Pause or resume an endpoint for all workers. Raises NotPossible when it is unknown."""
-    changed = conn.execute(update(endpoints).where(endpoints.c.key == endpoint)
-                           .values(paused=paused, paused_reason=reason if paused else None))
+    changed = conn.execute(
+        update(endpoints)
+        .where(endpoints.c.key == endpoint)
+        .values(paused=paused, paused_reason=reason if paused else None)
+    )
     if not changed.rowcount:
         raise NotPossible(f"there is no endpoint {endpoint}")
     audit.record(conn, actor, "endpoint.paused" if paused else "endpoint.resumed", subject=endpoint, reason=reason)
@@ -124,11 +154,21 @@ def summary(conn: Connection, request_id: str) -> dict:
     """The counts people ask for: gathered, sent, verified, findings, whether the loop is closed."""
     row = requests.get(conn, request_id)
     kinds = conn.execute(select(delivery_table).where(delivery_table.c.request_id == request_id)).all()
-    items = [item for each in kinds if each.kind == "records" for item in deliveries.items(conn, each.id).values()
-             if not item.source.startswith("document:")]
-    return {"request_id": request_id, "status": row.status, "business_status": requests.exported_status(row),
-            "closed": row.closed_at is not None, "records": row.records,
-            "gathered": len({item.source for item in items}),
-            "sent": len({item.source for item in items if item.status in ("sent", "verified", "different", "missing")}),
-            "verified": len({item.source for item in items if item.status == "verified"}),
-            "report_verified": any(each.kind == "report" and each.status == "verified" for each in kinds)}
+    items = [
+        item
+        for each in kinds
+        if each.kind == "records"
+        for item in deliveries.items(conn, each.id).values()
+        if not item.source.startswith("document:")
+    ]
+    return {
+        "request_id": request_id,
+        "status": row.status,
+        "business_status": requests.exported_status(row),
+        "closed": row.closed_at is not None,
+        "records": row.records,
+        "gathered": len({item.source for item in items}),
+        "sent": len({item.source for item in items if item.status in ("sent", "verified", "different", "missing")}),
+        "verified": len({item.source for item in items if item.status == "verified"}),
+        "report_verified": any(each.kind == "report" and each.status == "verified" for each in kinds),
+    }

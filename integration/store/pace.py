@@ -4,6 +4,7 @@ The row holds when the next turn is. Unused time counts for a small burst only, 
 than rate x seconds + burst turns (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). The burst is a tenth of a
 second's worth, at least 1 and at most half of the endpoint's concurrency.
 """
+
 import time
 from collections.abc import Callable
 
@@ -11,8 +12,8 @@ from sqlalchemy import Connection, Engine, text
 
 from mappings.model.errors import ExchangeError
 
-LONGEST_WAIT_SECONDS = 10.0     # or two turns for each exchange at the same time, where the rate is low
-LATE_SECONDS = 0.25             # a process that was held up longer than this after its turn takes another one
+LONGEST_WAIT_SECONDS = 10.0  # or two turns for each exchange at the same time, where the rate is low
+LATE_SECONDS = 0.25  # a process that was held up longer than this after its turn takes another one
 TRIES = 5
 
 
@@ -23,14 +24,21 @@ class Paced(ExchangeError):
     seconds = 5.0
 
     def __init__(self, endpoint: str):
-        super().__init__(f"more is to be asked of {endpoint} than its requests_per_second allow; the step waits for its turn")
+        super().__init__(
+            f"more is to be asked of {endpoint} than its requests_per_second allow; the step waits for its turn"
+        )
 
 
-def wait_for_turn(engine: Engine, endpoint: str, *, sleep: Callable[[float], None] = time.sleep,
-                  clock: Callable[[], float] = time.monotonic) -> None:
+def wait_for_turn(
+    engine: Engine,
+    endpoint: str,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Return when a request may go to this endpoint. Raises Paced, or what the database raises when it is away."""
     for _ in range(TRIES):
-        with engine.connect() as conn:      # one statement that commits by itself; the connection is free while we wait
+        with engine.connect() as conn:  # one statement that commits by itself; the connection is free while we wait
             conn.execution_options(isolation_level="AUTOCOMMIT")
             asked, seconds = clock(), _take(conn, endpoint)
         if seconds is None:
@@ -54,7 +62,7 @@ def _take(conn: Connection, endpoint: str) -> float | None:
     """Seconds until the turn just taken; None when it would be too far away."""
     given = {"endpoint": endpoint, "longest": LONGEST_WAIT_SECONDS}
     seconds = conn.execute(_TAKE, given).scalar_one_or_none()
-    if seconds is None:         # too far away, or the first request ever
+    if seconds is None:  # too far away, or the first request ever
         conn.execute(_BEGIN, given)
         seconds = conn.execute(_TAKE, given).scalar_one_or_none()
     return None if seconds is None else max(0.0, seconds)

@@ -1,4 +1,5 @@
 """Requests: taking one in, and the one function that changes a status."""
+
 import hashlib
 import hmac
 import secrets
@@ -12,8 +13,7 @@ from integration.store import audit, steps, totals
 from integration.store.tables import request_versions, requests, settings
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest
-from mappings.model.states import (AUDIT_EVENT, NEEDS_REASON, Actor, Records, Status, Visit, business_status,
-                                   may_move)
+from mappings.model.states import AUDIT_EVENT, NEEDS_REASON, Actor, Records, Status, Visit, business_status, may_move
 
 NAMESPACE = uuid.UUID("6d1f3a52-0c6f-5d0a-9a57-2f9f6d3c8e11")
 LEAD_DAYS = 3
@@ -32,7 +32,9 @@ def request_id_of(key: str) -> str:
     return "r" + uuid.uuid5(NAMESPACE, key).hex[:20]
 
 
-def take_in(conn: Connection, request: SecondOpinionRequest, *, actor: str, lead_days: int = LEAD_DAYS) -> tuple[str, bool]:
+def take_in(
+    conn: Connection, request: SecondOpinionRequest, *, actor: str, lead_days: int = LEAD_DAYS
+) -> tuple[str, bool]:
     """Store the request and its first step. Returns (request id, True when it is new).
 
     Raises KeyReused when the key is known with another body: what was first taken in counts, whatever was corrected since.
@@ -40,26 +42,48 @@ def take_in(conn: Connection, request: SecondOpinionRequest, *, actor: str, lead
     body, digest = body_of(request)
     request_id = request_id_of(request.key)
     due_at = records_due(request, lead_days)
-    row = dict(id=request_id, key=request.key, placer=request.placer, fulfiller=request.fulfiller,
-               status=Status.DRAFT, priority=request.priority, body=body, body_sha256=digest,
-               patient_hash=patient_hash(conn, request.patient.identifiers[0].value), records_due_at=due_at)
+    row = dict(
+        id=request_id,
+        key=request.key,
+        placer=request.placer,
+        fulfiller=request.fulfiller,
+        status=Status.DRAFT,
+        priority=request.priority,
+        body=body,
+        body_sha256=digest,
+        patient_hash=patient_hash(conn, request.patient.identifiers[0].value),
+        records_due_at=due_at,
+    )
     made = conn.execute(insert(requests).values(row).on_conflict_do_nothing().returning(requests.c.id)).first()
     if made is None:
         return _known(conn, request_id, digest), False
-    conn.execute(request_versions.insert().values(request_id=request_id, version=1, body=body, body_sha256=digest,
-                                                  patient_hash=row["patient_hash"], actor=actor))
+    conn.execute(
+        request_versions.insert().values(
+            request_id=request_id,
+            version=1,
+            body=body,
+            body_sha256=digest,
+            patient_hash=row["patient_hash"],
+            actor=actor,
+        )
+    )
     audit.record(conn, actor, "request.taken-in", request_id)
     steps.create(conn, "gather_records", request.placer, request_id=request_id, deadline=due_at)
     return request_id, True
 
 
 def _known(conn: Connection, request_id: str, digest: str) -> str:
-    first = conn.execute(select(request_versions.c.body_sha256).where(request_versions.c.request_id == request_id,
-                                                                      request_versions.c.version == 1)).scalar_one_or_none()
+    first = conn.execute(
+        select(request_versions.c.body_sha256).where(
+            request_versions.c.request_id == request_id, request_versions.c.version == 1
+        )
+    ).scalar_one_or_none()
     stored = first or conn.execute(select(requests.c.body_sha256).where(requests.c.id == request_id)).scalar_one()
     if stored != digest:
-        raise KeyReused(f"request {request_id} was already taken in with the same key and other content; "
-                        "give a changed request a new key")
+        raise KeyReused(
+            f"request {request_id} was already taken in with the same key and other content; "
+            "give a changed request a new key"
+        )
     return request_id
 
 
@@ -99,12 +123,14 @@ def content(row) -> SecondOpinionRequest:
 
 def exported_status(row) -> str:
     """The business status others see (states.business_status)."""
-    return business_status(Status(row.status), records=Records(row.records), visit=Visit(row.visit),
-                           cancel_requested=row.cancel_requested)
+    return business_status(
+        Status(row.status), records=Records(row.records), visit=Visit(row.visit), cancel_requested=row.cancel_requested
+    )
 
 
-def advance(conn: Connection, request_id: str, to: Status, by: Actor, *, reason: str | None = None,
-            actor: str | None = None) -> bool:
+def advance(
+    conn: Connection, request_id: str, to: Status, by: Actor, *, reason: str | None = None, actor: str | None = None
+) -> bool:
     """Move a request to another status; the only place that does. False when ``by`` may not, or it is there already.
 
     Status and audit row are written on the caller's transaction. A status that must have a reason and came
@@ -116,8 +142,11 @@ def advance(conn: Connection, request_id: str, to: Status, by: Actor, *, reason:
         return False
     if to in NEEDS_REASON and not reason:
         reason = "no reason was given"
-    conn.execute(update(requests).where(requests.c.id == request_id, requests.c.status == current)
-                 .values(status=to, status_reason=reason, updated_at=func.now()))
+    conn.execute(
+        update(requests)
+        .where(requests.c.id == request_id, requests.c.status == current)
+        .values(status=to, status_reason=reason, updated_at=func.now())
+    )
     audit.record(conn, actor or by.value, AUDIT_EVENT[to], request_id, reason=reason, detail={"from": current})
     return True
 
@@ -134,15 +163,16 @@ def set_gathered(conn: Connection, request_id: str, version: int) -> None:
 
 def set_records(conn: Connection, request_id: str, records: Records) -> None:
     """Move the records track."""
-    conn.execute(update(requests).where(requests.c.id == request_id)
-                 .values(records=records, updated_at=func.now()))
+    conn.execute(update(requests).where(requests.c.id == request_id).values(records=records, updated_at=func.now()))
 
 
 def close(conn: Connection, request_id: str) -> bool:
     """Close the loop: completed, and its report verified at the placer. False when it is not completed or closed already."""
-    closed = conn.execute(update(requests).where(requests.c.id == request_id, requests.c.closed_at.is_(None),
-                                                 requests.c.status == Status.COMPLETED)
-                          .values(closed_at=func.now(), updated_at=func.now()))
+    closed = conn.execute(
+        update(requests)
+        .where(requests.c.id == request_id, requests.c.closed_at.is_(None), requests.c.status == Status.COMPLETED)
+        .values(closed_at=func.now(), updated_at=func.now())
+    )
     if closed.rowcount:
         audit.record(conn, "exchange", "request.closed", request_id)
         totals.since_taken_in(conn, totals.LOOP_CLOSED, request_id)
@@ -151,6 +181,9 @@ def close(conn: Connection, request_id: str) -> bool:
 
 def ask_to_cancel(conn: Connection, request_id: str, *, actor: str, reason: str) -> None:
     """Note that the placer wants to stop; the status follows when the fulfiller was told."""
-    conn.execute(update(requests).where(requests.c.id == request_id)
-                 .values(cancel_requested=True, status_reason=reason, updated_at=func.now()))
+    conn.execute(
+        update(requests)
+        .where(requests.c.id == request_id)
+        .values(cancel_requested=True, status_reason=reason, updated_at=func.now())
+    )
     audit.record(conn, actor, "request.cancel-requested", request_id, reason=reason)

@@ -1,4 +1,5 @@
 """Corrections of a request: each a new version beside the first, refused where it would not be safe, and what follows from it."""
+
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,8 +41,8 @@ class Plan:
     was_sent: bool
     due_before: datetime | None
     due_after: datetime | None
-    retried: tuple[int, ...]        # steps that become due
-    reads_chart: bool               # the chart is read again for what is wanted now
+    retried: tuple[int, ...]  # steps that become due
+    reads_chart: bool  # the chart is read again for what is wanted now
 
     @property
     def paths(self) -> list[str]:
@@ -49,14 +50,28 @@ class Plan:
         return [change.path for change in self.changes]
 
 
-def plan(conn: Connection, request_id: str, request: SecondOpinionRequest, *, expected_version: int | None = None,
-         lead_days: int = requests.LEAD_DAYS) -> Plan:
+def plan(
+    conn: Connection,
+    request_id: str,
+    request: SecondOpinionRequest,
+    *,
+    expected_version: int | None = None,
+    lead_days: int = requests.LEAD_DAYS,
+) -> Plan:
     """What `revise` would do. Raises as it does, and changes nothing."""
     return _plan(conn, requests.get(conn, request_id), request, expected_version, lead_days)
 
 
-def revise(conn: Connection, request_id: str, request: SecondOpinionRequest, *, actor: str, reason: str,
-           expected_version: int | None = None, lead_days: int = requests.LEAD_DAYS) -> Plan:
+def revise(
+    conn: Connection,
+    request_id: str,
+    request: SecondOpinionRequest,
+    *,
+    actor: str,
+    reason: str,
+    expected_version: int | None = None,
+    lead_days: int = requests.LEAD_DAYS,
+) -> Plan:
     """Store a corrected request as its next version, and let what follows from it begin; all on the caller's transaction.
 
     ``expected_version`` is what who corrects it had before them. Raises RevisionStale or RevisionRefused.
@@ -71,21 +86,29 @@ def revise(conn: Connection, request_id: str, request: SecondOpinionRequest, *, 
     _move_deadlines(conn, row, made)
     _send_again(conn, row, made)
     for step_id in made.retried:
-        operations.retry_step(conn, step_id, actor=actor, reason=f"request corrected (version {made.version}): {reason}")
+        operations.retry_step(
+            conn, step_id, actor=actor, reason=f"request corrected (version {made.version}): {reason}"
+        )
     return made
 
 
 def versions(conn: Connection, request_id: str) -> list[Row]:
     """Who entered or corrected it, when and why, and which fields; no content. Oldest first; none of before versions existed."""
     columns = [column for column in request_versions.c if column.name not in ("body", "patient_hash")]
-    return list(conn.execute(select(*columns).where(request_versions.c.request_id == request_id)
-                             .order_by(request_versions.c.version)))
+    return list(
+        conn.execute(
+            select(*columns).where(request_versions.c.request_id == request_id).order_by(request_versions.c.version)
+        )
+    )
 
 
 def content(conn: Connection, request_id: str, version: int) -> SecondOpinionRequest:
     """One version as it was entered. Audit the look before you show it. Raises RevisionRefused when there is none."""
-    stored = conn.execute(select(request_versions).where(request_versions.c.request_id == request_id,
-                                                         request_versions.c.version == version)).one_or_none()
+    stored = conn.execute(
+        select(request_versions).where(
+            request_versions.c.request_id == request_id, request_versions.c.version == version
+        )
+    ).one_or_none()
     row = stored if stored is not None else requests.get(conn, request_id)
     if row.version != version:
         raise RevisionRefused(f"request {request_id} has no version {version}")
@@ -104,33 +127,52 @@ def _plan(conn: Connection, row: Row, request: SecondOpinionRequest, expected: i
     _refuse(conn, row, old, request, found)
     sent = bool(deliveries.of_request(conn, row.id, DeliveryKind.REQUEST))
     fields = {change.field for change in found}
-    return Plan(row.version + 1, found, told_by(old, request), sent, row.records_due_at,
-                requests.records_due(request, lead_days), _caused(conn, row, fields),
-                "records" in fields and _is_gathered(conn, row.id))
+    return Plan(
+        row.version + 1,
+        found,
+        told_by(old, request),
+        sent,
+        row.records_due_at,
+        requests.records_due(request, lead_days),
+        _caused(conn, row, fields),
+        "records" in fields and _is_gathered(conn, row.id),
+    )
 
 
 def _refuse_stale(conn: Connection, row: Row, expected: int | None) -> None:
     if expected is None or expected == row.version:
         return
     if expected > row.version:
-        raise RevisionStale(f"request {row.id} has no version {expected} yet, it is at version {row.version}: nothing was stored. "
-                            "Look at it (requests content), and give the version you worked from")
+        raise RevisionStale(
+            f"request {row.id} has no version {expected} yet, it is at version {row.version}: nothing was stored. "
+            "Look at it (requests content), and give the version you worked from"
+        )
     since = [each for each in versions(conn, row.id) if each.version > expected]
-    what = "; ".join(f"version {each.version} by {each.actor} at {each.created_at:%H:%M:%S} UTC ({in_words(each.fields)})"
-                     for each in since)
-    raise RevisionStale(f"request {row.id} was at version {expected} when you looked and is at version {row.version} now: {what}. "
-                        "Nothing of yours was stored; look at it again")
+    what = "; ".join(
+        f"version {each.version} by {each.actor} at {each.created_at:%H:%M:%S} UTC ({in_words(each.fields)})"
+        for each in since
+    )
+    raise RevisionStale(
+        f"request {row.id} was at version {expected} when you looked and is at version {row.version} now: {what}. "
+        "Nothing of yours was stored; look at it again"
+    )
 
 
-def _refuse(conn: Connection, row: Row, old: SecondOpinionRequest, new: SecondOpinionRequest, found: tuple[Change, ...]) -> None:
+def _refuse(
+    conn: Connection, row: Row, old: SecondOpinionRequest, new: SecondOpinionRequest, found: tuple[Change, ...]
+) -> None:
     if row.status in FINAL:
-        raise RevisionRefused(f"request {row.id} is {row.status}: only an open request can be corrected. Enter a new one")
+        raise RevisionRefused(
+            f"request {row.id} is {row.status}: only an open request can be corrected. Enter a new one"
+        )
     if row.cancel_requested:
         raise RevisionRefused(f"request {row.id} is being cancelled: it cannot be corrected any more. Enter a new one")
     fixed = [name for name in FIXED if getattr(old, name) != getattr(new, name)]
     if fixed:
-        raise RevisionRefused(f"{', '.join(fixed)} cannot be corrected: with another one it is another request. Cancel "
-                              f"request {row.id} and enter a new one")
+        raise RevisionRefused(
+            f"{', '.join(fixed)} cannot be corrected: with another one it is another request. Cancel "
+            f"request {row.id} and enter a new one"
+        )
     if not found:
         raise RevisionRefused(f"nothing differs from version {row.version} of request {row.id}; nothing was stored")
     if old.patient != new.patient:
@@ -143,12 +185,14 @@ def _refuse_other_patient(conn: Connection, row: Row) -> None:
     if any(map(has_begun, records)):
         raise RevisionRefused(
             f"the patient of request {row.id} cannot be corrected: records were already delivered to {row.fulfiller} and may "
-            f"stand under the wrong patient there. Cancel this request, tell {row.fulfiller} by phone, and enter a new one")
+            f"stand under the wrong patient there. Cancel this request, tell {row.fulfiller} by phone, and enter a new one"
+        )
     if _is_gathered(conn, row.id):
         raise RevisionRefused(
             f"the patient of request {row.id} cannot be corrected any more: the records of the patient as entered are gathered. "
             f"Nothing was sent to {row.fulfiller} yet. Cancel this request and enter a new one. (Who the patient is at "
-            f"{row.fulfiller} follows from the chart, not from the request: second-opinion patients link)")
+            f"{row.fulfiller} follows from the chart, not from the request: second-opinion patients link)"
+        )
 
 
 def _is_gathered(conn: Connection, request_id: str) -> bool:
@@ -158,34 +202,79 @@ def _is_gathered(conn: Connection, request_id: str) -> bool:
 def _caused(conn: Connection, row: Row, fields: set[str]) -> tuple[int, ...]:
     """Parked steps whose cause lies in what is corrected; what a person parked stays parked."""
     causes = {CAUSED_BY[field] for field in fields if field in CAUSED_BY}
-    lies = or_(step_table.c.cause == "MappingError", *(step_table.c.cause.like(cause) for cause in sorted(causes)),
-               (step_table.c.kind == "send_request") & (step_table.c.cause != "parked-by-person"))
-    return tuple(conn.execute(select(step_table.c.id).where(step_table.c.request_id == row.id, step_table.c.status == "parked", lies)
-                              .order_by(step_table.c.id)).scalars())
+    lies = or_(
+        step_table.c.cause == "MappingError",
+        *(step_table.c.cause.like(cause) for cause in sorted(causes)),
+        (step_table.c.kind == "send_request") & (step_table.c.cause != "parked-by-person"),
+    )
+    return tuple(
+        conn.execute(
+            select(step_table.c.id)
+            .where(step_table.c.request_id == row.id, step_table.c.status == "parked", lies)
+            .order_by(step_table.c.id)
+        ).scalars()
+    )
 
 
 def _keep_first(conn: Connection, row: Row) -> None:
     """A request of before versions existed: what it says now is its first."""
     if any(each.version == 1 for each in versions(conn, row.id)):
         return
-    actor = conn.execute(select(audit_table.c.actor).where(audit_table.c.request_id == row.id, audit_table.c.action == "request.taken-in")
-                         .limit(1)).scalar_one_or_none()
-    conn.execute(request_versions.insert().values(
-        request_id=row.id, version=1, body=row.body, body_sha256=row.body_sha256, patient_hash=row.patient_hash,
-        actor=actor or "unknown", created_at=row.created_at))
+    actor = conn.execute(
+        select(audit_table.c.actor)
+        .where(audit_table.c.request_id == row.id, audit_table.c.action == "request.taken-in")
+        .limit(1)
+    ).scalar_one_or_none()
+    conn.execute(
+        request_versions.insert().values(
+            request_id=row.id,
+            version=1,
+            body=row.body,
+            body_sha256=row.body_sha256,
+            patient_hash=row.patient_hash,
+            actor=actor or "unknown",
+            created_at=row.created_at,
+        )
+    )
 
 
 def _store(conn: Connection, row: Row, request: SecondOpinionRequest, made: Plan, actor: str, reason: str) -> None:
     body, digest = requests.body_of(request)
     patient = requests.patient_hash(conn, request.patient.identifiers[0].value)
-    conn.execute(request_versions.insert().values(
-        request_id=row.id, version=made.version, body=body, body_sha256=digest, patient_hash=patient, fields=made.paths,
-        actor=actor, reason=reason))
-    conn.execute(update(request_table).where(request_table.c.id == row.id).values(
-        version=made.version, body=body, body_sha256=digest, patient_hash=patient, priority=request.priority,
-        records_due_at=made.due_after, updated_at=func.now()))
-    audit.record(conn, actor, "request.corrected", row.id, subject=f"version {made.version}", reason=reason,
-                 detail={"fields": made.paths})
+    conn.execute(
+        request_versions.insert().values(
+            request_id=row.id,
+            version=made.version,
+            body=body,
+            body_sha256=digest,
+            patient_hash=patient,
+            fields=made.paths,
+            actor=actor,
+            reason=reason,
+        )
+    )
+    conn.execute(
+        update(request_table)
+        .where(request_table.c.id == row.id)
+        .values(
+            version=made.version,
+            body=body,
+            body_sha256=digest,
+            patient_hash=patient,
+            priority=request.priority,
+            records_due_at=made.due_after,
+            updated_at=func.now(),
+        )
+    )
+    audit.record(
+        conn,
+        actor,
+        "request.corrected",
+        row.id,
+        subject=f"version {made.version}",
+        reason=reason,
+        detail={"fields": made.paths},
+    )
 
 
 def _move_deadlines(conn: Connection, row: Row, made: Plan) -> None:
@@ -193,23 +282,45 @@ def _move_deadlines(conn: Connection, row: Row, made: Plan) -> None:
     if made.due_before == made.due_after:
         return
     never = datetime.fromisoformat(NEVER)
-    conn.execute(update(step_table).where(step_table.c.request_id == row.id, step_table.c.status.in_(steps.OPEN),
-                                          step_table.c.deadline == (made.due_before or never))
-                 .values(deadline=made.due_after or never))
-    conn.execute(update(delivery_table).where(delivery_table.c.request_id == row.id, delivery_table.c.status.not_in(ENDED),
-                                              delivery_table.c.deadline.is_not_distinct_from(made.due_before))
-                 .values(deadline=made.due_after))
+    conn.execute(
+        update(step_table)
+        .where(
+            step_table.c.request_id == row.id,
+            step_table.c.status.in_(steps.OPEN),
+            step_table.c.deadline == (made.due_before or never),
+        )
+        .values(deadline=made.due_after or never)
+    )
+    conn.execute(
+        update(delivery_table)
+        .where(
+            delivery_table.c.request_id == row.id,
+            delivery_table.c.status.not_in(ENDED),
+            delivery_table.c.deadline.is_not_distinct_from(made.due_before),
+        )
+        .values(deadline=made.due_after)
+    )
 
 
 def _send_again(conn: Connection, row: Row, made: Plan) -> None:
     """The open step that sends the request sends this version; when it was sent already, there is such a step now."""
     delivery_id = deliveries.delivery_id_of(row.id, DeliveryKind.REQUEST, made.version)
-    conn.execute(update(step_table).where(step_table.c.request_id == row.id, step_table.c.kind == "send_request",
-                                          step_table.c.status.in_(steps.OPEN)).values(delivery_id=delivery_id))
+    conn.execute(
+        update(step_table)
+        .where(
+            step_table.c.request_id == row.id, step_table.c.kind == "send_request", step_table.c.status.in_(steps.OPEN)
+        )
+        .values(delivery_id=delivery_id)
+    )
     if made.was_sent and made.told:
-        steps.create(conn, "send_request", row.fulfiller, request_id=row.id, delivery_id=delivery_id, deadline=made.due_after)
+        steps.create(
+            conn, "send_request", row.fulfiller, request_id=row.id, delivery_id=delivery_id, deadline=made.due_after
+        )
     if made.reads_chart:
-        watch = conn.execute(select(step_table.c.id).where(step_table.c.request_id == row.id, step_table.c.kind == "watch_chart",
-                                                           step_table.c.status == "waiting")).scalar_one_or_none()
+        watch = conn.execute(
+            select(step_table.c.id).where(
+                step_table.c.request_id == row.id, step_table.c.kind == "watch_chart", step_table.c.status == "waiting"
+            )
+        ).scalar_one_or_none()
         if watch is not None:
             steps.make_due(conn, watch)

@@ -1,4 +1,5 @@
 """The roles an account or a token may have, and what each includes."""
+
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -6,10 +7,10 @@ from enum import StrEnum
 class Role(StrEnum):
     """What an account may do. Everyone signed in is a viewer; the others are given."""
 
-    VIEWER = "viewer"                   # sees every page, in ids and words
-    OPERATOR = "operator"               # presses buttons: retry, park, cancel, pause, run
-    CLINICAL_DATA = "clinical-data"     # sees and enters what is about a patient; each look is audited
-    ADMIN = "admin"                     # accounts and tokens; an operator too
+    VIEWER = "viewer"  # sees every page, in ids and words
+    OPERATOR = "operator"  # presses buttons: retry, park, cancel, pause, run
+    CLINICAL_DATA = "clinical-data"  # sees and enters what is about a patient; each look is audited
+    ADMIN = "admin"  # accounts and tokens; an operator too
 
 
 INCLUDES: dict[Role, frozenset[Role]] = {

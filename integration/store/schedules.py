@@ -1,4 +1,5 @@
 """The schedules a configuration has: their names, what a tick makes due, and when; the ticker itself lives with the jobs."""
+
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
@@ -6,8 +7,8 @@ from sqlalchemy import Connection
 from integration.config import Config
 from integration.store import ourselves, steps
 
-LEFT_PARKED = ("parked-by-person", "worker-lost")    # polls that only a person lets go on: workers die at the second
-EPOCH = datetime(2020, 1, 1, tzinfo=UTC)    # every node anchors intervals here, so that they share fire times
+LEFT_PARKED = ("parked-by-person", "worker-lost")  # polls that only a person lets go on: workers die at the second
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)  # every node anchors intervals here, so that they share fire times
 
 
 def names(config: Config) -> list[str]:

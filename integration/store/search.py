@@ -108,8 +108,9 @@ def _beyond(order: tuple, after: Place, descending: bool) -> ColumnElement:
     place = (after.id,) if len(order) == 1 else (datetime.fromisoformat(after.at), after.id) if after.at else None
     if place is None:
         return true()
-    mine, theirs = tuple_(*order), tuple_(
-        *(literal(value, column.type) for value, column in zip(place, order, strict=True))
+    mine, theirs = (
+        tuple_(*order),
+        tuple_(*(literal(value, column.type) for value, column in zip(place, order, strict=True))),
     )
     return mine < theirs if descending else mine > theirs
 

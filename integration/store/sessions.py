@@ -1,4 +1,5 @@
 """Sessions of people who signed in: rows that every web process reads, so that what changes takes effect at once."""
+
 import hashlib
 import secrets
 from dataclasses import dataclass
@@ -8,8 +9,8 @@ from sqlalchemy import Connection, delete, func, select, text, update
 from integration.store.roles import Role, all_of
 from integration.store.tables import accounts, sessions
 
-LONGEST_HOURS = 31 * 24     # a session that is older is removed, whatever config.yaml said
-_STALE = text("interval '1 minute'")    # how exactly it is known when somebody was last here
+LONGEST_HOURS = 31 * 24  # a session that is older is removed, whatever config.yaml said
+_STALE = text("interval '1 minute'")  # how exactly it is known when somebody was last here
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,13 @@ def find(conn: Connection, token: str, *, idle_minutes: int, hours: int, active:
     row = conn.execute(
         select(sessions.c.account, accounts.c.roles, (func.now() - sessions.c.seen_at > _STALE).label("stale"))
         .join(accounts, accounts.c.name == sessions.c.account)
-        .where(here, accounts.c.enabled,
-               sessions.c.seen_at > _ago(minutes=idle_minutes), sessions.c.created_at > _ago(hours=hours))).one_or_none()
+        .where(
+            here,
+            accounts.c.enabled,
+            sessions.c.seen_at > _ago(minutes=idle_minutes),
+            sessions.c.created_at > _ago(hours=hours),
+        )
+    ).one_or_none()
     if row is None:
         return None
     if active and row.stale:
@@ -58,7 +64,7 @@ def end_all(conn: Connection, account: str, *, but: str = "") -> int:
 def counts(conn: Connection) -> dict[str, int]:
     """How many session rows each account has; some may have ended by time."""
     counted = conn.execute(select(sessions.c.account, func.count()).group_by(sessions.c.account))
-    return {account: number for account, number in counted}
+    return dict(counted)
 
 
 def prune(conn: Connection) -> None:

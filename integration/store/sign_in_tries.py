@@ -4,6 +4,7 @@ A try is counted as failed before the password is looked at, and forgiven when i
 A try that has to wait is not counted. A browser in which the account signed in before has a count of its own, so that
 a stranger's failures do not slow its owner (OWASP, "device cookies").
 """
+
 import hmac
 import ipaddress
 from dataclasses import dataclass
@@ -34,10 +35,15 @@ HERE, ACCOUNT, ADDRESS, KNOWN = Limit(5, 60), Limit(20, 15), Limit(30, 15), Limi
 def limits(secret: str, account: str, address: str, known: str = "") -> dict[str, Limit]:
     """What counts for a try, by keyed hash: a password typed into the wrong field is not readable in the table."""
     network = _network(address)
-    named = ({f"known {known} {account}": KNOWN} if known else
-             {f"here {network} {account}": HERE, f"account {account}": ACCOUNT, f"address {network}": ADDRESS})
-    return {hmac.new(bytes.fromhex(secret), name.encode("utf-8", "replace"), "sha256").hexdigest(): limit
-            for name, limit in sorted(named.items())}
+    named = (
+        {f"known {known} {account}": KNOWN}
+        if known
+        else {f"here {network} {account}": HERE, f"account {account}": ACCOUNT, f"address {network}": ADDRESS}
+    )
+    return {
+        hmac.new(bytes.fromhex(secret), name.encode("utf-8", "replace"), "sha256").hexdigest(): limit
+        for name, limit in sorted(named.items())
+    }
 
 
 def claim(conn: Connection, limited: dict[str, Limit]) -> float:
@@ -46,15 +52,23 @@ def claim(conn: Connection, limited: dict[str, Limit]) -> float:
     conn.execute(insert(sign_in_tries).values([{"key": key, "failures": 0} for key in keys]).on_conflict_do_nothing())
     age = func.extract("epoch", func.clock_timestamp() - sign_in_tries.c.last_at)
     is_old = sign_in_tries.c.last_at < func.clock_timestamp() - FORGET
-    rows = conn.execute(select(sign_in_tries.c.key, case((is_old, 0), else_=sign_in_tries.c.failures).label("failures"),
-                               age.label("age")).where(sign_in_tries.c.key.in_(keys)).order_by(sign_in_tries.c.key)
-                        .with_for_update()).all()
+    rows = conn.execute(
+        select(
+            sign_in_tries.c.key, case((is_old, 0), else_=sign_in_tries.c.failures).label("failures"), age.label("age")
+        )
+        .where(sign_in_tries.c.key.in_(keys))
+        .order_by(sign_in_tries.c.key)
+        .with_for_update()
+    ).all()
     wait = max(limited[row.key].wait_after(row.failures) - float(row.age) for row in rows)
     if wait > 0:
         return wait
     for row in rows:
-        conn.execute(update(sign_in_tries).where(sign_in_tries.c.key == row.key)
-                     .values(failures=row.failures + 1, last_at=func.clock_timestamp()))
+        conn.execute(
+            update(sign_in_tries)
+            .where(sign_in_tries.c.key == row.key)
+            .values(failures=row.failures + 1, last_at=func.clock_timestamp())
+        )
     return 0
 
 
@@ -62,8 +76,11 @@ def forgive(conn: Connection, limited: dict[str, Limit]) -> None:
     """Take a counted try back: the password was right. Failures of others stay counted."""
     mine = [key for key, limit in limited.items() if limit in (HERE, KNOWN)]
     conn.execute(delete(sign_in_tries).where(sign_in_tries.c.key.in_(mine)))
-    conn.execute(update(sign_in_tries).where(sign_in_tries.c.key.in_(limited), sign_in_tries.c.failures > 0)
-                 .values(failures=sign_in_tries.c.failures - 1))
+    conn.execute(
+        update(sign_in_tries)
+        .where(sign_in_tries.c.key.in_(limited), sign_in_tries.c.failures > 0)
+        .values(failures=sign_in_tries.c.failures - 1)
+    )
 
 
 def prune(conn: Connection) -> None:

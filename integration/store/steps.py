@@ -1,4 +1,5 @@
 """Steps: what is owed and when, done under a lease; every change says which lease it holds."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from mappings.model.errors import ExchangeError, TemporaryError
 
 OPEN = ("waiting", "due", "leased", "parked")
 _NEVER = datetime.fromisoformat(NEVER)
-AFTER_WORK = _NEVER + timedelta(hours=6)        # no deadline either: watches never end, so what ends comes before them
-LAST_OF_ALL = _NEVER + timedelta(hours=12)      # and those of charts come last
+AFTER_WORK = _NEVER + timedelta(hours=6)  # no deadline either: watches never end, so what ends comes before them
+LAST_OF_ALL = _NEVER + timedelta(hours=12)  # and those of charts come last
 EARLIER_OPEN = "earlier-delivery-open"
 RECORD_KINDS = ("gather_records", "match_people", "push_records", "verify_records")
 TO_SEND = (*RECORD_KINDS, "send_request", "watch_chart")  # a cancellation stops them
@@ -31,14 +32,23 @@ class NextStep:
     endpoint: str
     delivery_id: str | None = None
     at: datetime | None = None
-    deadline: datetime | None = None        # else that of the step before it, and none after a watch
+    deadline: datetime | None = None  # else that of the step before it, and none after a watch
 
 
-def create(conn: Connection, kind: str, endpoint: str, *, request_id: str | None = None,
-           delivery_id: str | None = None, deadline: datetime | None = None, at: datetime | None = None) -> int | None:
+def create(
+    conn: Connection,
+    kind: str,
+    endpoint: str,
+    *,
+    request_id: str | None = None,
+    delivery_id: str | None = None,
+    deadline: datetime | None = None,
+    at: datetime | None = None,
+) -> int | None:
     """Make a step due (or waiting until ``at``). None when an open one of this kind exists: that one is enough."""
-    row = dict(kind=kind, endpoint=endpoint, request_id=request_id, delivery_id=delivery_id,
-               status="waiting" if at else "due")
+    row = dict(
+        kind=kind, endpoint=endpoint, request_id=request_id, delivery_id=delivery_id, status="waiting" if at else "due"
+    )
     if deadline is not None:
         row["deadline"] = deadline
     if at is not None:
@@ -51,17 +61,25 @@ def start(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> 
     """Begin the dispatched step: renew its lease. None when the lease is no longer ours."""
     with engine.begin() as conn:
         return conn.execute(
-            update(steps).where(*_mine(step_id, lease_no))
-            .values(started=True, lease_until=_from_now(lease_seconds),
-                    first_attempt_at=func.coalesce(steps.c.first_attempt_at, func.now()))
-            .returning(steps)).one_or_none()
+            update(steps)
+            .where(*_mine(step_id, lease_no))
+            .values(
+                started=True,
+                lease_until=_from_now(lease_seconds),
+                first_attempt_at=func.coalesce(steps.c.first_attempt_at, func.now()),
+            )
+            .returning(steps)
+        ).one_or_none()
 
 
 def renew(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> bool:
     """Hold the lease longer; False when it is lost."""
     with engine.begin() as conn:
-        return bool(conn.execute(update(steps).where(*_mine(step_id, lease_no))
-                                 .values(lease_until=_from_now(lease_seconds))).rowcount)
+        return bool(
+            conn.execute(
+                update(steps).where(*_mine(step_id, lease_no)).values(lease_until=_from_now(lease_seconds))
+            ).rowcount
+        )
 
 
 @contextmanager
@@ -74,60 +92,125 @@ def fenced(engine: Engine, step_id: int, lease_no: int) -> Iterator[Connection]:
         yield conn
 
 
-def finish(conn: Connection, step: Row, *, again_at: datetime | None = None, next_steps: tuple[NextStep, ...] = ()) -> None:
+def finish(
+    conn: Connection, step: Row, *, again_at: datetime | None = None, next_steps: tuple[NextStep, ...] = ()
+) -> None:
     """Inside ``fenced``: the step is done (or waits until ``again_at``), and its successors are due."""
-    values = dict(lease_until=None, started=False, attempts=0, lost=0, put_backs=0, first_attempt_at=None, cause=None,
-                  message=None, action=None, parked_at=None)
+    values = dict(
+        lease_until=None,
+        started=False,
+        attempts=0,
+        lost=0,
+        put_backs=0,
+        first_attempt_at=None,
+        cause=None,
+        message=None,
+        action=None,
+        parked_at=None,
+    )
     if again_at is None:
         values |= dict(status="done", finished_at=func.now())
     else:
         values |= dict(status="waiting", next_attempt_at=again_at)
     _release(conn, step, values)
     for new in _still_wanted(conn, step, next_steps):
-        made = create(conn, new.kind, new.endpoint, request_id=step.request_id, delivery_id=new.delivery_id,
-                      deadline=new.deadline or min(step.deadline, _NEVER), at=new.at)
+        made = create(
+            conn,
+            new.kind,
+            new.endpoint,
+            request_id=step.request_id,
+            delivery_id=new.delivery_id,
+            deadline=new.deadline or min(step.deadline, _NEVER),
+            at=new.at,
+        )
         if made is None and new.delivery_id is not None:
             _must_serve(conn, step.request_id, new)
 
 
 def _still_wanted(conn: Connection, step: Row, next_steps: tuple[NextStep, ...]) -> tuple[NextStep, ...]:
     """Without what leads to sending when somebody asked meanwhile to cancel: the step that tells the fulfiller waits behind it."""
-    if not any(new.kind in TO_SEND for new in next_steps) or not conn.execute(
-            select(requests.c.cancel_requested).where(requests.c.id == step.request_id)).scalar_one():
+    if (
+        not any(new.kind in TO_SEND for new in next_steps)
+        or not conn.execute(select(requests.c.cancel_requested).where(requests.c.id == step.request_id)).scalar_one()
+    ):
         return next_steps
     return tuple(new for new in next_steps if new.kind not in TO_SEND)
 
 
 def _must_serve(conn: Connection, request_id: str, new: NextStep) -> None:
     """The open step that kept ``new`` out must be of the same delivery: else this one would never be sent, and nobody told."""
-    there = conn.execute(select(steps.c.delivery_id).where(
-        steps.c.request_id == request_id, steps.c.kind == new.kind, steps.c.endpoint == new.endpoint, steps.c.status.in_(OPEN))).scalar()
+    there = conn.execute(
+        select(steps.c.delivery_id).where(
+            steps.c.request_id == request_id,
+            steps.c.kind == new.kind,
+            steps.c.endpoint == new.endpoint,
+            steps.c.status.in_(OPEN),
+        )
+    ).scalar()
     if there != new.delivery_id:
-        raise TemporaryError(f"{new.kind} of delivery {there} is still open: {new.delivery_id} waits for it", cause=EARLIER_OPEN)
+        raise TemporaryError(
+            f"{new.kind} of delivery {there} is still open: {new.delivery_id} waits for it", cause=EARLIER_OPEN
+        )
 
 
 def serve(conn: Connection, step: Row, delivery_id: str) -> Row:
     """It turned out which delivery the step is of; returns the step with it."""
-    return conn.execute(update(steps).where(steps.c.id == step.id).values(delivery_id=delivery_id).returning(steps)).one()
+    return conn.execute(
+        update(steps).where(steps.c.id == step.id).values(delivery_id=delivery_id).returning(steps)
+    ).one()
 
 
 def postpone(conn: Connection, step: Row, at: datetime, *, cause: str, message: str) -> None:
     """Inside ``fenced``: the attempt failed; the next one is due at ``at``. Its worker lives: it is not what kills workers."""
-    _release(conn, step, dict(status="waiting", next_attempt_at=at, attempts=steps.c.attempts + 1, lost=0, lease_until=None,
-                              started=False, cause=cause, message=message))
+    _release(
+        conn,
+        step,
+        dict(
+            status="waiting",
+            next_attempt_at=at,
+            attempts=steps.c.attempts + 1,
+            lost=0,
+            lease_until=None,
+            started=False,
+            cause=cause,
+            message=message,
+        ),
+    )
 
 
 def put_back(conn: Connection, step: Row, at: datetime, *, cause: str, message: str) -> None:
     """Inside ``fenced``: it could not be tried here and now, which is no failure of its own; attempts stay what they were."""
-    _release(conn, step, dict(status="waiting", next_attempt_at=at, lease_until=None, started=False, cause=cause, message=message,
-                              put_backs=step.put_backs + 1 if step.cause == cause else 1))
+    _release(
+        conn,
+        step,
+        dict(
+            status="waiting",
+            next_attempt_at=at,
+            lease_until=None,
+            started=False,
+            cause=cause,
+            message=message,
+            put_backs=step.put_backs + 1 if step.cause == cause else 1,
+        ),
+    )
 
 
 def park(conn: Connection, step: Row, *, cause: str, message: str, action: str) -> None:
     """Inside ``fenced``: gave up or cannot know; waits for a person, since the first time when it went on by itself."""
-    _release(conn, step, dict(status="parked", attempts=steps.c.attempts + 1, lease_until=None, started=False,
-                              cause=cause, message=message, action=action,
-                              parked_at=func.coalesce(steps.c.parked_at, func.statement_timestamp())))
+    _release(
+        conn,
+        step,
+        dict(
+            status="parked",
+            attempts=steps.c.attempts + 1,
+            lease_until=None,
+            started=False,
+            cause=cause,
+            message=message,
+            action=action,
+            parked_at=func.coalesce(steps.c.parked_at, func.statement_timestamp()),
+        ),
+    )
 
 
 def bring_forward(conn: Connection, by: timedelta) -> None:
@@ -137,17 +220,32 @@ def bring_forward(conn: Connection, by: timedelta) -> None:
 
 def lock_with_request(conn: Connection, request_id: str) -> None:
     """The request's open steps, then the request: in the order in which workers lock them, or the two would wait for each other."""
-    conn.execute(select(steps.c.id).where(steps.c.request_id == request_id, steps.c.status.in_(OPEN))
-                 .order_by(steps.c.id).with_for_update())
+    conn.execute(
+        select(steps.c.id)
+        .where(steps.c.request_id == request_id, steps.c.status.in_(OPEN))
+        .order_by(steps.c.id)
+        .with_for_update()
+    )
     conn.execute(select(requests.c.id).where(requests.c.id == request_id).with_for_update())
 
 
 def make_due(conn: Connection, step_id: int) -> bool:
     """A person (or a hint) wants it now: a parked or waiting step becomes due. False when it was neither."""
-    return bool(conn.execute(
-        update(steps).where(steps.c.id == step_id, steps.c.status.in_(("parked", "waiting")))
-        .values(status="due", next_attempt_at=func.now(), attempts=0, lost=0, put_backs=0, first_attempt_at=None,
-                parked_at=None)).rowcount)
+    return bool(
+        conn.execute(
+            update(steps)
+            .where(steps.c.id == step_id, steps.c.status.in_(("parked", "waiting")))
+            .values(
+                status="due",
+                next_attempt_at=func.now(),
+                attempts=0,
+                lost=0,
+                put_backs=0,
+                first_attempt_at=None,
+                parked_at=None,
+            )
+        ).rowcount
+    )
 
 
 def see_to(conn: Connection, kind: str, endpoint: str, *, left: tuple[str, ...] = ("parked-by-person",)) -> bool:
@@ -155,9 +253,19 @@ def see_to(conn: Connection, kind: str, endpoint: str, *, left: tuple[str, ...] 
 
     False when one is open already.
     """
-    return create(conn, kind, endpoint) is not None or bool(conn.execute(update(steps).where(
-        steps.c.request_id.is_(None), steps.c.kind == kind, steps.c.endpoint == endpoint, steps.c.status == "parked",
-        func.coalesce(steps.c.cause, "").not_in(left)).values(status="due", next_attempt_at=func.now())).rowcount)
+    return create(conn, kind, endpoint) is not None or bool(
+        conn.execute(
+            update(steps)
+            .where(
+                steps.c.request_id.is_(None),
+                steps.c.kind == kind,
+                steps.c.endpoint == endpoint,
+                steps.c.status == "parked",
+                func.coalesce(steps.c.cause, "").not_in(left),
+            )
+            .values(status="due", next_attempt_at=func.now())
+        ).rowcount
+    )
 
 
 def cancel_open(conn: Connection, request_id: str, *, reason: str, kinds: tuple[str, ...] | None = None) -> int:
@@ -165,17 +273,39 @@ def cancel_open(conn: Connection, request_id: str, *, reason: str, kinds: tuple[
     wanted = [steps.c.request_id == request_id, steps.c.status.in_(("waiting", "due", "parked"))]
     if kinds is not None:
         wanted.append(steps.c.kind.in_(kinds))
-    return conn.execute(update(steps).where(*wanted).values(status="cancelled", finished_at=func.now(),
-                                                            message=reason)).rowcount
+    return conn.execute(
+        update(steps).where(*wanted).values(status="cancelled", finished_at=func.now(), message=reason)
+    ).rowcount
 
 
-def record_attempt(conn: Connection, step: Row, started_at: datetime, outcome: str, *, status_code: int | None = None,
-                   cause: str | None = None, message: str | None = None) -> int:
+def record_attempt(
+    conn: Connection,
+    step: Row,
+    started_at: datetime,
+    outcome: str,
+    *,
+    status_code: int | None = None,
+    cause: str | None = None,
+    message: str | None = None,
+) -> int:
     """One line of history, and its number; nothing disappears."""
-    return conn.execute(attempts.insert().values(
-        step_id=step.id, request_id=step.request_id, delivery_id=step.delivery_id, kind=step.kind,
-        endpoint=step.endpoint, lease_no=step.lease_no, started_at=started_at, outcome=outcome,
-        status_code=status_code, cause=cause, message=message).returning(attempts.c.id)).scalar_one()
+    return conn.execute(
+        attempts.insert()
+        .values(
+            step_id=step.id,
+            request_id=step.request_id,
+            delivery_id=step.delivery_id,
+            kind=step.kind,
+            endpoint=step.endpoint,
+            lease_no=step.lease_no,
+            started_at=started_at,
+            outcome=outcome,
+            status_code=status_code,
+            cause=cause,
+            message=message,
+        )
+        .returning(attempts.c.id)
+    ).scalar_one()
 
 
 def _mine(step_id: int, lease_no: int) -> tuple:
@@ -188,5 +318,6 @@ def _from_now(seconds: float):
 
 def _release(conn: Connection, step: Row, values: dict) -> None:
     conn.execute(update(steps).where(*_mine(step.id, step.lease_no)).values(values))
-    conn.execute(update(requests).where(requests.c.id == step.request_id, requests.c.live_step == step.id)
-                 .values(live_step=None))
+    conn.execute(
+        update(requests).where(requests.c.id == step.request_id, requests.c.live_step == step.id).values(live_step=None)
+    )

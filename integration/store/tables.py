@@ -1,14 +1,33 @@
 """Every table of the Exchange, once; Alembic and the store read them here."""
-from sqlalchemy import (BigInteger, Boolean, Column, DateTime, Float, ForeignKey, Identity, Index, Integer, LargeBinary,
-                        MetaData, Table, Text, UniqueConstraint, func, text)
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 NEVER = "9999-12-31T00:00:00+00:00"  # psycopg cannot read 'infinity'
-SUSPECT = 2     # leases lost, after which a step may be what kills workers: it rests, and goes without others like it
+SUSPECT = 2  # leases lost, after which a step may be what kills workers: it rests, and goes without others like it
 # Conditions of partial indexes, which a query has to repeat word by word to use them.
-RECORDS_OWED = ("closed_at is null and records_due_at is not null and records not in ('verified', 'acknowledged') "
-                "and status in ('draft', 'requested', 'received', 'accepted', 'in-progress', 'on-hold')")
+RECORDS_OWED = (
+    "closed_at is null and records_due_at is not null and records not in ('verified', 'acknowledged') "
+    "and status in ('draft', 'requested', 'received', 'accepted', 'in-progress', 'on-hold')"
+)
 LOOP_OPEN = "closed_at is null and status not in ('rejected', 'cancelled', 'failed', 'entered-in-error')"
 ANSWERED = "(status = 'completed' or visit = 'completed')"
 
@@ -22,7 +41,8 @@ def _now(name: str) -> Column:
 
 
 requests = Table(
-    "requests", metadata,
+    "requests",
+    metadata,
     Column("id", Text, primary_key=True),
     Column("key", Text, nullable=False, unique=True),
     Column("placer", Text, nullable=False),
@@ -33,46 +53,55 @@ requests = Table(
     Column("visit", Text, nullable=False, server_default="none"),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
     Column("priority", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),        # the request as JSON bytes, never jsonb (traps.md)
+    Column("body", LargeBinary, nullable=False),  # the request as JSON bytes, never jsonb (traps.md)
     Column("body_sha256", Text, nullable=False),
-    Column("patient_hash", Text, nullable=False),       # keyed hash of the patient's identifiers, to search by
-    _time("records_due_at"),                            # wanted by, less the lead time; unknown stays null
-    _now("created_at"), _now("updated_at"),
+    Column("patient_hash", Text, nullable=False),  # keyed hash of the patient's identifiers, to search by
+    _time("records_due_at"),  # wanted by, less the lead time; unknown stays null
+    _now("created_at"),
+    _now("updated_at"),
     _time("closed_at"),
-    Column("live_step", BigInteger),                    # the one step now under a lease
-    Column("mirrored", Text),                           # business status last written to the placer
-    Column("version", Integer, nullable=False, server_default="1"),     # of the body: see request_versions
-    Column("gathered_version", Integer),                # the version whose wish for records was last read in full
+    Column("live_step", BigInteger),  # the one step now under a lease
+    Column("mirrored", Text),  # business status last written to the placer
+    Column("version", Integer, nullable=False, server_default="1"),  # of the body: see request_versions
+    Column("gathered_version", Integer),  # the version whose wish for records was last read in full
     Index("requests_created", "created_at", "id"),
     Index("requests_patient", "patient_hash"),
     Index("requests_priority", "priority", "id"),
     Index("requests_open", "status", postgresql_where=text("closed_at is null")),
-    Index("requests_due", "records_due_at", "id", postgresql_where=text("closed_at is null and records_due_at is not null")),
+    Index(
+        "requests_due",
+        "records_due_at",
+        "id",
+        postgresql_where=text("closed_at is null and records_due_at is not null"),
+    ),
     Index("requests_records_owed", "records_due_at", "id", postgresql_where=text(RECORDS_OWED)),
     Index("requests_loop_open", "created_at", "id", postgresql_where=text(LOOP_OPEN)),
     Index("requests_answered", "updated_at", "id", postgresql_where=text(f"{LOOP_OPEN} and {ANSWERED}")),
 )
 
 request_versions = Table(
-    "request_versions", metadata,                       # what was entered, and each correction of it; never changed
+    "request_versions",
+    metadata,  # what was entered, and each correction of it; never changed
     Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("body_sha256", Text, nullable=False),
     Column("patient_hash", Text, nullable=False),
-    Column("fields", JSONB, nullable=False, server_default=text("'[]'")),   # paths that changed, without values
-    Column("actor", Text, nullable=False), Column("reason", Text),
+    Column("fields", JSONB, nullable=False, server_default=text("'[]'")),  # paths that changed, without values
+    Column("actor", Text, nullable=False),
+    Column("reason", Text),
     _now("created_at"),
 )
 
 steps = Table(
-    "steps", metadata,
+    "steps",
+    metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("request_id", Text, ForeignKey("requests.id")),
     Column("kind", Text, nullable=False),
     Column("endpoint", Text, nullable=False),
     Column("delivery_id", Text),
-    Column("status", Text, nullable=False),             # waiting due leased done parked cancelled
+    Column("status", Text, nullable=False),  # waiting due leased done parked cancelled
     _time("due_at", nullable=False, server_default=func.now()),
     _time("next_attempt_at", nullable=False, server_default=func.now()),
     _time("deadline", nullable=False, server_default=text(f"'{NEVER}'")),
@@ -81,58 +110,81 @@ steps = Table(
     Column("lease_no", Integer, nullable=False, server_default="0"),
     _time("lease_until"),
     Column("started", Boolean, nullable=False, server_default=text("false")),
-    Column("lost", Integer, nullable=False, server_default="0"),        # leases in a row that ran out under a started worker
-    Column("put_backs", Integer, nullable=False, server_default="0"),   # how often in a row it was put back for the same cause
-    Column("cause", Text), Column("message", Text), Column("action", Text),
-    _now("created_at"), _time("finished_at"), _time("parked_at"),
-    Column("holds", Text), Column("holds_lease", Integer),  # what no other step may make meanwhile; counts while it has that lease
+    Column("lost", Integer, nullable=False, server_default="0"),  # leases in a row that ran out under a started worker
+    Column(
+        "put_backs", Integer, nullable=False, server_default="0"
+    ),  # how often in a row it was put back for the same cause
+    Column("cause", Text),
+    Column("message", Text),
+    Column("action", Text),
+    _now("created_at"),
+    _time("finished_at"),
+    _time("parked_at"),
+    Column("holds", Text),
+    Column("holds_lease", Integer),  # what no other step may make meanwhile; counts while it has that lease
     Index("steps_due", "endpoint", "deadline", "id", postgresql_where=text("status = 'due'")),
     Index("steps_waiting", "next_attempt_at", postgresql_where=text("status = 'waiting'")),
     Index("steps_leased", "endpoint", postgresql_where=text("status = 'leased'")),
     Index("steps_parked", "endpoint", "cause", "id", postgresql_where=text("status = 'parked'")),
     Index("steps_one_live", "request_id", unique=True, postgresql_where=text("status = 'leased'")),
-    Index("steps_one_open", text("coalesce(request_id, '')"), "kind", "endpoint", unique=True,
-          postgresql_where=text("status in ('waiting', 'due', 'leased', 'parked')")),
-    Index("steps_holds", "holds", unique=True,
-          postgresql_where=text("status = 'leased' and holds_lease = lease_no and holds is not null")),
+    Index(
+        "steps_one_open",
+        text("coalesce(request_id, '')"),
+        "kind",
+        "endpoint",
+        unique=True,
+        postgresql_where=text("status in ('waiting', 'due', 'leased', 'parked')"),
+    ),
+    Index(
+        "steps_holds",
+        "holds",
+        unique=True,
+        postgresql_where=text("status = 'leased' and holds_lease = lease_no and holds is not null"),
+    ),
     Index("steps_suspects", "endpoint", "status", postgresql_where=text(f"lost >= {SUSPECT}")),
     Index("steps_request", "request_id", "id"),
     Index("steps_delivery", "delivery_id"),
     Index("steps_cause", "cause", postgresql_where=text("cause is not null")),
     Index("steps_open", "deadline", "id", postgresql_where=text("status in ('waiting', 'due', 'leased', 'parked')")),
     Index("steps_finished", "status", "finished_at", "id", postgresql_where=text("status in ('done', 'cancelled')")),
-    postgresql_with={"fillfactor": "80"},               # lease renewals stay HOT
+    postgresql_with={"fillfactor": "80"},  # lease renewals stay HOT
 )
 
 endpoints = Table(
-    "endpoints", metadata,
+    "endpoints",
+    metadata,
     Column("key", Text, primary_key=True),
     Column("identifier_system", Text, nullable=False),  # frozen at first use
     Column("concurrency", Integer, nullable=False),
-    Column("rate", Float, nullable=False),              # requests per second
+    Column("rate", Float, nullable=False),  # requests per second
     Column("paused", Boolean, nullable=False, server_default=text("false")),
     Column("paused_reason", Text),
-    Column("breaker", Text, nullable=False, server_default="closed"),   # closed open half-open
-    Column("failures", Integer, nullable=False, server_default="0"),    # in a row
+    Column("breaker", Text, nullable=False, server_default="closed"),  # closed open half-open
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row
     _time("breaker_until"),
-    Column("capabilities", JSONB), _time("probed_at"),
-    _time("last_success_at"), _time("last_failure_at"), Column("last_failure", Text),
-    _time("polled_at"),                                 # last poll for requests that succeeded
+    Column("capabilities", JSONB),
+    _time("probed_at"),
+    _time("last_success_at"),
+    _time("last_failure_at"),
+    Column("last_failure", Text),
+    _time("polled_at"),  # last poll for requests that succeeded
     Column("latencies", JSONB, nullable=False, server_default=text("'[]'")),  # last 60 step times, milliseconds
 )
 
 pace = Table(
-    "pace", metadata,                                   # written before each request: not in the endpoint's row, which dispatch locks
+    "pace",
+    metadata,  # written before each request: not in the endpoint's row, which dispatch locks
     Column("endpoint", Text, primary_key=True),
-    _time("next_at", nullable=False),                   # when the next request may go
+    _time("next_at", nullable=False),  # when the next request may go
 )
 
 packets = Table(
-    "packets", metadata,
+    "packets",
+    metadata,
     Column("id", Text, primary_key=True),
     Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
     Column("version", Integer, nullable=False),
-    Column("manifest_sha256", Text, nullable=False),    # the manifest's own bytes in the payload store
+    Column("manifest_sha256", Text, nullable=False),  # the manifest's own bytes in the payload store
     Column("patient", Text, nullable=False),
     Column("resources", Integer, nullable=False),
     Column("attachments", Integer, nullable=False),
@@ -143,48 +195,60 @@ packets = Table(
 )
 
 deliveries = Table(
-    "deliveries", metadata,
+    "deliveries",
+    metadata,
     Column("id", Text, primary_key=True),
     Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
     Column("endpoint", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("packet_id", Text, ForeignKey("packets.id")),
-    Column("request_version", Integer),                 # whose words stand on the readable summary; set when it is sent
+    Column("request_version", Integer),  # whose words stand on the readable summary; set when it is sent
     Column("status", Text, nullable=False, server_default="queued"),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("cause", Text), Column("message", Text), Column("action", Text),
+    Column("cause", Text),
+    Column("message", Text),
+    Column("action", Text),
     _time("deadline"),
-    _now("created_at"), _now("updated_at"), _time("sent_at"), _time("verified_at"),
+    _now("created_at"),
+    _now("updated_at"),
+    _time("sent_at"),
+    _time("verified_at"),
     UniqueConstraint("request_id", "kind", "version"),
     Index("deliveries_list", "updated_at", "id"),
     Index("deliveries_status", "status", "updated_at", "id"),
-    Index("deliveries_attention", "deadline", "id",
-          postgresql_where=text("status in ('parked', 'retrying')")),
+    Index("deliveries_attention", "deadline", "id", postgresql_where=text("status in ('parked', 'retrying')")),
     Index("deliveries_failures", "cause", "endpoint", postgresql_where=text("status in ('parked', 'retrying')")),
 )
 
 delivery_items = Table(
-    "delivery_items", metadata,
+    "delivery_items",
+    metadata,
     Column("delivery_id", Text, ForeignKey("deliveries.id"), primary_key=True),
-    Column("source", Text, primary_key=True),           # Type/id at the source
+    Column("source", Text, primary_key=True),  # Type/id at the source
     Column("status", Text, nullable=False, server_default="queued"),  # queued sent verified different missing
-    Column("target", Text),                             # Type/id at the target
-    Column("sent_sha256", Text),                        # what we sent, in the payload store
+    Column("target", Text),  # Type/id at the target
+    Column("sent_sha256", Text),  # what we sent, in the payload store
     Column("created_by_us", Boolean),
     _now("updated_at"),
 )
 
 attempts = Table(
-    "attempts", metadata,
+    "attempts",
+    metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("step_id", BigInteger, nullable=False),
-    Column("request_id", Text), Column("delivery_id", Text),
-    Column("kind", Text, nullable=False), Column("endpoint", Text, nullable=False),
+    Column("request_id", Text),
+    Column("delivery_id", Text),
+    Column("kind", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
     Column("lease_no", Integer, nullable=False),
-    _time("started_at", nullable=False), _now("finished_at"),
-    Column("outcome", Text, nullable=False),            # done again temporary unknown permanent person lost
-    Column("status_code", Integer), Column("cause", Text), Column("message", Text),
+    _time("started_at", nullable=False),
+    _now("finished_at"),
+    Column("outcome", Text, nullable=False),  # done again temporary unknown permanent person lost
+    Column("status_code", Integer),
+    Column("cause", Text),
+    Column("message", Text),
     Index("attempts_request", "request_id", "id"),
     Index("attempts_step", "step_id", "id"),
     Index("attempts_finished", "finished_at"),
@@ -192,134 +256,180 @@ attempts = Table(
 )
 
 exchanges = Table(
-    "exchanges", metadata,                              # each request to another server that an attempt made
+    "exchanges",
+    metadata,  # each request to another server that an attempt made
     Column("attempt_id", BigInteger, ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True),
-    Column("number", Integer, primary_key=True),        # from 1; a gap was left out
-    Column("endpoint", Text, nullable=False), Column("method", Text, nullable=False),
-    Column("shown", Text, nullable=False),              # path and names of parameters, no values
-    Column("status", Integer),                          # empty: no answer
-    _time("began", nullable=False), Column("milliseconds", Integer, nullable=False),
-    Column("sent_bytes", BigInteger, nullable=False), Column("received_bytes", BigInteger, nullable=False),
-    Column("cause", Text), Column("retry_after_seconds", Float),
-    Column("issues", JSONB, nullable=False, server_default=text("'[]'")),   # severity, code, element path
-    Column("request_body", LargeBinary), Column("response_body", LargeBinary),   # zlib; only of what went wrong, then pruned
+    Column("number", Integer, primary_key=True),  # from 1; a gap was left out
+    Column("endpoint", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("shown", Text, nullable=False),  # path and names of parameters, no values
+    Column("status", Integer),  # empty: no answer
+    _time("began", nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Column("sent_bytes", BigInteger, nullable=False),
+    Column("received_bytes", BigInteger, nullable=False),
+    Column("cause", Text),
+    Column("retry_after_seconds", Float),
+    Column("issues", JSONB, nullable=False, server_default=text("'[]'")),  # severity, code, element path
+    Column("request_body", LargeBinary),
+    Column("response_body", LargeBinary),  # zlib; only of what went wrong, then pruned
     Index("exchanges_bodies", "began", postgresql_where=text("request_body is not null or response_body is not null")),
 )
 
 links = Table(
-    "links", metadata,
+    "links",
+    metadata,
     Column("endpoint", Text, primary_key=True),
     Column("system", Text, primary_key=True),
     Column("value", Text, primary_key=True),
-    Column("reference", Text, nullable=False),          # Type/id at the endpoint
-    Column("version", Text), Column("sha256", Text),    # what we last wrote there
-    Column("origin", Text, nullable=False),             # created matched person
-    _now("created_at"), _now("updated_at"),
+    Column("reference", Text, nullable=False),  # Type/id at the endpoint
+    Column("version", Text),
+    Column("sha256", Text),  # what we last wrote there
+    Column("origin", Text, nullable=False),  # created matched person
+    _now("created_at"),
+    _now("updated_at"),
 )
 
 reports = Table(
-    "reports", metadata,
+    "reports",
+    metadata,
     Column("id", Text, primary_key=True),
     Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
-    Column("source", Text, nullable=False),             # Type/id at the fulfiller
+    Column("source", Text, nullable=False),  # Type/id at the fulfiller
     Column("source_version", Text),
     Column("revision", Integer, nullable=False),
-    Column("state", Text, nullable=False),              # final amended retracted
+    Column("state", Text, nullable=False),  # final amended retracted
     Column("resource_sha256", Text, nullable=False),
-    Column("bytes_sha256", Text), Column("content_type", Text),
+    Column("bytes_sha256", Text),
+    Column("content_type", Text),
     _now("created_at"),
     UniqueConstraint("request_id", "revision"),
 )
 
 findings = Table(
-    "findings", metadata,
+    "findings",
+    metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("request_id", Text), Column("delivery_id", Text), Column("endpoint", Text),
-    Column("severity", Text, nullable=False),           # info warning error
+    Column("request_id", Text),
+    Column("delivery_id", Text),
+    Column("endpoint", Text),
+    Column("severity", Text, nullable=False),  # info warning error
     Column("cause", Text, nullable=False),
     Column("path", Text, nullable=False, server_default=""),
     Column("message", Text, nullable=False),
     Column("count", Integer, nullable=False, server_default="1"),
-    _now("created_at"), _now("last_seen_at"),
-    Index("findings_once", text("coalesce(request_id, '')"), text("coalesce(endpoint, '')"), "cause", "path",
-          unique=True),
+    _now("created_at"),
+    _now("last_seen_at"),
+    Index(
+        "findings_once", text("coalesce(request_id, '')"), text("coalesce(endpoint, '')"), "cause", "path", unique=True
+    ),
 )
 
 events = Table(
-    "events", metadata,                                 # what the fulfiller said, applied or not
+    "events",
+    metadata,  # what the fulfiller said, applied or not
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
-    Column("source", Text, nullable=False), Column("version", Text, nullable=False),
-    Column("status", Text), Column("applied", Boolean, nullable=False), Column("why", Text),
+    Column("source", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("status", Text),
+    Column("applied", Boolean, nullable=False),
+    Column("why", Text),
     _now("created_at"),
     UniqueConstraint("request_id", "source", "version"),
 )
 
 audit = Table(
-    "audit", metadata,
+    "audit",
+    metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     _now("at"),
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),
-    Column("request_id", Text), Column("subject", Text),
-    Column("reason", Text), Column("detail", JSONB),
-    Index("audit_request", "request_id", "id"), Index("audit_at", "at"),
+    Column("request_id", Text),
+    Column("subject", Text),
+    Column("reason", Text),
+    Column("detail", JSONB),
+    Index("audit_request", "request_id", "id"),
+    Index("audit_at", "at"),
 )
 
 ticks = Table(
-    "ticks", metadata,
-    Column("job", Text, primary_key=True), _time("fire_time", primary_key=True), _now("claimed_at"),
+    "ticks",
+    metadata,
+    Column("job", Text, primary_key=True),
+    _time("fire_time", primary_key=True),
+    _now("claimed_at"),
 )
 
 watermarks = Table(
-    "watermarks", metadata,
-    Column("endpoint", Text, primary_key=True), Column("kind", Text, primary_key=True),
-    Column("value", Text, nullable=False), _now("updated_at"),
+    "watermarks",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    _now("updated_at"),
 )
 
 settings = Table(
-    "settings", metadata,                               # keys of this installation, made once
-    Column("name", Text, primary_key=True), Column("value", Text, nullable=False),
+    "settings",
+    metadata,  # keys of this installation, made once
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 alarms = Table(
-    "alarms", metadata,
+    "alarms",
+    metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("rule", Text, nullable=False), Column("subject", Text, nullable=False, server_default=""),
+    Column("rule", Text, nullable=False),
+    Column("subject", Text, nullable=False, server_default=""),
     Column("message", Text, nullable=False),
-    _now("raised_at"), _now("last_seen_at"), _time("recovered_at"), _time("notified_at"),
+    _now("raised_at"),
+    _now("last_seen_at"),
+    _time("recovered_at"),
+    _time("notified_at"),
     Index("alarms_open", "rule", "subject", unique=True, postgresql_where=text("recovered_at is null")),
     Index("alarms_of", "rule", "subject", "recovered_at"),
 )
 
 alarm_silences = Table(
-    "alarm_silences", metadata,                         # maintenance: nothing is told until then; * is any
-    Column("rule", Text, primary_key=True), Column("subject", Text, primary_key=True),
+    "alarm_silences",
+    metadata,  # maintenance: nothing is told until then; * is any
+    Column("rule", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
     _time("until", nullable=False),
-    Column("actor", Text, nullable=False), Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
     _now("created_at"),
 )
 
 told_alarms = Table(
-    "told_alarms", metadata,                            # what a recipient believes to be open
-    Column("recipient", Text, primary_key=True), Column("rule", Text, primary_key=True),
+    "told_alarms",
+    metadata,  # what a recipient believes to be open
+    Column("recipient", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
     Column("subject", Text, primary_key=True),
-    _time("told_at", nullable=False), _time("last_told_at", nullable=False),
+    _time("told_at", nullable=False),
+    _time("last_told_at", nullable=False),
 )
 
 notices = Table(
-    "notices", metadata,                                # what a recipient is told, of one rule at a time
+    "notices",
+    metadata,  # what a recipient is told, of one rule at a time
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("key", Text, nullable=False, unique=True),   # the same when it is sent again
-    Column("recipient", Text, nullable=False),          # its name in config.yaml, never its address
-    Column("channel", Text, nullable=False),            # e-mail webhook
-    Column("kind", Text, nullable=False),               # raised recovered reminder
+    Column("key", Text, nullable=False, unique=True),  # the same when it is sent again
+    Column("recipient", Text, nullable=False),  # its name in config.yaml, never its address
+    Column("channel", Text, nullable=False),  # e-mail webhook
+    Column("kind", Text, nullable=False),  # raised recovered reminder
     Column("rule", Text, nullable=False),
     Column("alarm_ids", ARRAY(BigInteger), nullable=False),
-    Column("content", JSONB),                           # what it says: integration.notice.Notice
-    Column("status", Text, nullable=False, server_default="queued"),    # queued sent failed dropped
+    Column("content", JSONB),  # what it says: integration.notice.Notice
+    Column("status", Text, nullable=False, server_default="queued"),  # queued sent failed dropped
     Column("attempts", Integer, nullable=False, server_default="0"),
-    _time("next_attempt_at", nullable=False), _time("created_at", nullable=False), _time("sent_at"),
+    _time("next_attempt_at", nullable=False),
+    _time("created_at", nullable=False),
+    _time("sent_at"),
     Column("last_error", Text),
     Index("notices_queued", "next_attempt_at", postgresql_where=text("status = 'queued'")),
     Index("notices_unsent", "recipient", "created_at", postgresql_where=text("status in ('queued', 'failed')")),
@@ -328,47 +438,57 @@ notices = Table(
 )
 
 bulk_operations = Table(
-    "bulk_operations", metadata,                        # one button pressed on many steps, done in the background
+    "bulk_operations",
+    metadata,  # one button pressed on many steps, done in the background
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("kind", Text, nullable=False),               # retry
-    Column("filter", Text, nullable=False),             # as the person confirmed it
-    Column("actor", Text, nullable=False), Column("reason", Text, nullable=False),
-    Column("status", Text, nullable=False, server_default="running"),     # running done cancelled
+    Column("kind", Text, nullable=False),  # retry
+    Column("filter", Text, nullable=False),  # as the person confirmed it
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="running"),  # running done cancelled
     Column("total", Integer, nullable=False),
     Column("per_second", Integer, nullable=False),
-    _now("created_at"), _time("finished_at"),
+    _now("created_at"),
+    _time("finished_at"),
     Index("bulk_operations_running", "id", postgresql_where=text("status = 'running'")),
 )
 
 bulk_steps = Table(
-    "bulk_steps", metadata,                             # exactly the steps that were confirmed, as they stood then
+    "bulk_steps",
+    metadata,  # exactly the steps that were confirmed, as they stood then
     Column("operation_id", BigInteger, ForeignKey("bulk_operations.id"), primary_key=True),
     Column("step_id", BigInteger, primary_key=True),
     Column("lease_no", Integer, nullable=False),
-    Column("outcome", Text),                            # retried changed; empty: not reached yet
+    Column("outcome", Text),  # retried changed; empty: not reached yet
     Index("bulk_steps_left", "operation_id", "step_id", postgresql_where=text("outcome is null")),
 )
 
 accounts = Table(
-    "accounts", metadata,                               # people who sign in here
+    "accounts",
+    metadata,  # people who sign in here
     Column("name", Text, primary_key=True),
-    Column("password_hash", Text, nullable=False),      # Argon2id, with its parameters
+    Column("password_hash", Text, nullable=False),  # Argon2id, with its parameters
     Column("roles", ARRAY(Text), nullable=False),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
-    _now("created_at"), _now("password_at"), _time("signed_in_at"),
+    _now("created_at"),
+    _now("password_at"),
+    _time("signed_in_at"),
 )
 
 sessions = Table(
-    "sessions", metadata,
-    Column("token_sha256", Text, primary_key=True),     # the token itself is only in the browser
+    "sessions",
+    metadata,
+    Column("token_sha256", Text, primary_key=True),  # the token itself is only in the browser
     Column("account", Text, ForeignKey("accounts.name"), nullable=False),
-    _now("created_at"), _now("seen_at"),
+    _now("created_at"),
+    _now("seen_at"),
     Index("sessions_account", "account"),
     Index("sessions_seen", "seen_at"),
 )
 
 sign_in_tries = Table(
-    "sign_in_tries", metadata,                          # failed sign-ins in a row, by keyed hash of account and address
+    "sign_in_tries",
+    metadata,  # failed sign-ins in a row, by keyed hash of account and address
     Column("key", Text, primary_key=True),
     Column("failures", Integer, nullable=False),
     _now("last_at"),
@@ -376,30 +496,39 @@ sign_in_tries = Table(
 )
 
 tokens = Table(
-    "tokens", metadata,                                 # for machines and practices
+    "tokens",
+    metadata,  # for machines and practices
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("name", Text, nullable=False),
     Column("token_sha256", Text, nullable=False, unique=True),
-    Column("prefix", Text, nullable=False),             # its beginning, to tell it in lists
+    Column("prefix", Text, nullable=False),  # its beginning, to tell it in lists
     Column("roles", ARRAY(Text), nullable=False),
-    Column("practice", Text),                           # may use /fhir/<practice>
-    _now("created_at"), _time("expires_at", nullable=False), _time("used_at"), _time("revoked_at"),
+    Column("practice", Text),  # may use /fhir/<practice>
+    _now("created_at"),
+    _time("expires_at", nullable=False),
+    _time("used_at"),
+    _time("revoked_at"),
     Index("tokens_name", "name", unique=True, postgresql_where=text("revoked_at is null")),
 )
 
 totals = Table(
-    "totals", metadata,                                 # what /metrics counts; goes up only
-    Column("name", Text, primary_key=True),             # step records-verified loop-closed
+    "totals",
+    metadata,  # what /metrics counts; goes up only
+    Column("name", Text, primary_key=True),  # step records-verified loop-closed
     Column("endpoint", Text, primary_key=True),
-    Column("kind", Text, primary_key=True), Column("outcome", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
     Column("number", BigInteger, nullable=False),
     Column("seconds", Float, nullable=False),
-    Column("buckets", ARRAY(BigInteger), nullable=False),   # how many fell under each bound of store/totals.py, and above
-    postgresql_with={"fillfactor": "50"},               # changed by each step, stays HOT
+    Column(
+        "buckets", ARRAY(BigInteger), nullable=False
+    ),  # how many fell under each bound of store/totals.py, and above
+    postgresql_with={"fillfactor": "50"},  # changed by each step, stays HOT
 )
 
 saved_views = Table(
-    "saved_views", metadata,                            # filters people gave a name, for everyone here
+    "saved_views",
+    metadata,  # filters people gave a name, for everyone here
     Column("name", Text, primary_key=True),
     Column("filter", Text, nullable=False),
     _now("created_at"),

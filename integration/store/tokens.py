@@ -1,4 +1,5 @@
 """Tokens for machines and practices: shown once, kept as SHA-256; and the credential of our own workers."""
+
 import hmac
 import secrets
 from collections.abc import Callable, Collection
@@ -26,25 +27,38 @@ class TokenRefused(ExchangeError):
 def add(conn: Connection, name: str, roles: Collection[str], *, practice: str | None, days: int, actor: str) -> str:
     """Make a token; it is returned once and stored nowhere. Raises TokenRefused."""
     if not NAME.fullmatch(name):
-        raise TokenRefused("a token's name is up to 64 small letters, digits and . _ @ -, and begins with a letter or digit")
+        raise TokenRefused(
+            "a token's name is up to 64 small letters, digits and . _ @ -, and begins with a letter or digit"
+        )
     if not roles and not practice:
         raise TokenRefused("a token without a role and without a practice may do nothing: give --role or --practice")
     token = BEGINS + secrets.token_urlsafe(32)
     made = conn.execute(
-        insert(tokens).values(name=name, token_sha256=hash_of(token), prefix=token[:_PREFIX], roles=in_order(roles),
-                              practice=practice, expires_at=func.now() + func.make_interval(0, 0, 0, days))
-        .on_conflict_do_nothing().returning(tokens.c.id)).first()
+        insert(tokens)
+        .values(
+            name=name,
+            token_sha256=hash_of(token),
+            prefix=token[:_PREFIX],
+            roles=in_order(roles),
+            practice=practice,
+            expires_at=func.now() + func.make_interval(0, 0, 0, days),
+        )
+        .on_conflict_do_nothing()
+        .returning(tokens.c.id)
+    ).first()
     if made is None:
         raise TokenRefused(f"there is a token {name} already: revoke it first, or take another name")
-    audit.record(conn, actor, "token.made", subject=name,
-                 detail={"roles": in_order(roles), "practice": practice, "days": days})
+    audit.record(
+        conn, actor, "token.made", subject=name, detail={"roles": in_order(roles), "practice": practice, "days": days}
+    )
     return token
 
 
 def revoke(conn: Connection, name: str, *, actor: str, reason: str | None = None) -> None:
     """Make a token worthless at once. Raises TokenRefused."""
-    revoked = conn.execute(update(tokens).where(tokens.c.name == name, tokens.c.revoked_at.is_(None))
-                           .values(revoked_at=func.now())).rowcount
+    revoked = conn.execute(
+        update(tokens).where(tokens.c.name == name, tokens.c.revoked_at.is_(None)).values(revoked_at=func.now())
+    ).rowcount
     if not revoked:
         raise TokenRefused(f"there is no token {name[:64]}; second-opinion tokens list shows all")
     audit.record(conn, actor, "token.revoked", subject=name, reason=reason)
@@ -61,10 +75,16 @@ def find(conn: Connection, token: str) -> Row | None:
     """The row of a token that is valid now."""
     if not token.startswith(BEGINS) or len(token) > 100:
         return None
-    row = conn.execute(select(tokens, (func.now() - func.coalesce(tokens.c.used_at, tokens.c.created_at)
-                                       > func.make_interval(0, 0, 0, 0, 0, 1)).label("stale"))
-                       .where(tokens.c.token_sha256 == hash_of(token), tokens.c.revoked_at.is_(None),
-                              tokens.c.expires_at > func.now())).one_or_none()
+    row = conn.execute(
+        select(
+            tokens,
+            (
+                func.now() - func.coalesce(tokens.c.used_at, tokens.c.created_at) > func.make_interval(0, 0, 0, 0, 0, 1)
+            ).label("stale"),
+        ).where(
+            tokens.c.token_sha256 == hash_of(token), tokens.c.revoked_at.is_(None), tokens.c.expires_at > func.now()
+        )
+    ).one_or_none()
     if row is not None and (row.stale or row.used_at is None):
         conn.execute(update(tokens).where(tokens.c.id == row.id).values(used_at=func.now()))
     return row
@@ -77,9 +97,11 @@ def own_credential(own_secret: str, practice: str) -> str:
 
 def credentials(engine: Engine) -> Callable[[str], str]:
     """For integration/fhir: tells the credential of a hosted practice; the secret is read when first asked for."""
+
     def credential_of(practice: str) -> str:
         with engine.begin() as conn:
             return own_credential(secret(conn, OWN_SECRET), practice)
+
     return credential_of
 
 

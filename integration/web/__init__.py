@@ -42,14 +42,27 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     app.config["MAX_CONTENT_LENGTH"] = 64 << 20
     app.extensions["second_opinion"] = {"config": config, "engine": engine, "payloads": payloads}
     spans.set_up(app, tracing.start(config, "web"))
-    for part in (health, api, sign_in, account_pages, queue, actions, bulk_pages, request_pages, attempt_pages, correct_pages, patient,
-                 packet_pages,
-                 boards, numbers, new_request, alarms):
+    for part in (
+        health,
+        api,
+        sign_in,
+        account_pages,
+        queue,
+        actions,
+        bulk_pages,
+        request_pages,
+        attempt_pages,
+        correct_pages,
+        patient,
+        packet_pages,
+        boards,
+        numbers,
+        new_request,
+        alarms,
+    ):
         app.register_blueprint(part.blueprint)
     pages.set_up(app)
-    app.register_blueprint(
-        create_hosted(config.hosted, engine, base_url_of=gate.hosted_base, admit=gate.admit)
-    )
+    app.register_blueprint(create_hosted(config.hosted, engine, base_url_of=gate.hosted_base, admit=gate.admit))
     gate.set_up(app)
     app.after_request(_careful_headers)
     app.after_request(_waking(wake))
@@ -58,8 +71,13 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
 
 def _waking(wake: Callable[[], object]):
     """Not for the hosted endpoints: what is written there is found by a poll."""
+
     def after(response):
-        if request.method not in ("GET", "HEAD", "OPTIONS") and response.status_code < 400 and not request.path.startswith("/fhir/"):
+        if (
+            request.method not in ("GET", "HEAD", "OPTIONS")
+            and response.status_code < 400
+            and not request.path.startswith("/fhir/")
+        ):
             wake()
         return response
 

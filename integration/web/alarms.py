@@ -21,7 +21,11 @@ HOURS, USUAL_HOURS = (1, 4, 8, 24, 72, 168), 8
 @blueprint.get("/alarms")
 def listed():
     """Open alarms, or with ``past`` those that are over; of one rule, and from one place on."""
-    past, rule, after = "past" in request.args, request.args.get("rule", "")[:60].replace("\x00", ""), request.args.get("after", "")
+    past, rule, after = (
+        "past" in request.args,
+        request.args.get("rule", "")[:60].replace("\x00", ""),
+        request.args.get("after", ""),
+    )
     now = pages.now()
     with world.engine().connect() as conn:
         found, following = store.page(conn, is_open=not past, rule=rule or None, after=_number(after))

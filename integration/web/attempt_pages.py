@@ -8,7 +8,9 @@ from integration.store.exchanges import UnknownAttempt
 from integration.web import forms, looks, pages, world
 from integration.web.texts import t
 
-blueprint = pages.sentences(Blueprint("attempts", __name__, url_prefix="/requests/<request_id>/attempts/<int:attempt_id>"))
+blueprint = pages.sentences(
+    Blueprint("attempts", __name__, url_prefix="/requests/<request_id>/attempts/<int:attempt_id>")
+)
 
 
 @blueprint.get("")

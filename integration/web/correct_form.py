@@ -23,7 +23,10 @@ _SYSTEMS = {
 
 def sections(request: SecondOpinionRequest) -> Sections:
     """The fields that can be corrected; a specialty that the form does not offer stays a choice."""
-    shown = [(name, [_offering(field, request) for field in some if field.path not in FIXED]) for name, some in new_request.fields()]
+    shown = [
+        (name, [_offering(field, request) for field in some if field.path not in FIXED])
+        for name, some in new_request.fields()
+    ]
     return [(name, some) for name, some in shown if some]
 
 
@@ -44,8 +47,10 @@ def corrected(base: SecondOpinionRequest, before: dict[str, str], typed: dict[st
 
 def with_changes(present: dict[str, str], before: dict[str, str], typed: dict[str, str]) -> dict[str, str]:
     """What is shown now, with what a person changed in what they were shown before."""
-    return {path: typed[path] if path in typed and _plain(typed[path]) != _plain(before.get(path, "")) else value
-            for path, value in present.items()}
+    return {
+        path: typed[path] if path in typed and _plain(typed[path]) != _plain(before.get(path, "")) else value
+        for path, value in present.items()
+    }
 
 
 def label(change: Change) -> str:
@@ -82,8 +87,11 @@ def _get(whole: dict, path: str):
     for name, listed in _parts(path):
         found = found.get(name) if isinstance(found, dict) else None
         if listed and isinstance(found, list):
-            found = next((each for each in found if _SYSTEMS.get(path) in (None, each.get("system"))), None) \
-                if path in _SYSTEMS else next(iter(found), None)
+            found = (
+                next((each for each in found if _SYSTEMS.get(path) in (None, each.get("system"))), None)
+                if path in _SYSTEMS
+                else next(iter(found), None)
+            )
     return found
 
 

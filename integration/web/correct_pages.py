@@ -101,7 +101,11 @@ def _with_typed(request_id: str, go_on) -> Response:
 
 
 def _typed() -> dict[str, str]:
-    return {name: value.replace("\x00", "").replace("\r\n", "\n") for name, value in request.form.items() if name not in OURS}
+    return {
+        name: value.replace("\x00", "").replace("\r\n", "\n")
+        for name, value in request.form.items()
+        if name not in OURS
+    }
 
 
 def _stale(row: Row, version: int, seen: dict[str, str], typed: dict[str, str], reason: str) -> Response:

@@ -75,7 +75,9 @@ def admit(practice: str) -> None:
     with world.engine().begin() as conn:
         row = tokens.find(conn, given)
     if row is None:
-        raise Refusal(401, "login", "Send a token of this practice in the header Authorization, as Bearer.", headers=_CHALLENGE)
+        raise Refusal(
+            401, "login", "Send a token of this practice in the header Authorization, as Bearer.", headers=_CHALLENGE
+        )
     if row.practice != practice:
         raise Refusal(403, "forbidden", "This token is not one of this practice.")
 

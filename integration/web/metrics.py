@@ -63,64 +63,133 @@ def _size(conn: Connection, _config: Config, _now: datetime) -> Iterator[Metric]
 def _work(conn: Connection, _config: Config, now: datetime) -> Iterator[Metric]:
     """What is owed now."""
     open_requests = conn.execute(text("SELECT status, count(*) AS n FROM requests WHERE closed_at IS NULL GROUP BY 1"))
-    yield _gauge("requests_open", "Requests whose loop is not closed, by status", [((row.status,), row.n) for row in open_requests], "status")
-    unfinished = conn.execute(text("SELECT status, endpoint, count(*) AS n FROM deliveries "
-                                   "WHERE status IN ('queued', 'sending', 'sent', 'retrying', 'parked') GROUP BY 1, 2"))
-    yield _gauge("deliveries_open", "Deliveries that are not verified yet, by status and endpoint",
-                 [((row.status, row.endpoint), row.n) for row in unfinished], "status", "endpoint")
-    rows = conn.execute(text("SELECT status, endpoint, count(*) AS n, min(next_attempt_at) AS oldest FROM steps "
-                             "WHERE status IN ('waiting', 'due', 'leased', 'parked') GROUP BY 1, 2")).all()
-    yield _gauge("steps_open", "Steps that are owed, by status and endpoint",
-                 [((row.status, row.endpoint), row.n) for row in rows], "status", "endpoint")
-    yield _gauge("oldest_due_seconds", "How long the step that waits longest has been due, by endpoint",
-                 [((row.endpoint,), max(0.0, (now - row.oldest).total_seconds())) for row in rows if row.status == "due"], "endpoint")
-    parked = conn.execute(text("SELECT endpoint, coalesce(cause, '') AS cause, count(*) AS n FROM steps WHERE status = 'parked' GROUP BY 1, 2"))
-    yield _gauge("steps_parked", "Steps that need a person, by endpoint and cause",
-                 [((row.endpoint, row.cause), row.n) for row in parked], "endpoint", "cause")
+    yield _gauge(
+        "requests_open",
+        "Requests whose loop is not closed, by status",
+        [((row.status,), row.n) for row in open_requests],
+        "status",
+    )
+    unfinished = conn.execute(
+        text(
+            "SELECT status, endpoint, count(*) AS n FROM deliveries "
+            "WHERE status IN ('queued', 'sending', 'sent', 'retrying', 'parked') GROUP BY 1, 2"
+        )
+    )
+    yield _gauge(
+        "deliveries_open",
+        "Deliveries that are not verified yet, by status and endpoint",
+        [((row.status, row.endpoint), row.n) for row in unfinished],
+        "status",
+        "endpoint",
+    )
+    rows = conn.execute(
+        text(
+            "SELECT status, endpoint, count(*) AS n, min(next_attempt_at) AS oldest FROM steps "
+            "WHERE status IN ('waiting', 'due', 'leased', 'parked') GROUP BY 1, 2"
+        )
+    ).all()
+    yield _gauge(
+        "steps_open",
+        "Steps that are owed, by status and endpoint",
+        [((row.status, row.endpoint), row.n) for row in rows],
+        "status",
+        "endpoint",
+    )
+    yield _gauge(
+        "oldest_due_seconds",
+        "How long the step that waits longest has been due, by endpoint",
+        [((row.endpoint,), max(0.0, (now - row.oldest).total_seconds())) for row in rows if row.status == "due"],
+        "endpoint",
+    )
+    parked = conn.execute(
+        text(
+            "SELECT endpoint, coalesce(cause, '') AS cause, count(*) AS n FROM steps WHERE status = 'parked' GROUP BY 1, 2"
+        )
+    )
+    yield _gauge(
+        "steps_parked",
+        "Steps that need a person, by endpoint and cause",
+        [((row.endpoint, row.cause), row.n) for row in parked],
+        "endpoint",
+        "cause",
+    )
 
 
 def _promises(conn: Connection, _config: Config, now: datetime) -> Iterator[Metric]:
     late, risk = deadlines.numbers(conn, now)
     yield _gauge("records_late", "Requests whose records should be verified by now and are not", [((), late)])
-    yield _gauge("records_at_risk", f"Requests whose records are due within {deadlines.RISK_HOURS} hours, or held up by what needs a person",
-                 [((), risk)])
+    yield _gauge(
+        "records_at_risk",
+        f"Requests whose records are due within {deadlines.RISK_HOURS} hours, or held up by what needs a person",
+        [((), risk)],
+    )
 
 
 def _alerts(conn: Connection, _config: Config, _now: datetime) -> Iterator[Metric]:
     opened = dict.fromkeys(RULES, 0) | alarms.open_counts(conn)
     yield _gauge("alarms_open", "Open alarms, by rule", [((rule,), number) for rule, number in opened.items()], "rule")
-    yield _gauge("alert_notices", "Notices of alarms to people, by what became of them",
-                 [((status,), number) for status, number in notices.counts(conn).items()], "status")
+    yield _gauge(
+        "alert_notices",
+        "Notices of alarms to people, by what became of them",
+        [((status,), number) for status, number in notices.counts(conn).items()],
+        "status",
+    )
 
 
 def _endpoints(conn: Connection, config: Config, _now: datetime) -> Iterator[Metric]:
     rows = {row.key: row for row in conn.execute(text("SELECT * FROM endpoints"))}
     states = {key: endpoint_health(rows.get(key)) for key in config.endpoints}
-    yield _gauge("endpoint_health", "1 for the word that says how an endpoint is; resting and probing: its breaker is open",
-                 [((key, word), int(state["health"] == word)) for key, state in states.items() for word in HEALTH], "endpoint", "health")
-    yield _gauge("endpoint_failures", "Failures in a row, by endpoint", [((key,), state.get("failures", 0)) for key, state in states.items()], "endpoint")
+    yield _gauge(
+        "endpoint_health",
+        "1 for the word that says how an endpoint is; resting and probing: its breaker is open",
+        [((key, word), int(state["health"] == word)) for key, state in states.items() for word in HEALTH],
+        "endpoint",
+        "health",
+    )
+    yield _gauge(
+        "endpoint_failures",
+        "Failures in a row, by endpoint",
+        [((key,), state.get("failures", 0)) for key, state in states.items()],
+        "endpoint",
+    )
     successes = {key: state.get("last_success_at") for key, state in states.items()}
-    yield _gauge("endpoint_last_success_timestamp_seconds", "When a step last succeeded, by endpoint",
-                 [((key,), at.timestamp()) for key, at in successes.items() if at], "endpoint")
+    yield _gauge(
+        "endpoint_last_success_timestamp_seconds",
+        "When a step last succeeded, by endpoint",
+        [((key,), at.timestamp()) for key, at in successes.items() if at],
+        "endpoint",
+    )
 
 
 def _ticks(conn: Connection, config: Config, _now: datetime) -> Iterator[Metric]:
     last = conn.execute(_LAST_TICKS, {"names": [*schedules.names(config), HEARTBEAT]}).all()
-    yield _gauge("tick_timestamp_seconds", "Fire time of the last tick, by schedule",
-                 [((row.job,), row.fire_time.timestamp()) for row in last], "schedule")
-    yield _gauge("tick_drift_seconds", "How late the last tick was noticed, by schedule",
-                 [((row.job,), max(0.0, (row.claimed_at - row.fire_time).total_seconds())) for row in last], "schedule")
+    yield _gauge(
+        "tick_timestamp_seconds",
+        "Fire time of the last tick, by schedule",
+        [((row.job,), row.fire_time.timestamp()) for row in last],
+        "schedule",
+    )
+    yield _gauge(
+        "tick_drift_seconds",
+        "How late the last tick was noticed, by schedule",
+        [((row.job,), max(0.0, (row.claimed_at - row.fire_time).total_seconds())) for row in last],
+        "schedule",
+    )
 
 
 def _finished(conn: Connection, _config: Config, _now: datetime) -> Iterator[Metric]:
     """What was done, from totals that only go up."""
     rows = conn.execute(text("SELECT * FROM totals ORDER BY name, endpoint, kind, outcome")).all()
-    tried = CounterMetricFamily("second_opinion_attempts", "Attempts of steps, by endpoint and outcome", labels=["endpoint", "outcome"])
+    tried = CounterMetricFamily(
+        "second_opinion_attempts", "Attempts of steps, by endpoint and outcome", labels=["endpoint", "outcome"]
+    )
     steps = [row for row in rows if row.name == totals.STEP]
     for where, group in groupby(sorted(steps, key=_outcome), _outcome):
         tried.add_metric(where, sum(row.number for row in group))
     yield tried
-    closed = CounterMetricFamily("second_opinion_loops_closed", "Requests whose report was read back in the primary care EHR")
+    closed = CounterMetricFamily(
+        "second_opinion_loops_closed", "Requests whose report was read back in the primary care EHR"
+    )
     closed.add_metric([], sum(row.number for row in rows if row.name == totals.LOOP_CLOSED))
     yield closed
     taken = sorted((row for row in steps if row.outcome != "lost"), key=lambda row: row.kind)
@@ -144,8 +213,16 @@ def _histogram(name: str, words: str, total: str, rows: list[Row], label: str) -
 
 
 _SINCE_TAKEN_IN = (
-    (totals.RECORDS_VERIFIED, "records_verified_seconds", "Time from taking a request in to its records verified, by fulfiller"),
-    (totals.LOOP_CLOSED, "report_returned_seconds", "Time from taking a request in to its report read back at the placer, by fulfiller"),
+    (
+        totals.RECORDS_VERIFIED,
+        "records_verified_seconds",
+        "Time from taking a request in to its records verified, by fulfiller",
+    ),
+    (
+        totals.LOOP_CLOSED,
+        "report_returned_seconds",
+        "Time from taking a request in to its report read back at the placer, by fulfiller",
+    ),
 )
 # The newest tick of each schedule, without reading a month of them.
 _LAST_TICKS = text("""

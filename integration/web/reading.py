@@ -136,7 +136,11 @@ def endpoint_health(row) -> dict:
             else (
                 "probing"
                 if row.breaker != "closed"
-                else "failing" if row.failures else "well" if row.last_success_at else "not used yet"
+                else "failing"
+                if row.failures
+                else "well"
+                if row.last_success_at
+                else "not used yet"
             )
         )
     )

@@ -105,9 +105,7 @@ def delivery(request_id: str, delivery_id: str):
     """One delivery with its items, page by page."""
     after = request.args.get("after", "")
     with world.engine().connect() as conn:
-        page = delivery_page(
-            conn, request_id, delivery_id, status=request.args.get("status"), after=after, limit=ITEMS
-        )
+        page = delivery_page(conn, request_id, delivery_id, status=request.args.get("status"), after=after, limit=ITEMS)
         if page is None:
             abort(404, f"There is no delivery {delivery_id[:80]} of this request.")
         row, items, following = page

@@ -1,4 +1,5 @@
 """Who may use what: each route and each action once, with the role it needs. A route without a row stops the start."""
+
 from integration.store.roles import INCLUDES, Role
 
 __all__ = ["ACTIONS_NEED", "INCLUDES", "NEEDS", "Role"]

@@ -362,7 +362,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     # findings of no request
     "findings.title": "Findings without a request",
     "findings.what": "Orders that polls found and did not take in, and polls that failed. An order that was refused is looked at again with "
-                     "the polls for {days} days: when it can be taken in by then, it is, and its finding moves to its request.",
+    "the polls for {days} days: when it can be taken in by then, it is, and its finding moves to its request.",
     "findings.where": "Where",
     "findings.why": "Why",
     "findings.state": "State",
@@ -488,7 +488,10 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "sign_in.first": "There is no account yet. The first one is made on the command line of this machine:",
     "sign_in.wrong": "Account and password do not belong together, or the account is disabled.",
     "sign_in.old": "The page was too old. Please sign in once more.",
-    "sign_in.wait": ("Too many wrong passwords. Wait {n} second, then try again.", "Too many wrong passwords. Wait {n} seconds, then try again."),
+    "sign_in.wait": (
+        "Too many wrong passwords. Wait {n} second, then try again.",
+        "Too many wrong passwords. Wait {n} seconds, then try again.",
+    ),
     "sign_in.ended": "You were signed out meanwhile, and nothing was done.",
     "sign_in.kept": "What you typed is kept on this page. When you have signed in, you see it again and send it.",
     "sign_in.not_kept": "You were signed out meanwhile, and nothing was done. What you typed could not be kept here: sign in in another tab, then go back in this one and send it again.",

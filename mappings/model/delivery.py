@@ -1,4 +1,5 @@
 """How a delivery ends: its states, the one retry table, and when the next attempt is due."""
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,9 +10,9 @@ from mappings.model.errors import ExchangeError, NeedsPerson, TemporaryError, Tr
 class DeliveryKind(StrEnum):
     """What one delivery carries."""
 
-    RECORDS = "records"    # the packet, to the fulfiller
-    REQUEST = "request"    # ServiceRequest and Task, to the fulfiller
-    REPORT = "report"      # the consult report, to the primary care EHR
+    RECORDS = "records"  # the packet, to the fulfiller
+    REQUEST = "request"  # ServiceRequest and Task, to the fulfiller
+    REPORT = "report"  # the consult report, to the primary care EHR
 
 
 class DeliveryStatus(StrEnum):
@@ -49,9 +50,15 @@ class Verdict(StrEnum):
 
 # status code -> verdict; what is not here: 5xx later, other 4xx a person.
 RETRY_TABLE: dict[int, Verdict] = {
-    401: Verdict.NEW_TOKEN, 408: Verdict.LATER, 425: Verdict.LATER, 429: Verdict.LATER,
-    409: Verdict.LOOK_FIRST, 412: Verdict.LOOK_FIRST,
-    500: Verdict.LATER, 501: Verdict.PERSON, 505: Verdict.PERSON,
+    401: Verdict.NEW_TOKEN,
+    408: Verdict.LATER,
+    425: Verdict.LATER,
+    429: Verdict.LATER,
+    409: Verdict.LOOK_FIRST,
+    412: Verdict.LOOK_FIRST,
+    500: Verdict.LATER,
+    501: Verdict.PERSON,
+    505: Verdict.PERSON,
 }
 MAX_500 = 3  # HAPI answers 500 for some permanent faults (HAPI-2223)
 
@@ -85,8 +92,9 @@ def verdict_of(error: ExchangeError) -> Verdict:
     return Verdict.PERSON
 
 
-def next_attempt_at(policy: RetryPolicy, error: ExchangeError, *, attempts: int, since: datetime, now: datetime,
-                    spread: float) -> datetime | None:
+def next_attempt_at(
+    policy: RetryPolicy, error: ExchangeError, *, attempts: int, since: datetime, now: datetime, spread: float
+) -> datetime | None:
     """When to try again after ``attempts`` failed ones, or None: a person has to look.
 
     ``spread`` is a random share in [0, 1) handed in by the caller; ``since`` is when the first attempt began.

@@ -13,6 +13,7 @@ ExchangeError
 
 No message holds patient data: ids, paths and codes only.
 """
+
 from dataclasses import dataclass
 
 
@@ -86,9 +87,16 @@ class NeedsPerson(ExchangeError):
 class TransferError(ExchangeError):
     """An exchange with another system failed."""
 
-    def __init__(self, message: str, *, endpoint: str = "", status_code: int | None = None,
-                 retry_after_seconds: float | None = None, cause: str = "",
-                 outcome: dict | None = None):
+    def __init__(
+        self,
+        message: str,
+        *,
+        endpoint: str = "",
+        status_code: int | None = None,
+        retry_after_seconds: float | None = None,
+        cause: str = "",
+        outcome: dict | None = None,
+    ):
         self.endpoint = endpoint
         self.status_code = status_code
         self.retry_after_seconds = retry_after_seconds

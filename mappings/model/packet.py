@@ -1,4 +1,5 @@
 """The packet: what was gathered, as an immutable manifest over content-addressed bytes."""
+
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -36,10 +37,10 @@ class Manifest(BaseModel):
     request_id: str
     source_endpoint: str
     identifier_system: str
-    patient: str                     # Patient/id at the source
-    gathered_at: str                 # ISO 8601 with zone
+    patient: str  # Patient/id at the source
+    gathered_at: str  # ISO 8601 with zone
     mapping_version: str = MAPPING_VERSION
-    pack_sha256: str = ""            # the resources' bytes, one line each in manifest order, under one hash
+    pack_sha256: str = ""  # the resources' bytes, one line each in manifest order, under one hash
     items: tuple[ManifestItem, ...]
 
     @property

@@ -1,4 +1,5 @@
 """A second opinion request, as people enter it and as every mapping reads it."""
+
 from datetime import date
 from typing import Annotated, Literal
 
@@ -42,20 +43,25 @@ class PatientRef(_Value):
     """The patient: at least one identifier the placer's EHR knows; the rest helps to match, never to guess."""
 
     identifiers: tuple[Identifier, ...] = Field(
-        min_length=1, description="Numbers the placer's EHR knows the patient by (MRN first).",
-        examples=[[{"system": "https://clinic.example.org/mrn", "value": "00123456"}]])
+        min_length=1,
+        description="Numbers the placer's EHR knows the patient by (MRN first).",
+        examples=[[{"system": "https://clinic.example.org/mrn", "value": "00123456"}]],
+    )
     name: HumanName | None = Field(None, description="Name, to confirm the match.")
     birth_date: date | None = Field(None, description="Date of birth, to confirm the match.", examples=["1961-04-12"])
     sex: Literal["male", "female", "other", "unknown"] | None = Field(
-        None, description="Administrative sex, to confirm the match.", examples=["female"])
+        None, description="Administrative sex, to confirm the match.", examples=["female"]
+    )
 
 
 class PractitionerRef(_Value):
     """A clinician, by identifier (NPI first) or, where there is none, by name only."""
 
     identifiers: tuple[Identifier, ...] = Field(
-        (), description="Identifiers, NPI first.",
-        examples=[[{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567893"}]])
+        (),
+        description="Identifiers, NPI first.",
+        examples=[[{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567893"}]],
+    )
     name: HumanName | None = Field(None, description="Name; needed when there is no identifier.")
     specialty: Code | None = Field(None, description="Specialty.")
     organization: "OrganizationRef | None" = Field(None, description="Where they work.")
@@ -71,8 +77,9 @@ class OrganizationRef(_Value):
     """An organization by identifier or name."""
 
     identifiers: tuple[Identifier, ...] = Field((), description="Identifiers, NPI first.")
-    name: str | None = Field(None, description="Name; needed when there is no identifier.",
-                             examples=["Hillside Family Practice"])
+    name: str | None = Field(
+        None, description="Name; needed when there is no identifier.", examples=["Hillside Family Practice"]
+    )
 
     @model_validator(mode="after")
     def _something(self) -> "OrganizationRef":
@@ -85,8 +92,11 @@ class Diagnosis(_Value):
     """The first opinion's diagnosis: codes where known, always words."""
 
     text: Text = Field(description="The diagnosis in words.", examples=["Stage III colon cancer"])
-    codes: tuple[Code, ...] = Field((), description="Its codes, where known.",
-                                    examples=[[{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "C18.7"}]])
+    codes: tuple[Code, ...] = Field(
+        (),
+        description="Its codes, where known.",
+        examples=[[{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "C18.7"}]],
+    )
 
 
 class FirstOpinion(_Value):
@@ -100,8 +110,11 @@ class FirstOpinion(_Value):
 class RecordsWanted(_Value):
     """Which records travel. Empty ``types`` means every type the Exchange gathers."""
 
-    types: tuple[Text, ...] = Field((), description="FHIR resource types. Empty: every type the Exchange gathers.",
-                                    examples=[["Condition", "DiagnosticReport", "ImagingStudy"]])
+    types: tuple[Text, ...] = Field(
+        (),
+        description="FHIR resource types. Empty: every type the Exchange gathers.",
+        examples=[["Condition", "DiagnosticReport", "ImagingStudy"]],
+    )
     since: date | None = Field(None, description="Nothing older than this. Empty: everything.", examples=["2020-01-01"])
 
 
@@ -112,42 +125,55 @@ class SecondOpinionRequest(_Value):
     the same key twice is the same request. https://hl7.org/fhir/R4/servicerequest.html
     """
 
-    key: Text = Field(description="Your own name for this request; the same key twice is the same request.",
-                      examples=["hillside-2025-0042"])
+    key: Text = Field(
+        description="Your own name for this request; the same key twice is the same request.",
+        examples=["hillside-2025-0042"],
+    )
     placer: Text = Field(description="Endpoint that asks (a name from config.yaml).", examples=["hillside"])
-    fulfiller: Text = Field(description="Endpoint that answers (a name from config.yaml).",
-                            examples=["university-hospital"])
+    fulfiller: Text = Field(
+        description="Endpoint that answers (a name from config.yaml).", examples=["university-hospital"]
+    )
     patient: PatientRef = Field(description="Who it is about.")
     requester: PractitionerRef = Field(description="The clinician who asks.")
     first_opinion: FirstOpinion = Field(description="The opinion there is.")
-    question: Text = Field(description="What the second opinion should answer.",
-                           examples=["Is adjuvant chemotherapy indicated?"])
+    question: Text = Field(
+        description="What the second opinion should answer.", examples=["Is adjuvant chemotherapy indicated?"]
+    )
     reasons: tuple[Code, ...] = Field((), description="Coded reasons for the request.")
     specialty: Code | None = Field(None, description="Specialty asked. A specialty or a consultant is needed.")
     consultant: PractitionerRef | None = Field(None, description="The person asked, when it is a certain one.")
-    priority: Priority = Field("routine", description="How soon. `stat` is refused: the Exchange is not for "
-                                                      "emergencies.", examples=["routine"])
+    priority: Priority = Field(
+        "routine", description="How soon. `stat` is refused: the Exchange is not for emergencies.", examples=["routine"]
+    )
     authored_at: str | None = Field(
-        None, description="When it was written: ISO 8601 with zone, as the placer says it; unknown stays unknown.",
-        examples=["2025-03-03T09:30:00+01:00"])
+        None,
+        description="When it was written: ISO 8601 with zone, as the placer says it; unknown stays unknown.",
+        examples=["2025-03-03T09:30:00+01:00"],
+    )
     wanted_by: date | None = Field(None, description="When the opinion is needed.", examples=["2025-04-01"])
-    patient_questions: tuple[Text, ...] = Field((), description="Questions of the patient, in their own words.",
-                                                examples=[["Can I wait until summer?"]])
+    patient_questions: tuple[Text, ...] = Field(
+        (), description="Questions of the patient, in their own words.", examples=[["Can I wait until summer?"]]
+    )
     records: RecordsWanted = Field(RecordsWanted(), description="Which records travel.")
-    consent: str | None = Field(None, description="The patient's consent: a reference at the placer.",
-                                examples=["Consent/123"])
-    coverage: tuple[str, ...] = Field((), description="Insurance: references at the placer.",
-                                      examples=[["Coverage/45"]])
-    service_request: str | None = Field(None, description="The placer's own order, when it has one: a reference there.",
-                                        examples=["ServiceRequest/9"])
+    consent: str | None = Field(
+        None, description="The patient's consent: a reference at the placer.", examples=["Consent/123"]
+    )
+    coverage: tuple[str, ...] = Field(
+        (), description="Insurance: references at the placer.", examples=[["Coverage/45"]]
+    )
+    service_request: str | None = Field(
+        None, description="The placer's own order, when it has one: a reference there.", examples=["ServiceRequest/9"]
+    )
     opinion_number: int = Field(default=2, ge=2, description="2 for a second opinion, 3 for a third.", examples=[2])
 
     @field_validator("priority", mode="before")
     @classmethod
     def _not_for_emergencies(cls, value: object) -> object:
         if value == "stat":
-            raise ValueError("stat is refused: the Exchange is not for emergencies. Call the consultant, "
-                             "or send the patient to emergency care; then ask with priority asap, urgent or routine.")
+            raise ValueError(
+                "stat is refused: the Exchange is not for emergencies. Call the consultant, "
+                "or send the patient to emergency care; then ask with priority asap, urgent or routine."
+            )
         return value
 
     @model_validator(mode="after")

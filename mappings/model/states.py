@@ -3,6 +3,7 @@
 Status uses the words of FHIR Task.status (https://hl7.org/fhir/R4/valueset-task-status.html).
 The pages, the docs diagram and the tests are made from these tables.
 """
+
 from enum import StrEnum
 
 
@@ -58,8 +59,14 @@ OPEN = frozenset({S.DRAFT, S.REQUESTED, S.RECEIVED, S.ACCEPTED, S.IN_PROGRESS, S
 FINAL = frozenset(S) - OPEN
 
 _FULFILLER_NEXT = {S.RECEIVED, S.ACCEPTED, S.REJECTED, S.IN_PROGRESS, S.ON_HOLD, S.COMPLETED, S.FAILED}
-_STOP = {(S.CANCELLED, A.PLACER), (S.CANCELLED, A.OPERATOR), (S.CANCELLED, A.FULFILLER),
-         (S.ENTERED_IN_ERROR, A.PLACER), (S.FAILED, A.EXCHANGE), (S.FAILED, A.OPERATOR)}
+_STOP = {
+    (S.CANCELLED, A.PLACER),
+    (S.CANCELLED, A.OPERATOR),
+    (S.CANCELLED, A.FULFILLER),
+    (S.ENTERED_IN_ERROR, A.PLACER),
+    (S.FAILED, A.EXCHANGE),
+    (S.FAILED, A.OPERATOR),
+}
 
 
 def _by_fulfiller(*statuses: Status) -> set[tuple[Status, Actor]]:
@@ -92,8 +99,14 @@ def may_move(current: Status, wanted: Status, by: Actor) -> bool:
     return (wanted, by) in TRANSITIONS[current]
 
 
-def business_status(status: Status, *, records: Records = Records.NOT_STARTED, visit: Visit = Visit.NONE,
-                    cancel_requested: bool = False, awaiting_information: bool = False) -> str:
+def business_status(
+    status: Status,
+    *,
+    records: Records = Records.NOT_STARTED,
+    visit: Visit = Visit.NONE,
+    cancel_requested: bool = False,
+    awaiting_information: bool = False,
+) -> str:
     """The single exported word: cancel-requested > awaiting-information > visit > records > status."""
     if status in FINAL:
         return _FINAL_WORD[status]
@@ -108,20 +121,53 @@ def business_status(status: Status, *, records: Records = Records.NOT_STARTED, v
     return _OPEN_WORD[status]
 
 
-_FINAL_WORD = {S.COMPLETED: "opinion-reported", S.REJECTED: "declined", S.CANCELLED: "cancelled",
-               S.FAILED: "failed", S.ENTERED_IN_ERROR: "entered-in-error"}
+_FINAL_WORD = {
+    S.COMPLETED: "opinion-reported",
+    S.REJECTED: "declined",
+    S.CANCELLED: "cancelled",
+    S.FAILED: "failed",
+    S.ENTERED_IN_ERROR: "entered-in-error",
+}
 _OPEN_WORD = {S.DRAFT: "intake", S.REQUESTED: "request-sent", S.RECEIVED: "receipt-confirmed", S.ACCEPTED: "accepted"}
-_VISIT_WORD = {Visit.BOOKED: "appointment-booked", Visit.NO_SHOW: "appointment-noshow",
-               Visit.CANCELLED: "appointment-cancelled", Visit.COMPLETED: "visit-completed"}
-_RECORDS_WORD = {Records.NOT_STARTED: "accepted", Records.GATHERING: "records-gathering",
-                 Records.PARTIAL: "records-gathering", Records.BLOCKED: "records-blocked", Records.SENT: "records-sent",
-                 Records.VERIFIED: "records-verified", Records.ACKNOWLEDGED: "records-acknowledged"}
+_VISIT_WORD = {
+    Visit.BOOKED: "appointment-booked",
+    Visit.NO_SHOW: "appointment-noshow",
+    Visit.CANCELLED: "appointment-cancelled",
+    Visit.COMPLETED: "visit-completed",
+}
+_RECORDS_WORD = {
+    Records.NOT_STARTED: "accepted",
+    Records.GATHERING: "records-gathering",
+    Records.PARTIAL: "records-gathering",
+    Records.BLOCKED: "records-blocked",
+    Records.SENT: "records-sent",
+    Records.VERIFIED: "records-verified",
+    Records.ACKNOWLEDGED: "records-acknowledged",
+}
 
 # Our word -> BSeR code (http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS); none where BSeR has none.
 BSER_CODE: dict[str, str] = {
-    "request-sent": "2.0", "receipt-confirmed": "2.0", "accepted": "3.0", "declined": "4.0",
-    "appointment-booked": "5.1.1", "appointment-noshow": "5.1.2", "appointment-cancelled": "5.1.3",
-    "visit-completed": "5.1.4", "cancellation-requested": "5.2", "cancelled": "6.0", "opinion-reported": "7.0",
+    "request-sent": "2.0",
+    "receipt-confirmed": "2.0",
+    "accepted": "3.0",
+    "declined": "4.0",
+    "appointment-booked": "5.1.1",
+    "appointment-noshow": "5.1.2",
+    "appointment-cancelled": "5.1.3",
+    "visit-completed": "5.1.4",
+    "cancellation-requested": "5.2",
+    "cancelled": "6.0",
+    "opinion-reported": "7.0",
 }
-BUSINESS_STATUS = tuple(dict.fromkeys([*_OPEN_WORD.values(), *_RECORDS_WORD.values(), *_VISIT_WORD.values(),
-                                       "awaiting-information", "cancellation-requested", *_FINAL_WORD.values()]))
+BUSINESS_STATUS = tuple(
+    dict.fromkeys(
+        [
+            *_OPEN_WORD.values(),
+            *_RECORDS_WORD.values(),
+            *_VISIT_WORD.values(),
+            "awaiting-information",
+            "cancellation-requested",
+            *_FINAL_WORD.values(),
+        ]
+    )
+)

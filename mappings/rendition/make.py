@@ -1,4 +1,5 @@
 """From a manifest and its resources to a rendition: nothing dropped, nothing added, counted twice over."""
+
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,8 +20,13 @@ _MR = "MR"
 ORIGINALS = (Column("Document", 40), Column("Type", 24), Column("Bytes", 12), Column("SHA-256", 24))
 
 
-def render(*, manifest: Manifest, resources: Sequence[dict], request: SecondOpinionRequest | None = None,
-           attachments: Sequence[AttachedText] = ()) -> Rendition:
+def render(
+    *,
+    manifest: Manifest,
+    resources: Sequence[dict],
+    request: SecondOpinionRequest | None = None,
+    attachments: Sequence[AttachedText] = (),
+) -> Rendition:
     """The packet as a document.
 
     1. every resource of the manifest must be here, once, and no other (PartialError);
@@ -33,10 +39,15 @@ def render(*, manifest: Manifest, resources: Sequence[dict], request: SecondOpin
     maker = RowMaker(names, manifest.patient)
     sections = tuple(_sections(resources, maker))
     return Rendition(
-        title=TITLE, language="en", patient=patient_line(patient, request),
+        title=TITLE,
+        language="en",
+        patient=patient_line(patient, request),
         facts=tuple(_facts(manifest, patient, request, sections)),
-        questions=request.patient_questions if request else (), sections=sections,
-        originals=_originals(manifest, attachments), findings=tuple(_findings(manifest, patient, resources)))
+        questions=request.patient_questions if request else (),
+        sections=sections,
+        originals=_originals(manifest, attachments),
+        findings=tuple(_findings(manifest, patient, resources)),
+    )
 
 
 def _check_complete(manifest: Manifest, resources: Sequence[dict]) -> None:
@@ -89,24 +100,31 @@ def patient_line(patient: dict | None, request: SecondOpinionRequest | None) -> 
     names, numbers = as_dicts(patient.get("name")), as_dicts(patient.get("identifier"))
     shown = ([each for each in numbers if _is_mrn(each)] or numbers[:1])[:2]
     birth = scalar_words(patient.get("birthDate") or NOT_STATED)
-    return " · ".join([words.of(names[:1]) or f"name {NOT_STATED}", f"born {birth}",
-                       *(f"no. {each.get('value', NOT_STATED)}" for each in shown)])
+    return " · ".join(
+        [
+            words.of(names[:1]) or f"name {NOT_STATED}",
+            f"born {birth}",
+            *(f"no. {each.get('value', NOT_STATED)}" for each in shown),
+        ]
+    )
 
 
 def _requested_patient(request: SecondOpinionRequest | None) -> str:
     if request is None:
         return f"patient {NOT_STATED}"
     person = request.patient
-    return " · ".join([_human(person.name), f"born {person.birth_date or NOT_STATED}",
-                       f"no. {person.identifiers[0].value}"])
+    return " · ".join(
+        [_human(person.name), f"born {person.birth_date or NOT_STATED}", f"no. {person.identifiers[0].value}"]
+    )
 
 
 def _is_mrn(identifier: dict) -> bool:
     return any(each.get("code") == _MR for each in as_dicts(as_dict(identifier.get("type")).get("coding")))
 
 
-def _facts(manifest: Manifest, patient: dict | None, request: SecondOpinionRequest | None,
-           sections: Sequence[Section]) -> Iterable[tuple[str, str]]:
+def _facts(
+    manifest: Manifest, patient: dict | None, request: SecondOpinionRequest | None, sections: Sequence[Section]
+) -> Iterable[tuple[str, str]]:
     yield "Patient", patient_line(patient, request)
     if patient is not None:
         yield "Sex", scalar_words(patient.get("gender") or NOT_STATED)
@@ -162,9 +180,15 @@ def _original(item: ManifestItem, text: str | None) -> Row:
 
 def _findings(manifest: Manifest, patient: dict | None, resources: Sequence[dict]) -> Iterable[Finding]:
     if patient is None:
-        yield Finding("render.patient-missing", manifest.patient, "the packet does not hold the patient's own record; "
-                      "pages are marked with what the request says")
+        yield Finding(
+            "render.patient-missing",
+            manifest.patient,
+            "the packet does not hold the patient's own record; pages are marked with what the request says",
+        )
     for resource in resources:
         if resource.get("modifierExtension"):
-            yield Finding("render.modifier-extension", source_of(resource), "an extension may change the meaning of "
-                          "this record; it is shown word for word among its details")
+            yield Finding(
+                "render.modifier-extension",
+                source_of(resource),
+                "an extension may change the meaning of this record; it is shown word for word among its details",
+            )

@@ -1,4 +1,5 @@
 """What a rendition is made of: plain values that a page or a PDF lays out."""
+
 from dataclasses import dataclass
 
 NOT_STATED = "not stated"
@@ -69,8 +70,8 @@ class Rendition:
 
     title: str
     language: str
-    patient: str                          # one line that identifies the patient, for every page
-    facts: tuple[tuple[str, str], ...]    # the cover: label, value
+    patient: str  # one line that identifies the patient, for every page
+    facts: tuple[tuple[str, str], ...]  # the cover: label, value
     questions: tuple[str, ...]
     sections: tuple[Section, ...]
     originals: Section

@@ -1,12 +1,33 @@
 """What the resources of one packet are called, so that a reference can be read: ``Practitioner/1`` is Dr. N. N."""
+
 from collections.abc import Iterable
 
 from mappings.rendition.words import Words, scalar_words
 
-_NAMED_BY = ("name", "code", "medicationCodeableConcept", "vaccineCode", "type", "title", "description", "category",
-             "serviceType", "relationship")
-_WHEN = ("period", "effectiveDateTime", "effectivePeriod", "performedDateTime", "performedPeriod", "date", "started",
-         "occurrenceDateTime", "authoredOn", "onsetDateTime")
+_NAMED_BY = (
+    "name",
+    "code",
+    "medicationCodeableConcept",
+    "vaccineCode",
+    "type",
+    "title",
+    "description",
+    "category",
+    "serviceType",
+    "relationship",
+)
+_WHEN = (
+    "period",
+    "effectiveDateTime",
+    "effectivePeriod",
+    "performedDateTime",
+    "performedPeriod",
+    "date",
+    "started",
+    "occurrenceDateTime",
+    "authoredOn",
+    "onsetDateTime",
+)
 _PEOPLE_AND_PLACES = frozenset(("Patient", "Practitioner", "RelatedPerson", "Person", "Organization", "Location"))
 
 

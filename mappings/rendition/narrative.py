@@ -1,8 +1,10 @@
 """The words of a FHIR narrative (XHTML), without its markup. https://hl7.org/fhir/R4/narrative.html"""
+
 from html.parser import HTMLParser
 
-_BLOCKS = frozenset("address article blockquote br caption dd div dl dt h1 h2 h3 h4 h5 h6 hr li ol p pre table tr ul"
-                    .split())
+_BLOCKS = frozenset(
+    "address article blockquote br caption dd div dl dt h1 h2 h3 h4 h5 h6 hr li ol p pre table tr ul".split()
+)
 _CELLS = frozenset(("td", "th"))
 
 

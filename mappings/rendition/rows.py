@@ -1,4 +1,5 @@
 """One resource as one row: the columns' elements as cells, longer texts beside them, every other element as details."""
+
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
@@ -47,8 +48,11 @@ class RowMaker:
         return tuple(cells), used
 
     def _details(self, resource: dict, used: set[str], words: Words) -> str:
-        rest = {key: value for key, value in resource.items()
-                if key not in used and key not in _TECHNICAL and not self._is_patient(key, value)}
+        rest = {
+            key: value
+            for key, value in resource.items()
+            if key not in used and key not in _TECHNICAL and not self._is_patient(key, value)
+        }
         contained = rest.pop("contained", [])
         security = (resource.get("meta") or {}).get("security") if isinstance(resource.get("meta"), dict) else None
         parts = [words.by_key({key: value}) for key, value in rest.items()]
@@ -56,8 +60,12 @@ class RowMaker:
         return "; ".join(part for part in [*parts, words.by_key({"securityLabel": security})] if part)
 
     def _is_patient(self, key: str, value: Any) -> bool:
-        return key in _ABOUT_PATIENT and isinstance(value, dict) and value.get("reference") == self.patient and \
-            value.keys() <= {"reference", "display", "type"}
+        return (
+            key in _ABOUT_PATIENT
+            and isinstance(value, dict)
+            and value.get("reference") == self.patient
+            and value.keys() <= {"reference", "display", "type"}
+        )
 
 
 def matching(resource: dict, element: str) -> list[str]:
@@ -65,7 +73,7 @@ def matching(resource: dict, element: str) -> list[str]:
     if not element.endswith("[x]"):
         return [element] if element in resource else []
     stem = element[:-3]
-    return [key for key in resource if key.startswith(stem) and key[len(stem):len(stem) + 1].isupper()]
+    return [key for key in resource if key.startswith(stem) and key[len(stem) : len(stem) + 1].isupper()]
 
 
 def _cell(key: str, value: Any, words: Words) -> str:

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/datatypes.html. A shape is used only when it shows every key the value has; any other value is
 written generically, key by key.
 """
+
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -11,17 +12,36 @@ from typing import Any
 from mappings.rendition.narrative import plain_text
 
 SYSTEM_NAMES = {
-    "http://loinc.org": "LOINC", "http://snomed.info/sct": "SNOMED CT", "http://unitsofmeasure.org": "UCUM",
-    "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM", "http://hl7.org/fhir/sid/icd-10": "ICD-10",
-    "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm", "http://hl7.org/fhir/sid/cvx": "CVX",
-    "http://hl7.org/fhir/sid/us-npi": "NPI", "http://www.ama-assn.org/go/cpt": "CPT",
+    "http://loinc.org": "LOINC",
+    "http://snomed.info/sct": "SNOMED CT",
+    "http://unitsofmeasure.org": "UCUM",
+    "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
+    "http://hl7.org/fhir/sid/icd-10": "ICD-10",
+    "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
+    "http://hl7.org/fhir/sid/cvx": "CVX",
+    "http://hl7.org/fhir/sid/us-npi": "NPI",
+    "http://www.ama-assn.org/go/cpt": "CPT",
     "http://hl7.org/fhir/sid/ndc": "NDC",
 }
 _DATE_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:\d{2})?")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}={0,2}\s*")
 # A value whose element of this name is itself structured has none of the shapes below.
-_PRIMITIVE = ("display", "system", "title", "family", "reference", "unit", "comparator", "use", "url", "start", "end",
-              "currency", "contentType", "text")
+_PRIMITIVE = (
+    "display",
+    "system",
+    "title",
+    "family",
+    "reference",
+    "unit",
+    "comparator",
+    "use",
+    "url",
+    "start",
+    "end",
+    "currency",
+    "contentType",
+    "text",
+)
 _USUAL_USES = ("official", "usual", "work", "home")
 
 
@@ -173,10 +193,14 @@ class Words:
         """The text of a name or address, its parts where the text lacks one, then a use that matters and its time."""
         text = str(value.get("text") or "")
         parts = [str(part) for key in keys for part in _list(value.get(key)) if part]
-        said = text if text and all(part in text for part in parts) else between.join(
-            part for part in (text, between.join(parts)) if part)
-        more = ", ".join(part for part in (_use(value), self.of(value.get("type")), self.of(value.get("period")))
-                         if part)
+        said = (
+            text
+            if text and all(part in text for part in parts)
+            else between.join(part for part in (text, between.join(parts)) if part)
+        )
+        more = ", ".join(
+            part for part in (_use(value), self.of(value.get("type")), self.of(value.get("period"))) if part
+        )
         return f"{said} ({more})" if said and more else said
 
     def contact(self, value: dict) -> str:
@@ -185,8 +209,11 @@ class Words:
 
     def attachment(self, value: dict) -> str:
         size = value.get("size")
-        more = [self.of(value.get("contentType")), f"{size} bytes" if size is not None else "",
-                self.of(value.get("creation"))]
+        more = [
+            self.of(value.get("contentType")),
+            f"{size} bytes" if size is not None else "",
+            self.of(value.get("creation")),
+        ]
         said = value.get("title") or value.get("url") or "untitled document"
         return f"{said} ({', '.join(part for part in more if part)})"
 
@@ -205,30 +232,48 @@ def _shape(keys: str, needed: str, write: Callable[[Words, dict], str]) -> tuple
     return frozenset(keys.split()), frozenset(needed.split()), write
 
 
-_COMPONENT = ("code interpretation referenceRange dataAbsentReason valueQuantity valueCodeableConcept valueString "
-              "valueBoolean valueInteger valueRange valueRatio valueSampledData valueTime valueDateTime valuePeriod")
+_COMPONENT = (
+    "code interpretation referenceRange dataAbsentReason valueQuantity valueCodeableConcept valueString "
+    "valueBoolean valueInteger valueRange valueRatio valueSampledData valueTime valueDateTime valuePeriod"
+)
 # The keys a shape can show, those of which one must be there, and how it is written.
 SHAPES = (
     _shape("coding text", "coding text", Words.concept),
     _shape("reference display type identifier", "reference identifier", Words.reference),
     _shape("value comparator unit system code currency", "unit comparator currency", Words.quantity),
-    _shape("value system code", "value", lambda words, value: words.quantity(value) if isinstance(
-        value["value"], Decimal | int) else ""),
+    _shape(
+        "value system code",
+        "value",
+        lambda words, value: words.quantity(value) if isinstance(value["value"], Decimal | int) else "",
+    ),
     _shape("system version code display userSelected", "code display", Words.coding),
     _shape("start end", "start end", Words.period),
     _shape("low high text type appliesTo age", "low high", Words.range),
     _shape("numerator denominator", "numerator denominator", Words.ratio),
     _shape("use text family given prefix suffix period", "family given", Words.name),
-    _shape("use type text line city district state postalCode country period", "line city postalCode country",
-           Words.address),
-    _shape("system value use", "use", lambda words, value: words.contact(value) if value.get("system") in (
-        "phone", "fax", "email", "pager", "url", "sms", "other") else ""),
+    _shape(
+        "use type text line city district state postalCode country period",
+        "line city postalCode country",
+        Words.address,
+    ),
+    _shape(
+        "system value use",
+        "use",
+        lambda words, value: (
+            words.contact(value)
+            if value.get("system") in ("phone", "fax", "email", "pager", "url", "sms", "other")
+            else ""
+        ),
+    ),
     _shape("use type system value period", "value", Words.identifier),
     _shape("contentType language data url size hash title creation", "contentType data hash", Words.attachment),
     _shape("status div", "div", Words.narrative),
-    _shape(_COMPONENT, "dataAbsentReason valueQuantity valueCodeableConcept valueString valueBoolean valueInteger "
-           "valueRange valueRatio valueSampledData valueTime valueDateTime valuePeriod",
-           lambda words, value: words.measured(value) if "code" in value else ""),
+    _shape(
+        _COMPONENT,
+        "dataAbsentReason valueQuantity valueCodeableConcept valueString valueBoolean valueInteger "
+        "valueRange valueRatio valueSampledData valueTime valueDateTime valuePeriod",
+        lambda words, value: words.measured(value) if "code" in value else "",
+    ),
 )
 
 

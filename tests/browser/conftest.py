@@ -141,17 +141,45 @@ def _alarms(site: Site, now: datetime) -> None:
     with site.engine.begin() as conn:
         for rule, subject, message in (
             ("parked", "mercy", "3 step(s) at mercy have waited for a person for more than 15 minutes."),
-            ("endpoint-down", "bob", "bob has answered nothing since 2026-03-01 12:00 UTC; what is due there waits. Phone its contact."),
-            ("database-away", "", "the database did not answer from 2026-03-01 03:00:00 UTC on; work went on by itself when it was back"),
+            (
+                "endpoint-down",
+                "bob",
+                "bob has answered nothing since 2026-03-01 12:00 UTC; what is due there waits. Phone its contact.",
+            ),
+            (
+                "database-away",
+                "",
+                "the database did not answer from 2026-03-01 03:00:00 UTC on; work went on by itself when it was back",
+            ),
         ):
             alarms.raise_alarm(conn, rule, subject, message, now - timedelta(minutes=40))
         alarms.recover(conn, "database-away", "", now - timedelta(minutes=38))
-        alarms.silence(conn, "endpoint-down", "bob", now + timedelta(hours=3), now, actor="cli ada", reason="their upgrade, ticket 811")
-        row = dict(recipient="on-call", channel="e-mail", kind="raised", rule="parked", content={}, next_attempt_at=now, created_at=now)
+        alarms.silence(
+            conn,
+            "endpoint-down",
+            "bob",
+            now + timedelta(hours=3),
+            now,
+            actor="cli ada",
+            reason="their upgrade, ticket 811",
+        )
+        row = dict(
+            recipient="on-call",
+            channel="e-mail",
+            kind="raised",
+            rule="parked",
+            content={},
+            next_attempt_at=now,
+            created_at=now,
+        )
         ids = [alarm.id for alarm in alarms.open_alarms(conn) if alarm.rule == "parked"]
         conn.execute(notices.insert().values(**row, key="one", alarm_ids=ids, status="sent", sent_at=now, attempts=1))
         failing = dict(attempts=4, last_error="pager.example.org answered 503")
-        conn.execute(notices.insert().values({**row, "recipient": "pager", "channel": "webhook", "key": "two", "alarm_ids": ids, **failing}))
+        conn.execute(
+            notices.insert().values(
+                {**row, "recipient": "pager", "channel": "webhook", "key": "two", "alarm_ids": ids, **failing}
+            )
+        )
 
 
 def _story(site: Site, request_id: str, deadline, now, kind, status, cause, failed, action) -> None:

@@ -52,10 +52,24 @@ def test_a_request_is_corrected_after_seeing_exactly_what_changes(page, site):
 def test_an_attempt_is_read_and_a_body_opened_with_a_reason(page, site):
     with site.engine.begin() as conn:
         attempt = conn.execute(select(attempts).where(attempts.c.cause == "http-422")).one()
-        refused = Exchange("mercy", "POST", "ServiceRequest", 422, datetime.now(UTC), 31, 900, 300, "http-422", None,
-                           ("error business-rule ServiceRequest.code",), b'{"resourceType":"ServiceRequest"}',
-                           b'{"resourceType":"OperationOutcome","issue":[{"diagnostics":"<b>not 1.10</b>"}]}')
-        well = [Exchange("mercy", "GET", "Observation?patient&_lastUpdated&_count", 200, datetime.now(UTC), 120, 0, 40_000)] * 3
+        refused = Exchange(
+            "mercy",
+            "POST",
+            "ServiceRequest",
+            422,
+            datetime.now(UTC),
+            31,
+            900,
+            300,
+            "http-422",
+            None,
+            ("error business-rule ServiceRequest.code",),
+            b'{"resourceType":"ServiceRequest"}',
+            b'{"resourceType":"OperationOutcome","issue":[{"diagnostics":"<b>not 1.10</b>"}]}',
+        )
+        well = [
+            Exchange("mercy", "GET", "Observation?patient&_lastUpdated&_count", 200, datetime.now(UTC), 120, 0, 40_000)
+        ] * 3
         exchanges.record(conn, attempt.id, [(1, well[0]), (2, well[1]), (90, well[2]), (91, refused)])
     page.goto(f"{site.address}/requests/{attempt.request_id}")
     page.locator("summary:has-text('91 exchanges')").click()

@@ -36,7 +36,14 @@ def page(chromium, site, request):  # asks for the site, so that the browser is 
     context = chromium.new_context(viewport={"width": request.param, "height": 900})
     opened, problems = context.new_page(), []
     opened.set_default_timeout(10_000)
-    opened.on("console", lambda said: problems.append(said.text) if said.type == "error" and not any(each in said.text for each in EXPECTED) else None)
+    opened.on(
+        "console",
+        lambda said: (
+            problems.append(said.text)
+            if said.type == "error" and not any(each in said.text for each in EXPECTED)
+            else None
+        ),
+    )
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.width = request.param
     yield opened
@@ -57,14 +64,19 @@ def enter(page, name: str = "olga") -> None:
 @on_phone
 def test_somebody_signs_in_presses_a_button_under_their_name_signs_out_and_back_shows_nothing(page, site):
     page.goto(site.address + "/?q=state:parked")
-    assert page.url.endswith("/sign-in?next=/?q%3Dstate:parked") and page.evaluate("document.activeElement.id") == "name"
+    assert (
+        page.url.endswith("/sign-in?next=/?q%3Dstate:parked") and page.evaluate("document.activeElement.id") == "name"
+    )
     picture(page, "sign-in")
     assert serious_problems(page) == [] and not is_too_wide(page)
     page.keyboard.type("olga")
     page.keyboard.press("Tab")
     page.keyboard.type("wrong wrong wrong")
     page.keyboard.press("Enter")
-    assert "do not belong together" in page.get_by_role("alert").inner_text() and page.evaluate("document.activeElement.id") == "password"
+    assert (
+        "do not belong together" in page.get_by_role("alert").inner_text()
+        and page.evaluate("document.activeElement.id") == "password"
+    )
     picture(page, "sign-in-wrong")
     assert serious_problems(page) == []
     page.keyboard.type(PASSWORD)

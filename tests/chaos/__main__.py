@@ -1,4 +1,5 @@
 """``make chaos``: run one scenario from a seed that it prints; ``--json`` makes the last line one JSON object."""
+
 import argparse
 import contextlib
 import random
@@ -16,6 +17,7 @@ def two_servers(kind: str, folder: Path):
         yield None
         return
     from tests.servers.hapi import Hapi, build
+
     build()
     with Hapi(folder) as one, Hapi(folder) as other:
         yield one.start(name="placer"), other.start(name="fulfiller")
@@ -40,8 +42,15 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o711)
         with two_servers(given.servers, folder) as servers:
-            chaos = Chaos(folder, seed=given.seed, requests=given.requests, rate=given.rate, accepts=given.accepts,
-                          conditional_create=not given.no_conditional_create, servers=servers)
+            chaos = Chaos(
+                folder,
+                seed=given.seed,
+                requests=given.requests,
+                rate=given.rate,
+                accepts=given.accepts,
+                conditional_create=not given.no_conditional_create,
+                servers=servers,
+            )
             try:
                 result = chaos.run(given.kills, seconds_between=1.8)
             finally:

@@ -1,4 +1,5 @@
 """What the chaos tests share: a folder for a world of processes, and two servers that are none of theirs."""
+
 import shutil
 import tempfile
 from collections.abc import Iterator

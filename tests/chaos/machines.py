@@ -1,4 +1,5 @@
 """Several machines on one computer: web and worker processes on an external PostgreSQL, kept alive as systemd would."""
+
 import contextlib
 import json
 import os
@@ -40,13 +41,26 @@ OURS = "https://second-opinion.example/ids"
 class Machines:
     """``webs`` and ``workers`` processes between two servers that are none of theirs; their code is that in ``home``."""
 
-    def __init__(self, folder: Path, *, alice: str, bob: str, webs: int, workers: int, seed: int = 1, home: Path = ROOT,
-                 settings: dict[str, str] | None = None, lease_seconds: int = 5):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        alice: str,
+        bob: str,
+        webs: int,
+        workers: int,
+        seed: int = 1,
+        home: Path = ROOT,
+        settings: dict[str, str] | None = None,
+        lease_seconds: int = 5,
+    ):
         self.folder, self.alice, self.bob, self.random = folder, alice, bob, random.Random(seed)
         self.postgres = EmbeddedPostgres(folder / "postgres", settings={"fsync": "off", **(settings or {})})
         self.lease_seconds = lease_seconds
         self.ports = {number: free_port() for number in range(webs)}
-        self.homes = {("web", number): home for number in range(webs)} | {("worker", number): home for number in range(workers)}
+        self.homes = {("web", number): home for number in range(webs)} | {
+            ("worker", number): home for number in range(workers)
+        }
         self.running: dict[tuple, subprocess.Popen] = {}
         self.log = (folder / "machines.log").open("ab")
         self.stopping, self.changing = threading.Event(), threading.Lock()
@@ -75,19 +89,35 @@ class Machines:
         while not self.stopping.wait(0.2):
             with self.changing:
                 for role in self.homes:
-                    if not self.stopping.is_set() and (role not in self.running or self.running[role].poll() is not None):
+                    if not self.stopping.is_set() and (
+                        role not in self.running or self.running[role].poll() is not None
+                    ):
                         self.running[role] = self._start(*role)
 
     def _start(self, kind: str, number: int) -> subprocess.Popen:
         arguments = [kind] if kind == "web" else [kind, "--name", f"machine-{number}"]
-        return subprocess.Popen(self.command(kind, number, *arguments), stdout=self.log, stderr=self.log, cwd=self.homes[kind, number],
-                                env=self.environment, preexec_fn=die_with_parent)
+        return subprocess.Popen(
+            self.command(kind, number, *arguments),
+            stdout=self.log,
+            stderr=self.log,
+            cwd=self.homes[kind, number],
+            env=self.environment,
+            preexec_fn=die_with_parent,
+        )
 
     def command(self, kind: str, number: int, *arguments: str) -> list[str]:
         """A command line of the Exchange with the configuration of a role; run it in a home, with ``environment``."""
         config = self.folder / f"config-{kind}-{number}.yaml"
-        config.write_text(CONFIG.format(folder=self.folder, port=self.ports[number] if kind == "web" else 8080, alice=self.alice,
-                                        bob=self.bob, limits=LIMITS, lease=self.lease_seconds))
+        config.write_text(
+            CONFIG.format(
+                folder=self.folder,
+                port=self.ports[number] if kind == "web" else 8080,
+                alice=self.alice,
+                bob=self.bob,
+                limits=LIMITS,
+                lease=self.lease_seconds,
+            )
+        )
         return [sys.executable, "-m", "second_opinion", "--config", str(config), *arguments]
 
     @property
@@ -126,19 +156,33 @@ class Machines:
         until = time.monotonic() + seconds
         while not all(self.ready(port) for port in self.ports.values()):
             if time.monotonic() > until:
-                raise TimeoutError(f"not ready within {seconds} s: {(self.folder / 'machines.log').read_text()[-2000:]}")
+                raise TimeoutError(
+                    f"not ready within {seconds} s: {(self.folder / 'machines.log').read_text()[-2000:]}"
+                )
             time.sleep(0.2)
 
     def load(self, number: int, resources: int = 4) -> None:
         """A synthetic chart at Alice's server."""
-        patient = {"resourceType": "Patient", "identifier": [{"system": "urn:machines:mrn", "value": f"M{number}"}],
-                   "name": [{"family": f"Machine{number:03}"}], "birthDate": "1960-01-01", "gender": "female"}
+        patient = {
+            "resourceType": "Patient",
+            "identifier": [{"system": "urn:machines:mrn", "value": f"M{number}"}],
+            "name": [{"family": f"Machine{number:03}"}],
+            "birthDate": "1960-01-01",
+            "gender": "female",
+        }
         made = post(f"{self.alice}/Patient", patient)
         self.sources.append(f"Patient/{made['id']}")
         for index in range(resources):
-            made_result = post(f"{self.alice}/Observation", {
-                "resourceType": "Observation", "status": "final", "code": {"text": f"result {index}"},
-                "subject": {"reference": f"Patient/{made['id']}"}, "valueQuantity": {"value": 1.5, "unit": "g"}})
+            made_result = post(
+                f"{self.alice}/Observation",
+                {
+                    "resourceType": "Observation",
+                    "status": "final",
+                    "code": {"text": f"result {index}"},
+                    "subject": {"reference": f"Patient/{made['id']}"},
+                    "valueQuantity": {"value": 1.5, "unit": "g"},
+                },
+            )
             self.sources.append(f"Observation/{made_result['id']}")
 
     def body(self, number: int) -> bytes:
@@ -146,11 +190,20 @@ class Machines:
         return json.dumps(self._request(number)).encode()
 
     def _request(self, number: int) -> dict:
-        return {"key": f"machines-{number}", "placer": "alice", "fulfiller": "bob", "question": "Is the plan right?",
-                "patient": {"identifiers": [{"system": "urn:machines:mrn", "value": f"M{number}"}],
-                            "name": {"family": f"Machine{number:03}"}, "birth_date": "1960-01-01"},
-                "requester": {"name": {"family": "Alice"}}, "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
-                "first_opinion": {"doctor": {"name": {"family": "Bob"}}, "diagnosis": {"text": "synthetic diagnosis"}}}
+        return {
+            "key": f"machines-{number}",
+            "placer": "alice",
+            "fulfiller": "bob",
+            "question": "Is the plan right?",
+            "patient": {
+                "identifiers": [{"system": "urn:machines:mrn", "value": f"M{number}"}],
+                "name": {"family": f"Machine{number:03}"},
+                "birth_date": "1960-01-01",
+            },
+            "requester": {"name": {"family": "Alice"}},
+            "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
+            "first_opinion": {"doctor": {"name": {"family": "Bob"}}, "diagnosis": {"text": "synthetic diagnosis"}},
+        }
 
     def submit(self, number: int, *, seconds: float = 60) -> str:
         """Hand in a request at any web, again until one acknowledges it."""
@@ -172,24 +225,35 @@ class Machines:
     def settle(self, seconds: float) -> None:
         """Until every request that was acknowledged is closed."""
         until = time.monotonic() + seconds
-        while {each for each, in self.rows("SELECT id FROM requests WHERE closed_at IS NOT NULL")} < set(self.ids):
+        while {each for (each,) in self.rows("SELECT id FROM requests WHERE closed_at IS NOT NULL")} < set(self.ids):
             if time.monotonic() > until:
-                left = self.rows("SELECT request_id, kind, status, cause, message FROM steps WHERE status <> 'done' "
-                                 "AND request_id IN (SELECT id FROM requests WHERE closed_at IS NULL)")
+                left = self.rows(
+                    "SELECT request_id, kind, status, cause, message FROM steps WHERE status <> 'done' "
+                    "AND request_id IN (SELECT id FROM requests WHERE closed_at IS NULL)"
+                )
                 raise TimeoutError(f"not closed within {seconds} s: {left}")
             time.sleep(0.3)
 
     def wrong(self) -> list[oracle.Count]:
         """What the servers themselves show: lost or double."""
         found = [oracle.count_records(self.bob, "urn:machines:alice", self.sources)]
-        found += [oracle.count_by_system(self.bob, kind, OURS, [f"{kind}/{each}" for each in self.ids]) for kind in ("Task", "ServiceRequest")]
-        found.append(oracle.count_by_system(self.alice, "DocumentReference", OURS, [f"DocumentReference/{each}-report-1" for each in self.ids]))
+        found += [
+            oracle.count_by_system(self.bob, kind, OURS, [f"{kind}/{each}" for each in self.ids])
+            for kind in ("Task", "ServiceRequest")
+        ]
+        found.append(
+            oracle.count_by_system(
+                self.alice, "DocumentReference", OURS, [f"DocumentReference/{each}-report-1" for each in self.ids]
+            )
+        )
         return [each for each in found if each.lost or each.duplicated]
 
 
 def post(url: str, body: dict, content_type: str = "application/fhir+json") -> dict:
     """POST JSON; raises OSError for anything but success."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": content_type, "Prefer": "return=representation"})
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": content_type, "Prefer": "return=representation"}
+    )
     with urllib.request.urlopen(request, timeout=20) as response:
         return json.load(response)
 
@@ -221,6 +285,8 @@ class LeaseSampler:
     def _work(self) -> None:
         with psycopg.connect(self.url, autocommit=True) as conn:
             while not self._stop.wait(0.02):
-                for endpoint, count in conn.execute("SELECT endpoint, count(*) FROM steps WHERE status = 'leased' GROUP BY 1"):
+                for endpoint, count in conn.execute(
+                    "SELECT endpoint, count(*) FROM steps WHERE status = 'leased' GROUP BY 1"
+                ):
                     self.most[endpoint] = max(self.most.get(endpoint, 0), count)
                 self.samples += 1

@@ -1,4 +1,5 @@
 """The oracle: counts at the servers themselves, over plain FHIR; shares no code with the product."""
+
 import json
 import urllib.parse
 import urllib.request
@@ -43,11 +44,15 @@ def count_records(target: str, system: str, sources: list[str]) -> Count:
     for kind in sorted({source.split("/")[0] for source in sources}):
         counted += identifiers(every(target, kind))
     times = [counted[(system, source)] for source in sources]
-    return Count(lost=sum(1 for number in times if number == 0), duplicated=sum(number - 1 for number in times if number > 1))
+    return Count(
+        lost=sum(1 for number in times if number == 0), duplicated=sum(number - 1 for number in times if number > 1)
+    )
 
 
 def count_by_system(target: str, kind: str, system: str, values: list[str]) -> Count:
     """Each value of an identifier system must be at the target once."""
     counted = identifiers(every(target, kind))
     times = [counted[(system, value)] for value in values]
-    return Count(lost=sum(1 for number in times if number == 0), duplicated=sum(number - 1 for number in times if number > 1))
+    return Count(
+        lost=sum(1 for number in times if number == 0), duplicated=sum(number - 1 for number in times if number > 1)
+    )

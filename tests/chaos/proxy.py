@@ -1,4 +1,5 @@
 """A fault proxy between real processes: it delays, cuts, swallows, doubles and resets, from a seed."""
+
 import http.client
 import random
 import socket
@@ -11,9 +12,19 @@ from urllib.parse import urlsplit
 
 # Fault -> weight. What toxiproxy knows (latency, bandwidth, down, timeout, reset_peer, slow_close, slicer, limit_data),
 # and two that matter to writes: the answer swallowed after the server has committed, and the request delivered twice.
-FAULTS = {"latency": 4, "bandwidth": 1, "down": 2, "timeout": 1, "reset": 2, "slow_close": 1, "slice": 2, "truncate": 2,
-          "swallow": 6, "duplicate": 2}
-WRITE_SHARE = 2.5       # writes are rare and matter most
+FAULTS = {
+    "latency": 4,
+    "bandwidth": 1,
+    "down": 2,
+    "timeout": 1,
+    "reset": 2,
+    "slow_close": 1,
+    "slice": 2,
+    "truncate": 2,
+    "swallow": 6,
+    "duplicate": 2,
+}
+WRITE_SHARE = 2.5  # writes are rare and matter most
 HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
@@ -75,8 +86,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self, body: bytes):
         try:
             connection = http.client.HTTPConnection(*self.proxy.upstream, timeout=60)
-            connection.request(self.command, self.path, body or None,
-                               {k: v for k, v in self.headers.items() if k.lower() not in HOP} | {"Connection": "close"})
+            connection.request(
+                self.command,
+                self.path,
+                body or None,
+                {k: v for k, v in self.headers.items() if k.lower() not in HOP} | {"Connection": "close"},
+            )
             response = connection.getresponse()
             return response.status, response.getheaders(), response.read()
         except OSError:
@@ -102,14 +117,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _write(self, body: bytes, fault: str) -> None:
         if fault == "truncate":
-            self.wfile.write(body[:len(body) // 2])
+            self.wfile.write(body[: len(body) // 2])
             return self._reset()
         if fault in ("slice", "bandwidth"):
             size = 256 if fault == "slice" else 4096
             for start in range(0, min(len(body), size * 40), size):
-                self.wfile.write(body[start:start + size])
+                self.wfile.write(body[start : start + size])
                 time.sleep(0.01)
-            self.wfile.write(body[size * 40:])
+            self.wfile.write(body[size * 40 :])
             return None
         self.wfile.write(body)
         if fault == "slow_close":

@@ -1,4 +1,5 @@
 """One chaos run: real processes are killed and frozen, the network lies, and at the end the oracle counts."""
+
 import contextlib
 import json
 import os
@@ -33,7 +34,7 @@ schedules: {{dispatch_seconds: 1, poll_requests_seconds: 3600, watch_seconds: {w
 retry: {{first_retry_seconds: 0.5, max_retry_seconds: 3, max_attempts: 500}}
 engine: {{lease_seconds: 5, concurrency: 8, workers: 2}}
 """
-VICTIMS = {"worker": 8, "web": 3, "postgres": 2, "serve": 1}        # role -> weight
+VICTIMS = {"worker": 8, "web": 3, "postgres": 2, "serve": 1}  # role -> weight
 
 
 @dataclass
@@ -51,40 +52,66 @@ class Result:
     swallowed: int
     seconds: float
     seed: int
-    victims: dict[str, int]     # kills by role; a ticker dies with its worker, there is one in each
+    victims: dict[str, int]  # kills by role; a ticker dies with its worker, there is one in each
     parked_for: dict[str, int]  # parked requests by cause
 
 
 class Chaos:
     """A world of two hosted endpoints behind the proxy, a consultant, and a killer."""
 
-    def __init__(self, folder: Path, *, seed: int, requests: int = 12, resources: int = 10, rate: float = 0.15,
-                 faults: dict[str, int] = FAULTS, accepts: str = "resources", conditional_create: bool = True,
-                 servers: tuple[str, str] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        requests: int = 12,
+        resources: int = 10,
+        rate: float = 0.15,
+        faults: dict[str, int] = FAULTS,
+        accepts: str = "resources",
+        conditional_create: bool = True,
+        servers: tuple[str, str] | None = None,
+    ):
         self.folder, self.seed, self.number, self.resources = folder, seed, requests, resources
         self.random = random.Random(seed)
         self.port = free_port()
         self.direct = f"http://127.0.0.1:{self.port}"
         self.placer, self.fulfiller = servers or (f"{self.direct}/fhir/hillside", f"{self.direct}/fhir/lakeview")
-        self.proxies = [FaultProxy(url, seed=seed + number, rate=rate, faults=faults)
-                        for number, url in enumerate((self.placer, self.fulfiller))]
+        self.proxies = [
+            FaultProxy(url, seed=seed + number, rate=rate, faults=faults)
+            for number, url in enumerate((self.placer, self.fulfiller))
+        ]
         capabilities = json.dumps({"conditional_create": conditional_create})
         self.config = folder / "config.yaml"
-        self.config.write_text(CONFIG.format(
-            data=json.dumps(str(folder / "data")), port=self.port, placer=self.proxies[0].address, fulfiller=self.proxies[1].address, accepts=accepts,
-            watch=max(1, requests // 20),       # two cores do no more than 20 watches a second beside all else
-            capabilities=capabilities, limits="{timeout_seconds: 2, concurrency: 6, requests_per_second: 500, chunk_size: 4, search_lag_seconds: 1}"))
+        self.config.write_text(
+            CONFIG.format(
+                data=json.dumps(str(folder / "data")),
+                port=self.port,
+                placer=self.proxies[0].address,
+                fulfiller=self.proxies[1].address,
+                accepts=accepts,
+                watch=max(1, requests // 20),  # two cores do no more than 20 watches a second beside all else
+                capabilities=capabilities,
+                limits="{timeout_seconds: 2, concurrency: 6, requests_per_second: 500, chunk_size: 4, search_lag_seconds: 1}",
+            )
+        )
         self.exchange: subprocess.Popen | None = None
         self.log = (folder / "exchange.log").open("ab")
         self.freezes, self.victims = 0, Counter()
-        self.first = self.random.sample(list(VICTIMS), len(VICTIMS))       # each at least once
+        self.first = self.random.sample(list(VICTIMS), len(VICTIMS))  # each at least once
 
     def start(self) -> None:
         """Start, or start again after the supervisor itself was killed."""
-        self.exchange = subprocess.Popen([sys.executable, "-m", "second_opinion", "--config", str(self.config), "serve"],
-                                         stderr=self.log, stdout=self.log, start_new_session=True)
+        self.exchange = subprocess.Popen(
+            [sys.executable, "-m", "second_opinion", "--config", str(self.config), "serve"],
+            stderr=self.log,
+            stdout=self.log,
+            start_new_session=True,
+        )
 
-    def run(self, kills: int, *, seconds_between: float = 1.0, settle_seconds: float = 300, heals_after: float = 60) -> Result:
+    def run(
+        self, kills: int, *, seconds_between: float = 1.0, settle_seconds: float = 300, heals_after: float = 60
+    ) -> Result:
         """Load, submit, kill ``kills`` times, then let it settle and count; the network goes on failing for ``heals_after`` seconds."""
         began = time.monotonic()
         self.start()
@@ -119,8 +146,10 @@ class Chaos:
         """Every process of this world: those that name its config, and its database servers."""
         found = []
         for process in psutil.process_iter(["cmdline", "pid"]):
-            if process.pid != os.getpid() and any(part in (str(self.config), str(self.folder / "data" / "postgres"))
-                                                  for part in process.info["cmdline"] or ()):
+            if process.pid != os.getpid() and any(
+                part in (str(self.config), str(self.folder / "data" / "postgres"))
+                for part in process.info["cmdline"] or ()
+            ):
                 found.append(process)
         return found
 
@@ -136,7 +165,7 @@ class Chaos:
             if role == "freeze":
                 self.freezes += 1
                 target.suspend()
-                threading.Timer(7.0, lambda: _quietly(target.resume)).start()     # the lease is 5 s
+                threading.Timer(7.0, lambda: _quietly(target.resume)).start()  # the lease is 5 s
             else:
                 target.send_signal(signal.SIGKILL)
                 self.victims[role] += 1
@@ -147,7 +176,7 @@ class Chaos:
         found = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
-                command = process.cmdline() or [""]     # one that has just died has none
+                command = process.cmdline() or [""]  # one that has just died has none
                 if (role == "postgres" and "postgres" in os.path.basename(command[0])) or role in command:
                     found.append(process)
         return self.random.choice(sorted(found, key=lambda process: process.pid)) if found else None
@@ -170,15 +199,38 @@ class Chaos:
 
     def load_patient(self, number: int) -> list[str]:
         """A small synthetic chart in the placer's EHR; returns its ``Type/id`` list."""
-        patient = {"resourceType": "Patient", "identifier": [{"system": "urn:chaos:mrn", "value": f"M{number}"}],
-                   "name": [{"family": f"Chaos{number}"}], "birthDate": "1960-01-01", "gender": "female"}
-        entries = [("Patient", patient)] + [("Observation", {
-            "resourceType": "Observation", "status": "final", "code": {"text": f"chaos {number}-{index}"},
-            "subject": {"reference": "urn:uuid:00000000-0000-4000-8000-000000000000"}, "valueQuantity": {"value": 1.5, "unit": "g"},
-        }) for index in range(self.resources - 1)]
-        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [
-            {"fullUrl": f"urn:uuid:00000000-0000-4000-8000-{index:012d}", "resource": resource,
-             "request": {"method": "POST", "url": kind}} for index, (kind, resource) in enumerate(entries)]}
+        patient = {
+            "resourceType": "Patient",
+            "identifier": [{"system": "urn:chaos:mrn", "value": f"M{number}"}],
+            "name": [{"family": f"Chaos{number}"}],
+            "birthDate": "1960-01-01",
+            "gender": "female",
+        }
+        entries = [("Patient", patient)] + [
+            (
+                "Observation",
+                {
+                    "resourceType": "Observation",
+                    "status": "final",
+                    "code": {"text": f"chaos {number}-{index}"},
+                    "subject": {"reference": "urn:uuid:00000000-0000-4000-8000-000000000000"},
+                    "valueQuantity": {"value": 1.5, "unit": "g"},
+                },
+            )
+            for index in range(self.resources - 1)
+        ]
+        bundle = {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [
+                {
+                    "fullUrl": f"urn:uuid:00000000-0000-4000-8000-{index:012d}",
+                    "resource": resource,
+                    "request": {"method": "POST", "url": kind},
+                }
+                for index, (kind, resource) in enumerate(entries)
+            ],
+        }
         answer = self.post(self.placer, bundle, "application/fhir+json")
         return [entry["response"]["location"].split("/_history")[0] for entry in answer["entry"]]
 
@@ -187,12 +239,20 @@ class Chaos:
         return json.dumps(self._request(number)).encode()
 
     def _request(self, number: int) -> dict:
-        return {"key": f"chaos-{number}", "placer": "hillside", "fulfiller": "lakeview", "question": "Is the plan right?",
-                "patient": {"identifiers": [{"system": "urn:chaos:mrn", "value": f"M{number}"}], "name": {"family": f"Chaos{number}"},
-                            "birth_date": "1960-01-01"},
-                "requester": {"name": {"family": "Alice"}}, "specialty": {"system": "http://nucc.org/provider-taxonomy",
-                                                                            "code": "207RX0202X"},
-                "first_opinion": {"doctor": {"name": {"family": "Bob"}}, "diagnosis": {"text": "synthetic diagnosis"}}}
+        return {
+            "key": f"chaos-{number}",
+            "placer": "hillside",
+            "fulfiller": "lakeview",
+            "question": "Is the plan right?",
+            "patient": {
+                "identifiers": [{"system": "urn:chaos:mrn", "value": f"M{number}"}],
+                "name": {"family": f"Chaos{number}"},
+                "birth_date": "1960-01-01",
+            },
+            "requester": {"name": {"family": "Alice"}},
+            "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
+            "first_opinion": {"doctor": {"name": {"family": "Bob"}}, "diagnosis": {"text": "synthetic diagnosis"}},
+        }
 
     def submit(self, number: int, patient_seconds: float = 30) -> str | None:
         """Hand in a request as a coordinator would, again and again until it is acknowledged."""
@@ -215,7 +275,7 @@ class Chaos:
         self.wait_ready()
         began, open_ids, parked = time.monotonic(), set(ids), {}
         while open_ids - parked.keys() and time.monotonic() < began + seconds:
-            if time.monotonic() > began + heals_after:      # the network heals in the end
+            if time.monotonic() > began + heals_after:  # the network heals in the end
                 for proxy in self.proxies:
                     proxy.rate = 0.0
             self.revive()
@@ -224,7 +284,7 @@ class Chaos:
                     view = json.load(urllib.request.urlopen(f"{self.direct}/api/requests/{request_id}", timeout=10))
                     if view["closed"]:
                         open_ids.discard(request_id)
-                    parked |= {request_id: step["cause"] for step in view["owed"] if step["status"] == "parked"}
+                    parked.update((request_id, step["cause"]) for step in view["owed"] if step["status"] == "parked")
             time.sleep(0.5)
         return open_ids, {request_id: cause for request_id, cause in parked.items() if request_id in open_ids}
 
@@ -232,20 +292,35 @@ class Chaos:
         """Ask the oracle; what belongs to a parked request is not lost: a human was told. Doubled it must not be either."""
         charts = dict(zip(ids, sources, strict=True))
         fine = {request_id: chart for request_id, chart in charts.items() if request_id not in parked}
-        return Result(kills=self.victims.total(), freezes=self.freezes, requests=len(ids),
-                      lost=sum(each.lost for each in self._counted(fine)),
-                      duplicated=sum(each.duplicated for each in self._counted(charts)), stuck=len(open_ids - parked.keys()),
-                      parked=len(parked), faults=sum(sum(proxy.done.values()) for proxy in self.proxies),
-                      swallowed=sum(proxy.done["swallow"] for proxy in self.proxies),
-                      seconds=0.0, seed=self.seed, victims=dict(self.victims), parked_for=dict(Counter(parked.values())))
+        return Result(
+            kills=self.victims.total(),
+            freezes=self.freezes,
+            requests=len(ids),
+            lost=sum(each.lost for each in self._counted(fine)),
+            duplicated=sum(each.duplicated for each in self._counted(charts)),
+            stuck=len(open_ids - parked.keys()),
+            parked=len(parked),
+            faults=sum(sum(proxy.done.values()) for proxy in self.proxies),
+            swallowed=sum(proxy.done["swallow"] for proxy in self.proxies),
+            seconds=0.0,
+            seed=self.seed,
+            victims=dict(self.victims),
+            parked_for=dict(Counter(parked.values())),
+        )
 
     def _counted(self, charts: dict[str, list[str]]) -> list[oracle.Count]:
         """Records, requests and reports of these requests, by identifier at both servers."""
         base = "https://second-opinion.example/ids"
-        records = oracle.count_records(self.fulfiller, "urn:chaos:hillside", [source for chart in charts.values() for source in chart])
-        asked = [oracle.count_by_system(self.fulfiller, kind, base, [f"{kind}/{each}" for each in charts])
-                 for kind in ("Task", "ServiceRequest")]
-        reports = oracle.count_by_system(self.placer, "DocumentReference", base, [f"DocumentReference/{each}-report-1" for each in charts])
+        records = oracle.count_records(
+            self.fulfiller, "urn:chaos:hillside", [source for chart in charts.values() for source in chart]
+        )
+        asked = [
+            oracle.count_by_system(self.fulfiller, kind, base, [f"{kind}/{each}" for each in charts])
+            for kind in ("Task", "ServiceRequest")
+        ]
+        reports = oracle.count_by_system(
+            self.placer, "DocumentReference", base, [f"DocumentReference/{each}-report-1" for each in charts]
+        )
         return [records, *asked, reports]
 
 

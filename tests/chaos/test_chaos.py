@@ -1,4 +1,5 @@
 """Kills, faults and freezes: nothing lost, nothing twice, nothing stuck."""
+
 import pytest
 
 from tests.chaos.__main__ import two_servers
@@ -11,7 +12,9 @@ pytestmark = pytest.mark.chaos
 def run(folder, *, kills, seconds_between=1.8, settle_seconds=300, heals_after=60, **kwargs):
     chaos = Chaos(folder, **kwargs)
     try:
-        result = chaos.run(kills, seconds_between=seconds_between, settle_seconds=settle_seconds, heals_after=heals_after)
+        result = chaos.run(
+            kills, seconds_between=seconds_between, settle_seconds=settle_seconds, heals_after=heals_after
+        )
     finally:
         chaos.stop()
     print(result)
@@ -39,8 +42,16 @@ def test_a_thousand_kills(folder):
 @pytest.mark.long
 def test_five_hundred_swallowed_answers(folder):
     """Every other write: were it each one, the endpoint's breaker would be open most of the time."""
-    result = run(folder, seed=2, kills=20, requests=170, rate=0.2, faults={"swallow": FAULTS["swallow"]},
-                 settle_seconds=900, heals_after=600)
+    result = run(
+        folder,
+        seed=2,
+        kills=20,
+        requests=170,
+        rate=0.2,
+        faults={"swallow": FAULTS["swallow"]},
+        settle_seconds=900,
+        heals_after=600,
+    )
     assert result.swallowed >= 500, result
     assert (result.lost, result.duplicated, result.stuck) == (0, 0, 0), result
 

@@ -1,4 +1,5 @@
 """Many machines on one external PostgreSQL: limits hold exactly, kills and database restarts lose and double nothing."""
+
 import os
 import signal
 import time
@@ -25,7 +26,10 @@ def test_two_webs_and_four_workers_share_the_work_within_limits_and_survive_kill
                     time.sleep(0.5)
             machines.settle(240)
         assert machines.wrong() == []
-        assert sampler.most["bob"] == CONCURRENCY and max(sampler.most.values()) <= CONCURRENCY, (sampler.most, sampler.samples)
+        assert sampler.most["bob"] == CONCURRENCY and max(sampler.most.values()) <= CONCURRENCY, (
+            sampler.most,
+            sampler.samples,
+        )
         assert sampler.samples > 100
         [(parked,)] = machines.rows("SELECT count(*) FROM steps WHERE status = 'parked'")
         assert parked == 0
@@ -63,7 +67,9 @@ def check_restarts(folder: Path, servers: Exchange, *, restarts: int, away_secon
         machines.settle(240)
         assert machines.wrong() == []
         assert machines.rows("SELECT count(*) FROM steps WHERE status = 'parked'") == [(0,)]
-        assert set(machines.rows("SELECT rule, recovered_at IS NOT NULL FROM alarms WHERE rule = 'database-away'")) == {("database-away", True)}
+        assert set(machines.rows("SELECT rule, recovered_at IS NOT NULL FROM alarms WHERE rule = 'database-away'")) == {
+            ("database-away", True)
+        }
 
 
 def restart(machines: Machines, *, kill: bool) -> None:

@@ -1,4 +1,5 @@
 """PostgreSQL has no connection left, or its disk is full: nothing acknowledged is lost, and all goes on by itself."""
+
 import contextlib
 import json
 import subprocess
@@ -46,8 +47,10 @@ class Crowd:
 
     def _crowd(self) -> None:
         with contextlib.ExitStack() as taken:
-            admin = taken.enter_context(psycopg.connect(self.admin_url, autocommit=True))       # its slot must not become free
-            refused = 0     # times in a row, with no connection of ours to cut
+            admin = taken.enter_context(
+                psycopg.connect(self.admin_url, autocommit=True)
+            )  # its slot must not become free
+            refused = 0  # times in a row, with no connection of ours to cut
             while not self.stopping.is_set():
                 try:
                     taken.enter_context(psycopg.connect(self.url, application_name="crowd", connect_timeout=5))
@@ -83,13 +86,26 @@ def missing(base: str) -> list[str]:
 @pytest.mark.parametrize("seconds", [8, pytest.param(20, marks=pytest.mark.long)])
 def test_no_connection_left_loses_nothing_counts_no_attempt_and_work_goes_on_by_itself(folder, servers, seconds):
     slow = FaultProxy(servers.bob, seed=1, rate=1.0, faults={"latency": 1})
-    with slow, Machines(folder, alice=servers.alice, bob=slow.address, webs=1, workers=2, settings={"max_connections": "40"},
-                        lease_seconds=30) as machines:
+    with (
+        slow,
+        Machines(
+            folder,
+            alice=servers.alice,
+            bob=slow.address,
+            webs=1,
+            workers=2,
+            settings={"max_connections": "40"},
+            lease_seconds=30,
+        ) as machines,
+    ):
         for number in range(8):
             machines.load(number)
         for number in range(5):
             machines.submit(number)
-        until(lambda: machines.rows("SELECT 1 FROM steps WHERE status = 'leased' AND endpoint = 'bob'"), "a step in flight")
+        until(
+            lambda: machines.rows("SELECT 1 FROM steps WHERE status = 'leased' AND endpoint = 'bob'"),
+            "a step in flight",
+        )
         web = f"http://127.0.0.1:{machines.ports[0]}"
         with Crowd(machines.postgres):
             end = time.monotonic() + seconds
@@ -107,15 +123,23 @@ def test_no_connection_left_loses_nothing_counts_no_attempt_and_work_goes_on_by_
         assert machines.wrong() == []
         assert '"action": "put-back"' in (folder / "machines.log").read_text()
         assert machines.rows("SELECT outcome, cause FROM attempts WHERE outcome <> 'done' OR cause IS NOT NULL") == []
-        until(lambda: machines.rows("SELECT rule, recovered_at IS NOT NULL FROM alarms") == [("database-away", True)], "the alarm")
+        until(
+            lambda: machines.rows("SELECT rule, recovered_at IS NOT NULL FROM alarms") == [("database-away", True)],
+            "the alarm",
+        )
 
 
 @pytest.fixture
-def small_data_dir(folder) -> Iterator[Path]:   
+def small_data_dir(folder) -> Iterator[Path]:
     """The data_dir of a chaos world, on a file system of 120 MiB."""
     made = folder / "data"
     made.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120m,mode=0711", "tmpfs", made], capture_output=True).returncode != 0:
+    if (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=120m,mode=0711", "tmpfs", made], capture_output=True
+        ).returncode
+        != 0
+    ):
         pytest.skip("no right to mount a tmpfs: the disk-full test needs one")
     yield made
     subprocess.run(["umount", "-l", made], check=True)
@@ -138,8 +162,12 @@ def test_a_full_disk_under_the_embedded_postgresql_loses_nothing_and_work_goes_o
             sources = [chaos.load_patient(number) for number in range(9)]
             ids = [chaos.submit(number) for number in range(3)]
             supervisor = chaos.exchange.pid
-            until(lambda: fill(ballast) or database_health.DISK_FULL in missing(chaos.direct), "readiness to turn false")
-            if answer_to(f"{chaos.direct}/api/requests", chaos.body(3)) == 201:     # rows still fit into pages that are there
+            until(
+                lambda: fill(ballast) or database_health.DISK_FULL in missing(chaos.direct), "readiness to turn false"
+            )
+            if (
+                answer_to(f"{chaos.direct}/api/requests", chaos.body(3)) == 201
+            ):  # rows still fit into pages that are there
                 ids.append(chaos.submit(3))
             write_ahead_until_it_ends(embedded)
             end = time.monotonic() + 10
@@ -159,7 +187,12 @@ def test_a_full_disk_under_the_embedded_postgresql_loses_nothing_and_work_goes_o
             with psycopg.connect(embedded.url, autocommit=True) as conn:
                 told = "SELECT rule, recovered_at IS NOT NULL FROM alarms"
                 until(lambda: ("database-away", True) in conn.execute(told).fetchall(), "the alarm")
-                assert conn.execute("SELECT rule FROM alarms WHERE recovered_at IS NULL AND rule <> 'process-restarts'").fetchall() == []
+                assert (
+                    conn.execute(
+                        "SELECT rule FROM alarms WHERE recovered_at IS NULL AND rule <> 'process-restarts'"
+                    ).fetchall()
+                    == []
+                )
     finally:
         chaos.stop()
 

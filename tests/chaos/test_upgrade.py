@@ -1,4 +1,5 @@
 """A rolling upgrade: two versions work side by side on one database, with steps in flight, and lose and double nothing."""
+
 import shutil
 import subprocess
 from pathlib import Path
@@ -48,7 +49,9 @@ def old_version(folder: Path) -> Path:
 def new_version(folder: Path) -> Path:
     """A version later: one revision more, which adds columns to busy tables and a table, and one kind of step more."""
     head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    (old_version(folder) / "integration" / "migrations" / "versions" / "9001_more.py").write_text(REVISION.format(head=head))
+    (old_version(folder) / "integration" / "migrations" / "versions" / "9001_more.py").write_text(
+        REVISION.format(head=head)
+    )
     with (folder / "jobs" / "engine.py").open("a") as file:
         file.write(NEW_KIND)
     return folder
@@ -67,10 +70,14 @@ class Upgrade(Machines):
     def make_due(self, ids: list[str]) -> None:
         """Steps of the kind that only the new version knows."""
         for request_id in ids:
-            self.run(f"INSERT INTO steps (request_id, kind, endpoint, status) VALUES ('{request_id}', 'new_kind', 'bob', 'due')")
+            self.run(
+                f"INSERT INTO steps (request_id, kind, endpoint, status) VALUES ('{request_id}', 'new_kind', 'bob', 'due')"
+            )
 
     def waiting(self) -> int:
-        return self.one("SELECT count(*) FROM steps WHERE kind = 'new_kind' AND status = 'waiting' AND cause = 'unknown-kind'")
+        return self.one(
+            "SELECT count(*) FROM steps WHERE kind = 'new_kind' AND status = 'waiting' AND cause = 'unknown-kind'"
+        )
 
     def hurry(self) -> None:
         """What was put back for half a minute is due now."""
@@ -82,7 +89,10 @@ class Upgrade(Machines):
         with database.engine.begin() as conn:
             check_alarms.make_due(conn)
         database.close()
-        until(lambda: self.one("SELECT count(*) FROM steps WHERE kind = 'check_alarms' AND status <> 'done'") == 0, "the check")
+        until(
+            lambda: self.one("SELECT count(*) FROM steps WHERE kind = 'check_alarms' AND status <> 'done'") == 0,
+            "the check",
+        )
         return self.rows("SELECT rule, recovered_at IS NOT NULL FROM alarms WHERE rule = 'unknown-kind'")
 
 
@@ -94,15 +104,21 @@ def test_two_versions_work_side_by_side_and_lose_and_double_nothing(folder, serv
         first = [machines.submit(number) for number in range(4)]
 
         processes = dict(machines.running)
-        subprocess.run(machines.command("worker", 0, "database", "migrate"), cwd=new, env=machines.environment, check=True, timeout=60)
-        later = [machines.submit(number) for number in range(4, 6)]     # the old web and workers go on, on newer tables
+        subprocess.run(
+            machines.command("worker", 0, "database", "migrate"),
+            cwd=new,
+            env=machines.environment,
+            check=True,
+            timeout=60,
+        )
+        later = [machines.submit(number) for number in range(4, 6)]  # the old web and workers go on, on newer tables
         machines.make_due(first)
         until(lambda: machines.waiting() == len(first), "old workers to put back what they do not know")
         assert machines.running == processes, "an old process ended by the migration"
         assert set(machines.rows("SELECT attempts, lost FROM steps WHERE kind = 'new_kind'")) == {(0, 0)}
         for role in (("worker", 0), ("worker", 1)):
             machines.running[role].kill()
-        assert machines.alarms() == []                                  # ... also those that have to start again
+        assert machines.alarms() == []  # ... also those that have to start again
         machines.run("UPDATE steps SET first_attempt_at = now() - interval '16 minutes' WHERE kind = 'new_kind'")
         assert machines.alarms() == [("unknown-kind", False)]
 
@@ -117,11 +133,17 @@ def test_two_versions_work_side_by_side_and_lose_and_double_nothing(folder, serv
             machines.submit(len(machines.ids))
             machines.hurry()
         machines.settle(240)
-        until(lambda: machines.hurry() or machines.one("SELECT count(*) FROM new_things") >= 6, "the new workers to do the new kind")
+        until(
+            lambda: machines.hurry() or machines.one("SELECT count(*) FROM new_things") >= 6,
+            "the new workers to do the new kind",
+        )
 
         assert machines.wrong() == []
-        assert sorted(machines.rows("SELECT s.request_id, s.status, s.done_by FROM steps s JOIN new_things n ON n.step_id = s.id")) == \
-            sorted((each, "done", "new version") for each in first + later)
-        assert machines.rows("SELECT outcome, count(*) FROM attempts WHERE kind = 'new_kind' GROUP BY 1") == [("done", 6)]
+        assert sorted(
+            machines.rows("SELECT s.request_id, s.status, s.done_by FROM steps s JOIN new_things n ON n.step_id = s.id")
+        ) == sorted((each, "done", "new version") for each in first + later)
+        assert machines.rows("SELECT outcome, count(*) FROM attempts WHERE kind = 'new_kind' GROUP BY 1") == [
+            ("done", 6)
+        ]
         assert machines.one("SELECT count(*) FROM steps WHERE status = 'parked'") == 0
         assert machines.alarms() == [("unknown-kind", True)]

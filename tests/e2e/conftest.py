@@ -1,4 +1,5 @@
 """Two real R4 servers for the end-to-end suite: local HAPI, or any by ``--placer URL --fulfiller URL``."""
+
 import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ import pytest
 
 from tests.jobs.exchange import Exchange
 
-RUN = f"urn:uuid:{uuid.uuid4()}"      # identifiers of this run only: a shared server keeps what others wrote
+RUN = f"urn:uuid:{uuid.uuid4()}"  # identifiers of this run only: a shared server keeps what others wrote
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,13 @@ def servers(request, tmp_path_factory) -> Servers:
         return
     from tests.servers.hapi import Hapi, build
     from tests.servers.process import ServerUnavailable
+
     try:
         build()
-        with Hapi(tmp_path_factory.mktemp("hapi")) as hapi, ThreadPoolExecutor(1) as pool:     # a start takes 15 to 25 s each
+        with (
+            Hapi(tmp_path_factory.mktemp("hapi")) as hapi,
+            ThreadPoolExecutor(1) as pool,
+        ):  # a start takes 15 to 25 s each
             starting = pool.submit(hapi.start, name="fulfiller")
             yield Servers(request.getfixturevalue("hapi_url"), starting.result())
     except ServerUnavailable as error:

@@ -1,4 +1,5 @@
 """Every kind of resource the Exchange writes, each with the profile it is declared against, for the validators."""
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,9 +23,14 @@ from tests.mappings.mapping_factories import IDS, REQUEST
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition"
-PROFILES = {"ServiceRequest": "us-core-servicerequest", "DocumentReference": "us-core-documentreference",
-            "Practitioner": "us-core-practitioner", "Organization": "us-core-organization",
-            "Patient": "us-core-patient", "Provenance": "us-core-provenance"}
+PROFILES = {
+    "ServiceRequest": "us-core-servicerequest",
+    "DocumentReference": "us-core-documentreference",
+    "Practitioner": "us-core-practitioner",
+    "Organization": "us-core-organization",
+    "Patient": "us-core-patient",
+    "Provenance": "us-core-provenance",
+}
 SOURCE = "https://harbour.example/fhir"
 PDF = b"%PDF-1.7 opinion"
 
@@ -50,18 +56,35 @@ class Sample:
 @cache
 def samples() -> tuple[Sample, ...]:
     """All of them, in the order of the table."""
-    resources = {**_service_requests(), **_tasks(), **_communications(), **_documents(), **_people(),
-                 "provenance": made.emitted()["provenance"], "transaction_bundle": transaction_bundle(),
-                 **_printed_bundles(), "operation_outcome": made.emitted()["operation_outcome"]}
+    resources = {
+        **_service_requests(),
+        **_tasks(),
+        **_communications(),
+        **_documents(),
+        **_people(),
+        "provenance": made.emitted()["provenance"],
+        "transaction_bundle": transaction_bundle(),
+        **_printed_bundles(),
+        "operation_outcome": made.emitted()["operation_outcome"],
+    }
     return tuple(Sample(name, resource) for name, resource in resources.items())
 
 
 def _service_requests() -> dict[str, dict]:
-    bare = REQUEST.model_copy(update={"consultant": None, "wanted_by": None, "opinion_number": 2, "reasons": (),
-                                      "records": type(REQUEST.records)()})
-    found = {"service_request, people contained": made.service_request(),
-             "service_request, people known, third opinion": made.service_request_with_known_people(),
-             "service_request, as little as possible": _service_request(bare)}
+    bare = REQUEST.model_copy(
+        update={
+            "consultant": None,
+            "wanted_by": None,
+            "opinion_number": 2,
+            "reasons": (),
+            "records": type(REQUEST.records)(),
+        }
+    )
+    found = {
+        "service_request, people contained": made.service_request(),
+        "service_request, people known, third opinion": made.service_request_with_known_people(),
+        "service_request, as little as possible": _service_request(bare),
+    }
     for status in sorted(set(REQUEST_STATUS.values()) - {"active"}):
         found[f"service_request, {status}"] = _service_request(REQUEST, _status_for(status))
     for path in sorted(EXAMPLES.glob("*-request.yaml")):
@@ -74,92 +97,145 @@ def _status_for(word: str) -> Status:
 
 
 def _service_request(request, status: Status = Status.REQUESTED) -> dict:
-    return to_service_request(request, request_id="r-1", refs=Refs(patient="Patient/p1"), identifier_system=IDS,
-                              status=status)
+    return to_service_request(
+        request, request_id="r-1", refs=Refs(patient="Patient/p1"), identifier_system=IDS, status=status
+    )
 
 
 def _tasks() -> dict[str, dict]:
     each_status = [(status, next(word for word in BUSINESS_STATUS if status in REFINES[word])) for status in Status]
     each_word = [(min(REFINES[word]), word) for word in BUSINESS_STATUS]
-    return {"task, with all inputs": made.task(),
-            **{f"task, {status}, {word}": _task(status, word) for status, word in [*each_status, *each_word]}}
+    return {
+        "task, with all inputs": made.task(),
+        **{f"task, {status}, {word}": _task(status, word) for status, word in [*each_status, *each_word]},
+    }
 
 
 def _task(status: str, word: str) -> dict:
     report = [TaskInput(code=codes.CONSULTATION_NOTE, text="report", reference="DocumentReference/rep1")]
-    return to_task(request_id="r-1", identifier_system=IDS, service_request="ServiceRequest/9", patient="Patient/p1",
-                   requester=None, owner=None, authored_at="2026-06-01T09:00:00-07:00", wanted_by=None, status=status,
-                   inputs=[TaskInput(text="records", reference="DocumentReference/d1")], business_status=word,
-                   status_reason="the consultant is away" if status in NEEDS_REASON else None,
-                   outputs=report if status == "completed" else ())
+    return to_task(
+        request_id="r-1",
+        identifier_system=IDS,
+        service_request="ServiceRequest/9",
+        patient="Patient/p1",
+        requester=None,
+        owner=None,
+        authored_at="2026-06-01T09:00:00-07:00",
+        wanted_by=None,
+        status=status,
+        inputs=[TaskInput(text="records", reference="DocumentReference/d1")],
+        business_status=word,
+        status_reason="the consultant is away" if status in NEEDS_REASON else None,
+        outputs=report if status == "completed" else (),
+    )
 
 
 def _communications() -> dict[str, dict]:
     oncology = load_request(EXAMPLES / "oncology-request.yaml")
-    return {"communication, patient's questions": made.patient_questions(),
-            "communication of examples/oncology-request.yaml": to_patient_questions(
-                oncology.patient_questions, request_id="r-1", identifier_system=IDS, service_request="ServiceRequest/9",
-                patient="Patient/p1")}
+    return {
+        "communication, patient's questions": made.patient_questions(),
+        "communication of examples/oncology-request.yaml": to_patient_questions(
+            oncology.patient_questions,
+            request_id="r-1",
+            identifier_system=IDS,
+            service_request="ServiceRequest/9",
+            patient="Patient/p1",
+        ),
+    }
 
 
 def _documents() -> dict[str, dict]:
-    return {"document_reference, records": _records(codes.RECORDS_SUMMARY, "application/pdf"),
-            "document_reference, an original": _records(codes.CONSULTATION_NOTE, "text/plain; charset=utf-8"),
-            "document_reference, with author and period": made.document(),
-            **_reports()}
+    return {
+        "document_reference, records": _records(codes.RECORDS_SUMMARY, "application/pdf"),
+        "document_reference, an original": _records(codes.CONSULTATION_NOTE, "text/plain; charset=utf-8"),
+        "document_reference, with author and period": made.document(),
+        **_reports(),
+    }
 
 
 def _records(type_code: Code, content_type: str) -> dict:
     """As ``push_records`` writes it for an endpoint that takes documents."""
     return to_document_reference(
-        identifier=Identifier(system=IDS, value="DocumentReference/r-1-p1-rendition"), patient="Patient/p1",
-        type_code=type_code, title="First-opinion records", content_type=content_type, data=PDF,
-        date="2026-06-02T08:00:00+00:00", period_end=None, related=[])
+        identifier=Identifier(system=IDS, value="DocumentReference/r-1-p1-rendition"),
+        patient="Patient/p1",
+        type_code=type_code,
+        title="First-opinion records",
+        content_type=content_type,
+        data=PDF,
+        date="2026-06-02T08:00:00+00:00",
+        period_end=None,
+        related=[],
+    )
 
 
 def _reports() -> dict[str, dict]:
     amended = {**made.fulfiller_report(), "docStatus": "amended"}
     retracted = {**made.fulfiller_report(), "status": "entered-in-error"}
     first = _returned(made.fulfiller_report(), 1)
-    return {"document_reference, returned report": first,
-            "document_reference, returned report, amended": _returned(amended, 2),
-            "document_reference, returned report, retracted": _returned(retracted, 2),
-            "document_reference, our copy marked in error": {**first, "status": "entered-in-error"},
-            "document_reference, returned DiagnosticReport": _returned(_diagnostic_report(), 1)}
+    return {
+        "document_reference, returned report": first,
+        "document_reference, returned report, amended": _returned(amended, 2),
+        "document_reference, returned report, retracted": _returned(retracted, 2),
+        "document_reference, our copy marked in error": {**first, "status": "entered-in-error"},
+        "document_reference, returned DiagnosticReport": _returned(_diagnostic_report(), 1),
+    }
 
 
 def _returned(report: dict, revision: int) -> dict:
     ours = Identifier(system=IDS, value="ServiceRequest/r-1")
     return to_returned_report(
-        reading=read_report(report), bytes=PDF, content_type="application/pdf", request_id="r-1",
-        identifier=Identifier(system=IDS, value=f"DocumentReference/r-1-report-{revision}"), patient="Patient/p1",
-        service_request=ours if revision == 1 else "ServiceRequest/9", revision=revision,
-        replaces="DocumentReference/first" if revision > 1 else None, author_display="Summit Orthopaedics")
+        reading=read_report(report),
+        bytes=PDF,
+        content_type="application/pdf",
+        request_id="r-1",
+        identifier=Identifier(system=IDS, value=f"DocumentReference/r-1-report-{revision}"),
+        patient="Patient/p1",
+        service_request=ours if revision == 1 else "ServiceRequest/9",
+        revision=revision,
+        replaces="DocumentReference/first" if revision > 1 else None,
+        author_display="Summit Orthopaedics",
+    )
 
 
 def _diagnostic_report() -> dict:
-    return {"resourceType": "DiagnosticReport", "id": "dr1", "meta": {"versionId": "1"}, "status": "final",
-            "code": {"coding": [codes.coding_of(codes.CONSULTATION_NOTE)]}, "subject": {"reference": "Patient/s9"},
-            "issued": "2026-06-18T16:30:00-07:00", "effectiveDateTime": "2026-06-18",
-            "presentedForm": [{"contentType": "application/pdf", "data": "JVBERi0xLjc="}]}
+    return {
+        "resourceType": "DiagnosticReport",
+        "id": "dr1",
+        "meta": {"versionId": "1"},
+        "status": "final",
+        "code": {"coding": [codes.coding_of(codes.CONSULTATION_NOTE)]},
+        "subject": {"reference": "Patient/s9"},
+        "issued": "2026-06-18T16:30:00-07:00",
+        "effectiveDateTime": "2026-06-18",
+        "presentedForm": [{"contentType": "application/pdf", "data": "JVBERi0xLjc="}],
+    }
 
 
 def _people() -> dict[str, dict]:
     golden = made.emitted()
-    carried, _ = for_single_create({**golden["patient"], "id": "p1"}, links={}, identifier_system=SOURCE,
-                                   source_base=SOURCE)
+    carried, _ = for_single_create(
+        {**golden["patient"], "id": "p1"}, links={}, identifier_system=SOURCE, source_base=SOURCE
+    )
     identified = to_practitioner(made.CHARLIE)
     identified["identifier"] = [{"system": IDS, "value": "Practitioner/0123456789abcdef"}]
-    return {"patient": golden["patient"], "patient, created from the source's": carried,
-            "practitioner": golden["practitioner"], "practitioner, known by our identifier alone": identified,
-            "practitioner_role": golden["practitioner_role"], "organization": golden["organization"]}
+    return {
+        "patient": golden["patient"],
+        "patient, created from the source's": carried,
+        "practitioner": golden["practitioner"],
+        "practitioner, known by our identifier alone": identified,
+        "practitioner_role": golden["practitioner_role"],
+        "organization": golden["organization"],
+    }
 
 
 def _printed_bundles() -> dict[str, dict]:
     """What ``second-opinion map`` prints."""
-    return {f"bundle that map prints of examples/{path.name}": to_bundle(
-                load_request(path), request_id="r-1", authored_at="2026-06-01T09:00:00-07:00")
-            for path in sorted(EXAMPLES.glob("*-request.yaml"))}
+    return {
+        f"bundle that map prints of examples/{path.name}": to_bundle(
+            load_request(path), request_id="r-1", authored_at="2026-06-01T09:00:00-07:00"
+        )
+        for path in sorted(EXAMPLES.glob("*-request.yaml"))
+    }
 
 
 def transaction_bundle() -> dict:
@@ -171,16 +247,39 @@ def transaction_bundle() -> dict:
 def _records_at_source() -> Iterator[dict]:
     subject, encounter = {"reference": "Patient/p1"}, {"reference": "Encounter/e1"}
     ours = _service_request(REQUEST)["reasonCode"][1]
-    yield {"resourceType": "Encounter", "id": "e1", "status": "finished", "subject": subject,
-           "class": codes.coding("http://terminology.hl7.org/CodeSystem/v3-ActCode", "AMB", "ambulatory"),
-           "participant": [{"individual": {"reference": "Practitioner/alice"}}],
-           "diagnosis": [{"condition": {"reference": "Condition/c1"}}]}
-    yield {"resourceType": "Condition", "id": "c1", "subject": subject, "encounter": encounter, "code": ours,
-           "clinicalStatus": {"coding": [codes.coding(
-               "http://terminology.hl7.org/CodeSystem/condition-clinical", "active", "Active")]}}
-    yield {"resourceType": "Observation", "id": "o1", "status": "final", "subject": subject, "encounter": encounter,
-           "code": {"text": "Creatinine"}, "effectiveDateTime": "2026-05-30",
-           "performer": [{"reference": "Practitioner/alice"}],
-           "valueQuantity": {"value": Decimal("1.10"), "unit": "mg/dL", "system": "http://unitsofmeasure.org",
-                             "code": "mg/dL"}}
+    yield {
+        "resourceType": "Encounter",
+        "id": "e1",
+        "status": "finished",
+        "subject": subject,
+        "class": codes.coding("http://terminology.hl7.org/CodeSystem/v3-ActCode", "AMB", "ambulatory"),
+        "participant": [{"individual": {"reference": "Practitioner/alice"}}],
+        "diagnosis": [{"condition": {"reference": "Condition/c1"}}],
+    }
+    yield {
+        "resourceType": "Condition",
+        "id": "c1",
+        "subject": subject,
+        "encounter": encounter,
+        "code": ours,
+        "clinicalStatus": {
+            "coding": [codes.coding("http://terminology.hl7.org/CodeSystem/condition-clinical", "active", "Active")]
+        },
+    }
+    yield {
+        "resourceType": "Observation",
+        "id": "o1",
+        "status": "final",
+        "subject": subject,
+        "encounter": encounter,
+        "code": {"text": "Creatinine"},
+        "effectiveDateTime": "2026-05-30",
+        "performer": [{"reference": "Practitioner/alice"}],
+        "valueQuantity": {
+            "value": Decimal("1.10"),
+            "unit": "mg/dL",
+            "system": "http://unitsofmeasure.org",
+            "code": "mg/dL",
+        },
+    }
     yield {**_records(codes.CONSULTATION_NOTE, "application/pdf"), "id": "d1", "context": {"encounter": [encounter]}}

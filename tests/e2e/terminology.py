@@ -2,6 +2,7 @@
 
 Upload before the first ``$validate``: HAPI remembers what it did not find.
 """
+
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,19 +18,24 @@ NUCC = "http://nucc.org/provider-taxonomy"
 ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 # What a request brings along and we pass through untouched: whatever the samples hold is taken as right.
 PASSED_THROUGH = (NUCC, ICD_10_CM)
-_LOINC = {"11488-4": "Consult note", "34133-9": "Summary of episode note", "57133-1": "Referral note",
-          "10160-0": "History of Medication use Narrative"}
-_DOCUMENTS = ["11488-4", "34133-9", "57133-1"]      # those whose LOINC scale is Doc (LP32888-7)
+_LOINC = {
+    "11488-4": "Consult note",
+    "34133-9": "Summary of episode note",
+    "57133-1": "Referral note",
+    "10160-0": "History of Medication use Narrative",
+}
+_DOCUMENTS = ["11488-4", "34133-9", "57133-1"]  # those whose LOINC scale is Doc (LP32888-7)
 _PROCEDURES = {"3457005": "Patient referral", "77406008": "Confirmatory medical consultation"}
-_FINDINGS = {"60573004": "Aortic valve stenosis"}            # a diagnosis in examples/
+_FINDINGS = {"60573004": "Aortic valve stenosis"}  # a diagnosis in examples/
 _AGENTS = {"transmitter": "Transmitter", "author": "Author"}
 
 
 def load_terminology(base_url: str, resources: Iterable[dict], profiles: Path) -> int:
     """Store fragments and the value sets that need them; returns how many. ``resources`` are what will be validated."""
     made = [*_code_systems(list(resources)), *_value_sets(profiles)]
-    entries = [{"resource": each, "request": {"method": "PUT", "url": f"{each['resourceType']}/{each['id']}"}}
-               for each in made]
+    entries = [
+        {"resource": each, "request": {"method": "PUT", "url": f"{each['resourceType']}/{each['id']}"}} for each in made
+    ]
     with requests.Session() as session:
         session.trust_env = False
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
@@ -48,7 +54,7 @@ def codes_in(value: Any, system: str) -> set[str]:
 
 
 def _code_systems(resources: list[dict]) -> Iterator[dict]:
-    yield _code_system("loinc", codes.SYSTEM_LOINC, _LOINC)     # HAPI looks for LOINC under this id alone
+    yield _code_system("loinc", codes.SYSTEM_LOINC, _LOINC)  # HAPI looks for LOINC under this id alone
     yield _code_system("snomed-ct", codes.SYSTEM_SNOMED, {**_PROCEDURES, **_FINDINGS})
     yield _code_system("x12-service-type", codes.SYSTEM_X12_SERVICE_TYPE, dict.fromkeys(("20", "21")))
     yield _code_system("second-opinion-status", codes.SYSTEM_BUSINESS_STATUS, dict.fromkeys(BUSINESS_STATUS))
@@ -61,8 +67,15 @@ def _code_systems(resources: list[dict]) -> Iterator[dict]:
 
 def _code_system(name: str, system: str, concepts: dict[str, str | None], content: str = "fragment") -> dict:
     told = [{"code": code, "display": display} if display else {"code": code} for code, display in concepts.items()]
-    return {"resourceType": "CodeSystem", "id": name, "url": system, "version": "fragment", "status": "active",
-            "content": content, "concept": told}
+    return {
+        "resourceType": "CodeSystem",
+        "id": name,
+        "url": system,
+        "version": "fragment",
+        "status": "active",
+        "content": content,
+        "concept": told,
+    }
 
 
 def _value_sets(profiles: Path) -> Iterator[dict]:
@@ -70,9 +83,13 @@ def _value_sets(profiles: Path) -> Iterator[dict]:
     yield _told(profiles / "ValueSet-us-core-documentreference-type.json", codes.SYSTEM_LOINC, _DOCUMENTS)
     yield _told(profiles / "valueset-us-core-procedure-code.json", codes.SYSTEM_SNOMED, list(_PROCEDURES))
     yield _told(profiles / "valueset-us-core-condition-code.json", codes.SYSTEM_SNOMED, list(_FINDINGS))
-    yield {"resourceType": "ValueSet", "id": "provider-taxonomy", "status": "active",
-           "url": "http://cts.nlm.nih.gov/fhir/ValueSet/2.16.840.1.114222.4.11.1066",
-           "compose": {"include": [{"system": NUCC}]}}
+    yield {
+        "resourceType": "ValueSet",
+        "id": "provider-taxonomy",
+        "status": "active",
+        "url": "http://cts.nlm.nih.gov/fhir/ValueSet/2.16.840.1.114222.4.11.1066",
+        "compose": {"include": [{"system": NUCC}]},
+    }
 
 
 def _told(path: Path, system: str, found: list[str]) -> dict:

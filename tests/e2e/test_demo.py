@@ -1,4 +1,5 @@
 """``make demo`` as a newcomer runs it, and again after it was killed in the middle."""
+
 import json
 import os
 import shutil
@@ -26,8 +27,13 @@ def folder() -> Iterator[Path]:
 
 
 def demo(folder: Path, port: int) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "second_opinion", "demo", "--exit", "--json", "--data-dir", str(folder)],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "DEMO_PORT": str(port)})
+    return subprocess.Popen(
+        [sys.executable, "-m", "second_opinion", "demo", "--exit", "--json", "--data-dir", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DEMO_PORT": str(port)},
+    )
 
 
 def test_the_demo_closes_the_loop_and_again_after_a_kill(folder):

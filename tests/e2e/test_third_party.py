@@ -1,4 +1,5 @@
 """A third party drives the Exchange as its users do: `serve`, `submit`, a consultant who speaks plain FHIR, a count."""
+
 import base64
 import json
 import os
@@ -18,7 +19,7 @@ import simplejson
 
 pytestmark = [pytest.mark.hapi, pytest.mark.postgres]
 ROOT = Path(__file__).parent.parent.parent
-CHART = "Lourdes_*.json"        # accents, an allergy, an ImagingStudy, two organizations
+CHART = "Lourdes_*.json"  # accents, an allergy, an ImagingStudy, two organizations
 WAIT_SECONDS = 120
 OF_A_PATIENT = ("Observation", "Encounter", "Claim", "ServiceRequest", "Task", "Communication", "DocumentReference")
 REPORT = b"%PDF-1.7 synthetic opinion: we agree with the first one."
@@ -40,17 +41,24 @@ class Chart:
 
     def __init__(self, base: str, path: Path):
         bundle = simplejson.loads(path.read_bytes(), use_decimal=True)
-        self.patient = next(entry["resource"] for entry in bundle["entry"]
-                            if entry["resource"]["resourceType"] == "Patient")
+        self.patient = next(
+            entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == "Patient"
+        )
         self.requester = f"Archer-{uuid.uuid4().hex[:8]}"
         self.patient["name"][0]["family"] += f"-{uuid.uuid4().hex[:8]}"
         for each in self.patient["identifier"]:
             each["value"] = str(uuid.uuid4())
-        answer = HTTP.post(base, data=simplejson.dumps(bundle, use_decimal=True).encode(), timeout=300,
-                           headers={"Content-Type": "application/fhir+json"})
+        answer = HTTP.post(
+            base,
+            data=simplejson.dumps(bundle, use_decimal=True).encode(),
+            timeout=300,
+            headers={"Content-Type": "application/fhir+json"},
+        )
         answer.raise_for_status()
-        self.sources = ["/".join(entry["response"]["location"].split("/_history")[0].split("/")[-2:])
-                        for entry in answer.json()["entry"]]
+        self.sources = [
+            "/".join(entry["response"]["location"].split("/_history")[0].split("/")[-2:])
+            for entry in answer.json()["entry"]
+        ]
         self.reference = next(source for source in self.sources if source.startswith("Patient/"))
 
     @property
@@ -62,14 +70,21 @@ class Chart:
     def request(self) -> dict:
         """A request file about this patient."""
         name = self.patient["name"][0]
-        return {"key": f"third-party-{uuid.uuid4()}", "placer": "primary-care", "fulfiller": "consultant",
-                "patient": {"identifiers": [self.identifier], "birth_date": self.patient["birthDate"],
-                            "name": {"family": name["family"], "given": name["given"]}},
-                "requester": {"name": {"family": self.requester}}, "question": "Is surgery needed?",
-                "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
-                "first_opinion": {"doctor": {"name": {"family": "Cárdenas"}},
-                                  "diagnosis": {"text": "synthetic diagnosis"}},
-                "patient_questions": ["Can I wait?"]}
+        return {
+            "key": f"third-party-{uuid.uuid4()}",
+            "placer": "primary-care",
+            "fulfiller": "consultant",
+            "patient": {
+                "identifiers": [self.identifier],
+                "birth_date": self.patient["birthDate"],
+                "name": {"family": name["family"], "given": name["given"]},
+            },
+            "requester": {"name": {"family": self.requester}},
+            "question": "Is surgery needed?",
+            "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
+            "first_opinion": {"doctor": {"name": {"family": "Cárdenas"}}, "diagnosis": {"text": "synthetic diagnosis"}},
+            "patient_questions": ["Can I wait?"],
+        }
 
 
 class Exchange:
@@ -79,16 +94,26 @@ class Exchange:
         self.log = folder / "serve.log"
         self.web = f"http://127.0.0.1:{free_port()}"
         config = folder / "config.yaml"
-        config.write_text(CONFIG.format(folder=folder, port=self.web.rpartition(":")[2], placer=servers.placer,
-                                        fulfiller=servers.fulfiller), "utf-8")
+        config.write_text(
+            CONFIG.format(
+                folder=folder, port=self.web.rpartition(":")[2], placer=servers.placer, fulfiller=servers.fulfiller
+            ),
+            "utf-8",
+        )
         self.command = [*second_opinion(), "--config", str(config)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen([*self.command, "serve"], stdout=log, stderr=log, cwd=ROOT)
 
     def submit(self, file: Path) -> str:
         """The request id that `second-opinion submit FILE` prints."""
-        done = subprocess.run([*self.command, "submit", str(file)], capture_output=True, text=True, check=False,
-                              timeout=WAIT_SECONDS, cwd=ROOT)
+        done = subprocess.run(
+            [*self.command, "submit", str(file)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=WAIT_SECONDS,
+            cwd=ROOT,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.split()[0]
 
@@ -150,7 +175,7 @@ def test_a_third_party_sees_the_loop_close(servers, data_folder: Path, folder: P
     before = everything(chart, servers)
     assert before[servers.fulfiller, "Task"] == before[servers.fulfiller, "ServiceRequest"] == 1
     assert exchange.submit(file) == request_id
-    time.sleep(4)       # several ticks of every schedule
+    time.sleep(4)  # several ticks of every schedule
     assert everything(chart, servers) == before
     assert copies_of(chart, servers) == dict.fromkeys(chart.sources, 1)
 
@@ -171,11 +196,20 @@ class Consultant:
         """Accept, work, write the report, complete."""
         task = self.put({**task, "status": "accepted"})
         task = self.put({**task, "status": "in-progress"})
-        report = write(HTTP.post, f"{self.base}/DocumentReference", {
-            "resourceType": "DocumentReference", "status": "current", "subject": task["for"],
-            "type": {"coding": [{"system": "http://loinc.org", "code": "11488-4"}]},
-            "context": {"related": [task["focus"]]},
-            "content": [{"attachment": {"contentType": "application/pdf", "data": base64.b64encode(REPORT).decode()}}]})
+        report = write(
+            HTTP.post,
+            f"{self.base}/DocumentReference",
+            {
+                "resourceType": "DocumentReference",
+                "status": "current",
+                "subject": task["for"],
+                "type": {"coding": [{"system": "http://loinc.org", "code": "11488-4"}]},
+                "context": {"related": [task["focus"]]},
+                "content": [
+                    {"attachment": {"contentType": "application/pdf", "data": base64.b64encode(REPORT).decode()}}
+                ],
+            },
+        )
         output = {"type": {"text": "report"}, "valueReference": {"reference": f"DocumentReference/{report['id']}"}}
         self.put({**task, "status": "completed", "output": [output]})
 
@@ -195,7 +229,7 @@ def copies_of(chart: Chart, servers) -> dict[str, int]:
     """How many resources at the fulfiller carry each source identifier {base URL of the placer; Type/id}."""
     counted = dict.fromkeys(chart.sources, 0)
     for start in range(0, len(chart.sources), 30):
-        for kind, sources in by_type(chart.sources[start:start + 30]).items():
+        for kind, sources in by_type(chart.sources[start : start + 30]).items():
             tokens = ",".join(f"{servers.placer}|{source}" for source in sources)
             for resource in search(servers.fulfiller, kind, identifier=tokens):
                 own = [each["value"] for each in resource["identifier"] if each.get("system") == servers.placer]
@@ -205,14 +239,18 @@ def copies_of(chart: Chart, servers) -> dict[str, int]:
 
 def by_type(sources: list[str]) -> dict[str, list[str]]:
     """Sources by resource type."""
-    return {kind: [source for source in sources if source.startswith(f"{kind}/")]
-            for kind in sorted({source.split("/")[0] for source in sources})}
+    return {
+        kind: [source for source in sources if source.startswith(f"{kind}/")]
+        for kind in sorted({source.split("/")[0] for source in sources})
+    }
 
 
 def everything(chart: Chart, servers) -> dict:
     """How much of what could be written twice both servers hold about the patient; other people may use them too."""
-    counted = {(base, "Practitioner"): count(base, "Practitioner", family=chart.requester)
-               for base in (servers.placer, servers.fulfiller)}
+    counted = {
+        (base, "Practitioner"): count(base, "Practitioner", family=chart.requester)
+        for base in (servers.placer, servers.fulfiller)
+    }
     for base in (servers.placer, servers.fulfiller):
         patients = search(base, "Patient", identifier="|".join(chart.identifier.values()))
         counted |= {(base, "Patient"): len(patients)}
@@ -254,7 +292,11 @@ def get(url: str, **params: str) -> dict:
 
 def write(method: Callable[..., requests.Response], url: str, resource: dict) -> dict:
     """PUT or POST FHIR JSON; the resource as stored."""
-    answer = method(url, json=resource, timeout=60, headers={"Content-Type": "application/fhir+json",
-                                                             "Prefer": "return=representation"})
+    answer = method(
+        url,
+        json=resource,
+        timeout=60,
+        headers={"Content-Type": "application/fhir+json", "Prefer": "return=representation"},
+    )
     answer.raise_for_status()
     return answer.json()

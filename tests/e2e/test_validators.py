@@ -2,6 +2,7 @@
 
 `WRITE_VALIDATION=1 pytest tests/e2e/test_validators.py` writes the table to docs/reference/validation.md.
 """
+
 import json
 import os
 import re
@@ -27,18 +28,14 @@ HTTP.trust_env = False
 
 # Message id, or message id and element: why the warning is right and we write it all the same.
 ACCEPTED = {
-    "dom-6":
-        "FHIR recommends a narrative in every resource; ours are made of coded parts and of words in `text` elements, "
-        "and a second telling of them could come to differ from the first.",
-    "Terminology_TX_NoValid_2_CC ServiceRequest.reasonCode":
-        "US Core would have a condition here, unless none is suitable: that an opinion is asked for (v2-0336 `S`) or "
-        "that the patient wishes it (v3-ActReason) is a reason and no condition. The diagnosis stands beside it.",
-    "Terminology_TX_Code_ValueSet_Ext ServiceRequest.reasonCode":
-        "A first opinion given in words alone has no code, and we never invent one "
-        "(examples/spine-surgery-request.yaml).",
-    "Terminology_TX_ValueSet_NotFound Provenance.agent.type":
-        "The value set is published by terminology.hl7.org and is in neither R4 nor US Core; US Core's own slice asks "
-        "for this very code.",
+    "dom-6": "FHIR recommends a narrative in every resource; ours are made of coded parts and of words in `text` elements, "
+    "and a second telling of them could come to differ from the first.",
+    "Terminology_TX_NoValid_2_CC ServiceRequest.reasonCode": "US Core would have a condition here, unless none is suitable: that an opinion is asked for (v2-0336 `S`) or "
+    "that the patient wishes it (v3-ActReason) is a reason and no condition. The diagnosis stands beside it.",
+    "Terminology_TX_Code_ValueSet_Ext ServiceRequest.reasonCode": "A first opinion given in words alone has no code, and we never invent one "
+    "(examples/spine-surgery-request.yaml).",
+    "Terminology_TX_ValueSet_NotFound Provenance.agent.type": "The value set is published by terminology.hl7.org and is in neither R4 nor US Core; US Core's own slice asks "
+    "for this very code.",
 }
 
 
@@ -90,13 +87,32 @@ def test_every_accepted_warning_still_occurs(verdicts: dict[str, Verdict]) -> No
 WRONG = {
     "a status that does not exist": ("task, with all inputs", {"status": "banana"}),
     "no type": ("document_reference, returned report", {"type": None}),
-    "a type that is no kind of document": ("document_reference, returned report", {
-        "type": {"coding": [{"system": "http://loinc.org", "code": "10160-0"}]}}),
-    "a code that is not in its system": ("provenance", {"agent": [{
-        "who": {"display": "Exchange"}, "type": {"coding": [{
-            "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "transmiter"}]}}]}),
-    "an NPI with a wrong check digit": ("practitioner", {"identifier": [{
-        "system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567890"}]}),
+    "a type that is no kind of document": (
+        "document_reference, returned report",
+        {"type": {"coding": [{"system": "http://loinc.org", "code": "10160-0"}]}},
+    ),
+    "a code that is not in its system": (
+        "provenance",
+        {
+            "agent": [
+                {
+                    "who": {"display": "Exchange"},
+                    "type": {
+                        "coding": [
+                            {
+                                "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
+                                "code": "transmiter",
+                            }
+                        ]
+                    },
+                }
+            ]
+        },
+    ),
+    "an NPI with a wrong check digit": (
+        "practitioner",
+        {"identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567890"}]},
+    ),
     "an organization that may be gone": ("organization", {"active": None}),
 }
 
@@ -156,9 +172,13 @@ def _r4b_errors(resource: dict) -> list[str]:
 def validate(base_url: str, sample: Sample, profile: str | None = None) -> tuple[list[str], list[str]]:
     """HAPI's errors and warnings, each as ``message-id element``; errors with the words behind."""
     profile = profile or sample.profile
-    answer = HTTP.post(f"{base_url}/{sample.kind}/$validate", params={"profile": profile} if profile else {},
-                       data=fhir_json.dumps(sample.resource), timeout=120,
-                       headers={"Content-Type": "application/fhir+json"})
+    answer = HTTP.post(
+        f"{base_url}/{sample.kind}/$validate",
+        params={"profile": profile} if profile else {},
+        data=fhir_json.dumps(sample.resource),
+        timeout=120,
+        headers={"Content-Type": "application/fhir+json"},
+    )
     issues = answer.json()["issue"]
     errors = [f"{_key(each)}: {each['diagnostics']}" for each in issues if each["severity"] in ("error", "fatal")]
     return errors, list(dict.fromkeys(_key(each) for each in issues if each["severity"] == "warning"))
@@ -180,8 +200,10 @@ def why(warning: str) -> str | None:
 def page(verdicts: dict[str, Verdict]) -> str:
     """docs/reference/validation.md"""
     rows = "\n".join(_row(SAMPLES[name], verdict) for name, verdict in verdicts.items())
-    reasons = "\n".join(f"| `{key}` | {sum(_has(verdict, key) for verdict in verdicts.values())} | {reason} |"
-                        for key, reason in ACCEPTED.items())
+    reasons = "\n".join(
+        f"| `{key}` | {sum(_has(verdict, key) for verdict in verdicts.values())} | {reason} |"
+        for key, reason in ACCEPTED.items()
+    )
     return f"""<!-- Written by `WRITE_VALIDATION=1 pytest tests/e2e/test_validators.py`: change it there. -->
 # What we emit, against three validators
 
@@ -191,8 +213,8 @@ def page(verdicts: dict[str, Verdict]) -> str:
 2. **Schema**: HL7's official R4 4.0.1 JSON schema (structure, every required code);
 3. **HAPI**: `$validate` of a HAPI FHIR server with US Core 9.0.0, and fragments of the code systems we use.
 
-Totals: {_total(verdicts, 'r4b')} errors in R4B, {_total(verdicts, 'schema')} in the schema,
-{_total(verdicts, 'errors')} in HAPI; {_total(verdicts, 'warnings')} warnings, all accepted below.
+Totals: {_total(verdicts, "r4b")} errors in R4B, {_total(verdicts, "schema")} in the schema,
+{_total(verdicts, "errors")} in HAPI; {_total(verdicts, "warnings")} warnings, all accepted below.
 A warning that is not listed fails the test.
 
 ## Accepted warnings

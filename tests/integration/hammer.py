@@ -1,4 +1,5 @@
 """A process that asks a server as often as it may, from two threads: ``python -m tests.integration.hammer DATABASE BASE_URL COUNT``."""
+
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial

@@ -1,4 +1,5 @@
 """Connecting, and the schema: current, compared, migrated by several processes at once."""
+
 import ast
 import difflib
 import importlib.util
@@ -42,8 +43,18 @@ def schema_of(postgres, database) -> list[str]:
     """The lines that make the schema, sorted, for the order of columns means nothing to us."""
     with database.engine.connect() as connection:
         name = connection.execute(text("SELECT current_database()")).scalar()
-    done = subprocess.run([_binary("pg_dump"), "--schema-only", "--no-owner", "--exclude-table=alembic_version",
-                           f"--dbname={postgres.admin_url(name)}"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [
+            _binary("pg_dump"),
+            "--schema-only",
+            "--no-owner",
+            "--exclude-table=alembic_version",
+            f"--dbname={postgres.admin_url(name)}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     lines = (line.rstrip(",") for line in done.stdout.splitlines() if not line.startswith(("--", "\\")))
     return sorted(line for line in lines if line and "SCHEMA public" not in line)
 
@@ -113,29 +124,43 @@ def test_a_revision_that_does_more_than_add_says_which_code_still_works():
         assert said in known or said is None and more_than_adds(Path(script.path).read_text()) == [], script.path
 
 
-@pytest.mark.parametrize(("line", "is_more"), [
-    ("op.create_table('t', sa.Column('a', sa.Text(), nullable=False))", False),
-    ("op.add_column('steps', sa.Column('a', sa.Text(), nullable=True))", False),
-    ("op.add_column('steps', sa.Column('a', sa.Text(), server_default='x', nullable=False))", False),
-    ("op.create_index('i', 'steps', ['a'], unique=False)", False),
-    ("op.add_column('steps', sa.Column('a', sa.Text(), nullable=False))", True),
-    ("op.create_index('i', 'steps', ['a'], unique=True)", True),
-    ("op.drop_column('steps', 'a')", True),
-    ("op.execute('UPDATE steps SET a = 1')", True),
-])
+@pytest.mark.parametrize(
+    ("line", "is_more"),
+    [
+        ("op.create_table('t', sa.Column('a', sa.Text(), nullable=False))", False),
+        ("op.add_column('steps', sa.Column('a', sa.Text(), nullable=True))", False),
+        ("op.add_column('steps', sa.Column('a', sa.Text(), server_default='x', nullable=False))", False),
+        ("op.create_index('i', 'steps', ['a'], unique=False)", False),
+        ("op.add_column('steps', sa.Column('a', sa.Text(), nullable=False))", True),
+        ("op.create_index('i', 'steps', ['a'], unique=True)", True),
+        ("op.drop_column('steps', 'a')", True),
+        ("op.execute('UPDATE steps SET a = 1')", True),
+    ],
+)
 def test_what_older_code_may_not_bear_is_seen(line, is_more):
     assert bool(more_than_adds(f"def upgrade():\n    {line}\n")) is is_more
 
 
 def more_than_adds(source: str) -> list[str]:
     """Lines of ``upgrade()`` after which code that does not know of them may fail."""
-    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-             and isinstance(node.func.value, ast.Name) and node.func.value.id == "op")
+    calls = (
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "op"
+    )
     return [ast.unparse(call) for call in calls if call.func.attr not in ("f", "create_table") and not _only_adds(call)]
 
 
 def _only_adds(call: ast.Call) -> bool:
-    given = {word.arg: ast.unparse(word.value) for node in ast.walk(call) if isinstance(node, ast.Call) for word in node.keywords}
+    given = {
+        word.arg: ast.unparse(word.value)
+        for node in ast.walk(call)
+        if isinstance(node, ast.Call)
+        for word in node.keywords
+    }
     if call.func.attr == "add_column":
         return given.get("nullable") != "False" or "server_default" in given
     return call.func.attr == "create_index" and given.get("unique", "False") == "False"
@@ -151,7 +176,7 @@ def test_a_migration_waits_only_briefly_for_a_table_and_tries_again(database, mo
         migration.start()
         wait_until(lambda: worker.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone(), 20)
         worker.execute("SET statement_timeout = '15s'")
-        worker.execute("SELECT count(*) FROM steps")        # waits behind the migration, until that gives up
+        worker.execute("SELECT count(*) FROM steps")  # waits behind the migration, until that gives up
         assert migration.is_alive()
     migration.join(20)
     with database.engine.connect() as connection:
@@ -172,6 +197,7 @@ def test_a_migration_that_never_gets_a_table_changes_nothing_and_says_so(databas
 @pytest.fixture
 def more_revisions(tmp_path, monkeypatch):
     """Gives this version revisions 9000, 9001, ... with the lines it is called with."""
+
     def make(*lines: str) -> None:
         previous = ScriptDirectory.from_config(alembic_config()).get_current_head()
         shutil.copytree(module.MIGRATIONS, tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
@@ -180,6 +206,7 @@ def more_revisions(tmp_path, monkeypatch):
             (tmp_path / "migrations" / "versions" / f"{9000 + number}_more.py").write_text(words)
             previous = 9000 + number
         monkeypatch.setattr(module, "MIGRATIONS", tmp_path / "migrations")
+
     return make
 
 
@@ -234,8 +261,9 @@ def test_autogenerate_has_nothing_to_add(database):
         return not (kind == "table" and name.startswith("procrastinate_"))
 
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={
-            "include_name": include_name, "compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(
+            connection, opts={"include_name": include_name, "compare_type": True, "compare_server_default": True}
+        )
         assert compare_metadata(context, [metadata, hosted_metadata]) == []
 
 
@@ -284,8 +312,10 @@ def test_connections_come_back_after_the_server_cut_them(database):
     with database.engine.connect() as connection:
         connection.execute(text("SELECT 1"))
     with psycopg.connect(database.url, autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                      "WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
     with database.engine.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar() == 1
 
@@ -319,13 +349,16 @@ def test_without_an_address_the_embedded_one_is_joined_and_left_running(postgres
     assert postgres.is_running()
 
 
-@pytest.mark.parametrize(("url", "reason"), [
-    ("postgresql://exchange:hush-hush@db.invalid/exchange", "db.invalid"),
-    ("postgresql://exchange:hush-hush@127.0.0.1:1/exchange", "refused"),
-    ("postgresql+psycopg://exchange:hush-hush@127.0.0.1:1/exchange", "refused"),
-    ("postgresql://exchange:hush-hush@127.0.0.1:notaport/exchange", "invalid integer"),
-    ("postgresql:///exchange?host=/nowhere&user=exchange&password=hush-hush", "No such file"),
-])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://exchange:hush-hush@db.invalid/exchange", "db.invalid"),
+        ("postgresql://exchange:hush-hush@127.0.0.1:1/exchange", "refused"),
+        ("postgresql+psycopg://exchange:hush-hush@127.0.0.1:1/exchange", "refused"),
+        ("postgresql://exchange:hush-hush@127.0.0.1:notaport/exchange", "invalid integer"),
+        ("postgresql:///exchange?host=/nowhere&user=exchange&password=hush-hush", "No such file"),
+    ],
+)
 def test_an_unreachable_database_is_said_without_the_password(url, reason):
     with pytest.raises(ExchangeError, match=f"cannot be reached .*{reason}.*check database.url") as refusal:
         connect(url)
@@ -355,14 +388,17 @@ def test_a_server_that_is_too_old_is_named(postgres, monkeypatch):
         connect(postgres.url)
 
 
-@pytest.mark.parametrize(("url", "shown"), [
-    ("postgresql://me:hush@host/db", "postgresql://me:***@host/db"),
-    ("postgresql://me:h@u/s?h@host/db", "postgresql://me:***@host/db"),
-    ("postgresql://me@host/db", "postgresql://me@host/db"),
-    ("postgresql://host/db?password=hush&sslmode=require", "postgresql://host/db?password=***&sslmode=require"),
-    ("host=db user=me password='hush hush' dbname=x", "host=db user=me password=*** dbname=x"),
-    ("postgresql://host:5432/db", "postgresql://host:5432/db"),
-])
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:hush@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://me:h@u/s?h@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://me@host/db", "postgresql://me@host/db"),
+        ("postgresql://host/db?password=hush&sslmode=require", "postgresql://host/db?password=***&sslmode=require"),
+        ("host=db user=me password='hush hush' dbname=x", "host=db user=me password=*** dbname=x"),
+        ("postgresql://host:5432/db", "postgresql://host:5432/db"),
+    ],
+)
 def test_passwords_are_masked(url, shown):
     assert masked(url) == shown
 

@@ -1,4 +1,5 @@
 """Can the database be used, and if not, why; a full disk is in tests/chaos/test_out_of_room.py."""
+
 import psycopg
 import pytest
 from sqlalchemy import create_engine, text
@@ -26,7 +27,11 @@ def test_a_database_that_can_be_used_has_no_problem(database):
 def test_looking_makes_the_server_write_to_its_disk(database):
     with database.engine.begin() as connection:
         connection.execute(text("SET LOCAL work_mem = '64kB'"))
-        plan = connection.execute(text(f"EXPLAIN (ANALYZE, BUFFERS) {database_health._WRITES_TO_DISK.text}")).scalars().all()
+        plan = (
+            connection.execute(text(f"EXPLAIN (ANALYZE, BUFFERS) {database_health._WRITES_TO_DISK.text}"))
+            .scalars()
+            .all()
+        )
     assert "temp" in " ".join(plan) and "written=" in " ".join(plan)
 
 

@@ -1,4 +1,5 @@
 """The embedded PostgreSQL, really started, killed, raced for and misled."""
+
 import os
 import re
 import shutil
@@ -73,11 +74,18 @@ def kill_postmaster(server: EmbeddedPostgres) -> int:
 
 
 def start_in_another_process(data_dir: Path, then: str) -> subprocess.Popen:
-    code = ("import sys, time; from integration.embedded_postgres import EmbeddedPostgres; "
-            f"server = EmbeddedPostgres(sys.argv[1], settings={{'fsync': 'off'}}); server.start(); {then}")
+    code = (
+        "import sys, time; from integration.embedded_postgres import EmbeddedPostgres; "
+        f"server = EmbeddedPostgres(sys.argv[1], settings={{'fsync': 'off'}}); server.start(); {then}"
+    )
     temporary = tempfile.mkdtemp(dir=data_dir.parent)  # the wheel's own supervision breaks when these differ
-    return subprocess.Popen([sys.executable, "-c", code, str(data_dir)], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": temporary})
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(data_dir)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": temporary},
+    )
 
 
 COME_AND_GO = """
@@ -261,7 +269,7 @@ def test_processes_that_start_at_the_same_time_share_one_server(folder):
     assert sorted(owners) == ["False", "False", "True"]
     server = EmbeddedPostgres(folder / "data")
     assert server.is_running()
-    joined = [process for process, owner in zip(processes, owners) if owner == "False"]
+    joined = [process for process, owner in zip(processes, owners, strict=False) if owner == "False"]
     for process in joined:
         assert process.communicate("", timeout=30)[0].strip() == "False"
     assert server.is_running()
@@ -349,7 +357,10 @@ def test_who_comes_and_goes_never_stops_it_under_another(folder, ready_made):
 def test_killed_owners_and_joiners_block_nobody(folder, ready_made):
     server = copied(ready_made, folder / "data")
     for offset in (0.0, 0.2, 0.7):
-        others = [start_in_another_process(folder / "data", "\n" + COME_AND_GO.format(rounds=99, seconds=0.02)) for _ in range(2)]
+        others = [
+            start_in_another_process(folder / "data", "\n" + COME_AND_GO.format(rounds=99, seconds=0.02))
+            for _ in range(2)
+        ]
         wait_until(lambda: server.status().owner_pid, 20)
         time.sleep(offset)
         for process in others:
@@ -409,7 +420,9 @@ def test_one_left_running_outlives_every_command_until_it_is_stopped(folder, rea
 
 
 def test_an_external_database_is_not_started_by_us(folder):
-    code, text = said(folder, "database", "start", SECOND_OPINION_DATABASE_URL="postgresql://exchange@db.invalid/exchange")
+    code, text = said(
+        folder, "database", "start", SECOND_OPINION_DATABASE_URL="postgresql://exchange@db.invalid/exchange"
+    )
     assert code == 1 and "database.url names a PostgreSQL of yours" in text
     assert not (folder / "data").exists()
 
@@ -426,7 +439,9 @@ def test_a_data_dir_that_can_only_be_read_is_said(folder):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder / "data"], capture_output=True).returncode:
         pytest.skip("nothing may be mounted here")
     try:
-        with pytest.raises(ExchangeError, match=f"Read-only file system.: data_dir, {folder}/data, can only be read: mount it"):
+        with pytest.raises(
+            ExchangeError, match=f"Read-only file system.: data_dir, {folder}/data, can only be read: mount it"
+        ):
             EmbeddedPostgres(folder / "data").start()
     finally:
         subprocess.run(["umount", folder / "data"], check=True)

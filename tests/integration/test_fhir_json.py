@@ -1,4 +1,5 @@
 """FHIR JSON in and out, digit by digit."""
+
 import hashlib
 from decimal import Decimal
 
@@ -20,7 +21,7 @@ def test_it_reads_decimals_as_decimal_and_never_as_float():
     assert (type(read["a"]), type(read["b"]), type(read["c"])) == (Decimal, int, Decimal)
 
 
-@pytest.mark.parametrize("bad", ['{"id":"1","id":"2"}', '[NaN]', '[Infinity]', '{"a":1', "", "<html>", b"\xff\xfe{}"])
+@pytest.mark.parametrize("bad", ['{"id":"1","id":"2"}', "[NaN]", "[Infinity]", '{"a":1', "", "<html>", b"\xff\xfe{}"])
 def test_it_refuses_what_is_not_one_meaning(bad):
     with pytest.raises(ValueError):
         loads(bad)
@@ -47,9 +48,14 @@ def test_the_same_resource_has_the_same_bytes():
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text()
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
     | st.decimals(allow_nan=False, allow_infinity=False).filter(lambda value: "." in str(value) or "E" in str(value)),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=12)
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
 
 
 @given(json_values)

@@ -1,4 +1,5 @@
 """One notice by e-mail and by webhook, over real sockets: what arrives, and the sentence when it does not."""
+
 import base64
 import json
 import os
@@ -10,26 +11,46 @@ from datetime import UTC, datetime
 import pytest
 import standardwebhooks
 
-from integration import notice as notices
 from integration import mail, webhook
+from integration import notice as notices
 from integration.alert_config import Alerts, Smtp
 from integration.notice import Notice, NotSent
 from tests.integration.fhir.endpoints import free_port
 from tests.integration.told import PASSWORD, USER, Certificates, Hook, MailServer
 
 NOW = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
-ALARM = {"id": 7, "subject": "mercy", "message": "2 step(s) at mercy wait.", "raised_at": "2026-03-04T12:00:00+00:00", "recovered_at": None}
-NOTICE = Notice("0b8e", "raised", "parked", 1, NOW, (ALARM,), "https://exchange.example.org/alarms", "Second Opinion Exchange")
+ALARM = {
+    "id": 7,
+    "subject": "mercy",
+    "message": "2 step(s) at mercy wait.",
+    "raised_at": "2026-03-04T12:00:00+00:00",
+    "recovered_at": None,
+}
+NOTICE = Notice(
+    "0b8e", "raised", "parked", 1, NOW, (ALARM,), "https://exchange.example.org/alarms", "Second Opinion Exchange"
+)
 
 
 def smtp(server_or_port, security: str = "none", **keys) -> Smtp:
     port = getattr(server_or_port, "port", server_or_port)
-    return Smtp.model_validate({"host": "127.0.0.1", "port": port, "security": security, "from_address": "exchange@example.org",
-                                "timeout_seconds": 5.0, **keys})
+    return Smtp.model_validate(
+        {
+            "host": "127.0.0.1",
+            "port": port,
+            "security": security,
+            "from_address": "exchange@example.org",
+            "timeout_seconds": 5.0,
+            **keys,
+        }
+    )
 
 
-def send(server: Smtp, what: Notice = NOTICE, *, to: str = "ops@example.org", ca_file=None, password: str | None = None) -> str:
-    return mail.send(mail.compose(what, server, to), server, password=password, trust=notices.trust(Alerts(ca_file=ca_file)))
+def send(
+    server: Smtp, what: Notice = NOTICE, *, to: str = "ops@example.org", ca_file=None, password: str | None = None
+) -> str:
+    return mail.send(
+        mail.compose(what, server, to), server, password=password, trust=notices.trust(Alerts(ca_file=ca_file))
+    )
 
 
 def refused(server: Smtp, **arguments) -> NotSent:
@@ -65,8 +86,13 @@ def test_a_repeat_is_the_same_to_the_byte():
 def test_a_wrong_password_is_a_sentence_with_the_number_only(tmp_path):
     certificates = Certificates(tmp_path)
     with MailServer(certificates, security="starttls", login=True) as server:
-        error = refused(smtp(server, "starttls", user="somebody", password_env="X"), ca_file=certificates.file, password=PASSWORD)
-    assert str(error).endswith("refused the login (535 5.7.8): look at `user` and password of `alerts.smtp`") and error.for_all
+        error = refused(
+            smtp(server, "starttls", user="somebody", password_env="X"), ca_file=certificates.file, password=PASSWORD
+        )
+    assert (
+        str(error).endswith("refused the login (535 5.7.8): look at `user` and password of `alerts.smtp`")
+        and error.for_all
+    )
     assert server.mails == []
 
 
@@ -100,8 +126,13 @@ def test_a_server_that_is_not_there_is_told():
     assert "its name has no address" in str(refused(smtp(25, "starttls", host="nowhere.invalid")))
 
 
-@pytest.mark.parametrize(("step", "says", "for_all"), [("RCPT", "refused the recipient: 550 5.1.1 no such user", False),
-                                                       ("DATA", "refused the mail: 550 5.1.1 no such user", False)])
+@pytest.mark.parametrize(
+    ("step", "says", "for_all"),
+    [
+        ("RCPT", "refused the recipient: 550 5.1.1 no such user", False),
+        ("DATA", "refused the mail: 550 5.1.1 no such user", False),
+    ],
+)
 def test_what_the_server_refuses_is_told_in_its_words(step, says, for_all):
     with MailServer(answers={step: "550 5.1.1 no such user"}) as server:
         error = refused(smtp(server))
@@ -151,7 +182,12 @@ def test_nothing_from_elsewhere_makes_a_header_or_a_line_of_its_own():
 
 
 def test_a_notice_names_so_many_and_counts_the_rest():
-    many = replace(NOTICE, rule="deadline-at-risk", count=33, alarms=tuple({**ALARM, "id": n, "message": f"r{n}"} for n in range(20)))
+    many = replace(
+        NOTICE,
+        rule="deadline-at-risk",
+        count=33,
+        alarms=tuple({**ALARM, "id": n, "message": f"r{n}"} for n in range(20)),
+    )
     assert many.headline == "the records of 33 requests are at risk"
     assert many.text().count("\n- ") == 21 and "- and 13 more, on the page" in many.text()
     assert replace(many, kind="recovered").headline == "Over: the records of 33 requests are at risk"
@@ -161,7 +197,13 @@ def test_a_notice_names_so_many_and_counts_the_rest():
 
 
 def post(hook, what: Notice = NOTICE, secret: str | None = None, ca_file=None, address: str = "") -> str:
-    return webhook.send(what, address or hook.address, secret=secret, trust=notices.trust(Alerts(ca_file=ca_file)), now=datetime.now(UTC))
+    return webhook.send(
+        what,
+        address or hook.address,
+        secret=secret,
+        trust=notices.trust(Alerts(ca_file=ca_file)),
+        now=datetime.now(UTC),
+    )
 
 
 @pytest.mark.parametrize("with_prefix", [True, False])
@@ -200,8 +242,11 @@ def test_what_a_webhook_answers_otherwise_is_a_sentence():
         post(None, address=f"http://127.0.0.1:{free_port()}/")
     with pytest.raises(NotSent, match="did not answer in HTTP"):
         post(None, address=f"http://127.0.0.1:{scripted(b'220 mail here', b'')}/")
-    for address, why in (("http://pager.example.org/", "must begin with https://"), ("https://", "must be an address"),
-                         ("https://u:p@x.org/", "user name")):
+    for address, why in (
+        ("http://pager.example.org/", "must begin with https://"),
+        ("https://", "must be an address"),
+        ("https://u:p@x.org/", "user name"),
+    ):
         with pytest.raises(NotSent, match=why) as caught:
             post(None, address=address)
         assert "u:p" not in str(caught.value)
@@ -218,7 +263,10 @@ def test_a_secret_is_read_when_it_is_needed_and_a_missing_one_is_a_sentence(tmp_
     assert notices.secret(None, "A_SECRET", "password") == "other"
     assert notices.secret(None, None, "password") is None
     file.write_text("")
-    for arguments, says in (((str(file), None), "`password_file` names is empty"), ((str(tmp_path), None), "cannot be read"),
-                            ((None, "NOT_THERE"), "`password_env` names is empty")):
+    for arguments, says in (
+        ((str(file), None), "`password_file` names is empty"),
+        ((str(tmp_path), None), "cannot be read"),
+        ((None, "NOT_THERE"), "`password_env` names is empty"),
+    ):
         with pytest.raises(NotSent, match=says):
             notices.secret(*arguments, "password")

@@ -1,4 +1,5 @@
 """Requests per second, over all processes, seen by the server they go to."""
+
 import subprocess
 import sys
 import threading
@@ -32,17 +33,24 @@ def engine(database):
 @pytest.fixture
 def waits(engine):
     """Takes a turn and tells how long it was to wait for; no time passes."""
+
     def wait():
         slept = []
         wait_for_turn(engine, "lakeview", sleep=slept.append, clock=lambda: sum(slept))
         return slept[0]
+
     return wait
 
 
 def set_next(engine, seconds):
     with engine.begin() as conn:
-        conn.execute(text("INSERT INTO pace VALUES ('lakeview', clock_timestamp() + make_interval(secs => :seconds)) "
-                          "ON CONFLICT (endpoint) DO UPDATE SET next_at = excluded.next_at"), {"seconds": seconds})
+        conn.execute(
+            text(
+                "INSERT INTO pace VALUES ('lakeview', clock_timestamp() + make_interval(secs => :seconds)) "
+                "ON CONFLICT (endpoint) DO UPDATE SET next_at = excluded.next_at"
+            ),
+            {"seconds": seconds},
+        )
 
 
 def most_within(times, seconds):
@@ -51,7 +59,9 @@ def most_within(times, seconds):
     return max(bisect_left(times, begun + seconds) - number for number, begun in enumerate(times))
 
 
-@pytest.mark.parametrize(("concurrency", "rate", "width"), [(4, 20, 4), (16, 5, 3), (8, 1, 2), (1, 0.1, 1), (64, 60, 9), (8, 100, 8)])
+@pytest.mark.parametrize(
+    ("concurrency", "rate", "width"), [(4, 20, 4), (16, 5, 3), (8, 1, 2), (1, 0.1, 1), (64, 60, 9), (8, 100, 8)]
+)
 def test_as_many_steps_as_an_endpoint_bears_never_want_more_turns_than_may_wait(concurrency, rate, width):
     assert at_once(concurrency, rate) == width
     assert width == 1 or concurrency * width <= rate * max(LONGEST_WAIT_SECONDS, 2 * concurrency / rate)
@@ -68,12 +78,12 @@ def test_four_processes_together_never_ask_more_often_than_the_endpoint_allows(d
         command = [sys.executable, "-m", "tests.integration.hammer", database.url, server.base_url, str(REQUESTS_EACH)]
         hammers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(PROCESSES)]
         assert [hammer.stdout.readline() for hammer in hammers] == [b"ready\n"] * PROCESSES
-        for hammer in hammers:      # all at once
+        for hammer in hammers:  # all at once
             hammer.stdin.write(b"\n")
             hammer.stdin.flush()
         assert [hammer.wait(60) for hammer in hammers] == [0] * PROCESSES
     assert len(arrivals) == PROCESSES * REQUESTS_EACH
-    held_up = PROCESSES * THREADS       # on its way; the next one of that thread only goes when it is answered
+    held_up = PROCESSES * THREADS  # on its way; the next one of that thread only goes when it is answered
     for seconds in (1, 2, 3):
         assert most_within(arrivals, seconds) <= RATE * seconds + BURST + held_up
 
@@ -82,7 +92,7 @@ def test_turns_are_one_after_the_other_and_unused_time_gives_a_small_burst_only(
     set_next(engine, -3600)
     waited = [waits() for _ in range(BURST + 5)]
     assert waited[:BURST] == [0.0] * BURST
-    assert all(0 < wait for wait in waited[BURST + 3:])
+    assert all(0 < wait for wait in waited[BURST + 3 :])
     assert waited[-1] - waited[-2] == pytest.approx(1 / RATE, abs=0.04)
 
 
@@ -142,7 +152,10 @@ def test_each_endpoint_has_its_own_turns_and_waiting_holds_no_connection(databas
 def test_the_turn_comes_first_then_the_word_whether_to_write_and_neither_is_needed_for_what_is_not_sent():
     said = []
     with world(lambda handler: (said.append("sent"), answer(handler, body=PATIENT))) as server:
-        servers = Servers(SimpleNamespace(endpoints={"lakeview": endpoint(server.base_url)}), before=lambda name: said.append(f"turn at {name}"))
+        servers = Servers(
+            SimpleNamespace(endpoints={"lakeview": endpoint(server.base_url)}),
+            before=lambda name: said.append(f"turn at {name}"),
+        )
         seen = servers.server("lakeview").observed(lambda exchange: None, lambda: said.append("may write"))
         seen.read("Patient", "1")
         assert said == ["turn at lakeview", "sent"]

@@ -1,4 +1,5 @@
 """The PDF shows every value of the rendition, on pages that say whose they are."""
+
 import io
 import os
 import re
@@ -33,8 +34,16 @@ def demo_pdf() -> bytes:
 
 
 def small(*rows: Row, columns=(Column("Name", 60), Column("Value", 40)), **more) -> Rendition:
-    return Rendition(title="Records", language="en", patient="Ada Synthetic · born 1968-03-14", facts=(), questions=(),
-                     sections=(Section("s", "Results", columns, rows),), originals=ORIGINALS, **more)
+    return Rendition(
+        title="Records",
+        language="en",
+        patient="Ada Synthetic · born 1968-03-14",
+        facts=(),
+        questions=(),
+        sections=(Section("s", "Results", columns, rows),),
+        originals=ORIGINALS,
+        **more,
+    )
 
 
 def text_of(data: bytes) -> str:
@@ -51,11 +60,21 @@ def test_the_same_rendition_gives_the_same_bytes():
 
 
 def test_another_process_gives_the_same_bytes():
-    code = ("import sys; from tests.integration.test_pdf import demo_pdf; import hashlib; "
-            "print(hashlib.sha256(demo_pdf()).hexdigest())")
-    seen = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                           cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONHASHSEED": seed}).stdout
-            for seed in ("1", "2")}
+    code = (
+        "import sys; from tests.integration.test_pdf import demo_pdf; import hashlib; "
+        "print(hashlib.sha256(demo_pdf()).hexdigest())"
+    )
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
     assert len(seen) == 1
 
 
@@ -68,9 +87,13 @@ def test_values_can_be_read_from_it_digit_by_digit():
 def test_every_word_of_the_chart_is_in_it():
     """Only a word that had to be cut (a hyphen, a column too narrow) is left to the test of wrap."""
     shown = set(text_of(demo_pdf()).split())
-    lost = {word for row in (row for section in demo().sections for row in section.rows)
-            for part in (*row.cells, row.codes, row.details, *(text.text for text in row.texts))
-            for word in part.split() if "-" not in word and word not in shown}
+    lost = {
+        word
+        for row in (row for section in demo().sections for row in section.rows)
+        for part in (*row.cells, row.codes, row.details, *(text.text for text in row.texts))
+        for word in part.split()
+        if "-" not in word and word not in shown
+    }
     assert lost == set()
 
 
@@ -102,8 +125,11 @@ def test_nothing_about_the_patient_is_in_the_metadata():
 
 
 def test_only_fonts_of_the_package_are_used():
-    fonts = {str(font["/BaseFont"]) for page in PdfReader(io.BytesIO(demo_pdf())).pages
-             for font in (each.get_object() for each in page["/Resources"]["/Font"].values())}
+    fonts = {
+        str(font["/BaseFont"])
+        for page in PdfReader(io.BytesIO(demo_pdf())).pages
+        for font in (each.get_object() for each in page["/Resources"]["/Font"].values())
+    }
     assert fonts and all("FiraGO" in font for font in fonts), fonts
 
 
@@ -136,7 +162,9 @@ def test_a_letter_the_font_lacks_is_seen_as_its_number_and_found():
     shown = text_of(pdf.to_pdf(made))
     assert "[U+4E2D] CEA" in shown and "[U+1F600]" in shown
     assert [(finding.code, finding.source) for finding in pdf.findings(made)] == [
-        ("render.glyph-missing", "Observation/1"), ("render.glyph-missing", "Observation/2")]
+        ("render.glyph-missing", "Observation/1"),
+        ("render.glyph-missing", "Observation/2"),
+    ]
     assert all("中" not in finding.message for finding in pdf.findings(made))
 
 
@@ -174,8 +202,12 @@ def test_a_patient_line_that_is_too_long_for_a_page_head_says_so():
 
 def test_400_resources_take_less_than_3_seconds():
     resources = chart(DEMO)
-    many = [each | {"id": f"{each['id']}-{copy}"} if copy else each for copy in range(3) for each in resources
-            if copy == 0 or each["resourceType"] != "Patient"][:400]
+    many = [
+        each | {"id": f"{each['id']}-{copy}"} if copy else each
+        for copy in range(3)
+        for each in resources
+        if copy == 0 or each["resourceType"] != "Patient"
+    ][:400]
     started = time.process_time()
     made = render(manifest=manifest_of(many), resources=many)
     pdf.to_pdf(made)

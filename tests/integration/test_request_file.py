@@ -1,4 +1,5 @@
 """Request files: YAML and JSON are understood, and no mistake ever repeats what a file says about a patient."""
+
 import copy
 import json
 import traceback
@@ -20,9 +21,16 @@ from mappings.practitioner import npi_is_valid
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 FILES = sorted(path.name for path in EXAMPLES.glob("*-request.yaml"))
 GOOD: dict[str, Any] = {
-    "key": "k-1", "placer": "hillside", "fulfiller": "university-hospital", "question": "Is surgery needed?",
-    "patient": {"identifiers": [{"system": "https://hillside.example.org/mrn", "value": "00123456"}],
-                "name": {"family": "Example", "given": ["Carla"]}, "birth_date": "1961-04-12", "sex": "female"},
+    "key": "k-1",
+    "placer": "hillside",
+    "fulfiller": "university-hospital",
+    "question": "Is surgery needed?",
+    "patient": {
+        "identifiers": [{"system": "https://hillside.example.org/mrn", "value": "00123456"}],
+        "name": {"family": "Example", "given": ["Carla"]},
+        "birth_date": "1961-04-12",
+        "sex": "female",
+    },
     "requester": {"name": {"family": "Ashford"}},
     "first_opinion": {"doctor": {"name": {"family": "Mercer"}}, "diagnosis": {"text": "Stenosis"}},
     "specialty": {"system": "http://snomed.info/sct", "code": "394593009"},
@@ -80,8 +88,8 @@ def test_it_reads_json_of_any_layout(indent: int | str | None) -> None:
 
 
 def test_it_reads_json_escapes_beyond_the_first_plane() -> None:
-    text = json.dumps(changed(("question",), "Is 𝒙 > 1 \\ / \"so\"?\n\tnext")).replace("/", "\\/")
-    assert load_request(text.encode()).question == "Is 𝒙 > 1 \\ / \"so\"?\n\tnext"
+    text = json.dumps(changed(("question",), 'Is 𝒙 > 1 \\ / "so"?\n\tnext')).replace("/", "\\/")
+    assert load_request(text.encode()).question == 'Is 𝒙 > 1 \\ / "so"?\n\tnext'
 
 
 def test_it_reads_a_file_with_byte_order_mark_and_windows_lines() -> None:
@@ -99,16 +107,37 @@ CORPUS = {
     "key of another shape": (("patient", SECRET), 1, "patient.?", "the keys are `identifiers`, `name`"),
     "empty question": (("question",), "  ", "question", "must not be empty; for example `question: Is"),
     "no question": (("question",), None, "question", "must not be empty"),
-    "number of a patient": (("patient", "identifiers", 0, "value"), 123456, "patient.identifiers[0].value",
-                            'put it in quotes; for example `value: "00123456"`'),
+    "number of a patient": (
+        ("patient", "identifiers", 0, "value"),
+        123456,
+        "patient.identifiers[0].value",
+        'put it in quotes; for example `value: "00123456"`',
+    ),
     "no identifier": (("patient", "identifiers"), [], "patient.identifiers", "give at least one"),
-    "system with white space": (("patient", "identifiers", 0, "system"), f"not a uri {SECRET}", "patient.identifiers[0].system", "must be a URI"),
-    "identifier as group": (("patient", "identifiers"), {"system": SECRET, "value": SECRET}, "patient.identifiers",
-                            "must be a list"),
-    "identifier without system": (("patient", "identifiers"), [{"value": SECRET}], "patient.identifiers[0].system",
-                                  "is missing; for example"),
-    "birth date in words": (("patient", "birth_date"), SECRET, "patient.birth_date",
-                            "must be a date, year-month-day; for example `birth_date: 1961-04-12`"),
+    "system with white space": (
+        ("patient", "identifiers", 0, "system"),
+        f"not a uri {SECRET}",
+        "patient.identifiers[0].system",
+        "must be a URI",
+    ),
+    "identifier as group": (
+        ("patient", "identifiers"),
+        {"system": SECRET, "value": SECRET},
+        "patient.identifiers",
+        "must be a list",
+    ),
+    "identifier without system": (
+        ("patient", "identifiers"),
+        [{"value": SECRET}],
+        "patient.identifiers[0].system",
+        "is missing; for example",
+    ),
+    "birth date in words": (
+        ("patient", "birth_date"),
+        SECRET,
+        "patient.birth_date",
+        "must be a date, year-month-day; for example `birth_date: 1961-04-12`",
+    ),
     "birth date of seconds": (("patient", "birth_date"), 0, "patient.birth_date", "must be a date"),
     "birth date of quoted seconds": (("patient", "birth_date"), "86400", "patient.birth_date", "must be a date"),
     "birth date as year": (("patient", "birth_date"), 1961, "patient.birth_date", "must be a date"),
@@ -144,38 +173,45 @@ def test_it_says_what_is_wrong_where(at: tuple[str | int, ...], value: Any, path
     assert mistake.line is not None
 
 
-@pytest.mark.parametrize(("text", "line", "said"), [
-    (b"", None, "is empty"),
-    (b"# nothing\n", None, "is empty"),
-    (f"- {SECRET}\n".encode(), 1, "must be a group of keys"),
-    (SECRET.encode(), 1, "must be a group of keys"),
-    (f"key: {SECRET}: x\n".encode(), 1, "needs quotes"),
-    (f'key: "{SECRET}\n'.encode(), 1, "a quote is opened here"),
-    (f'{{"key": "{SECRET}"'.encode(), 1, "a bracket is opened here"),
-    (f'key: "\\q{SECRET}"\n'.encode(), 1, "a backslash inside double quotes"),
-    (f"question: x\n{SECRET}\nkey: y\n".encode(), 2, "a key without its colon"),
-    (f"key: *{SECRET}\n".encode(), 1, "aliases"),
-    (f"key: !{SECRET} x\n".encode(), 1, "tags"),
-    (f"%TAG ! {SECRET}\nkey: x\n".encode(), 2, "is not valid YAML"),
-    (f"{SECRET}: 1\n{SECRET}: 2\n".encode(), 2, "is written twice (first on line 1)"),
-    (b'{"key": "a",\n"key": "b"}', 2, "is written twice (first on line 1)"),
-    (SECRET.encode() + b"\n\xff\n", 2, "is not UTF-8"),
-    (SECRET.encode() + b"\n\n\x00", 3, "NUL byte"),
-    (b"patient:\n\tsex: male\n", 2, "a tab is used"),
-    (b'{"key": "a", "patient": {"name": {"family": "\\u0000"}}}', 1, "control character"),
-    (b"birth: 1961-02-30\n", 1, "not a day of the calendar"),
-    (b"[" * 5000, 1, "nested deeper"),
-    (b"key: x\n" + b"!" * 100_001, 2, "more than 100,000 characters"),
-    (b"- 1\n" * 50_001, 50_000, "more than 50,000 values"),
-])
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        (b"", None, "is empty"),
+        (b"# nothing\n", None, "is empty"),
+        (f"- {SECRET}\n".encode(), 1, "must be a group of keys"),
+        (SECRET.encode(), 1, "must be a group of keys"),
+        (f"key: {SECRET}: x\n".encode(), 1, "needs quotes"),
+        (f'key: "{SECRET}\n'.encode(), 1, "a quote is opened here"),
+        (f'{{"key": "{SECRET}"'.encode(), 1, "a bracket is opened here"),
+        (f'key: "\\q{SECRET}"\n'.encode(), 1, "a backslash inside double quotes"),
+        (f"question: x\n{SECRET}\nkey: y\n".encode(), 2, "a key without its colon"),
+        (f"key: *{SECRET}\n".encode(), 1, "aliases"),
+        (f"key: !{SECRET} x\n".encode(), 1, "tags"),
+        (f"%TAG ! {SECRET}\nkey: x\n".encode(), 2, "is not valid YAML"),
+        (f"{SECRET}: 1\n{SECRET}: 2\n".encode(), 2, "is written twice (first on line 1)"),
+        (b'{"key": "a",\n"key": "b"}', 2, "is written twice (first on line 1)"),
+        (SECRET.encode() + b"\n\xff\n", 2, "is not UTF-8"),
+        (SECRET.encode() + b"\n\n\x00", 3, "NUL byte"),
+        (b"patient:\n\tsex: male\n", 2, "a tab is used"),
+        (b'{"key": "a", "patient": {"name": {"family": "\\u0000"}}}', 1, "control character"),
+        (b"birth: 1961-02-30\n", 1, "not a day of the calendar"),
+        (b"[" * 5000, 1, "nested deeper"),
+        (b"key: x\n" + b"!" * 100_001, 2, "more than 100,000 characters"),
+        (b"- 1\n" * 50_001, 50_000, "more than 50,000 values"),
+    ],
+)
 def test_it_says_why_it_cannot_be_read(text: bytes, line: int | None, said: str) -> None:
     mistakes = mistakes_of(text)
     assert any(each.line == line and said in each.message for each in mistakes), mistakes
 
 
 def test_it_says_all_mistakes_at_once_with_the_lines_of_a_json_file() -> None:
-    source = changed(("patient", "sex"), SECRET) | {"priority": "stat", "wanted_by": SECRET, SECRET: SECRET,
-                                                    "specialty": None}
+    source = changed(("patient", "sex"), SECRET) | {
+        "priority": "stat",
+        "wanted_by": SECRET,
+        SECRET: SECRET,
+        "specialty": None,
+    }
     del source["question"]
     lines = json.dumps(source, indent=1).splitlines()
     told = {each.path: each.line for each in mistakes_of(source)}
@@ -218,9 +254,15 @@ def _put(source: dict[str, Any], at: tuple[str | int, ...], value: Any) -> dict[
 
 
 @example(b"{*!")
-@given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode),
-                 st.lists(st.sampled_from([*"{}[]:,-?!&*|>'\"#%@`~ \n\t\\", "key", ": ", "\n  ", "- ", "2020-02-30"]),
-                          max_size=40).map(lambda parts: "".join(parts).encode())))
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(max_size=200).map(str.encode),
+        st.lists(
+            st.sampled_from([*"{}[]:,-?!&*|>'\"#%@`~ \n\t\\", "key", ": ", "\n  ", "- ", "2020-02-30"]), max_size=40
+        ).map(lambda parts: "".join(parts).encode()),
+    )
+)
 @settings(max_examples=300, deadline=None)
 def test_whatever_the_file_holds_it_says_what_is_wrong(data: bytes) -> None:
     with pytest.raises(RequestError) as caught:
@@ -230,29 +272,39 @@ def test_whatever_the_file_holds_it_says_what_is_wrong(data: bytes) -> None:
 
 @pytest.fixture
 def config() -> Config:
-    return Config.model_validate({"endpoints": {
-        "hillside": {"base_url": "https://a.example.org", "role": "placer"},
-        "university-hospital": {"base_url": "https://b.example.org", "role": "fulfiller"}}})
+    return Config.model_validate(
+        {
+            "endpoints": {
+                "hillside": {"base_url": "https://a.example.org", "role": "placer"},
+                "university-hospital": {"base_url": "https://b.example.org", "role": "fulfiller"},
+            }
+        }
+    )
 
 
-@pytest.mark.parametrize(("party", "name", "said"), [
-    ("placer", "hilside", "did you mean `hillside`?"),
-    ("placer", SECRET, "known: `hillside`, `university-hospital`"),
-    ("fulfiller", "university_hospital", "did you mean `university-hospital`?"),
-])
+@pytest.mark.parametrize(
+    ("party", "name", "said"),
+    [
+        ("placer", "hilside", "did you mean `hillside`?"),
+        ("placer", SECRET, "known: `hillside`, `university-hospital`"),
+        ("fulfiller", "university_hospital", "did you mean `university-hospital`?"),
+    ],
+)
 def test_it_knows_the_endpoints(config: Config, party: str, name: str, said: str) -> None:
     source = changed((party,), name)
     [mistake] = mistakes_of(source, endpoints=config.endpoints)
     assert mistake.path == party and said in mistake.message and mistake.line
     assert [each.message for each in endpoint_mistakes(config, load_request(json.dumps(source).encode()), "x")] == [
-        mistake.message]
+        mistake.message
+    ]
 
 
 def test_it_knows_the_roles_of_endpoints(config: Config) -> None:
     swapped = {**GOOD, "placer": GOOD["fulfiller"], "fulfiller": GOOD["placer"]}
     assert [each.message for each in mistakes_of(swapped, endpoints=config.endpoints)] == [
         "names an endpoint that is no placer in the configuration",
-        "names an endpoint that is no fulfiller in the configuration"]
+        "names an endpoint that is no fulfiller in the configuration",
+    ]
     assert endpoint_mistakes(config, load_request(json.dumps(GOOD).encode()), "x") == []
 
 

@@ -22,7 +22,7 @@ from second_opinion.top import split
 from tests.integration.web.site import Site
 
 pytestmark = pytest.mark.postgres
-WAIT_SECONDS = 60     # nobody waits so long, unless the machine has much else to do
+WAIT_SECONDS = 60  # nobody waits so long, unless the machine has much else to do
 
 
 @pytest.fixture
@@ -38,11 +38,17 @@ class Terminal:
         self.stream, self.raw = pyte.ByteStream(self.screen), b""
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+        environment = {
+            name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")
+        }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "second_opinion", "--config", str(folder / "config.yaml"), "top", *words], stdin=slave, stdout=slave,
-            stderr=slave, start_new_session=True, env={**environment, "TERM": "xterm-256color", "USER": "bob",
-                                                       "SECOND_OPINION_DATABASE_URL": database.url})
+            [sys.executable, "-m", "second_opinion", "--config", str(folder / "config.yaml"), "top", *words],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            env={**environment, "TERM": "xterm-256color", "USER": "bob", "SECOND_OPINION_DATABASE_URL": database.url},
+        )
         self.before = termios.tcgetattr(slave)
         self.slave = slave
         threading.Thread(target=self._read, daemon=True).start()
@@ -67,7 +73,9 @@ class Terminal:
         """Wait until all of this is shown, and ``gone`` is not."""
         end = time.monotonic() + WAIT_SECONDS
         while not all(word in self.shown for word in words) or gone and gone in self.shown:
-            assert time.monotonic() < end and self.process.poll() is None, f"waited for {words}:\n{self.shown}\n{self.raw[-500:]!r}"
+            assert time.monotonic() < end and self.process.poll() is None, (
+                f"waited for {words}:\n{self.shown}\n{self.raw[-500:]!r}"
+            )
             time.sleep(0.05)
         return self.shown
 
@@ -105,7 +113,11 @@ def busy(site: Site) -> tuple[str, int]:
     for number in range(40):
         site.step("verify_records", "bob", "waiting", request_id=site.request(f"w{number}"), cause="http-503")
     with site.engine.begin() as conn:
-        conn.execute(update(endpoints).where(endpoints.c.key == "mercy").values(breaker="half-open", failures=5, breaker_until=text("now() + interval '1 h'")))
+        conn.execute(
+            update(endpoints)
+            .where(endpoints.c.key == "mercy")
+            .values(breaker="half-open", failures=5, breaker_until=text("now() + interval '1 h'"))
+        )
         alarms.raise_alarm(conn, "endpoint-down", "mercy", "mercy has answered nothing")
         conn.execute(text("UPDATE steps SET deadline = now() - interval '2 h' WHERE id = :id"), {"id": parked})
     return request_id, parked
@@ -115,10 +127,22 @@ def test_it_fits_80_columns_and_24_rows_moves_filters_opens_retries_with_a_reaso
     request_id, parked = busy(site)
     terminal = open_top("--every", "1")
     shown = terminal.until("Second Opinion Exchange", "q quit")
-    assert len(shown.splitlines()) == 24 and "[attention 41]" in shown and " parked 1 " in shown and "retrying 40" in shown
+    assert (
+        len(shown.splitlines()) == 24 and "[attention 41]" in shown and " parked 1 " in shown and "retrying 40" in shown
+    )
     first = next(line for line in shown.splitlines() if line.startswith("> "))
-    assert "late by 2 h" in first and "match_people" in first and "mercy" in first and request_id[:12] in first and "patient-many" in first
-    assert "1 alarm(s): endpoint-down mercy" in shown and "mercy          resting" in shown and "5 failed in a row, 1 open, 1 parked, no success yet" in shown
+    assert (
+        "late by 2 h" in first
+        and "match_people" in first
+        and "mercy" in first
+        and request_id[:12] in first
+        and "patient-many" in first
+    )
+    assert (
+        "1 alarm(s): endpoint-down mercy" in shown
+        and "mercy          resting" in shown
+        and "5 failed in a row, 1 open, 1 parked, no success yet" in shown
+    )
     assert "link the right one" in shown, "what to do stands below"
 
     terminal.press("\x1b[B")
@@ -183,8 +207,14 @@ def test_hostile_text_of_an_endpoint_does_nothing_to_the_terminal(site, open_top
 
 
 def run_top(folder, database, *words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "second_opinion", "--config", str(folder / "config.yaml"), "top", *words], capture_output=True,
-                          text=True, timeout=120, stdin=subprocess.DEVNULL, env={**os.environ, "SECOND_OPINION_DATABASE_URL": database.url})
+    done = subprocess.run(
+        [sys.executable, "-m", "second_opinion", "--config", str(folder / "config.yaml"), "top", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "SECOND_OPINION_DATABASE_URL": database.url},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -192,9 +222,19 @@ def run_top(folder, database, *words: str) -> str:
 def test_without_a_terminal_it_prints_once_and_json_is_one_value(site, tmp_path, database):
     busy(site)
     printed = run_top(tmp_path, database)
-    assert printed.count("verify_records") == 40 and "\x1b" not in printed and "q quit" not in printed and "resting" in printed
+    assert (
+        printed.count("verify_records") == 40
+        and "\x1b" not in printed
+        and "q quit" not in printed
+        and "resting" in printed
+    )
     told = json.loads(run_top(tmp_path, database, "endpoint:mercy", "--json"))
-    assert (told["counts"]["parked"], len(told["steps"]), told["filter"], told["alarms"][0]["rule"]) == (1, 1, "endpoint:mercy", "endpoint-down")
+    assert (told["counts"]["parked"], len(told["steps"]), told["filter"], told["alarms"][0]["rule"]) == (
+        1,
+        1,
+        "endpoint:mercy",
+        "endpoint-down",
+    )
     assert {each["key"]: each["health"] for each in told["endpoints"]}["mercy"] == "resting"
 
 

@@ -1,4 +1,5 @@
 """Who is told, for real: a mail server with STARTTLS and login (aiosmtpd), and an HTTP server that keeps what is posted."""
+
 import email
 import email.policy
 import logging
@@ -30,8 +31,15 @@ class Certificates:
 class MailServer:
     """``mails`` it took, ``tries`` of addresses; ``answers`` may say otherwise: {"RCPT": "550 ...", "DATA": "451 ..."}."""
 
-    def __init__(self, certificates: Certificates | None = None, *, security: str = "none", login: bool = False, port: int = 0,
-                 answers: dict[str, str] | None = None):
+    def __init__(
+        self,
+        certificates: Certificates | None = None,
+        *,
+        security: str = "none",
+        login: bool = False,
+        port: int = 0,
+        answers: dict[str, str] | None = None,
+    ):
         self.mails: list[EmailMessage] = []
         self.raw: list[bytes] = []
         self.tries: list[str] = []
@@ -43,7 +51,9 @@ class MailServer:
         if security == "tls":
             wanted = dict(ssl_context=certificates.server)
         if login:
-            wanted |= dict(auth_required=True, auth_require_tls=security == "starttls", authenticator=self._authenticate)
+            wanted |= dict(
+                auth_required=True, auth_require_tls=security == "starttls", authenticator=self._authenticate
+            )
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port, **wanted)
         logging.getLogger("mail.log").setLevel(logging.ERROR)
 
@@ -57,14 +67,14 @@ class MailServer:
     def _authenticate(self, server, session, envelope, mechanism, data) -> AuthResult:
         return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()), handled=False)
 
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802  aiosmtpd's name
+    async def handle_RCPT(self, server, session, envelope, address, options):
         self.tries.append(address)
         if "RCPT" in self.answers:
             return self.answers["RCPT"]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802  aiosmtpd's name
+    async def handle_DATA(self, server, session, envelope):
         if "DATA" in self.answers:
             return self.answers["DATA"]
         self.raw.append(envelope.content)
@@ -75,20 +85,22 @@ class MailServer:
 class Hook:
     """An HTTP server that keeps ``posted`` (headers, body) and answers as told."""
 
-    def __init__(self, status: int = 200, headers: dict[str, str] | None = None, certificates: Certificates | None = None):
+    def __init__(
+        self, status: int = 200, headers: dict[str, str] | None = None, certificates: Certificates | None = None
+    ):
         self.posted: list[tuple[dict[str, str], bytes]] = []
         self.status = status
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):  # noqa: N802  the standard library's name
+            def do_POST(self):
                 hook.posted.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
                 self.send_response(hook.status)
                 for name, value in (headers or {}).items():
                     self.send_header(name, value)
                 self.end_headers()
 
-            do_GET = do_POST  # noqa: N815
+            do_GET = do_POST
 
             def log_message(self, *_):
                 pass

@@ -1,4 +1,5 @@
 """An exchange whose alarms are told to somebody, and a clock that is moved by hand."""
+
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,9 +27,21 @@ class Operator:
         self.exchange, self.engine = exchange, exchange.engine
         told = [{"name": "ops", "email": "ops@example.org", "min_interval_minutes": 0}]
         if hook_address:
-            told.append({"name": "pager", "webhook": hook_address, "secret_env": "PAGER_SECRET", "min_interval_minutes": 0})
-        self.alerts = {"for_minutes": 5, "recovered_minutes": 10, "send_to": told,
-                       "smtp": {"host": "127.0.0.1", "port": mail_port, "security": "none", "from_address": "exchange@example.org"}, **alerts}
+            told.append(
+                {"name": "pager", "webhook": hook_address, "secret_env": "PAGER_SECRET", "min_interval_minutes": 0}
+            )
+        self.alerts = {
+            "for_minutes": 5,
+            "recovered_minutes": 10,
+            "send_to": told,
+            "smtp": {
+                "host": "127.0.0.1",
+                "port": mail_port,
+                "security": "none",
+                "from_address": "exchange@example.org",
+            },
+            **alerts,
+        }
         self.file = exchange.config.data_dir.parent / "config.yaml"
         self.without = self.file.read_text().partition("\nalerts:")[0]
         self.configure()
@@ -57,10 +70,25 @@ class Operator:
         with self.engine.begin() as conn:
             conn.execute(update(endpoints).values(breaker="closed"))
             for subject in subjects:
-                conn.execute(text("INSERT INTO endpoints (key, identifier_system, concurrency, rate, breaker) VALUES (:key, '', 1, 1, 'half-open') "
-                                  "ON CONFLICT (key) DO UPDATE SET breaker = 'half-open'"), {"key": subject})
-                conn.execute(insert(attempts).values(step_id=1, kind="push_records", endpoint=subject, lease_no=1, outcome="temporary",
-                                                     cause="network", started_at=self.now, finished_at=self.now - timedelta(minutes=30)))
+                conn.execute(
+                    text(
+                        "INSERT INTO endpoints (key, identifier_system, concurrency, rate, breaker) VALUES (:key, '', 1, 1, 'half-open') "
+                        "ON CONFLICT (key) DO UPDATE SET breaker = 'half-open'"
+                    ),
+                    {"key": subject},
+                )
+                conn.execute(
+                    insert(attempts).values(
+                        step_id=1,
+                        kind="push_records",
+                        endpoint=subject,
+                        lease_no=1,
+                        outcome="temporary",
+                        cause="network",
+                        started_at=self.now,
+                        finished_at=self.now - timedelta(minutes=30),
+                    )
+                )
 
     def open(self) -> dict[tuple[str, str], str]:
         with self.engine.connect() as conn:
@@ -68,11 +96,16 @@ class Operator:
 
     def rows(self, *columns) -> list[tuple]:
         with self.engine.connect() as conn:
-            return [tuple(row) for row in conn.execute(select(*(notice_table.c[name] for name in columns)).order_by(notice_table.c.id))]
+            return [
+                tuple(row)
+                for row in conn.execute(select(*(notice_table.c[name] for name in columns)).order_by(notice_table.c.id))
+            ]
 
     def silence(self, rule: str, subject: str, hours: float) -> None:
         with self.engine.begin() as conn:
-            alarms.silence(conn, rule, subject, self.now + timedelta(hours=hours), self.now, actor="test", reason="maintenance")
+            alarms.silence(
+                conn, rule, subject, self.now + timedelta(hours=hours), self.now, actor="test", reason="maintenance"
+            )
 
 
 @pytest.fixture

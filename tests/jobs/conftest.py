@@ -1,4 +1,5 @@
 """The world where all goes well; a test breaks one thing."""
+
 import pytest
 
 from tests.jobs.alerted import mails, operator  # noqa: F401  (fixtures)

@@ -1,4 +1,5 @@
 """A worker as in production, with one more kind of step: a single write to its endpoint. ``python -m tests.jobs.drain_worker CONFIG NAME``."""
+
 import asyncio
 import os
 import sys

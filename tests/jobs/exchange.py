@@ -1,4 +1,5 @@
 """A whole Exchange in one process for tests: real PostgreSQL, real HTTP to two hosted endpoints, steps run one by one."""
+
 import base64
 import contextlib
 import json
@@ -37,8 +38,22 @@ retry: {{first_retry_seconds: 0.1, max_retry_seconds: 1, max_attempts: 5}}
 """
 # A transaction held up for 2 s by a busy machine is taken back, and the hosted endpoint says 503: nothing was done.
 http = Session()
-http.mount("http://", HTTPAdapter(max_retries=Retry(3, connect=0, read=0, other=0, redirect=0, status_forcelist=[503], allowed_methods=None,
-                                                    backoff_factor=0.3, raise_on_status=False)))
+http.mount(
+    "http://",
+    HTTPAdapter(
+        max_retries=Retry(
+            3,
+            connect=0,
+            read=0,
+            other=0,
+            redirect=0,
+            status_forcelist=[503],
+            allowed_methods=None,
+            backoff_factor=0.3,
+            raise_on_status=False,
+        )
+    ),
+)
 
 
 class Exchange:
@@ -47,8 +62,19 @@ class Exchange:
     ``before`` puts a proxy before an endpoint: ``{"bob": lambda url: LyingProxy(url, ...)}``.
     """
 
-    def __init__(self, folder, database, *, accepts="resources", patients="create", capabilities="{}", alice="", bob="", before=None,
-                 system="urn:test"):
+    def __init__(
+        self,
+        folder,
+        database,
+        *,
+        accepts="resources",
+        patients="create",
+        capabilities="{}",
+        alice="",
+        bob="",
+        before=None,
+        system="urn:test",
+    ):
         self.engine = database.engine
         self.server = create_server(lambda *arguments: self.app(*arguments), host="127.0.0.1", port=0, threads=8)
         base = f"http://127.0.0.1:{self.server.effective_port}"
@@ -56,8 +82,17 @@ class Exchange:
         self.proxies = {name: wrap(getattr(self, name)).__enter__() for name, wrap in (before or {}).items()}
         seen = {name: proxy.address for name, proxy in self.proxies.items()}
         path = folder / "config.yaml"
-        path.write_text(CONFIG.format(folder=json.dumps(str(folder / "data")), alice=seen.get("alice", self.alice), bob=seen.get("bob", self.bob), accepts=accepts,
-                                      patients=patients, capabilities=capabilities, system=system))
+        path.write_text(
+            CONFIG.format(
+                folder=json.dumps(str(folder / "data")),
+                alice=seen.get("alice", self.alice),
+                bob=seen.get("bob", self.bob),
+                accepts=accepts,
+                patients=patients,
+                capabilities=capabilities,
+                system=system,
+            )
+        )
         self.config: Config = load_config(path, {})
         self.payloads = Payloads(self.config.payloads.url)
         self.app = create_app(self.config, self.engine, self.payloads)
@@ -69,7 +104,7 @@ class Exchange:
             operations.register_endpoints(conn, self.config)
 
     def _serve(self):
-        with contextlib.suppress(OSError):      # closed under its select()
+        with contextlib.suppress(OSError):  # closed under its select()
             self.server.run()
 
     def close(self):
@@ -80,22 +115,34 @@ class Exchange:
 
     def put(self, where: str, resource: dict) -> dict:
         """Create a resource at "alice" or "bob"; returns it as stored."""
-        answer = http.post(f"{getattr(self, where)}/{resource['resourceType']}", json=resource, timeout=10,
-                           headers={"Content-Type": "application/fhir+json", "Prefer": "return=representation"})
+        answer = http.post(
+            f"{getattr(self, where)}/{resource['resourceType']}",
+            json=resource,
+            timeout=10,
+            headers={"Content-Type": "application/fhir+json", "Prefer": "return=representation"},
+        )
         answer.raise_for_status()
         return answer.json()
 
     def find(self, where: str, kind: str, **params) -> list[dict]:
         """Search at "alice" or "bob"."""
-        answer = http.get(f"{getattr(self, where)}/{kind}", params={"_count": 200, **params}, timeout=60,
-                          headers={"Cache-Control": "no-cache"})
+        answer = http.get(
+            f"{getattr(self, where)}/{kind}",
+            params={"_count": 200, **params},
+            timeout=60,
+            headers={"Cache-Control": "no-cache"},
+        )
         answer.raise_for_status()
         return [entry["resource"] for entry in answer.json().get("entry", ())]
 
     def change(self, where: str, resource: dict, **elements) -> dict:
         """Update a resource at "alice" or "bob"."""
-        answer = http.put(f"{getattr(self, where)}/{resource['resourceType']}/{resource['id']}", json={**resource, **elements},
-                          timeout=10, headers={"Content-Type": "application/fhir+json", "Prefer": "return=representation"})
+        answer = http.put(
+            f"{getattr(self, where)}/{resource['resourceType']}/{resource['id']}",
+            json={**resource, **elements},
+            timeout=10,
+            headers={"Content-Type": "application/fhir+json", "Prefer": "return=representation"},
+        )
         answer.raise_for_status()
         return answer.json()
 
@@ -114,10 +161,14 @@ class Exchange:
         for _ in range(rounds):
             if hurry:
                 with self.engine.begin() as conn:
-                    conn.execute(text("UPDATE steps SET next_attempt_at = now() WHERE status = 'waiting' AND attempts > 0"))
+                    conn.execute(
+                        text("UPDATE steps SET next_attempt_at = now() WHERE status = 'waiting' AND attempts > 0")
+                    )
             dispatch(self.engine, limits_of(self.world))
             with self.engine.connect() as conn:
-                leased = conn.execute(select(step_table.c.id, step_table.c.lease_no).where(step_table.c.status == "leased")).all()
+                leased = conn.execute(
+                    select(step_table.c.id, step_table.c.lease_no).where(step_table.c.status == "leased")
+                ).all()
             if not leased:
                 return
             for step_id, lease_no in leased:
@@ -127,7 +178,9 @@ class Exchange:
     def watch(self) -> None:
         """Make the watches due and do them."""
         with self.engine.begin() as conn:
-            conn.execute(update(step_table).where(step_table.c.status == "waiting").values(next_attempt_at=text("now()")))
+            conn.execute(
+                update(step_table).where(step_table.c.status == "waiting").values(next_attempt_at=text("now()"))
+            )
         self.drain()
 
     def view(self, request_id: str) -> dict:
@@ -153,44 +206,89 @@ class Exchange:
             return self.find("bob", "Task", status="requested")[0]
         with self.engine.connect() as conn:
             mine = {f"Task/{request_id}" for request_id in conn.execute(select(request_table.c.id)).scalars()}
-        return next(task for task in self.find("bob", "Task", status="requested", _sort="-_lastUpdated")
-                    if any(each["value"] in mine for each in task["identifier"]))
+        return next(
+            task
+            for task in self.find("bob", "Task", status="requested", _sort="-_lastUpdated")
+            if any(each["value"] in mine for each in task["identifier"])
+        )
 
-    def answer(self, *, text_of_report: str = "we agree", status: str = "completed", report: dict | None = None) -> dict:
+    def answer(
+        self, *, text_of_report: str = "we agree", status: str = "completed", report: dict | None = None
+    ) -> dict:
         """Dr Bob accepts, works, writes a report and completes; returns the report as stored."""
         task = self._requested()
         task = self.change("bob", task, status="accepted")
         task = self.change("bob", task, status="in-progress")
         made = self.put("bob", report or report_on(task, text_of_report))
-        self.change("bob", task, status=status, output=[{"type": {"text": "report"}, "valueReference": {
-            "reference": f"{made['resourceType']}/{made['id']}"}}])
+        self.change(
+            "bob",
+            task,
+            status=status,
+            output=[
+                {"type": {"text": "report"}, "valueReference": {"reference": f"{made['resourceType']}/{made['id']}"}}
+            ],
+        )
         return made
 
 
 def report_on(task: dict, words: str) -> dict:
     """A consult report as a DocumentReference about a Task's request."""
-    return {"resourceType": "DocumentReference", "status": "current", "docStatus": "final",
-            "type": {"coding": [{"system": "http://loinc.org", "code": "11488-4"}]}, "subject": task["for"],
-            "context": {"related": [task["focus"]]},
-            "content": [{"attachment": {"contentType": "text/plain; charset=utf-8", "data": base64.b64encode(words.encode()).decode()}}]}
+    return {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "docStatus": "final",
+        "type": {"coding": [{"system": "http://loinc.org", "code": "11488-4"}]},
+        "subject": task["for"],
+        "context": {"related": [task["focus"]]},
+        "content": [
+            {
+                "attachment": {
+                    "contentType": "text/plain; charset=utf-8",
+                    "data": base64.b64encode(words.encode()).decode(),
+                }
+            }
+        ],
+    }
 
 
 def patient(**elements) -> dict:
     """A synthetic patient of Dr Alice."""
-    return {"resourceType": "Patient", "identifier": [{"system": "urn:test:mrn", "value": "M1",
-                                                       "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}}],
-            "name": [{"family": "Synthetic-Test", "given": ["Ada"]}], "birthDate": "1960-01-01", "gender": "female", **elements}
+    return {
+        "resourceType": "Patient",
+        "identifier": [
+            {
+                "system": "urn:test:mrn",
+                "value": "M1",
+                "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]},
+            }
+        ],
+        "name": [{"family": "Synthetic-Test", "given": ["Ada"]}],
+        "birthDate": "1960-01-01",
+        "gender": "female",
+        **elements,
+    }
 
 
 def a_request(**fields) -> SecondOpinionRequest:
     """A request about ``patient()``."""
-    return SecondOpinionRequest.model_validate({
-        "key": "k1", "placer": "alice", "fulfiller": "bob", "question": "Is surgery needed?",
-        "patient": {"identifiers": [{"system": "urn:test:mrn", "value": "M1"}], "name": {"family": "Synthetic-Test", "given": ["Ada"]},
-                    "birth_date": "1960-01-01"},
-        "requester": {"name": {"family": "Alice"}}, "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
-        "first_opinion": {"doctor": {"name": {"family": "Charlie"}}, "diagnosis": {"text": "synthetic diagnosis"}},
-        "patient_questions": ["Can I wait?"], **fields})
+    return SecondOpinionRequest.model_validate(
+        {
+            "key": "k1",
+            "placer": "alice",
+            "fulfiller": "bob",
+            "question": "Is surgery needed?",
+            "patient": {
+                "identifiers": [{"system": "urn:test:mrn", "value": "M1"}],
+                "name": {"family": "Synthetic-Test", "given": ["Ada"]},
+                "birth_date": "1960-01-01",
+            },
+            "requester": {"name": {"family": "Alice"}},
+            "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RX0202X"},
+            "first_opinion": {"doctor": {"name": {"family": "Charlie"}}, "diagnosis": {"text": "synthetic diagnosis"}},
+            "patient_questions": ["Can I wait?"],
+            **fields,
+        }
+    )
 
 
 def load_chart(exchange: Exchange, observations: int = 5) -> dict[str, dict]:
@@ -199,21 +297,54 @@ def load_chart(exchange: Exchange, observations: int = 5) -> dict[str, dict]:
     subject = {"reference": f"Patient/{made['patient']['id']}"}
     made["practitioner"] = exchange.put("alice", {"resourceType": "Practitioner", "name": [{"family": "Alice"}]})
     who = {"reference": f"Practitioner/{made['practitioner']['id']}"}
-    encounter = exchange.put("alice", {"resourceType": "Encounter", "status": "finished", "subject": subject,
-                                       "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
-                                       "participant": [{"individual": who}]})
-    made["condition"] = exchange.put("alice", {"resourceType": "Condition", "subject": subject, "code": {"text": "synthetic"},
-                                               "encounter": {"reference": f"Encounter/{encounter['id']}"}})
-    made["encounter"] = exchange.change("alice", encounter, diagnosis=[{"condition": {"reference": f"Condition/{made['condition']['id']}"}}])
+    encounter = exchange.put(
+        "alice",
+        {
+            "resourceType": "Encounter",
+            "status": "finished",
+            "subject": subject,
+            "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+            "participant": [{"individual": who}],
+        },
+    )
+    made["condition"] = exchange.put(
+        "alice",
+        {
+            "resourceType": "Condition",
+            "subject": subject,
+            "code": {"text": "synthetic"},
+            "encounter": {"reference": f"Encounter/{encounter['id']}"},
+        },
+    )
+    made["encounter"] = exchange.change(
+        "alice", encounter, diagnosis=[{"condition": {"reference": f"Condition/{made['condition']['id']}"}}]
+    )
     for number in range(observations):
-        made[f"observation-{number}"] = exchange.put("alice", {
-            "resourceType": "Observation", "status": "final", "subject": subject, "code": {"text": f"lab {number}"},
-            "encounter": {"reference": f"Encounter/{encounter['id']}"}, "performer": [who],
-            "valueQuantity": {"value": 1.5, "unit": "g/dL", "system": "http://unitsofmeasure.org", "code": "g/dL"}})
-    binary = http.post(f"{exchange.alice}/Binary", data=b"first opinion letter", headers={"Content-Type": "text/plain"}, timeout=10)
+        made[f"observation-{number}"] = exchange.put(
+            "alice",
+            {
+                "resourceType": "Observation",
+                "status": "final",
+                "subject": subject,
+                "code": {"text": f"lab {number}"},
+                "encounter": {"reference": f"Encounter/{encounter['id']}"},
+                "performer": [who],
+                "valueQuantity": {"value": 1.5, "unit": "g/dL", "system": "http://unitsofmeasure.org", "code": "g/dL"},
+            },
+        )
+    binary = http.post(
+        f"{exchange.alice}/Binary", data=b"first opinion letter", headers={"Content-Type": "text/plain"}, timeout=10
+    )
     binary.raise_for_status()
     place = binary.headers["Location"].split("/_history")[0].split("/fhir/alice/")[-1]
-    made["document"] = exchange.put("alice", {
-        "resourceType": "DocumentReference", "status": "current", "subject": subject, "type": {"text": "letter"},
-        "content": [{"attachment": {"contentType": "text/plain", "url": place}}]})
+    made["document"] = exchange.put(
+        "alice",
+        {
+            "resourceType": "DocumentReference",
+            "status": "current",
+            "subject": subject,
+            "type": {"text": "letter"},
+            "content": [{"attachment": {"contentType": "text/plain", "url": place}}],
+        },
+    )
     return made

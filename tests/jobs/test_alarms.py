@@ -1,4 +1,5 @@
 """What the house itself lacks: it waits without losing or counting anything, tells, and goes on by itself."""
+
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -29,7 +30,10 @@ def small_disk(tmp_path):
     """A file system of 256 KiB that can be filled and made read-only."""
     folder = tmp_path / "small"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True).returncode != 0:
+    if (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True).returncode
+        != 0
+    ):
         pytest.skip("no right to mount a tmpfs: the disk-full test needs one")
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
@@ -57,7 +61,7 @@ def test_a_full_or_read_only_disk_loses_no_request_and_work_goes_on_by_itself(ex
     use(exchange, small_disk)
     fill(small_disk) if harm == "full" else subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     check = SelfCheck(exchange.world, "machine-1")
-    request_id = exchange.submit(a_request())                       # acknowledged: it is in the database
+    request_id = exchange.submit(a_request())  # acknowledged: it is in the database
     dispatch_once(exchange)
     check()
     answer = exchange.app.test_client().get("/health/ready")
@@ -66,7 +70,9 @@ def test_a_full_or_read_only_disk_loses_no_request_and_work_goes_on_by_itself(ex
     [step] = exchange.view(request_id)["owed"]
     assert (step["status"], step["cause"], step["attempts"]) == ("waiting", "payloads-away", 0)
 
-    (small_disk / "ballast").unlink() if harm == "full" else subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    (small_disk / "ballast").unlink() if harm == "full" else subprocess.run(
+        ["mount", "-o", "remount,rw", small_disk], check=True
+    )
     check()
     assert open_alarms(exchange.engine) == []
     assert exchange.app.test_client().get("/health/ready").status_code == 200
@@ -83,20 +89,24 @@ def dispatch_once(exchange) -> None:
     """Do what is due, once."""
     dispatch(exchange.engine, limits_of(exchange.world))
     with exchange.engine.connect() as conn:
-        leased = conn.execute(select(step_table.c.id, step_table.c.lease_no).where(step_table.c.status == "leased")).all()
+        leased = conn.execute(
+            select(step_table.c.id, step_table.c.lease_no).where(step_table.c.status == "leased")
+        ).all()
     for step_id, lease_no in leased:
         run_step(exchange.world, exchange.heartbeat, step_id, lease_no)
 
 
 def test_a_file_size_limit_is_a_full_disk_too(tmp_path):
     """Needs no mount: the kernel refuses the write."""
-    code = ("import resource, signal, sys; from integration.payloads import Payloads, PayloadsAway\n"
-            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
-            "store = Payloads(sys.argv[1]); ok = store.put(b'small')\n"
-            "for attempt in (lambda: store.put(b'x' * 4096), store.check_writable):\n"
-            "    try: attempt()\n"
-            "    except PayloadsAway as error: print('away')\n"
-            "assert store.get(ok) == b'small' and list(store.all()) == [ok]")
+    code = (
+        "import resource, signal, sys; from integration.payloads import Payloads, PayloadsAway\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
+        "store = Payloads(sys.argv[1]); ok = store.put(b'small')\n"
+        "for attempt in (lambda: store.put(b'x' * 4096), store.check_writable):\n"
+        "    try: attempt()\n"
+        "    except PayloadsAway as error: print('away')\n"
+        "assert store.get(ok) == b'small' and list(store.all()) == [ok]"
+    )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
     assert done.stdout == "away\naway\n", done.stderr
 
@@ -131,7 +141,8 @@ def test_a_step_of_a_kind_this_worker_does_not_know_waits_for_a_newer_one(exchan
         assert conn.execute(text("SELECT failures FROM endpoints WHERE key = 'bob'")).scalar_one() == 0
     from jobs import engine
     from jobs.world import Outcome
-    monkeypatch.setitem(engine.JOBS, "future_kind", lambda ctx: Outcome())        # the newer worker
+
+    monkeypatch.setitem(engine.JOBS, "future_kind", lambda ctx: Outcome())  # the newer worker
     dispatch_once(exchange)
     with exchange.engine.connect() as conn:
         assert conn.execute(select(step_table.c.status).where(step_table.c.id == step_id)).scalar_one() == "done"
@@ -156,9 +167,21 @@ def run_check(exchange) -> None:
 
 def test_an_endpoint_that_rests_for_long_is_told_of_until_it_answers(exchange):
     with exchange.engine.begin() as conn:
-        conn.execute(text("UPDATE endpoints SET breaker = 'half-open', failures = 9, breaker_until = now() WHERE key = 'bob'"))
-        conn.execute(attempts.insert().values(step_id=1, kind="push_records", endpoint="bob", lease_no=1, outcome="temporary",
-                                              cause="network", started_at=datetime.now(UTC), finished_at=datetime.now(UTC)))
+        conn.execute(
+            text("UPDATE endpoints SET breaker = 'half-open', failures = 9, breaker_until = now() WHERE key = 'bob'")
+        )
+        conn.execute(
+            attempts.insert().values(
+                step_id=1,
+                kind="push_records",
+                endpoint="bob",
+                lease_no=1,
+                outcome="temporary",
+                cause="network",
+                started_at=datetime.now(UTC),
+                finished_at=datetime.now(UTC),
+            )
+        )
     run_check(exchange)
     assert open_alarms(exchange.engine) == []
     exchange.later(minutes=11)
@@ -172,7 +195,11 @@ def test_an_endpoint_that_rests_for_long_is_told_of_until_it_answers(exchange):
 
 
 def test_what_lasts_is_told_and_what_is_new_or_over_is_not():
-    old, new, never = (Trouble("a", NOW - timedelta(minutes=10), "m"), Trouble("b", NOW - timedelta(minutes=9), "m"), Trouble("c", None, ""))
+    old, new, never = (
+        Trouble("a", NOW - timedelta(minutes=10), "m"),
+        Trouble("b", NOW - timedelta(minutes=9), "m"),
+        Trouble("c", None, ""),
+    )
     assert lasting([old, new, never], NOW, timedelta(minutes=10)) == {"a": "m"}
 
 
@@ -192,8 +219,12 @@ def test_an_alarm_is_open_once_and_may_come_again(database):
 def test_an_outage_of_the_database_is_noted_once_when_it_is_back(exchange, tmp_path):
     clock, checks = [datetime.now(UTC)], []
     for number in range(3):
-        world = SimpleNamespace(engine=exchange.engine, payloads=exchange.payloads, now=lambda: clock[0],
-                                config=SimpleNamespace(data_dir=tmp_path / f"machine-{number}"))
+        world = SimpleNamespace(
+            engine=exchange.engine,
+            payloads=exchange.payloads,
+            now=lambda: clock[0],
+            config=SimpleNamespace(data_dir=tmp_path / f"machine-{number}"),
+        )
         checks.append(SelfCheck(world, f"machine-{number}"))
     away = SimpleNamespace(begin=lambda: (_ for _ in ()).throw(sqlalchemy_error()))
     for check in checks:
@@ -201,16 +232,17 @@ def test_an_outage_of_the_database_is_noted_once_when_it_is_back(exchange, tmp_p
         check()
         check.world.engine = exchange.engine
     clock[0] += timedelta(seconds=2)
-    checks[2]()                                                 # a restart of two seconds is no outage
+    checks[2]()  # a restart of two seconds is no outage
     assert recorded(exchange.engine) == []
     clock[0] += timedelta(seconds=60)
     for check in checks[:2]:
-        SelfCheck(check.world, check.machine)()                 # the worker has ended meanwhile, and is another one now
+        SelfCheck(check.world, check.machine)()  # the worker has ended meanwhile, and is another one now
     assert recorded(exchange.engine) == [("database-away", True)]
 
 
 def sqlalchemy_error():
     from sqlalchemy.exc import OperationalError
+
     return OperationalError("SELECT 1", {}, Exception("the server closed the connection"))
 
 
@@ -244,7 +276,9 @@ def cut(monkeypatch):
     def job(ctx):
         """Every connection of this database but ours ends, as in a restart."""
         with ctx.world.engine.begin() as conn:
-            conn.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"))
+            conn.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()")
+            )
         return Outcome()
 
     monkeypatch.setitem(engine.JOBS, "prune", job)

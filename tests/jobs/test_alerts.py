@@ -1,4 +1,5 @@
 """Alarms are told: once, to whom it concerns, after they last, again when over; whatever dies or does not answer meanwhile."""
+
 import os
 import subprocess
 import sys
@@ -34,7 +35,7 @@ def subjects(mails) -> list[str]:
 def test_an_alarm_is_told_once_when_it_lasts_and_once_when_it_is_over(operator, mails):
     operator.alarm("bob")
     operator.check()
-    assert list(operator.open()) == [("endpoint-down", "bob")] and mails.mails == []      # raised, and does not last yet
+    assert list(operator.open()) == [("endpoint-down", "bob")] and mails.mails == []  # raised, and does not last yet
     operator.check(4.9)
     assert mails.mails == []
     operator.check(0.2)
@@ -64,7 +65,7 @@ def test_a_notice_is_made_in_the_transaction_that_raises_the_alarm(operator, mai
 
 
 def test_what_comes_and_goes_is_told_as_one(operator, mails):
-    for _ in range(4):      # never lasts
+    for _ in range(4):  # never lasts
         operator.alarm("bob")
         operator.check(4)
         operator.alarm()
@@ -73,7 +74,7 @@ def test_what_comes_and_goes_is_told_as_one(operator, mails):
     operator.alarm("bob")
     operator.check()
     operator.check(6)
-    for _ in range(5):      # is never over for long
+    for _ in range(5):  # is never over for long
         operator.alarm()
         operator.check(4)
         operator.alarm("bob")
@@ -124,14 +125,18 @@ def test_a_silenced_alarm_shows_and_is_told_only_after(operator, mails):
     operator.alarm()
     operator.check()
     operator.check(60)
-    assert len(mails.mails) == 2                # neither is the end told meanwhile
+    assert len(mails.mails) == 2  # neither is the end told meanwhile
     operator.check(61)
     assert subjects(mails)[2:] == ["Over: 2 endpoints do not answer"]
 
 
 def test_a_recipient_hears_of_its_rules_and_not_too_often(operator, mails):
-    operator.configure(send_to=[{"name": "ops", "email": "ops@example.org", "min_interval_minutes": 30},
-                                {"name": "boss", "email": "boss@example.org", "rules": ["loop_open"]}])
+    operator.configure(
+        send_to=[
+            {"name": "ops", "email": "ops@example.org", "min_interval_minutes": 30},
+            {"name": "boss", "email": "boss@example.org", "rules": ["loop_open"]},
+        ]
+    )
     for number in range(6):
         operator.alarm(*(f"e{each}" for each in range(number + 1)))
         operator.check(5.5)
@@ -165,13 +170,27 @@ def test_a_webhook_is_told_beside_and_can_verify_it(operator, mails):
     assert len(mails.mails) == 1
     [(headers, body)] = hook.posted
     said = standardwebhooks.Webhook(SECRET).verify(body, headers)
-    assert (said["kind"], said["rule"], said["count"], said["alarms"][0]["subject"]) == ("raised", "endpoint-down", 1, "bob")
-    assert sorted(operator.rows("recipient", "channel", "status")) == [("ops", "e-mail", "sent"), ("pager", "webhook", "sent")]
+    assert (said["kind"], said["rule"], said["count"], said["alarms"][0]["subject"]) == (
+        "raised",
+        "endpoint-down",
+        1,
+        "bob",
+    )
+    assert sorted(operator.rows("recipient", "channel", "status")) == [
+        ("ops", "e-mail", "sent"),
+        ("pager", "webhook", "sent"),
+    ]
 
 
 def test_the_database_that_was_away_is_told_on_return(operator, mails):
     with operator.engine.begin() as conn:
-        alarms.note_past(conn, "database-away", "", "the database did not answer from 12:00:00 UTC on", operator.now - timedelta(minutes=20))
+        alarms.note_past(
+            conn,
+            "database-away",
+            "",
+            "the database did not answer from 12:00:00 UTC on",
+            operator.now - timedelta(minutes=20),
+        )
     operator.check()
     operator.check(30)
     assert subjects(mails) == ["the database did not answer for a while"]
@@ -189,7 +208,7 @@ def test_a_mail_server_that_is_down_gets_it_once_when_it_is_back(exchange):
     assert operator.rows("status", "attempts") == [("queued", 1)]
     [(error,)] = operator.rows("last_error")
     assert error.startswith(f"127.0.0.1:{port} refuses the connection: nothing listens there")
-    operator.check(0.5)                         # not yet
+    operator.check(0.5)  # not yet
     assert operator.rows("attempts") == [(1,)]
     for _ in range(3):
         operator.check(10)
@@ -204,10 +223,18 @@ def test_a_dead_mail_server_is_asked_once_for_all_its_recipients_and_holds_no_we
     monkeypatch.setenv("PAGER_SECRET", SECRET)
     with Hook() as hook:
         operator = Operator(exchange, free_port(), hook.address, for_minutes=0)
-        operator.configure(send_to=[{"name": f"ops{number}", "email": f"ops{number}@example.org"} for number in range(3)] + operator.alerts["send_to"][1:])
+        operator.configure(
+            send_to=[{"name": f"ops{number}", "email": f"ops{number}@example.org"} for number in range(3)]
+            + operator.alerts["send_to"][1:]
+        )
         operator.alarm("bob")
         operator.check()
-    assert operator.rows("recipient", "status", "attempts") == [("ops0", "queued", 1), ("ops1", "queued", 0), ("ops2", "queued", 0), ("pager", "sent", 1)]
+    assert operator.rows("recipient", "status", "attempts") == [
+        ("ops0", "queued", 1),
+        ("ops1", "queued", 0),
+        ("ops2", "queued", 0),
+        ("pager", "sent", 1),
+    ]
     assert len({error for _, error in operator.rows("recipient", "last_error")[:3]}) == 1
 
 
@@ -219,7 +246,9 @@ def test_a_recipient_that_is_refused_is_tried_once_and_holds_up_nobody_else(oper
         owed(operator, 1, timedelta(hours=20))
         operator.check()
     assert [status for status, _ in sorted(operator.rows("status", "recipient"))] == ["queued"] * 2 + ["sent"] * 2
-    assert len(mails.tries) == 1 and all("no such user" in error for recipient, error in operator.rows("recipient", "last_error") if recipient == "ops")
+    assert len(mails.tries) == 1 and all(
+        "no such user" in error for recipient, error in operator.rows("recipient", "last_error") if recipient == "ops"
+    )
 
 
 def test_what_cannot_be_told_for_a_day_is_an_alarm_and_after_three_what_is_open_is_told_anew(operator, mails):
@@ -232,12 +261,17 @@ def test_what_cannot_be_told_for_a_day_is_an_alarm_and_after_three_what_is_open_
     operator.check(62)
     assert "could not be told of alarms for a day: 1 notice(s)" in operator.open()[("notices-unsent", "ops")]
     operator.check(60 * 24)
-    assert operator.rows("rule", "status") == [("endpoint-down", "queued")]     # no alarm mails about mail, and no reminder piles up
+    assert operator.rows("rule", "status") == [
+        ("endpoint-down", "queued")
+    ]  # no alarm mails about mail, and no reminder piles up
     operator.check(60 * 25)
     operator.check(1)
     assert operator.rows("kind", "status") == [("raised", "failed"), ("raised", "queued")]
     with operator.engine.connect() as conn:
-        assert notices.counts(conn) == {"queued": 0, "retrying": 1, "failed": 1} and len(notices.troubled(conn, operator.now)) == 2
+        assert (
+            notices.counts(conn) == {"queued": 0, "retrying": 1, "failed": 1}
+            and len(notices.troubled(conn, operator.now)) == 2
+        )
     del mails.answers["DATA"]
     operator.check(60)
     operator.check(60)
@@ -271,27 +305,43 @@ run_step(world, Heartbeat(30), int(sys.argv[3]), int(sys.argv[4]))
 """
 
 
-def test_a_worker_that_is_killed_between_sending_and_its_commit_repeats_one_mail_with_the_same_id(operator, mails, database):
+def test_a_worker_that_is_killed_between_sending_and_its_commit_repeats_one_mail_with_the_same_id(
+    operator, mails, database
+):
     operator.configure(for_minutes=0)
-    operator.start -= timedelta(minutes=1)      # the other process has the real clock
+    operator.start -= timedelta(minutes=1)  # the other process has the real clock
     operator.alarm("bob")
     with operator.engine.begin() as conn:
-        conn.execute(insert(alarm_table).values(rule="parked", subject="bob", message="2 steps wait", raised_at=operator.now))
+        conn.execute(
+            insert(alarm_table).values(rule="parked", subject="bob", message="2 steps wait", raised_at=operator.now)
+        )
         notices.tell(conn, operator.exchange.world.config, operator.now)
     assert dispatch(operator.engine, limits_of(operator.exchange.world)) == 1
     with operator.engine.connect() as conn:
         step = conn.execute(select(step_table).where(step_table.c.status == "leased")).one()
-    ended = subprocess.run([sys.executable, "-c", KILLED, operator.file, database.url, str(step.id), str(step.lease_no)],
-                           env={**os.environ, "PYTHONPATH": os.getcwd()}, capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, operator.file, database.url, str(step.id), str(step.lease_no)],
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+    )
     assert ended.returncode == -9, ended.stderr
     assert len(mails.mails) == 1 and operator.rows("status") == [("queued",)]
     with operator.engine.begin() as conn:
-        conn.execute(update(step_table).where(step_table.c.id == step.id).values(lease_until=datetime.now(UTC) - timedelta(seconds=1)))
+        conn.execute(
+            update(step_table)
+            .where(step_table.c.id == step.id)
+            .values(lease_until=datetime.now(UTC) - timedelta(seconds=1))
+        )
     operator.start += timedelta(minutes=1)
     operator.exchange.drain(hurry=False)
     operator.exchange.drain(hurry=False)
     assert operator.rows("status", "attempts") == [("sent", 1)]
-    assert len(mails.mails) == 2 and len({mail["Message-ID"] for mail in mails.mails}) == 1 and mails.raw[0] == mails.raw[1]
+    assert (
+        len(mails.mails) == 2
+        and len({mail["Message-ID"] for mail in mails.mails}) == 1
+        and mails.raw[0] == mails.raw[1]
+    )
 
 
 def test_no_secret_is_in_a_row_or_a_log_line(operator, mails, caplog, monkeypatch):
@@ -308,20 +358,27 @@ def test_no_secret_is_in_a_row_or_a_log_line(operator, mails, caplog, monkeypatc
     assert operator.rows("status", "attempts") == [("queued", 2)] * 3
     rows = str(operator.rows("last_error", "content", "key"))
     for secret in (SECRET, SECRET.removeprefix("whsec_"), "token-in-the-address", "ops@example.org"):
-        assert secret not in rows and secret not in "\n".join(record.getMessage() + str(vars(record)) for record in caplog.records
-                                                              if record.name.startswith("second_opinion"))
+        assert secret not in rows and secret not in "\n".join(
+            record.getMessage() + str(vars(record))
+            for record in caplog.records
+            if record.name.startswith("second_opinion")
+        )
 
 
 def test_a_check_that_gave_up_goes_on_at_the_next_tick(operator, mails):
     with operator.engine.begin() as conn:
         make_due(conn)
-        conn.execute(update(step_table).where(step_table.c.status == "due").values(status="parked", cause="internal-error"))
+        conn.execute(
+            update(step_table).where(step_table.c.status == "due").values(status="parked", cause="internal-error")
+        )
     operator.alarm("bob")
     operator.check()
     assert list(operator.open()) == [("endpoint-down", "bob")]
     with operator.engine.begin() as conn:
         make_due(conn)
-        conn.execute(update(step_table).where(step_table.c.status == "due").values(status="parked", cause="parked-by-person"))
+        conn.execute(
+            update(step_table).where(step_table.c.status == "due").values(status="parked", cause="parked-by-person")
+        )
     operator.alarm()
     operator.check()
     assert list(operator.open()) == [("endpoint-down", "bob")]

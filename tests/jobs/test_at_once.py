@@ -1,4 +1,5 @@
 """Several requests at once: what they share is created once, and nobody holds the database while a packet is read."""
+
 import contextlib
 import dataclasses
 import re
@@ -39,7 +40,9 @@ def until(exchange, kind):
     return leased(exchange)
 
 
-@pytest.mark.parametrize(("at", "capabilities"), [("match_people", "{}"), ("push_records", "{}"), ("push_records", "{transaction: false}")])
+@pytest.mark.parametrize(
+    ("at", "capabilities"), [("match_people", "{}"), ("push_records", "{}"), ("push_records", "{transaction: false}")]
+)
 def test_two_requests_at_once_create_what_they_share_once(make_exchange, at, capabilities):
     together = threading.Barrier(2)
 
@@ -52,11 +55,15 @@ def test_two_requests_at_once_create_what_they_share_once(make_exchange, at, cap
             together.reset()
         return re.sub(rb',"ifNoneExist":"[^"]*"', b"", body)
 
-    exchange = make_exchange(capabilities=capabilities, before={"bob": lambda url: LyingProxy(url, ask=without_conditions)})
+    exchange = make_exchange(
+        capabilities=capabilities, before={"bob": lambda url: LyingProxy(url, ask=without_conditions)}
+    )
     chart = load_chart(exchange, observations=1)
     ids = [exchange.submit(a_request(key=key)) for key in ("first", "second")]
-    racing = [threading.Thread(target=run_step, args=(exchange.world, exchange.heartbeat, step.id, step.lease_no))
-              for step in until(exchange, at)]
+    racing = [
+        threading.Thread(target=run_step, args=(exchange.world, exchange.heartbeat, step.id, step.lease_no))
+        for step in until(exchange, at)
+    ]
     for thread in racing:
         thread.start()
     for thread in racing:
@@ -70,6 +77,7 @@ def test_two_requests_at_once_create_what_they_share_once(make_exchange, at, cap
 
 def test_what_another_request_left_unlinked_is_found_before_anything_is_sent(make_exchange):
     """Its answer was lost and it waits for a person: no link tells the second request what is there already."""
+
     def lose_the_first_transaction(method, path, answer):
         if method == "POST" and path.endswith("/bob") and not lost:
             return lost.append(path)
@@ -79,13 +87,20 @@ def test_what_another_request_left_unlinked_is_found_before_anything_is_sent(mak
         return re.sub(rb',"ifNoneExist":"[^"]*"', b"", body)
 
     lost: list[str] = []
-    exchange = make_exchange(before={"bob": lambda url: LyingProxy(url, ask=without_conditions, tell=lose_the_first_transaction)})
+    exchange = make_exchange(
+        before={"bob": lambda url: LyingProxy(url, ask=without_conditions, tell=lose_the_first_transaction)}
+    )
     chart = load_chart(exchange, observations=1)
     exchange.submit(a_request(key="first"))
     [push] = until(exchange, "push_records")
     run_step(exchange.world, exchange.heartbeat, push.id, push.lease_no)
     with exchange.engine.begin() as conn:
-        assert conn.execute(steps.update().where(steps.c.id == push.id, steps.c.cause == "cut").values(status="parked")).rowcount == 1
+        assert (
+            conn.execute(
+                steps.update().where(steps.c.id == push.id, steps.c.cause == "cut").values(status="parked")
+            ).rowcount
+            == 1
+        )
     second = exchange.submit(a_request(key="second"))
     exchange.drain()
     assert exchange.view(second)["records"] == "verified"
@@ -97,8 +112,18 @@ def test_what_another_request_left_unlinked_is_found_before_anything_is_sent(mak
 def another(engine):
     """A step that another worker has."""
     with engine.begin() as conn:
-        return conn.execute(steps.insert().values(kind=f"other-{uuid.uuid4()}", endpoint="alice", status="leased", lease_no=1, started=True,
-                                                  lease_until=text("now() + interval '1 minute'")).returning(steps)).one()
+        return conn.execute(
+            steps.insert()
+            .values(
+                kind=f"other-{uuid.uuid4()}",
+                endpoint="alice",
+                status="leased",
+                lease_no=1,
+                started=True,
+                lease_until=text("now() + interval '1 minute'"),
+            )
+            .returning(steps)
+        ).one()
 
 
 def ended(engine, step):
@@ -113,7 +138,9 @@ def test_who_waits_too_long_goes_back_and_blames_no_endpoint(exchange, monkeypat
     chart = load_chart(exchange, observations=1)
     request_id = exchange.submit(a_request())
     mine, other = until(exchange, kind), another(exchange.engine)
-    with alone(exchange.engine, other, "bob", "urn:test:alice", f"{chart[shared]['resourceType']}/{chart[shared]['id']}"):
+    with alone(
+        exchange.engine, other, "bob", "urn:test:alice", f"{chart[shared]['resourceType']}/{chart[shared]['id']}"
+    ):
         for step in mine:
             run_step(exchange.world, exchange.heartbeat, step.id, step.lease_no)
     ended(exchange.engine, other)
@@ -135,7 +162,7 @@ def test_what_a_step_holds_is_free_when_its_lease_is_gone(database):
     with alone(database.engine, first, "bob", "urn:test", "1"):
         with pytest.raises(TemporaryError):
             take(second)
-        with database.engine.begin() as conn:       # its lease ran out, and a new one was given to another worker
+        with database.engine.begin() as conn:  # its lease ran out, and a new one was given to another worker
             conn.execute(steps.update().where(steps.c.id == first.id).values(lease_no=2))
         assert take(second)
     with pytest.raises(LeaseLost):
@@ -170,9 +197,11 @@ def test_no_packet_is_read_between_two_statements(make_exchange, database, accep
 
     class Watched(Payloads):
         def get(self, digest):
-            for _ in range(20):         # others (pages, heartbeat) come and go; ours would stay
-                [count] = watch.execute("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' "
-                                        "AND datname = current_database()").fetchone()
+            for _ in range(20):  # others (pages, heartbeat) come and go; ours would stay
+                [count] = watch.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' "
+                    "AND datname = current_database()"
+                ).fetchone()
                 if count == 0:
                     break
                 time.sleep(0.02)

@@ -1,4 +1,5 @@
 """After an outage of a day: what is owed drains by deadline, within the limits, and nobody else notices."""
+
 import contextlib
 import json
 import os
@@ -21,11 +22,11 @@ from tests.integration.fhir.endpoints import answer, world
 from tests.integration.test_pace import most_within
 
 pytestmark = pytest.mark.postgres
-WORKERS, THREADS, GREEDY = 2, 4, 64     # the endpoint would bear more steps at once than there are threads
+WORKERS, THREADS, GREEDY = 2, 4, 64  # the endpoint would bear more steps at once than there are threads
 MOST = WORKERS * THREADS * 3 // 4
-RATE, SECONDS_EACH = 60, 0.05           # requests per second, and how long its server takes for one
-EVERY_SECONDS = 0.25                    # how often a step comes for the other endpoint
-NOISE_SECONDS = 1.0                     # of a machine that does other things too
+RATE, SECONDS_EACH = 60, 0.05  # requests per second, and how long its server takes for one
+EVERY_SECONDS = 0.25  # how often a step comes for the other endpoint
+NOISE_SECONDS = 1.0  # of a machine that does other things too
 SEED = 20261124
 
 
@@ -66,10 +67,26 @@ class House:
     @contextlib.contextmanager
     def running(self):
         with self.lakeview.running() as lakeview, self.hillside.running() as hillside, contextlib.ExitStack() as stack:
-            self.path.write_text(json.dumps({
-                "data_dir": str(self.path.parent / "data"), "engine": {"concurrency": THREADS, "lease_seconds": 20},
-                "endpoints": {"lakeview": {"base_url": lakeview, "role": "fulfiller", "limits": {"concurrency": GREEDY, "requests_per_second": RATE}},
-                              "hillside": {"base_url": hillside, "role": "fulfiller", "limits": {"requests_per_second": 1000}}}}))
+            self.path.write_text(
+                json.dumps(
+                    {
+                        "data_dir": str(self.path.parent / "data"),
+                        "engine": {"concurrency": THREADS, "lease_seconds": 20},
+                        "endpoints": {
+                            "lakeview": {
+                                "base_url": lakeview,
+                                "role": "fulfiller",
+                                "limits": {"concurrency": GREEDY, "requests_per_second": RATE},
+                            },
+                            "hillside": {
+                                "base_url": hillside,
+                                "role": "fulfiller",
+                                "limits": {"requests_per_second": 1000},
+                            },
+                        },
+                    }
+                )
+            )
             self.config = load_config(self.path, {})
             with self.engine.begin() as conn:
                 operations.register_endpoints(conn, self.config)
@@ -94,7 +111,9 @@ class House:
         while self.arriving.is_set():
             number += 1
             with self.engine.begin() as conn:
-                conn.execute(OWED, {"name": f"other{number:06}-", "count": 1, "endpoint": "hillside", "kind": "write_once"})
+                conn.execute(
+                    OWED, {"name": f"other{number:06}-", "count": 1, "endpoint": "hillside", "kind": "write_once"}
+                )
             dispatch_endpoint(self.engine, "hillside", limits)
             time.sleep(EVERY_SECONDS)
 
@@ -119,17 +138,25 @@ class House:
     def starts(self, endpoint: str) -> list[tuple]:
         """When each step was made and first begun."""
         with self.engine.connect() as conn:
-            return [tuple(row) for row in conn.execute(
-                select(steps.c.created_at, func.min(attempts.c.started_at)).join(attempts, attempts.c.step_id == steps.c.id)
-                .where(steps.c.endpoint == endpoint).group_by(steps.c.id))]
+            return [
+                tuple(row)
+                for row in conn.execute(
+                    select(steps.c.created_at, func.min(attempts.c.started_at))
+                    .join(attempts, attempts.c.step_id == steps.c.id)
+                    .where(steps.c.endpoint == endpoint)
+                    .group_by(steps.c.id)
+                )
+            ]
 
     def waited(self, begin, end) -> "Waited":
         """How the other endpoint's steps fared that were made in that time."""
         owed = sorted(begun for _, begun in self.starts("lakeview"))
         mine = [(made, begun) for made, begun in self.starts("hillside") if begin <= made <= end]
         assert len(mine) >= 20
-        return Waited(p95([(begun - made).total_seconds() for made, begun in mine]),
-                      p95([bisect_left(owed, begun) - bisect_left(owed, made) for made, begun in mine]))
+        return Waited(
+            p95([(begun - made).total_seconds() for made, begun in mine]),
+            p95([bisect_left(owed, begun) - bisect_left(owed, made) for made, begun in mine]),
+        )
 
 
 class Waited(NamedTuple):
@@ -155,19 +182,27 @@ def owe_since_yesterday(conn, count: int) -> None:
     conn.execute(OWED, {"name": "owed-", "count": count, "endpoint": "lakeview", "kind": "write_once"})
     ids = list(conn.execute(select(steps.c.id)).scalars())
     random.Random(SEED).shuffle(ids)
-    conn.execute(text("""
+    conn.execute(
+        text("""
         UPDATE steps SET deadline = now() + n * interval '1 minute', created_at = now() - interval '1 day', attempts = n % 7,
             status = CASE WHEN n % 3 = 0 THEN 'due' ELSE 'waiting' END, next_attempt_at = now() - n % 900 * interval '1 second'
-        FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS shuffled(id, n) WHERE steps.id = shuffled.id"""), {"ids": ids})
-    conn.execute(text("""
+        FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS shuffled(id, n) WHERE steps.id = shuffled.id"""),
+        {"ids": ids},
+    )
+    conn.execute(
+        text("""
         UPDATE endpoints SET breaker = 'half-open', failures = 3000, last_failure_at = now() - interval '20 seconds',
-            last_success_at = now() - interval '1 day', breaker_until = now() + interval '1 hour' WHERE key = 'lakeview'"""))
+            last_success_at = now() - interval '1 day', breaker_until = now() + interval '1 hour' WHERE key = 'lakeview'""")
+    )
 
 
 @contextlib.contextmanager
 def worker(config, database_url: str, name: str):
-    process = subprocess.Popen([sys.executable, "-m", "tests.jobs.drain_worker", str(config), name], stderr=subprocess.DEVNULL,
-                               env={**os.environ, "SECOND_OPINION_DATABASE_URL": database_url})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.jobs.drain_worker", str(config), name],
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "SECOND_OPINION_DATABASE_URL": database_url},
+    )
     try:
         yield
     finally:
@@ -185,7 +220,7 @@ def until(true, seconds: float = 60, pause: float = 0.05) -> None:
 @pytest.mark.parametrize("owed", [1_000, pytest.param(10_000, marks=pytest.mark.long)])
 def test_a_day_of_deliveries_drains_by_deadline_within_the_limits_and_delays_nobody(tmp_path, database, owed):
     with House(tmp_path, database, owed).running() as house:
-        dispatch(house.engine, limits_of(house.config))             # what waits is due, and rests with its endpoint
+        dispatch(house.engine, limits_of(house.config))  # what waits is due, and rests with its endpoint
         quiet_from = house.now()
         time.sleep(6)
         quiet_until = house.now()
@@ -195,14 +230,17 @@ def test_a_day_of_deliveries_drains_by_deadline_within_the_limits_and_delays_nob
         house.probe_now()
         until(lambda: house.count("SELECT failures FROM endpoints WHERE key = 'lakeview'") > 3000)
         time.sleep(0.5)
-        assert len(house.lakeview.arrivals) == 1                    # still down: one probe, and nobody after it
+        assert len(house.lakeview.arrivals) == 1  # still down: one probe, and nobody after it
 
         house.lakeview.down, house.lakeview.seconds = False, 0.5
         house.probe_now()
         until(lambda: len(house.lakeview.arrivals) == 2)
         house.lakeview.seconds = SECONDS_EACH
         drain_from, began = house.now(), time.monotonic()
-        until(lambda: not house.count("SELECT count(*) FROM steps WHERE endpoint = 'lakeview' AND status <> 'done'"), 60 + owed / 4)
+        until(
+            lambda: not house.count("SELECT count(*) FROM steps WHERE endpoint = 'lakeview' AND status <> 'done'"),
+            60 + owed / 4,
+        )
         seconds, drain_until = time.monotonic() - began, house.now()
         time.sleep(0.5)
 
@@ -210,14 +248,16 @@ def test_a_day_of_deliveries_drains_by_deadline_within_the_limits_and_delays_nob
     overtaken = places_overtaken(house, [number for _, number in rest])
     per_second = most_within([at for at, _ in house.lakeview.arrivals], 1)
     before, during = house.waited(quiet_from, quiet_until), house.waited(drain_from, drain_until)
-    print(f"\n{owed} in {seconds:.1f} s, at most {house.lakeview.most} at once and {per_second} in a second, {max(overtaken)} places overtaken; "
-          f"start latency of the other endpoint, p95: {before.seconds * 1000:.0f} ms before, {during.seconds * 1000:.0f} ms during, "
-          f"behind {during.behind} of what was owed")
-    assert rest[0][0] - probe[0] >= 0.45                            # nobody went with the second probe
-    assert len(house.lakeview.arrivals) == owed + 1                 # each once, and the refused one again
-    assert max(overtaken) <= MOST + 1                               # only what was under way, and the refused one
+    print(
+        f"\n{owed} in {seconds:.1f} s, at most {house.lakeview.most} at once and {per_second} in a second, {max(overtaken)} places overtaken; "
+        f"start latency of the other endpoint, p95: {before.seconds * 1000:.0f} ms before, {during.seconds * 1000:.0f} ms during, "
+        f"behind {during.behind} of what was owed"
+    )
+    assert rest[0][0] - probe[0] >= 0.45  # nobody went with the second probe
+    assert len(house.lakeview.arrivals) == owed + 1  # each once, and the refused one again
+    assert max(overtaken) <= MOST + 1  # only what was under way, and the refused one
     assert per_second <= RATE + RATE / 10 + MOST
-    assert during.behind <= 3 * MOST                                # a queue of what is owed would be 58 long; holds on a busy machine too
+    assert during.behind <= 3 * MOST  # a queue of what is owed would be 58 long; holds on a busy machine too
     assert during.seconds <= before.seconds * 1.1 + NOISE_SECONDS
     assert house.lakeview.most <= MOST and max(house.live) <= MOST
 
@@ -225,6 +265,8 @@ def test_a_day_of_deliveries_drains_by_deadline_within_the_limits_and_delays_nob
 def places_overtaken(house, order: list[int]) -> list[int]:
     """For each write how many with an earlier deadline had not come yet."""
     with house.engine.connect() as conn:
-        by_deadline = list(conn.execute(select(steps.c.id).where(steps.c.endpoint == "lakeview").order_by(steps.c.deadline)).scalars())
+        by_deadline = list(
+            conn.execute(select(steps.c.id).where(steps.c.endpoint == "lakeview").order_by(steps.c.deadline)).scalars()
+        )
     rank = {number: place for place, number in enumerate(by_deadline)}
     return [rank[number] - place for place, number in enumerate(order)]

@@ -1,4 +1,5 @@
 """Each attempt keeps what it exchanged with other servers: when it went well, when it was refused, when the answer was cut."""
+
 import json
 import re
 from datetime import UTC, datetime
@@ -15,17 +16,27 @@ from tests.jobs.exchange import a_request, load_chart
 from tests.servers.lying import LyingProxy, swallow_first_writes
 
 pytestmark = pytest.mark.postgres
-REFUSAL = {"resourceType": "OperationOutcome", "issue": [{
-    "severity": "error", "code": "business-rule", "expression": ["ServiceRequest.code"],
-    "diagnostics": "Ada Synthetic-Test <script>alert(1)</script> \u202e may not be referred; limit is 1.10"}]}
+REFUSAL = {
+    "resourceType": "OperationOutcome",
+    "issue": [
+        {
+            "severity": "error",
+            "code": "business-rule",
+            "expression": ["ServiceRequest.code"],
+            "diagnostics": "Ada Synthetic-Test <script>alert(1)</script> \u202e may not be referred; limit is 1.10",
+        }
+    ],
+}
 
 
 def refusing(kind):
     """A proxy whose server refuses to store one type of resource."""
+
     def refuse(method, path, headers, body):
         if method == "POST" and f'"resourceType":"{kind}"'.encode() in body[:60]:
             return 422, [("Content-Type", "application/fhir+json")], json.dumps(REFUSAL).encode()
         return body
+
     return lambda url: LyingProxy(url, ask=refuse)
 
 
@@ -53,7 +64,12 @@ def test_a_refusal_is_kept_with_its_bodies_and_what_went_well_without(refused):
     assert exchange.parked(request_id) == ["http-422"]
     found = rows(exchange, request_id=request_id)
     [refusal] = [row for row in found if row["cause_1"]]
-    assert (refusal["kind"], refusal["method"], refusal["shown"], refusal["status"]) == ("send_request", "POST", "ServiceRequest", 422)
+    assert (refusal["kind"], refusal["method"], refusal["shown"], refusal["status"]) == (
+        "send_request",
+        "POST",
+        "ServiceRequest",
+        422,
+    )
     assert refusal["issues"] == ["error business-rule ServiceRequest.code"]
     assert all(row["request_body"] is None and row["response_body"] is None for row in found if row is not refusal)
     with exchange.engine.connect() as conn:
@@ -67,8 +83,10 @@ def test_the_searches_of_a_chart_run_in_threads_and_all_of_them_are_kept_by_name
     shown = {row["shown"] for row in gathered}
     assert {"Condition?patient&_count", "Observation?patient&_count"} <= shown and len(gathered) > 3
     assert [row["number"] for row in gathered][:3] == [1, 2, 3]
-    everything = "\n".join(str({key: value for key, value in row.items() if not key.endswith("_body")})
-                           for row in rows(exchange, request_id=request_id))
+    everything = "\n".join(
+        str({key: value for key, value in row.items() if not key.endswith("_body")})
+        for row in rows(exchange, request_id=request_id)
+    )
     assert not re.search("Synthetic-Test|1960-01-01|M1|surgery", everything)
 
 
@@ -101,7 +119,9 @@ def test_of_very_many_exchanges_the_first_and_the_last_are_kept_and_the_gap_is_k
     for number in range(1, 301):
         recorder(Exchange("bob", "GET", f"Basic/{number}", 200, datetime.now(UTC), 1, 0, 2))
     with database.engine.begin() as conn:
-        step = conn.execute(text("INSERT INTO steps (kind, endpoint, status) VALUES ('prune', 'bob', 'due') RETURNING *")).one()
+        step = conn.execute(
+            text("INSERT INTO steps (kind, endpoint, status) VALUES ('prune', 'bob', 'due') RETURNING *")
+        ).one()
         attempt_id = steps.record_attempt(conn, step, datetime.now(UTC), "done")
         recorder.store(conn, attempt_id)
         kept = store.of_attempt(conn, attempt_id)
@@ -142,6 +162,7 @@ def test_pruning_goes_on_until_nothing_is_left(refused, monkeypatch):
 
 # The pages and the command line
 
+
 def token(client, address):
     return re.search(r'name="token" value="([^"]+)"', client.get(address).text).group(1)
 
@@ -170,7 +191,9 @@ def test_a_look_at_bodies_is_recorded_before_anything_is_shown(refused):
     address = f"/requests/{request_id}/attempts/{refusal['attempt_id']}"
 
     def look(**fields):
-        return client.post(f"{address}/look", data={"token": token(client, address), "number": refusal["number"], **fields})
+        return client.post(
+            f"{address}/look", data={"token": token(client, address), "number": refusal["number"], **fields}
+        )
 
     def looks():
         with exchange.engine.connect() as conn:
@@ -183,7 +206,10 @@ def test_a_look_at_bodies_is_recorded_before_anything_is_shown(refused):
     assert "may not be referred; limit is 1.10" in page and "Is surgery needed?" in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "<script>alert" not in page and "\u202e" not in page
     [row] = looks()
-    assert (row.reason, row.subject) == ("the referral desk asks", f"attempt {refusal['attempt_id']} exchange {refusal['number']}")
+    assert (row.reason, row.subject) == (
+        "the referral desk asks",
+        f"attempt {refusal['attempt_id']} exchange {refusal['number']}",
+    )
     assert look(reason="again", number="1").status_code == 404, "nothing is kept of what went well"
 
 
@@ -191,12 +217,14 @@ def test_the_command_line_shows_the_same_and_records_the_look(refused, tmp_path,
     from click.testing import CliRunner
 
     import second_opinion
+
     exchange, request_id = refused
     attempt_id = refusal_of(exchange, request_id)["attempt_id"]
 
     def run(*words, code=0):
         result = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}).invoke(
-            second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), "attempts", *words])
+            second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), "attempts", *words]
+        )
         assert result.exit_code == code, result.output
         return result.output
 
@@ -210,4 +238,9 @@ def test_the_command_line_shows_the_same_and_records_the_look(refused, tmp_path,
     assert [body["which"] for body in bodies] == ["request", "response"] and "may not be referred" in bodies[1]["text"]
     assert "may not be referred" in run("show", str(attempt_id), "--bodies", "--reason", "desk")
     with exchange.engine.connect() as conn:
-        assert conn.execute(select(func.count()).select_from(audit).where(audit.c.action == "attempt.looked-at")).scalar_one() == 2
+        assert (
+            conn.execute(
+                select(func.count()).select_from(audit).where(audit.c.action == "attempt.looked-at")
+            ).scalar_one()
+            == 2
+        )

@@ -33,8 +33,17 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
     request_id, other = exchange.submit(a_request()), exchange.submit(a_request(key="k2"))
     exchange.drain()
     with exchange.engine.begin() as conn:
-        made = {"request_id": other, "endpoint": "bob", "kind": "push_records", "status": "parked", "cause": "timeout", "delivery_id": f"{other}-records-1"}
-        conn.execute(text("UPDATE steps SET status = 'done' WHERE request_id = :id AND kind = 'push_records'"), {"id": other})
+        made = {
+            "request_id": other,
+            "endpoint": "bob",
+            "kind": "push_records",
+            "status": "parked",
+            "cause": "timeout",
+            "delivery_id": f"{other}-records-1",
+        }
+        conn.execute(
+            text("UPDATE steps SET status = 'done' WHERE request_id = :id AND kind = 'push_records'"), {"id": other}
+        )
         step = conn.execute(insert(steps).values(made).returning(steps.c.id)).scalar_one()
         operation = bulk.start_retry(conn, parse("kind:push_records"), datetime.now(UTC), actor="test", reason="test")
         alarms.raise_alarm(conn, "silence", "bob", "nothing succeeds")
@@ -43,21 +52,55 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
     new.write_text(a_request(key="k3").model_dump_json(exclude_defaults=True))
     request.write_text(a_request(question="Is surgery needed now?").model_dump_json(exclude_defaults=True))
     return [
-        ("accounts add", ("ann", "--role", "admin")), ("accounts add", ("bob", "--role", "operator")), ("accounts list", ()),
-        ("accounts roles", ("bob", "--role", "clinical-data")), ("accounts password", ("bob",)), ("accounts disable", ("bob",)),
-        ("accounts enable", ("bob",)), ("accounts sign-out", ("bob",)),
-        ("alarms list", ()), ("alarms silence", ("silence", "bob", "--hours", "1", *because)), ("alarms unsilence", ("silence", "bob", *because)),
-        ("api spec", ()), ("attempts list", (request_id,)), ("attempts show", (attempt,)), ("backup", (str(folder / "backup.zip"),)), ("check config", ()),
-        ("database migrate", ()), ("database stop", ()), ("deliveries list", ()), ("deliveries show", (f"{request_id}-records-1",)),
-        ("deliveries retry", (f"{other}-records-1", *because)), ("deliveries park", (f"{other}-records-1", *because)),
-        ("endpoints check", ("bob",)), ("endpoints list", ()), ("endpoints pause", ("bob", *because)), ("endpoints resume", ("bob", *because)),
-        ("findings list", ()), ("map", (str(EXAMPLE),)), ("operations list", ()), ("operations stop", (str(operation), *because)),
-        ("packet download", (request_id, str(folder / "packet.zip"))), ("packet show", (request_id,)),
-        ("patients link", (request_id, "bob", "Patient/1", *because)), ("requests content", (request_id, *because)), ("requests list", ()),
-        ("requests revise", (request_id, str(request), "--check", *because)), ("requests show", (request_id,)), ("requests cancel", (request_id, *because)),
-        ("schedules list", ()), ("schedules run", ("prune", *because)), ("steps list", ()), ("steps retry", (str(step), *because)),
-        ("steps park", (str(step), *because)), ("submit", (str(new),)), ("tokens add", ("probe", "--role", "viewer")), ("tokens list", ()),
-        ("tokens revoke", ("probe",)), ("top", ()), ("database restored", ()),
+        ("accounts add", ("ann", "--role", "admin")),
+        ("accounts add", ("bob", "--role", "operator")),
+        ("accounts list", ()),
+        ("accounts roles", ("bob", "--role", "clinical-data")),
+        ("accounts password", ("bob",)),
+        ("accounts disable", ("bob",)),
+        ("accounts enable", ("bob",)),
+        ("accounts sign-out", ("bob",)),
+        ("alarms list", ()),
+        ("alarms silence", ("silence", "bob", "--hours", "1", *because)),
+        ("alarms unsilence", ("silence", "bob", *because)),
+        ("api spec", ()),
+        ("attempts list", (request_id,)),
+        ("attempts show", (attempt,)),
+        ("backup", (str(folder / "backup.zip"),)),
+        ("check config", ()),
+        ("database migrate", ()),
+        ("database stop", ()),
+        ("deliveries list", ()),
+        ("deliveries show", (f"{request_id}-records-1",)),
+        ("deliveries retry", (f"{other}-records-1", *because)),
+        ("deliveries park", (f"{other}-records-1", *because)),
+        ("endpoints check", ("bob",)),
+        ("endpoints list", ()),
+        ("endpoints pause", ("bob", *because)),
+        ("endpoints resume", ("bob", *because)),
+        ("findings list", ()),
+        ("map", (str(EXAMPLE),)),
+        ("operations list", ()),
+        ("operations stop", (str(operation), *because)),
+        ("packet download", (request_id, str(folder / "packet.zip"))),
+        ("packet show", (request_id,)),
+        ("patients link", (request_id, "bob", "Patient/1", *because)),
+        ("requests content", (request_id, *because)),
+        ("requests list", ()),
+        ("requests revise", (request_id, str(request), "--check", *because)),
+        ("requests show", (request_id,)),
+        ("requests cancel", (request_id, *because)),
+        ("schedules list", ()),
+        ("schedules run", ("prune", *because)),
+        ("steps list", ()),
+        ("steps retry", (str(step), *because)),
+        ("steps park", (str(step), *because)),
+        ("submit", (str(new),)),
+        ("tokens add", ("probe", "--role", "viewer")),
+        ("tokens list", ()),
+        ("tokens revoke", ("probe",)),
+        ("top", ()),
+        ("database restored", ()),
     ]
 
 
@@ -66,8 +109,11 @@ def all_commands() -> dict[str, object]:
 
 
 def test_every_command_has_json():
-    without = [words for words, command in all_commands().items()
-               if words not in EXEMPT and not any("--json" in parameter.opts for parameter in command.params)]
+    without = [
+        words
+        for words, command in all_commands().items()
+        if words not in EXEMPT and not any("--json" in parameter.opts for parameter in command.params)
+    ]
     assert not without, f"give them @with_json, or a reason in EXEMPT: {', '.join(without)}"
     assert not {*EXEMPT, *RUN_ELSEWHERE} - all_commands().keys()
 
@@ -79,9 +125,15 @@ def test_with_json_each_command_prints_one_json_value(exchange, tmp_path, databa
     assert not missing, f"say in this test how to run {', '.join(sorted(missing))}"
     runner, wrong = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}), []
     for words, more in table:
-        done = runner.invoke(second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), *words.split(), *more, "--json"], input=PASSWORD)
+        done = runner.invoke(
+            second_opinion.cli,
+            ["--config", str(tmp_path / "config.yaml"), *words.split(), *more, "--json"],
+            input=PASSWORD,
+        )
         try:
             json.loads(done.stdout)
         except ValueError:
-            wrong.append(f"{words}: exit code {done.exit_code}, printed {done.stdout[:200]!r} {done.stderr[-300:]!r} {done.exception!r}")
+            wrong.append(
+                f"{words}: exit code {done.exit_code}, printed {done.stdout[:200]!r} {done.stderr[-300:]!r} {done.exception!r}"
+            )
     assert not wrong, "\n".join(wrong)

@@ -1,4 +1,5 @@
 """The loop, step by step, over real HTTP and a real database."""
+
 import base64
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,9 @@ def test_the_loop_closes_and_everything_is_there_once(exchange):
     assert view["status"] == "requested" and view["records"] == "verified", view
     assert view["gathered"] == view["sent"] == view["verified"] == len(chart)
     for each in chart.values():
-        found = exchange.find("bob", each["resourceType"], identifier=f"urn:test:alice|{each['resourceType']}/{each['id']}")
+        found = exchange.find(
+            "bob", each["resourceType"], identifier=f"urn:test:alice|{each['resourceType']}/{each['id']}"
+        )
         assert len(found) == 1, each["resourceType"]
     exchange.answer()
     exchange.watch()
@@ -48,14 +51,32 @@ def test_a_document_inside_its_record_travels_like_any_other(make_exchange):
     chart = load_chart(exchange)
     subject, letter = chart["condition"]["subject"], b"%PDF-1.4 a letter of the first doctor"
     inside = {"contentType": "application/pdf", "data": base64.b64encode(letter).decode()}
-    exchange.put("alice", {"resourceType": "DocumentReference", "status": "current", "subject": subject, "content": [{"attachment": inside}]})
-    exchange.put("alice", {"resourceType": "DiagnosticReport", "status": "final", "subject": subject, "code": {"text": "pathology"},
-                           "presentedForm": [inside, {"contentType": "text/plain", "data": base64.b64encode(b"words").decode()}]})
+    exchange.put(
+        "alice",
+        {
+            "resourceType": "DocumentReference",
+            "status": "current",
+            "subject": subject,
+            "content": [{"attachment": inside}],
+        },
+    )
+    exchange.put(
+        "alice",
+        {
+            "resourceType": "DiagnosticReport",
+            "status": "final",
+            "subject": subject,
+            "code": {"text": "pathology"},
+            "presentedForm": [inside, {"contentType": "text/plain", "data": base64.b64encode(b"words").decode()}],
+        },
+    )
     request_id = exchange.submit(a_request())
     exchange.drain()
     view = exchange.view(request_id)
     assert view["gathered"] == view["sent"] == view["verified"] == len(chart) + 2
-    there = [base64.b64decode(each["content"][0]["attachment"]["data"]) for each in exchange.find("bob", "DocumentReference")]
+    there = [
+        base64.b64decode(each["content"][0]["attachment"]["data"]) for each in exchange.find("bob", "DocumentReference")
+    ]
     assert there.count(letter) == 1 and len(there) == 3, "the summary, the letter by address, and this one once"
 
 
@@ -100,7 +121,9 @@ def test_an_unknown_patient_waits_for_a_person_who_links(make_exchange):
 
 def test_a_missing_attachment_makes_no_smaller_packet(exchange):
     chart = load_chart(exchange)
-    exchange.change("alice", chart["document"], content=[{"attachment": {"contentType": "text/plain", "url": "Binary/gone"}}])
+    exchange.change(
+        "alice", chart["document"], content=[{"attachment": {"contentType": "text/plain", "url": "Binary/gone"}}]
+    )
     request_id = exchange.submit(a_request())
     exchange.drain()
     assert exchange.parked(request_id) == ["record-partial"]
@@ -113,8 +136,9 @@ def test_an_amended_report_is_returned_and_a_retracted_one_is_marked(exchange):
     exchange.drain()
     report = exchange.answer()
     exchange.watch()
-    report = exchange.change("bob", report, docStatus="amended",
-                             content=report_on({"for": {}, "focus": {}}, "we disagree")["content"])
+    report = exchange.change(
+        "bob", report, docStatus="amended", content=report_on({"for": {}, "focus": {}}, "we disagree")["content"]
+    )
     exchange.watch()
     [second] = exchange.find("alice", "DocumentReference", identifier=f"{OURS}|DocumentReference/{request_id}-report-2")
     assert second["relatesTo"][0]["code"] == "replaces"
@@ -129,8 +153,9 @@ def test_a_corrected_result_travels_as_a_delta(exchange):
     chart = load_chart(exchange)
     request_id = exchange.submit(a_request())
     exchange.drain()
-    corrected = exchange.change("alice", chart["observation-3"], status="corrected",
-                                valueQuantity={"value": 2.5, "unit": "g/dL"})
+    corrected = exchange.change(
+        "alice", chart["observation-3"], status="corrected", valueQuantity={"value": 2.5, "unit": "g/dL"}
+    )
     exchange.watch()
     [there] = exchange.find("bob", "Observation", identifier=f"urn:test:alice|Observation/{corrected['id']}")
     assert there["status"] == "corrected" and there["valueQuantity"]["value"] == 2.5
@@ -183,9 +208,16 @@ def test_cancelling_before_work_began_tells_the_consultant(exchange):
     assert task["status"] == "cancelled" and exchange.view(request_id)["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("act", [
-    lambda conn, request_id: operations.cancel(conn, request_id, actor="test", reason="the patient changed their mind"),
-    lambda conn, request_id: operations.link_patient(conn, request_id, "bob", "Patient/1", actor="test")], ids=["cancel", "link"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda conn, request_id: operations.cancel(
+            conn, request_id, actor="test", reason="the patient changed their mind"
+        ),
+        lambda conn, request_id: operations.link_patient(conn, request_id, "bob", "Patient/1", actor="test"),
+    ],
+    ids=["cancel", "link"],
+)
 def test_a_person_waits_for_a_worker_and_not_against_it(exchange, act):
     load_chart(exchange)
     request_id = exchange.submit(a_request())
@@ -195,7 +227,7 @@ def test_a_person_waits_for_a_worker_and_not_against_it(exchange, act):
             act(conn, request_id)
 
     with ThreadPoolExecutor() as pool, exchange.engine.begin() as worker:
-        worker.execute(text("SELECT id FROM steps FOR UPDATE"))     # as every commit of a worker begins
+        worker.execute(text("SELECT id FROM steps FOR UPDATE"))  # as every commit of a worker begins
         person = pool.submit(at_once)
         time.sleep(0.3)
         assert not person.done()
@@ -207,6 +239,7 @@ def test_a_person_waits_for_a_worker_and_not_against_it(exchange, act):
 
 def test_a_repeated_submit_changes_nothing_and_a_changed_one_is_refused(exchange):
     from integration.store.requests import KeyReused
+
     load_chart(exchange)
     assert exchange.submit(a_request()) == exchange.submit(a_request())
     with pytest.raises(KeyReused):
@@ -222,6 +255,7 @@ def test_a_polled_order_is_recognised_by_code_and_its_status_mirrored(exchange):
     from sqlalchemy import select
 
     from integration.store.tables import requests
+
     with exchange.engine.connect() as conn:
         [row] = conn.execute(select(requests)).all()
     assert row.key == f"alice:ServiceRequest/{order['id']}", exchange.causes()
@@ -234,16 +268,33 @@ def test_a_polled_order_is_recognised_by_code_and_its_status_mirrored(exchange):
 
 def order_of(chart: dict, **elements) -> dict:
     """Alice's own ServiceRequest for a second opinion."""
-    return {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "priority": "routine",
-            "code": {"text": "second opinion"}, "subject": {"reference": f"Patient/{chart['patient']['id']}"},
-            "requester": {"reference": f"Practitioner/{chart['practitioner']['id']}"},
-            "performerType": {"coding": [{"system": "http://snomed.info/sct", "code": "394593009"}]},
-            "reasonCode": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0336", "code": "S"}],
-                            "text": "Is surgery needed?"}],
-            "contained": [{"resourceType": "Practitioner", "id": "first-doctor", "name": [{"family": "Charlie"}]}],
-            "extension": [{"url": "https://second-opinion.example/fhir/StructureDefinition/first-opinion", "extension": [
-                {"url": "doctor", "valueReference": {"reference": "#first-doctor"}},
-                {"url": "diagnosis", "valueCodeableConcept": {"text": "synthetic diagnosis"}}]}], **elements}
+    return {
+        "resourceType": "ServiceRequest",
+        "status": "active",
+        "intent": "order",
+        "priority": "routine",
+        "code": {"text": "second opinion"},
+        "subject": {"reference": f"Patient/{chart['patient']['id']}"},
+        "requester": {"reference": f"Practitioner/{chart['practitioner']['id']}"},
+        "performerType": {"coding": [{"system": "http://snomed.info/sct", "code": "394593009"}]},
+        "reasonCode": [
+            {
+                "coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0336", "code": "S"}],
+                "text": "Is surgery needed?",
+            }
+        ],
+        "contained": [{"resourceType": "Practitioner", "id": "first-doctor", "name": [{"family": "Charlie"}]}],
+        "extension": [
+            {
+                "url": "https://second-opinion.example/fhir/StructureDefinition/first-opinion",
+                "extension": [
+                    {"url": "doctor", "valueReference": {"reference": "#first-doctor"}},
+                    {"url": "diagnosis", "valueCodeableConcept": {"text": "synthetic diagnosis"}},
+                ],
+            }
+        ],
+        **elements,
+    }
 
 
 def polled(exchange) -> list[str]:
@@ -251,6 +302,7 @@ def polled(exchange) -> list[str]:
     from sqlalchemy import select
 
     from integration.store.tables import requests
+
     with exchange.engine.connect() as conn:
         return list(conn.execute(select(requests.c.key)).scalars())
 
@@ -259,10 +311,13 @@ def test_a_poll_overlaps_so_that_a_late_commit_is_seen(exchange):
     from datetime import UTC, datetime
 
     from integration.store.tables import watermarks
+
     exchange.put("alice", order_of(load_chart(exchange)))
-    time.sleep(1.1)                             # the search is by whole seconds
-    with exchange.engine.begin() as conn:       # the server has shown a resource that was stamped later
-        conn.execute(watermarks.insert().values(endpoint="alice", kind="ServiceRequest", value=datetime.now(UTC).isoformat()))
+    time.sleep(1.1)  # the search is by whole seconds
+    with exchange.engine.begin() as conn:  # the server has shown a resource that was stamped later
+        conn.execute(
+            watermarks.insert().values(endpoint="alice", kind="ServiceRequest", value=datetime.now(UTC).isoformat())
+        )
     exchange.poll()
     assert len(polled(exchange)) == 1
 
@@ -286,10 +341,14 @@ def test_a_revoked_order_cancels_the_request(exchange):
 
 def test_a_created_patient_still_refers_to_its_doctor(exchange):
     chart = load_chart(exchange)
-    exchange.change("alice", chart["patient"], generalPractitioner=[{"reference": f"Practitioner/{chart['practitioner']['id']}"}])
+    exchange.change(
+        "alice", chart["patient"], generalPractitioner=[{"reference": f"Practitioner/{chart['practitioner']['id']}"}]
+    )
     exchange.submit(a_request())
     exchange.drain()
     [there] = exchange.find("bob", "Patient")
-    [doctor] = exchange.find("bob", "Practitioner", identifier=f"urn:test:alice|Practitioner/{chart['practitioner']['id']}")
+    [doctor] = exchange.find(
+        "bob", "Practitioner", identifier=f"urn:test:alice|Practitioner/{chart['practitioner']['id']}"
+    )
     assert there["generalPractitioner"][0]["reference"] == f"Practitioner/{doctor['id']}"
     assert not {cause for cause in exchange.causes() if cause.startswith("verify-")}

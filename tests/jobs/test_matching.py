@@ -1,4 +1,5 @@
 """Whose chart it is: what another request left in the links never decides for this one."""
+
 import pytest
 
 from integration.store import operations
@@ -11,8 +12,11 @@ MRN = "urn:test:mrn"
 
 def asks(exchange, key, *numbers, given="Ada", family="Synthetic-Test", birth_date="1960-01-01"):
     """A request in these words, done as far as it goes."""
-    said = {"identifiers": [{"system": MRN if "-" not in each else "urn:test:other", "value": each} for each in numbers],
-            "name": {"family": family, "given": [given]}, "birth_date": birth_date}
+    said = {
+        "identifiers": [{"system": MRN if "-" not in each else "urn:test:other", "value": each} for each in numbers],
+        "name": {"family": family, "given": [given]},
+        "birth_date": birth_date,
+    }
     request_id = exchange.submit(a_request(key=key, patient=said))
     exchange.drain()
     return request_id
@@ -47,7 +51,12 @@ def test_a_link_saves_the_search(make_exchange):
 
 def test_numbers_linked_to_two_patients_wait_for_a_person(exchange):
     load_chart(exchange, observations=1)
-    exchange.put("alice", patient(identifier=[{"system": "urn:test:other", "value": "N-2"}], name=[{"family": "Other", "given": ["Eve"]}]))
+    exchange.put(
+        "alice",
+        patient(
+            identifier=[{"system": "urn:test:other", "value": "N-2"}], name=[{"family": "Other", "given": ["Eve"]}]
+        ),
+    )
     assert is_verified(exchange, asks(exchange, "ada", "M1"))
     assert is_verified(exchange, asks(exchange, "eve", "N-2", given="Eve", family="Other"))
     both = asks(exchange, "both", "M1", "N-2")
@@ -74,7 +83,9 @@ def test_a_person_at_the_fulfiller_speaks_for_one_patient_and_not_for_the_number
     ada = asks(exchange, "ada", "M1")
     link(exchange, ada, "bob", there)
     assert is_verified(exchange, ada)
-    eve = exchange.put("alice", patient(identifier=[{"system": MRN, "value": "M7"}], name=[{"family": "Other", "given": ["Eve"]}]))
+    eve = exchange.put(
+        "alice", patient(identifier=[{"system": MRN, "value": "M7"}], name=[{"family": "Other", "given": ["Eve"]}])
+    )
     mistyped = asks(exchange, "eve", "M1", given="Eve", family="Other")
     link(exchange, mistyped, "alice", eve)
     assert exchange.parked(mistyped) == ["patient-no-shared-identifier"], "Ada's link at Bob's is not Eve's"

@@ -1,4 +1,5 @@
 """What comes while something else of the same request is under way: nothing is dropped, and a cancellation stops what is owed."""
+
 import pytest
 from sqlalchemy import select, text
 
@@ -16,14 +17,24 @@ REFUSED = (422, [("Content-Type", "application/fhir+json")], b'{"resourceType":"
 
 def statuses(exchange, request_id):
     with exchange.engine.connect() as conn:
-        return dict(conn.execute(select(delivery_table.c.id, delivery_table.c.status).where(
-            delivery_table.c.request_id == request_id, delivery_table.c.kind == "records")).all())
+        return dict(
+            conn.execute(
+                select(delivery_table.c.id, delivery_table.c.status).where(
+                    delivery_table.c.request_id == request_id, delivery_table.c.kind == "records"
+                )
+            ).all()
+        )
 
 
 def test_a_second_correction_of_the_chart_waits_for_the_first_and_neither_is_lost(make_exchange):
     refuses = []
-    exchange = make_exchange(before={"bob": lambda url: LyingProxy(
-        url, ask=lambda method, path, headers, body: REFUSED if refuses and method != "GET" else body)})
+    exchange = make_exchange(
+        before={
+            "bob": lambda url: LyingProxy(
+                url, ask=lambda method, path, headers, body: REFUSED if refuses and method != "GET" else body
+            )
+        }
+    )
     chart = load_chart(exchange)
     request_id = exchange.submit(a_request())
     exchange.drain()
@@ -36,11 +47,15 @@ def test_a_second_correction_of_the_chart_waits_for_the_first_and_neither_is_los
     assert len(statuses(exchange, request_id)) == 2, "no third delivery that nothing would send"
     refuses.clear()
     with exchange.engine.begin() as conn:
-        operations.retry_delivery(conn, deliveries.delivery_id_of(request_id, DeliveryKind.RECORDS, 2), actor="test", reason="mended")
+        operations.retry_delivery(
+            conn, deliveries.delivery_id_of(request_id, DeliveryKind.RECORDS, 2), actor="test", reason="mended"
+        )
     exchange.drain()
     exchange.watch()
     assert list(statuses(exchange, request_id).values()) == ["verified"] * 3
-    values = {each["valueQuantity"]["value"] for each in exchange.find("bob", "Observation") if each["status"] == "corrected"}
+    values = {
+        each["valueQuantity"]["value"] for each in exchange.find("bob", "Observation") if each["status"] == "corrected"
+    }
     assert {str(value) for value in values} == {"3.5", "4.5"}
 
 
@@ -51,7 +66,10 @@ def test_a_step_of_one_delivery_is_never_dropped_for_that_of_another(exchange):
         for kind, delivery in (("push_records", "first"), ("match_people", "second")):
             steps.create(conn, kind, "bob", request_id=request_id, delivery_id=delivery)
         step = conn.execute(select(step_table).where(step_table.c.kind == "match_people")).one()
-    with exchange.engine.begin() as conn, pytest.raises(TemporaryError, match="push_records of delivery first is still open"):
+    with (
+        exchange.engine.begin() as conn,
+        pytest.raises(TemporaryError, match="push_records of delivery first is still open"),
+    ):
         steps.finish(conn, step, next_steps=(steps.NextStep("push_records", "bob", delivery_id="second"),))
 
 
@@ -60,7 +78,9 @@ def test_what_leads_to_sending_is_not_begun_after_a_cancellation(exchange):
     with exchange.engine.begin() as conn:
         step = conn.execute(select(step_table).where(step_table.c.kind == "gather_records")).one()
         operations.cancel(conn, request_id, actor="test", reason="the patient withdrew")
-        steps.finish(conn, step, next_steps=(steps.NextStep("match_people", "bob"), steps.NextStep("mirror_status", "alice")))
+        steps.finish(
+            conn, step, next_steps=(steps.NextStep("match_people", "bob"), steps.NextStep("mirror_status", "alice"))
+        )
         kinds = conn.execute(select(step_table.c.kind).where(step_table.c.status == "due")).scalars().all()
     assert sorted(kinds) == ["cancel_request", "mirror_status"]
 
@@ -127,14 +147,18 @@ def test_after_a_lost_answer_nothing_is_looked_for_before_the_index_must_show_it
             blind.append(path)
         return answer
 
-    exchange = make_exchange(capabilities="{conditional_create: false}", before={"bob": lambda url: LyingProxy(url, tell=tell)})
+    exchange = make_exchange(
+        capabilities="{conditional_create: false}", before={"bob": lambda url: LyingProxy(url, tell=tell)}
+    )
     load_chart(exchange)
     exchange.submit(a_request())
     looks = len(blind)
     exchange.drain(hurry=False)
     assert swallowed and len(blind) == looks + 1, "it looked once, before it sent"
     with exchange.engine.connect() as conn:
-        wait = conn.execute(text("SELECT extract(epoch FROM next_attempt_at - now()) FROM steps WHERE kind = 'send_request'")).scalar_one()
+        wait = conn.execute(
+            text("SELECT extract(epoch FROM next_attempt_at - now()) FROM steps WHERE kind = 'send_request'")
+        ).scalar_one()
     lag = exchange.config.endpoints["bob"].limits.search_lag_seconds
     assert lag - 0.5 < float(wait) <= lag
     exchange.drain()

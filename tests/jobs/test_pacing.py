@@ -1,4 +1,5 @@
 """A step that must wait for its turn at an endpoint: it goes back without losing an attempt, and loses no lease unseen."""
+
 import dataclasses
 import time
 from functools import partial
@@ -28,8 +29,13 @@ def with_before(exchange, before):
 
 def set_pace(exchange, key, seconds):
     with exchange.engine.begin() as conn:
-        conn.execute(text("INSERT INTO pace VALUES (:key, clock_timestamp() + make_interval(secs => :seconds)) "
-                          "ON CONFLICT (endpoint) DO UPDATE SET next_at = excluded.next_at"), {"key": key, "seconds": seconds})
+        conn.execute(
+            text(
+                "INSERT INTO pace VALUES (:key, clock_timestamp() + make_interval(secs => :seconds)) "
+                "ON CONFLICT (endpoint) DO UPDATE SET next_at = excluded.next_at"
+            ),
+            {"key": key, "seconds": seconds},
+        )
 
 
 def gather_once(exchange):
@@ -49,7 +55,9 @@ def test_a_step_whose_turn_is_too_far_goes_back_and_it_is_nobodys_failure(exchan
     assert (step.status, step.cause, step.attempts, step.lost) == ("waiting", "paced", 0, 0)
     with exchange.engine.begin() as conn:
         assert conn.execute(select(attempts)).all() == []
-        assert conn.execute(select(endpoints.c.failures, endpoints.c.breaker).where(endpoints.c.key == "alice")).one() == (0, "closed")
+        assert conn.execute(
+            select(endpoints.c.failures, endpoints.c.breaker).where(endpoints.c.key == "alice")
+        ).one() == (0, "closed")
         conn.execute(text("UPDATE endpoints SET rate = 1000"))
         conn.execute(text("UPDATE steps SET next_attempt_at = now()"))
     set_pace(exchange, "alice", 0)
@@ -70,7 +78,9 @@ def test_a_step_that_never_gets_its_turns_is_told_to_a_person_in_the_end(exchang
     assert seen == [0] * MAX_PUT_BACKS + [1, 2, 3, 4, 5]
     assert exchange.parked(request_id) == ["paced"]
     with exchange.engine.begin() as conn:
-        assert conn.execute(select(endpoints.c.failures, endpoints.c.breaker).where(endpoints.c.key == "alice")).one() == (0, "closed")
+        assert conn.execute(
+            select(endpoints.c.failures, endpoints.c.breaker).where(endpoints.c.key == "alice")
+        ).one() == (0, "closed")
 
 
 def test_a_database_that_is_away_when_a_turn_is_taken_lets_nothing_go_and_the_step_goes_back(exchange):

@@ -1,4 +1,5 @@
 """Polling a placer's EHR: no order is lost without a word, and no order and no bad day of one EHR stops the others."""
+
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,8 +18,12 @@ from tests.jobs.test_loop import order_of, polled
 from tests.servers.lying import LyingProxy
 
 pytestmark = pytest.mark.postgres
-QUESTIONS = {"resourceType": "Communication", "status": "completed", "payload": [{"contentString": "Can I wait?"}],
-             "meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "PATAST"}]}}
+QUESTIONS = {
+    "resourceType": "Communication",
+    "status": "completed",
+    "payload": [{"contentString": "Can I wait?"}],
+    "meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "PATAST"}]},
+}
 
 
 def key_of(order: dict) -> str:
@@ -27,12 +32,18 @@ def key_of(order: dict) -> str:
 
 def rows_of(exchange, *columns) -> list[tuple]:
     with exchange.engine.connect() as conn:
-        return [tuple(row) for row in conn.execute(select(*(finding_table.c[name] for name in columns)).order_by(finding_table.c.id))]
+        return [
+            tuple(row)
+            for row in conn.execute(select(*(finding_table.c[name] for name in columns)).order_by(finding_table.c.id))
+        ]
 
 
 def configure(exchange, **alice) -> None:
     """Another configuration of Alice's endpoint, as after a restart."""
-    endpoints = {**exchange.world.config.endpoints, "alice": exchange.world.config.endpoints["alice"].model_copy(update=alice)}
+    endpoints = {
+        **exchange.world.config.endpoints,
+        "alice": exchange.world.config.endpoints["alice"].model_copy(update=alice),
+    }
     exchange.world = replace(exchange.world, config=exchange.world.config.model_copy(update={"endpoints": endpoints}))
 
 
@@ -42,14 +53,19 @@ def poll(exchange) -> None:
         schedules.make_due(conn, "poll_requests alice")
     while (step := poll_step(exchange)).status in ("due", "waiting"):
         with exchange.engine.begin() as conn:
-            conn.execute(update(step_table).where(step_table.c.id == step.id).values(
-                status="leased", lease_no=step.lease_no + 1, lease_until=text("now() + interval '1 minute'")))
+            conn.execute(
+                update(step_table)
+                .where(step_table.c.id == step.id)
+                .values(status="leased", lease_no=step.lease_no + 1, lease_until=text("now() + interval '1 minute'"))
+            )
         run_step(exchange.world, exchange.heartbeat, step.id, step.lease_no + 1)
 
 
 def poll_step(exchange):
     with exchange.engine.connect() as conn:
-        return conn.execute(select(step_table).where(step_table.c.kind == "poll_requests").order_by(step_table.c.id.desc()).limit(1)).one()
+        return conn.execute(
+            select(step_table).where(step_table.c.kind == "poll_requests").order_by(step_table.c.id.desc()).limit(1)
+        ).one()
 
 
 @pytest.fixture
@@ -66,7 +82,11 @@ def test_an_order_without_a_fulfiller_is_an_alarm_and_is_taken_in_when_there_is_
     poll(exchange)
     assert polled(exchange) == [] and rows_of(exchange, "cause", "count", "severity") == [("no-fulfiller", 1, "error")]
     operator.check()
-    [message] = [message for about, message in operator.open().items() if about == ("order-refused", f"alice ServiceRequest/{order['id']}")]
+    [message] = [
+        message
+        for about, message in operator.open().items()
+        if about == ("order-refused", f"alice ServiceRequest/{order['id']}")
+    ]
     assert "no default_fulfiller is configured" in message
     configure(exchange, default_fulfiller="bob")
     poll(exchange)
@@ -74,7 +94,9 @@ def test_an_order_without_a_fulfiller_is_an_alarm_and_is_taken_in_when_there_is_
     operator.check()
     assert not [rule for rule, _ in operator.open() if rule == "order-refused"]
     with exchange.engine.connect() as conn:
-        assert rows_of(exchange, "request_id", "severity") == [(conn.execute(select(requests.c.id)).scalar_one(), "info")]
+        assert rows_of(exchange, "request_id", "severity") == [
+            (conn.execute(select(requests.c.id)).scalar_one(), "info")
+        ]
 
 
 def test_another_refused_order_is_another_alarm_and_one_that_is_withdrawn_is_over(operator, scrolled):
@@ -92,7 +114,9 @@ def test_another_refused_order_is_another_alarm_and_one_that_is_withdrawn_is_ove
     exchange.change("alice", first, status="revoked")
     poll(exchange)
     operator.check()
-    assert {subject for rule, subject in operator.open() if rule == "order-refused"} == {f"alice ServiceRequest/{second['id']}"}
+    assert {subject for rule, subject in operator.open() if rule == "order-refused"} == {
+        f"alice ServiceRequest/{second['id']}"
+    }
     operator.check(60 * 24 * findings.LOOKED_FOR.days + 5)
     assert not [rule for rule, _ in operator.open() if rule == "order-refused"]
     with exchange.engine.connect() as conn:
@@ -128,7 +152,11 @@ def test_a_clock_that_ran_ahead_hides_no_later_order(make_exchange):
                 stamped = datetime.fromisoformat(entry["resource"]["meta"]["lastUpdated"]) + timedelta(hours=1)
                 entry["resource"]["meta"]["lastUpdated"] = stamped.isoformat()
         body = json.dumps(bundle).encode()
-        return status, [(name, value) for name, value in headers if name.lower() not in ("content-length", "etag")], body
+        return (
+            status,
+            [(name, value) for name, value in headers if name.lower() not in ("content-length", "etag")],
+            body,
+        )
 
     exchange = make_exchange(before={"alice": lambda url: LyingProxy(url, tell=an_hour_ahead)})
     chart = load_chart(exchange)
@@ -143,7 +171,11 @@ def test_a_clock_that_ran_ahead_hides_no_later_order(make_exchange):
 
 def test_a_watermark_of_the_future_that_was_stored_before_hides_nothing_either(exchange):
     with exchange.engine.begin() as conn:
-        conn.execute(watermarks.insert().values(endpoint="alice", kind="ServiceRequest", value=(datetime.now(UTC) + timedelta(hours=1)).isoformat()))
+        conn.execute(
+            watermarks.insert().values(
+                endpoint="alice", kind="ServiceRequest", value=(datetime.now(UTC) + timedelta(hours=1)).isoformat()
+            )
+        )
     order = exchange.put("alice", order_of(load_chart(exchange)))
     poll(exchange)
     assert polled(exchange) == [key_of(order)]
@@ -168,7 +200,9 @@ def test_an_order_that_points_to_what_we_may_not_read_stops_no_other_and_is_not_
     poll(exchange)
     assert set(polled(exchange)) == {key_of(whole), key_of(half)}
     with exchange.engine.connect() as conn:
-        assert b"Can I wait?" in conn.execute(select(requests.c.body).where(requests.c.key == key_of(half))).scalar_one()
+        assert (
+            b"Can I wait?" in conn.execute(select(requests.c.body).where(requests.c.key == key_of(half))).scalar_one()
+        )
 
 
 def test_orders_that_no_server_should_hold_stop_no_other(make_exchange):
@@ -178,14 +212,24 @@ def test_orders_that_no_server_should_hold_stop_no_other(make_exchange):
             return answer
         bundle = json.loads(body)
         odd = {**bundle["entry"][0]["resource"], "meta": {"lastUpdated": "yesterday"}}
-        bundle["entry"] += [{"resource": {**odd, "id": "no_address", "requester": None}}, {"resource": {**odd, "subject": {"reference": "Patient/.."}, "id": "dots"}}]
-        return status, [(name, value) for name, value in headers if name.lower() not in ("content-length", "etag")], json.dumps(bundle).encode()
+        bundle["entry"] += [
+            {"resource": {**odd, "id": "no_address", "requester": None}},
+            {"resource": {**odd, "subject": {"reference": "Patient/.."}, "id": "dots"}},
+        ]
+        return (
+            status,
+            [(name, value) for name, value in headers if name.lower() not in ("content-length", "etag")],
+            json.dumps(bundle).encode(),
+        )
 
     exchange = make_exchange(before={"alice": lambda url: LyingProxy(url, tell=tell)})
     order = exchange.put("alice", order_of(load_chart(exchange)))
     poll(exchange)
     assert polled(exchange) == [key_of(order)]
-    assert {path.partition("#")[0] for path, in rows_of(exchange, "path")} == {"ServiceRequest/no_address", "ServiceRequest/dots"}
+    assert {path.partition("#")[0] for (path,) in rows_of(exchange, "path")} == {
+        "ServiceRequest/no_address",
+        "ServiceRequest/dots",
+    }
 
 
 def test_polls_that_gave_up_go_on_by_themselves_and_stay_an_alarm_until_one_succeeds(operator, monkeypatch):
@@ -202,10 +246,15 @@ def test_polls_that_gave_up_go_on_by_themselves_and_stay_an_alarm_until_one_succ
     assert ("parked", "alice") in operator.open()
     poll(exchange)
     again = poll_step(exchange)
-    assert (again.id, again.status, again.attempts, again.parked_at) == (first.id, "parked", first.attempts + 1, first.parked_at)
+    assert (again.id, again.status, again.attempts, again.parked_at) == (
+        first.id,
+        "parked",
+        first.attempts + 1,
+        first.parked_at,
+    )
     with exchange.engine.begin() as conn:
         schedules.make_due(conn, "poll_requests alice")
-        conn.execute(text("UPDATE endpoints SET paused = true WHERE key = 'alice'"))        # it is due and has not run yet
+        conn.execute(text("UPDATE endpoints SET paused = true WHERE key = 'alice'"))  # it is due and has not run yet
     operator.check()
     assert ("parked", "alice") in operator.open()
     configure(exchange, base_url=real)
@@ -237,12 +286,15 @@ def test_an_order_that_points_to_questions_which_are_gone_is_taken_in_and_says_s
     with exchange.engine.connect() as conn:
         taken_in = conn.execute(select(requests.c.id).where(requests.c.key == key_of(order))).scalar_one()
     assert rows_of(exchange, "cause", "severity", "path", "request_id") == [
-        ("order-reference-gone", "error", f"ServiceRequest/{order['id']} -> Communication/gone", taken_in)]
+        ("order-reference-gone", "error", f"ServiceRequest/{order['id']} -> Communication/gone", taken_in)
+    ]
 
 
 def test_a_gateways_page_is_not_the_servers_word_that_questions_are_gone(make_exchange):
     def page(method, path, answer):
-        return (404, [("Content-Type", "text/html")], b"<html>not found</html>") if "/Communication/" in path else answer
+        return (
+            (404, [("Content-Type", "text/html")], b"<html>not found</html>") if "/Communication/" in path else answer
+        )
 
     exchange = make_exchange(before={"alice": lambda url: LyingProxy(url, tell=page)})
     chart = load_chart(exchange, observations=1)

@@ -1,4 +1,5 @@
 """Dispatch against a real PostgreSQL: limits, order, fencing, recovery."""
+
 import datetime
 import threading
 
@@ -25,19 +26,36 @@ def engine(database):
 
 
 def add_endpoint(conn, key, concurrency=4, rate=1000.0):
-    conn.execute(endpoints.insert().values(key=key, identifier_system=f"https://{key}.example", concurrency=concurrency, rate=rate))
+    conn.execute(
+        endpoints.insert().values(
+            key=key, identifier_system=f"https://{key}.example", concurrency=concurrency, rate=rate
+        )
+    )
 
 
 def add_request(conn, number):
-    conn.execute(requests.insert().values(id=f"r{number}", key=f"k{number}", placer="hillside", fulfiller="lakeview",
-                                          status="draft", priority="routine", body=b"{}", body_sha256="", patient_hash=""))
+    conn.execute(
+        requests.insert().values(
+            id=f"r{number}",
+            key=f"k{number}",
+            placer="hillside",
+            fulfiller="lakeview",
+            status="draft",
+            priority="routine",
+            body=b"{}",
+            body_sha256="",
+            patient_hash="",
+        )
+    )
     return f"r{number}"
 
 
 def owe(engine, count, **kwargs):
     with engine.begin() as conn:
-        return [steps.create(conn, "push_records", "lakeview", request_id=add_request(conn, number), **kwargs)
-                for number in range(count)]
+        return [
+            steps.create(conn, "push_records", "lakeview", request_id=add_request(conn, number), **kwargs)
+            for number in range(count)
+        ]
 
 
 def status_counts(engine):
@@ -71,8 +89,10 @@ def finish_leased(engine):
         conn.execute(update(table).where(table.c.status == "leased").values(status="done", lease_until=None))
 
 
-@pytest.mark.parametrize(("wanted", "seats", "share"), [
-    ([64, 4, 4], 64, 56), ([4] * 20, 64, 3), ([4, 4], 64, 4), ([256] * 300, 64, 1), ([1, 9, 9], 11, 5), ([], 64, 64)])
+@pytest.mark.parametrize(
+    ("wanted", "seats", "share"),
+    [([64, 4, 4], 64, 56), ([4] * 20, 64, 3), ([4, 4], 64, 4), ([256] * 300, 64, 1), ([1, 9, 9], 11, 5), ([], 64, 64)],
+)
 def test_seats_are_shared_so_that_all_fit_and_none_goes_without(wanted, seats, share):
     assert fair_share(wanted, seats) == share
     assert sum(min(each, share) for each in wanted) <= max(seats, len(wanted))
@@ -86,8 +106,12 @@ def test_an_endpoint_that_could_take_every_thread_leaves_some_for_the_others(eng
     owe(engine, 3)
     assert len(dispatch_endpoint(engine, "greedy", EIGHT_THREADS)) == 6
     assert len(dispatch_endpoint(engine, "lakeview", EIGHT_THREADS)) == 3
-    with engine.begin() as conn:        # two workers that are there, and one that is not any more
-        conn.execute(text("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now()), (now()), (now() - interval '1 minute')"))
+    with engine.begin() as conn:  # two workers that are there, and one that is not any more
+        conn.execute(
+            text(
+                "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now()), (now()), (now() - interval '1 minute')"
+            )
+        )
     assert len(dispatch_endpoint(engine, "greedy", EIGHT_THREADS)) == 12 - 6
 
 
@@ -101,8 +125,13 @@ def test_of_many_endpoints_each_has_some_of_what_can_start_before_leases_run_out
 def test_it_takes_the_earliest_deadline_first(engine):
     with engine.begin() as conn:
         for number, day in enumerate([20, 5, 10, 1, 15]):
-            steps.create(conn, "push_records", "lakeview", request_id=add_request(conn, number),
-                         deadline=datetime.datetime(2030, 1, day, tzinfo=datetime.UTC))
+            steps.create(
+                conn,
+                "push_records",
+                "lakeview",
+                request_id=add_request(conn, number),
+                deadline=datetime.datetime(2030, 1, day, tzinfo=datetime.UTC),
+            )
     dispatch_endpoint(engine, "lakeview", LIMITS)
     with engine.connect() as conn:
         waiting = conn.execute(select(table.c.request_id).where(table.c.status == "due")).scalars().all()
@@ -147,7 +176,9 @@ def test_a_step_that_never_started_loses_no_attempt(engine):
 def lose_leases(engine):
     """Their worker died."""
     with engine.begin() as conn:
-        conn.execute(update(table).where(table.c.status == "leased").values(lease_until=text("now() - interval '1 second'")))
+        conn.execute(
+            update(table).where(table.c.status == "leased").values(lease_until=text("now() - interval '1 second'"))
+        )
 
 
 def rest(engine):
@@ -180,9 +211,18 @@ def test_a_step_that_kills_its_workers_is_parked_and_those_that_died_with_it_are
         conn.execute(update(table).where(table.c.id == poison).values(delivery_id="r0-records-1"))
     work_with_one_that_kills(engine, poison, times=20)
     with engine.connect() as conn:
-        assert dict(conn.execute(select(table.c.id, table.c.status)).all()) == {poison: "parked", **dict.fromkeys(innocent, "done")}
-        lost = dict(conn.execute(select(attempts.c.step_id, func.count()).where(attempts.c.outcome == "lost").group_by(attempts.c.step_id)).all())
-        assert lost == {poison: 5, **dict.fromkeys(innocent, 2)}                # alone from the third time on
+        assert dict(conn.execute(select(table.c.id, table.c.status)).all()) == {
+            poison: "parked",
+            **dict.fromkeys(innocent, "done"),
+        }
+        lost = dict(
+            conn.execute(
+                select(attempts.c.step_id, func.count())
+                .where(attempts.c.outcome == "lost")
+                .group_by(attempts.c.step_id)
+            ).all()
+        )
+        assert lost == {poison: 5, **dict.fromkeys(innocent, 2)}  # alone from the third time on
         assert deliveries.get(conn, "r0-records-1").status == "parked"
         assert conn.execute(select(findings.c.cause, findings.c.severity)).all() == [("worker-lost", "error")]
 
@@ -192,12 +232,14 @@ def test_a_step_at_which_workers_died_twice_rests_longer_and_longer(engine):
     for _ in range(4):
         steps.start(engine, step_id, claimed[0].lease_no, 30)
         lose_leases(engine)
-        claimed = dispatch_endpoint(engine, "lakeview", LIMITS)      # at once only after the first time
+        claimed = dispatch_endpoint(engine, "lakeview", LIMITS)  # at once only after the first time
         with engine.connect() as conn:
             rests.append(conn.execute(select(func.extract("epoch", table.c.next_attempt_at - func.now()))).scalar_one())
         rest(engine)
         claimed = claimed or claimed_after_promotion(engine)
-    assert rests[0] <= 0 and all(10 * 2 ** number - 1 <= seconds <= 20 * 2 ** number for number, seconds in enumerate(rests[1:])), rests
+    assert rests[0] <= 0 and all(
+        10 * 2**number - 1 <= seconds <= 20 * 2**number for number, seconds in enumerate(rests[1:])
+    ), rests
 
 
 def test_workers_that_died_count_in_a_row_and_an_attempt_that_failed_ends_it(engine):
@@ -223,7 +265,9 @@ def test_paused_and_resting_endpoints_get_nothing_and_a_probe_goes_alone(engine)
         conn.execute(update(endpoints).values(paused=True))
     assert dispatch_endpoint(engine, "lakeview", LIMITS) == []
     with engine.begin() as conn:
-        conn.execute(update(endpoints).values(paused=False, breaker="half-open", breaker_until=text("now() + interval '1 hour'")))
+        conn.execute(
+            update(endpoints).values(paused=False, breaker="half-open", breaker_until=text("now() + interval '1 hour'"))
+        )
     assert dispatch_endpoint(engine, "lakeview", LIMITS) == []
     with engine.begin() as conn:
         conn.execute(update(endpoints).values(breaker_until=text("now() - interval '1 second'")))

@@ -1,4 +1,5 @@
 """Reports that are amended, retracted, replaced, late or several: nothing of them is lost, and nothing of it in silence."""
+
 import base64
 import re
 
@@ -29,8 +30,11 @@ def words(content: str) -> list[dict]:
 
 
 def copy_of(exchange, request_id: str, revision: int) -> dict | None:
-    found = exchange.find("alice", "DocumentReference",
-                          identifier=f"https://second-opinion.example/ids|DocumentReference/{request_id}-report-{revision}")
+    found = exchange.find(
+        "alice",
+        "DocumentReference",
+        identifier=f"https://second-opinion.example/ids|DocumentReference/{request_id}-report-{revision}",
+    )
     assert len(found) < 2
     return found[0] if found else None
 
@@ -46,7 +50,9 @@ def replaced_by(resource: dict) -> list[str]:
 def watch_only(exchange) -> None:
     """The watch and what follows from it; what else waits goes on waiting."""
     with exchange.engine.begin() as conn:
-        conn.execute(update(step_table).where(step_table.c.kind == "watch_fulfiller").values(next_attempt_at=text("now()")))
+        conn.execute(
+            update(step_table).where(step_table.c.kind == "watch_fulfiller").values(next_attempt_at=text("now()"))
+        )
     exchange.drain(hurry=False)
 
 
@@ -81,7 +87,9 @@ def test_a_revision_wakes_a_return_that_gave_up(exchange):
     [task] = exchange.find("bob", "Task")
     report = exchange.answer(report={**report_on(task, ""), "content": [{"attachment": {"title": "to follow"}}]})
     exchange.watch()
-    assert exchange.parked(request_id) == ["report-without-document"] and report_deliveries(exchange, request_id) == ["parked"]
+    assert exchange.parked(request_id) == ["report-without-document"] and report_deliveries(exchange, request_id) == [
+        "parked"
+    ]
     exchange.change("bob", report, docStatus="amended", content=words("here it is"))
     exchange.watch()
     assert exchange.view(request_id)["closed"] and exchange.parked(request_id) == []
@@ -95,7 +103,11 @@ def test_what_a_person_parked_stays_parked_and_is_newest_when_it_goes(exchange):
     report = exchange.answer()
     exchange.watch()
     with exchange.engine.begin() as conn:
-        conn.execute(update(step_table).where(step_table.c.kind == "return_report").values(status="parked", cause="parked-by-person"))
+        conn.execute(
+            update(step_table)
+            .where(step_table.c.kind == "return_report")
+            .values(status="parked", cause="parked-by-person")
+        )
         operations.pause(conn, "alice", False, actor="test")
     exchange.change("bob", report, docStatus="amended", content=words("we disagree"))
     exchange.watch()
@@ -115,7 +127,9 @@ def test_a_report_corrected_after_its_retraction_replaces_the_copy_that_is_there
     assert text_of(third) == ["now right"] and replaced_by(third) == [f"DocumentReference/{first['id']}"]
 
 
-@pytest.mark.parametrize("change", [{"docStatus": "amended"}, {"status": "entered-in-error"}], ids=["amended", "retracted"])
+@pytest.mark.parametrize(
+    "change", [{"docStatus": "amended"}, {"status": "entered-in-error"}], ids=["amended", "retracted"]
+)
 def test_a_copy_whose_answer_was_lost_is_looked_for_before_a_revision_goes(make_exchange, change):
     exchange = make_exchange(before={"alice": lambda url: LyingProxy(url, tell=swallow_first_writes(1))})
     request_id = asked(exchange)
@@ -135,16 +149,27 @@ def test_a_copy_whose_answer_was_lost_is_looked_for_before_a_revision_goes(make_
 
 def test_reading_back_a_report_ends_when_a_newer_one_replaces_it(make_exchange):
     unseen = [False]
-    exchange = make_exchange(before={"alice": lambda url: LyingProxy(url, tell=lambda method, path, answer: (
-        NOT_FOUND if unseen[0] and method == "GET" and "/DocumentReference/" in path else answer))})
+    exchange = make_exchange(
+        before={
+            "alice": lambda url: LyingProxy(
+                url,
+                tell=lambda method, path, answer: (
+                    NOT_FOUND if unseen[0] and method == "GET" and "/DocumentReference/" in path else answer
+                ),
+            )
+        }
+    )
     request_id = asked(exchange)
     unseen[0] = True
     report = exchange.answer()
     watch_only(exchange)
     assert report_deliveries(exchange, request_id) == ["retrying"]
     with exchange.engine.begin() as conn:
-        conn.execute(update(step_table).where(step_table.c.kind == "verify_report")
-                     .values(next_attempt_at=text("now() + interval '1 day'")))
+        conn.execute(
+            update(step_table)
+            .where(step_table.c.kind == "verify_report")
+            .values(next_attempt_at=text("now() + interval '1 day'"))
+        )
     unseen[0] = False
     exchange.change("bob", report, status="entered-in-error")
     watch_only(exchange)
@@ -156,8 +181,16 @@ def test_reading_back_a_report_ends_when_a_newer_one_replaces_it(make_exchange):
 
 def test_a_report_that_is_readable_only_later_is_looked_at_again(make_exchange):
     late = [True]
-    exchange = make_exchange(before={"bob": lambda url: LyingProxy(url, tell=lambda method, path, answer: (
-        NOT_FOUND if late[0] and method == "GET" and "/DocumentReference/" in path else answer))})
+    exchange = make_exchange(
+        before={
+            "bob": lambda url: LyingProxy(
+                url,
+                tell=lambda method, path, answer: (
+                    NOT_FOUND if late[0] and method == "GET" and "/DocumentReference/" in path else answer
+                ),
+            )
+        }
+    )
     request_id = asked(exchange)
     exchange.answer()
     exchange.watch()
@@ -169,8 +202,12 @@ def test_a_report_that_is_readable_only_later_is_looked_at_again(make_exchange):
 
 
 def outputs(*resources: dict) -> dict:
-    return {"output": [{"type": {"text": "report"}, "valueReference": {"reference": f"{each['resourceType']}/{each['id']}"}}
-                       for each in resources]}
+    return {
+        "output": [
+            {"type": {"text": "report"}, "valueReference": {"reference": f"{each['resourceType']}/{each['id']}"}}
+            for each in resources
+        ]
+    }
 
 
 def test_of_several_outputs_the_consult_note_is_returned_and_the_others_are_named(exchange):
@@ -178,8 +215,16 @@ def test_of_several_outputs_the_consult_note_is_returned_and_the_others_are_name
     [task] = exchange.find("bob", "Task")
     letter = exchange.put("bob", {**report_on(task, "a letter"), "type": {"text": "letter"}})
     note = exchange.put("bob", report_on(task, "the opinion"))
-    twin = exchange.put("bob", {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "opinion"},
-                                "subject": task["for"], "presentedForm": [note["content"][0]["attachment"]]})
+    twin = exchange.put(
+        "bob",
+        {
+            "resourceType": "DiagnosticReport",
+            "status": "final",
+            "code": {"text": "opinion"},
+            "subject": task["for"],
+            "presentedForm": [note["content"][0]["attachment"]],
+        },
+    )
     exchange.change("bob", task, status="completed", **outputs(letter, twin, note))
     exchange.watch()
     assert text_of(copy_of(exchange, request_id, 1)) == ["the opinion"] and exchange.view(request_id)["closed"]
@@ -195,7 +240,7 @@ def test_an_amendment_as_a_new_document_is_followed(exchange, old):
     first = exchange.put("bob", report_on(task, "we agree"))
     task = exchange.change("bob", task, status="completed", **outputs(first))
     exchange.watch()
-    if old == "superseded":     # marked before the Task names what replaces it
+    if old == "superseded":  # marked before the Task names what replaces it
         first = exchange.change("bob", first, status=old)
         exchange.watch()
         assert "report-superseded" in exchange.causes() and exchange.parked(request_id) == []
@@ -206,7 +251,9 @@ def test_an_amendment_as_a_new_document_is_followed(exchange, old):
     for _ in range(3):
         exchange.watch()
     copy = copy_of(exchange, request_id, 2)
-    assert text_of(copy) == ["we disagree"] and replaced_by(copy) == [f"DocumentReference/{copy_of(exchange, request_id, 1)['id']}"]
+    assert text_of(copy) == ["we disagree"] and replaced_by(copy) == [
+        f"DocumentReference/{copy_of(exchange, request_id, 1)['id']}"
+    ]
     assert copy_of(exchange, request_id, 3) is None and exchange.parked(request_id) == []
     others = found(exchange, "report-many-outputs")
     assert others.message.endswith(f"DocumentReference/{unrelated['id']}") and others.count == 1
@@ -225,7 +272,11 @@ def test_an_amendment_about_another_patient_is_not_returned(exchange):
 def test_a_server_without_versions_is_watched_by_content(make_exchange):
     def without(method, path, answer):
         status, headers, body = answer
-        return status, headers, re.sub(rb'"versionId":\s*"[^"]*",?', b"", body) if "/DocumentReference/" in path else body
+        return (
+            status,
+            headers,
+            re.sub(rb'"versionId":\s*"[^"]*",?', b"", body) if "/DocumentReference/" in path else body,
+        )
 
     exchange = make_exchange(before={"bob": lambda url: LyingProxy(url, tell=without)})
     request_id = asked(exchange)
@@ -245,7 +296,10 @@ def test_every_attachment_of_a_report_is_returned(exchange):
     [task] = exchange.find("bob", "Task")
     exchange.answer(report={**report_on(task, "the opinion"), "content": words("the opinion") + words("the table")})
     exchange.watch()
-    assert text_of(copy_of(exchange, request_id, 1)) == ["the opinion", "the table"] and exchange.view(request_id)["closed"]
+    assert (
+        text_of(copy_of(exchange, request_id, 1)) == ["the opinion", "the table"]
+        and exchange.view(request_id)["closed"]
+    )
     assert "report-many-attachments" not in exchange.causes()
 
 
@@ -263,4 +317,6 @@ def test_an_earlier_copy_that_the_server_does_not_let_us_mark_is_an_error_findin
     assert first["status"] == "current"
     told = found(exchange, "copy-not-superseded")
     assert (told.severity, told.path) == ("error", f"DocumentReference/{first['id']}")
-    assert report_deliveries(exchange, request_id) == ["verified", "verified"] and text_of(copy_of(exchange, request_id, 2)) == ["we disagree"]
+    assert report_deliveries(exchange, request_id) == ["verified", "verified"] and text_of(
+        copy_of(exchange, request_id, 2)
+    ) == ["we disagree"]

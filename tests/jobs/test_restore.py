@@ -1,4 +1,5 @@
 """A backup of any moment, restored when everything has already been sent: nothing is there twice, and the loop closes."""
+
 import io
 import itertools
 import os
@@ -72,11 +73,13 @@ def exchange_on(servers, tmp_path):
 
 def without_conditional_create(app):
     """A server that lies: it offers conditional create, and creates."""
+
     def wrapped(environ, start_response):
         environ.pop("HTTP_IF_NONE_EXIST", None)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         body = re.sub(rb',"ifNoneExist":"[^"]*"', b"", body)
         return app({**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}, start_response)
+
     return wrapped
 
 
@@ -97,8 +100,23 @@ def step_by_step(exchange: Exchange, before_each) -> None:
 def times_there(servers: Exchange) -> Counter:
     """How often each identifier of ours or of a source stands at Alice's and Bob's."""
     counted = Counter()
-    for where, kinds in (("bob", ("Patient", "Practitioner", "Encounter", "Condition", "Observation", "DocumentReference",
-                                  "ServiceRequest", "Task", "Communication")), ("alice", ("DocumentReference",))):
+    for where, kinds in (
+        (
+            "bob",
+            (
+                "Patient",
+                "Practitioner",
+                "Encounter",
+                "Condition",
+                "Observation",
+                "DocumentReference",
+                "ServiceRequest",
+                "Task",
+                "Communication",
+            ),
+        ),
+        ("alice", ("DocumentReference",)),
+    ):
         for kind in kinds:
             for resource in servers.find(where, kind):
                 for each in resource.get("identifier", ()):
@@ -107,7 +125,7 @@ def times_there(servers: Exchange) -> Counter:
     return counted
 
 
-MOMENTS = [0, 5, 8]         # before the request is taken in, before the push has told us all, after the request was sent
+MOMENTS = [0, 5, 8]  # before the request is taken in, before the push has told us all, after the request was sent
 
 
 @pytest.mark.parametrize(("accepts", "honest"), [("resources", False), ("documents", True)])
@@ -118,7 +136,9 @@ def test_a_restored_backup_sends_nothing_twice(servers, exchange_on, new_databas
 @pytest.mark.long
 @pytest.mark.parametrize("accepts", ["resources", "documents"])
 @pytest.mark.parametrize("honest", [True, False])
-def test_a_restored_backup_of_any_moment_sends_nothing_twice(servers, exchange_on, new_database, tmp_path, accepts, honest):
+def test_a_restored_backup_of_any_moment_sends_nothing_twice(
+    servers, exchange_on, new_database, tmp_path, accepts, honest
+):
     check_moments(servers, exchange_on, new_database, tmp_path, accepts, honest, range(100))
 
 
@@ -132,7 +152,7 @@ def check_moments(servers, exchange_on, new_database, tmp_path, accepts, honest,
     def keep() -> None:
         backups.append(back_up(original.engine, original.payloads, tmp_path / f"backup-{len(backups)}.tar").path)
 
-    keep()                                                  # the request itself is not in this one
+    keep()  # the request itself is not in this one
     request_id = original.submit(a_request())
     step_by_step(original, keep)
     servers.answer()
@@ -174,7 +194,11 @@ def test_a_backup_is_one_private_file_and_work_goes_on_meanwhile(servers, exchan
     assert [each.name for each in tmp_path.glob("*backup.tar*")] == ["backup.tar"]
     with tarfile.open(path) as tar:
         names = tar.getnames()
-    assert names[-1] == "manifest.json" and "database/hosted_versions" in names and not any("procrastinate" in each for each in names)
+    assert (
+        names[-1] == "manifest.json"
+        and "database/hosted_versions" in names
+        and not any("procrastinate" in each for each in names)
+    )
     assert sum(each.startswith("payloads/") for each in names) == len(list(original.payloads.all())) > 3
 
 
@@ -189,8 +213,13 @@ def test_every_row_comes_back_and_the_restore_is_audited(servers, exchange_on, n
             assert rows[0] == rows[1], table
         newest = conn.execute(select(audit).order_by(audit.c.id.desc()).limit(1)).one()
         assert (newest.action, newest.actor) == ("database.restored", "operator") and newest.detail["rows"] == done.rows
-        assert conn.execute(select(steps.c.lease_no)).scalars().all() and conn.execute(
-            text("INSERT INTO steps (kind, endpoint, status) VALUES ('x', 'bob', 'due') RETURNING lease_no")).scalar_one() > 1000
+        assert (
+            conn.execute(select(steps.c.lease_no)).scalars().all()
+            and conn.execute(
+                text("INSERT INTO steps (kind, endpoint, status) VALUES ('x', 'bob', 'due') RETURNING lease_no")
+            ).scalar_one()
+            > 1000
+        )
 
 
 def test_a_backup_of_a_restored_database_restores_too(servers, exchange_on, new_database, tmp_path):
@@ -228,8 +257,10 @@ def test_nothing_is_restored_under_a_working_worker(servers, exchange_on, new_da
     worker = connect(_url_of(original), application_name="second-opinion worker one")
     try:
         with worker.engine.connect():
-            for refused in (lambda: restore(database, original.payloads, path, replace=True, actor="operator"),
-                            lambda: mark_restored(database, actor="operator")):
+            for refused in (
+                lambda: restore(database, original.payloads, path, replace=True, actor="operator"),
+                lambda: mark_restored(database, actor="operator"),
+            ):
                 with pytest.raises(RestoreRefused, match="second-opinion worker one still works"):
                     refused()
         worker.close()
@@ -246,21 +277,23 @@ def test_a_damaged_file_is_refused_before_anything_changes(servers, exchange_on,
     with tarfile.open(path) as tar:
         found = {name.split("/")[0]: tar.getmember(name) for name in tar.getnames() if tar.getmember(name).size > 10}
     if harm == "cut":
-        path.write_bytes(data[:len(data) // 2])
+        path.write_bytes(data[: len(data) // 2])
     elif harm == "no tar":
         path.write_bytes(b"nothing of ours" * 100)
     elif harm == "gone":
         path.unlink()
     else:
         at = found["database" if harm == "changed row" else "payloads"].offset_data + 5
-        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
     database = new_database()
     with pytest.raises(ExchangeError):
         restore(database, Payloads(tmp_path / "payloads"), path, actor="operator")
     assert database.schema_state().value == "empty" and not (tmp_path / "payloads").exists()
 
 
-def test_a_backup_tells_of_payloads_it_could_not_read_and_a_restore_mends_them(servers, exchange_on, new_database, tmp_path):
+def test_a_backup_tells_of_payloads_it_could_not_read_and_a_restore_mends_them(
+    servers, exchange_on, new_database, tmp_path
+):
     original, path = copies(servers, exchange_on, new_database, tmp_path)
     with original.engine.connect() as conn:
         digest = conn.execute(text("SELECT manifest_sha256 FROM packets")).scalar_one()
@@ -277,7 +310,9 @@ def test_a_backup_tells_of_payloads_it_could_not_read_and_a_restore_mends_them(s
 def test_a_backup_that_cannot_be_written_leaves_nothing(servers, exchange_on, new_database, tmp_path, monkeypatch):
     original, path = copies(servers, exchange_on, new_database, tmp_path)
     before = path.read_bytes()
-    monkeypatch.setattr(Payloads, "get", lambda self, digest: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        Payloads, "get", lambda self, digest: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     with pytest.raises(BackupFailed, match="No space left"):
         back_up(original.engine, original.payloads, path)
     assert path.read_bytes() == before and [each.name for each in tmp_path.glob("*backup.tar*")] == ["backup.tar"]

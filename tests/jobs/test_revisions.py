@@ -1,4 +1,5 @@
 """A request that was entered wrongly is corrected: before it is sent, after it is sent, and never over what others wrote."""
+
 import json
 import threading
 
@@ -28,7 +29,9 @@ def begin(exchange, **fields):
 
 def revise(exchange, request_id, expected=None, **fields):
     with exchange.engine.begin() as conn:
-        return revisions.revise(conn, request_id, entered(**fields), actor="test", reason="typed wrongly", expected_version=expected)
+        return revisions.revise(
+            conn, request_id, entered(**fields), actor="test", reason="typed wrongly", expected_version=expected
+        )
 
 
 def one(exchange, kind):
@@ -43,10 +46,13 @@ def question(exchange):
 def sent_to_bob(exchange):
     """Versions of request deliveries with their status."""
     with exchange.engine.connect() as conn:
-        return dict(conn.execute(select(deliveries.c.version, deliveries.c.status).where(deliveries.c.kind == "request")).all())
+        return dict(
+            conn.execute(select(deliveries.c.version, deliveries.c.status).where(deliveries.c.kind == "request")).all()
+        )
 
 
 # Before it is sent
+
 
 def test_what_is_corrected_before_it_is_sent_is_sent_once_and_as_corrected(exchange):
     request_id = begin(exchange)
@@ -68,7 +74,10 @@ def test_the_first_version_stays_and_taking_in_the_same_key_compares_with_it(exc
         first, second = revisions.versions(conn, request_id)
         assert (first.actor, first.reason, first.fields) == ("test", None, [])
         assert (second.actor, second.reason, second.fields) == ("test", "typed wrongly", ["question"])
-        assert revisions.content(conn, request_id, 1) == entered() and revisions.content(conn, request_id, 2).question == "Another?"
+        assert (
+            revisions.content(conn, request_id, 1) == entered()
+            and revisions.content(conn, request_id, 2).question == "Another?"
+        )
         with pytest.raises(RevisionRefused, match="no version 3"):
             revisions.content(conn, request_id, 3)
         [row] = conn.execute(select(audit).where(audit.c.action == "request.corrected")).all()
@@ -99,7 +108,9 @@ def test_a_wrong_patient_number_is_corrected_and_the_parked_step_goes_on(exchang
     exchange.drain()
     assert exchange.view(request_id)["records"] == "verified" and before["records"] == "blocked"
     with exchange.engine.connect() as conn:
-        hashes = conn.execute(select(request_versions.c.patient_hash).order_by(request_versions.c.version)).scalars().all()
+        hashes = (
+            conn.execute(select(request_versions.c.patient_hash).order_by(request_versions.c.version)).scalars().all()
+        )
         assert requests.get(conn, request_id).patient_hash == hashes[1] != hashes[0]
 
 
@@ -149,6 +160,7 @@ def test_a_correction_while_the_chart_is_gathered_has_it_gathered_again(make_exc
 
 # After it is sent
 
+
 @pytest.fixture
 def sent(exchange):
     """(exchange, request id): the consultant was asked."""
@@ -169,9 +181,13 @@ def test_a_correction_after_it_was_sent_updates_the_same_resources(sent):
     exchange.drain()
     after = {kind: one(exchange, kind) for kind in before}
     assert all(after[kind]["id"] == before[kind]["id"] and after[kind]["meta"]["versionId"] == "2" for kind in before)
-    assert question(exchange) == "Is chemotherapy needed?" and after["Communication"]["payload"] == [{"contentString": "Will it hurt?"}]
+    assert question(exchange) == "Is chemotherapy needed?" and after["Communication"]["payload"] == [
+        {"contentString": "Will it hurt?"}
+    ]
     assert after["Task"]["restriction"]["period"]["end"] == "2030-02-10"
-    assert after["Task"]["note"] == [{"text": "The request was corrected (version 2): question, wanted by, patient questions."}]
+    assert after["Task"]["note"] == [
+        {"text": "The request was corrected (version 2): question, wanted by, patient questions."}
+    ]
     assert sent_to_bob(exchange) == {1: "verified", 2: "verified"}
     assert not exchange.view(request_id)["owed"] or exchange.parked(request_id) == []
 
@@ -218,9 +234,15 @@ def test_what_the_consultant_does_with_the_task_is_kept(sent):
     assert exchange.view(request_id)["status"] == "in-progress"
 
 
-@pytest.mark.parametrize(("kind", "change"), [
-    ("ServiceRequest", {"note": [{"text": "moved to Tuesday"}]}), ("ServiceRequest", {"priority": "asap"}),
-    ("Communication", {"payload": [{"contentString": "other"}]}), ("Task", {"restriction": {"period": {"end": "2031-01-01"}}})])
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("ServiceRequest", {"note": [{"text": "moved to Tuesday"}]}),
+        ("ServiceRequest", {"priority": "asap"}),
+        ("Communication", {"payload": [{"contentString": "other"}]}),
+        ("Task", {"restriction": {"period": {"end": "2031-01-01"}}}),
+    ],
+)
 def test_what_the_fulfiller_changed_is_never_written_over(sent, kind, change):
     exchange, request_id = sent
     theirs = exchange.change("bob", one(exchange, kind), **change)
@@ -255,7 +277,11 @@ def test_when_theirs_stands_the_request_is_corrected_to_say_the_same(sent):
     made = revise(exchange, request_id, priority="asap", wanted_by="2030-01-10")
     assert len(made.retried) == 1
     exchange.drain()
-    assert one(exchange, "ServiceRequest") == theirs and sent_to_bob(exchange) == {1: "verified", 2: "cancelled", 3: "verified"}
+    assert one(exchange, "ServiceRequest") == theirs and sent_to_bob(exchange) == {
+        1: "verified",
+        2: "cancelled",
+        3: "verified",
+    }
 
 
 def test_a_change_between_the_look_and_the_write_is_refused_by_the_server_and_parked(make_exchange):
@@ -274,7 +300,9 @@ def test_a_change_between_the_look_and_the_write_is_refused_by_the_server_and_pa
     armed.append(True)
     revise(exchange, request_id, **CORRECTED)
     exchange.drain()
-    assert exchange.parked(request_id) == ["changed-at-target"] and one(exchange, "ServiceRequest")["priority"] == "asap"
+    assert (
+        exchange.parked(request_id) == ["changed-at-target"] and one(exchange, "ServiceRequest")["priority"] == "asap"
+    )
     assert "http-412" in [each["cause"] for each in exchange.view(request_id)["attempts"]]
 
 
@@ -348,11 +376,13 @@ def test_a_correction_while_it_is_being_sent_goes_right_after(make_exchange):
 
 def test_a_correction_before_the_read_back_replaces_it(sent):
     exchange, request_id = sent
-    with exchange.engine.begin() as conn:       # as if it had been sent a moment ago
+    with exchange.engine.begin() as conn:  # as if it had been sent a moment ago
         conn.execute(update(steps).where(steps.c.kind == "verify_request").values(status="due", finished_at=None))
         conn.execute(update(steps).where(steps.c.kind == "watch_fulfiller").values(status="cancelled"))
         conn.execute(update(deliveries).where(deliveries.c.kind == "request").values(status="sent"))
-        conn.execute(update(steps).where(steps.c.kind == "verify_request").values(deadline=text("now() + interval '9 years'")))
+        conn.execute(
+            update(steps).where(steps.c.kind == "verify_request").values(deadline=text("now() + interval '9 years'"))
+        )
     revise(exchange, request_id, **CORRECTED)
     exchange.drain()
     assert sent_to_bob(exchange) == {1: "cancelled", 2: "verified"}
@@ -374,7 +404,10 @@ def test_questions_that_are_no_longer_asked_are_marked_and_come_back_when_asked_
 
 def test_another_consultant_is_named_at_the_fulfiller(sent):
     exchange, request_id = sent
-    consultant = {"name": {"family": "Consultant"}, "identifiers": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567893"}]}
+    consultant = {
+        "name": {"family": "Consultant"},
+        "identifiers": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567893"}],
+    }
     revise(exchange, request_id, wanted_by="2030-01-10", consultant=consultant)
     exchange.drain()
     performer = one(exchange, "ServiceRequest")["performer"][0]["reference"]
@@ -414,7 +447,11 @@ def test_the_readable_summary_is_renewed_where_records_went_as_documents(make_ex
     exchange.drain()
 
     def summary():
-        found = [each for each in exchange.find("bob", "DocumentReference") if each["content"][0]["attachment"]["title"] == "First-opinion records"]
+        found = [
+            each
+            for each in exchange.find("bob", "DocumentReference")
+            if each["content"][0]["attachment"]["title"] == "First-opinion records"
+        ]
         assert len(found) == 1
         return found[0]
 
@@ -422,7 +459,10 @@ def test_the_readable_summary_is_renewed_where_records_went_as_documents(make_ex
     revise(exchange, request_id, question="Is chemotherapy needed?")
     exchange.drain()
     after = summary()
-    assert after["id"] == before["id"] and after["content"][0]["attachment"]["data"] != before["content"][0]["attachment"]["data"]
+    assert (
+        after["id"] == before["id"]
+        and after["content"][0]["attachment"]["data"] != before["content"][0]["attachment"]["data"]
+    )
     assert sent_to_bob(exchange) == {1: "verified", 2: "verified"}
     assert len(exchange.view(request_id)["deliveries"]) == 3
 
@@ -432,7 +472,7 @@ def test_records_wanted_from_further_back_are_gathered_and_sent(exchange):
     request_id = exchange.submit(entered(records={**FEW, "since": "2999-01-01"}))
     exchange.drain()
     assert exchange.find("bob", "Observation") == []
-    with exchange.engine.begin() as conn:       # gathered long after the records were last changed
+    with exchange.engine.begin() as conn:  # gathered long after the records were last changed
         conn.execute(update(packets).values(created_at=text("now() + interval '3 hours'")))
     assert revise(exchange, request_id).reads_chart
     exchange.drain()
@@ -444,6 +484,7 @@ def test_records_wanted_from_further_back_are_gathered_and_sent(exchange):
 
 
 # What is refused
+
 
 def test_two_people_at_once_have_one_effect_and_both_are_told(exchange):
     request_id = begin(exchange)
@@ -463,7 +504,11 @@ def test_two_people_at_once_have_one_effect_and_both_are_told(exchange):
         person.join(30)
     assert sorted(map(str, told))[0] == "2" and len(told) == 2
     [sentence] = [each for each in told if each != 2]
-    assert "was at version 1 when you looked and is at version 2 now" in sentence and "by test" in sentence and "question" in sentence
+    assert (
+        "was at version 1 when you looked and is at version 2 now" in sentence
+        and "by test" in sentence
+        and "question" in sentence
+    )
     with exchange.engine.connect() as conn:
         assert len(revisions.versions(conn, request_id)) == 2
 
@@ -473,7 +518,10 @@ def test_a_patient_is_not_changed_under_gathered_or_delivered_records(make_excha
     request_id = begin(exchange)
     exchange.drain()
     assert exchange.parked(request_id) == ["patient-none"], "gathered at Alice's, unknown at Bob's"
-    other = {"identifiers": [{"system": "urn:test:mrn", "value": "M1"}], "name": {"family": "Synthetic-Test", "given": ["Eve"]}}
+    other = {
+        "identifiers": [{"system": "urn:test:mrn", "value": "M1"}],
+        "name": {"family": "Synthetic-Test", "given": ["Eve"]},
+    }
     with pytest.raises(RevisionRefused, match="are gathered. Nothing was sent to bob yet"):
         revise(exchange, request_id, patient=other)
     there = exchange.put("bob", {"resourceType": "Patient", "name": [{"family": "Synthetic-Test"}]})
@@ -487,10 +535,15 @@ def test_a_patient_is_not_changed_under_gathered_or_delivered_records(make_excha
         assert len(revisions.versions(conn, request_id)) == 1
 
 
-@pytest.mark.parametrize(("fields", "sentence"), [
-    ({}, "nothing differs from version 1"), ({"key": "k2"}, "key cannot be corrected"),
-    ({"service_request": "ServiceRequest/7"}, "service_request cannot be corrected"),
-    ({"placer": "bob", "fulfiller": "alice"}, "placer, fulfiller cannot be corrected")])
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({}, "nothing differs from version 1"),
+        ({"key": "k2"}, "key cannot be corrected"),
+        ({"service_request": "ServiceRequest/7"}, "service_request cannot be corrected"),
+        ({"placer": "bob", "fulfiller": "alice"}, "placer, fulfiller cannot be corrected"),
+    ],
+)
 def test_what_would_be_another_request_is_refused(exchange, fields, sentence):
     request_id = begin(exchange)
     with pytest.raises(RevisionRefused, match=sentence):

@@ -1,4 +1,5 @@
 """Ticks: none missed, none doubled, whatever the clocks do and however many nodes tick."""
+
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,9 @@ from sqlalchemy import func, select, text
 
 from integration.store import audit, operations
 from integration.store import steps as steps_store
+from integration.store.schedules import EPOCH
 from integration.store.tables import audit as audit_table
 from integration.store.tables import steps, ticks
-from integration.store.schedules import EPOCH
 from jobs import schedule as schedule_module
 from jobs.schedule import MAX_MISSED, Schedule, every, housekeeping, missed, tick
 
@@ -55,7 +56,9 @@ def test_daylight_saving_misses_and_doubles_nothing(zone, monkeypatch):
         for year in (2026, 2028):
             start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
             days = (end - start).days
-            assert ticks_of(cron("30 2 * * *"), start, end) == [start + timedelta(days=day, hours=2, minutes=30) for day in range(days)]
+            assert ticks_of(cron("30 2 * * *"), start, end) == [
+                start + timedelta(days=day, hours=2, minutes=30) for day in range(days)
+            ]
             assert len(ticks_of(every(3600), start, end)) == days * 24
     finally:
         monkeypatch.undo()
@@ -69,24 +72,37 @@ def ticks_of(trigger, start: datetime, end: datetime) -> list[datetime]:
         portion = [each for each in missed(trigger, last, now) if each < end]
         found, last = found + portion, portion[-1] if portion else last
         now += timedelta(minutes=170)
-    found += [each for each in missed(trigger, last, end - timedelta(seconds=1))]
+    found += list(missed(trigger, last, end - timedelta(seconds=1)))
     return [each for each in found if each >= start]
 
 
 def test_a_leap_day_is_a_day():
     start, end = datetime(2028, 2, 27, tzinfo=UTC), datetime(2028, 3, 2, tzinfo=UTC)
-    assert [each.strftime("%m-%d") for each in ticks_of(cron("0 3 * * *"), start, end)] == ["02-27", "02-28", "02-29", "03-01"]
+    assert [each.strftime("%m-%d") for each in ticks_of(cron("0 3 * * *"), start, end)] == [
+        "02-27",
+        "02-28",
+        "02-29",
+        "03-01",
+    ]
     assert missed(cron("0 3 29 2 *"), datetime(2028, 1, 1, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)) == [
-        datetime(2028, 2, 29, 3, tzinfo=UTC), datetime(2032, 2, 29, 3, tzinfo=UTC)]
+        datetime(2028, 2, 29, 3, tzinfo=UTC),
+        datetime(2032, 2, 29, 3, tzinfo=UTC),
+    ]
 
 
 @pytest.fixture
 def counted(database):
     """A world with a schedule each of whose ticks leaves one audit row."""
+
     def made(trigger):
         return Schedule("counted", trigger, lambda conn: audit.record(conn, "test", "ticked"))
-    return SimpleNamespace(world=SimpleNamespace(engine=database.engine, now=lambda: pytest.fail("a node's own clock was asked")),
-                           engine=database.engine, schedule=made, runs=lambda: _count(database.engine, audit_table, "ticked"))
+
+    return SimpleNamespace(
+        world=SimpleNamespace(engine=database.engine, now=lambda: pytest.fail("a node's own clock was asked")),
+        engine=database.engine,
+        schedule=made,
+        runs=lambda: _count(database.engine, audit_table, "ticked"),
+    )
 
 
 def _count(engine, table, action: str) -> int:
@@ -102,9 +118,11 @@ def test_a_thousand_ticks_by_six_nodes_are_a_thousand_runs(counted):
     claims, barrier = [], threading.Barrier(6)
 
     def node(number: int) -> None:
-        for second in range(8, 1001, 8):       # all six at once, each a little later than the other
+        for second in range(8, 1001, 8):  # all six at once, each a little later than the other
             barrier.wait()
-            claims.append(tick(counted.world, schedule, now=start + timedelta(seconds=second, milliseconds=37 * number)))
+            claims.append(
+                tick(counted.world, schedule, now=start + timedelta(seconds=second, milliseconds=37 * number))
+            )
 
     nodes = [threading.Thread(target=node, args=(number,)) for number in range(6)]
     for each in nodes:
@@ -144,10 +162,12 @@ def test_a_clock_set_forward_an_hour_makes_up_and_one_set_back_goes_on_at_once(c
     with counted.engine.begin() as conn:
         conn.execute(ticks.insert().values(job="counted", fire_time=NOON))
     assert tick(counted.world, schedule, now=NOON + timedelta(hours=1)) == 60
-    assert tick(counted.world, schedule, now=NOON + timedelta(minutes=30, seconds=1)) == 0          # set back by half an hour
-    passed = [tick(counted.world, schedule, now=NOON + timedelta(minutes=30 + minute, seconds=1)) for minute in range(1, 60)]
+    assert tick(counted.world, schedule, now=NOON + timedelta(minutes=30, seconds=1)) == 0  # set back by half an hour
+    passed = [
+        tick(counted.world, schedule, now=NOON + timedelta(minutes=30 + minute, seconds=1)) for minute in range(1, 60)
+    ]
     assert passed == [1] * 59
-    assert tick(counted.world, schedule, now=NOON + timedelta(minutes=88, seconds=59)) == 0          # a moment back: nothing
+    assert tick(counted.world, schedule, now=NOON + timedelta(minutes=88, seconds=59)) == 0  # a moment back: nothing
 
 
 @pytest.mark.postgres
@@ -156,10 +176,12 @@ def test_what_waits_does_not_wait_longer_because_the_clock_was_set_back(counted)
     with counted.engine.begin() as conn:
         conn.execute(ticks.insert().values(job=schedule.name, fire_time=NOON))
         step_id = steps_store.create(conn, "push_records", "lakeview", at=NOON + timedelta(minutes=15))
-    for minutes in (0, 1):      # a second node, or a later tick, brings nothing forward again
+    for minutes in (0, 1):  # a second node, or a later tick, brings nothing forward again
         tick(counted.world, schedule, now=NOON - timedelta(minutes=60 - minutes))
         with counted.engine.connect() as conn:
-            assert conn.execute(select(steps.c.next_attempt_at).where(steps.c.id == step_id)).scalar_one() == NOON - timedelta(minutes=45)
+            assert conn.execute(
+                select(steps.c.next_attempt_at).where(steps.c.id == step_id)
+            ).scalar_one() == NOON - timedelta(minutes=45)
 
 
 @pytest.mark.postgres
@@ -167,7 +189,9 @@ def test_a_cron_time_counts_once_when_the_clock_is_set_back_over_it(counted):
     schedule = counted.schedule(cron("0 12 * * *"))
     with counted.engine.begin() as conn:
         conn.execute(ticks.insert().values(job="counted", fire_time=NOON - timedelta(days=1)))
-    found = [tick(counted.world, schedule, now=NOON + timedelta(minutes=minute)) for minute in (-1, 0, 1, -59, -1, 0, 1, 60)]
+    found = [
+        tick(counted.world, schedule, now=NOON + timedelta(minutes=minute)) for minute in (-1, 0, 1, -59, -1, 0, 1, 60)
+    ]
     assert sum(found) == 1 and tick(counted.world, schedule, now=NOON + timedelta(days=1)) == 1
 
 
@@ -175,15 +199,18 @@ def test_a_cron_time_counts_once_when_the_clock_is_set_back_over_it(counted):
 def test_a_lease_and_a_breaker_survive_the_databases_clock_being_set_back(database):
     from integration.queue import Limits, dispatch
     from tests.jobs.test_queue import add_endpoint, owe
+
     with database.engine.begin() as conn:
         add_endpoint(conn, "lakeview")
     owe(database.engine, 3)
     assert dispatch(database.engine, Limits()) == 3
-    with database.engine.begin() as conn:       # as if all this had been written an hour later than now
+    with database.engine.begin() as conn:  # as if all this had been written an hour later than now
         conn.execute(text("UPDATE steps SET lease_until = lease_until + interval '1 hour'"))
-        conn.execute(text("""UPDATE endpoints SET breaker = 'half-open',
-                             breaker_until = now() + interval '1 hour 30 seconds', last_failure_at = now() + interval '1 hour'"""))
-    assert dispatch(database.engine, Limits()) == 1      # the breaker's probe
+        conn.execute(
+            text("""UPDATE endpoints SET breaker = 'half-open',
+                             breaker_until = now() + interval '1 hour 30 seconds', last_failure_at = now() + interval '1 hour'""")
+        )
+    assert dispatch(database.engine, Limits()) == 1  # the breaker's probe
     with database.engine.begin() as conn:
         assert conn.execute(select(func.max(steps.c.lost))).scalar_one() == 0
 
@@ -201,8 +228,13 @@ class _SetBack(datetime):
 def test_a_ticker_whose_machine_is_set_back_an_hour_goes_on_within_seconds(monkeypatch):
     monkeypatch.setattr(apscheduler.schedulers.base, "datetime", _SetBack)
     monkeypatch.setattr(apscheduler.executors.base, "datetime", _SetBack)
-    monkeypatch.setattr(schedule_module, "time", SimpleNamespace(
-        time=lambda: time.time() + _SetBack.by.total_seconds(), monotonic=time.monotonic, sleep=time.sleep))
+    monkeypatch.setattr(
+        schedule_module,
+        "time",
+        SimpleNamespace(
+            time=lambda: time.time() + _SetBack.by.total_seconds(), monotonic=time.monotonic, sleep=time.sleep
+        ),
+    )
     runs: list[float] = []
     scheduler = BackgroundScheduler(timezone=UTC)
     scheduler.add_job(lambda: runs.append(time.monotonic()), every(1))

@@ -1,4 +1,5 @@
 """Request states against a plain model: every pair once, then random, late, repeated and out-of-order events."""
+
 import itertools
 from types import SimpleNamespace
 
@@ -12,7 +13,17 @@ from integration.store import requests
 from integration.store.tables import audit, events, findings
 from integration.store.tables import requests as table
 from jobs import watch_fulfiller
-from mappings.model.states import AUDIT_EVENT, FINAL, NEEDS_REASON, OPEN, TRANSITIONS, Actor, Status, business_status, may_move
+from mappings.model.states import (
+    AUDIT_EVENT,
+    FINAL,
+    NEEDS_REASON,
+    OPEN,
+    TRANSITIONS,
+    Actor,
+    Status,
+    business_status,
+    may_move,
+)
 from tests.jobs.exchange import a_request
 
 pytestmark = pytest.mark.postgres
@@ -76,7 +87,9 @@ def test_every_pair_and_actor_on_the_database(database):
             conn.execute(table.update().values(status=current, status_reason=None))
             moved = requests.advance(conn, request_id, to, by)
             row = requests.get(conn, request_id)
-            written = conn.execute(select(audit.c.action, audit.c.actor, audit.c.detail).where(audit.c.action != "request.taken-in")).all()
+            written = conn.execute(
+                select(audit.c.action, audit.c.actor, audit.c.detail).where(audit.c.action != "request.taken-in")
+            ).all()
             transaction.rollback()
         case = (str(current), str(to), str(by))
         assert moved == (case in MODEL), case
@@ -92,7 +105,14 @@ class Requests(RuleBasedStateMachine):
 
     def __init__(self, engine, key: str):
         super().__init__()
-        self.engine, self.status, self.history, self.seen, self.closed, self.next_version = engine, "draft", [], set(), False, 0
+        self.engine, self.status, self.history, self.seen, self.closed, self.next_version = (
+            engine,
+            "draft",
+            [],
+            set(),
+            False,
+            0,
+        )
         with engine.begin() as conn:
             self.id, _ = requests.take_in(conn, a_request(key=key), actor="test")
 
@@ -116,7 +136,7 @@ class Requests(RuleBasedStateMachine):
             row = requests.get(conn, self.id)
         news = watch_fulfiller._is_news(ctx, row, reading)
         assert news == (number not in self.seen)
-        if not news or self.status in FINAL:         # watch_fulfiller reads no Task after the end
+        if not news or self.status in FINAL:  # watch_fulfiller reads no Task after the end
             return
         before = self.status
         with self.engine.begin() as conn:
@@ -142,8 +162,12 @@ class Requests(RuleBasedStateMachine):
 
     def _check_event(self, number: int, applied: bool, flagged: bool) -> None:
         with self.engine.connect() as conn:
-            [event] = conn.execute(select(events).where(events.c.request_id == self.id, events.c.version == str(number))).all()
-            found = conn.execute(select(func.count()).where(findings.c.request_id == self.id, findings.c.cause == "inbound.illegal")).scalar_one()
+            [event] = conn.execute(
+                select(events).where(events.c.request_id == self.id, events.c.version == str(number))
+            ).all()
+            found = conn.execute(
+                select(func.count()).where(findings.c.request_id == self.id, findings.c.cause == "inbound.illegal")
+            ).scalar_one()
         assert (event.applied, event.why is not None) == (applied, flagged)
         assert found or not flagged
 
@@ -151,8 +175,11 @@ class Requests(RuleBasedStateMachine):
     def the_row_and_the_trail_say_the_same(self):
         with self.engine.begin() as conn:
             row = requests.get(conn, self.id)
-            trail = conn.execute(select(audit.c.action, audit.c.detail).where(
-                audit.c.request_id == self.id, audit.c.action.in_(AUDIT_EVENT.values())).order_by(audit.c.id)).all()
+            trail = conn.execute(
+                select(audit.c.action, audit.c.detail)
+                .where(audit.c.request_id == self.id, audit.c.action.in_(AUDIT_EVENT.values()))
+                .order_by(audit.c.id)
+            ).all()
         assert row.status == self.status and (row.closed_at is not None) == self.closed
         assert [(each.detail["from"], each.action.removeprefix("request.")) for each in trail] == self.history
         assert business_status(Status(row.status)) and (row.status_reason or row.status not in NEEDS_REASON)
@@ -160,5 +187,9 @@ class Requests(RuleBasedStateMachine):
 
 def test_late_repeated_and_out_of_order_events_follow_the_model(database):
     keys = (f"model-{number}" for number in itertools.count())
-    run_state_machine_as_test(lambda: Requests(database.engine, next(keys)), settings=settings(
-        max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)))
+    run_state_machine_as_test(
+        lambda: Requests(database.engine, next(keys)),
+        settings=settings(
+            max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

@@ -47,7 +47,9 @@ class Collector:
 
     def take(self, body: bytes) -> None:
         request = ExportTraceServiceRequest.FromString(body)
-        self.spans += [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
+        self.spans += [
+            span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans
+        ]
 
     def close(self):
         self.server.shutdown()
@@ -91,19 +93,39 @@ def test_one_trace_follows_a_request_from_intake_to_the_closed_loop_and_holds_id
     trace_id, outermost = tracing.trace_of(request_id)
     mine = [span for span in collector.spans if int.from_bytes(span.trace_id, "big") == trace_id]
     steps = {span.name: span for span in mine if "second_opinion.step.kind" in attributes(span)}
-    assert {"gather_records", "match_people", "push_records", "verify_records", "send_request", "verify_request", "watch_fulfiller",
-            "return_report", "verify_report"} <= steps.keys()
+    assert {
+        "gather_records",
+        "match_people",
+        "push_records",
+        "verify_records",
+        "send_request",
+        "verify_request",
+        "watch_fulfiller",
+        "return_report",
+        "verify_report",
+    } <= steps.keys()
     [loop] = [span for span in mine if span.name == "second opinion"]
     [intake] = [span for span in mine if span.name == "POST /api/requests"]
     assert int.from_bytes(loop.span_id, "big") == outermost and not loop.parent_span_id
     for span in (intake, *steps.values()):
         assert span.parent_span_id == loop.span_id, span.name
-        assert loop.start_time_unix_nano - 1e9 <= span.start_time_unix_nano <= span.end_time_unix_nano <= loop.end_time_unix_nano + 5e9
+        assert (
+            loop.start_time_unix_nano - 1e9
+            <= span.start_time_unix_nano
+            <= span.end_time_unix_nano
+            <= loop.end_time_unix_nano + 5e9
+        )
     pushed = attributes(steps["push_records"])
-    assert (pushed["second_opinion.request_id"], pushed["second_opinion.endpoint"], pushed["second_opinion.outcome"]) == (request_id, "bob", "done")
+    assert (
+        pushed["second_opinion.request_id"],
+        pushed["second_opinion.endpoint"],
+        pushed["second_opinion.outcome"],
+    ) == (request_id, "bob", "done")
     assert pushed["second_opinion.step.id"] and pushed["second_opinion.lease_no"] == 1
     exchanged = [attributes(span) for span in mine if span.parent_span_id == steps["push_records"].span_id]
-    assert any(each["http.request.method"] == "POST" and each["http.response.status_code"] in (200, 201) for each in exchanged)
+    assert any(
+        each["http.request.method"] == "POST" and each["http.response.status_code"] in (200, 201) for each in exchanged
+    )
     told = json.dumps([[span.name, attributes(span), span.status.message] for span in collector.spans])
     assert not [name for name in NAMES if name in told], told
     routes = {attributes(span).get("http.route") for span in collector.spans} - {None}
@@ -120,8 +142,15 @@ def test_what_failed_says_its_cause_and_never_its_message(traced, collector, mon
     flush(traced)
     failed = [span for span in collector.spans if span.name == "gather_records"]
     assert len(failed) == 5 and {span.status.code for span in failed} == {2}
-    assert attributes(failed[0])["error.type"] == "timeout" and attributes(failed[-1])["second_opinion.outcome"] == "temporary"
-    assert not [span for span in collector.spans if "Ada" in str(span)] and len({span.trace_id for span in failed}) == 1 and request_id
+    assert (
+        attributes(failed[0])["error.type"] == "timeout"
+        and attributes(failed[-1])["second_opinion.outcome"] == "temporary"
+    )
+    assert (
+        not [span for span in collector.spans if "Ada" in str(span)]
+        and len({span.trace_id for span in failed}) == 1
+        and request_id
+    )
 
 
 def test_a_watch_where_nothing_happened_leaves_no_span(traced, collector):
@@ -150,7 +179,9 @@ def test_a_collector_in_trouble_disturbs_nothing(traced, collector, trouble, cap
     traced.world.tracing.stop()
     assert time.monotonic() - began < 2 * tracing.EXPORT_SECONDS
     if trouble == "gone":
-        collector.server = type(collector.server)(("127.0.0.1", 0), BaseHTTPRequestHandler)     # something to close at the end
+        collector.server = type(collector.server)(
+            ("127.0.0.1", 0), BaseHTTPRequestHandler
+        )  # something to close at the end
         threading.Thread(target=collector.server.serve_forever, daemon=True).start()
 
 
@@ -181,8 +212,14 @@ print([name for name in sys.modules if name.partition(".")[0] in ("opentelemetry
 
 def test_off_means_not_imported(tmp_path):
     (tmp_path / "config.yaml").write_text("data_dir: data\n")
-    done = subprocess.run([sys.executable, "-c", OFF], capture_output=True, text=True, cwd=tmp_path, timeout=120,
-                          env={"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin"})
+    done = subprocess.run(
+        [sys.executable, "-c", OFF],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+        env={"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin"},
+    )
     assert done.returncode == 0 and done.stdout.strip() == "[]", done.stdout + done.stderr
 
 

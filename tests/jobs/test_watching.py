@@ -1,4 +1,5 @@
 """Watches look less and less often while nothing changes, and come after everything else."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,11 +14,22 @@ from tests.jobs.exchange import a_request, load_chart
 NOW = datetime(2030, 1, 31, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("pace", "every", "quiet", "wait"), [
-    (TASK, 60, timedelta(minutes=10), 60), (TASK, 60, timedelta(hours=10), 360), (TASK, 60, timedelta(days=9), 900),
-    (TASK, 3600, timedelta(days=9), 3600), (REPORT, 60, timedelta(days=10), 8640), (REPORT, 60, timedelta(days=800), 86400),
-    (CHART, 900, timedelta(hours=2), 900), (CHART, 900, timedelta(days=1), 3600), (CHART, 900, timedelta(days=20), 14400),
-    (CHART_AFTERWARDS, 900, timedelta(days=20), 72000), (CHART, 900, timedelta(hours=-5), 900)])
+@pytest.mark.parametrize(
+    ("pace", "every", "quiet", "wait"),
+    [
+        (TASK, 60, timedelta(minutes=10), 60),
+        (TASK, 60, timedelta(hours=10), 360),
+        (TASK, 60, timedelta(days=9), 900),
+        (TASK, 3600, timedelta(days=9), 3600),
+        (REPORT, 60, timedelta(days=10), 8640),
+        (REPORT, 60, timedelta(days=800), 86400),
+        (CHART, 900, timedelta(hours=2), 900),
+        (CHART, 900, timedelta(days=1), 3600),
+        (CHART, 900, timedelta(days=20), 14400),
+        (CHART_AFTERWARDS, 900, timedelta(days=20), 72000),
+        (CHART, 900, timedelta(hours=-5), 900),
+    ],
+)
 def test_the_wait_is_a_share_of_the_quiet_within_bounds(pace, every, quiet, wait):
     assert (pace.next_look(NOW, NOW - quiet, every_seconds=every) - NOW).total_seconds() == wait
 
@@ -37,7 +49,9 @@ def test_a_thousand_quiet_requests_leave_most_of_an_endpoints_requests_to_others
 
 def waits(exchange, kind: str) -> float:
     with exchange.engine.connect() as conn:
-        at = conn.execute(select(steps.c.next_attempt_at).where(steps.c.kind == kind, steps.c.status == "waiting")).scalar_one()
+        at = conn.execute(
+            select(steps.c.next_attempt_at).where(steps.c.kind == kind, steps.c.status == "waiting")
+        ).scalar_one()
     return (at - exchange.clock()).total_seconds()
 
 
@@ -79,8 +93,15 @@ def test_what_a_watch_finds_travels_with_the_deadline_of_the_request(exchange):
     exchange.change("alice", chart["observation-3"], status="corrected", valueQuantity={"value": 3.5, "unit": "g"})
     exchange.watch()
     with exchange.engine.connect() as conn:
-        due = {row.deadline for row in conn.execute(select(steps.c.deadline).where(
-            steps.c.request_id == request_id, steps.c.kind.in_(("match_people", "push_records", "verify_records"))))}
+        due = {
+            row.deadline
+            for row in conn.execute(
+                select(steps.c.deadline).where(
+                    steps.c.request_id == request_id,
+                    steps.c.kind.in_(("match_people", "push_records", "verify_records")),
+                )
+            )
+        }
     assert len(due) == 1 and due.pop().year == 2035
 
 

@@ -1,4 +1,5 @@
 """Charts nobody here wrote, and small resources, for the tests of references, Bundles and comparison."""
+
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,8 +14,10 @@ SYSTEM = "https://placer.example/ids"
 BASE = "https://placer.example/fhir"
 NAMES = ("Andy", "Darin", "Florentino", "Lavelle", "Librada", "Lourdes", "Loyd")
 
-needs_data = pytest.mark.skipif(not DATA or not (Path(DATA) / "synthea").is_dir(),
-                                reason="SECOND_OPINION_DATA does not name the folder with the shared test data")
+needs_data = pytest.mark.skipif(
+    not DATA or not (Path(DATA) / "synthea").is_dir(),
+    reason="SECOND_OPINION_DATA does not name the folder with the shared test data",
+)
 
 
 def chart(name: str) -> list[dict]:
@@ -41,12 +44,24 @@ def resource(kind: str, logical_id: str, needs: Iterable[str] = ()) -> dict:
 def cycle() -> list[dict]:
     """An Encounter with two diagnoses, each a Condition of that Encounter, of one patient."""
     return [
-        {"resourceType": "Encounter", "id": "e", "subject": {"reference": "Patient/p"},
-         "diagnosis": [{"condition": {"reference": "Condition/c1"}}, {"condition": {"reference": "Condition/c2"}}]},
-        {"resourceType": "Condition", "id": "c1", "subject": {"reference": "Patient/p"},
-         "encounter": {"reference": "Encounter/e"}},
-        {"resourceType": "Condition", "id": "c2", "subject": {"reference": "Patient/p"},
-         "encounter": {"reference": "Encounter/e"}},
+        {
+            "resourceType": "Encounter",
+            "id": "e",
+            "subject": {"reference": "Patient/p"},
+            "diagnosis": [{"condition": {"reference": "Condition/c1"}}, {"condition": {"reference": "Condition/c2"}}],
+        },
+        {
+            "resourceType": "Condition",
+            "id": "c1",
+            "subject": {"reference": "Patient/p"},
+            "encounter": {"reference": "Encounter/e"},
+        },
+        {
+            "resourceType": "Condition",
+            "id": "c2",
+            "subject": {"reference": "Patient/p"},
+            "encounter": {"reference": "Encounter/e"},
+        },
         {"resourceType": "Patient", "id": "p"},
     ]
 

@@ -4,6 +4,7 @@ Run ``python -m tests.mappings.make_element_paths`` from the repository's root t
 The classes of fhirclient are R4 4.0.1; fhir.resources has only R4B (4.3). Both are read, R4 wins where they differ,
 so that a resource of an R4B server is walked as well.
 """
+
 import importlib
 import json
 import pkgutil
@@ -32,17 +33,22 @@ def render() -> str:
     """The text of mappings/element_paths.py."""
     types, resources = read_types()
     leading = _leading(types)
-    identifier = {name: "many" if types[name]["identifier"][1] else "single"
-                  for name in sorted(resources) if types[name].get("identifier", ("",))[0] == "Identifier"}
+    identifier = {
+        name: "many" if types[name]["identifier"][1] else "single"
+        for name in sorted(resources)
+        if types[name].get("identifier", ("",))[0] == "Identifier"
+    }
     cardinality = {name: identifier.get(name, "none") for name in sorted(resources)}
-    return "".join([
-        HEAD,
-        "# Every resource type -> how many identifiers it holds: many, single or none.\n",
-        f"IDENTIFIERS: dict[str, str] = {_dump(cardinality)}\n\n",
-        "# Type -> element -> type of the element, for the elements that lead to one of the three.\n"
-        "# `extension` is not listed: it may stand everywhere.\n",
-        f"ELEMENTS: dict[str, dict[str, str]] = {_dump(leading)}\n",
-    ])
+    return "".join(
+        [
+            HEAD,
+            "# Every resource type -> how many identifiers it holds: many, single or none.\n",
+            f"IDENTIFIERS: dict[str, str] = {_dump(cardinality)}\n\n",
+            "# Type -> element -> type of the element, for the elements that lead to one of the three.\n"
+            "# `extension` is not listed: it may stand everywhere.\n",
+            f"ELEMENTS: dict[str, dict[str, str]] = {_dump(leading)}\n",
+        ]
+    )
 
 
 def read_types() -> tuple[Types, set[str]]:
@@ -68,10 +74,17 @@ def _plain(cls: type) -> str:
 
 def _fhirclient_classes() -> list[type]:
     base = importlib.import_module("fhirclient.models.fhirabstractbase").FHIRAbstractBase
-    modules = [importlib.import_module(f"fhirclient.models.{info.name}") for info in pkgutil.iter_modules(r4.__path__)
-               if not info.name.endswith(("_test", "_tests"))]
-    classes = {value for module in modules for value in vars(module).values()
-               if isinstance(value, type) and issubclass(value, base)}
+    modules = [
+        importlib.import_module(f"fhirclient.models.{info.name}")
+        for info in pkgutil.iter_modules(r4.__path__)
+        if not info.name.endswith(("_test", "_tests"))
+    ]
+    classes = {
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, base)
+    }
     return sorted((cls for cls in classes if not cls.__name__.startswith("FHIRAbstract")), key=lambda cls: cls.__name__)
 
 
@@ -96,16 +109,20 @@ def _r4b_element(annotation: object) -> tuple[str, bool]:
 
 def _leading(types: Types) -> dict[str, dict[str, str]]:
     """Only the elements from which a goal can be reached."""
-    kept = {name: {key: kind for key, (kind, _) in elements.items() if key not in ("extension", "modifierExtension")}
-            for name, elements in types.items()}
+    kept = {
+        name: {key: kind for key, (kind, _) in elements.items() if key not in ("extension", "modifierExtension")}
+        for name, elements in types.items()
+    }
     leads = set(GOALS)
     while True:
         more = {name for name, elements in kept.items() if name not in leads and leads & set(elements.values())}
         if not more:
             break
         leads |= more
-    pruned = {name: {key: kind for key, kind in sorted(elements.items()) if kind in leads}
-              for name, elements in sorted(kept.items())}
+    pruned = {
+        name: {key: kind for key, kind in sorted(elements.items()) if kind in leads}
+        for name, elements in sorted(kept.items())
+    }
     return {name: elements for name, elements in pruned.items() if elements and name not in ABSTRACT}
 
 

@@ -1,4 +1,5 @@
 """Values and resources for the mapping tests: Dr Alice asks Dr Bob about a synthetic patient."""
+
 import io
 import json
 import os
@@ -17,8 +18,17 @@ from mappings.communication import to_patient_questions
 from mappings.consult_report import read_report, to_returned_report
 from mappings.document_reference import to_document_reference
 from mappings.model.request import (
-    Code, Diagnosis, FirstOpinion, HumanName, Identifier, OrganizationRef, PatientRef, PractitionerRef, RecordsWanted,
-    SecondOpinionRequest)
+    Code,
+    Diagnosis,
+    FirstOpinion,
+    HumanName,
+    Identifier,
+    OrganizationRef,
+    PatientRef,
+    PractitionerRef,
+    RecordsWanted,
+    SecondOpinionRequest,
+)
 from mappings.operation_outcome import to_outcome
 from mappings.patient import to_patient
 from mappings.practitioner import to_organization, to_practitioner, to_practitioner_role
@@ -32,28 +42,54 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 DATA = os.environ.get("SECOND_OPINION_DATA")
 needs_data = pytest.mark.skipif(not DATA or not Path(DATA).is_dir(), reason="SECOND_OPINION_DATA names no folder")
 
-ALICE = PractitionerRef(identifiers=(Identifier(system=codes.SYSTEM_NPI, value="1234567893"),),
-                        name=HumanName(family="Archer", given=("Alice",)),
-                        organization=OrganizationRef(name="Harbour Primary Care"))
-BOB = PractitionerRef(identifiers=(Identifier(system=codes.SYSTEM_NPI, value="1245319599"),),
-                      name=HumanName(family="Bishop", given=("Bob", "T")),
-                      specialty=Code(system="http://nucc.org/provider-taxonomy", code="207X00000X",
-                                     display="Orthopaedic Surgery Physician"))
+ALICE = PractitionerRef(
+    identifiers=(Identifier(system=codes.SYSTEM_NPI, value="1234567893"),),
+    name=HumanName(family="Archer", given=("Alice",)),
+    organization=OrganizationRef(name="Harbour Primary Care"),
+)
+BOB = PractitionerRef(
+    identifiers=(Identifier(system=codes.SYSTEM_NPI, value="1245319599"),),
+    name=HumanName(family="Bishop", given=("Bob", "T")),
+    specialty=Code(
+        system="http://nucc.org/provider-taxonomy", code="207X00000X", display="Orthopaedic Surgery Physician"
+    ),
+)
 CHARLIE = PractitionerRef(name=HumanName(family="Cárdenas"))
-PATIENT = PatientRef(identifiers=(Identifier(system="https://harbour.example/mrn", value="MRN-0042"),),
-                     name=HumanName(family="Núñez", given=("Pía", "Q")), birth_date=date(1980, 2, 29), sex="female")
+PATIENT = PatientRef(
+    identifiers=(Identifier(system="https://harbour.example/mrn", value="MRN-0042"),),
+    name=HumanName(family="Núñez", given=("Pía", "Q")),
+    birth_date=date(1980, 2, 29),
+    sex="female",
+)
 REQUEST = SecondOpinionRequest(
-    key="harbour:ServiceRequest/9", placer="harbour", fulfiller="summit", patient=PATIENT, requester=ALICE,
-    first_opinion=FirstOpinion(doctor=CHARLIE, given_on=date(2026, 5, 4), diagnosis=Diagnosis(
-        text="Tear of the anterior cruciate ligament, right knee", codes=(Code(system=ICD, code="S83.511A"),))),
+    key="harbour:ServiceRequest/9",
+    placer="harbour",
+    fulfiller="summit",
+    patient=PATIENT,
+    requester=ALICE,
+    first_opinion=FirstOpinion(
+        doctor=CHARLIE,
+        given_on=date(2026, 5, 4),
+        diagnosis=Diagnosis(
+            text="Tear of the anterior cruciate ligament, right knee", codes=(Code(system=ICD, code="S83.511A"),)
+        ),
+    ),
     question="Is reconstruction needed, or would rehabilitation do?",
-    reasons=(Code(system="http://terminology.hl7.org/CodeSystem/v3-ActReason", code="PATRQT",
-                  display="patient requested"),),
-    specialty=Code(system=codes.SYSTEM_SNOMED, code="394801008", display="Trauma and orthopedics"), consultant=BOB,
-    priority="urgent", authored_at="2026-06-01T09:00:00-07:00", wanted_by=date(2026, 6, 20),
+    reasons=(
+        Code(system="http://terminology.hl7.org/CodeSystem/v3-ActReason", code="PATRQT", display="patient requested"),
+    ),
+    specialty=Code(system=codes.SYSTEM_SNOMED, code="394801008", display="Trauma and orthopedics"),
+    consultant=BOB,
+    priority="urgent",
+    authored_at="2026-06-01T09:00:00-07:00",
+    wanted_by=date(2026, 6, 20),
     patient_questions=("Can I ski again?", "What if I wait?"),
     records=RecordsWanted(types=("DiagnosticReport", "DocumentReference"), since=date(2025, 1, 1)),
-    consent="Consent/c1", coverage=("Coverage/v1",), service_request="ServiceRequest/9", opinion_number=3)
+    consent="Consent/c1",
+    coverage=("Coverage/v1",),
+    service_request="ServiceRequest/9",
+    opinion_number=3,
+)
 REFS = Refs(patient="Patient/p1", supporting_info=("Consent/c1",), insurance=("Coverage/v1",))
 
 
@@ -64,51 +100,95 @@ def service_request() -> dict:
 
 def service_request_with_known_people() -> dict:
     """People resolved at the target, a case and an earlier request."""
-    earlier = {"type": "ServiceRequest",
-               "identifier": {"system": "https://harbour.example", "value": "ServiceRequest/9"}}
-    refs = Refs(patient="Patient/p1", requester="PractitionerRole/alice", performer="PractitionerRole/bob",
-                supporting_info=("Consent/c1", "DocumentReference/d1"), insurance=("Coverage/v1",), case="r-0",
-                based_on=(earlier,))
+    earlier = {
+        "type": "ServiceRequest",
+        "identifier": {"system": "https://harbour.example", "value": "ServiceRequest/9"},
+    }
+    refs = Refs(
+        patient="Patient/p1",
+        requester="PractitionerRole/alice",
+        performer="PractitionerRole/bob",
+        supporting_info=("Consent/c1", "DocumentReference/d1"),
+        insurance=("Coverage/v1",),
+        case="r-0",
+        based_on=(earlier,),
+    )
     return to_service_request(REQUEST, request_id="r-1", refs=refs, identifier_system=IDS)
 
 
 def patient_questions() -> dict:
-    return to_patient_questions(REQUEST.patient_questions, request_id="r-1", identifier_system=IDS,
-                                service_request="ServiceRequest/9", patient="Patient/p1")
+    return to_patient_questions(
+        REQUEST.patient_questions,
+        request_id="r-1",
+        identifier_system=IDS,
+        service_request="ServiceRequest/9",
+        patient="Patient/p1",
+    )
 
 
 def task() -> dict:
-    inputs = [TaskInput(text="records-packet", reference="DocumentReference/d1"),
-              TaskInput(code=codes.MEDICATION_LIST, reference="List/meds"),
-              TaskInput(text="patient-questions", reference="Communication/q1")]
-    return to_task(request_id="r-1", identifier_system=IDS, service_request="ServiceRequest/9", patient="Patient/p1",
-                   requester="PractitionerRole/alice", owner="Organization/summit", inputs=inputs,
-                   authored_at="2026-06-01T09:00:00-07:00", wanted_by="2026-06-20")
+    inputs = [
+        TaskInput(text="records-packet", reference="DocumentReference/d1"),
+        TaskInput(code=codes.MEDICATION_LIST, reference="List/meds"),
+        TaskInput(text="patient-questions", reference="Communication/q1"),
+    ]
+    return to_task(
+        request_id="r-1",
+        identifier_system=IDS,
+        service_request="ServiceRequest/9",
+        patient="Patient/p1",
+        requester="PractitionerRole/alice",
+        owner="Organization/summit",
+        inputs=inputs,
+        authored_at="2026-06-01T09:00:00-07:00",
+        wanted_by="2026-06-20",
+    )
 
 
 def document() -> dict:
     return to_document_reference(
-        identifier=Identifier(system=IDS, value="DocumentReference/r-1-d1"), patient="Patient/p1",
-        type_code=Code(system=codes.SYSTEM_LOINC, code="57133-1"), title="Records for the second opinion",
-        content_type="application/pdf", data=b"%PDF-1.7 synthetic", date="2026-06-02T08:00:00-07:00",
-        period_end="2026-06-02T08:00:00-07:00", related=[{"reference": "ServiceRequest/9"}],
-        author=[{"reference": "Practitioner/alice"}], replaces="DocumentReference/old")
+        identifier=Identifier(system=IDS, value="DocumentReference/r-1-d1"),
+        patient="Patient/p1",
+        type_code=Code(system=codes.SYSTEM_LOINC, code="57133-1"),
+        title="Records for the second opinion",
+        content_type="application/pdf",
+        data=b"%PDF-1.7 synthetic",
+        date="2026-06-02T08:00:00-07:00",
+        period_end="2026-06-02T08:00:00-07:00",
+        related=[{"reference": "ServiceRequest/9"}],
+        author=[{"reference": "Practitioner/alice"}],
+        replaces="DocumentReference/old",
+    )
 
 
 def fulfiller_report() -> dict:
     made = to_document_reference(
-        identifier=Identifier(system="https://summit.example/reports", value="R-77"), patient="Patient/s9",
-        type_code=codes.CONSULTATION_NOTE, title="Opinion", content_type="application/pdf", data=b"%PDF-1.7 opinion",
-        date="2026-06-18T16:30:00-07:00", period_end=None, related=[{"reference": "ServiceRequest/s1"}])
+        identifier=Identifier(system="https://summit.example/reports", value="R-77"),
+        patient="Patient/s9",
+        type_code=codes.CONSULTATION_NOTE,
+        title="Opinion",
+        content_type="application/pdf",
+        data=b"%PDF-1.7 opinion",
+        date="2026-06-18T16:30:00-07:00",
+        period_end=None,
+        related=[{"reference": "ServiceRequest/s1"}],
+    )
     return {**made, "id": "rep1", "meta": {"versionId": "2"}}
 
 
 def returned_report() -> dict:
     return to_returned_report(
-        reading=read_report(fulfiller_report()), bytes=b"%PDF-1.7 opinion", content_type="application/pdf",
-        request_id="r-1", identifier=Identifier(system=IDS, value="DocumentReference/r-1-report-2"),
-        patient="Patient/p1", service_request="ServiceRequest/9", revision=2, replaces="DocumentReference/first",
-        author_display="Bob Bishop, Summit Orthopaedics")
+        reading=read_report(fulfiller_report()),
+        bytes=b"%PDF-1.7 opinion",
+        content_type="application/pdf",
+        request_id="r-1",
+        identifier=Identifier(system=IDS, value="DocumentReference/r-1-report-2"),
+        patient="Patient/p1",
+        service_request="ServiceRequest/9",
+        revision=2,
+        replaces="DocumentReference/first",
+        author_display="Bob Bishop, Summit Orthopaedics",
+    )
 
 
 def emitted() -> dict[str, dict]:
@@ -123,11 +203,18 @@ def emitted() -> dict[str, dict]:
         "patient": to_patient(PATIENT),
         "practitioner": to_practitioner(BOB),
         "practitioner_role": to_practitioner_role(BOB, practitioner="Practitioner/bob", organization="Organization/s"),
-        "organization": to_organization(OrganizationRef(name="Summit Orthopaedics", identifiers=(
-            Identifier(system=codes.SYSTEM_NPI, value="1234567893"),))),
+        "organization": to_organization(
+            OrganizationRef(
+                name="Summit Orthopaedics", identifiers=(Identifier(system=codes.SYSTEM_NPI, value="1234567893"),)
+            )
+        ),
         "provenance": to_provenance(
-            targets=["DocumentReference/d1"], recorded="2026-06-02T08:00:00-07:00", exchange_name="Example Exchange",
-            on_behalf_of="Organization/harbour", sources=[Identifier(system=IDS, value="DocumentReference/77")]),
+            targets=["DocumentReference/d1"],
+            recorded="2026-06-02T08:00:00-07:00",
+            exchange_name="Example Exchange",
+            on_behalf_of="Organization/harbour",
+            sources=[Identifier(system=IDS, value="DocumentReference/77")],
+        ),
         "operation_outcome": to_outcome("error", "not-found", "There is no such patient.", "Patient.id"),
     }
 
@@ -155,8 +242,9 @@ def _schema() -> dict:
 @cache
 def _schema_of(resource_type: str) -> Draft6Validator:
     whole = _schema()
-    return Draft6Validator({"$schema": whole["$schema"], "$ref": f"#/definitions/{resource_type}",
-                            "definitions": whole["definitions"]})
+    return Draft6Validator(
+        {"$schema": whole["$schema"], "$ref": f"#/definitions/{resource_type}", "definitions": whole["definitions"]}
+    )
 
 
 def examples(folder: str, kind: str) -> list[dict]:

@@ -1,4 +1,5 @@
 """Chunks in dependency order, and transactions and single creates that are harmless to send twice."""
+
 import copy
 import time
 import uuid
@@ -31,6 +32,7 @@ def keys(resources: list[dict]) -> list[str]:
 
 
 # Order
+
 
 def assert_in_dependency_order(chunks: list[list[dict]]) -> None:
     known = {key for chunk in chunks for key in keys(chunk)}
@@ -73,8 +75,9 @@ def test_a_real_chart_arrives_with_every_reference_resolved(name):
 def test_a_chart_of_four_hundred_is_planned_written_and_compared_in_no_time():
     resources = chart("Loyd")
     started = time.process_time()
-    bundles = [transaction(chunk, links={}, identifier_system=SYSTEM, policies={})
-               for chunk in plan(resources, chunk_size=100)]
+    bundles = [
+        transaction(chunk, links={}, identifier_system=SYSTEM, policies={}) for chunk in plan(resources, chunk_size=100)
+    ]
     for entry in (entry for bundle in bundles for entry in bundle["entry"]):
         compare(entry["resource"], entry["resource"], links={})
     assert len(resources) == 399
@@ -83,18 +86,24 @@ def test_a_chart_of_four_hundred_is_planned_written_and_compared_in_no_time():
 
 def assert_urns_are_inside(bundle: dict) -> None:
     inside = {entry["fullUrl"] for entry in bundle["entry"]}
-    used = {found.reference.get("reference", "") for entry in bundle["entry"]
-            for found in find_references(entry["resource"])}
+    used = {
+        found.reference.get("reference", "")
+        for entry in bundle["entry"]
+        for found in find_references(entry["resource"])
+    }
     assert {reference for reference in used if reference.startswith("urn:")} <= inside
 
 
-graphs = st.integers(1, 25).flatmap(lambda count: st.lists(
-    st.lists(st.integers(0, count - 1), max_size=4), min_size=count, max_size=count))
+graphs = st.integers(1, 25).flatmap(
+    lambda count: st.lists(st.lists(st.integers(0, count - 1), max_size=4), min_size=count, max_size=count)
+)
 
 
 def from_graph(needs: list[list[int]]) -> list[dict]:
-    return [resource("Basic", str(number), [f"Basic/{target}" for target in targets])
-            for number, targets in enumerate(needs)]
+    return [
+        resource("Basic", str(number), [f"Basic/{target}" for target in targets])
+        for number, targets in enumerate(needs)
+    ]
 
 
 def reachable(needs: list[list[int]], start: int) -> set[int]:
@@ -120,7 +129,8 @@ def test_any_graph_goes_in_dependency_order_and_no_cycle_is_split(needs, chunk_s
     for chunk in chunks:  # only one whole cycle may be larger
         first = int(chunk[0]["id"])
         assert len(chunk) <= chunk_size or {int(each["id"]) for each in chunk} == reach[first] & {
-            other for other in range(len(needs)) if first in reach[other]}
+            other for other in range(len(needs)) if first in reach[other]
+        }
 
 
 @settings(max_examples=150, deadline=None)
@@ -139,7 +149,9 @@ def test_any_cycle_can_be_broken_for_single_creates(needs):
 
 def test_a_cycle_larger_than_the_chunk_stays_whole():
     assert [keys(chunk) for chunk in plan(cycle(), chunk_size=2)] == [
-        ["Patient/p"], ["Encounter/e", "Condition/c1", "Condition/c2"]]
+        ["Patient/p"],
+        ["Encounter/e", "Condition/c1", "Condition/c2"],
+    ]
 
 
 def test_a_long_chain_needs_no_recursion():
@@ -170,8 +182,11 @@ def test_absolute_references_of_the_source_count():
 
 def test_the_same_resource_twice_is_an_error():
     twice = [resource("Basic", "1"), resource("Basic", "1")]
-    for attempt in (lambda: plan(twice, chunk_size=5), lambda: break_cycles(twice),
-                    lambda: transaction(twice, links={}, identifier_system=SYSTEM)):
+    for attempt in (
+        lambda: plan(twice, chunk_size=5),
+        lambda: break_cycles(twice),
+        lambda: transaction(twice, links={}, identifier_system=SYSTEM),
+    ):
         with pytest.raises(MappingError, match="twice"):
             attempt()
 
@@ -183,27 +198,39 @@ def test_a_resource_without_an_id_is_an_error():
 
 # Transactions
 
+
 def send(*chunk: dict, **how) -> dict:
     return transaction(list(chunk), **({"links": {}, "identifier_system": SYSTEM} | how))
 
 
 def test_an_entry_is_a_conditional_create_of_the_resource_as_received():
-    source = {"resourceType": "Observation", "id": "o", "text": {"status": "generated", "div": "<div>x</div>"},
-              "meta": {"versionId": "3", "lastUpdated": "2026-01-01T00:00:00Z", "profile": ["p"],
-                       "tag": [{"code": "t"}]},
-              "extension": [{"url": "u", "valueString": "v"}], "identifier": [{"value": "own"}], "status": "final"}
+    source = {
+        "resourceType": "Observation",
+        "id": "o",
+        "text": {"status": "generated", "div": "<div>x</div>"},
+        "meta": {"versionId": "3", "lastUpdated": "2026-01-01T00:00:00Z", "profile": ["p"], "tag": [{"code": "t"}]},
+        "extension": [{"url": "u", "valueString": "v"}],
+        "identifier": [{"value": "own"}],
+        "status": "final",
+    }
     before = copy.deepcopy(source)
     bundle = send(source, source_base=BASE)
     assert source == before
     assert (bundle["resourceType"], bundle["type"]) == ("Bundle", "transaction")
-    assert bundle["entry"] == [{
-        "fullUrl": urn_of(SYSTEM, "Observation/o"),
-        "resource": {
-            "resourceType": "Observation",
-            "meta": {"profile": ["p"], "tag": [{"code": "t"}], "source": f"{BASE}/Observation/o"},
-            "text": source["text"], "extension": source["extension"],
-            "identifier": [{"value": "own"}, {"system": SYSTEM, "value": "Observation/o"}], "status": "final"},
-        "request": {"method": "POST", "url": "Observation", "ifNoneExist": f"identifier={SYSTEM}|Observation/o"}}]
+    assert bundle["entry"] == [
+        {
+            "fullUrl": urn_of(SYSTEM, "Observation/o"),
+            "resource": {
+                "resourceType": "Observation",
+                "meta": {"profile": ["p"], "tag": [{"code": "t"}], "source": f"{BASE}/Observation/o"},
+                "text": source["text"],
+                "extension": source["extension"],
+                "identifier": [{"value": "own"}, {"system": SYSTEM, "value": "Observation/o"}],
+                "status": "final",
+            },
+            "request": {"method": "POST", "url": "Observation", "ifNoneExist": f"identifier={SYSTEM}|Observation/o"},
+        }
+    ]
 
 
 def test_the_urn_of_a_resource_is_always_the_same_uuid():
@@ -223,16 +250,23 @@ def test_references_go_to_the_chunk_then_to_links_then_by_policy():
     links = {"Basic/2": "Basic/old", "Basic/3": "Basic/30"}
     bundle = send(source, resource("Basic", "2"), links=links, findings=findings)
     written = [found.reference for found in find_references(bundle["entry"][0]["resource"])]
-    assert written == [{"reference": urn_of(SYSTEM, "Basic/2")}, {"reference": "Basic/30"},
-                       {"type": "Basic", "identifier": {"system": SYSTEM, "value": "Basic/4"}}, {"type": "Basic"}]
+    assert written == [
+        {"reference": urn_of(SYSTEM, "Basic/2")},
+        {"reference": "Basic/30"},
+        {"type": "Basic", "identifier": {"system": SYSTEM, "value": "Basic/4"}},
+        {"type": "Basic"},
+    ]
     assert [(finding.path, finding.cause) for finding in findings] == [
         ("Basic/1#extension[2].valueReference", "reference.logical"),
-        ("Basic/1#extension[3].valueReference", "reference.display-only")]
+        ("Basic/1#extension[3].valueReference", "reference.display-only"),
+    ]
 
 
 def test_a_patient_or_binary_that_is_not_there_fails():
-    for missing in (resource("Basic", "1", ["Patient/2"]),
-                    {"resourceType": "Media", "id": "1", "content": {"url": "Binary/2"}}):
+    for missing in (
+        resource("Basic", "1", ["Patient/2"]),
+        {"resourceType": "Media", "id": "1", "content": {"url": "Binary/2"}},
+    ):
         with pytest.raises(MappingError, match=f"^{missing['resourceType']}/1#"):
             send(missing)
 
@@ -304,11 +338,13 @@ def test_a_cycle_goes_whole_by_urns():
 
 # Single creates
 
+
 def test_a_single_create_is_the_same_resource_and_condition():
     source = resource("Basic", "1", ["Basic/2"])
     findings: list = []
-    body, condition = for_single_create(source, links={"Basic/2": "Basic/20"}, identifier_system=SYSTEM,
-                                        source_base=BASE, findings=findings)
+    body, condition = for_single_create(
+        source, links={"Basic/2": "Basic/20"}, identifier_system=SYSTEM, source_base=BASE, findings=findings
+    )
     entry = send(source, links={"Basic/2": "Basic/20"}, source_base=BASE)["entry"][0]
     assert (body, condition) == (entry["resource"], entry["request"]["ifNoneExist"])
     assert findings == []
@@ -319,7 +355,8 @@ def test_a_cycle_is_broken_at_its_busiest_resource():
     assert keys(order.resources) == ["Patient/p", "Encounter/e", "Condition/c1", "Condition/c2"]
     assert [(key_of(each.resource), each.path, each.target) for each in order.later] == [
         ("Encounter/e", "Encounter.diagnosis[0].condition", "Condition/c1"),
-        ("Encounter/e", "Encounter.diagnosis[1].condition", "Condition/c2")]
+        ("Encounter/e", "Encounter.diagnosis[1].condition", "Condition/c2"),
+    ]
 
 
 def test_a_resource_that_refers_to_itself_is_updated_later():
@@ -345,7 +382,9 @@ def test_two_phases_store_what_one_transaction_would():
         stored[links[key_of(each)]] = body
     assert findings == []
     assert [each["condition"] for each in stored["Encounter/1"]["diagnosis"]] == [
-        {"reference": "Condition/2"}, {"reference": "Condition/3"}]
+        {"reference": "Condition/2"},
+        {"reference": "Condition/3"},
+    ]
     sent = send(*cycle())["entry"]
     for entry, key in zip(sent, keys(cycle()), strict=True):
         assert compare(entry["resource"], stored[links[key]], links=with_urns(links, SYSTEM)) == []
@@ -358,32 +397,59 @@ def test_nothing_is_updated_that_was_never_created():
 
 # Responses
 
+
 def answer(*responses: dict) -> dict:
     return {"resourceType": "Bundle", "type": "transaction-response", "entry": list(responses)}
 
 
-@pytest.mark.parametrize(("response", "status", "location", "version"), [
-    ({"response": {"status": "201 Created", "location": "Basic/5/_history/1", "etag": "1"}}, 201, "Basic/5", "1"),
-    ({"response": {"status": "200", "location": "https://t.example/Basic/5", "etag": 'W/"2"'}}, 200, "Basic/5", "2"),
-    ({"response": {"status": "200 OK"}, "resource": {"resourceType": "Basic", "id": "5", "meta": {"versionId": "3"}}},
-     200, "Basic/5", "3"),
-    ({"response": {"status": "201"}}, 201, None, None)])
+@pytest.mark.parametrize(
+    ("response", "status", "location", "version"),
+    [
+        ({"response": {"status": "201 Created", "location": "Basic/5/_history/1", "etag": "1"}}, 201, "Basic/5", "1"),
+        (
+            {"response": {"status": "200", "location": "https://t.example/Basic/5", "etag": 'W/"2"'}},
+            200,
+            "Basic/5",
+            "2",
+        ),
+        (
+            {
+                "response": {"status": "200 OK"},
+                "resource": {"resourceType": "Basic", "id": "5", "meta": {"versionId": "3"}},
+            },
+            200,
+            "Basic/5",
+            "3",
+        ),
+        ({"response": {"status": "201"}}, 201, None, None),
+    ],
+)
 def test_it_reads_where_each_resource_is(response, status, location, version):
     sent = send(resource("Basic", "1"))
-    result, = read_response(sent, answer(response))
+    (result,) = read_response(sent, answer(response))
     assert (result.full_url, result.status, result.location, result.version) == (
-        urn_of(SYSTEM, "Basic/1"), status, location, version)
+        urn_of(SYSTEM, "Basic/1"),
+        status,
+        location,
+        version,
+    )
 
 
 def test_it_keeps_the_outcome_of_an_entry():
     outcome = {"resourceType": "OperationOutcome", "issue": []}
-    result, = read_response(send(resource("Basic", "1")), answer({"response": {"status": "412", "outcome": outcome}}))
+    (result,) = read_response(send(resource("Basic", "1")), answer({"response": {"status": "412", "outcome": outcome}}))
     assert result == EntryResult(urn_of(SYSTEM, "Basic/1"), 412, outcome=outcome)
 
 
-@pytest.mark.parametrize("response", [
-    answer(), answer({"response": {"status": "201"}}, {"response": {"status": "201"}}), answer({"response": {}}),
-    {"resourceType": "OperationOutcome"}])
+@pytest.mark.parametrize(
+    "response",
+    [
+        answer(),
+        answer({"response": {"status": "201"}}, {"response": {"status": "201"}}),
+        answer({"response": {}}),
+        {"resourceType": "OperationOutcome"},
+    ],
+)
 def test_an_answer_that_does_not_fit_is_an_error(response):
     with pytest.raises(MappingError, match="Bundle.entry"):
         read_response(send(resource("Basic", "1")), response)

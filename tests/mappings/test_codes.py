@@ -1,4 +1,5 @@
 """Codes once, and every one explained."""
+
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,9 @@ def test_every_extension_is_on_the_reference_page(name):
 
 def test_a_code_is_never_recognised_by_its_display():
     assert not codes.has_code({"coding": [{"display": "Second Opinion"}]}, codes.REASON_SECOND_OPINION)
-    assert codes.has_code({"coding": [{"system": codes.SYSTEM_REFERRAL_REASON, "code": "S", "display": "x"}]},
-                          codes.REASON_SECOND_OPINION)
+    assert codes.has_code(
+        {"coding": [{"system": codes.SYSTEM_REFERRAL_REASON, "code": "S", "display": "x"}]}, codes.REASON_SECOND_OPINION
+    )
 
 
 @pytest.mark.parametrize("value", ["banana", None, 1, ["routine"], "Núñez, Pía, born 1980-02-29, MRN 0042"])

@@ -1,4 +1,5 @@
 """What was read back is what was sent, or it is said where not, and how bad that is."""
+
 import copy
 import time
 from decimal import Decimal as D
@@ -16,7 +17,8 @@ TARGET = "https://fulfiller.example/fhir"
 
 def observation() -> dict:
     return {
-        "resourceType": "Observation", "status": "final",
+        "resourceType": "Observation",
+        "status": "final",
         "identifier": [{"system": SYSTEM, "value": "Observation/o"}],
         "text": {"status": "generated", "div": "<div><p>Sodium  low</p></div>"},
         "category": [{"coding": [{"system": "c", "code": "laboratory"}]}],
@@ -24,8 +26,12 @@ def observation() -> dict:
         "subject": {"reference": "Patient/77", "display": "Anna"},
         "encounter": {"reference": urn_of(SYSTEM, "Encounter/e")},
         "effectiveDateTime": "2026-03-01T10:00:00.000+01:00",
-        "valueQuantity": {"value": D("1.10"), "unit": "mmol/L", "system": "http://unitsofmeasure.org",
-                          "code": "mmol/L"},
+        "valueQuantity": {
+            "value": D("1.10"),
+            "unit": "mmol/L",
+            "system": "http://unitsofmeasure.org",
+            "code": "mmol/L",
+        },
         "performer": [{"reference": "Practitioner/1"}, {"display": "Dr Bob"}],
         "note": [{"text": "drawn twice"}, {"text": "fasting"}],
         "component": [{"code": {"text": "a"}, "valueInteger": 1}, {"code": {"text": "b"}, "valueBoolean": True}],
@@ -63,73 +69,94 @@ def test_what_any_server_does_is_no_difference():
     assert found(observation(), as_read()) == []
 
 
-@pytest.mark.parametrize(("path", "value"), [
-    ("code.coding", [{"system": "local", "code": "NA"},
-                     {"system": "http://loinc.org", "code": "2951-2", "display": "Sodium"}]),
-    ("identifier", [{"system": "https://fulfiller.example", "value": "5"},
-                    {"system": SYSTEM, "value": "Observation/o"}]),
-    ("text.div", "<div>\n  <p>Sodium low</p>\n</div>"),
-    ("bodySite", {}), ("interpretation", [{}]), ("device", None), ("comment", ""),
-    ("encounter.reference", f"{TARGET}/Encounter/78"), ("encounter.reference", "Encounter/78/_history/2"),
-    ("subject.reference", f"{TARGET}/Patient/77/_history/1"), ("performer.1.id", "x")])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (
+            "code.coding",
+            [{"system": "local", "code": "NA"}, {"system": "http://loinc.org", "code": "2951-2", "display": "Sodium"}],
+        ),
+        (
+            "identifier",
+            [{"system": "https://fulfiller.example", "value": "5"}, {"system": SYSTEM, "value": "Observation/o"}],
+        ),
+        ("text.div", "<div>\n  <p>Sodium low</p>\n</div>"),
+        ("bodySite", {}),
+        ("interpretation", [{}]),
+        ("device", None),
+        ("comment", ""),
+        ("encounter.reference", f"{TARGET}/Encounter/78"),
+        ("encounter.reference", "Encounter/78/_history/2"),
+        ("subject.reference", f"{TARGET}/Patient/77/_history/1"),
+        ("performer.1.id", "x"),
+    ],
+)
 def test_it_ignores_what_a_server_may_do(path, value):
     assert found(observation(), set_at(as_read(), path, value)) == []
     assert found(observation(), set_at(as_read(), path, value), target_base=TARGET) == []
 
 
-@pytest.mark.parametrize(("path", "value", "where", "kind"), [
-    ("status", "preliminary", "status", "changed"),
-    ("status", ..., "status", "lost"),
-    ("code.coding.0.code", "2823-3", "code.coding[0]", "lost"),
-    ("code.coding", ..., "code.coding", "lost"),
-    ("category", ..., "category", "lost"),
-    ("subject.reference", "Patient/78", "subject.reference", "changed"),
-    ("subject", ..., "subject", "lost"),
-    ("subject.reference", ..., "subject.reference", "lost"),
-    ("encounter.reference", urn_of(SYSTEM, "Encounter/e"), "encounter.reference", "unresolved"),
-    ("performer.0.reference", "Practitioner/2", "performer[0].reference", "changed"),
-    ("effectiveDateTime", "2026-03-01T10:00:00Z", "effectiveDateTime", "changed"),
-    ("effectiveDateTime", "2026-03-01", "effectiveDateTime", "changed"),
-    ("effectiveDateTime", ..., "effectiveDateTime", "lost"),
-    ("valueQuantity.value", D("1.11"), "valueQuantity.value", "changed"),
-    ("valueQuantity.value", "1.10", "valueQuantity.value", "changed"),
-    ("valueQuantity.value", ..., "valueQuantity.value", "lost"),
-    ("valueQuantity.unit", "mg/dL", "valueQuantity.unit", "changed"),
-    ("valueQuantity.code", "mg/dL", "valueQuantity.code", "changed"),
-    ("valueQuantity.comparator", "<", "valueQuantity.comparator", "added"),
-    ("valueQuantity", ..., "valueQuantity", "lost"),
-    ("component.0.valueInteger", 2, "component[0].valueInteger", "changed"),
-    ("component.1.valueBoolean", False, "component[1].valueBoolean", "changed"),
-    ("component.1.valueBoolean", 1, "component[1].valueBoolean", "changed"),
-    ("component.1", ..., "component[1]", "lost"),
-    ("component", ..., "component", "lost"),
-    ("extension.0.valueString", "w", "extension[0].valueString", "changed"),
-    ("modifierExtension", [{"url": "not", "valueBoolean": True}], "modifierExtension", "added"),
-    ("valueString", "positive", "valueString", "added")])
+@pytest.mark.parametrize(
+    ("path", "value", "where", "kind"),
+    [
+        ("status", "preliminary", "status", "changed"),
+        ("status", ..., "status", "lost"),
+        ("code.coding.0.code", "2823-3", "code.coding[0]", "lost"),
+        ("code.coding", ..., "code.coding", "lost"),
+        ("category", ..., "category", "lost"),
+        ("subject.reference", "Patient/78", "subject.reference", "changed"),
+        ("subject", ..., "subject", "lost"),
+        ("subject.reference", ..., "subject.reference", "lost"),
+        ("encounter.reference", urn_of(SYSTEM, "Encounter/e"), "encounter.reference", "unresolved"),
+        ("performer.0.reference", "Practitioner/2", "performer[0].reference", "changed"),
+        ("effectiveDateTime", "2026-03-01T10:00:00Z", "effectiveDateTime", "changed"),
+        ("effectiveDateTime", "2026-03-01", "effectiveDateTime", "changed"),
+        ("effectiveDateTime", ..., "effectiveDateTime", "lost"),
+        ("valueQuantity.value", D("1.11"), "valueQuantity.value", "changed"),
+        ("valueQuantity.value", "1.10", "valueQuantity.value", "changed"),
+        ("valueQuantity.value", ..., "valueQuantity.value", "lost"),
+        ("valueQuantity.unit", "mg/dL", "valueQuantity.unit", "changed"),
+        ("valueQuantity.code", "mg/dL", "valueQuantity.code", "changed"),
+        ("valueQuantity.comparator", "<", "valueQuantity.comparator", "added"),
+        ("valueQuantity", ..., "valueQuantity", "lost"),
+        ("component.0.valueInteger", 2, "component[0].valueInteger", "changed"),
+        ("component.1.valueBoolean", False, "component[1].valueBoolean", "changed"),
+        ("component.1.valueBoolean", 1, "component[1].valueBoolean", "changed"),
+        ("component.1", ..., "component[1]", "lost"),
+        ("component", ..., "component", "lost"),
+        ("extension.0.valueString", "w", "extension[0].valueString", "changed"),
+        ("modifierExtension", [{"url": "not", "valueBoolean": True}], "modifierExtension", "added"),
+        ("valueString", "positive", "valueString", "added"),
+    ],
+)
 def test_changed_meaning_fails(path, value, where, kind):
     assert (f"Observation.{where}", kind, "fail") in found(observation(), set_at(as_read(), path, value))
 
 
-@pytest.mark.parametrize(("path", "value", "where", "kind"), [
-    ("note", ..., "note", "lost"),
-    ("note.0", ..., "note[0]", "lost"),
-    ("note.1.text", "not fasting", "note[1].text", "changed"),
-    ("note.1.text", "fasting ", "note[1].text", "whitespace"),
-    ("code.text", "Na", "code.text", "changed"),
-    ("code.coding.0.display", "Natrium", "code.coding[0].display", "changed"),
-    ("subject.display", ..., "subject.display", "lost"),
-    ("performer.1", ..., "performer[1]", "lost"),
-    ("performer", ..., "performer", "lost"),
-    ("encounter", ..., "encounter", "lost"),
-    ("identifier", ..., "identifier", "lost"),
-    ("extension", ..., "extension", "lost"),
-    ("text.div", "<div>Other</div>", "text", "changed"),
-    ("text", ..., "text", "lost"),
-    ("valueQuantity.value", D("1.1"), "valueQuantity.value", "precision"),
-    ("effectiveDateTime", "2026-03-01T10:00:00+01:00", "effectiveDateTime", "notation"),
-    ("effectiveDateTime", "2026-03-01T09:00:00Z", "effectiveDateTime", "notation"),
-    ("issued", "2026-03-01T09:00:00Z", "issued", "added"),
-    ("performer", [{"display": "Dr Bob"}, {"reference": "Practitioner/1"}], "performer", "reordered")])
+@pytest.mark.parametrize(
+    ("path", "value", "where", "kind"),
+    [
+        ("note", ..., "note", "lost"),
+        ("note.0", ..., "note[0]", "lost"),
+        ("note.1.text", "not fasting", "note[1].text", "changed"),
+        ("note.1.text", "fasting ", "note[1].text", "whitespace"),
+        ("code.text", "Na", "code.text", "changed"),
+        ("code.coding.0.display", "Natrium", "code.coding[0].display", "changed"),
+        ("subject.display", ..., "subject.display", "lost"),
+        ("performer.1", ..., "performer[1]", "lost"),
+        ("performer", ..., "performer", "lost"),
+        ("encounter", ..., "encounter", "lost"),
+        ("identifier", ..., "identifier", "lost"),
+        ("extension", ..., "extension", "lost"),
+        ("text.div", "<div>Other</div>", "text", "changed"),
+        ("text", ..., "text", "lost"),
+        ("valueQuantity.value", D("1.1"), "valueQuantity.value", "precision"),
+        ("effectiveDateTime", "2026-03-01T10:00:00+01:00", "effectiveDateTime", "notation"),
+        ("effectiveDateTime", "2026-03-01T09:00:00Z", "effectiveDateTime", "notation"),
+        ("issued", "2026-03-01T09:00:00Z", "issued", "added"),
+        ("performer", [{"display": "Dr Bob"}, {"reference": "Practitioner/1"}], "performer", "reordered"),
+    ],
+)
 def test_any_other_loss_is_a_finding_and_only_that(path, value, where, kind):
     assert found(observation(), set_at(as_read(), path, value)) == [(f"Observation.{where}", kind, "finding")]
 
@@ -149,21 +176,30 @@ def test_the_worst_comes_first():
 
 
 def test_no_message_holds_a_value():
-    read = {"resourceType": "Observation", "subject": {"display": "Berta"}, "status": "amended",
-            "note": [{"text": "q"}]}
+    read = {
+        "resourceType": "Observation",
+        "subject": {"display": "Berta"},
+        "status": "amended",
+        "note": [{"text": "q"}],
+    }
     said = " ".join(f"{each.path} {each.message}" for each in compare(observation(), read, links=LINKS))
     assert not [value for value in ("Anna", "Berta", "fasting", "2951-2", "Patient/77") if value in said]
 
 
 # References
 
+
 def reference_difference(sent: str, read: str, **how) -> list[tuple[str, str, str]]:
-    return found({"resourceType": "Basic", "subject": {"reference": sent}},
-                 {"resourceType": "Basic", "subject": {"reference": read}}, **how)
+    return found(
+        {"resourceType": "Basic", "subject": {"reference": sent}},
+        {"resourceType": "Basic", "subject": {"reference": read}},
+        **how,
+    )
 
 
-@pytest.mark.parametrize("sent", [
-    "Patient/77", "Patient/p", "Patient/p/_history/4", urn_of(SYSTEM, "Patient/p"), f"{TARGET}/Patient/77"])
+@pytest.mark.parametrize(
+    "sent", ["Patient/77", "Patient/p", "Patient/p/_history/4", urn_of(SYSTEM, "Patient/p"), f"{TARGET}/Patient/77"]
+)
 @pytest.mark.parametrize("read", ["Patient/77", f"{TARGET}/Patient/77", f"{TARGET}/Patient/77/_history/1"])
 def test_references_are_the_same_by_links_and_by_base(sent, read):
     assert reference_difference(sent, read) == []
@@ -172,7 +208,8 @@ def test_references_are_the_same_by_links_and_by_base(sent, read):
 
 def test_an_absolute_url_of_another_server_is_another_resource():
     assert reference_difference("Patient/77", "https://placer.example/fhir/Patient/77", target_base=TARGET) == [
-        ("Basic.subject.reference", "changed", "fail")]
+        ("Basic.subject.reference", "changed", "fail")
+    ]
 
 
 def test_contained_and_foreign_references_stay_what_they_were():
@@ -185,7 +222,8 @@ def test_a_logical_reference_the_server_resolved_is_reported():
     logical = {"type": "Practitioner", "identifier": {"system": "s", "value": "v"}}
     sent = {"resourceType": "Basic", "author": logical}
     assert found(sent, {"resourceType": "Basic", "author": logical | {"reference": "Practitioner/3"}}) == [
-        ("Basic.author.reference", "added", "finding")]
+        ("Basic.author.reference", "added", "finding")
+    ]
     assert found(sent, {"resourceType": "Basic", "author": {"identifier": {"system": "s", "value": "w"}}})
 
 
@@ -196,43 +234,59 @@ def test_an_expression_reference_is_only_a_uri():
 
 # Attachments
 
+
 def document(**attachment) -> dict:
-    return {"resourceType": "DocumentReference", "status": "current",
-            "content": [{"attachment": {"contentType": "text/plain", **attachment}}]}
+    return {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "content": [{"attachment": {"contentType": "text/plain", **attachment}}],
+    }
 
 
 WHERE = "DocumentReference.content[0].attachment"
 
 
-@pytest.mark.parametrize(("sent", "read", "expected"), [
-    ({"data": "QUJD"}, {"data": "QU\nJD"}, []),
-    ({"data": "QUJD"}, {"data": "QUJE"}, [(f"{WHERE}.data", "changed", "fail")]),
-    ({"data": "QUJD"}, {}, [(f"{WHERE}.data", "lost", "fail")]),
-    ({"data": "QUJD"}, {"url": "Binary/1"}, [(f"{WHERE}.data", "moved", "finding")]),
-    ({"url": "Binary/1"}, {"url": f"{TARGET}/Binary/1"}, []),
-    ({"url": "Binary/1"}, {"url": "Binary/2"}, [(f"{WHERE}.url", "changed", "fail")]),
-    ({"url": "Binary/1"}, {}, [(f"{WHERE}.url", "lost", "fail")]),
-    ({"data": "QUJD"}, {"data": "QUJD", "size": 3}, [(f"{WHERE}.size", "added", "finding")]),
-    ({"data": "QUJD", "title": "a"}, {"data": "QUJD", "title": "b"}, [(f"{WHERE}.title", "changed", "finding")]),
-    ({"data": "QUJD"}, {"data": "QUJD", "contentType": "text/html"}, [(f"{WHERE}.contentType", "changed", "fail")])])
+@pytest.mark.parametrize(
+    ("sent", "read", "expected"),
+    [
+        ({"data": "QUJD"}, {"data": "QU\nJD"}, []),
+        ({"data": "QUJD"}, {"data": "QUJE"}, [(f"{WHERE}.data", "changed", "fail")]),
+        ({"data": "QUJD"}, {}, [(f"{WHERE}.data", "lost", "fail")]),
+        ({"data": "QUJD"}, {"url": "Binary/1"}, [(f"{WHERE}.data", "moved", "finding")]),
+        ({"url": "Binary/1"}, {"url": f"{TARGET}/Binary/1"}, []),
+        ({"url": "Binary/1"}, {"url": "Binary/2"}, [(f"{WHERE}.url", "changed", "fail")]),
+        ({"url": "Binary/1"}, {}, [(f"{WHERE}.url", "lost", "fail")]),
+        ({"data": "QUJD"}, {"data": "QUJD", "size": 3}, [(f"{WHERE}.size", "added", "finding")]),
+        ({"data": "QUJD", "title": "a"}, {"data": "QUJD", "title": "b"}, [(f"{WHERE}.title", "changed", "finding")]),
+        ({"data": "QUJD"}, {"data": "QUJD", "contentType": "text/html"}, [(f"{WHERE}.contentType", "changed", "fail")]),
+    ],
+)
 def test_attachments(sent, read, expected):
     assert found(document(**sent), document(**read)) == expected
 
 
 # Lists and real charts
 
+
 def test_contained_resources_are_compared_by_their_own_type():
     def with_contained(reference: str) -> dict:
-        return {"resourceType": "Basic", "contained": [
-            {"resourceType": "Condition", "id": "c", "meta": {"tag": []}, "subject": {"reference": reference}}]}
+        return {
+            "resourceType": "Basic",
+            "contained": [
+                {"resourceType": "Condition", "id": "c", "meta": {"tag": []}, "subject": {"reference": reference}}
+            ],
+        }
+
     assert found(with_contained("Patient/p"), with_contained("Patient/77")) == []
     assert found(with_contained("Patient/p"), with_contained("Patient/78")) == [
-        ("Basic.contained[0].subject.reference", "changed", "fail")]
+        ("Basic.contained[0].subject.reference", "changed", "fail")
+    ]
 
 
 def test_primitive_lists_are_compared_by_place_then_anywhere():
     def named(*given: str) -> dict:
         return {"resourceType": "Patient", "name": [{"given": list(given)}]}
+
     assert found(named("A", "B"), named("B", "A")) == [("Patient.name[0].given", "reordered", "finding")]
     assert found(named("A", "B"), named("A")) == [("Patient.name[0].given[1]", "lost", "fail")]
     assert found(named("A", "B"), named("B")) == [("Patient.name[0].given[0]", "lost", "fail")]
@@ -254,9 +308,14 @@ def test_a_chart_is_equal_to_itself_and_every_lost_digit_is_seen(name):
 
 def test_nested_lists_that_all_differ_take_no_time():
     def form(text: str) -> dict:
-        return {"resourceType": "QuestionnaireResponse", "item": [
-            {"linkId": f"{outer}", "item": [{"linkId": f"{outer}.{inner}", "text": text} for inner in range(30)]}
-            for outer in range(30)]}
+        return {
+            "resourceType": "QuestionnaireResponse",
+            "item": [
+                {"linkId": f"{outer}", "item": [{"linkId": f"{outer}.{inner}", "text": text} for inner in range(30)]}
+                for outer in range(30)
+            ],
+        }
+
     started = time.process_time()
     assert len(found(form("a"), form("b"))) == 900
     assert time.process_time() - started < 5

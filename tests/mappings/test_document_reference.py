@@ -1,4 +1,5 @@
 """A document with its bytes inside."""
+
 import base64
 import hashlib
 
@@ -14,10 +15,18 @@ from tests.mappings.mapping_factories import examples, needs_data
 
 
 def made(**changes):
-    values = {"identifier": Identifier(system="https://x.example", value="d"), "patient": "Patient/1",
-              "title": "Records",
-              "type_code": Code(system=codes.SYSTEM_LOINC, code="57133-1"), "content_type": "application/pdf",
-              "data": b"%PDF", "date": None, "period_end": None, "related": [], **changes}
+    values = {
+        "identifier": Identifier(system="https://x.example", value="d"),
+        "patient": "Patient/1",
+        "title": "Records",
+        "type_code": Code(system=codes.SYSTEM_LOINC, code="57133-1"),
+        "content_type": "application/pdf",
+        "data": b"%PDF",
+        "date": None,
+        "period_end": None,
+        "related": [],
+        **changes,
+    }
     return to_document_reference(**values)
 
 
@@ -35,26 +44,43 @@ def test_it_says_where_an_attachment_stands():
 
 
 def test_what_is_not_known_is_not_there():
-    assert set(made()) == {"resourceType", "identifier", "status", "docStatus", "type", "category", "subject",
-                           "content"}
+    assert set(made()) == {
+        "resourceType",
+        "identifier",
+        "status",
+        "docStatus",
+        "type",
+        "category",
+        "subject",
+        "content",
+    }
 
 
 def test_a_revision_names_what_it_replaces():
     assert made(replaces="DocumentReference/1")["relatesTo"] == [
-        {"code": "replaces", "target": {"reference": "DocumentReference/1"}}]
+        {"code": "replaces", "target": {"reference": "DocumentReference/1"}}
+    ]
 
 
-@pytest.mark.parametrize(("change", "path"), [
-    ({"date": "2026-06-02"}, "DocumentReference.date"), ({"status": "active"}, "DocumentReference.status"),
-    ({"doc_status": "current"}, "DocumentReference.docStatus"), ({"data": b""}, "Attachment.data")])
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"date": "2026-06-02"}, "DocumentReference.date"),
+        ({"status": "active"}, "DocumentReference.status"),
+        ({"doc_status": "current"}, "DocumentReference.docStatus"),
+        ({"data": b""}, "Attachment.data"),
+    ],
+)
 def test_it_writes_nothing_a_server_must_refuse(change, path):
     with pytest.raises(MappingError) as caught:
         made(**change)
     assert caught.value.path == path
 
 
-@pytest.mark.parametrize(("attachment", "found"), [
-    ({}, None), (None, None), ({"url": "Binary/1"}, None), ({"data": "JVBE\nRg=="}, b"%PDF"), ({"data": ""}, None)])
+@pytest.mark.parametrize(
+    ("attachment", "found"),
+    [({}, None), (None, None), ({"url": "Binary/1"}, None), ({"data": "JVBE\nRg=="}, b"%PDF"), ({"data": ""}, None)],
+)
 def test_it_reads_inline_bytes(attachment, found):
     assert inline_bytes(attachment) == found
 
@@ -64,17 +90,30 @@ def test_what_is_not_base64_is_an_error():
         inline_bytes({"data": "not base64!"})
 
 
-@pytest.mark.parametrize(("resource", "paths"), [
-    ({"resourceType": "DiagnosticReport", "presentedForm": [{"url": "Binary/1"}, {"url": "Binary/2"}]},
-     ["DiagnosticReport.presentedForm[0]", "DiagnosticReport.presentedForm[1]"]),
-    ({"resourceType": "Media", "content": {"url": "Binary/1"}}, ["Media.content"]),
-    ({"resourceType": "Patient", "photo": [{"url": "Binary/1"}]}, ["Patient.photo[0]"]),
-    ({"resourceType": "Communication", "payload": [{"contentString": "x"}, {"contentAttachment": {"url": "Binary/1"}}]},
-     ["Communication.payload[1].content"]),
-    ({"resourceType": "Condition"}, [])])
+@pytest.mark.parametrize(
+    ("resource", "paths"),
+    [
+        (
+            {"resourceType": "DiagnosticReport", "presentedForm": [{"url": "Binary/1"}, {"url": "Binary/2"}]},
+            ["DiagnosticReport.presentedForm[0]", "DiagnosticReport.presentedForm[1]"],
+        ),
+        ({"resourceType": "Media", "content": {"url": "Binary/1"}}, ["Media.content"]),
+        ({"resourceType": "Patient", "photo": [{"url": "Binary/1"}]}, ["Patient.photo[0]"]),
+        (
+            {
+                "resourceType": "Communication",
+                "payload": [{"contentString": "x"}, {"contentAttachment": {"url": "Binary/1"}}],
+            },
+            ["Communication.payload[1].content"],
+        ),
+        ({"resourceType": "Condition"}, []),
+    ],
+)
 def test_it_finds_attachments_of_any_type(resource, paths):
-    assert [each.path.replace("contentAttachment", "content").replace(".ofType(Attachment)", "")
-            for each in attachments(resource)] == paths
+    assert [
+        each.path.replace("contentAttachment", "content").replace(".ofType(Attachment)", "")
+        for each in attachments(resource)
+    ] == paths
 
 
 def test_it_finds_contained_attachments():
@@ -88,6 +127,10 @@ def test_the_sha1_of_a_known_document():
 
 @needs_data
 def test_it_reads_the_inline_documents_of_the_official_examples():
-    found = [each.attachment for folder in ("us-core-examples", "r4-examples")
-             for resource in examples(folder, "DocumentReference") for each in attachments(resource)]
+    found = [
+        each.attachment
+        for folder in ("us-core-examples", "r4-examples")
+        for resource in examples(folder, "DocumentReference")
+        for each in attachments(resource)
+    ]
     assert any(inline_bytes(each) for each in found)

@@ -1,11 +1,18 @@
 """Everything the mappings write: as agreed (golden files), and accepted by three independent readers."""
+
 import json
 import os
 
 import pytest
 
 from tests.mappings.mapping_factories import (
-    GOLDEN, check_with_fhir_resources, check_with_fhirclient, emitted, needs_data, schema_errors)
+    GOLDEN,
+    check_with_fhir_resources,
+    check_with_fhirclient,
+    emitted,
+    needs_data,
+    schema_errors,
+)
 
 EMITTED = emitted()
 every = pytest.mark.parametrize("name", EMITTED)

@@ -1,4 +1,5 @@
 """FHIR's error message, ours and theirs."""
+
 import pytest
 from hypothesis import given, settings
 
@@ -28,8 +29,12 @@ def test_a_cause_holds_nothing_written_freely():
 
 
 def test_the_older_location_will_do():
-    assert causes({"resourceType": "OperationOutcome", "issue": [
-        {"severity": "error", "code": "value", "location": ["Task.status"]}]}) == ["error value at Task.status"]
+    assert causes(
+        {
+            "resourceType": "OperationOutcome",
+            "issue": [{"severity": "error", "code": "value", "location": ["Task.status"]}],
+        }
+    ) == ["error value at Task.status"]
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,4 +1,5 @@
 """The match that never guesses: a hundred near misses, none of them sure."""
+
 import copy
 import json
 from datetime import date
@@ -27,14 +28,25 @@ def name(family="Smith", given=("Jane", "Ann"), **more):
 
 
 def patient(**changes):
-    made = {"resourceType": "Patient", "id": "p1", "identifier": [identifier("0042")], "name": [name()],
-            "birthDate": "1980-02-29", "gender": "female", **changes}
+    made = {
+        "resourceType": "Patient",
+        "id": "p1",
+        "identifier": [identifier("0042")],
+        "name": [name()],
+        "birthDate": "1980-02-29",
+        "gender": "female",
+        **changes,
+    }
     return {key: value for key, value in made.items() if value is not None}
 
 
 WANTED = patient(id="source")
-REF = PatientRef(identifiers=(Identifier(system=MRN, value="0042"),), sex="female", birth_date=date(1980, 2, 29),
-                 name=HumanName(family="Smith", given=("Jane", "Ann")))
+REF = PatientRef(
+    identifiers=(Identifier(system=MRN, value="0042"),),
+    sex="female",
+    birth_date=date(1980, 2, 29),
+    name=HumanName(family="Smith", given=("Jane", "Ann")),
+)
 
 # What a candidate may differ in and still be the same person.
 SAME = {
@@ -61,9 +73,19 @@ def test_it_is_sure_of_the_same_person(what, wanted):
     assert (found.why, found.sure) == ("sure", SAME[what])
 
 
-@pytest.mark.parametrize(("one", "other"), [
-    ("Núñez", "NUNEZ"), ("O'Brien", "OBrien"), ("O’Brien", "O'Brien"), ("Garcia-Lopez", "Garcia Lopez"),
-    ("Groß", "GROSS"), ("Alcántar", "Alcantar"), ("St. John", "St John"), ("Ångström", "Angstrom")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Núñez", "NUNEZ"),
+        ("O'Brien", "OBrien"),
+        ("O’Brien", "O'Brien"),
+        ("Garcia-Lopez", "Garcia Lopez"),
+        ("Groß", "GROSS"),
+        ("Alcántar", "Alcantar"),
+        ("St. John", "St John"),
+        ("Ångström", "Angstrom"),
+    ],
+)
 def test_accents_case_and_punctuation_do_not_make_another_name(one, other):
     assert fold(one) == fold(other)
     assert match(patient(name=[name(one)]), [patient(name=[name(other)])]).sure
@@ -72,23 +94,75 @@ def test_accents_case_and_punctuation_do_not_make_another_name(one, other):
 def one_digit_off():
     """Every neighbour of the number and of the birth date that a slip of the finger makes."""
     for at, digit in ((at, digit) for at in range(4) for digit in "135789"):
-        yield f"number digit {at} is {digit}", "0042"[:at] + digit + "0042"[at + 1:]
-    yield from {"number swapped": "0024", "number longer": "00420", "number without zeros": "42",
-                "number with a space in it": "00 42", "number with a prefix": "MR0042"}.items()
+        yield f"number digit {at} is {digit}", "0042"[:at] + digit + "0042"[at + 1 :]
+    yield from {
+        "number swapped": "0024",
+        "number longer": "00420",
+        "number without zeros": "42",
+        "number with a space in it": "00 42",
+        "number with a prefix": "MR0042",
+    }.items()
 
 
 NEAR = {
     **{what: patient(identifier=[identifier(value)]) for what, value in one_digit_off()},
-    **{f"birth date {each}": patient(birthDate=each) for each in (
-        "1980-02-28", "1980-02-27", "1980-02-20", "1980-02-19", "1980-03-29", "1980-01-29", "1980-12-29", "1981-02-28",
-        "1979-02-28", "1990-02-28", "1908-02-29", "1880-02-29", "2080-02-29", "1980-02", "1980",
-        "29.02.1980", "19800229")},
+    **{
+        f"birth date {each}": patient(birthDate=each)
+        for each in (
+            "1980-02-28",
+            "1980-02-27",
+            "1980-02-20",
+            "1980-02-19",
+            "1980-03-29",
+            "1980-01-29",
+            "1980-12-29",
+            "1981-02-28",
+            "1979-02-28",
+            "1990-02-28",
+            "1908-02-29",
+            "1880-02-29",
+            "2080-02-29",
+            "1980-02",
+            "1980",
+            "29.02.1980",
+            "19800229",
+        )
+    },
     "no birth date": patient(birthDate=None),
-    **{f"family name {each}": patient(name=[name(each)]) for each in (
-        "Smyth", "Smithe", "Smit", "Smith-Jones", "Smith Jr", "Jones", "Schmidt", "Smitn", "Mith", "Smiths", "")},
-    **{f"given names {'-'.join(each)}": patient(name=[name(given=each)]) for each in (
-        ("Joan", "Ann"), ("Janet", "Ann"), ("Jan", "Ann"), ("J", "Ann"), ("Jayne",), ("Jean",), ("John",),
-        ("Ann", "Jane"), ("Jane", "Amy"), ("Jane", "B."), ("Jane", "Anna"), ("June",), ("Jane-Marie",))},
+    **{
+        f"family name {each}": patient(name=[name(each)])
+        for each in (
+            "Smyth",
+            "Smithe",
+            "Smit",
+            "Smith-Jones",
+            "Smith Jr",
+            "Jones",
+            "Schmidt",
+            "Smitn",
+            "Mith",
+            "Smiths",
+            "",
+        )
+    },
+    **{
+        f"given names {'-'.join(each)}": patient(name=[name(given=each)])
+        for each in (
+            ("Joan", "Ann"),
+            ("Janet", "Ann"),
+            ("Jan", "Ann"),
+            ("J", "Ann"),
+            ("Jayne",),
+            ("Jean",),
+            ("John",),
+            ("Ann", "Jane"),
+            ("Jane", "Amy"),
+            ("Jane", "B."),
+            ("Jane", "Anna"),
+            ("June",),
+            ("Jane-Marie",),
+        )
+    },
     "given and family swapped": patient(name=[name("Jane", ("Smith",))]),
     "family as given": patient(name=[name("Ann", ("Jane", "Smith"))]),
     "only text": patient(name=[{"text": "Jane Ann Smith"}]),
@@ -131,10 +205,16 @@ PAIRS = [
     ("two of her", WANTED, [patient(), patient(id="p2")]),
     ("her and her twin", WANTED, [patient(), {**NEAR["twin sister"], "id": "p2"}]),
     ("two without ids", WANTED, [patient(id=None), patient(id=None, gender=None)]),
-    ("the other identifier contradicts", HER_SSN, [patient(identifier=[
-        identifier("0042"), identifier("999-00-4321", SSN)])]),
-    ("only the other identifier agrees", HER_SSN, [patient(identifier=[
-        identifier("0099"), identifier("999-00-1234", SSN)])]),
+    (
+        "the other identifier contradicts",
+        HER_SSN,
+        [patient(identifier=[identifier("0042"), identifier("999-00-4321", SSN)])],
+    ),
+    (
+        "only the other identifier agrees",
+        HER_SSN,
+        [patient(identifier=[identifier("0099"), identifier("999-00-1234", SSN)])],
+    ),
     ("we ask without a name", patient(name=None), [patient()]),
     ("we ask without a birth date", patient(birthDate=None), [patient()]),
     ("we ask for a dead one", patient(deceasedBoolean=True), [patient()]),
@@ -170,13 +250,23 @@ def test_the_same_resource_found_by_two_searches_is_one_candidate():
     assert match(WANTED, [patient(), patient()]).sure
 
 
-@pytest.mark.parametrize(("candidates", "why"), [
-    ([], "none"), ([patient(), patient(id="p2")], "several"), ([NEAR["inactive"]], "inactive"),
-    ([NEAR["replaced by another"]], "replaced"), ([NEAR["no identifier"]], "no-shared-identifier"),
-    ([NEAR["number swapped"]], "identifier-differs"), ([NEAR["no name"]], "name-unknown"),
-    ([NEAR["family name Jones"]], "name-differs"), ([NEAR["no birth date"]], "birth-date-unknown"),
-    ([NEAR["birth date 1980-02-28"]], "birth-date-differs"), ([NEAR["a man"]], "sex-differs"),
-    ([NEAR["died on a day"]], "deceased-differs")])
+@pytest.mark.parametrize(
+    ("candidates", "why"),
+    [
+        ([], "none"),
+        ([patient(), patient(id="p2")], "several"),
+        ([NEAR["inactive"]], "inactive"),
+        ([NEAR["replaced by another"]], "replaced"),
+        ([NEAR["no identifier"]], "no-shared-identifier"),
+        ([NEAR["number swapped"]], "identifier-differs"),
+        ([NEAR["no name"]], "name-unknown"),
+        ([NEAR["family name Jones"]], "name-differs"),
+        ([NEAR["no birth date"]], "birth-date-unknown"),
+        ([NEAR["birth date 1980-02-28"]], "birth-date-differs"),
+        ([NEAR["a man"]], "sex-differs"),
+        ([NEAR["died on a day"]], "deceased-differs"),
+    ],
+)
 def test_it_says_why_in_one_word(candidates, why):
     assert match(WANTED, candidates).why == why
 
@@ -201,10 +291,16 @@ def test_two_patients_without_a_shared_identifier_are_never_one(one, other):
         assert match(one, [to_patient(other)]).sure is None
 
 
-@pytest.mark.parametrize(("change", "path"), [
-    ({"identifier": [{"value": "0042"}]}, "Patient.identifier"), ({"identifier": None}, "Patient.identifier"),
-    ({"gender": "banana"}, "Patient.gender"), ({"birthDate": "19800229"}, "Patient.birthDate"),
-    ({"birthDate": 1980.5}, "Patient.birthDate")])
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"identifier": [{"value": "0042"}]}, "Patient.identifier"),
+        ({"identifier": None}, "Patient.identifier"),
+        ({"gender": "banana"}, "Patient.gender"),
+        ({"birthDate": "19800229"}, "Patient.birthDate"),
+        ({"birthDate": 1980.5}, "Patient.birthDate"),
+    ],
+)
 def test_what_it_does_not_understand_is_an_error_without_the_value(change, path):
     with pytest.raises(MappingError) as caught:
         from_patient(patient(**change))
@@ -217,17 +313,25 @@ def test_a_partial_birth_date_is_left_out_and_not_completed():
 
 
 def test_a_source_patient_loses_only_what_belongs_to_its_server():
-    source = patient(meta={"versionId": "3", "lastUpdated": "2026-01-01T00:00:00Z", "security": [{"code": "R"}]},
-                     telecom=[{"value": "555-0100"}])
-    assert to_patient(source) == {**patient(id=None), "meta": {"security": [{"code": "R"}]},
-                                  "telecom": [{"value": "555-0100"}]}
+    source = patient(
+        meta={"versionId": "3", "lastUpdated": "2026-01-01T00:00:00Z", "security": [{"code": "R"}]},
+        telecom=[{"value": "555-0100"}],
+    )
+    assert to_patient(source) == {
+        **patient(id=None),
+        "meta": {"security": [{"code": "R"}]},
+        "telecom": [{"value": "555-0100"}],
+    }
 
 
 @needs_data
 def test_no_two_people_of_the_real_charts_and_examples_are_taken_for_one():
-    found = [each for path in sorted(Path(DATA, "synthea").glob("*.json"))
-             for entry in json.loads(path.read_text("utf-8"))["entry"]
-             if (each := entry["resource"])["resourceType"] == "Patient"]
+    found = [
+        each
+        for path in sorted(Path(DATA, "synthea").glob("*.json"))
+        for entry in json.loads(path.read_text("utf-8"))["entry"]
+        if (each := entry["resource"])["resourceType"] == "Patient"
+    ]
     assert len(found) == 7
     for one in found:
         sure = [other["id"] for other in found if match(one, [other]).sure]

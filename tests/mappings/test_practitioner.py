@@ -1,4 +1,5 @@
 """Clinicians and places to FHIR and back."""
+
 import pytest
 from hypothesis import given, settings
 
@@ -6,8 +7,17 @@ from mappings import codes
 from mappings.model.errors import MappingError
 from mappings.model.request import HumanName, Identifier, OrganizationRef
 from mappings.practitioner import (
-    contained, from_human_names, from_organization, from_practitioner, from_practitioner_role, from_reference,
-    npi_is_valid, to_organization, to_practitioner, to_practitioner_role)
+    contained,
+    from_human_names,
+    from_organization,
+    from_practitioner,
+    from_practitioner_role,
+    from_reference,
+    npi_is_valid,
+    to_organization,
+    to_practitioner,
+    to_practitioner_role,
+)
 from tests.mappings.mapping_factories import ALICE, BOB, check_with_fhir_resources, examples, needs_data
 from tests.mappings.mapping_strategies import organizations, practitioners
 
@@ -25,8 +35,9 @@ def test_a_clinician_survives_the_return_trip_as_resources(ref):
     included = {"Practitioner/1": to_practitioner(ref)}
     if ref.organization:
         included["Organization/1"] = to_organization(ref.organization)
-    role = to_practitioner_role(ref, practitioner="Practitioner/1",
-                                organization="Organization/1" if ref.organization else None)
+    role = to_practitioner_role(
+        ref, practitioner="Practitioner/1", organization="Organization/1" if ref.organization else None
+    )
     assert from_practitioner_role(role, included) == ref
     check_with_fhir_resources(role)
 
@@ -37,30 +48,57 @@ def test_an_organization_survives_the_return_trip(ref):
     assert from_organization(to_organization(ref)) == ref
 
 
-@pytest.mark.parametrize(("npi", "valid"), [
-    ("1234567893", True), ("1245319599", True), ("1234567890", False), ("1234567983", False), ("123456789", False),
-    ("12345678930", False), ("123456789a", False), ("", False), ("１２３４５６７８９３", False), ("1234567893\n", False)])
+@pytest.mark.parametrize(
+    ("npi", "valid"),
+    [
+        ("1234567893", True),
+        ("1245319599", True),
+        ("1234567890", False),
+        ("1234567983", False),
+        ("123456789", False),
+        ("12345678930", False),
+        ("123456789a", False),
+        ("", False),
+        ("１２３４５６７８９３", False),
+        ("1234567893\n", False),
+    ],
+)
 def test_it_checks_the_digit_of_an_npi(npi, valid):
     assert npi_is_valid(npi) is valid
 
 
 def test_every_single_wrong_digit_of_an_npi_is_seen():
     right = "1234567893"
-    wrong = {right[:at] + digit + right[at + 1:] for at in range(10) for digit in "0123456789"} - {right}
+    wrong = {right[:at] + digit + right[at + 1 :] for at in range(10) for digit in "0123456789"} - {right}
     assert not any(map(npi_is_valid, wrong))
 
 
-@pytest.mark.parametrize(("names", "family"), [
-    ([{"use": "maiden", "family": "Old"}, {"family": "Now"}], "Now"),
-    ([{"family": "Plain"}, {"use": "official", "family": "Official"}], "Official"),
-    ([{"use": "usual", "family": "Usual"}, {"family": "Plain"}], "Usual"),
-    ([{"text": "Dr Anna Noname"}], "Dr Anna Noname"), ({"family": "No list"}, "No list")])
+@pytest.mark.parametrize(
+    ("names", "family"),
+    [
+        ([{"use": "maiden", "family": "Old"}, {"family": "Now"}], "Now"),
+        ([{"family": "Plain"}, {"use": "official", "family": "Official"}], "Official"),
+        ([{"use": "usual", "family": "Usual"}, {"family": "Plain"}], "Usual"),
+        ([{"text": "Dr Anna Noname"}], "Dr Anna Noname"),
+        ({"family": "No list"}, "No list"),
+    ],
+)
 def test_it_takes_the_name_used_now(names, family):
     assert from_human_names(names).family == family
 
 
-@pytest.mark.parametrize("names", [None, [], [{}], "Smith", [{"use": "old", "family": "Old"}], [{"family": " "}],
-                                   [{"use": ["official"], "family": "x"}]])
+@pytest.mark.parametrize(
+    "names",
+    [
+        None,
+        [],
+        [{}],
+        "Smith",
+        [{"use": "old", "family": "Old"}],
+        [{"family": " "}],
+        [{"use": ["official"], "family": "x"}],
+    ],
+)
 def test_it_makes_no_name_up(names):
     assert from_human_names(names) is None
 
@@ -72,21 +110,34 @@ def test_a_resource_that_names_nobody_is_an_error(read):
 
 
 def test_a_role_may_identify_its_clinician_and_place_without_resources():
-    role = {"resourceType": "PractitionerRole",
-            "practitioner": {"identifier": {"system": codes.SYSTEM_NPI, "value": "1234567893"}},
-            "organization": {"display": "Harbour", "identifier": {"system": "https://o.example", "value": "1"}}}
+    role = {
+        "resourceType": "PractitionerRole",
+        "practitioner": {"identifier": {"system": codes.SYSTEM_NPI, "value": "1234567893"}},
+        "organization": {"display": "Harbour", "identifier": {"system": "https://o.example", "value": "1"}},
+    }
     read = from_practitioner_role(role, {})
     assert read.identifiers == (Identifier(system=codes.SYSTEM_NPI, value="1234567893"),)
-    assert read.organization == OrganizationRef(name="Harbour",
-                                                identifiers=(Identifier(system="https://o.example", value="1"),))
+    assert read.organization == OrganizationRef(
+        name="Harbour", identifiers=(Identifier(system="https://o.example", value="1"),)
+    )
 
 
-@pytest.mark.parametrize("reference", [
-    {"reference": "Practitioner/9"}, {"display": "Dr Bob"}, {}, {"reference": "#gone"}, {"reference": "Patient/1"},
-    {"reference": "PractitionerRole/empty"}])
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"reference": "Practitioner/9"},
+        {"display": "Dr Bob"},
+        {},
+        {"reference": "#gone"},
+        {"reference": "Patient/1"},
+        {"reference": "PractitionerRole/empty"},
+    ],
+)
 def test_a_clinician_that_cannot_be_read_names_the_path(reference):
-    included = {"Patient/1": {"resourceType": "Patient"},
-                "PractitionerRole/empty": {"resourceType": "PractitionerRole"}}
+    included = {
+        "Patient/1": {"resourceType": "Patient"},
+        "PractitionerRole/empty": {"resourceType": "PractitionerRole"},
+    }
     with pytest.raises(MappingError, match="ServiceRequest.requester|PractitionerRole.practitioner"):
         from_reference(reference, "ServiceRequest.requester", within={}, included=included)
 

@@ -1,4 +1,5 @@
 """The Exchange as transmitter, never as author."""
+
 import pytest
 
 from mappings import codes
@@ -7,8 +8,9 @@ from mappings.provenance import to_provenance
 
 
 def made(**more):
-    return to_provenance(targets=["Condition/1", "Media/2"], recorded="2026-06-02T08:00:00Z", exchange_name="Exchange",
-                         **more)
+    return to_provenance(
+        targets=["Condition/1", "Media/2"], recorded="2026-06-02T08:00:00Z", exchange_name="Exchange", **more
+    )
 
 
 def test_it_names_every_target_and_us_as_the_only_agent():

@@ -1,4 +1,5 @@
 """References are found by element path and rewritten without touching anything else."""
+
 import copy
 import json
 import zipfile
@@ -30,9 +31,11 @@ def to_target(target: str) -> Resolution:
 
 # The tables
 
+
 def test_the_tables_are_what_the_generator_writes():
-    assert Path(element_paths.__file__).read_text("utf-8") == make_element_paths.render(), \
+    assert Path(element_paths.__file__).read_text("utf-8") == make_element_paths.render(), (
         "run: python -m tests.mappings.make_element_paths"
+    )
 
 
 def r4_schema() -> dict:
@@ -75,11 +78,24 @@ def test_identifier_cardinalities_are_those_of_the_official_r4_schema():
         assert (name, has_identifier(name)) == (name, expected)
 
 
-@pytest.mark.parametrize(("kind", "expected"), [
-    ("Observation", "many"), ("Patient", "many"), ("QuestionnaireResponse", "single"), ("Composition", "single"),
-    ("Bundle", "single"), ("AdverseEvent", "single"), ("Binary", "none"), ("Provenance", "none"),
-    ("AuditEvent", "none"), ("MessageHeader", "none"), ("Linkage", "none"), ("Subscription", "none"),
-    ("Parameters", "none")])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("Observation", "many"),
+        ("Patient", "many"),
+        ("QuestionnaireResponse", "single"),
+        ("Composition", "single"),
+        ("Bundle", "single"),
+        ("AdverseEvent", "single"),
+        ("Binary", "none"),
+        ("Provenance", "none"),
+        ("AuditEvent", "none"),
+        ("MessageHeader", "none"),
+        ("Linkage", "none"),
+        ("Subscription", "none"),
+        ("Parameters", "none"),
+    ],
+)
 def test_it_knows_how_many_identifiers_a_type_holds(kind, expected):
     assert has_identifier(kind) == expected
 
@@ -104,19 +120,28 @@ def test_it_lists_the_paths_of_a_type():
 
 # Finding
 
+
 def paths_of(resource: dict) -> list[str]:
     return [found.path for found in find_references(resource)]
 
 
-@pytest.mark.parametrize("resource", [
-    {"resourceType": "PlanDefinition", "action": [{"condition": [{"kind": "start", "expression": {
-        "language": "text/cql", "reference": "Library/1"}}]}]},
-    {"resourceType": "DetectedIssue", "reference": "Patient/1"},
-    {"resourceType": "Immunization", "education": [{"reference": "Patient/1"}]},
-    {"resourceType": "Claim", "related": [{"reference": {"system": "https://example.org", "value": "Claim/1"}}]},
-    {"resourceType": "ExplanationOfBenefit", "related": [{"reference": {"value": "Claim/1"}}]},
-    {"resourceType": "Observation", "instantiatesCanonical": "PlanDefinition/1", "subject": "Patient/1"}],
-    ids=lambda resource: resource["resourceType"])
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {
+            "resourceType": "PlanDefinition",
+            "action": [
+                {"condition": [{"kind": "start", "expression": {"language": "text/cql", "reference": "Library/1"}}]}
+            ],
+        },
+        {"resourceType": "DetectedIssue", "reference": "Patient/1"},
+        {"resourceType": "Immunization", "education": [{"reference": "Patient/1"}]},
+        {"resourceType": "Claim", "related": [{"reference": {"system": "https://example.org", "value": "Claim/1"}}]},
+        {"resourceType": "ExplanationOfBenefit", "related": [{"reference": {"value": "Claim/1"}}]},
+        {"resourceType": "Observation", "instantiatesCanonical": "PlanDefinition/1", "subject": "Patient/1"},
+    ],
+    ids=lambda resource: resource["resourceType"],
+)
 def test_keys_called_reference_that_are_no_references_stay(resource):
     before = copy.deepcopy(resource)
     assert paths_of(resource) == []
@@ -125,48 +150,87 @@ def test_keys_called_reference_that_are_no_references_stay(resource):
 
 def test_it_finds_references_in_extensions_of_everything():
     inner = {"url": "b", "valueReference": {"reference": "Practitioner/1"}}
-    resource = {"resourceType": "Patient", "extension": [{"url": "a", "extension": [inner]}],
-                "_birthDate": {"extension": [inner]},
-                "name": [{"given": ["A", "B"], "_given": [None, {"extension": [inner]}]}],
-                "maritalStatus": {"coding": [{"code": "M", "extension": [inner]}]},
-                "modifierExtension": [inner]}
+    resource = {
+        "resourceType": "Patient",
+        "extension": [{"url": "a", "extension": [inner]}],
+        "_birthDate": {"extension": [inner]},
+        "name": [{"given": ["A", "B"], "_given": [None, {"extension": [inner]}]}],
+        "maritalStatus": {"coding": [{"code": "M", "extension": [inner]}]},
+        "modifierExtension": [inner],
+    }
     assert paths_of(resource) == [
-        "Patient.extension[0].extension[0].valueReference", "Patient._birthDate.extension[0].valueReference",
+        "Patient.extension[0].extension[0].valueReference",
+        "Patient._birthDate.extension[0].valueReference",
         "Patient.name[0]._given[1].extension[0].valueReference",
-        "Patient.maritalStatus.coding[0].extension[0].valueReference", "Patient.modifierExtension[0].valueReference"]
+        "Patient.maritalStatus.coding[0].extension[0].valueReference",
+        "Patient.modifierExtension[0].valueReference",
+    ]
 
 
 def test_it_finds_references_inside_datatypes():
-    resource = {"resourceType": "Observation", "identifier": [{"assigner": {"reference": "Organization/1"}}],
-                "note": [{"text": "-", "authorReference": {"reference": "Practitioner/1"}}],
-                "subject": {"reference": "Patient/1", "identifier": {"assigner": {"reference": "Organization/2"}}}}
+    resource = {
+        "resourceType": "Observation",
+        "identifier": [{"assigner": {"reference": "Organization/1"}}],
+        "note": [{"text": "-", "authorReference": {"reference": "Practitioner/1"}}],
+        "subject": {"reference": "Patient/1", "identifier": {"assigner": {"reference": "Organization/2"}}},
+    }
     assert set(targets_of(resource)) == {"Organization/1", "Practitioner/1", "Patient/1", "Organization/2"}
 
 
 def test_contained_resources_are_walked_by_their_own_type():
-    contained = {"resourceType": "Claim", "id": "c", "patient": {"reference": "Patient/1"},
-                 "related": [{"reference": {"value": "1"}, "claim": {"reference": "Claim/2"}}]}
-    resource = {"resourceType": "Condition", "contained": [contained], "subject": {"reference": "Patient/1"},
-                "evidence": [{"detail": [{"reference": "#c"}]}]}
+    contained = {
+        "resourceType": "Claim",
+        "id": "c",
+        "patient": {"reference": "Patient/1"},
+        "related": [{"reference": {"value": "1"}, "claim": {"reference": "Claim/2"}}],
+    }
+    resource = {
+        "resourceType": "Condition",
+        "contained": [contained],
+        "subject": {"reference": "Patient/1"},
+        "evidence": [{"detail": [{"reference": "#c"}]}],
+    }
     found = {each.path: each.target for each in find_references(resource)}
-    assert found == {"Condition.contained[0].patient": "Patient/1", "Condition.subject": "Patient/1",
-                     "Condition.contained[0].related[0].claim": "Claim/2", "Condition.evidence[0].detail[0]": None}
+    assert found == {
+        "Condition.contained[0].patient": "Patient/1",
+        "Condition.subject": "Patient/1",
+        "Condition.contained[0].related[0].claim": "Claim/2",
+        "Condition.evidence[0].detail[0]": None,
+    }
 
 
 def test_what_a_bundle_holds_is_its_own_affair():
-    bundle = {"resourceType": "Bundle", "type": "document", "identifier": {"assigner": {"reference": "Organization/1"}},
-              "entry": [{"resource": {"resourceType": "Composition", "subject": {"reference": "Patient/1"}}}]}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "document",
+        "identifier": {"assigner": {"reference": "Organization/1"}},
+        "entry": [{"resource": {"resourceType": "Composition", "subject": {"reference": "Patient/1"}}}],
+    }
     assert paths_of(bundle) == ["Bundle.identifier.assigner"]
 
 
-@pytest.mark.parametrize(("reference", "target"), [
-    ("Patient/1", "Patient/1"), ("Patient/1/_history/3", "Patient/1"), (f"{BASE}/Patient/1", "Patient/1"),
-    (f"{BASE}/Patient/1/_history/3", "Patient/1"), ("HTTPS://PLACER.example:443/fhir/Patient/1", "Patient/1"),
-    ("https://other.example/fhir/Patient/1/_history/2", "https://other.example/fhir/Patient/1"),
-    ("https://placer.example/fhir2/Patient/1", "https://placer.example/fhir2/Patient/1"),
-    ("http://[broken", "http://[broken"),
-    ("#p", None), ("urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b7", None), ("Patient?identifier=1", None),
-    ("Nonsense/1", None), ("Patient", None), ("", None), (None, None), ({"value": "Patient/1"}, None), (["x"], None)])
+@pytest.mark.parametrize(
+    ("reference", "target"),
+    [
+        ("Patient/1", "Patient/1"),
+        ("Patient/1/_history/3", "Patient/1"),
+        (f"{BASE}/Patient/1", "Patient/1"),
+        (f"{BASE}/Patient/1/_history/3", "Patient/1"),
+        ("HTTPS://PLACER.example:443/fhir/Patient/1", "Patient/1"),
+        ("https://other.example/fhir/Patient/1/_history/2", "https://other.example/fhir/Patient/1"),
+        ("https://placer.example/fhir2/Patient/1", "https://placer.example/fhir2/Patient/1"),
+        ("http://[broken", "http://[broken"),
+        ("#p", None),
+        ("urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b7", None),
+        ("Patient?identifier=1", None),
+        ("Nonsense/1", None),
+        ("Patient", None),
+        ("", None),
+        (None, None),
+        ({"value": "Patient/1"}, None),
+        (["x"], None),
+    ],
+)
 def test_it_says_what_a_reference_points_to(reference, target):
     assert target_of(reference, BASE + "/") == target
 
@@ -185,11 +249,17 @@ def test_depth_is_no_problem():
 
 # Rewriting
 
+
 def observation() -> dict:
-    return {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"},
-            "subject": {"reference": f"{BASE}/Patient/1/_history/2", "display": "Anna"},
-            "performer": [{"reference": "Practitioner/1"}, {"reference": "#here"}],
-            "instantiatesCanonical": "https://example.org/PlanDefinition/1"}
+    return {
+        "resourceType": "Observation",
+        "id": "o",
+        "status": "final",
+        "code": {"text": "x"},
+        "subject": {"reference": f"{BASE}/Patient/1/_history/2", "display": "Anna"},
+        "performer": [{"reference": "Practitioner/1"}, {"reference": "#here"}],
+        "instantiatesCanonical": "https://example.org/PlanDefinition/1",
+    }
 
 
 def test_it_copies_references_and_leaves_the_source_alone():
@@ -197,8 +267,10 @@ def test_it_copies_references_and_leaves_the_source_alone():
     before = copy.deepcopy(source)
     rewritten, findings = rewrite(source, to_target, source_base=BASE)
     assert source == before
-    assert rewritten == before | {"subject": {"reference": "Patient/target-1", "display": "Anna"},
-                                  "performer": [{"reference": "Practitioner/target-1"}, {"reference": "#here"}]}
+    assert rewritten == before | {
+        "subject": {"reference": "Patient/target-1", "display": "Anna"},
+        "performer": [{"reference": "Practitioner/target-1"}, {"reference": "#here"}],
+    }
     assert findings == []
     assert rewritten["code"] is source["code"]  # what does not change is not copied
 
@@ -212,17 +284,24 @@ def test_logical_writes_type_and_identifier():
     rewritten, findings = rewrite(observation(), policy("logical", identifier=identifier), source_base=BASE)
     assert rewritten["subject"] == {"display": "Anna", "type": "Patient", "identifier": identifier}
     assert [(finding.path, finding.cause) for finding in findings] == [
-        ("Observation.subject", "reference.logical"), ("Observation.performer[0]", "reference.logical")]
+        ("Observation.subject", "reference.logical"),
+        ("Observation.performer[0]", "reference.logical"),
+    ]
     assert not any("Anna" in finding.message or "1" in finding.message for finding in findings)
 
 
 def test_logical_never_overwrites_an_identifier():
     own = {"system": "https://npi.example", "value": "N1", "assigner": {"reference": "Organization/1"}}
     source = {"resourceType": "Observation", "performer": [{"reference": "Practitioner/1", "identifier": own}]}
-    rewritten, _ = rewrite(source, lambda target: to_target(target) if target == "Organization/1"
-                           else Resolution("logical", identifier={"value": "x"}))
-    assert rewritten["performer"] == [{"type": "Practitioner", "identifier": own | {
-        "assigner": {"reference": "Organization/target-1"}}}]
+    rewritten, _ = rewrite(
+        source,
+        lambda target: (
+            to_target(target) if target == "Organization/1" else Resolution("logical", identifier={"value": "x"})
+        ),
+    )
+    assert rewritten["performer"] == [
+        {"type": "Practitioner", "identifier": own | {"assigner": {"reference": "Organization/target-1"}}}
+    ]
 
 
 def test_display_only_drops_the_reference_and_keeps_the_display():

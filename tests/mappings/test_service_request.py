@@ -1,4 +1,5 @@
 """A second opinion request as a ServiceRequest and back, and which ServiceRequests are one at all."""
+
 import copy
 from contextlib import suppress
 from datetime import date
@@ -15,7 +16,13 @@ from mappings.model.states import Status
 from mappings.patient import to_patient
 from mappings.practitioner import to_practitioner, to_practitioner_role
 from mappings.service_request import (
-    REQUEST_STATUS, Refs, from_service_request, is_second_opinion, opinion_number, to_service_request)
+    REQUEST_STATUS,
+    Refs,
+    from_service_request,
+    is_second_opinion,
+    opinion_number,
+    to_service_request,
+)
 from tests.mappings import mapping_factories as make
 from tests.mappings.mapping_factories import ALICE, BOB, IDS, PATIENT, REQUEST, needs_data
 from tests.mappings.mapping_strategies import json_values, requests
@@ -41,22 +48,35 @@ def error_of(resource, **more):
 @settings(max_examples=60, deadline=None)
 @given(requests)
 def test_a_request_survives_the_return_trip(request):
-    refs = Refs(patient="Patient/p1", insurance=request.coverage,
-                supporting_info=(request.consent,) if request.consent else ())
+    refs = Refs(
+        patient="Patient/p1", insurance=request.coverage, supporting_info=(request.consent,) if request.consent else ()
+    )
     resource = to_service_request(request, request_id="r", refs=refs, identifier_system=IDS)
-    questions = to_patient_questions(request.patient_questions, request_id="r", identifier_system=IDS,
-                                     service_request="ServiceRequest/9", patient="Patient/p1")
+    questions = to_patient_questions(
+        request.patient_questions,
+        request_id="r",
+        identifier_system=IDS,
+        service_request="ServiceRequest/9",
+        patient="Patient/p1",
+    )
     make.check_with_fhir_resources(resource)
     included = {"Patient/p1": to_patient(request.patient), "Communication/q": questions}
-    assert from_service_request({**resource, "id": "9"}, placer="harbour", fulfiller="summit",
-                                included=included) == request
+    assert (
+        from_service_request({**resource, "id": "9"}, placer="harbour", fulfiller="summit", included=included)
+        == request
+    )
 
 
 def test_it_survives_when_the_target_knows_the_people():
-    included = {"PractitionerRole/alice": {**to_practitioner_role(ALICE, practitioner="Practitioner/a"),
-                                           "organization": {"display": "Harbour Primary Care"}},
-                "PractitionerRole/bob": to_practitioner_role(BOB, practitioner="Practitioner/b"),
-                "Practitioner/a": to_practitioner(ALICE), "Practitioner/b": to_practitioner(BOB)}
+    included = {
+        "PractitionerRole/alice": {
+            **to_practitioner_role(ALICE, practitioner="Practitioner/a"),
+            "organization": {"display": "Harbour Primary Care"},
+        },
+        "PractitionerRole/bob": to_practitioner_role(BOB, practitioner="Practitioner/b"),
+        "Practitioner/a": to_practitioner(ALICE),
+        "Practitioner/b": to_practitioner(BOB),
+    }
     assert read(make.service_request_with_known_people(), **included) == REQUEST
 
 
@@ -84,16 +104,30 @@ def test_stat_is_refused_with_what_to_do_instead():
     assert "emergency care" in str(error)
 
 
-@pytest.mark.parametrize(("element", "value"), [
-    ("priority", "banana"), ("priority", 1), ("status", "revoked"), ("status", "draft"), ("status", None),
-    ("intent", "proposal"), ("intent", None), ("doNotPerform", True), ("modifierExtension", [{"url": "x"}]),
-    ("requester", None), ("subject", {"reference": "Group/1"}), ("subject", {"reference": "Patient/unknown"}),
-    ("id", None)])
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("priority", "banana"),
+        ("priority", 1),
+        ("status", "revoked"),
+        ("status", "draft"),
+        ("status", None),
+        ("intent", "proposal"),
+        ("intent", None),
+        ("doNotPerform", True),
+        ("modifierExtension", [{"url": "x"}]),
+        ("requester", None),
+        ("subject", {"reference": "Group/1"}),
+        ("subject", {"reference": "Patient/unknown"}),
+        ("id", None),
+    ],
+)
 def test_what_it_cannot_act_on_names_its_element(element, value):
     resource = {name: found for name, found in {"id": "9", **broken(), element: value}.items() if found is not None}
     with pytest.raises(MappingError) as caught:
-        from_service_request(resource, placer="harbour", fulfiller="summit",
-                             included={"Patient/p1": to_patient(PATIENT)})
+        from_service_request(
+            resource, placer="harbour", fulfiller="summit", included={"Patient/p1": to_patient(PATIENT)}
+        )
     assert caught.value.path.startswith(f"ServiceRequest.{element}")
 
 
@@ -119,12 +153,16 @@ def test_a_person_that_was_not_fetched_but_is_identified_will_do():
     assert read(broken(performer=[reference])).consultant.identifiers[0].value == "1245319599"
 
 
-@pytest.mark.parametrize(("when", "day"), [
-    ({"occurrencePeriod": {"end": "2028-02"}}, date(2028, 2, 29)),
-    ({"occurrencePeriod": {"end": "2026"}}, date(2026, 12, 31)),
-    ({"occurrencePeriod": {"end": "2026-06-20T23:30:00-07:00"}}, date(2026, 6, 20)),
-    ({"occurrencePeriod": None, "occurrenceDateTime": "2026-07-01"}, date(2026, 7, 1)),
-    ({"occurrencePeriod": None}, None)])
+@pytest.mark.parametrize(
+    ("when", "day"),
+    [
+        ({"occurrencePeriod": {"end": "2028-02"}}, date(2028, 2, 29)),
+        ({"occurrencePeriod": {"end": "2026"}}, date(2026, 12, 31)),
+        ({"occurrencePeriod": {"end": "2026-06-20T23:30:00-07:00"}}, date(2026, 6, 20)),
+        ({"occurrencePeriod": None, "occurrenceDateTime": "2026-07-01"}, date(2026, 7, 1)),
+        ({"occurrencePeriod": None}, None),
+    ],
+)
 def test_it_reads_when_it_is_wanted(when, day):
     assert read(broken(**when)).wanted_by == day
 
@@ -133,8 +171,12 @@ def test_a_wrong_date_is_an_error():
     assert error_of(broken(occurrencePeriod={"end": "20260620"})).path == "ServiceRequest.occurrencePeriod.end"
 
 
-CONDITION = {"resourceType": "Condition", "asserter": {"reference": "Practitioner/c"}, "recordedDate": "2026-05-04",
-             "code": {"coding": [{"system": make.ICD, "code": "S83.511A", "display": "ACL sprain, right"}]}}
+CONDITION = {
+    "resourceType": "Condition",
+    "asserter": {"reference": "Practitioner/c"},
+    "recordedDate": "2026-05-04",
+    "code": {"coding": [{"system": make.ICD, "code": "S83.511A", "display": "ACL sprain, right"}]},
+}
 
 
 def test_without_our_extension_the_condition_tells_the_first_opinion():
@@ -143,10 +185,21 @@ def test_without_our_extension_the_condition_tells_the_first_opinion():
     assert (first.doctor, first.given_on, first.diagnosis.text) == (make.CHARLIE, date(2026, 5, 4), "ACL sprain, right")
 
 
-@pytest.mark.parametrize("condition", [
-    {"asserter": None}, {"code": {"coding": [{"system": make.ICD, "code": "S83.511A"}]}}, {"code": None},
-    {"verificationStatus": {"coding": [{
-        "system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": "entered-in-error"}]}}])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"asserter": None},
+        {"code": {"coding": [{"system": make.ICD, "code": "S83.511A"}]}},
+        {"code": None},
+        {
+            "verificationStatus": {
+                "coding": [
+                    {"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": "entered-in-error"}
+                ]
+            }
+        },
+    ],
+)
 def test_a_condition_that_does_not_tell_is_an_error(condition):
     people = {"Condition/1": {**CONDITION, **condition}, "Practitioner/c": to_practitioner(make.CHARLIE)}
     error_of(broken(extension=None, reasonReference=[{"reference": "Condition/1"}]), **people)
@@ -158,8 +211,13 @@ def test_the_requester_is_never_taken_for_the_first_doctor():
 
 def test_a_person_can_complete_the_first_opinion():
     first = FirstOpinion(doctor=make.CHARLIE, diagnosis=REQUEST.first_opinion.diagnosis)
-    request = from_service_request({**broken(extension=None), "id": "9"}, placer="harbour", fulfiller="summit",
-                                   included={"Patient/p1": to_patient(PATIENT)}, first_opinion=first)
+    request = from_service_request(
+        {**broken(extension=None), "id": "9"},
+        placer="harbour",
+        fulfiller="summit",
+        included={"Patient/p1": to_patient(PATIENT)},
+        first_opinion=first,
+    )
     assert (request.first_opinion, request.reasons) == (first, REQUEST.reasons)
 
 
@@ -172,8 +230,9 @@ def test_an_absolute_reference_into_the_same_server_is_followed_and_a_foreign_on
         from_service_request(resource, base="https://other.example/fhir", **args)
 
 
-@pytest.mark.parametrize("question", [
-    {"meta": {}}, {"status": "entered-in-error"}, {"basedOn": [{"reference": "ServiceRequest/8"}]}])
+@pytest.mark.parametrize(
+    "question", [{"meta": {}}, {"status": "entered-in-error"}, {"basedOn": [{"reference": "ServiceRequest/8"}]}]
+)
 def test_only_the_patients_own_questions_about_this_request_are_read(question):
     other = {**make.patient_questions(), **question}
     assert read(make.service_request(), **{"Communication/q1": other}).patient_questions == ()
@@ -187,14 +246,26 @@ def test_it_changes_nothing_it_was_given():
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.sampled_from(sorted(make.service_request())), st.sampled_from(["Patient/p1", "Communication/q1"]),
-       json_values)
+@given(
+    st.sampled_from(sorted(make.service_request())), st.sampled_from(["Patient/p1", "Communication/q1"]), json_values
+)
 def test_no_shape_of_resource_raises_anything_but_a_mapping_error(element, included, value):
     with suppress(MappingError):
         read({**make.service_request(), element: value})
     with suppress(MappingError):
-        read(make.service_request(), **{included: {"resourceType": included.split("/")[0], "identifier": value,
-                                                   "name": value, "meta": value, "payload": value, "gender": value}})
+        read(
+            make.service_request(),
+            **{
+                included: {
+                    "resourceType": included.split("/")[0],
+                    "identifier": value,
+                    "name": value,
+                    "meta": value,
+                    "payload": value,
+                    "gender": value,
+                }
+            },
+        )
     is_second_opinion({**make.service_request(), element: value})
 
 
@@ -212,14 +283,19 @@ def test_any_of_the_codes_says_second_opinion(element, system, code):
     assert opinion_number(resource) in (2, 3)
 
 
-@pytest.mark.parametrize("resource", [
-    {}, {"resourceType": "Task", "code": codes.concept(codes.CONFIRMATORY_CONSULTATION)},
-    {"resourceType": "ServiceRequest", "code": {"text": "Second opinion"}, "note": [{"text": "second opinion"}]},
-    {"resourceType": "ServiceRequest", "code": {"coding": [{"system": codes.SYSTEM_REFERRAL_REASON, "code": "P"}]}},
-    {"resourceType": "ServiceRequest", "code": {"coding": [{"code": "S"}]}},
-    {"resourceType": "ServiceRequest", "code": {"coding": [{"system": "http://other.example", "code": "S"}]}},
-    {"resourceType": "ServiceRequest", "code": {"coding": [{"display": "Second Opinion"}]}, "category": "S"},
-    {"resourceType": "ServiceRequest", "code": codes.concept(codes.PATIENT_REFERRAL)}])
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {},
+        {"resourceType": "Task", "code": codes.concept(codes.CONFIRMATORY_CONSULTATION)},
+        {"resourceType": "ServiceRequest", "code": {"text": "Second opinion"}, "note": [{"text": "second opinion"}]},
+        {"resourceType": "ServiceRequest", "code": {"coding": [{"system": codes.SYSTEM_REFERRAL_REASON, "code": "P"}]}},
+        {"resourceType": "ServiceRequest", "code": {"coding": [{"code": "S"}]}},
+        {"resourceType": "ServiceRequest", "code": {"coding": [{"system": "http://other.example", "code": "S"}]}},
+        {"resourceType": "ServiceRequest", "code": {"coding": [{"display": "Second Opinion"}]}, "category": "S"},
+        {"resourceType": "ServiceRequest", "code": codes.concept(codes.PATIENT_REFERRAL)},
+    ],
+)
 def test_free_text_and_other_codes_never_do(resource):
     assert not is_second_opinion(resource)
     assert opinion_number(resource) is None
@@ -235,8 +311,9 @@ def test_a_configured_local_code_does():
 
 def test_it_numbers_the_opinions():
     assert opinion_number(make.service_request()) == 3
-    second = to_service_request(REQUEST.model_copy(update={"opinion_number": 2}), request_id="r", refs=make.REFS,
-                                identifier_system=IDS)
+    second = to_service_request(
+        REQUEST.model_copy(update={"opinion_number": 2}), request_id="r", refs=make.REFS, identifier_system=IDS
+    )
     assert opinion_number(second) == 2
     assert not codes.has_code(second["category"], codes.X12_THIRD_OPINION)
 

@@ -1,4 +1,5 @@
 """A proxy that makes an honest server lie: hooks change what is asked and what is answered."""
+
 from collections.abc import Callable
 
 from tests.chaos.proxy import FaultProxy
@@ -10,8 +11,13 @@ class LyingProxy(FaultProxy):
     """``ask(method, path, headers, body)`` may change headers (in place) and returns the body to forward, or an Answer
     to give without asking; ``tell(method, path, answer)`` returns the answer to give, or None: the connection is cut."""
 
-    def __init__(self, url: str, *, ask: Callable = lambda method, path, headers, body: body,
-                 tell: Callable = lambda method, path, answer: answer):
+    def __init__(
+        self,
+        url: str,
+        *,
+        ask: Callable = lambda method, path, headers, body: body,
+        tell: Callable = lambda method, path, answer: answer,
+    ):
         super().__init__(url, seed=0, rate=0.0)
         self.ask, self.tell, self.log = ask, tell, []
         handler = self.server.RequestHandlerClass
@@ -35,4 +41,5 @@ def swallow_first_writes(count: int):
             left[0] -= 1
             return None
         return answer
+
     return tell

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.servers.process import ServerFailed, end, spawn, tail
 
-UNPACKED = Path(sys.prefix) / "debian"      # where tests/prepare.py unpacks it
+UNPACKED = Path(sys.prefix) / "debian"  # where tests/prepare.py unpacks it
 SETTINGS = """\
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: ["{rules}"]
@@ -34,8 +34,15 @@ def prometheus(folder: Path, port: int, rules: Path) -> Iterator[str]:
         own = free.getsockname()[1]
     (folder / "prometheus.yml").write_text(SETTINGS.format(rules=rules, port=port))
     log = folder / "prometheus.log"
-    process = spawn([program("prometheus"), f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}",
-                     f"--web.listen-address=127.0.0.1:{own}"], log)
+    process = spawn(
+        [
+            program("prometheus"),
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{own}",
+        ],
+        log,
+    )
     try:
         base = f"http://127.0.0.1:{own}/api/v1"
         until = time.monotonic() + 60

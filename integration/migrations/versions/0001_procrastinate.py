@@ -1,4 +1,5 @@
 """Procrastinate's tables, as of version 3.10."""
+
 from importlib import resources
 
 from alembic import op

@@ -10,7 +10,9 @@ from integration.store.tables import NEVER
 
 _NEVER = datetime.fromisoformat(NEVER)
 # A step without a deadline holds the last day there is.
-Deadline = Annotated[datetime | None, BeforeValidator(lambda value: None if value is not None and value >= _NEVER else value)]
+Deadline = Annotated[
+    datetime | None, BeforeValidator(lambda value: None if value is not None and value >= _NEVER else value)
+]
 
 
 class Answer(BaseModel):
@@ -61,7 +63,9 @@ class StepCounts(Answer):
     """How many steps each tab of the queue page holds under a filter."""
 
     q: str
-    counts: dict[str, int] = Field(description=f"By state. History is counted up to {COUNT_CAP:,}; one more means more.")
+    counts: dict[str, int] = Field(
+        description=f"By state. History is counted up to {COUNT_CAP:,}; one more means more."
+    )
     retryable: int = Field(description="How many a retry of everything that matches would work on, exactly.")
 
 
@@ -148,7 +152,9 @@ class EndpointState(Answer):
     open_steps: int
     parked_steps: int
     oldest_due_at: datetime | None = Field(description="Since when the step that waits longest is due.")
-    silent_seconds: float | None = Field(description="How long nothing succeeded although something is due; null while that is not long.")
+    silent_seconds: float | None = Field(
+        description="How long nothing succeeded although something is due; null while that is not long."
+    )
 
 
 class Endpoints(Answer):

@@ -23,8 +23,8 @@ from integration.web.api.answers import (
     Schedules,
 )
 from integration.web.api.bodies import Because, FindingsQuery, NumbersQuery
-from integration.web.problems import Problem
 from integration.web.api.routes import get, post
+from integration.web.problems import Problem
 
 
 @get("/endpoints")
@@ -96,7 +96,9 @@ def alarms() -> Alarms:
 def findings(query: FindingsQuery) -> Findings:
     """What polls found and no request holds: orders that were refused, polls that failed; newest first."""
     with world.engine().connect() as conn:
-        found, following = finding_store.without_request(conn, endpoint=query.endpoint, after=query.after, limit=query.limit)
+        found, following = finding_store.without_request(
+            conn, endpoint=query.endpoint, after=query.after, limit=query.limit
+        )
     return Findings(items=[_finding(row) for row in found], next=following)
 
 

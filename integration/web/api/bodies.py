@@ -19,8 +19,19 @@ def _clean(text: str) -> str:
 
 
 Clean = Annotated[str, AfterValidator(_clean)]
-Reason = Annotated[Clean, Field(min_length=1, max_length=1000, pattern=r"\S", description="Why; kept in the audit trail.", examples=["their certificate was renewed"])]
-FilterText = Annotated[str, Field(max_length=MAX_LENGTH, examples=["state:parked endpoint:mercy error:timeout due:<3d"])]
+Reason = Annotated[
+    Clean,
+    Field(
+        min_length=1,
+        max_length=1000,
+        pattern=r"\S",
+        description="Why; kept in the audit trail.",
+        examples=["their certificate was renewed"],
+    ),
+]
+FilterText = Annotated[
+    str, Field(max_length=MAX_LENGTH, examples=["state:parked endpoint:mercy error:timeout due:<3d"])
+]
 
 
 class _Input(BaseModel):
@@ -30,14 +41,19 @@ class _Input(BaseModel):
 class StepsQuery(_Input):
     """Which steps."""
 
-    q: FilterText = Field("", description="The filter, as in the search box of the queue page; without a state it is what needs a person. "
-                                          "A patient is given by the keyed hash only.")
+    q: FilterText = Field(
+        "",
+        description="The filter, as in the search box of the queue page; without a state it is what needs a person. "
+        "A patient is given by the keyed hash only.",
+    )
 
 
 class StepsPageQuery(StepsQuery):
     """Which steps, and from where on."""
 
-    after: str | None = Field(None, max_length=80, description="`next` of the page before.", examples=["2026-03-01T00:00:00+00:00_4711"])
+    after: str | None = Field(
+        None, max_length=80, description="`next` of the page before.", examples=["2026-03-01T00:00:00+00:00_4711"]
+    )
     limit: int = Field(PAGE, ge=1, le=MAX_PAGE, description="Most items on a page.", examples=[PAGE])
 
 
@@ -45,7 +61,8 @@ class ItemsQuery(_Input):
     """Which items of a delivery, and from where on."""
 
     status: Literal["queued", "sent", "verified", "different", "missing"] | None = Field(
-        None, description="Only those.", examples=["missing"])
+        None, description="Only those.", examples=["missing"]
+    )
     after: str = Field("", max_length=300, description="`next` of the page before.", examples=["Observation/17"])
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="Most items on a page.", examples=[100])
 
@@ -53,13 +70,17 @@ class ItemsQuery(_Input):
 class NumbersQuery(_Input):
     """Which period."""
 
-    days: Literal[tuple(str(days) for days in numbers.PERIODS)] = Field("30", description="How many days, today included.", examples=["30"])
+    days: Literal[tuple(str(days) for days in numbers.PERIODS)] = Field(
+        "30", description="How many days, today included.", examples=["30"]
+    )
 
 
 class FindingsQuery(_Input):
     """Which findings, and from where on."""
 
-    endpoint: str | None = Field(None, max_length=80, pattern=r"^[^\x00]*$", description="Only those at one endpoint.", examples=["mercy"])
+    endpoint: str | None = Field(
+        None, max_length=80, pattern=r"^[^\x00]*$", description="Only those at one endpoint.", examples=["mercy"]
+    )
     after: int | None = Field(None, ge=1, lt=1 << 63, description="`next` of the page before.", examples=[4711])
     limit: int = Field(PAGE, ge=1, le=MAX_PAGE, description="Most items on a page.", examples=[PAGE])
 
@@ -67,7 +88,9 @@ class FindingsQuery(_Input):
 class Search(_Input):
     """A filter that may hold patient identifiers."""
 
-    q: FilterText = Field(description="The filter; `patient:` may be followed by an identifier here.", examples=["patient:00123456"])
+    q: FilterText = Field(
+        description="The filter; `patient:` may be followed by an identifier here.", examples=["patient:00123456"]
+    )
 
 
 class Because(_Input):
@@ -81,7 +104,8 @@ class StepSeen(_Input):
 
     lease_no: int = Field(ge=0, lt=1 << 31, description="`lease_no` of the step.", examples=[3])
     status: Literal["waiting", "due", "leased", "parked", "done", "cancelled"] | None = Field(
-        None, description="`status` of the step.", examples=["parked"])
+        None, description="`status` of the step.", examples=["parked"]
+    )
 
 
 class OnStep(Because):
@@ -93,14 +117,27 @@ class OnStep(Because):
 class RetryMatching(Because):
     """Retry everything that matches, in the background."""
 
-    q: FilterText = Field(description="The filter; `patient:` may be followed by an identifier here. Empty: what needs a person.")
-    expected: int = Field(ge=1, lt=1 << 53, description="How many you expect to match (`retryable` of `GET /api/steps/counts`). "
-                                                     "When more match now, nothing is done.", examples=[12])
-    per_second: Literal[bulk.RATES] = Field(bulk.RATES[1], description="Steps made due per second.", examples=[bulk.RATES[1]])
+    q: FilterText = Field(
+        description="The filter; `patient:` may be followed by an identifier here. Empty: what needs a person."
+    )
+    expected: int = Field(
+        ge=1,
+        lt=1 << 53,
+        description="How many you expect to match (`retryable` of `GET /api/steps/counts`). "
+        "When more match now, nothing is done.",
+        examples=[12],
+    )
+    per_second: Literal[bulk.RATES] = Field(
+        bulk.RATES[1], description="Steps made due per second.", examples=[bulk.RATES[1]]
+    )
 
 
 class CancelRequest(Because):
     """Why, and what you saw."""
 
-    seen: str | None = Field(None, max_length=40, description="`status` of the request when you decided; when it is another by now, nothing is done.",
-                             examples=["requested"])
+    seen: str | None = Field(
+        None,
+        max_length=40,
+        description="`status` of the request when you decided; when it is another by now, nothing is done.",
+        examples=["requested"],
+    )

@@ -19,7 +19,10 @@ from integration.web.problems import CONTENT_TYPE, PROBLEMS, ProblemDetails
 from integration.web.roles import NEEDS
 
 CONVERTERS = {"": {"type": "string", "minLength": 1}, "int": {"type": "integer", "minimum": 0}}
-EVERY, EVERY_POST = ("wrong-query", "not-signed-in", "not-allowed", "wrong-host", "database-away"), ("foreign-origin", "not-json", "too-large")
+EVERY, EVERY_POST = (
+    ("wrong-query", "not-signed-in", "not-allowed", "wrong-host", "database-away"),
+    ("foreign-origin", "not-json", "too-large"),
+)
 
 
 class Document(BaseModel):
@@ -119,7 +122,10 @@ def _operation(route: Route, references: dict) -> dict:
         "responses": _responses(route, references),
     }
     if described.body is not None:
-        made["requestBody"] = {"required": True, "content": {JSON: {"schema": references[described.body, "validation"]}}}
+        made["requestBody"] = {
+            "required": True,
+            "content": {JSON: {"schema": references[described.body, "validation"]}},
+        }
     return made
 
 
@@ -144,7 +150,11 @@ def _in_query(model: type[BaseModel]) -> list[dict]:
 def _plain(schema: dict) -> dict:
     """A parameter is there or not; it is never null."""
     members = [member for member in schema.get("anyOf", ()) if member != {"type": "null"}]
-    kept = {key: value for key, value in schema.items() if key not in ("anyOf", "title", "default") or key == "default" and value is not None}
+    kept = {
+        key: value
+        for key, value in schema.items()
+        if key not in ("anyOf", "title", "default") or key == "default" and value is not None
+    }
     return {**kept, **members[0]} if len(members) == 1 else kept
 
 
@@ -153,7 +163,9 @@ def _responses(route: Route, references: dict) -> dict:
     schema = references[_model_of(described.answer), "serialization"]
     if get_origin(described.answer) is list:
         schema = {"type": "array", "items": schema}
-    made = {str(status): {"description": "Done.", "content": {JSON: {"schema": schema}}} for status in described.statuses}
+    made = {
+        str(status): {"description": "Done.", "content": {JSON: {"schema": schema}}} for status in described.statuses
+    }
     refused: dict[int, list[str]] = {}
     for kind in dict.fromkeys((*described.refuses, *EVERY, *(EVERY_POST if route.method == "post" else ()))):
         refused.setdefault(PROBLEMS[kind][0], []).append(kind)

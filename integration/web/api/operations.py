@@ -5,8 +5,8 @@ from integration.web import world
 from integration.web.api.acting import act_or_refuse
 from integration.web.api.answers import Done, Operation, Operations
 from integration.web.api.bodies import Because
-from integration.web.problems import Problem
 from integration.web.api.routes import get, post
+from integration.web.problems import Problem
 
 
 @get("/operations")

@@ -12,8 +12,8 @@ from integration.web.api.acting import act_or_refuse
 from integration.web.api.answers import Done
 from integration.web.api.bodies import CancelRequest, ItemsQuery
 from integration.web.api.request_answers import Delivery, DeliveryPage, Item, Request, RequestLine, TakenIn
-from integration.web.problems import Problem
 from integration.web.api.routes import get, post, read_json
+from integration.web.problems import Problem
 from integration.web.reading import delivery_page, items_view, request_view
 from mappings.model.errors import RequestError
 from mappings.model.request import SecondOpinionRequest

@@ -44,16 +44,25 @@ def get(path: str, *, refuses: tuple[str, ...] = ()) -> Callable:
     return _route("GET", path, (200,), refuses)
 
 
-def post(path: str, *, statuses: tuple[int, ...] = (200,), refuses: tuple[str, ...] = (), body: type[BaseModel] | None = None) -> Callable:
+def post(
+    path: str, *, statuses: tuple[int, ...] = (200,), refuses: tuple[str, ...] = (), body: type[BaseModel] | None = None
+) -> Callable:
     """A route that does something. ``body`` documents one that the view reads by itself."""
     return _route("POST", path, statuses, refuses, body)
 
 
-def _route(method: str, path: str, statuses: tuple[int, ...], refuses: tuple[str, ...], read_by_view: type[BaseModel] | None = None) -> Callable:
+def _route(
+    method: str,
+    path: str,
+    statuses: tuple[int, ...],
+    refuses: tuple[str, ...],
+    read_by_view: type[BaseModel] | None = None,
+) -> Callable:
     def join(view: Callable) -> Callable:
         hints = get_type_hints(view)
-        described = Described(hints.get("query", Nothing), hints.get("body", read_by_view),
-                              _answer_of(hints["return"]), statuses, refuses)
+        described = Described(
+            hints.get("query", Nothing), hints.get("body", read_by_view), _answer_of(hints["return"]), statuses, refuses
+        )
 
         @functools.wraps(view)
         def answer(**given):
@@ -85,7 +94,9 @@ def _json(returned: Any, described: Described) -> Response:
 def _query(model: type[BaseModel]) -> BaseModel:
     twice = [name for name, values in request.args.lists() if len(values) > 1]
     if twice:
-        raise problems.wrong("wrong-query", [Mistake("query", None, name[:60], "is given more than once") for name in twice])
+        raise problems.wrong(
+            "wrong-query", [Mistake("query", None, name[:60], "is given more than once") for name in twice]
+        )
     value = request.args.to_dict()
     try:
         return model.model_validate(value)
@@ -107,8 +118,11 @@ def read_json() -> Any:
         return json.loads(request.get_data().decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "somewhere"
-        raise Problem("wrong-body", f"The body is not JSON: it cannot be read at {place}.",
-                      [problems.Error(message="is not JSON", line=getattr(error, "lineno", None))]) from None
+        raise Problem(
+            "wrong-body",
+            f"The body is not JSON: it cannot be read at {place}.",
+            [problems.Error(message="is not JSON", line=getattr(error, "lineno", None))],
+        ) from None
 
 
 def _refuse(word: str):
@@ -117,8 +131,9 @@ def _refuse(word: str):
 
 def _wrong(kind: str, error: ValidationError, value: Any, model: type[BaseModel]) -> Problem:
     found = validation_problems(error, Document(value), model=model)
-    return problems.wrong(kind, to_mistakes(found, model=model, file="")
-                          or [Mistake("", None, "", "is not what this route takes")])
+    return problems.wrong(
+        kind, to_mistakes(found, model=model, file="") or [Mistake("", None, "", "is not what this route takes")]
+    )
 
 
 @blueprint.before_request

@@ -21,9 +21,9 @@ from integration.web.api.answers import (
 )
 from integration.web.api.bodies import OnStep, RetryMatching, Search, StepsPageQuery, StepsQuery
 from integration.web.api.operations import view
-from integration.web.problems import Error, Problem
 from integration.web.api.routes import get, post
 from integration.web.causes import explain
+from integration.web.problems import Error, Problem
 
 FILTER_PROBLEMS = ("wrong-query", "wrong-filter", "patient-in-address")
 
@@ -98,7 +98,11 @@ def _without_patients(text: str) -> Filter:
 def _place(after: str | None) -> search.Place | None:
     place = search.Place.read(after) if after else None
     if after and place is None:
-        raise Problem("wrong-query", "`after` is not the `next` of a page.", [Error(message="is not the `next` of a page", path="after")])
+        raise Problem(
+            "wrong-query",
+            "`after` is not the `next` of a page.",
+            [Error(message="is not the `next` of a page", path="after")],
+        )
     return place
 
 
@@ -116,7 +120,9 @@ def _group(row) -> FailureGroup:
 def _seen(step_id: int, body: OnStep) -> Seen:
     """The step as the caller saw it; without that, as it is."""
     with world.engine().connect() as conn:
-        row = conn.execute(select(step_table.c.lease_no, step_table.c.status).where(step_table.c.id == step_id)).one_or_none()
+        row = conn.execute(
+            select(step_table.c.lease_no, step_table.c.status).where(step_table.c.id == step_id)
+        ).one_or_none()
     if row is None:
         raise Problem("unknown", f"There is no step {step_id}.")
     return Seen(step_id, body.seen.lease_no, body.seen.status) if body.seen else Seen(step_id, row.lease_no)

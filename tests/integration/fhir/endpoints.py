@@ -1,4 +1,5 @@
 """A world where all goes well: one endpoint at a server under example.invalid, and HTTP servers that misbehave."""
+
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -9,13 +10,30 @@ from types import SimpleNamespace
 BASE = "https://hospital.example.invalid/fhir"
 
 
-def endpoint(base_url: str = BASE, *, timeout_seconds: float = 5.0, concurrency: int = 4, page_size: int = 50,
-             **capabilities: bool | int) -> SimpleNamespace:
+def endpoint(
+    base_url: str = BASE,
+    *,
+    timeout_seconds: float = 5.0,
+    concurrency: int = 4,
+    page_size: int = 50,
+    **capabilities: bool | int,
+) -> SimpleNamespace:
     """What config.yaml says of one endpoint, as far as this package reads it."""
-    limits = SimpleNamespace(timeout_seconds=timeout_seconds, page_size=page_size, max_inline_bytes=1024,
-                             search_lag_seconds=0.0, concurrency=concurrency)
-    return SimpleNamespace(key="hospital", name="University Hospital", base_url=base_url, limits=limits,
-                           capabilities=capabilities, auth="none")
+    limits = SimpleNamespace(
+        timeout_seconds=timeout_seconds,
+        page_size=page_size,
+        max_inline_bytes=1024,
+        search_lag_seconds=0.0,
+        concurrency=concurrency,
+    )
+    return SimpleNamespace(
+        key="hospital",
+        name="University Hospital",
+        base_url=base_url,
+        limits=limits,
+        capabilities=capabilities,
+        auth="none",
+    )
 
 
 Behave = Callable[[BaseHTTPRequestHandler], None]
@@ -40,7 +58,7 @@ class World:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.base_url = f"http://127.0.0.1:{self._server.server_port}/fhir"
 
-    def _handler(world) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+    def _handler(world) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
@@ -81,8 +99,13 @@ def world(behave: Behave) -> Iterator[World]:
         started.stop()
 
 
-def answer(handler: BaseHTTPRequestHandler, status: int = 200, body: bytes = b"{}",
-           content_type: str = "application/fhir+json", **headers: str) -> None:
+def answer(
+    handler: BaseHTTPRequestHandler,
+    status: int = 200,
+    body: bytes = b"{}",
+    content_type: str = "application/fhir+json",
+    **headers: str,
+) -> None:
     """A well-formed answer."""
     handler.send_response(status)
     handler.send_header("Content-Type", content_type)

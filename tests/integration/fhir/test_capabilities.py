@@ -1,4 +1,5 @@
 """What a server says it can do, and what is made of a server that is none."""
+
 import pytest
 import responses
 
@@ -13,17 +14,28 @@ EVERYTHING = ("create", "read", "update", "search-type")
 
 
 def resource(type_, *interactions, **more):
-    return {"type": type_, "interaction": [{"code": code} for code in interactions or EVERYTHING],
-            "searchParam": [{"name": "identifier", "type": "token"}, {"name": "patient", "type": "reference"}],
-            "conditionalCreate": True, "updateCreate": True, "versioning": "versioned-update", **more}
+    return {
+        "type": type_,
+        "interaction": [{"code": code} for code in interactions or EVERYTHING],
+        "searchParam": [{"name": "identifier", "type": "token"}, {"name": "patient", "type": "reference"}],
+        "conditionalCreate": True,
+        "updateCreate": True,
+        "versioning": "versioned-update",
+        **more,
+    }
 
 
 def statement(*resources, version="4.0.1", **more):
     """A server where all is well."""
     resources = resources or tuple(map(resource, ("ServiceRequest", "Task", "DocumentReference", "Binary")))
-    return {"resourceType": "CapabilityStatement", "fhirVersion": version, "format": ["application/fhir+xml", "json"],
-            "software": {"name": "HAPI"}, "rest": [{"mode": "server", "resource": list(resources),
-                                                    "interaction": [{"code": "transaction"}]}], **more}
+    return {
+        "resourceType": "CapabilityStatement",
+        "fhirVersion": version,
+        "format": ["application/fhir+xml", "json"],
+        "software": {"name": "HAPI"},
+        "rest": [{"mode": "server", "resource": list(resources), "interaction": [{"code": "transaction"}]}],
+        **more,
+    }
 
 
 @pytest.fixture
@@ -48,11 +60,22 @@ def test_a_good_server_has_no_problems_and_can_do_everything(hospital):
 
 
 def test_oracle_health_has_no_task_no_transaction_and_reads_service_requests_only():
-    found = read_statement(statement(resource("ServiceRequest", "read", "search-type"),
-                                     resource("DocumentReference", conditionalCreate=False, updateCreate=False),
-                                     resource("Binary", "read")) | {"software": None})
-    found_all = (found.task, found.service_request_create, found.document_reference_create, found.conditional_create,
-                 found.update_create, found.binary_create)
+    found = read_statement(
+        statement(
+            resource("ServiceRequest", "read", "search-type"),
+            resource("DocumentReference", conditionalCreate=False, updateCreate=False),
+            resource("Binary", "read"),
+        )
+        | {"software": None}
+    )
+    found_all = (
+        found.task,
+        found.service_request_create,
+        found.document_reference_create,
+        found.conditional_create,
+        found.update_create,
+        found.binary_create,
+    )
     assert found_all == (False, False, True, False, False, False)
     assert found.reads == {"ServiceRequest", "DocumentReference", "Binary"} and found.problems == ()
 
@@ -66,8 +89,17 @@ def test_a_task_we_cannot_update_is_no_task():
     assert not read_statement(statement(resource("Task", "create", "read"))).task
 
 
-@pytest.mark.parametrize(("version", "name"), [("5.0.0", "R5"), ("3.0.2", "STU3"), ("1.0.2", "DSTU2"), ("4.3.0", "R4B"),
-                                               ("9.9", "9.9"), (None, "names no FHIR version")])
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        ("5.0.0", "R5"),
+        ("3.0.2", "STU3"),
+        ("1.0.2", "DSTU2"),
+        ("4.3.0", "R4B"),
+        ("9.9", "9.9"),
+        (None, "names no FHIR version"),
+    ],
+)
 def test_another_fhir_version_is_a_problem(version, name):
     (problem,) = read_statement(statement(version=version)).problems
     assert name in problem and "R4 (4.0.1) is needed" in problem
@@ -87,9 +119,17 @@ def test_a_server_without_json_and_one_that_is_a_client_are_problems():
     assert "no REST server" in read_statement(statement(rest=[{"mode": "client"}])).problems[0]
 
 
-@pytest.mark.parametrize("answer", [{"body": "<html>welcome", "content_type": "text/html"}, {"status": 404},
-                                    {"json": []},
-                                    {"status": 403}, {"body": "OK"}, {"json": {"resourceType": "Patient"}}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"body": "<html>welcome", "content_type": "text/html"},
+        {"status": 404},
+        {"json": []},
+        {"status": 403},
+        {"body": "OK"},
+        {"json": {"resourceType": "Patient"}},
+    ],
+)
 def test_what_is_no_fhir_server_is_a_problem_in_words_and_no_exception(hospital, answer):
     hospital.get(f"{BASE}/metadata", **answer)
     found = probe(server())
@@ -117,8 +157,16 @@ def test_config_yaml_allows_no_override_that_does_not_exist():
     assert set(CAPABILITIES) <= OVERRIDABLE
 
 
-@pytest.mark.parametrize("broken", [{}, {"rest": 1},
-                                    {"rest": [None, {"resource": [None, {"type": 1}, {"type": "Task"}]}]},
-                                    {"format": None}, {"software": "x"}, {"fhirVersion": 4}])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"rest": 1},
+        {"rest": [None, {"resource": [None, {"type": 1}, {"type": "Task"}]}]},
+        {"format": None},
+        {"software": "x"},
+        {"fhirVersion": 4},
+    ],
+)
 def test_a_broken_statement_is_read_as_far_as_it_goes(broken):
     assert isinstance(read_statement({"resourceType": "CapabilityStatement", **broken}), Capabilities)

@@ -1,4 +1,5 @@
 """A search is complete or it is an error."""
+
 import pytest
 import responses
 from responses.matchers import query_param_matcher
@@ -23,8 +24,10 @@ def server():
 
 
 def observation(id, version="1", **more):
-    return {"resource": {"resourceType": "Observation", "id": id, "meta": {"versionId": version}, **more},
-            "search": {"mode": "match"}}
+    return {
+        "resource": {"resourceType": "Observation", "id": id, "meta": {"versionId": version}, **more},
+        "search": {"mode": "match"},
+    }
 
 
 def page(*entries, next=None, **more):
@@ -69,22 +72,33 @@ def test_it_asks_for_no_more_than_the_server_bears(hospital):
     assert hospital.calls[0].request.params == {"_count": "10"}
 
 
-@pytest.mark.parametrize("relative", ["?_getpages=1", "/fhir?_getpages=1", "../fhir?_getpages=1",
-                                      "//hospital.example.invalid/fhir?_getpages=1"])
+@pytest.mark.parametrize(
+    "relative",
+    ["?_getpages=1", "/fhir?_getpages=1", "../fhir?_getpages=1", "//hospital.example.invalid/fhir?_getpages=1"],
+)
 def test_it_resolves_a_relative_next_link_against_the_page_it_stood_on(hospital, server, relative):
     first = page(observation("a"), next=relative)
     if relative.startswith("?"):
-        hospital.get(f"{BASE}/Observation", json=page(observation("b")),
-                     match=[query_param_matcher({"_getpages": "1"})])
+        hospital.get(
+            f"{BASE}/Observation", json=page(observation("b")), match=[query_param_matcher({"_getpages": "1"})]
+        )
         hospital.get(f"{BASE}/Observation", json=first, match=[query_param_matcher({"_count": "50"})])
     else:
         pages(hospital, first, page(observation("b")))
     assert ids(server.search_all("Observation")) == ["a", "b"]
 
 
-@pytest.mark.parametrize("next", ["http://localhost:8080/fhir?_getpages=1",
-                                  "https://hospital.example.invalid:443:443/fhir",
-                                  "http://hospital.example.invalid/fhir?_getpages=1", "https://[bad", 7, ""])
+@pytest.mark.parametrize(
+    "next",
+    [
+        "http://localhost:8080/fhir?_getpages=1",
+        "https://hospital.example.invalid:443:443/fhir",
+        "http://hospital.example.invalid/fhir?_getpages=1",
+        "https://[bad",
+        7,
+        "",
+    ],
+)
 def test_a_next_link_to_elsewhere_is_a_partial_record(hospital, server, next):
     first = page(observation("a"))
     first["link"].append({"relation": "next", "url": next})
@@ -95,8 +109,12 @@ def test_a_next_link_to_elsewhere_is_a_partial_record(hospital, server, next):
 
 
 def test_a_loop_of_pages_is_a_partial_record(hospital, server):
-    pages(hospital, page(observation("a"), next=NEXT), page(observation("b"), next=f"{BASE}?_getpages=2"),
-          page(observation("c"), next=NEXT))
+    pages(
+        hospital,
+        page(observation("a"), next=NEXT),
+        page(observation("b"), next=f"{BASE}?_getpages=2"),
+        page(observation("c"), next=NEXT),
+    )
     with pytest.raises(PartialError, match="page 3 names an earlier page"):
         server.search_all("Observation")
 
@@ -135,8 +153,13 @@ def test_a_temporary_failure_between_pages_stays_one(hospital, server):
         server.search_all("Observation")
 
 
-@pytest.mark.parametrize("tag", [{"code": "SUBSETTED"}, {
-    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        {"code": "SUBSETTED"},
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"},
+    ],
+)
 def test_a_resource_with_elements_left_out_is_a_partial_record(hospital, server, tag):
     pages(hospital, page(observation("a"), observation("b", meta={"tag": [tag]})))
     with pytest.raises(PartialError, match="Observation/b .*SUBSETTED"):
@@ -150,8 +173,9 @@ def test_an_entry_without_a_resource_is_a_partial_record(hospital, server, entry
         server.search_all("Observation")
 
 
-@pytest.mark.parametrize("wrong", [{"resourceType": "OperationOutcome"},
-                                   {"resourceType": "Bundle", "type": "history"}, [], 1])
+@pytest.mark.parametrize(
+    "wrong", [{"resourceType": "OperationOutcome"}, {"resourceType": "Bundle", "type": "history"}, [], 1]
+)
 def test_an_answer_that_is_no_searchset_is_an_error_on_any_page(hospital, server, wrong):
     pages(hospital, wrong)
     with pytest.raises(PermanentError, match="not a searchset"):
@@ -163,10 +187,20 @@ def test_an_answer_that_is_no_searchset_is_an_error_on_any_page(hospital, server
 
 
 def outcome(severity):
-    return {"resource": {"resourceType": "OperationOutcome", "issue": [
-        {"severity": severity, "code": "suppressed", "diagnostics": "about Zebediah",
-         "details": {"coding": [{"code": "4119"}]}}]},
-        "search": {"mode": "outcome"}}
+    return {
+        "resource": {
+            "resourceType": "OperationOutcome",
+            "issue": [
+                {
+                    "severity": severity,
+                    "code": "suppressed",
+                    "diagnostics": "about Zebediah",
+                    "details": {"coding": [{"code": "4119"}]},
+                }
+            ],
+        },
+        "search": {"mode": "outcome"},
+    }
 
 
 def test_a_remark_of_the_server_is_a_warning_and_no_resource(hospital, server):

@@ -1,4 +1,5 @@
 """Reading and writing one server, and what is believed of its answers."""
+
 import base64
 import hashlib
 import json
@@ -11,8 +12,7 @@ from fhirclient.models.patient import Patient
 from fhirclient.models.task import Task
 
 from integration.fhir.models import structure_problems
-from integration.fhir.server import (BinaryContent, FhirServer, NotFound, Written, identifier_condition,
-                                     identifier_token)
+from integration.fhir.server import BinaryContent, FhirServer, NotFound, Written, identifier_condition, identifier_token
 from integration.fhir.servers import Servers
 from integration.fhir.transport import Transport
 from mappings.model.errors import MappingError, PartialError, PermanentError, UnknownOutcome
@@ -35,6 +35,7 @@ def server():
 
 # read
 
+
 def test_it_reads_a_resource_digit_by_digit_past_every_cache(hospital, server):
     hospital.get(f"{BASE}/Observation/1", body=b'{"resourceType":"Observation","valueQuantity":{"value":1.10}}')
     assert str(server.read("Observation", "1")["valueQuantity"]["value"]) == "1.10"
@@ -43,8 +44,11 @@ def test_it_reads_a_resource_digit_by_digit_past_every_cache(hospital, server):
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_what_is_not_there_is_not_found(hospital, server, status):
-    hospital.get(f"{BASE}/Observation/1", status=status,
-                 json={"resourceType": "OperationOutcome", "issue": [{"code": "deleted"}]})
+    hospital.get(
+        f"{BASE}/Observation/1",
+        status=status,
+        json={"resourceType": "OperationOutcome", "issue": [{"code": "deleted"}]},
+    )
     with pytest.raises(NotFound) as caught:
         server.read("Observation", "1")
     assert isinstance(caught.value, PermanentError) and caught.value.status_code == status
@@ -64,8 +68,18 @@ def test_a_resource_with_elements_left_out_is_not_taken(hospital, server):
         server.read("Observation", "1")
 
 
-@pytest.mark.parametrize(("type_", "id"), [("Patient", ".."), ("Patient", "1/../2"), ("Patient", "1?x"), ("../x", "1"),
-                                           ("Patient", ""), ("patient", "1"), ("Patient", "a" * 65)])
+@pytest.mark.parametrize(
+    ("type_", "id"),
+    [
+        ("Patient", ".."),
+        ("Patient", "1/../2"),
+        ("Patient", "1?x"),
+        ("../x", "1"),
+        ("Patient", ""),
+        ("patient", "1"),
+        ("Patient", "a" * 65),
+    ],
+)
 def test_it_asks_for_nothing_but_types_and_ids(server, type_, id):
     with pytest.raises(ValueError):
         server.read(type_, id)
@@ -73,15 +87,23 @@ def test_it_asks_for_nothing_but_types_and_ids(server, type_, id):
 
 # create and update
 
-@pytest.mark.parametrize(("location", "at"), [
-    (f"{BASE}/DocumentReference/42/_history/3", ("DocumentReference/42", "3")),
-    (f"{BASE}/DocumentReference/42", ("DocumentReference/42", None)),
-    ("http://inner-host:8080/tenant/a/DocumentReference/42/_history/3", ("DocumentReference/42", "3")),
-    ("DocumentReference/42", ("DocumentReference/42", None)),
-    ("/fhir/DocumentReference/42/", ("DocumentReference/42", None)),
-    ("https://h/DocumentReference/1/DocumentReference/42/_history/1", ("DocumentReference/42", "1")),
-    (f"{BASE}/Binary/42", (None, None)), (f"{BASE}/DocumentReference", (None, None)), ("https://[bad", (None, None)),
-    (f"{BASE}/DocumentReference/..", (None, None)), ("", (None, None))])
+
+@pytest.mark.parametrize(
+    ("location", "at"),
+    [
+        (f"{BASE}/DocumentReference/42/_history/3", ("DocumentReference/42", "3")),
+        (f"{BASE}/DocumentReference/42", ("DocumentReference/42", None)),
+        ("http://inner-host:8080/tenant/a/DocumentReference/42/_history/3", ("DocumentReference/42", "3")),
+        ("DocumentReference/42", ("DocumentReference/42", None)),
+        ("/fhir/DocumentReference/42/", ("DocumentReference/42", None)),
+        ("https://h/DocumentReference/1/DocumentReference/42/_history/1", ("DocumentReference/42", "1")),
+        (f"{BASE}/Binary/42", (None, None)),
+        (f"{BASE}/DocumentReference", (None, None)),
+        ("https://[bad", (None, None)),
+        (f"{BASE}/DocumentReference/..", (None, None)),
+        ("", (None, None)),
+    ],
+)
 def test_it_finds_type_and_id_in_any_location(hospital, server, location, at):
     hospital.post(f"{BASE}/DocumentReference", status=201, headers={"Location": location} if location else {})
     written = server.create(REPORT)
@@ -97,8 +119,9 @@ def test_without_location_the_body_says_where(hospital, server):
 
 @pytest.mark.parametrize("etag", ['W/"7"', '"7"', "7"])
 def test_the_etag_says_the_version(hospital, server, etag):
-    hospital.post(f"{BASE}/DocumentReference", status=201,
-                  headers={"Location": "DocumentReference/1/_history/6", "ETag": etag})
+    hospital.post(
+        f"{BASE}/DocumentReference", status=201, headers={"Location": "DocumentReference/1/_history/6", "ETag": etag}
+    )
     assert server.create(REPORT).version == "7"
 
 
@@ -121,10 +144,14 @@ def test_a_web_page_instead_of_an_answer_to_a_write_is_no_success(hospital, serv
         server.create(REPORT)
 
 
-@pytest.mark.parametrize(("system", "value", "header"), [
-    ("https://sx.example/ids/report", "R-77", "identifier=https%3A%2F%2Fsx.example%2Fids%2Freport%7CR-77"),
-    ("urn:x", "a b&c=d,e|f$g\\h%", "identifier=urn%3Ax%7Ca%20b%26c%3Dd%5C%2Ce%5C%7Cf%5C%24g%5C%5Ch%25"),
-    ("urn:x", "Łódź/1", "identifier=urn%3Ax%7C%C5%81%C3%B3d%C5%BA%2F1")])
+@pytest.mark.parametrize(
+    ("system", "value", "header"),
+    [
+        ("https://sx.example/ids/report", "R-77", "identifier=https%3A%2F%2Fsx.example%2Fids%2Freport%7CR-77"),
+        ("urn:x", "a b&c=d,e|f$g\\h%", "identifier=urn%3Ax%7Ca%20b%26c%3Dd%5C%2Ce%5C%7Cf%5C%24g%5C%5Ch%25"),
+        ("urn:x", "Łódź/1", "identifier=urn%3Ax%7C%C5%81%C3%B3d%C5%BA%2F1"),
+    ],
+)
 def test_the_condition_is_escaped_and_percent_encoded(hospital, server, system, value, header):
     hospital.post(f"{BASE}/DocumentReference", status=201, headers={"Location": "DocumentReference/1"})
     server.create(REPORT, if_none_exist=identifier_condition(system, value))
@@ -133,8 +160,9 @@ def test_the_condition_is_escaped_and_percent_encoded(hospital, server, system, 
     assert headers["Prefer"] == "return=minimal"
 
 
-@pytest.mark.parametrize("condition", ["identifier", "?identifier=a|b",
-                                       "DocumentReference?identifier=a|b", "=a", "identifier="])
+@pytest.mark.parametrize(
+    "condition", ["identifier", "?identifier=a|b", "DocumentReference?identifier=a|b", "=a", "identifier="]
+)
 def test_a_condition_that_servers_would_misread_is_refused(server, condition):
     with pytest.raises(ValueError):
         server.create(REPORT, if_none_exist=condition)
@@ -162,6 +190,7 @@ def test_it_sends_numbers_as_they_were(hospital, server):
 
 # what fhirclient is for
 
+
 def test_a_resource_of_ours_that_is_not_r4_is_not_sent(server):
     with pytest.raises(MappingError) as caught:
         server.create({**TASK, "for": "Zebediah", "input": [{"valueString": "y"}], "colour": "red"}, authored=True)
@@ -176,8 +205,19 @@ def test_a_resource_that_only_passes_through_is_sent_as_it_is(hospital, server):
     assert server.create({"resourceType": "Task", "colour": "red"}).location == "Task/1"
 
 
-@pytest.mark.parametrize("good", [TASK, REPORT, {**TASK, "authoredOn": "2025-03-01T10:00:00+05:45", "input": [
-    {"type": {"text": "a"}, "valueDecimal": Decimal("1.10")}], "contained": [{"resourceType": "Patient", "id": "a"}]}])
+@pytest.mark.parametrize(
+    "good",
+    [
+        TASK,
+        REPORT,
+        {
+            **TASK,
+            "authoredOn": "2025-03-01T10:00:00+05:45",
+            "input": [{"type": {"text": "a"}, "valueDecimal": Decimal("1.10")}],
+            "contained": [{"resourceType": "Patient", "id": "a"}],
+        },
+    ],
+)
 def test_good_r4_has_no_problems(good):
     assert structure_problems(good) == []
 
@@ -187,8 +227,14 @@ def test_a_type_that_r4_does_not_have_is_a_problem():
 
 
 def test_searches_and_models_of_fhirclient_go_through_our_transport(hospital, server):
-    hospital.get(f"{BASE}/Patient", json={"resourceType": "Bundle", "type": "searchset", "entry": [
-        {"resource": {"resourceType": "Patient", "id": "1", "birthDate": "1950-02-03"}}]})
+    hospital.get(
+        f"{BASE}/Patient",
+        json={
+            "resourceType": "Bundle",
+            "type": "searchset",
+            "entry": [{"resource": {"resourceType": "Patient", "id": "1", "birthDate": "1950-02-03"}}],
+        },
+    )
     hospital.get(f"{BASE}/Task/2", json={**TASK, "id": "2"})
     hospital.post(f"{BASE}/Task", status=201)
     hospital.put(f"{BASE}/Task/2", json={**TASK, "id": "2"})
@@ -204,6 +250,7 @@ def test_searches_and_models_of_fhirclient_go_through_our_transport(hospital, se
 
 # transaction
 
+
 def test_a_transaction_gives_its_response_bundle(hospital, server):
     response = {"resourceType": "Bundle", "type": "transaction-response", "entry": [{"response": {"status": "201"}}]}
     hospital.post(BASE, json=response)
@@ -211,8 +258,9 @@ def test_a_transaction_gives_its_response_bundle(hospital, server):
     assert "Prefer" not in hospital.calls[0].request.headers
 
 
-@pytest.mark.parametrize("body", ["", "{}", '{"resourceType":"OperationOutcome"}',
-                                  '{"resourceType":"Bundle"}', '{"resourceType":"Bun'])
+@pytest.mark.parametrize(
+    "body", ["", "{}", '{"resourceType":"OperationOutcome"}', '{"resourceType":"Bundle"}', '{"resourceType":"Bun']
+)
 def test_a_transaction_without_its_response_bundle_has_an_unknown_outcome(hospital, server, body):
     hospital.post(BASE, body=body)
     with pytest.raises(UnknownOutcome):
@@ -259,8 +307,9 @@ def test_an_attachment_that_is_cut_once_is_read_again():
 
 
 def test_a_binary_that_is_not_base64_is_an_error(hospital, server):
-    hospital.get(f"{BASE}/Binary/1", json={"resourceType": "Binary", "data": "%%%"},
-                 content_type="application/fhir+json")
+    hospital.get(
+        f"{BASE}/Binary/1", json={"resourceType": "Binary", "data": "%%%"}, content_type="application/fhir+json"
+    )
     with pytest.raises(PermanentError) as caught:
         server.binary("Binary/1")
     assert caught.value.cause == "not-base64"
@@ -306,6 +355,7 @@ def test_an_attachment_at_another_server_is_not_fetched_with_our_session(server)
 
 
 # Servers
+
 
 def config(**endpoints):
     return SimpleNamespace(endpoints=endpoints)

@@ -1,4 +1,5 @@
 """What went wrong on the wire becomes the right error, with real sockets wherever a socket matters."""
+
 import gzip
 import logging
 import ssl
@@ -37,23 +38,41 @@ def hospital():
 
 def failure(transport, *, write, method=None, path="Patient", **arguments):
     with pytest.raises(TransferError) as caught:
-        transport.request(method or ("POST" if write else "GET"), path, body=PATIENT if write else None, write=write,
-                          **arguments).json()
+        transport.request(
+            method or ("POST" if write else "GET"), path, body=PATIENT if write else None, write=write, **arguments
+        ).json()
     return caught.value
 
 
 # The answer is a status
 
-@pytest.mark.parametrize(("status", "on_read", "on_write"), [
-    (302, PermanentError, PermanentError), (307, PermanentError, PermanentError),
-    (400, PermanentError, PermanentError), (401, PermanentError, PermanentError), (403, PermanentError, PermanentError),
-    (404, NotFound, PermanentError), (410, NotFound, PermanentError), (405, PermanentError, PermanentError),
-    (408, TemporaryError, TemporaryError), (409, PermanentError, PermanentError), (412, PermanentError, PermanentError),
-    (413, PermanentError, PermanentError), (422, PermanentError, PermanentError), (425, TemporaryError, TemporaryError),
-    (429, TemporaryError, TemporaryError), (500, TemporaryError, TemporaryError), (501, PermanentError, PermanentError),
-    (502, TemporaryError, UnknownOutcome), (503, TemporaryError, TemporaryError), (504, TemporaryError, UnknownOutcome),
-    (599, TemporaryError, TemporaryError),
-])
+
+@pytest.mark.parametrize(
+    ("status", "on_read", "on_write"),
+    [
+        (302, PermanentError, PermanentError),
+        (307, PermanentError, PermanentError),
+        (400, PermanentError, PermanentError),
+        (401, PermanentError, PermanentError),
+        (403, PermanentError, PermanentError),
+        (404, NotFound, PermanentError),
+        (410, NotFound, PermanentError),
+        (405, PermanentError, PermanentError),
+        (408, TemporaryError, TemporaryError),
+        (409, PermanentError, PermanentError),
+        (412, PermanentError, PermanentError),
+        (413, PermanentError, PermanentError),
+        (422, PermanentError, PermanentError),
+        (425, TemporaryError, TemporaryError),
+        (429, TemporaryError, TemporaryError),
+        (500, TemporaryError, TemporaryError),
+        (501, PermanentError, PermanentError),
+        (502, TemporaryError, UnknownOutcome),
+        (503, TemporaryError, TemporaryError),
+        (504, TemporaryError, UnknownOutcome),
+        (599, TemporaryError, TemporaryError),
+    ],
+)
 def test_each_status_is_one_kind_of_error(transport, hospital, status, on_read, on_write):
     hospital.get(f"{BASE}/Patient", status=status)
     hospital.post(f"{BASE}/Patient", status=status)
@@ -63,9 +82,19 @@ def test_each_status_is_one_kind_of_error(transport, hospital, status, on_read, 
         assert (error.status_code, error.endpoint) == (status, "hospital")
 
 
-@pytest.mark.parametrize(("status", "verdict"), [
-    (401, Verdict.NEW_TOKEN), (409, Verdict.LOOK_FIRST), (412, Verdict.LOOK_FIRST), (502, Verdict.LOOK_FIRST),
-    (422, Verdict.PERSON), (501, Verdict.PERSON), (503, Verdict.LATER), (500, Verdict.LATER)])
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        (401, Verdict.NEW_TOKEN),
+        (409, Verdict.LOOK_FIRST),
+        (412, Verdict.LOOK_FIRST),
+        (502, Verdict.LOOK_FIRST),
+        (422, Verdict.PERSON),
+        (501, Verdict.PERSON),
+        (503, Verdict.LATER),
+        (500, Verdict.LATER),
+    ],
+)
 def test_the_retry_table_reads_the_error_of_a_write_as_it_should(transport, hospital, status, verdict):
     hospital.post(f"{BASE}/Patient", status=status)
     assert verdict_of(failure(transport, write=True)) is verdict
@@ -91,39 +120,64 @@ def test_it_follows_no_redirect_and_keeps_the_body_of_one_out_of_memory():
 
 
 def test_it_goes_to_no_other_origin(transport):
-    for address in ("https://elsewhere.example.invalid/fhir/Binary/1", "http://hospital.example.invalid/fhir/Binary/1",
-                    "https://hospital.example.invalid:8443/fhir", "//elsewhere.example.invalid/Binary/1",
-                    "https://hospital.example.invalid:443:443/fhir", "https://user:pw@hospital.example.invalid/fhir",
-                    "https://elsewhere.example.invalid\\@hospital.example.invalid/", "file:///etc/hosts", "urn:uuid:1",
-                    "https://hospital.example.invalid\n.elsewhere.example/"):
+    for address in (
+        "https://elsewhere.example.invalid/fhir/Binary/1",
+        "http://hospital.example.invalid/fhir/Binary/1",
+        "https://hospital.example.invalid:8443/fhir",
+        "//elsewhere.example.invalid/Binary/1",
+        "https://hospital.example.invalid:443:443/fhir",
+        "https://user:pw@hospital.example.invalid/fhir",
+        "https://elsewhere.example.invalid\\@hospital.example.invalid/",
+        "file:///etc/hosts",
+        "urn:uuid:1",
+        "https://hospital.example.invalid\n.elsewhere.example/",
+    ):
         error = failure(transport, write=False, path=address)
         assert (type(error), error.cause) == (PermanentError, "other-origin"), address
         assert "elsewhere" not in str(error)
 
 
-@pytest.mark.parametrize(("path", "url"), [
-    ("Patient/1", f"{BASE}/Patient/1"), ("", BASE), ("/fhir/Binary/1", f"{BASE}/Binary/1"),
-    ("HTTPS://HOSPITAL.example.invalid:443/other/2", "HTTPS://HOSPITAL.example.invalid:443/other/2"),
-    ("Patient?identifier=http://a|1", f"{BASE}/Patient?identifier=http://a|1")])
+@pytest.mark.parametrize(
+    ("path", "url"),
+    [
+        ("Patient/1", f"{BASE}/Patient/1"),
+        ("", BASE),
+        ("/fhir/Binary/1", f"{BASE}/Binary/1"),
+        ("HTTPS://HOSPITAL.example.invalid:443/other/2", "HTTPS://HOSPITAL.example.invalid:443/other/2"),
+        ("Patient?identifier=http://a|1", f"{BASE}/Patient?identifier=http://a|1"),
+    ],
+)
 def test_it_resolves_addresses_of_its_own_origin(transport, path, url):
     assert transport.url_of(path) == url
 
 
 # Retry-After
 
-@pytest.mark.parametrize(("text", "seconds"), [
-    ("7", 7.0), ("0", 0.0), ("999999", 3600.0), ("", None), ("soon", None), ("-5", None),
-    (format_datetime(NOW.astimezone(UTC) + timedelta(seconds=90), usegmt=True), 90.0),
-    (format_datetime(NOW.astimezone(UTC) - timedelta(days=1), usegmt=True), 0.0),
-    (format_datetime(NOW.astimezone(UTC) + timedelta(days=9), usegmt=True), 3600.0)])
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("999999", 3600.0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        (format_datetime(NOW.astimezone(UTC) + timedelta(seconds=90), usegmt=True), 90.0),
+        (format_datetime(NOW.astimezone(UTC) - timedelta(days=1), usegmt=True), 0.0),
+        (format_datetime(NOW.astimezone(UTC) + timedelta(days=9), usegmt=True), 3600.0),
+    ],
+)
 def test_it_reads_both_forms_of_retry_after_and_believes_at_most_an_hour(text, seconds):
     assert retry_after_seconds({"Retry-After": text}, NOW) == seconds
 
 
 def test_a_retry_after_date_is_read_by_the_clock_of_the_server():
     theirs = NOW.astimezone(UTC) + timedelta(hours=3)
-    headers = {"Date": format_datetime(theirs, usegmt=True),
-               "Retry-After": format_datetime(theirs + timedelta(seconds=20), usegmt=True)}
+    headers = {
+        "Date": format_datetime(theirs, usegmt=True),
+        "Retry-After": format_datetime(theirs + timedelta(seconds=20), usegmt=True),
+    }
     assert retry_after_seconds(headers, NOW) == 20.0
 
 
@@ -138,11 +192,19 @@ SECRET = "Zebediah-Quux-MRN-777"
 
 
 def test_an_error_keeps_the_outcome_and_says_only_codes_paths_and_hapi_numbers(transport, hospital):
-    outcome = {"resourceType": "OperationOutcome", "issue": [
-        {"severity": "error", "code": "duplicate", "diagnostics": f"HAPI-0840: cannot create {SECRET}",
-         "details": {"text": SECRET, "coding": [{"code": SECRET, "display": SECRET}]},
-         "expression": ["Bundle.entry[3].resource/*Patient/zebediah*/.name[0]", f"Patient.where(id='{SECRET}')"]},
-        {"severity": SECRET, "code": SECRET, "diagnostics": f"{SECRET} HAPI-2223", "location": [f"/f:{SECRET}"]}]}
+    outcome = {
+        "resourceType": "OperationOutcome",
+        "issue": [
+            {
+                "severity": "error",
+                "code": "duplicate",
+                "diagnostics": f"HAPI-0840: cannot create {SECRET}",
+                "details": {"text": SECRET, "coding": [{"code": SECRET, "display": SECRET}]},
+                "expression": ["Bundle.entry[3].resource/*Patient/zebediah*/.name[0]", f"Patient.where(id='{SECRET}')"],
+            },
+            {"severity": SECRET, "code": SECRET, "diagnostics": f"{SECRET} HAPI-2223", "location": [f"/f:{SECRET}"]},
+        ],
+    }
     hospital.post(f"{BASE}/Patient", status=422, json=outcome)
     error = failure(transport, write=True)
     assert error.outcome == outcome
@@ -151,8 +213,9 @@ def test_an_error_keeps_the_outcome_and_says_only_codes_paths_and_hapi_numbers(t
     assert not any(part in str(error).lower() for part in ("zebediah", "quux", "777"))
 
 
-@pytest.mark.parametrize("issues", [[], None, "x", [None, 3], [{}],
-                                    [{"expression": 5, "details": [], "diagnostics": {}}]])
+@pytest.mark.parametrize(
+    "issues", [[], None, "x", [None, 3], [{}], [{"expression": 5, "details": [], "diagnostics": {}}]]
+)
 def test_a_malformed_outcome_is_still_a_sentence(issues):
     assert all(isinstance(sentence, str) for sentence in safe_issues({"issue": issues}))
 
@@ -171,9 +234,15 @@ def misbehaviours():
         handler.wfile.write(f"HTTP/1.1 200 OK\r\nX-Name: {SECRET}\r\nContent-Length: 500\r\n\r\n{SECRET}".encode())
         cut(handler)
 
-    return {"html": html, "garbage": garbage, "refuse": refuse, "half": half, "cut": cut,
-            "not-http": lambda handler: (handler.wfile.write(f"{SECRET}\r\n\r\n".encode()), cut(handler)),
-            "silent": lambda handler: time.sleep(1)}
+    return {
+        "html": html,
+        "garbage": garbage,
+        "refuse": refuse,
+        "half": half,
+        "cut": cut,
+        "not-http": lambda handler: (handler.wfile.write(f"{SECRET}\r\n\r\n".encode()), cut(handler)),
+        "silent": lambda handler: time.sleep(1),
+    }
 
 
 @pytest.mark.parametrize("write", [False, True])
@@ -193,11 +262,18 @@ def test_no_error_of_a_failed_connection_names_the_patient():
     assert error.__context__ is None and SECRET not in "".join(traceback.format_exception(error))
 
 
-@pytest.mark.parametrize(("path", "shown"), [
-    ("Patient/1", "GET Patient/1"), ("Patient/1/_history/2", "GET Patient/1/_history/2"),
-    (f"{BASE}/files/{SECRET}.pdf", "GET ..."), (f"https://hospital.example.invalid/{SECRET}", "GET ..."),
-    (f"Patient/1/{SECRET}", "GET Patient/..."), (f"Patient?name={SECRET}", "GET Patient:"),
-    ("", "GET the base address")])
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("Patient/1", "GET Patient/1"),
+        ("Patient/1/_history/2", "GET Patient/1/_history/2"),
+        (f"{BASE}/files/{SECRET}.pdf", "GET ..."),
+        (f"https://hospital.example.invalid/{SECRET}", "GET ..."),
+        (f"Patient/1/{SECRET}", "GET Patient/..."),
+        (f"Patient?name={SECRET}", "GET Patient:"),
+        ("", "GET the base address"),
+    ],
+)
 def test_an_error_names_the_exchange_by_type_and_id_only(transport, hospital, path, shown):
     hospital.get(transport.url_of(path), status=400)
     message = str(failure(transport, write=False, path=path))
@@ -205,6 +281,7 @@ def test_an_error_names_the_exchange_by_type_and_id_only(transport, hospital, pa
 
 
 # The wire
+
 
 @pytest.mark.parametrize("write", [False, True])
 def test_a_refused_connection_was_not_sent(write):
@@ -226,9 +303,16 @@ def test_a_connect_timeout_was_not_sent(transport, hospital, write):
     assert (type(error), error.cause) == (TemporaryError, "connect-timeout")
 
 
-@pytest.mark.parametrize("body", [
-    requests.ReadTimeout(), requests.ConnectionError("reset"), requests.exceptions.ChunkedEncodingError(),
-    requests.exceptions.SSLError("eof"), requests.exceptions.ContentDecodingError()])
+@pytest.mark.parametrize(
+    "body",
+    [
+        requests.ReadTimeout(),
+        requests.ConnectionError("reset"),
+        requests.exceptions.ChunkedEncodingError(),
+        requests.exceptions.SSLError("eof"),
+        requests.exceptions.ContentDecodingError(),
+    ],
+)
 def test_whatever_is_not_certainly_before_sending_is_unknown_for_a_write(transport, hospital, body):
     hospital.get(f"{BASE}/Patient", body=body)
     hospital.post(f"{BASE}/Patient", body=body)
@@ -250,7 +334,7 @@ def test_an_answer_that_does_not_come_whole_leaves_a_write_unknown(how, write, k
 @pytest.mark.parametrize(("write", "kind"), [(False, TemporaryError), (True, UnknownOutcome)])
 def test_a_chunked_answer_cut_in_the_middle_is_seen(write, kind):
     def chunked(handler):
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n{\"resourceType\":")
+        handler.wfile.write(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n{"resourceType":')
         cut(handler)
 
     with world(chunked) as server:
@@ -379,11 +463,19 @@ def test_a_certificate_that_we_refuse_was_before_sending(transport, hospital, wr
 
 # 2xx that is not FHIR
 
-@pytest.mark.parametrize(("body", "on_read", "on_write"), [
-    (b"<html>", PermanentError, PermanentError), (b"<?xml version='1.0'?><Patient/>", PermanentError, PermanentError),
-    (b"OK", PermanentError, PermanentError), (b"", PermanentError, UnknownOutcome),
-    (b'{"a":', PermanentError, UnknownOutcome), (b'{"a":1,"a":2}', PermanentError, UnknownOutcome),
-    (b"[" * 100_000, PermanentError, PermanentError)])
+
+@pytest.mark.parametrize(
+    ("body", "on_read", "on_write"),
+    [
+        (b"<html>", PermanentError, PermanentError),
+        (b"<?xml version='1.0'?><Patient/>", PermanentError, PermanentError),
+        (b"OK", PermanentError, PermanentError),
+        (b"", PermanentError, UnknownOutcome),
+        (b'{"a":', PermanentError, UnknownOutcome),
+        (b'{"a":1,"a":2}', PermanentError, UnknownOutcome),
+        (b"[" * 100_000, PermanentError, PermanentError),
+    ],
+)
 def test_a_good_status_without_fhir_json_is_an_error(body, on_read, on_write):
     with world(lambda handler: answer(handler, body=body)) as server:
         transport = Transport(endpoint(server.base_url))
@@ -392,6 +484,7 @@ def test_a_good_status_without_fhir_json_is_an_error(body, on_read, on_write):
 
 
 # Headers, threads, surroundings
+
 
 def test_it_asks_for_fhir_json_and_labels_what_it_sends(transport, hospital):
     hospital.post(f"{BASE}/Patient", json={})

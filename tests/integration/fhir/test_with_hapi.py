@@ -1,4 +1,5 @@
 """The same client against a real HAPI FHIR server: what stands in its answers, not in our mocks."""
+
 import base64
 import json
 import os
@@ -37,8 +38,10 @@ def test_it_can_all_we_need(server):
 
 
 def test_a_create_says_where_and_can_be_read_back_digit_by_digit(server):
-    observation = loads(b'{"resourceType":"Observation","status":"final","code":{"text":"x"},'
-                        b'"valueQuantity":{"value":1.10,"unit":"mg"}}')
+    observation = loads(
+        b'{"resourceType":"Observation","status":"final","code":{"text":"x"},'
+        b'"valueQuantity":{"value":1.10,"unit":"mg"}}'
+    )
     written = server.create(observation, authored=True)
     assert written.created and written.version == "1" and written.location.startswith("Observation/")
     assert written.resource is None, "return=minimal is obeyed"
@@ -75,8 +78,13 @@ def test_two_with_the_same_identifier_are_a_412_with_no_patient_in_the_message(s
 def test_every_page_comes_and_each_resource_once(server):
     post = {"method": "POST", "url": "Patient"}
     values = [f"page-{n}" for n in range(30)]
-    server.transaction({"resourceType": "Bundle", "type": "transaction", "entry": [
-        {"resource": patient(value), "request": post} for value in values]})
+    server.transaction(
+        {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [{"resource": patient(value), "request": post} for value in values],
+        }
+    )
     search = server.search("Patient", {"identifier": ",".join(identifier_token(SYSTEM, value) for value in values)})
     found = [entry.reference for entry in search]
     assert len(found) == len(set(found)) == 30
@@ -112,8 +120,9 @@ def test_an_update_of_an_old_version_is_refused(server):
 @pytest.mark.parametrize("absolute", [False, True])
 def test_a_binary_comes_back_byte_for_byte(server, hapi_url, content_type, absolute):
     data = b"%PDF-1.7\x00\xff\r\n" * 5000
-    written = server.create({"resourceType": "Binary", "contentType": "application/pdf",
-                             "data": base64.b64encode(data).decode()})
+    written = server.create(
+        {"resourceType": "Binary", "contentType": "application/pdf", "data": base64.b64encode(data).decode()}
+    )
     url = f"{hapi_url}/{written.location}" if absolute else written.location
     found = server.binary(url, content_type=content_type)
     assert (found.data, found.content_type) == (data, "application/pdf")
@@ -121,9 +130,15 @@ def test_a_binary_comes_back_byte_for_byte(server, hapi_url, content_type, absol
 
 def test_a_transaction_is_all_or_nothing(server):
     good = {"resource": patient("rollback"), "request": {"method": "POST", "url": "Patient"}}
-    bad = {"resource": {"resourceType": "Observation", "status": "final", "code": {"text": "x"},
-                        "subject": {"reference": "Patient/nobody-here"}},
-           "request": {"method": "POST", "url": "Observation"}}
+    bad = {
+        "resource": {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": {"text": "x"},
+            "subject": {"reference": "Patient/nobody-here"},
+        },
+        "request": {"method": "POST", "url": "Observation"},
+    }
     with pytest.raises(PermanentError) as caught:
         server.transaction({"resourceType": "Bundle", "type": "transaction", "entry": [good, bad]})
     assert 400 <= caught.value.status_code < 500
@@ -163,8 +178,12 @@ def test_a_synthetic_chart_passes_through_in_one_transaction(server):
     data = os.environ.get("SECOND_OPINION_DATA")
     if not data:
         pytest.skip("SECOND_OPINION_DATA does not name the folder that holds synthea/")
-    charts = sorted(os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(data, "synthea"))
-                    for name in names if name.endswith(".json") and "nformation" not in name)
+    charts = sorted(
+        os.path.join(folder, name)
+        for folder, _, names in os.walk(os.path.join(data, "synthea"))
+        for name in names
+        if name.endswith(".json") and "nformation" not in name
+    )
     bundle = next((found for path in charts if (found := _transaction_in(path))), None)
     if bundle is None:
         pytest.skip("synthea/ holds no transaction Bundle that stands for itself")

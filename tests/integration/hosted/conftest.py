@@ -1,4 +1,5 @@
 """A hosted endpoint over a real PostgreSQL where all goes well: Dr Alice's practice oakwood, Dr Bob's elmhurst."""
+
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +18,10 @@ from integration.hosted import create_hosted
 from integration.hosted.tables import hosted_metadata
 
 BASE = "https://exchange.example/fhir"
-PRACTICES = (SimpleNamespace(practice="oakwood", name="Oakwood Primary Care"),
-             SimpleNamespace(practice="elmhurst", name="Elmhurst Oncology"))
+PRACTICES = (
+    SimpleNamespace(practice="oakwood", name="Oakwood Primary Care"),
+    SimpleNamespace(practice="elmhurst", name="Elmhurst Oncology"),
+)
 
 
 def make_app(engine: Engine, **options: Any) -> Flask:
@@ -117,14 +120,20 @@ def outcome(response: TestResponse, status: int) -> dict:
 
 def patient(value: str = "1", **elements: Any) -> dict:
     """A synthetic patient with an identifier."""
-    return {"resourceType": "Patient", "identifier": [{"system": "https://oakwood.example/mrn", "value": value}],
-            **elements}
+    return {
+        "resourceType": "Patient",
+        "identifier": [{"system": "https://oakwood.example/mrn", "value": value}],
+        **elements,
+    }
 
 
 def identified(type_: str, value: str, **elements: Any) -> dict:
     """A resource with an identifier of ours."""
-    return {"resourceType": type_, "identifier": [{"system": "https://second-opinion.example/ids", "value": value}],
-            **elements}
+    return {
+        "resourceType": type_,
+        "identifier": [{"system": "https://second-opinion.example/ids", "value": value}],
+        **elements,
+    }
 
 
 def transaction_of(*entries: dict) -> dict:
@@ -135,7 +144,4 @@ def transaction_of(*entries: dict) -> dict:
 def post(resource: dict, full_url: str | None = None, **request: str) -> dict:
     """An entry that creates."""
     entry: dict = {"fullUrl": full_url} if full_url else {}
-    return entry | {"resource": resource,
-                    "request": {"method": "POST", "url": resource["resourceType"], **request}}
-
-
+    return entry | {"resource": resource, "request": {"method": "POST", "url": resource["resourceType"], **request}}

@@ -1,4 +1,5 @@
 """Many writers at once, over a real waitress: nothing stored twice, nothing shown out of order."""
+
 import http.client
 import threading
 from collections import Counter
@@ -8,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import waitress
 from sqlalchemy import Engine, text
-from tests.integration.hosted.conftest import identified, make_app, patient, post, transaction_of
 
 from integration import fhir_json
+from tests.integration.hosted.conftest import identified, make_app, patient, post, transaction_of
 
 
 @pytest.fixture
@@ -27,8 +28,12 @@ def port(engine: Engine) -> Iterator[int]:
 def send(port: int, method: str, path: str, body: dict | None = None, **headers: str) -> tuple[int, dict]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        connection.request(method, f"/fhir/oakwood{path}", fhir_json.dumps(body) if body else None,
-                           {"Content-Type": "application/fhir+json"} | headers)
+        connection.request(
+            method,
+            f"/fhir/oakwood{path}",
+            fhir_json.dumps(body) if body else None,
+            {"Content-Type": "application/fhir+json"} | headers,
+        )
         response = connection.getresponse()
         return response.status, fhir_json.loads(response.read())
     finally:
@@ -41,6 +46,7 @@ def all_at_once(work, times: int) -> list:
     def one(number: int):
         gate.wait()
         return work(number)
+
     with ThreadPoolExecutor(times) as pool:
         return list(pool.map(one, range(times)))
 
@@ -61,6 +67,7 @@ def test_racing_transactions_and_creates_store_one(port):
         if number % 2:
             return send(port, "POST", "", bundle)
         return send(port, "POST", "/Patient", patient("9"), **{"If-None-Exist": "identifier=9"})
+
     assert {status for status, _ in all_at_once(work, 16)} <= {200, 201}
     assert send(port, "GET", "/Patient")[1]["total"] == 1
 
@@ -85,10 +92,12 @@ def test_a_poll_by_last_updated_misses_no_write(port):
                 mark = entry["resource"]["meta"]["lastUpdated"]
             if is_last:
                 return
+
     reader = threading.Thread(target=poll)
     reader.start()
-    made = all_at_once(lambda number: [send(port, "POST", "/Patient", patient(f"{number}-{again}"))[1]
-                                       for again in range(12)], 8)
+    made = all_at_once(
+        lambda number: [send(port, "POST", "/Patient", patient(f"{number}-{again}"))[1] for again in range(12)], 8
+    )
     stop.set()
     reader.join(30)
     assert len(seen) == len(set(seen)) == 96

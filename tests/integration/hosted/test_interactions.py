@@ -1,17 +1,21 @@
 """Create, read, vread, update, Binary, and what is refused."""
+
 import base64
 import json
 
 import pytest
 from fhirclient.models.capabilitystatement import CapabilityStatement
 from sqlalchemy import create_engine
+
 from tests.integration.hosted.conftest import identified, make_app, outcome, patient
 
 
 def test_it_keeps_what_was_sent_digit_for_digit(oakwood):
-    sent = ('{"resourceType":"Observation","id":"mine","meta":{"profile":["https://p.example"],"versionId":"9"},'
-            '"valueQuantity":{"value":1.10,"unit":"µg"},"extra":"\\u0000",'
-            '"component":[{"valueQuantity":{"value":0.0}}]}')
+    sent = (
+        '{"resourceType":"Observation","id":"mine","meta":{"profile":["https://p.example"],"versionId":"9"},'
+        '"valueQuantity":{"value":1.10,"unit":"µg"},"extra":"\\u0000",'
+        '"component":[{"valueQuantity":{"value":0.0}}]}'
+    )
     response = oakwood.send("POST", "Observation", sent.encode())
     location = response.headers["Location"]
     id_ = location.split("/")[-3]
@@ -89,31 +93,34 @@ def test_last_updated_rises_with_every_write(oakwood):
     assert all(len(time) == len("2024-05-01T08:00:00.123Z") for time in times)
 
 
-@pytest.mark.parametrize("method, path, body, status, words", [
-    ("GET", "Patients", None, 404, "Did you mean 'Patient'?"),
-    ("GET", "Patient/nobody", None, 404, "not known here"),
-    ("GET", "Patient/$everything", None, 404, "not known here"),
-    ("GET", "Patient/1/$everything", None, 404, "nothing at this address"),
-    ("GET", "Patient/1/_history/x", None, 404, "not known here"),
-    ("DELETE", "Patient/1", None, 405, "GET, PUT"),
-    ("PATCH", "Patient/1", b"{}", 405, "PATCH is not supported"),
-    ("OPTIONS", "Patient", None, 405, "GET, POST"),
-    ("POST", "Patient/_search", b"{}", 405, "GET, PUT"),
-    ("GET", "", None, 405, "POST"),
-    ("POST", "Patient", b"{", 400, "not valid JSON at line 1"),
-    ("POST", "Patient", b'{"a":1,"a":2}', 400, "not valid JSON"),
-    ("POST", "Patient", b'\xff\xfe', 400, "UTF-8"),
-    ("POST", "Patient", b"[]", 400, "JSON object"),
-    ("POST", "Patient", b"{}", 400, "no resourceType"),
-    ("POST", "Patient", b'{"resourceType":"Task"}', 400, "address says Patient, the resource says Task"),
-    ("POST", "Patient", b'{"resourceType":"Pateint"}', 400, "Did you mean 'Patient'?"),
-    ("POST", "Patient", b'{"resourceType":"Patient","meta":[]}', 400, "meta is not an object"),
-    ("POST", "Patient", b'{"resourceType":"Patient","x":"\\ud800"}', 400, "no Unicode text"),
-    ("POST", "Patient", b'{"resourceType":"Patient","x":' + b"[" * 90000 + b"]" * 90000 + b"}", 400, "too deeply"),
-    ("POST", "Binary", b'{"resourceType":"Binary","data":"?"}', 400, "not base64"),
-    ("PUT", "Patient/1", b'{"resourceType":"Patient","id":"2"}', 400, "not the id in the address"),
-    ("PUT", "Patient/1", b'{"resourceType":"Patient"}', 400, "not the id in the address"),
-])
+@pytest.mark.parametrize(
+    "method, path, body, status, words",
+    [
+        ("GET", "Patients", None, 404, "Did you mean 'Patient'?"),
+        ("GET", "Patient/nobody", None, 404, "not known here"),
+        ("GET", "Patient/$everything", None, 404, "not known here"),
+        ("GET", "Patient/1/$everything", None, 404, "nothing at this address"),
+        ("GET", "Patient/1/_history/x", None, 404, "not known here"),
+        ("DELETE", "Patient/1", None, 405, "GET, PUT"),
+        ("PATCH", "Patient/1", b"{}", 405, "PATCH is not supported"),
+        ("OPTIONS", "Patient", None, 405, "GET, POST"),
+        ("POST", "Patient/_search", b"{}", 405, "GET, PUT"),
+        ("GET", "", None, 405, "POST"),
+        ("POST", "Patient", b"{", 400, "not valid JSON at line 1"),
+        ("POST", "Patient", b'{"a":1,"a":2}', 400, "not valid JSON"),
+        ("POST", "Patient", b"\xff\xfe", 400, "UTF-8"),
+        ("POST", "Patient", b"[]", 400, "JSON object"),
+        ("POST", "Patient", b"{}", 400, "no resourceType"),
+        ("POST", "Patient", b'{"resourceType":"Task"}', 400, "address says Patient, the resource says Task"),
+        ("POST", "Patient", b'{"resourceType":"Pateint"}', 400, "Did you mean 'Patient'?"),
+        ("POST", "Patient", b'{"resourceType":"Patient","meta":[]}', 400, "meta is not an object"),
+        ("POST", "Patient", b'{"resourceType":"Patient","x":"\\ud800"}', 400, "no Unicode text"),
+        ("POST", "Patient", b'{"resourceType":"Patient","x":' + b"[" * 90000 + b"]" * 90000 + b"}", 400, "too deeply"),
+        ("POST", "Binary", b'{"resourceType":"Binary","data":"?"}', 400, "not base64"),
+        ("PUT", "Patient/1", b'{"resourceType":"Patient","id":"2"}', 400, "not the id in the address"),
+        ("PUT", "Patient/1", b'{"resourceType":"Patient"}', 400, "not the id in the address"),
+    ],
+)
 def test_it_refuses_in_a_sentence(oakwood, method, path, body, status, words):
     assert words in outcome(oakwood.send(method, path, body), status)["diagnostics"]
 
@@ -200,12 +207,15 @@ def test_conditional_create_stores_once(oakwood):
 def test_conditional_create_does_not_choose(oakwood):
     oakwood.create(patient())
     oakwood.create(patient())
-    assert outcome(oakwood.send("POST", "Patient", patient(), If_None_Exist="identifier=1"), 412)["code"] \
+    assert (
+        outcome(oakwood.send("POST", "Patient", patient(), If_None_Exist="identifier=1"), 412)["code"]
         == "multiple-matches"
+    )
 
 
-@pytest.mark.parametrize("condition", ["", "?identifier=a|1", "Patient?identifier=a|1", "_count=3", "nickname=x",
-                                       "identifier="])
+@pytest.mark.parametrize(
+    "condition", ["", "?identifier=a|1", "Patient?identifier=a|1", "_count=3", "nickname=x", "identifier="]
+)
 def test_it_refuses_an_unclear_condition(oakwood, condition):
     outcome(oakwood.send("POST", "Patient", patient(), If_None_Exist=condition), 400)
     assert oakwood.get("Patient")["total"] == 0
@@ -219,7 +229,15 @@ def test_the_capability_statement_says_what_is_routed(oakwood):
     task = next(each for each in rest["resource"] if each["type"] == "Task")
     assert {each["code"] for each in task["interaction"]} == {"read", "vread", "update", "create", "search-type"}
     assert {each["name"] for each in task["searchParam"]} == {
-        "_id", "_lastUpdated", "identifier", "focus", "based-on", "patient", "subject", "status"}
+        "_id",
+        "_lastUpdated",
+        "identifier",
+        "focus",
+        "based-on",
+        "patient",
+        "subject",
+        "status",
+    }
     assert len(rest["resource"]) == 146
 
 
@@ -229,6 +247,7 @@ def test_the_capability_statement_is_valid_r4(oakwood):
 
 def test_every_search_parameter_that_is_stated_works(oakwood):
     for resource in oakwood.get("metadata")["rest"][0]["resource"]:
-        query = "&".join(f"{each['name']}={'2024' if each['type'] == 'date' else 'a'}"
-                         for each in resource["searchParam"])
+        query = "&".join(
+            f"{each['name']}={'2024' if each['type'] == 'date' else 'a'}" for each in resource["searchParam"]
+        )
         assert oakwood.get(f"{resource['type']}?{query}")["total"] == 0

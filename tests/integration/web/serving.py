@@ -22,5 +22,5 @@ def serving(app: Flask) -> Iterator[int]:
 
 
 def _run(server) -> None:
-    with contextlib.suppress(OSError):      # closed under its select()
+    with contextlib.suppress(OSError):  # closed under its select()
         server.run()

@@ -39,7 +39,12 @@ def test_an_account_is_made_listed_given_roles_disabled_and_enabled_by_commands(
     run("accounts", "add", "olga", "--role", "operator", "--role", "clinical-data", given="long enough for us\n")
     assert guarded.enter(guarded.app.test_client(), "olga", "long enough for us").status_code == 303
     [_, olga] = json.loads(run("accounts", "list", "--json"))
-    assert (olga["name"], olga["roles"], olga["enabled"], olga["sessions"]) == ("olga", ["operator", "clinical-data"], True, 1)
+    assert (olga["name"], olga["roles"], olga["enabled"], olga["sessions"]) == (
+        "olga",
+        ["operator", "clinical-data"],
+        True,
+        1,
+    )
     assert "password" not in str(olga).replace("password_at", "")
     run("accounts", "roles", "olga", "--role", "viewer", "--reason", "moved on")
     assert json.loads(run("accounts", "roles", "olga", "--no-role", "--json"))["roles"] == []
@@ -52,7 +57,9 @@ def test_an_account_is_made_listed_given_roles_disabled_and_enabled_by_commands(
     assert guarded.enter(guarded.app.test_client(), "olga", "another long enough one").status_code == 401
     run("accounts", "enable", "olga")
     assert guarded.enter(guarded.app.test_client(), "olga", "another long enough one").status_code == 303
-    trail = guarded.sql("SELECT action, reason FROM audit WHERE subject = 'olga' AND actor LIKE 'cli %' ORDER BY id").all()
+    trail = guarded.sql(
+        "SELECT action, reason FROM audit WHERE subject = 'olga' AND actor LIKE 'cli %' ORDER BY id"
+    ).all()
     assert [row.action.removeprefix("account.") for row in trail] == [
         "added", "roles-changed", "roles-changed", "signed-out-everywhere", "password-changed", "disabled", "enabled"
     ]  # fmt: skip
@@ -71,7 +78,12 @@ def test_a_weak_password_and_a_name_that_misleads_are_refused(run, name, passwor
 def test_a_password_is_asked_for_at_a_terminal_and_never_taken_from_the_command_line(monkeypatch):
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     asked = []
-    monkeypatch.setattr("click.prompt", lambda words, **options: asked.append((words, options["hide_input"], bool(options["confirmation_prompt"]))) or "x")
+    monkeypatch.setattr(
+        "click.prompt",
+        lambda words, **options: (
+            asked.append((words, options["hide_input"], bool(options["confirmation_prompt"]))) or "x"
+        ),
+    )
     from second_opinion.accounts import read_password
 
     assert read_password(None) == "x" and asked == [("Password", True, True)]
@@ -82,18 +94,29 @@ def test_a_password_is_asked_for_at_a_terminal_and_never_taken_from_the_command_
 
 def test_the_password_is_stored_as_argon2id_with_the_parameters_of_owasp(guarded):
     stored = guarded.sql("SELECT password_hash FROM accounts").scalar_one()
-    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$") and accounts._NOBODY.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$") and accounts._NOBODY.startswith(
+        "$argon2id$v=19$m=19456,t=2,p=1$"
+    )
     with guarded.engine.begin() as conn:
         row = accounts.get(conn, ADMIN)
-        assert accounts.is_right(row, PASSWORD) and not accounts.is_right(row, PASSWORD + " ") and not accounts.is_right(None, PASSWORD)
+        assert (
+            accounts.is_right(row, PASSWORD)
+            and not accounts.is_right(row, PASSWORD + " ")
+            and not accounts.is_right(None, PASSWORD)
+        )
         accounts.set_password(conn, ADMIN, "Ångström ﬁrst one", actor="test")  # composed; a ligature
-        assert accounts.is_right(accounts.get(conn, ADMIN), "A\u030angstro\u0308m first one"), "whichever keyboard wrote it"
+        assert accounts.is_right(accounts.get(conn, ADMIN), "A\u030angstro\u0308m first one"), (
+            "whichever keyboard wrote it"
+        )
 
 
 def test_a_hash_with_older_parameters_is_renewed_at_sign_in(guarded):
     from argon2 import PasswordHasher
 
-    guarded.sql("UPDATE accounts SET password_hash = :old", old=PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD))
+    guarded.sql(
+        "UPDATE accounts SET password_hash = :old",
+        old=PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD),
+    )
     assert guarded.enter(guarded.app.test_client(), ADMIN).status_code == 303
     assert "m=19456,t=2" in guarded.sql("SELECT password_hash FROM accounts").scalar_one()
 
@@ -103,7 +126,9 @@ def test_the_last_enabled_admin_stays(guarded, run):
         assert "last enabled admin" in run("accounts", *words, code=1)
     guarded.account("second", Role.ADMIN)
     run("accounts", "disable", ADMIN)
-    assert "last enabled admin" in run("accounts", "roles", "second", "--no-role", code=1), "a disabled one does not count"
+    assert "last enabled admin" in run("accounts", "roles", "second", "--no-role", code=1), (
+        "a disabled one does not count"
+    )
 
 
 def test_two_admins_who_disable_each_other_at_once_do_not_both_succeed(guarded):
@@ -149,7 +174,9 @@ def test_each_button_about_accounts_asks_first_needs_a_reason_and_is_audited_und
     command, words = second_opinion.cli, shlex.split(re.search(r"<code>second-opinion ([^<]*)</code>", page).group(1))
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
-    assert {word for word in words if word.startswith("--")} <= {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= {
+        option for parameter in command.params for option in parameter.opts
+    }
     fields, path = hidden(page), address.partition("?")[0]
     assert client.post(path, data={**fields, "token": "x", "reason": "x"}).status_code == 403
     assert client.post(path, data={**fields, "reason": " "}).status_code == 400
@@ -171,7 +198,13 @@ def test_the_accounts_page_shows_no_password_and_no_token(guarded):
     secret = guarded.token("prometheus", Role.VIEWER)["Authorization"].split()[1]
     guarded.as_(Role.ADMIN)
     page = guarded.get("/accounts")
-    assert ADMIN in page and "prometheus" in page and f"{secret[:11]}…" in page and secret not in page and "$argon2" not in page
+    assert (
+        ADMIN in page
+        and "prometheus" in page
+        and f"{secret[:11]}…" in page
+        and secret not in page
+        and "$argon2" not in page
+    )
 
 
 def test_people_change_their_own_password_and_every_other_session_ends(guarded):
@@ -180,10 +213,16 @@ def test_people_change_their_own_password_and_every_other_session_ends(guarded):
 
     def change(current: str, new: str, again: str | None = None):
         fields = hidden(client.get("/account").text)
-        return client.post("/account/password", data={**fields, "current-password": current, "new-password": new, "again-password": again or new})
+        return client.post(
+            "/account/password",
+            data={**fields, "current-password": current, "new-password": new, "again-password": again or new},
+        )
 
     assert change(PASSWORD, "new long password", "another long one").status_code == 400
-    assert change(PASSWORD, "short").status_code == 400 and change("wrong wrong wrong", "new long password").status_code == 401
+    assert (
+        change(PASSWORD, "short").status_code == 400
+        and change("wrong wrong wrong", "new long password").status_code == 401
+    )
     assert guarded.enter(guarded.app.test_client(), "olga").status_code == 303, "unchanged"
     assert "is changed" in guarded.told(change(PASSWORD, "new long password"))
     assert client.get("/").status_code == 200 and other.get("/").status_code == 303

@@ -58,7 +58,9 @@ AUDITED = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in ACTIONS if name not in account_pages.ACTIONS])  # those: test_accounts.py
+@pytest.mark.parametrize(
+    "name", [name for name in ACTIONS if name not in account_pages.ACTIONS]
+)  # those: test_accounts.py
 def test_each_button_asks_first_needs_a_reason_and_our_own_form_and_leaves_an_audit_row(site, name):
     address = addresses(site)[name]
     before = len(site.audited(AUDITED[name]))

@@ -71,13 +71,18 @@ def test_the_page_shows_what_is_open_and_who_was_told_and_what_was_not_sent(site
         last_error="pager.example.org answered 503",
     )
     page = site.get("/alarms")
-    assert page.count("raised, to on-call by e-mail:") == 2 and "raised, to pager by webhook: not sent yet (<bdi>pager.example.org answered 503</bdi>)" in page
+    assert (
+        page.count("raised, to on-call by e-mail:") == 2
+        and "raised, to pager by webhook: not sent yet (<bdi>pager.example.org answered 503</bdi>)" in page
+    )
     assert "pager could not be told by webhook:" in page and "pager.example.org answered 503" in page
     assert "Nothing at bob has succeeded." not in site.get("/alarms?rule=parked")
     assert 'href="/alarms"' in site.get("/"), "the strip and the menu lead there"
     with site.engine.begin() as conn:
         alarms.recover(conn, "parked", "mercy")
-    assert "2 step(s) at mercy wait." not in site.get("/alarms") and "2 step(s) at mercy wait." in site.get("/alarms?past=yes")
+    assert "2 step(s) at mercy wait." not in site.get("/alarms") and "2 step(s) at mercy wait." in site.get(
+        "/alarms?past=yes"
+    )
 
 
 def test_an_alarm_is_silenced_and_told_of_again_by_buttons_with_a_reason(site):
@@ -86,11 +91,16 @@ def test_an_alarm_is_silenced_and_told_of_again_by_buttons_with_a_reason(site):
     assert "parked mercy is silenced until" in site.told(site.press(address, "maintenance until noon", hours="4"))
     with site.engine.connect() as conn:
         [row] = conn.execute(select(alarm_silences)).all()
-    assert timedelta(hours=3.9) < row.until - datetime.now(UTC) < timedelta(hours=4) and row.reason == "maintenance until noon"
+    assert (
+        timedelta(hours=3.9) < row.until - datetime.now(UTC) < timedelta(hours=4)
+        and row.reason == "maintenance until noon"
+    )
     page = site.get("/alarms")
     assert "Silenced now" in page and "maintenance until noon" in page and "2 step(s) at mercy wait." in page
     assert "is told of again" in site.told(site.press("/actions/unsilence?rule=parked&subject=mercy"))
-    assert [row.subject for row in site.audited("alarm.silenced") + site.audited("alarm.unsilenced")] == ["parked mercy"] * 2
+    assert [row.subject for row in site.audited("alarm.silenced") + site.audited("alarm.unsilenced")] == [
+        "parked mercy"
+    ] * 2
     assert site.client.get("/actions/unsilence?rule=parked&subject=mercy").status_code == 409
     assert site.client.get("/actions/silence?rule=thunder&subject=mercy").status_code == 409
 
@@ -116,15 +126,23 @@ def test_a_strange_address_is_a_page(site):
 def test_hostile_text_stays_text(site):
     raised(site, "unknown-kind", "<b>\u202e", "<script>alert(1)</script>")
     page = site.get("/alarms")
-    assert "<script>alert" not in page and "\u202e" not in page.partition("<main")[2].replace("subject=%3Cb%3E%E2%80%AE", "")
+    assert "<script>alert" not in page and "\u202e" not in page.partition("<main")[2].replace(
+        "subject=%3Cb%3E%E2%80%AE", ""
+    )
 
 
 def test_metrics_count_open_alarms_and_unsent_notices(site):
     raised(site)
     noticed(site, [1], status="failed", sent_at=None, last_error="x")
     page = site.get("/metrics")
-    assert 'second_opinion_alarms_open{rule="parked"} 1.0' in page and 'second_opinion_alarms_open{rule="silence"} 0.0' in page
-    assert 'second_opinion_alert_notices{status="failed"} 1.0' in page and 'second_opinion_alert_notices{status="retrying"} 0.0' in page
+    assert (
+        'second_opinion_alarms_open{rule="parked"} 1.0' in page
+        and 'second_opinion_alarms_open{rule="silence"} 0.0' in page
+    )
+    assert (
+        'second_opinion_alert_notices{status="failed"} 1.0' in page
+        and 'second_opinion_alert_notices{status="retrying"} 0.0' in page
+    )
 
 
 # --- the command line ---
@@ -139,13 +157,22 @@ def test_alarms_are_listed_and_silenced_by_command(site, run):
     with site.engine.begin() as conn:
         alarms.recover(conn, "silence", "bob")
     [view] = json.loads(run("alarms", "list", "--open", "--json"))
-    assert (view["rule"], view["subject"], view["told"][0]["recipient"]) == ("parked", "mercy", "on-call") and view["silenced_until"]
+    assert (view["rule"], view["subject"], view["told"][0]["recipient"]) == ("parked", "mercy", "on-call") and view[
+        "silenced_until"
+    ]
     assert [view["rule"] for view in json.loads(run("alarms", "list", "--json"))] == ["silence", "parked"]
-    assert "silenced until" in run("alarms", "list", "--open") and run("alarms", "list", "--rule", "loop_open") == "no alarm\n"
+    assert (
+        "silenced until" in run("alarms", "list", "--open")
+        and run("alarms", "list", "--rule", "loop_open") == "no alarm\n"
+    )
     assert "told of again" in run("alarms", "unsilence", "parked", "mercy", "--reason", "done")
     assert "is not silenced" in run("alarms", "unsilence", "parked", "mercy", "--reason", "done", code=1)
-    assert "there is no rule thunder" in run("alarms", "silence", "thunder", "mercy", "--hours", "1", "--reason", "x", code=2)
-    assert "end in the future" in run("alarms", "silence", "parked", "mercy", "--until", "2020-01-01", "--reason", "x", code=1)
+    assert "there is no rule thunder" in run(
+        "alarms", "silence", "thunder", "mercy", "--hours", "1", "--reason", "x", code=2
+    )
+    assert "end in the future" in run(
+        "alarms", "silence", "parked", "mercy", "--until", "2020-01-01", "--reason", "x", code=1
+    )
     assert "one of both" in run("alarms", "silence", "parked", "mercy", "--reason", "x", code=2)
 
 
@@ -161,4 +188,7 @@ def test_a_test_notice_goes_out_at_once_and_says_what_was_answered(site, run, tm
         assert "there is no recipient boss; configured: ops, pager" in run("alerts", "test", "boss", code=2)
     assert (ops["sent"], pager["sent"]) == (True, False) and pager["said"].endswith("answered 500")
     assert [mail["Subject"] for mail in mails.mails] == ["[Second Opinion Exchange] this is a test"] * 2
-    assert mails.mails[1]["Message-ID"] == f"<{ops['notice']}@example.org>" and json.loads(hook.posted[0][1])["kind"] == "test"
+    assert (
+        mails.mails[1]["Message-ID"] == f"<{ops['notice']}@example.org>"
+        and json.loads(hook.posted[0][1])["kind"] == "test"
+    )

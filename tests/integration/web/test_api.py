@@ -48,7 +48,12 @@ def test_steps_are_found_by_filter_and_paged_without_losing_rows_of_the_same_sec
         after = f"&after={quote(page['next'])}"
     assert sorted(found) == sorted(made)
     first = page["items"][0]
-    assert (first["status"], first["cause"], first["lease_no"], first["deadline"]) == ("parked", "timeout", 0, "2026-03-01T00:00:00Z")
+    assert (first["status"], first["cause"], first["lease_no"], first["deadline"]) == (
+        "parked",
+        "timeout",
+        0,
+        "2026-03-01T00:00:00Z",
+    )
     assert first["happened"].startswith("The endpoint took too long") and first["advice"]
 
 
@@ -60,7 +65,9 @@ def test_a_step_without_a_deadline_says_null(site, api):
 def test_counts_are_those_of_the_tabs_and_say_what_a_retry_would_work_on(site, api):
     site.step(), site.step("verify_records", "bob", "due", attempts=0)
     counted = api("GET", "/api/steps/counts")
-    assert (counted["counts"]["parked"], counted["counts"]["due"], counted["counts"]["all"]) == (1, 1, 2) and counted["counts"]["all"] < COUNT_CAP
+    assert (counted["counts"]["parked"], counted["counts"]["due"], counted["counts"]["all"]) == (1, 1, 2) and counted[
+        "counts"
+    ]["all"] < COUNT_CAP
     assert counted["retryable"] == 1
     assert api("GET", "/api/steps/counts?q=endpoint:bob")["retryable"] == 0
 
@@ -80,7 +87,11 @@ def test_a_patient_identifier_is_refused_in_an_address_and_search_gives_what_may
     assert [one["id"] for one in api("GET", found["steps"])["items"]] == [step]
     for route in ("steps", "steps/counts", "failures"):
         refused = api("GET", f"/api/{route}?q=patient:M1", status=400)
-        assert kind(refused) == "patient-in-address" and "/api/search" in refused["detail"] and "M1" not in json.dumps(refused)
+        assert (
+            kind(refused) == "patient-in-address"
+            and "/api/search" in refused["detail"]
+            and "M1" not in json.dumps(refused)
+        )
         api("GET", f"/api/{route}?q={quote(found['q'])}")
 
 
@@ -91,8 +102,12 @@ def test_a_filter_that_cannot_be_read_says_where(api):
 
 
 UNKNOWN_IN_ADDRESS = {
-    "/api/steps?query=x": "`query` is not a key here", "/api/steps?limit=0": "at least 1", "/api/steps?limit=many": "whole number",
-    "/api/steps?q=a&q=b": "more than once", "/api/steps?after=yesterday": "not the `next`", "/api/alarms?x=1": "the keys are none",
+    "/api/steps?query=x": "`query` is not a key here",
+    "/api/steps?limit=0": "at least 1",
+    "/api/steps?limit=many": "whole number",
+    "/api/steps?q=a&q=b": "more than once",
+    "/api/steps?after=yesterday": "not the `next`",
+    "/api/alarms?x=1": "the keys are none",
     "/api/numbers?days=3": "must be",
 }
 
@@ -106,7 +121,10 @@ def test_an_address_with_what_the_route_does_not_know_is_refused_with_a_sentence
 def test_a_step_is_retried_once_and_the_second_is_told_what_happened(site, api):
     step = site.step(request_id=site.request())
     seen = {"reason": "their server is up", "seen": {"lease_no": 0, "status": "parked"}}
-    assert api("POST", f"/api/steps/{step}/retry", seen) == {"changed": True, "message": f"Step {step} (push_records, mercy) is due now."}
+    assert api("POST", f"/api/steps/{step}/retry", seen) == {
+        "changed": True,
+        "message": f"Step {step} (push_records, mercy) is due now.",
+    }
     late = api("POST", f"/api/steps/{step}/retry", seen, status=409)
     assert kind(late) == "not-possible" and "It was parked and is due now (retried by api at " in late["detail"]
     assert [(row.actor, row.reason) for row in site.audited("step.retried")] == [("api", "their server is up")]
@@ -128,7 +146,13 @@ def test_everything_that_matches_is_retried_in_the_background_when_it_is_as_many
     assert kind(surprise) == "not-possible" and not site.audited("bulk.retry-started")
     wanted = {"q": "endpoint:mercy", "expected": 3, "reason": "up", "per_second": 10}
     begun = api("POST", "/api/steps/retry", wanted, status=202)
-    assert (begun["total"], begun["left"], begun["status"], begun["per_second"], begun["actor"]) == (3, 3, "running", 10, "api")
+    assert (begun["total"], begun["left"], begun["status"], begun["per_second"], begun["actor"]) == (
+        3,
+        3,
+        "running",
+        10,
+        "api",
+    )
     assert api("GET", f"/api/operations/{begun['id']}") == begun == api("GET", "/api/operations")["items"][0]
     assert "3" in api("POST", f"/api/operations/{begun['id']}/stop", {"reason": "not yet"})["message"]
     assert api("GET", f"/api/operations/{begun['id']}")["status"] == "cancelled"
@@ -145,7 +169,9 @@ def test_a_patient_may_be_named_in_a_body_and_only_the_hash_is_kept(site, api):
 def test_endpoints_are_paused_and_resumed_and_say_how_they_are(site, api):
     site.step(), site.step("send_request", "mercy", "due", due_at=datetime.now(UTC) - timedelta(hours=3))
     mercy = {each["key"]: each for each in api("GET", "/api/endpoints")["items"]}["mercy"]
-    assert (mercy["open_steps"], mercy["parked_steps"], mercy["health"]) == (2, 1, "not used yet") and mercy["silent_seconds"] > 3600
+    assert (mercy["open_steps"], mercy["parked_steps"], mercy["health"]) == (2, 1, "not used yet") and mercy[
+        "silent_seconds"
+    ] > 3600
     assert api("POST", "/api/endpoints/mercy/pause", {"reason": "maintenance"})["changed"] is True
     assert api("POST", "/api/endpoints/mercy/pause", {"reason": "maintenance"})["changed"] is False
     mercy = {each["key"]: each for each in api("GET", "/api/endpoints")["items"]}["mercy"]
@@ -166,7 +192,10 @@ def test_deadlines_numbers_and_alarms_are_those_of_the_pages(site, api):
     site.with_due(late, datetime.now(UTC) - timedelta(days=1))
     board = api("GET", "/api/deadlines")
     assert [each["request_id"] for each in board["late"]["items"]] == [late] and board["undated"] == 1 and undated
-    assert api("GET", "/api/numbers?days=7")["summary"]["requests"] == 2 and len(api("GET", "/api/numbers?days=7")["series"]) == 7
+    assert (
+        api("GET", "/api/numbers?days=7")["summary"]["requests"] == 2
+        and len(api("GET", "/api/numbers?days=7")["series"]) == 7
+    )
     with site.engine.begin() as conn:
         alarms.raise_alarm(conn, "endpoint-down", "mercy", "mercy has answered nothing")
     assert [each["rule"] for each in api("GET", "/api/alarms")["items"]] == ["endpoint-down"]
@@ -176,9 +205,17 @@ def test_a_request_is_shown_and_cancelled_unless_it_moved_on(site, api):
     request_id = site.request()
     site.step(request_id=request_id, delivery_id=site.delivery(request_id))
     view = api("GET", f"/api/requests/{request_id}")
-    assert (view["status"], view["closed"], len(view["owed"]), view["deliveries"][0]["kind"]) == ("draft", False, 2, "records")
+    assert (view["status"], view["closed"], len(view["owed"]), view["deliveries"][0]["kind"]) == (
+        "draft",
+        False,
+        2,
+        "records",
+    )
     assert "patient" not in json.dumps(view) and "Synthetic" not in json.dumps(view)
-    assert kind(api("POST", f"/api/requests/{request_id}/cancel", {"reason": "withdrew", "seen": "accepted"}, status=409)) == "not-possible"
+    assert (
+        kind(api("POST", f"/api/requests/{request_id}/cancel", {"reason": "withdrew", "seen": "accepted"}, status=409))
+        == "not-possible"
+    )
     assert api("POST", f"/api/requests/{request_id}/cancel", {"reason": "withdrew", "seen": "draft"})["changed"] is True
     assert api("GET", f"/api/requests/{request_id}")["cancel_requested"] is True
     assert kind(api("POST", f"/api/requests/{request_id}/cancel", {"reason": "withdrew"}, status=409)) == "not-possible"
@@ -188,8 +225,17 @@ def test_the_items_of_a_delivery_come_page_by_page(site, api):
     request_id = site.request()
     delivery = site.delivery(request_id)
     with site.engine.begin() as conn:
-        conn.execute(delivery_items.insert(), [{"delivery_id": delivery, "source": f"Observation/{number}",
-                                                "status": "missing" if number == 3 else "verified"} for number in range(5)])
+        conn.execute(
+            delivery_items.insert(),
+            [
+                {
+                    "delivery_id": delivery,
+                    "source": f"Observation/{number}",
+                    "status": "missing" if number == 3 else "verified",
+                }
+                for number in range(5)
+            ],
+        )
     address = f"/api/requests/{request_id}/deliveries/{delivery}"
     first = api("GET", f"{address}?limit=3")
     rest = api("GET", f"{address}?limit=3&after={first['next']}")
@@ -208,33 +254,64 @@ def test_a_request_is_taken_in_once_and_all_mistakes_of_it_are_said(site, api):
     made = api("POST", "/api/requests", a_body(), status=201)
     assert made["new"] is True and api("POST", "/api/requests", a_body()) == {**made, "new": False}
     assert kind(api("POST", "/api/requests", a_body(question="Another?"), status=409)) == "key-reused"
-    wrong = api("POST", "/api/requests", {**a_body(), "priority": "stat", "colour": "red", "patient": {"identifiers": []}}, status=400)
-    assert kind(wrong) == "wrong-body" and {"colour", "priority"} <= {error.get("path", "?") for error in wrong["errors"]} | {"colour"}
+    wrong = api(
+        "POST",
+        "/api/requests",
+        {**a_body(), "priority": "stat", "colour": "red", "patient": {"identifiers": []}},
+        status=400,
+    )
+    assert kind(wrong) == "wrong-body" and {"colour", "priority"} <= {
+        error.get("path", "?") for error in wrong["errors"]
+    } | {"colour"}
     assert len(wrong["errors"]) >= 3 and all(error["message"] for error in wrong["errors"])
     elsewhere = api("POST", "/api/requests", a_body(key="k9", fulfiller="nobody"), status=400)
     assert [error["path"] for error in elsewhere["errors"]] == ["fulfiller"]
 
 
-REASONLESS = ({}, {"reason": ""}, {"reason": "  \t"}, {"reason": None}, {"reason": 7}, {"reason": "x\x00y"}, {"reason": "x" * 1001}, [], "reason", 7)
+REASONLESS = (
+    {},
+    {"reason": ""},
+    {"reason": "  \t"},
+    {"reason": None},
+    {"reason": 7},
+    {"reason": "x\x00y"},
+    {"reason": "x" * 1001},
+    [],
+    "reason",
+    7,
+)
 
 
 def action_addresses(site: Site) -> list[str]:
     """Every POST that needs a reason."""
     step, waiting, request_id = site.step(), site.step("verify_records", "bob", "waiting"), site.request()
-    return [f"/api/steps/{step}/retry", f"/api/steps/{waiting}/park", "/api/steps/retry", f"/api/requests/{request_id}/cancel",
-            "/api/endpoints/mercy/pause", "/api/endpoints/mercy/resume", "/api/schedules/prune/run", "/api/operations/1/stop"]
+    return [
+        f"/api/steps/{step}/retry",
+        f"/api/steps/{waiting}/park",
+        "/api/steps/retry",
+        f"/api/requests/{request_id}/cancel",
+        "/api/endpoints/mercy/pause",
+        "/api/endpoints/mercy/resume",
+        "/api/schedules/prune/run",
+        "/api/operations/1/stop",
+    ]
 
 
 def test_every_action_needs_a_reason(site, api):
     addresses = action_addresses(site)
-    posts = {rule.rule for rule in site.app.url_map.iter_rules() if rule.rule.startswith("/api/") and "POST" in rule.methods}
+    posts = {
+        rule.rule for rule in site.app.url_map.iter_rules() if rule.rule.startswith("/api/") and "POST" in rule.methods
+    }
     assert len(addresses) == len(posts - {"/api/requests", "/api/search"}), "a new POST is not in this test"
     for address in addresses:
         for body in REASONLESS:
             assert kind(api("POST", address, body, status=400)) == "wrong-body"
         unknown = api("POST", address, {"reason": "x", "reasn": "y"}, status=400)
         assert any("is not a key here; did you mean `reason`?" in error["message"] for error in unknown["errors"])
-    assert not any(site.audited(action) for action in ("step.retried", "step.parked", "endpoint.paused", "request.cancel-requested"))
+    assert not any(
+        site.audited(action)
+        for action in ("step.retried", "step.parked", "endpoint.paused", "request.cancel-requested")
+    )
 
 
 FORMS = ("application/x-www-form-urlencoded", "text/plain", None, "multipart/form-data; boundary=x")
@@ -251,12 +328,24 @@ def test_a_form_of_another_site_presses_no_button(site):
 def test_another_origin_presses_no_button_and_ours_does(site, api):
     step = site.step()
     for origin in ("https://evil.example", "null", "http://localhost:81", "https://localhost"):
-        assert kind(api("POST", f"/api/steps/{step}/retry", {"reason": "x"}, status=403, headers={"Origin": origin})) == "foreign-origin"
+        assert (
+            kind(api("POST", f"/api/steps/{step}/retry", {"reason": "x"}, status=403, headers={"Origin": origin}))
+            == "foreign-origin"
+        )
     assert site.row(step).status == "parked"
     api("POST", f"/api/steps/{step}/retry", {"reason": "x"}, headers={"Origin": "http://localhost"})
 
 
-NO_JSON = (b"", b"{", b'{"reason": "x",}', b"reason: x", b"\xff\xfe", b'{"reason": NaN}', b"[" * 100_000, b'{"reason": "\\ud800"}')
+NO_JSON = (
+    b"",
+    b"{",
+    b'{"reason": "x",}',
+    b"reason: x",
+    b"\xff\xfe",
+    b'{"reason": NaN}',
+    b"[" * 100_000,
+    b'{"reason": "\\ud800"}',
+)
 
 
 def test_a_body_that_is_no_json_is_said(site):
@@ -267,8 +356,13 @@ def test_a_body_that_is_no_json_is_said(site):
 
 
 NOT_THERE = (
-    ("GET", "/api/nothing", 404), ("GET", "/api/steps/x/retry", 404), ("DELETE", "/api/steps", 405), ("POST", "/api/alarms", 405),
-    ("GET", "/api/requests/r%00", 404), ("GET", "/api/operations/99999999999999999999", 404), ("GET", "/api/requests/" + "r" * 5000, 404),
+    ("GET", "/api/nothing", 404),
+    ("GET", "/api/steps/x/retry", 404),
+    ("DELETE", "/api/steps", 405),
+    ("POST", "/api/alarms", 405),
+    ("GET", "/api/requests/r%00", 404),
+    ("GET", "/api/operations/99999999999999999999", 404),
+    ("GET", "/api/requests/" + "r" * 5000, 404),
 )
 
 
@@ -285,7 +379,21 @@ def test_what_is_not_there_is_said_in_the_same_shape(site, api):
 def test_nothing_of_a_patient_is_in_any_answer(site, api):
     request_id = site.request()
     site.step(request_id=request_id, delivery_id=site.delivery(request_id))
-    for address in ("steps", "steps/counts", "failures", "operations", "endpoints", "schedules", "deadlines", "numbers", "alarms", "findings", "requests",
-                    f"requests/{request_id}", f"requests/{request_id}/items", f"requests/{request_id}/deliveries/{request_id}-records-1"):
+    for address in (
+        "steps",
+        "steps/counts",
+        "failures",
+        "operations",
+        "endpoints",
+        "schedules",
+        "deadlines",
+        "numbers",
+        "alarms",
+        "findings",
+        "requests",
+        f"requests/{request_id}",
+        f"requests/{request_id}/items",
+        f"requests/{request_id}/deliveries/{request_id}-records-1",
+    ):
         told = json.dumps(api("GET", f"/api/{address}"))
         assert not any(word in told for word in ("Synthetic", "Ada", '"M1"', "surgery", "synthetic diagnosis")), address

@@ -29,7 +29,9 @@ def run(site, tmp_path, database):
     return run
 
 
-@pytest.mark.parametrize("name", [name for name in ACTIONS if name not in account_pages.ACTIONS])  # those: test_accounts.py
+@pytest.mark.parametrize(
+    "name", [name for name in ACTIONS if name not in account_pages.ACTIONS]
+)  # those: test_accounts.py
 def test_the_command_each_page_names_exists_with_those_options(site, name):
     shown = re.search(r"<code>second-opinion ([^<]*)</code>", site.get(addresses(site)[name])).group(1)
     words, command = shlex.split(shown.replace("&#39;", "'").replace("&#34;", '"')), second_opinion.cli

@@ -31,8 +31,14 @@ WHOLE = {
 def fields_of(page: str) -> dict[str, str]:
     """What a browser would send of the page's last form."""
     form = page[page.rindex("<form") :]
-    found = {unescape(name): unescape(value) for name, value in re.findall(r'<input [^>]*?name="([^"]+)"[^>]*? value="([^"]*)"', form)}
-    found |= {unescape(name): unescape(text) for name, text in re.findall(r'<textarea [^>]*?name="([^"]+)"[^>]*>([^<]*)</textarea>', form)}
+    found = {
+        unescape(name): unescape(value)
+        for name, value in re.findall(r'<input [^>]*?name="([^"]+)"[^>]*? value="([^"]*)"', form)
+    }
+    found |= {
+        unescape(name): unescape(text)
+        for name, text in re.findall(r'<textarea [^>]*?name="([^"]+)"[^>]*>([^<]*)</textarea>', form)
+    }
     for name, options in re.findall(r'<select [^>]*?name="([^"]+)"[^>]*>(.*?)</select>', form, re.S):
         found[name] = next(iter(re.findall(r'value="([^"]*)" selected', options)), "")
     found.pop("back", None)
@@ -44,7 +50,9 @@ def token(site, request_id):
 
 
 def opened(site, request_id, **fields):
-    return site.client.post(f"/requests/{request_id}/correct", data={"token": token(site, request_id), "reason": "typed wrongly", **fields})
+    return site.client.post(
+        f"/requests/{request_id}/correct", data={"token": token(site, request_id), "reason": "typed wrongly", **fields}
+    )
 
 
 def looks(site) -> list[str]:
@@ -84,14 +92,25 @@ def test_nothing_touched_changes_nothing(site, request_id):
 
 def test_what_changes_is_confirmed_from_old_to_new_and_stored_once(site, request_id):
     typed = fields_of(opened(site, request_id).text) | {
-        "question": f"Another? {HOSTILE}", "consultant.identifiers[0].value": "1234567893", "wanted_by": "2030-02-10",
-        "patient.name.given[0]": "Eve", "patient_questions": ""}
+        "question": f"Another? {HOSTILE}",
+        "consultant.identifiers[0].value": "1234567893",
+        "wanted_by": "2030-02-10",
+        "patient.name.given[0]": "Eve",
+        "patient_questions": "",
+    }
     answer = site.client.post(f"/requests/{request_id}/correct/check", data=typed)
     page = unescape(re.sub(r"<[^>]*>", " ", answer.text))
     assert answer.status_code == 200 and "<script>alert" not in answer.text and "\u202e" not in page
-    assert "What is asked: What should the second opinion answer?" in page and "2030-01-10" in page and "2030-02-10" in page
+    assert (
+        "What is asked: What should the second opinion answer?" in page
+        and "2030-01-10" in page
+        and "2030-02-10" in page
+    )
     assert "Who should answer: Consultant's NPI" in page and "Patient: Given names" in page
-    assert "Nothing of the request was sent to Mercy Hospital yet" in page and "Records due: 2030-01-07 becomes 2030-02-07" in page
+    assert (
+        "Nothing of the request was sent to Mercy Hospital yet" in page
+        and "Records due: 2030-01-07 becomes 2030-02-07" in page
+    )
     with site.engine.connect() as conn:
         assert len(revisions.versions(conn, request_id)) == 1, "only asked yet"
     fields = fields_of(answer.text)
@@ -100,19 +119,36 @@ def test_what_changes_is_confirmed_from_old_to_new_and_stored_once(site, request
     told = site.told(site.client.post(f"/requests/{request_id}/correct/do", data=fields))
     assert told == f"Request {request_id} is corrected; it is at version 2."
     made = content(site, request_id)
-    assert made.question == f"Another? {HOSTILE}".strip() and made.patient_questions == () and made.wanted_by.isoformat() == "2030-02-10"
-    assert made.patient.name.given == ("Eve", "Maria") and len(made.patient.identifiers) == 2, "what the form cannot show stays"
-    assert [each.value for each in made.consultant.identifiers] == ["1234567893", "7"] and made.reasons and made.specialty.code == "207RX0202X"
+    assert (
+        made.question == f"Another? {HOSTILE}".strip()
+        and made.patient_questions == ()
+        and made.wanted_by.isoformat() == "2030-02-10"
+    )
+    assert made.patient.name.given == ("Eve", "Maria") and len(made.patient.identifiers) == 2, (
+        "what the form cannot show stays"
+    )
+    assert (
+        [each.value for each in made.consultant.identifiers] == ["1234567893", "7"]
+        and made.reasons
+        and made.specialty.code == "207RX0202X"
+    )
     [row] = site.audited("request.corrected")
     assert row.reason == "typed wrongly" and "question" in row.detail["fields"]
     twice = site.client.post(f"/requests/{request_id}/correct/do", data=fields)
-    assert twice.status_code == 409 and "was at version 1 when you looked and is at version 2 now" in unescape(twice.text)
+    assert twice.status_code == 409 and "was at version 1 when you looked and is at version 2 now" in unescape(
+        twice.text
+    )
     with site.engine.connect() as conn:
         assert len(revisions.versions(conn, request_id)) == 2
 
 
 def test_mistakes_stand_beside_their_fields_as_when_it_is_entered(site, request_id):
-    typed = fields_of(opened(site, request_id).text) | {"wanted_by": "soon", "question": "", "specialty.code": "", "consultant.name.family": ""}
+    typed = fields_of(opened(site, request_id).text) | {
+        "wanted_by": "soon",
+        "question": "",
+        "specialty.code": "",
+        "consultant.name.family": "",
+    }
     answer = site.client.post(f"/requests/{request_id}/correct/check", data=typed)
     assert answer.status_code == 400 and 'id="wanted_by-error"' in answer.text and 'id="question-error"' in answer.text
     assert fields_of(answer.text)["wanted_by"] == "soon"
@@ -130,7 +166,9 @@ def test_a_stale_form_is_told_what_changed_and_keeps_what_was_typed(site, reques
         words = unescape(answer.text)
         assert answer.status_code == 409 and "version 2 by dr-charlie" in words and "(wanted by)" in words
     shown = fields_of(answer.text)
-    assert (shown["question"], shown["wanted_by"], shown["expected"]) == ("Mine?", "2030-03-10", "2"), "theirs is not turned back"
+    assert (shown["question"], shown["wanted_by"], shown["expected"]) == ("Mine?", "2030-03-10", "2"), (
+        "theirs is not turned back"
+    )
     assert content(site, request_id).question == WHOLE["question"].strip()
     confirm = site.client.post(f"/requests/{request_id}/correct/check", data=shown)
     assert confirm.status_code == 200 and "2030-03-10" not in confirm.text.partition("<form")[0]
@@ -146,13 +184,23 @@ def test_a_forged_form_is_refused_and_nothing_typed_is_lost(site, request_id):
 
 def test_the_history_names_fields_and_shows_values_only_after_a_recorded_look(site, request_id):
     with site.engine.begin() as conn:
-        revisions.revise(conn, request_id, a_request(**WHOLE | {"question": "Another?"}), actor="dr-charlie", reason="typed wrongly")
+        revisions.revise(
+            conn, request_id, a_request(**WHOLE | {"question": "Another?"}), actor="dr-charlie", reason="typed wrongly"
+        )
     page = site.get(f"/requests/{request_id}")
     table = page[page.index('id="versions"') :]
-    assert "dr-charlie" in table and "question" in table and "typed wrongly" in table and "Another?" not in page and "surgery" not in page
+    assert (
+        "dr-charlie" in table
+        and "question" in table
+        and "typed wrongly" in table
+        and "Another?" not in page
+        and "surgery" not in page
+    )
 
     def look(**fields):
-        return site.client.post(f"/requests/{request_id}/versions/look", data={"token": token(site, request_id), "reason": "why", **fields})
+        return site.client.post(
+            f"/requests/{request_id}/versions/look", data={"token": token(site, request_id), "reason": "why", **fields}
+        )
 
     assert look(version="1", reason="").status_code == 303 and looks(site) == []
     answer = look(version="1")
@@ -171,7 +219,8 @@ def test_an_ended_request_offers_no_correction(site, request_id):
 def test_the_command_line_prints_checks_and_corrects(site, request_id, tmp_path, database):
     def run(*words, code=0):
         result = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}).invoke(
-            second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), "requests", *words])
+            second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), "requests", *words]
+        )
         assert result.exit_code == code, result.output
         return result.output
 
@@ -182,12 +231,17 @@ def test_the_command_line_prints_checks_and_corrects(site, request_id, tmp_path,
     assert "nothing differs" in run("revise", request_id, str(file), "--reason", "x", code=1)
     file.write_text(json.dumps(whole | {"question": "Another?", "wanted_by": "2030-02-10"}))
     said = run("revise", request_id, str(file), "--reason", "x", "--check")
-    assert "version 2 would change question, wanted_by" in said and "Nothing of the request was sent to Mercy Hospital yet" in said
+    assert (
+        "version 2 would change question, wanted_by" in said
+        and "Nothing of the request was sent to Mercy Hospital yet" in said
+    )
     assert "Another" not in said and content(site, request_id).question != "Another?"
     done = json.loads(run("revise", request_id, str(file), "--reason", "typed wrongly", "--expect", "1", "--json"))
     assert (done["version"], done["stored"], done["changed"]) == (2, True, ["question", "wanted_by"])
     assert content(site, request_id).question == "Another?"
-    assert "was at version 1 when you looked" in run("revise", request_id, str(file), "--reason", "x", "--expect", "1", code=1)
+    assert "was at version 1 when you looked" in run(
+        "revise", request_id, str(file), "--reason", "x", "--expect", "1", code=1
+    )
     file.write_text(json.dumps(whole | {"fulfiller": "bob"}))
     assert "fulfiller cannot be corrected" in run("revise", request_id, str(file), "--reason", "x", code=1)
     file.write_text(json.dumps(whole | {"wanted_by": "soon"}))

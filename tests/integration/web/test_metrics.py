@@ -33,7 +33,9 @@ def scrape(app) -> dict[str, dict[tuple, float]]:
     found: dict[str, dict[tuple, float]] = {}
     for family in text_string_to_metric_families(answer.text):
         for sample in family.samples:
-            found.setdefault(sample.name.removeprefix("second_opinion_"), {})[tuple(sample.labels[name] for name in sorted(sample.labels))] = sample.value
+            found.setdefault(sample.name.removeprefix("second_opinion_"), {})[
+                tuple(sample.labels[name] for name in sorted(sample.labels))
+            ] = sample.value
     return found
 
 
@@ -41,7 +43,9 @@ def promtool(*words: str, given: str | None = None, cwd: Path | None = None) -> 
     """Run promtool; it has to be content."""
     if program("promtool") is None:
         pytest.skip("promtool is not here: install the Debian package prometheus (python -m tests.prepare does it)")
-    done = subprocess.run([program("promtool"), *words], input=given, capture_output=True, text=True, timeout=60, cwd=cwd)
+    done = subprocess.run(
+        [program("promtool"), *words], input=given, capture_output=True, text=True, timeout=60, cwd=cwd
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -56,18 +60,36 @@ def test_open_work_is_counted_as_it_is(site):
     site.delivery(held, status="sent")
     with site.engine.begin() as conn:
         alarms.raise_alarm(conn, "endpoint-down", "mercy", "mercy has answered nothing")
-        conn.execute(update(endpoints).where(endpoints.c.key == "mercy").values(breaker="half-open", breaker_until=now + timedelta(minutes=1)))
-        conn.execute(text("INSERT INTO ticks VALUES ('check_alarms', now() - interval '20 s', now() - interval '17 s'), ('prune', '2026-01-01', '2026-01-02')"))
+        conn.execute(
+            update(endpoints)
+            .where(endpoints.c.key == "mercy")
+            .values(breaker="half-open", breaker_until=now + timedelta(minutes=1))
+        )
+        conn.execute(
+            text(
+                "INSERT INTO ticks VALUES ('check_alarms', now() - interval '20 s', now() - interval '17 s'), ('prune', '2026-01-01', '2026-01-02')"
+            )
+        )
     found = scrape(site.app)
     assert found["requests_open"] == {("draft",): 3} and found["deliveries_open"] == {("mercy", "sent"): 1}
     assert found["steps_open"][("mercy", "parked")] == 1 and found["steps_parked"] == {("timeout", "mercy"): 1}
     assert 600 <= found["oldest_due_seconds"][("bob",)] < 700
     assert (found["records_late"][()], found["records_at_risk"][()]) == (1, 2)
     assert found["alarms_open"][("endpoint-down",)] == 1 and found["alarms_open"][("silence",)] == 0
-    assert {where for where, value in found["endpoint_health"].items() if value} == {("alice", "not used yet"), ("bob", "not used yet"), ("mercy", "resting")}
-    assert 2.9 < found["tick_drift_seconds"][("check_alarms",)] < 3.1 and found["tick_drift_seconds"][("prune",)] == 86400
+    assert {where for where, value in found["endpoint_health"].items() if value} == {
+        ("alice", "not used yet"),
+        ("bob", "not used yet"),
+        ("mercy", "resting"),
+    }
+    assert (
+        2.9 < found["tick_drift_seconds"][("check_alarms",)] < 3.1 and found["tick_drift_seconds"][("prune",)] == 86400
+    )
     assert time.time() - found["tick_timestamp_seconds"][("check_alarms",)] < 60
-    assert found["database_up"][()] == 1 and found["database_size_bytes"][()] > 1e6 and list(found["build_info"].values()) == [1]
+    assert (
+        found["database_up"][()] == 1
+        and found["database_size_bytes"][()] > 1e6
+        and list(found["build_info"].values()) == [1]
+    )
 
 
 @pytest.mark.postgres
@@ -82,7 +104,11 @@ def test_late_and_at_risk_are_those_of_the_deadlines_page(site):
         conn.execute(update(requests).where(requests.c.key.in_(("k2", "k6"))).values(records="verified"))
         conn.execute(update(requests).where(requests.c.key == "k9").values(closed_at=now))
         board = deadlines.board(conn, now)
-        assert deadlines.numbers(conn, now) == (board["late"][0], board["risk"][0]) and board["late"][0] and board["risk"][0]
+        assert (
+            deadlines.numbers(conn, now) == (board["late"][0], board["risk"][0])
+            and board["late"][0]
+            and board["risk"][0]
+        )
 
 
 @pytest.mark.postgres
@@ -95,13 +121,23 @@ def test_what_was_done_is_counted_once_and_never_falls_when_history_is_removed(e
     assert exchange.view(request_id)["closed"]
     found = scrape(exchange.app)
     with exchange.engine.begin() as conn:
-        written = dict(conn.execute(text("SELECT endpoint, count(*) FROM attempts WHERE outcome = 'done' GROUP BY 1")).all())
+        written = dict(
+            conn.execute(text("SELECT endpoint, count(*) FROM attempts WHERE outcome = 'done' GROUP BY 1")).all()
+        )
         conn.execute(text("TRUNCATE attempts CASCADE"))
     done = {endpoint: number for (endpoint, outcome), number in found["attempts_total"].items() if outcome == "done"}
-    assert done.keys() == written.keys() and all(done[endpoint] <= written[endpoint] for endpoint in done) and sum(done.values()) > 6
+    assert (
+        done.keys() == written.keys()
+        and all(done[endpoint] <= written[endpoint] for endpoint in done)
+        and sum(done.values()) > 6
+    )
     assert found["loops_closed_total"][()] == 1
     assert found["records_verified_seconds_count"] == found["report_returned_seconds_count"] == {("bob",): 1}
-    assert found["step_duration_seconds_count"][("push_records",)] == found["step_duration_seconds_bucket"][("push_records", "+Inf")] >= 1
+    assert (
+        found["step_duration_seconds_count"][("push_records",)]
+        == found["step_duration_seconds_bucket"][("push_records", "+Inf")]
+        >= 1
+    )
     assert scrape(exchange.app)["attempts_total"] == found["attempts_total"]
     told = exchange.app.test_client().get("/metrics").text
     assert request_id not in told and not re.search(r"Synthetic|M1|r[0-9a-f]{20}", told)
@@ -112,8 +148,12 @@ def test_a_second_version_of_the_records_is_not_counted_again(site):
     request_id = site.request()
     with site.engine.begin() as conn:
         for version in (1, 2):
-            conn.execute(text("INSERT INTO deliveries (id, request_id, endpoint, kind, version, status) VALUES (:id, :request, 'mercy', 'records', :version, 'verified')"),
-                         {"id": f"d{version}", "request": request_id, "version": version})
+            conn.execute(
+                text(
+                    "INSERT INTO deliveries (id, request_id, endpoint, kind, version, status) VALUES (:id, :request, 'mercy', 'records', :version, 'verified')"
+                ),
+                {"id": f"d{version}", "request": request_id, "version": version},
+            )
             totals.records_verified(conn, request_id)
     assert scrape(site.app)["records_verified_seconds_count"] == {("mercy",): 1}
 
@@ -134,7 +174,9 @@ def test_buckets_hold_what_is_not_longer_than_their_bound(site):
 @pytest.mark.postgres
 def test_a_worker_that_died_is_an_attempt_that_was_lost(site):
     for kind, started in (("push_records", True), ("verify_records", False)):
-        site.step(kind, status="leased", started=started, lease_no=1, lease_until=datetime.now(UTC) - timedelta(minutes=1))
+        site.step(
+            kind, status="leased", started=started, lease_no=1, lease_until=datetime.now(UTC) - timedelta(minutes=1)
+        )
     dispatch_endpoint(site.engine, "mercy", Limits())
     found = scrape(site.app)
     assert found["attempts_total"] == {("mercy", "lost"): 1} and "step_duration_seconds_count" not in found
@@ -151,25 +193,53 @@ def test_without_the_database_it_says_that_it_is_away(site):
 def test_a_scrape_reads_no_table_that_grows_from_end_to_end(site):
     """With history in the tables, each statement of a scrape goes by an index."""
     with site.engine.begin() as conn:
-        conn.execute(text("""INSERT INTO requests (id, key, placer, fulfiller, status, priority, body, body_sha256, patient_hash, records_due_at, closed_at)
-            SELECT 'r' || n, 'k' || n, 'alice', 'mercy', 'completed', 'routine', '{}', '', '', now(), CASE WHEN n > 20 THEN now() END FROM generate_series(1, 4000) n"""))
-        conn.execute(text("INSERT INTO steps (request_id, kind, endpoint, status, finished_at) SELECT 'r' || n, k, 'mercy', 'done', now() "
-                          "FROM generate_series(1, 4000) n, unnest(ARRAY['gather_records', 'push_records', 'verify_records']) k"))
-        conn.execute(text("INSERT INTO steps (request_id, kind, endpoint, status) SELECT 'r' || n, 'return_report', 'mercy', 'parked' FROM generate_series(1, 20) n"))
-        conn.execute(text("INSERT INTO deliveries (id, request_id, endpoint, kind, status) SELECT 'd' || n, 'r' || n, 'mercy', 'records', 'verified' FROM generate_series(1, 4000) n"))
-        conn.execute(text("INSERT INTO attempts (step_id, kind, endpoint, lease_no, started_at, outcome) SELECT n, 'push_records', 'mercy', 1, now(), 'done' FROM generate_series(1, 9000) n"))
-        conn.execute(text("INSERT INTO ticks SELECT name, now() - n * interval '1 min' FROM generate_series(1, 4000) n, unnest(ARRAY['check_alarms', 'prune']) name"))
+        conn.execute(
+            text("""INSERT INTO requests (id, key, placer, fulfiller, status, priority, body, body_sha256, patient_hash, records_due_at, closed_at)
+            SELECT 'r' || n, 'k' || n, 'alice', 'mercy', 'completed', 'routine', '{}', '', '', now(), CASE WHEN n > 20 THEN now() END FROM generate_series(1, 4000) n""")
+        )
+        conn.execute(
+            text(
+                "INSERT INTO steps (request_id, kind, endpoint, status, finished_at) SELECT 'r' || n, k, 'mercy', 'done', now() "
+                "FROM generate_series(1, 4000) n, unnest(ARRAY['gather_records', 'push_records', 'verify_records']) k"
+            )
+        )
+        conn.execute(
+            text(
+                "INSERT INTO steps (request_id, kind, endpoint, status) SELECT 'r' || n, 'return_report', 'mercy', 'parked' FROM generate_series(1, 20) n"
+            )
+        )
+        conn.execute(
+            text(
+                "INSERT INTO deliveries (id, request_id, endpoint, kind, status) SELECT 'd' || n, 'r' || n, 'mercy', 'records', 'verified' FROM generate_series(1, 4000) n"
+            )
+        )
+        conn.execute(
+            text(
+                "INSERT INTO attempts (step_id, kind, endpoint, lease_no, started_at, outcome) SELECT n, 'push_records', 'mercy', 1, now(), 'done' FROM generate_series(1, 9000) n"
+            )
+        )
+        conn.execute(
+            text(
+                "INSERT INTO ticks SELECT name, now() - n * interval '1 min' FROM generate_series(1, 4000) n, unnest(ARRAY['check_alarms', 'prune']) name"
+            )
+        )
     with site.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text("VACUUM ANALYZE"))
     asked = []
-    event.listen(site.engine, "before_cursor_execute", lambda conn, cursor, statement, values, *_: asked.append((statement, values)))
+    event.listen(
+        site.engine,
+        "before_cursor_execute",
+        lambda conn, cursor, statement, values, *_: asked.append((statement, values)),
+    )
     scrape(site.app)
     selects = [(statement, values) for statement, values in asked if statement.lstrip().upper().startswith("SELECT")]
     assert len(selects) > 10
     with site.engine.connect() as conn:
         for statement, values in selects:
             plan = "\n".join(conn.exec_driver_sql(f"EXPLAIN {statement}", values).scalars())
-            assert not re.search(r"Seq Scan on (requests|steps|deliveries|attempts|ticks|exchanges|audit)\b", plan), f"{statement}\n{plan}"
+            assert not re.search(r"Seq Scan on (requests|steps|deliveries|attempts|ticks|exchanges|audit)\b", plan), (
+                f"{statement}\n{plan}"
+            )
 
 
 @pytest.mark.postgres
@@ -204,7 +274,7 @@ def expressions() -> list[str]:
 
 def test_every_promql_of_the_dashboard_parses(tmp_path):
     rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(expressions())]
-    (tmp_path / "panels.json").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))     # JSON is YAML
+    (tmp_path / "panels.json").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))  # JSON is YAML
     assert f"{len(rules)} rules found" in promtool("check", "rules", str(tmp_path / "panels.json"))
 
 
@@ -218,13 +288,19 @@ def test_the_dashboard_has_the_shape_grafana_imports():
     assert len(set(ids)) == len(ids)
     taken = set()
     for panel in board["panels"]:
-        assert panel["type"] and panel["title"] and panel["description"] and panel["fieldConfig"]["defaults"], panel["title"]
+        assert panel["type"] and panel["title"] and panel["description"] and panel["fieldConfig"]["defaults"], panel[
+            "title"
+        ]
         for where in (panel, *panel["targets"]):
             assert where["datasource"] == {"type": "prometheus", "uid": "${datasource}"}, panel["title"]
         references = [target["refId"] for target in panel["targets"]]
         assert len(set(references)) == len(references)
         place = panel["gridPos"]
-        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
         assert place["x"] + place["w"] <= 24 and not cells & taken, f"{panel['title']} lies over another panel"
         taken |= cells
     used = set(re.findall(r"\$(\w+)", json.dumps(board["panels"]))) - {"__rate_interval"}
@@ -233,13 +309,18 @@ def test_the_dashboard_has_the_shape_grafana_imports():
 
 def lively(site: Site) -> None:
     """Something of everything, so that every metric has a sample."""
-    site.step(request_id=site.request()), site.step("verify_records", "bob", "due", next_attempt_at=datetime.now(UTC) - timedelta(minutes=1))
+    (
+        site.step(request_id=site.request()),
+        site.step("verify_records", "bob", "due", next_attempt_at=datetime.now(UTC) - timedelta(minutes=1)),
+    )
     site.delivery(site.request("k2"))
     with site.engine.begin() as conn:
         conn.execute(update(endpoints).values(last_success_at=datetime.now(UTC)))
         conn.execute(text("INSERT INTO ticks VALUES ('check_alarms', now(), now())"))
         for name in totals.BOUNDS:
-            totals.count(conn, name, 1, endpoint="mercy", kind="push_records" if name == totals.STEP else "", outcome="done")
+            totals.count(
+                conn, name, 1, endpoint="mercy", kind="push_records" if name == totals.STEP else "", outcome="done"
+            )
 
 
 @pytest.mark.postgres
@@ -261,11 +342,16 @@ def test_a_real_prometheus_scrapes_loads_the_rules_and_answers_every_panel(site,
     lively(site)
     with serving(site.app) as port, prometheus(tmp_path, port, RULES) as base:
         until = time.monotonic() + 40
-        while not (count := asked(base, "query?query=count_over_time(second_opinion_build_info[1m])")["result"]) or float(count[0]["value"][1]) < 3:
+        while (
+            not (count := asked(base, "query?query=count_over_time(second_opinion_build_info[1m])")["result"])
+            or float(count[0]["value"][1]) < 3
+        ):
             assert time.monotonic() < until, "nothing was scraped"
             time.sleep(0.3)
         for expression in expressions():
             query = urllib.parse.urlencode({"query": expression.replace("[5m]", "[10s]")})
             assert asked(base, f"query?{query}")["result"], f"this panel shows nothing: {expression}"
         rules = [rule for group in asked(base, "rules")["groups"] for rule in group["rules"]]
-        assert {rule["health"] for rule in rules} == {"ok"} and len(rules) == len(re.findall("alert: ", RULES.read_text(encoding="utf-8")))
+        assert {rule["health"] for rule in rules} == {"ok"} and len(rules) == len(
+            re.findall("alert: ", RULES.read_text(encoding="utf-8"))
+        )

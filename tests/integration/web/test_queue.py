@@ -227,9 +227,9 @@ def test_hostile_text_is_escaped_isolated_and_shortened(site):
         f"/actions/retry?step={step}:0:parked",
     ):
         page = site.get(address)
-        assert (
-            "<script>alert" not in page and "<b>odd" not in page and "\u202e" not in page and "\u2066" not in page
-        ), address
+        assert "<script>alert" not in page and "<b>odd" not in page and "\u202e" not in page and "\u2066" not in page, (
+            address
+        )
         assert len(page) < 100_000, address
     assert "<bdi>&lt;script&gt;" in site.get("/")
 

@@ -22,15 +22,24 @@ def asked(site: Guarded) -> list[tuple[str, str, str]]:
         for rule in site.app.url_map.iter_rules():
             if rule.endpoint.startswith(gate.HOSTED):
                 continue
-            values = {name: 1 if "Integer" in type(made).__name__ else FILLED.get(name, "x") for name, made in rule._converters.items()}
+            values = {
+                name: 1 if "Integer" in type(made).__name__ else FILLED.get(name, "x")
+                for name, made in rule._converters.items()
+            }
             for name in ["pause", *ACTIONS_NEED] if rule.endpoint.startswith("actions.") else [None]:
-                address = site.app.url_map.bind("localhost").build(rule.endpoint, {**values, **({"name": name} if name else {})})
+                address = site.app.url_map.bind("localhost").build(
+                    rule.endpoint, {**values, **({"name": name} if name else {})}
+                )
                 found += [(rule.endpoint, method, address) for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
     return found
 
 
 def needed(endpoint: str, address: str) -> Role | None:
-    return ACTIONS_NEED.get(address.rsplit("/", 1)[1], NEEDS[endpoint]) if endpoint.startswith("actions.") else NEEDS[endpoint]
+    return (
+        ACTIONS_NEED.get(address.rsplit("/", 1)[1], NEEDS[endpoint])
+        if endpoint.startswith("actions.")
+        else NEEDS[endpoint]
+    )
 
 
 def refused_for(answer) -> str | None:
@@ -52,7 +61,9 @@ def test_each_route_lets_in_exactly_the_roles_of_the_table(guarded, given):
             answer = browser.open(address, method=method, headers=headers)
             signed_out = answer.status_code == 401 or answer.headers.get("Location", "").startswith("/sign-in?")
             if refused_for(answer) != expected or signed_out:
-                wrong.append(f"{method} {address}: {answer.status_code}, missing {refused_for(answer)}, table says {expected}")
+                wrong.append(
+                    f"{method} {address}: {answer.status_code}, missing {refused_for(answer)}, table says {expected}"
+                )
     assert wrong == []
 
 
@@ -63,7 +74,11 @@ def test_who_has_not_signed_in_gets_in_nowhere_but_where_the_table_says_so(guard
         if needed(endpoint, address) is None:
             fits = answer.status_code in (200, 303, 403, 404)  # 403: the sign-in form without its token
         elif endpoint.startswith("api.") or endpoint == "health.metrics":
-            fits = answer.status_code == 401 and answer.is_json is not None and answer.headers["WWW-Authenticate"].startswith("Bearer")
+            fits = (
+                answer.status_code == 401
+                and answer.is_json is not None
+                and answer.headers["WWW-Authenticate"].startswith("Bearer")
+            )
         elif method == "GET":
             fits = answer.status_code == 303 and answer.headers["Location"].startswith("/sign-in?next=/")
         else:
@@ -72,7 +87,12 @@ def test_who_has_not_signed_in_gets_in_nowhere_but_where_the_table_says_so(guard
             wrong.append(f"{method} {address}: {answer.status_code}")
     assert wrong == []
     assert {endpoint for endpoint, need in NEEDS.items() if need is None} == {
-        "static", "health.live", "health.ready", "sign_in.form", "sign_in.enter", "sign_in.leave"
+        "static",
+        "health.live",
+        "health.ready",
+        "sign_in.form",
+        "sign_in.enter",
+        "sign_in.leave",
     }
 
 

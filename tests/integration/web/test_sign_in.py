@@ -28,7 +28,7 @@ NEW = {
 
 def signed_in_as(site: Guarded, client) -> str | None:
     """Whose page it is."""
-    found = re.search(r'Your account: </span><bdi>([^<]*)</bdi>', client.get("/").text)
+    found = re.search(r"Your account: </span><bdi>([^<]*)</bdi>", client.get("/").text)
     return found and found.group(1)
 
 
@@ -86,7 +86,9 @@ def test_a_sign_in_form_of_another_site_signs_nobody_in(guarded):
     theirs = hidden(guarded.app.test_client().get("/sign-in").text)
     assert client.post("/sign-in", data={**typed, **theirs}).status_code == 403, "the token of another browser"
     ours = hidden(client.get("/sign-in").text)
-    assert client.post("/sign-in", data={**typed, **ours}, headers={"Origin": "https://evil.example"}).status_code == 403
+    assert (
+        client.post("/sign-in", data={**typed, **ours}, headers={"Origin": "https://evil.example"}).status_code == 403
+    )
     assert guarded.sql("SELECT count(*) FROM sessions").scalar_one() == 0
 
 
@@ -96,12 +98,20 @@ def test_who_guesses_is_told_one_thing_and_what_they_typed_is_written_nowhere(gu
         accounts.set_enabled(conn, "dora", False, actor="test")
     answers = [
         guarded.enter(guarded.app.test_client(), name, password)
-        for name, password in ((ADMIN, "hunter2-hunter2"), ("nobody-at-all", "hunter2-hunter2"), ("dora", PASSWORD), ("my hunter2 name", "x"), ("\x00", "\x00"))
+        for name, password in (
+            (ADMIN, "hunter2-hunter2"),
+            ("nobody-at-all", "hunter2-hunter2"),
+            ("dora", PASSWORD),
+            ("my hunter2 name", "x"),
+            ("\x00", "\x00"),
+        )
     ]
     said = {re.search(r'id="error">([^<]*)<', answer.text).group(1) for answer in answers}
     assert {answer.status_code for answer in answers} == {401} and len(said) == 1
     failed = guarded.sql("SELECT * FROM audit WHERE action = 'account.sign-in-failed' ORDER BY id").all()
-    assert [row.subject for row in failed] == [ADMIN, None, "dora", None, None] and failed[0].detail == {"address": "127.0.0.1"}
+    assert [row.subject for row in failed] == [ADMIN, None, "dora", None, None] and failed[0].detail == {
+        "address": "127.0.0.1"
+    }
     for table in ("audit", "sign_in_tries", "sessions", "settings"):
         assert "hunter2" not in str(guarded.sql(f"SELECT * FROM {table}").all())
 
@@ -135,10 +145,14 @@ def wait_out(site: Guarded, interval: str = "2 minutes") -> None:
 
 def test_guessing_is_slowed_in_every_process_and_the_owner_is_not_locked_out(guarded):
     assert fail(guarded, 5) == [401] * 5
-    guarded.sql("UPDATE sign_in_tries SET failures = failures + 4, last_at = now() WHERE failures > 0")  # the next wait is 16 s
+    guarded.sql(
+        "UPDATE sign_in_tries SET failures = failures + 4, last_at = now() WHERE failures > 0"
+    )  # the next wait is 16 s
     other = create_app(guarded.config, guarded.engine, guarded.payloads)
     refused = guarded.enter(other.test_client(), ADMIN)
-    assert refused.status_code == 429 and 0 < int(refused.headers["Retry-After"]) <= 16, "even the right password waits, in another process too"
+    assert refused.status_code == 429 and 0 < int(refused.headers["Retry-After"]) <= 16, (
+        "even the right password waits, in another process too"
+    )
     assert guarded.enter(guarded.app.test_client(), ADMIN, **ELSEWHERE).status_code == 303, "the owner sits elsewhere"
     wait_out(guarded)
     assert guarded.enter(guarded.app.test_client(), ADMIN).status_code == 303
@@ -155,7 +169,9 @@ def test_strangers_everywhere_do_not_keep_an_owner_out_of_a_browser_that_is_know
     assert guarded.enter(unknown, ADMIN, **ELSEWHERE).status_code == 429
     assert guarded.enter(known, ADMIN, **ELSEWHERE).status_code == 303
     wait_out(guarded, "16 seconds")
-    assert guarded.enter(unknown, ADMIN, **ELSEWHERE).status_code == 303, "and nobody waits longer than 15 seconds for others"
+    assert guarded.enter(unknown, ADMIN, **ELSEWHERE).status_code == 303, (
+        "and nobody waits longer than 15 seconds for others"
+    )
 
 
 def test_a_known_browser_is_slowed_too_and_known_to_its_account_alone(guarded):
@@ -164,7 +180,9 @@ def test_a_known_browser_is_slowed_too_and_known_to_its_account_alone(guarded):
     guarded.enter(client, ADMIN)
     sign_out(client)
     assert [guarded.enter(client, "olga", "wrong wrong wrong").status_code for _ in range(5)] == [401] * 5
-    assert fail(guarded, 1, "olga") == [429], "this browser is known to another account, so olga's count is that of everybody here"
+    assert fail(guarded, 1, "olga") == [429], (
+        "this browser is known to another account, so olga's count is that of everybody here"
+    )
     assert [guarded.enter(client, ADMIN, "wrong wrong wrong").status_code for _ in range(5)] == [401] * 5
     guarded.sql("UPDATE sign_in_tries SET failures = failures + 3, last_at = now()")
     assert guarded.enter(client, ADMIN).status_code == 429
@@ -173,7 +191,9 @@ def test_a_known_browser_is_slowed_too_and_known_to_its_account_alone(guarded):
 def test_many_tries_at_once_gain_nothing(guarded):
     """The count goes up before the password is looked at, and who comes at the same time sees it."""
     limited, waits = {"one": Limit(5, 60)}, []
-    guarded.sql("INSERT INTO sign_in_tries VALUES ('one', 10, now() - interval '40 seconds')")  # the wait is 32 s; then 60
+    guarded.sql(
+        "INSERT INTO sign_in_tries VALUES ('one', 10, now() - interval '40 seconds')"
+    )  # the wait is 32 s; then 60
 
     def claim():
         with guarded.engine.begin() as conn:
@@ -181,7 +201,9 @@ def test_many_tries_at_once_gain_nothing(guarded):
 
     threads = [threading.Thread(target=claim) for _ in range(4)]
     with guarded.engine.begin() as conn:
-        conn.execute(text("SELECT 1 FROM sign_in_tries FOR UPDATE"))  # as one who has read the count and not raised it yet
+        conn.execute(
+            text("SELECT 1 FROM sign_in_tries FOR UPDATE")
+        )  # as one who has read the count and not raised it yet
         [thread.start() for thread in threads]
         while not waits and guarded.sql(BLOCKED).scalar_one() < len(threads):
             time.sleep(0.01)
@@ -197,7 +219,10 @@ def test_failures_are_forgotten_and_waits_are_bounded(guarded):
         assert sign_in_tries.claim(conn, {"one": Limit(5, 60)}) == 0
         sign_in_tries.forgive(conn, {"one": Limit(30, 15)})
     assert guarded.sql("SELECT failures FROM sign_in_tries").scalar_one() == 0
-    same = [sign_in_tries._network(address) for address in ("2001:db8::1", "2001:db8::ffff:1", "::ffff:203.0.113.9", "203.0.113.9", "x")]
+    same = [
+        sign_in_tries._network(address)
+        for address in ("2001:db8::1", "2001:db8::ffff:1", "::ffff:203.0.113.9", "203.0.113.9", "x")
+    ]
     assert same[0] == same[1] and same[2] == same[3] != same[0] and same[4] == "unknown"
 
 
@@ -256,8 +281,15 @@ def test_behind_a_tls_proxy_cookies_are_secure_and_the_public_host_and_origin_ar
     assert at("POST", "/sign-in", "https://evil.example", data=typed).status_code == 403
     answer = at("POST", "/sign-in", data=typed)
     cookies = [*page.headers.getlist("Set-Cookie"), *answer.headers.getlist("Set-Cookie")]
-    assert answer.status_code == 303 and len(cookies) >= 3 and all("Secure" in each and "HttpOnly" in each for each in cookies)
-    assert any(each.startswith("__Host-second_opinion_session=") and "Path=/" in each and "Domain" not in each for each in cookies)
+    assert (
+        answer.status_code == 303
+        and len(cookies) >= 3
+        and all("Secure" in each and "HttpOnly" in each for each in cookies)
+    )
+    assert any(
+        each.startswith("__Host-second_opinion_session=") and "Path=/" in each and "Domain" not in each
+        for each in cookies
+    )
     assert at("GET", "/").status_code == 200
     assert site.app.test_client().get("/", headers={"Host": "evil.example"}).status_code == 421
 
@@ -270,7 +302,10 @@ def test_while_there_is_no_account_the_page_says_which_command_makes_the_first_a
 
 
 def test_with_sign_in_off_nothing_of_it_is_there(site):
-    assert site.client.get("/sign-in").headers["Location"] == "/" and site.client.post("/sign-in").headers["Location"] == "/"
+    assert (
+        site.client.get("/sign-in").headers["Location"] == "/"
+        and site.client.post("/sign-in").headers["Location"] == "/"
+    )
     page = site.get("/")
     assert "Sign out" not in page and "Accounts" not in page
     assert site.client.get("/accounts").status_code == site.client.get("/account").status_code == 404
@@ -294,13 +329,22 @@ def send(client, page: str, address: str, **fields):
 
 def test_a_request_form_is_shown_again_filled_in_and_sent_only_when_somebody_presses_again(guarded):
     client, ended = ended_form(guarded, "/new", NEW, Role.CLINICAL_DATA)
-    assert ended.status_code == 401 and "You were signed out meanwhile" in ended.text and ended.headers["Cache-Control"] == "no-store"
+    assert (
+        ended.status_code == 401
+        and "You were signed out meanwhile" in ended.text
+        and ended.headers["Cache-Control"] == "no-store"
+    )
     kept = hidden(ended.text)
     assert {name: kept.get(name) for name in NEW} == NEW and re.search('<form method="post" action="/new"', ended.text)
     wrong = send(client, ended.text, "/new", **{"sign-in-name": "olga", "sign-in-password": "wrong wrong wrong"})
-    assert wrong.status_code == 401 and hidden(wrong.text)["question"] == NEW["question"], "also after a mistyped password"
+    assert wrong.status_code == 401 and hidden(wrong.text)["question"] == NEW["question"], (
+        "also after a mistyped password"
+    )
     again = send(client, wrong.text, "/new", **{"sign-in-name": "olga", "sign-in-password": PASSWORD})
-    assert "You were signed out meanwhile; nothing was done. Look again, and send." in again.text and PASSWORD not in again.text
+    assert (
+        "You were signed out meanwhile; nothing was done. Look again, and send." in again.text
+        and PASSWORD not in again.text
+    )
     assert "Is surgery needed?\nOr &lt;b&gt;not&lt;/b&gt;?</textarea>" in again.text
     assert guarded.sql("SELECT count(*) FROM requests").scalar_one() == 0, "nothing is done by signing in"
     assert client.post("/new", data={**NEW, **hidden(again.text)}).status_code == 303
@@ -310,12 +354,16 @@ def test_a_request_form_is_shown_again_filled_in_and_sent_only_when_somebody_pre
 
 def test_a_button_is_asked_again_and_done_once(guarded):
     step = guarded.step()
-    client, ended = ended_form(guarded, f"/actions/retry?step={step}:0:parked&back=/failures", {"reason": "up again"}, Role.OPERATOR)
+    client, ended = ended_form(
+        guarded, f"/actions/retry?step={step}:0:parked&back=/failures", {"reason": "up again"}, Role.OPERATOR
+    )
     assert ended.status_code == 401 and guarded.row(step).status == "parked"
     again = send(client, ended.text, "/actions/retry", **{"sign-in-name": "olga", "sign-in-password": PASSWORD})
     assert "Retry 1 step" in again.text and "up again</textarea>" in again.text and guarded.row(step).status == "parked"
     pressed = client.post("/actions/retry", data={**hidden(again.text), "reason": "up again"})
-    assert (pressed.status_code, pressed.headers["Location"]) == (303, "/failures") and guarded.row(step).status == "due"
+    assert (pressed.status_code, pressed.headers["Location"]) == (303, "/failures") and guarded.row(
+        step
+    ).status == "due"
     assert [(row.actor, row.reason) for row in guarded.audited("step.retried")] == [("olga", "up again")]
 
 
@@ -326,7 +374,9 @@ def test_who_signs_in_instead_without_the_role_sees_nothing_of_it(guarded):
 
 
 def test_only_what_a_page_of_ours_in_this_browser_held_is_kept_and_no_password(guarded):
-    stranger = guarded.app.test_client().post("/new", data={**NEW, "token": hidden(guarded.app.test_client().get("/sign-in").text)["token"]})
+    stranger = guarded.app.test_client().post(
+        "/new", data={**NEW, "token": hidden(guarded.app.test_client().get("/sign-in").text)["token"]}
+    )
     assert stranger.status_code == 401 and "surgery" not in stranger.text
     client = guarded.as_(Role.CLINICAL_DATA)
     fields = hidden(client.get("/new").text)
@@ -335,7 +385,10 @@ def test_only_what_a_page_of_ours_in_this_browser_held_is_kept_and_no_password(g
     assert foreign.status_code == 401 and "surgery" not in foreign.text
     long = client.post("/new", data={**fields, **NEW, "question": "x" * (sign_in.KEPT_CHARACTERS + 1)})
     assert long.status_code == 401 and "could not be kept" in long.text and len(long.data) < 10_000
-    passwords = client.post("/account/password", data={**fields, "current-password": "secret-one", "new-password": "secret-two", "again-password": "secret-two"})
+    passwords = client.post(
+        "/account/password",
+        data={**fields, "current-password": "secret-one", "new-password": "secret-two", "again-password": "secret-two"},
+    )
     assert passwords.status_code == 401 and "secret" not in passwords.text
     signing_out = client.post("/sign-out", data=fields)
     assert signing_out.headers["Location"] == "/sign-in"
@@ -347,7 +400,11 @@ def test_a_form_of_before_signing_in_again_in_another_tab_is_shown_again_too(gua
     guarded.age_sessions(seen_at="1 hour")
     guarded.enter(client, "olga")
     again = client.post("/new", data={**fields, **NEW})
-    assert again.status_code == 403 and "Is surgery needed?" in again.text and guarded.sql("SELECT count(*) FROM requests").scalar_one() == 0
+    assert (
+        again.status_code == 403
+        and "Is surgery needed?" in again.text
+        and guarded.sql("SELECT count(*) FROM requests").scalar_one() == 0
+    )
 
 
 def test_when_the_database_is_away_the_page_says_so_and_lets_nobody_in(guarded, monkeypatch):

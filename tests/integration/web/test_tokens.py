@@ -41,16 +41,25 @@ def test_a_token_is_shown_once_listed_by_its_beginning_and_revoked(guarded, tmp_
     assert re.fullmatch(r"so_[\w-]{43}", token) and token not in str(guarded.sql("SELECT * FROM tokens").all())
     assert guarded.client.get("/api/requests", headers=headers).status_code == 200
     [view] = json.loads(run("tokens", "list", "--json"))
-    assert (view["name"], view["prefix"], view["valid"], view["roles"]) == ("lab-feed", token[:11], True, ["clinical-data"]) and token not in str(view)
+    assert (view["name"], view["prefix"], view["valid"], view["roles"]) == (
+        "lab-feed",
+        token[:11],
+        True,
+        ["clinical-data"],
+    ) and token not in str(view)
     assert view["used_at"] is not None
     assert "there is a token lab-feed already" in run("tokens", "add", "lab-feed", "--role", "viewer", code=1)
     assert "may do nothing" in run("tokens", "add", "empty", code=1)
-    assert "there is no hosted practice carol; configured: alice, bob" in run("tokens", "add", "x", "--practice", "carol", code=2)
+    assert "there is no hosted practice carol; configured: alice, bob" in run(
+        "tokens", "add", "x", "--practice", "carol", code=2
+    )
     run("tokens", "revoke", "lab-feed", "--reason", "lost")
     assert guarded.client.get("/api/requests", headers=headers).status_code == 401
     assert "revoked" in run("tokens", "list") and "there is no token" in run("tokens", "revoke", "lab-feed", code=1)
     run("tokens", "add", "lab-feed", "--practice", "alice", "--json")
-    assert [row.reason for row in guarded.audited("token.revoked")] == ["lost"] and len(guarded.audited("token.made")) == 2
+    assert [row.reason for row in guarded.audited("token.revoked")] == ["lost"] and len(
+        guarded.audited("token.made")
+    ) == 2
 
 
 def test_a_token_ends_by_itself(guarded):
@@ -60,7 +69,19 @@ def test_a_token_ends_by_itself(guarded):
     assert guarded.client.get("/metrics", headers=headers).status_code == 401
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer so_x", "Bearer " + "x" * 10_000, "Basic YTpi", "bearer\tso_", "Bearer so_\u00e9", "Token so_x"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer so_x",
+        "Bearer " + "x" * 10_000,
+        "Basic YTpi",
+        "bearer\tso_",
+        "Bearer so_\u00e9",
+        "Token so_x",
+    ],
+)
 def test_what_is_no_token_of_ours_is_none(guarded, header):
     for address in ("/metrics", "/api/requests", "/fhir/alice/Patient"):
         answer = guarded.client.get(address, headers={"Authorization": header})
@@ -69,7 +90,10 @@ def test_what_is_no_token_of_ours_is_none(guarded, header):
 
 def test_a_machine_takes_in_a_request_and_the_trail_names_its_token(guarded):
     body, headers = a_request().model_dump_json(exclude_defaults=True), guarded.token("lab-feed", Role.CLINICAL_DATA)
-    assert guarded.client.post("/api/requests", data=body, content_type="application/json", headers=headers).status_code == 201
+    assert (
+        guarded.client.post("/api/requests", data=body, content_type="application/json", headers=headers).status_code
+        == 201
+    )
     assert [row.actor for row in guarded.audited("request.taken-in")] == ["token lab-feed"]
 
 
@@ -79,7 +103,12 @@ def test_a_session_of_the_pages_writes_to_the_api_only_with_the_token_of_a_form(
     refused = client.post("/api/requests", data=body, content_type="application/json")
     assert refused.status_code == 403 and refused.is_json and TOKEN_HEADER in refused.text
     token = hidden(client.get("/new").text)["token"]
-    assert client.post("/api/requests", data=body, content_type="application/json", headers={TOKEN_HEADER: token}).status_code == 201
+    assert (
+        client.post(
+            "/api/requests", data=body, content_type="application/json", headers={TOKEN_HEADER: token}
+        ).status_code
+        == 201
+    )
     assert [row.actor for row in guarded.audited("request.taken-in")] == ["olga"]
 
 
@@ -89,22 +118,38 @@ def test_a_bad_token_is_not_saved_by_a_session_and_the_numbers_of_machines_need_
     assert client.get("/metrics", headers={"Authorization": "Bearer so_x"}).status_code == 401
     practice_only = guarded.token("alice-emr", practice="alice")
     assert guarded.app.test_client().get("/metrics", headers=practice_only).status_code == 403
-    assert guarded.app.test_client().get("/health/live").status_code == guarded.app.test_client().get("/health/ready").status_code == 200
+    assert (
+        guarded.app.test_client().get("/health/live").status_code
+        == guarded.app.test_client().get("/health/ready").status_code
+        == 200
+    )
 
 
 def test_a_hosted_endpoint_answers_only_to_a_token_of_its_practice(guarded):
     client, alice = guarded.app.test_client(), guarded.token("alice-emr", practice="alice")
     everything = guarded.token("all-roles", *Role)
-    for method, address in (("GET", "/metadata"), ("GET", "/Patient"), ("GET", "/Patient/1"), ("POST", "/Patient"), ("POST", ""), ("PUT", "/Patient/1"), ("DELETE", "/Patient/1")):
+    for method, address in (
+        ("GET", "/metadata"),
+        ("GET", "/Patient"),
+        ("GET", "/Patient/1"),
+        ("POST", "/Patient"),
+        ("POST", ""),
+        ("PUT", "/Patient/1"),
+        ("DELETE", "/Patient/1"),
+    ):
         for practice in ("alice", "bob", "nobody"):
             answer = client.open(f"/fhir/{practice}{address}", method=method, json=PATIENT)
             assert answer.status_code == 401 and answer.json["resourceType"] == "OperationOutcome", (method, address)
-            assert answer.json["issue"][0]["code"] == "login" and answer.headers["WWW-Authenticate"].startswith("Bearer realm=")
+            assert answer.json["issue"][0]["code"] == "login" and answer.headers["WWW-Authenticate"].startswith(
+                "Bearer realm="
+            )
         assert client.open(f"/fhir/bob{address}", method=method, json=PATIENT, headers=alice).status_code == 403
         assert client.open(f"/fhir/alice{address}", method=method, json=PATIENT, headers=everything).status_code == 403
     assert client.post("/fhir/alice/Patient", json=PATIENT, headers=alice).status_code == 201
     assert client.get("/fhir/alice/Patient", headers=alice).json["total"] == 1
-    assert guarded.as_(*Role).get("/fhir/alice/Patient").status_code == 401, "a session of the pages is none of a practice"
+    assert guarded.as_(*Role).get("/fhir/alice/Patient").status_code == 401, (
+        "a session of the pages is none of a practice"
+    )
     assert client.get("/api/requests", headers=alice).status_code == 403
 
 
@@ -147,7 +192,9 @@ def test_our_own_workers_reach_hosted_endpoints_and_show_their_credential_nowher
 
     mercy = HTTPServer(("127.0.0.1", 0), Mercy)
     threading.Thread(target=mercy.serve_forever, daemon=True).start()
-    elsewhere = listening.config.endpoints["mercy"].model_copy(update={"base_url": f"http://127.0.0.1:{mercy.server_port}/fhir"})
+    elsewhere = listening.config.endpoints["mercy"].model_copy(
+        update={"base_url": f"http://127.0.0.1:{mercy.server_port}/fhir"}
+    )
     config = listening.config.model_copy(update={"endpoints": {**listening.config.endpoints, "mercy": elsewhere}})
     servers = Servers(config, credentials(listening.engine))
     servers.server("alice").create(PATIENT)
@@ -168,7 +215,9 @@ def test_our_own_workers_reach_hosted_endpoints_and_show_their_credential_nowher
 def test_another_process_knows_the_session_and_links_say_the_address_people_use(tmp_path, database):
     """A real ``second-opinion web`` beside the pages of this process, on one database, as behind a TLS proxy."""
     port = free_port()
-    site = Guarded(tmp_path, database, f'web: {{sign_in: required, port: {port}, public_url: "https://exchange.example.org"}}\n')
+    site = Guarded(
+        tmp_path, database, f'web: {{sign_in: required, port: {port}, public_url: "https://exchange.example.org"}}\n'
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "second_opinion", "--config", str(tmp_path / "config.yaml"), "web"],
         env={"SECOND_OPINION_DATABASE_URL": database.url, "PATH": "/usr/bin:/bin"}, stderr=subprocess.PIPE,
@@ -192,7 +241,9 @@ def test_another_process_knows_the_session_and_links_say_the_address_people_use(
         typing = http.Session()
         typing.headers.update({**public, "X-Forwarded-For": "203.0.113.9"})
         page = typing.get(f"{base}/sign-in", timeout=10)
-        browser = {"Cookie": page.headers["Set-Cookie"].partition(";")[0]}  # Secure, so it is not sent to http by itself
+        browser = {
+            "Cookie": page.headers["Set-Cookie"].partition(";")[0]
+        }  # Secure, so it is not sent to http by itself
         typed = {**hidden(page.text), "sign-in-name": ADMIN, "sign-in-password": "wrong wrong wrong"}
         assert typing.post(f"{base}/sign-in", data=typed, headers=browser, timeout=10).status_code == 401
         assert site.audited("account.sign-in-failed")[-1].detail == {"address": "203.0.113.9"}

@@ -1,4 +1,5 @@
 """What somebody does on the pages, the API or the command line starts at once, not at the next tick."""
+
 import json
 import time
 
@@ -44,7 +45,12 @@ def test_the_web_wakes_after_what_changed_something_and_only_then(site):
     client = create_app(site.config, site.engine, site.payloads, lambda: woken.append(1)).test_client()
     assert client.get("/api/requests").status_code == 200
     assert client.post("/api/requests", json={"key": "k"}).status_code == 400
-    assert client.post("/fhir/alice/Patient", json={"resourceType": "Patient"}, content_type="application/fhir+json").status_code == 201
+    assert (
+        client.post(
+            "/fhir/alice/Patient", json={"resourceType": "Patient"}, content_type="application/fhir+json"
+        ).status_code
+        == 201
+    )
     assert woken == []
     assert client.post("/api/requests", json=body()).status_code == 201
     assert woken == [1]
@@ -113,12 +119,14 @@ def test_the_command_line_dispatches_what_it_makes_due(site, tmp_path, database)
 
 def command_line(tmp_path, database, *words):
     return CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}).invoke(
-        second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), *words])
+        second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), *words]
+    )
 
 
 @pytest.mark.parametrize("address", ["/requests/r1", "/api/requests/r1"])
 def test_a_page_whose_transaction_was_taken_back_says_that_it_can_be_had_in_a_moment(site, monkeypatch, address):
     """A busy machine may hold a process up for longer than PostgreSQL lets a transaction rest."""
+
     def held_up(conn, _request_id):
         conn.execute(text("SET LOCAL idle_in_transaction_session_timeout = '50ms'"))
         time.sleep(0.3)

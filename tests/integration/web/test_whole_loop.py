@@ -9,10 +9,9 @@ from html import unescape
 import pytest
 from sqlalchemy import select
 
-from integration.store import operations
+from integration.store import operations, schedules
 from integration.store.filters import STEP_KINDS
 from integration.store.tables import audit
-from integration.store import schedules
 from integration.web.texts import t
 from jobs import schedule
 from jobs.engine import JOBS

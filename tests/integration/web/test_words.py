@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from apscheduler.triggers.cron import CronTrigger
 
+from integration.store.schedules import next_cron
 from integration.store.search import Place
 from integration.web import account_pages, words
-from integration.store.schedules import next_cron
 from integration.web.texts import TEXTS, t
 
 WEB = Path(words.__file__).parent
@@ -55,7 +55,7 @@ def test_every_text_exists_and_is_used():
         path.read_text() for path in [*WEB.glob("*.py"), *WEB.glob("templates/*.html")] if path.name != "texts.py"
     )
     used = set(re.findall(r"""\bt\(["']([a-z_. -]+)["']""", source))
-    made = {prefix for prefix in re.findall(r"""\bt\(f?["']([a-z_]+\.(?:[a-z]+\.)?)["'{]""", source)} | {
+    made = set(re.findall(r"""\bt\(f?["']([a-z_]+\.(?:[a-z]+\.)?)["'{]""", source)) | {
         "pause.",
         "resume.",
         "numbers.unit",

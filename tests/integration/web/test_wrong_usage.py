@@ -59,14 +59,19 @@ def test_no_command_takes_a_blank_reason(blank):
 
 def test_what_a_page_asks_a_reason_for_the_command_line_asks_it_for_too():
     without = {words for words, _, option in options_called("--reason") if not option.required}
-    assert without == {"second-opinion attempts show"} | {words for words in without if " accounts " in words or " tokens " in words}
+    assert without == {"second-opinion attempts show"} | {
+        words for words in without if " accounts " in words or " tokens " in words
+    }
 
 
 def test_nothing_is_shown_of_a_request_without_a_reason(site, run):
     said = run("requests", "content", site.request(), "--reason", " ", code=2)
     assert "Is surgery" not in said and "say why" in said
     with site.engine.connect() as conn:
-        assert conn.execute(select(func.count()).select_from(audit).where(audit.c.action == "request.looked-at")).scalar() == 0
+        assert (
+            conn.execute(select(func.count()).select_from(audit).where(audit.c.action == "request.looked-at")).scalar()
+            == 0
+        )
 
 
 WRONG = (
@@ -86,7 +91,9 @@ def test_what_cannot_be_is_wrong_usage(run):
 
 def test_a_password_file_that_is_no_text_is_wrong_usage(run, tmp_path):
     (tmp_path / "binary").write_bytes(b"\x80\xff" * 20)
-    assert "is not UTF-8 text" in run("accounts", "password", "ada", "--password-file", str(tmp_path / "binary"), code=2)
+    assert "is not UTF-8 text" in run(
+        "accounts", "password", "ada", "--password-file", str(tmp_path / "binary"), code=2
+    )
 
 
 def test_a_request_that_is_not_there_has_no_packet_to_show(run):
@@ -103,7 +110,9 @@ def test_a_server_that_does_not_answer_is_said_with_what_to_do(site, run, tmp_pa
 
 
 def test_a_file_that_names_an_unknown_endpoint_is_refused_with_its_line(site, run, tmp_path):
-    (tmp_path / "request.json").write_text(a_request(fulfiller="mercey").model_dump_json(indent=1, exclude_defaults=True))
+    (tmp_path / "request.json").write_text(
+        a_request(fulfiller="mercey").model_dump_json(indent=1, exclude_defaults=True)
+    )
     request_id = site.request()
     for words in (("submit",), ("requests", "revise", request_id, "--reason", "x")):
         assert "request.json:4: fulfiller: names no endpoint" in run(*words, str(tmp_path / "request.json"), code=2)
@@ -120,7 +129,15 @@ def test_a_silence_about_what_is_not_known_is_warned_of(site, run):
     request_id = site.request()
     with site.engine.begin() as conn:
         alarms.raise_alarm(conn, "payloads-away", "machine-1", "full")
-    subjects = {"mercy": False, request_id: False, "machine-1": False, "*": False, "alice ServiceRequest/1": False, "mercey": True, "machine-2": True}
+    subjects = {
+        "mercy": False,
+        request_id: False,
+        "machine-1": False,
+        "*": False,
+        "alice ServiceRequest/1": False,
+        "mercey": True,
+        "machine-2": True,
+    }
     for subject, warned in subjects.items():
         said = run("alarms", "silence", "*", subject, "--hours", "1", "--reason", "x")
         assert "silenced until" in said and (f"Warning: no alarm was ever about {subject}," in said) is warned
@@ -129,14 +146,18 @@ def test_a_silence_about_what_is_not_known_is_warned_of(site, run):
 def test_a_version_that_is_not_there_yet_is_said_so(site, run, tmp_path):
     request_id = site.request()
     (tmp_path / "request.json").write_text(a_request(question="Which drug?").model_dump_json(exclude_defaults=True))
-    said = run("requests", "revise", request_id, str(tmp_path / "request.json"), "--reason", "x", "--expect", "7", code=1)
+    said = run(
+        "requests", "revise", request_id, str(tmp_path / "request.json"), "--reason", "x", "--expect", "7", code=1
+    )
     assert "has no version 7 yet, it is at version 1: nothing was stored" in said
 
 
 def test_a_request_is_cancelled_once(site, run):
     request_id = site.request()
     run("requests", "cancel", request_id, "--reason", "x")
-    assert f"request {request_id} is already being cancelled\n" in run("requests", "cancel", request_id, "--reason", "x", code=1)
+    assert f"request {request_id} is already being cancelled\n" in run(
+        "requests", "cancel", request_id, "--reason", "x", code=1
+    )
 
 
 def test_a_file_that_is_no_backup_is_said_in_one_line(run, tmp_path):
@@ -152,7 +173,9 @@ def test_a_port_that_is_taken_is_one_sentence(run, tmp_path, monkeypatch):
             file.write(f"web: {{port: {taken.getsockname()[1]}}}\n")
         for role in ("web", "serve"):
             said = run(role, code=1)
-            assert said.startswith(f"Error: cannot listen at 127.0.0.1, port {taken.getsockname()[1]} (Address already in use)")
+            assert said.startswith(
+                f"Error: cannot listen at 127.0.0.1, port {taken.getsockname()[1]} (Address already in use)"
+            )
             assert "web.port" in said and "http://" not in said
 
 
@@ -193,7 +216,11 @@ def test_what_the_database_says_of_a_row_is_not_repeated(database):
 
 
 def test_no_part_of_a_password_that_is_written_wrongly_is_said(run):
-    for url in ("postgresql://u:TOP@SECRET@h:abc/db", "postgresql://u:TOP/SECRET@127.0.0.1:1/db", "postgresql://u:77/SECRET@h/db"):
+    for url in (
+        "postgresql://u:TOP@SECRET@h:abc/db",
+        "postgresql://u:TOP/SECRET@127.0.0.1:1/db",
+        "postgresql://u:77/SECRET@h/db",
+    ):
         said = run("requests", "list", code=1, address=url)
         assert "TOP" not in said and "SECRET" not in said and "77" not in said and "%40" in said
 
@@ -201,7 +228,12 @@ def test_no_part_of_a_password_that_is_written_wrongly_is_said(run):
 def test_a_result_that_cannot_be_written_is_one_sentence():
     """In a process of its own: what Python does with its buffer when it ends counts too."""
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-m", "second_opinion", "map", "examples/oncology-request.yaml"], cwd=ROOT, text=True,
-                              stdout=full, stderr=subprocess.PIPE)
+        done = subprocess.run(
+            [sys.executable, "-m", "second_opinion", "map", "examples/oncology-request.yaml"],
+            cwd=ROOT,
+            text=True,
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
     assert done.returncode == 1
     assert done.stderr == "Error: the result cannot be written to standard output (No space left on device)\n"
