@@ -4,7 +4,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 export SECOND_OPINION_DATA ?= $(wildcard $(abspath ../shared/data))
 
-.PHONY: demo test test-unit test-long chaos bench
+.PHONY: demo check test test-unit test-long chaos bench
 $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
@@ -14,7 +14,11 @@ $(READY): pyproject.toml
 demo: $(READY)
 	$(BIN)/second-opinion demo $(ARGS)
 
-test: $(READY)
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+test: check
 	$(BIN)/python -m tests.prepare
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m 'not long' $(ARGS)
 

@@ -18,8 +18,8 @@ from sqlalchemy import func, select
 
 from benchmarks.common import Clock, Row, below, cpu_of, fresh_database, postgres, say, temporary_folder
 from integration import fhir_json
-from integration.config import load_config
 from integration.fhir.servers import Servers
+from integration.settings.config import load_config
 from integration.store.pace import wait_for_turn
 from integration.store.tables import attempts
 from tests.e2e.test_charts import ask

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from integration.config import Config
-from integration.database import Database, open_database
+from integration.postgres.database import Database, open_database
+from integration.settings.config import Config
 from integration.store import operations
 
 

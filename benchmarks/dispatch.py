@@ -14,10 +14,10 @@ from sqlalchemy import Engine, event, text
 
 from benchmarks.common import Row, below, cpu_of, fresh_database, milliseconds, percentile, postgres, say
 from integration import queue
-from integration.config import Config, load_config
-from integration.database import connect
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
+from integration.postgres.database import connect
 from integration.queue import Limits, dispatch, dispatch_endpoint
+from integration.settings.config import Config, load_config
 from integration.web import create_app
 
 PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "query-plans.md"

@@ -18,8 +18,8 @@ from sqlalchemy import Engine, text
 
 from benchmarks.common import Clock, Row, cpu_of, fresh_database, percentile, postgres, say
 from benchmarks.noop_worker import PLAIN
-from integration.config import Config, load_config
 from integration.queue import Limits, dispatch_endpoint
+from integration.settings.config import Config, load_config
 from integration.store.requests import request_id_of
 from tests.e2e.test_third_party import free_port
 from tests.jobs.exchange import a_request

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 
 from benchmarks.common import Row, fresh_database, say
 from benchmarks.engine import answers, running, until
-from integration.config import load_config
+from integration.settings.config import load_config
 from integration.store import requests
 from tests.chaos.consultant import Consultant
 from tests.e2e.test_third_party import free_port

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import procrastinate
 
-from integration.config import load_config
-from integration.database import open_database
 from integration.fhir.servers import Servers
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
+from integration.postgres.database import open_database
+from integration.settings.config import load_config
 from integration.store.steps import NextStep
 from jobs import engine, schedule
 from jobs.world import Context, Outcome, World

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, Engine, text
 
-from integration.config import Config
+from integration.settings.config import Config
 from integration.store import parking, steps, totals
 from integration.store.tables import SUSPECT
 from mappings.model.delivery import DeliveryStatus

@@ -17,7 +17,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from integration.config import Config
+from integration.settings.config import Config
 from mappings.model.errors import ExchangeError
 
 if TYPE_CHECKING:

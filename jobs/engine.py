@@ -6,38 +6,37 @@ import random
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import procrastinate
-from sqlalchemy import Row, text
+from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from integration import queue
-from integration.database_health import is_away
-from integration.payloads import PayloadsAway
+from integration.packets.payloads import PayloadsAway
+from integration.postgres.health import is_away
 from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
-from integration.store import parking, steps, totals
+from integration.store import findings, parking, steps, totals
 from integration.store.one_at_a_time import MADE_ELSEWHERE
 from integration.store.pace import Paced
 from integration.store.steps import LeaseLost
-from jobs import (
-    bulk_retry,
-    check_alarms,
+from integration.store.storable import storable
+from jobs import traces
+from jobs.steps import (
     gather_records,
     match_people,
     mirror_status,
     poll_requests,
-    prune,
     push_records,
     return_report,
-    send_alerts,
     send_request,
-    traces,
     verify_delivery,
     watch_fulfiller,
 )
+from jobs.upkeep import bulk_retry, check_alarms, prune, send_alerts
 from jobs.world import Context, Lease, Outcome, Revised, World
 from mappings.model.delivery import DeliveryStatus, next_attempt_at
 from mappings.model.errors import (
@@ -48,6 +47,7 @@ from mappings.model.errors import (
     TransferError,
     UnknownOutcome,
 )
+from mappings.model.findings import Finding
 
 log = logging.getLogger("second_opinion.engine")
 
@@ -262,9 +262,9 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
     )
     if at is not None and isinstance(error, UnknownOutcome):
         at = _look_at(ctx, at if attempts > 1 else ctx.now + timedelta(seconds=min(1.0, policy.first_retry_seconds)))
-    cause, message = cause_of(error), str(error)[:1000]
+    cause, message = cause_of(error), storable(str(error), 1000)
     with ctx.transaction() as conn:
-        ctx.store_findings(conn)
+        _beside(ctx, conn, "findings-not-stored", lambda: ctx.store_findings(conn))
         if at is None and ctx.was_revised(conn):
             at = ctx.now  # what was wrong may have been corrected meanwhile
         if at is None:
@@ -273,18 +273,16 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
         else:
             steps.postpone(conn, step, at, cause=cause, message=message)
             parking.follow(conn, step, DeliveryStatus.RETRYING, cause, message)
-        ctx.exchanges.store(
+        attempt_id = steps.record_attempt(
             conn,
-            steps.record_attempt(
-                conn,
-                step,
-                started_at,
-                outcome_word(error),
-                cause=cause,
-                message=message,
-                status_code=getattr(error, "status_code", None),
-            ),
+            step,
+            started_at,
+            outcome_word(error),
+            cause=cause,
+            message=message,
+            status_code=getattr(error, "status_code", None),
         )
+        _beside(ctx, conn, "exchanges-not-stored", lambda: ctx.exchanges.store(conn, attempt_id))
         if isinstance(error, (TemporaryError, UnknownOutcome)) and cause not in NOT_THEIRS:
             conn.execute(
                 _FAILURE,
@@ -293,6 +291,24 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
         _count(conn, step, outcome_word(error), time.monotonic() - began)
     ctx.came_of = (outcome_word(error), cause)
     log.warning("step failed", extra={**_ids(step, "failed"), "cause": cause, "parked": at is None})
+
+
+def _beside(ctx: Context, conn: Connection, cause: str, store: Callable[[], object]) -> None:
+    """Store what is told beside a failure in a savepoint: when that fails too, the step still waits or parks, and says so."""
+    try:
+        with conn.begin_nested():
+            store()
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.error("not stored", extra={**_ids(ctx.step, cause), "error": type(error).__name__, "at": _place_of(error)})
+        lost = Finding(
+            cause,
+            f"{type(error).__name__}: what this attempt found out could not be kept; the log says where",
+            "",
+            "error",
+        )
+        findings.record(conn, [lost], request_id=ctx.request_id, endpoint=ctx.step.endpoint)
 
 
 def _look_at(ctx: Context, soon: datetime) -> datetime:

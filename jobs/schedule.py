@@ -17,9 +17,9 @@ from integration.queue import dispatch
 from integration.store import schedules as store
 from integration.store import steps
 from integration.store.tables import ticks
-from jobs import check_alarms
 from jobs.engine import limits_of
-from jobs.self_check import SelfCheck
+from jobs.upkeep import check_alarms
+from jobs.upkeep.self_check import SelfCheck
 from jobs.world import World
 
 log = logging.getLogger("second_opinion.schedule")

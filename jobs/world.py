@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, Row, select, update
 
-from integration.config import Config, Endpoint
 from integration.fhir.capabilities import Capabilities, probe
 from integration.fhir.server import FhirServer
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
+from integration.settings.config import Config, Endpoint
 from integration.store import findings, requests, steps
-from integration.store.findings import Finding
 from integration.store.steps import LeaseLost, NextStep, fenced
 from integration.store.tables import endpoints
 from integration.tracing import OFF, NoTracing
 from jobs.recorder import Recorder
 from mappings.model.errors import ExchangeError, NeedsPerson
+from mappings.model.findings import Finding
 from mappings.model.request import SecondOpinionRequest
 
 RENEWAL_SHARE = 0.8  # no write to another system when the last renewal is older than this share of the lease
@@ -90,7 +90,6 @@ class Context:
     def __init__(self, world: World, step: Row, lease: Lease):
         self.world, self.step, self.lease = world, step, lease
         self.found: list[Finding] = []
-        self.dropped: list = []  # mappings.references.Finding: what did not go through as it was
         self.exchanges = Recorder()
         self.came_of: tuple[str, str] | None = None  # outcome and cause of what is told in traces
         self.closed_loop = False
@@ -163,9 +162,12 @@ class Context:
 
     def store_findings(self, conn: Connection) -> None:
         """Write what was found so far."""
-        found = self.found + [Finding(each.cause, each.message, each.path) for each in self.dropped]
         findings.record(
-            conn, found, request_id=self.step.request_id, delivery_id=self.step.delivery_id, endpoint=self.step.endpoint
+            conn,
+            self.found,
+            request_id=self.step.request_id,
+            delivery_id=self.step.delivery_id,
+            endpoint=self.step.endpoint,
         )
 
 

@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 from mappings.identifiers import append_identifier, source_identifier, to_identifier
 from mappings.model.errors import MappingError
+from mappings.model.findings import Finding
 from mappings.model.request import Identifier
 from mappings.references import (
-    Finding,
     Policy,
     Resolution,
     find_attachments,
@@ -394,15 +394,15 @@ def _condition(body: dict, how: str, ours: dict) -> tuple[str | None, list[Findi
     if how == "none":
         return None, []
     if body["resourceType"] in NOT_SEARCHABLE:
-        return None, [Finding(path, "identifier.not-searchable", "FHIR cannot search this type by identifier")]
+        return None, [Finding("identifier.not-searchable", "FHIR cannot search this type by identifier", path)]
     if how != "single":
         return if_none_exist(ours), []
     own = to_identifier(body["identifier"])
     if own is not None:
         return if_none_exist(own.model_dump()), [
-            Finding(path, "identifier.single", "it is recognised by its own only identifier")
+            Finding("identifier.single", "it is recognised by its own only identifier", path)
         ]
-    return None, [Finding(path, "identifier.single", "its only identifier is taken and has no system to find it by")]
+    return None, [Finding("identifier.single", "its only identifier is taken and has no system to find it by", path)]
 
 
 def _stripped(body: dict, key: str, source_base: str | None) -> dict:

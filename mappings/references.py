@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from mappings.element_paths import ELEMENTS, IDENTIFIERS
 from mappings.model.errors import MappingError
+from mappings.model.findings import Finding
 
 Policy = Literal["copy", "logical", "display-only", "fail", "keep"]
 Cardinality = Literal["many", "single", "none"]
@@ -25,15 +26,6 @@ class Resolution:
     policy: Policy
     reference: str | None = None
     identifier: dict | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that did not go through as it was; ``path`` is a FHIRPath, ``cause`` a stable word."""
-
-    path: str
-    cause: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -253,34 +245,34 @@ def _change(
 
 def _not_understood(kind: Kind, text: str, path: Callable[[], str]) -> Finding | None:
     if kind is ATTACHMENT:
-        return Finding(path(), "attachment.kept", "the url is not a Binary of the source; it was left as it is")
+        return Finding("attachment.kept", "the url is not a Binary of the source; it was left as it is", path())
     if text.startswith("urn:"):
-        return Finding(path(), "reference.urn", "a urn names nothing outside its own Bundle; it was left as it is")
-    return Finding(path(), "reference.unreadable", "this is neither Type/id nor a URL; it was left as it is")
+        return Finding("reference.urn", "a urn names nothing outside its own Bundle; it was left as it is", path())
+    return Finding("reference.unreadable", "this is neither Type/id nor a URL; it was left as it is", path())
 
 
 def _changed_reference(node: dict, target: str, resolution: Resolution, path: Callable[[], str]) -> _Change:
     if resolution.policy == "copy":
         return {"reference": resolution.reference}, None
     if resolution.policy == "keep":
-        return {}, Finding(path(), "reference.kept", "left as it is; it points outside the target")
+        return {}, Finding("reference.kept", "left as it is; it points outside the target", path())
     kind = _type_of(target)
     values: dict = {"reference": _REMOVED}
     if resolution.policy == "logical" and resolution.identifier:
         values |= {"type": kind} if kind and "type" not in node else {}
         values |= {} if node.get("identifier") else {"identifier": resolution.identifier}
-        return values, Finding(path(), "reference.logical", "only the identifier of it was sent")
+        return values, Finding("reference.logical", "only the identifier of it was sent", path())
     if not any(node.get(key) for key in ("display", "identifier")):
         values["type"] = node.get("type") or kind or "Resource"  # an element must not be empty (ele-1)
-    return values, Finding(path(), "reference.display-only", "only the name of it was sent, no reference")
+    return values, Finding("reference.display-only", "only the name of it was sent, no reference", path())
 
 
 def _changed_attachment(node: dict, target: str, resolution: Resolution, path: Callable[[], str]) -> _Change:
     if resolution.policy == "copy":
         return {"url": resolution.reference}, None
     if resolution.policy == "keep":
-        return {}, Finding(path(), "attachment.kept", "the url was left as it is; it points to the source")
-    return {"url": _REMOVED}, Finding(path(), "attachment.dropped", "the bytes were not sent, so the url was removed")
+        return {}, Finding("attachment.kept", "the url was left as it is; it points to the source", path())
+    return {"url": _REMOVED}, Finding("attachment.dropped", "the bytes were not sent, so the url was removed", path())
 
 
 def _type_of(target: str) -> str | None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import click
 from sqlalchemy import Connection, select, union_all
 
-from integration.config import Config
+from integration.settings.config import Config
 from second_opinion.house import EXIT_FAILED, ID, ME, cli, opened, read_config, show, with_json, with_reason
 
 
@@ -45,8 +45,8 @@ def alerts_test(ctx: click.Context, recipient: str | None, as_json: bool) -> Non
 def _test(config, recipient) -> dict:
     import uuid
 
-    from integration.notice import Notice, NotSent
-    from jobs.send_alerts import deliver
+    from integration.notices.notice import Notice, NotSent
+    from jobs.upkeep.send_alerts import deliver
 
     now = datetime.now(UTC)
     base = (getattr(config.web, "public_url", None) or config.web.address).rstrip("/")

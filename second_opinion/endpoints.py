@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import click
 from sqlalchemy import Connection
 
-from integration.config import Endpoint
 from integration.fhir.servers import Servers
+from integration.settings.config import Endpoint
 from integration.store import operations
 from integration.store.schedules import names
 from integration.store.tokens import credentials
@@ -38,7 +38,7 @@ def endpoints() -> None:
 @click.pass_context
 def endpoints_list(ctx: click.Context, as_json: bool) -> None:
     """Configured endpoints and their health."""
-    from integration.web.reading import endpoint_views
+    from integration.views.requests import endpoint_views
 
     with opened(ctx) as (config, engine), engine.connect() as conn:
         views = endpoint_views(conn, config)

@@ -14,12 +14,12 @@ import psycopg
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from integration.config import Config, load_config
-from integration.database import Database, in_words, open_database
 from integration.fhir.servers import Servers
 from integration.log import set_up_logging
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
+from integration.postgres.database import Database, in_words, open_database
 from integration.queue import limits_of
+from integration.settings.config import Config, load_config
 from integration.store import operations
 from integration.store.filters import FilterError
 from integration.store.pace import wait_for_turn

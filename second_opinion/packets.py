@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
 from integration.store import operations
 from second_opinion.house import ME, acting, cli, opened, show, with_json, with_reason
 
@@ -45,7 +45,7 @@ def packet() -> None:
 @click.pass_context
 def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
     """The manifests of a request's packets."""
-    from integration import packets
+    from integration.packets import stored as packets
     from integration.store import requests
 
     with opened(ctx) as (config, engine), engine.connect() as conn:
@@ -71,7 +71,7 @@ def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
 @click.pass_context
 def packet_download(ctx: click.Context, request_id: str, file: Path, as_json: bool) -> None:
     """Write a request's packet to FILE as a zip: the readable PDF, the resources, the original documents, the manifest."""
-    from integration.packet_zip import packet_zip
+    from integration.packets.zipped import packet_zip
 
     with opened(ctx) as (config, engine), engine.begin() as conn:
         data = packet_zip(conn, Payloads(config.payloads.url), request_id)

@@ -17,7 +17,7 @@ from second_opinion.house import ME, acting, cli, opened, show, with_json, with_
 @click.pass_context
 def submit(ctx: click.Context, file: Path, as_json: bool) -> None:
     """Take in a second opinion request from FILE (YAML or JSON). The same request twice is the same request."""
-    from integration.request_file import load_request
+    from integration.settings.request_file import load_request
     from integration.store import requests
 
     with acting(ctx) as (config, engine):
@@ -39,7 +39,7 @@ def submit(ctx: click.Context, file: Path, as_json: bool) -> None:
 def map_(file: Path, as_json: bool) -> None:
     """Print the FHIR Bundle a request FILE becomes; sends nothing, needs no configuration."""
     from integration import fhir_json
-    from integration.request_file import load_request
+    from integration.settings.request_file import load_request
     from integration.store.requests import request_id_of
     from mappings.preview import to_bundle
 
@@ -97,7 +97,7 @@ def requests_list(ctx: click.Context, limit: int, as_json: bool) -> None:
 @click.pass_context
 def requests_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
     """One request: where it stands, what is owed, what was found."""
-    from integration.web.reading import request_view
+    from integration.views.requests import request_view
 
     with opened(ctx) as (_, engine), engine.begin() as conn:
         view = request_view(conn, request_id)
@@ -146,10 +146,10 @@ def requests_revise(
     ctx: click.Context, request_id: str, file: Path, reason: str, expect: int | None, check: bool, as_json: bool
 ) -> None:
     """Correct a request: FILE is the whole request as it should be. What was entered first is kept as version 1."""
-    from integration.request_file import load_request
+    from integration.settings.request_file import load_request
     from integration.store import requests as store
     from integration.store import revisions
-    from integration.web.correct_words import consequences
+    from integration.views.corrections import consequences
 
     with acting(ctx) as (config, engine):
         request = load_request(file, endpoints=config.endpoints)

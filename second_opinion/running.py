@@ -12,8 +12,8 @@ import click
 from sqlalchemy import Engine
 
 from integration import tracing
-from integration.config import Config, Web
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
+from integration.settings.config import Config, Web
 from mappings.model.errors import ExchangeError
 from second_opinion.house import cli, database_of, make_world, read_config, with_json
 
@@ -24,8 +24,8 @@ LET_GO_SECONDS = 5.0  # the web process of a serve that was killed lets go of th
 @click.pass_context
 def serve(ctx: click.Context) -> None:
     """Run everything on this machine: database, web, workers and schedules."""
-    from jobs.self_check import restarts_teller
     from jobs.supervisor import Child, Supervisor
+    from jobs.upkeep.self_check import restarts_teller
 
     config = read_config(ctx)
     options = ["--config", str(ctx.find_root().obj)] if ctx.find_root().obj else []
@@ -122,7 +122,8 @@ def say_how_to_sign_in(config: Config, engine: Engine) -> None:
 @click.pass_context
 def worker(ctx: click.Context, name: str) -> None:
     """Run a worker: does due steps, and ticks the schedules."""
-    from jobs import engine, schedule, self_check
+    from jobs import engine, schedule
+    from jobs.upkeep import self_check
 
     config = read_config(ctx)
     with database_of(config, migrate=False, name=f"second-opinion worker {name}") as database:

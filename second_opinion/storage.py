@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from integration.database import open_database
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
+from integration.postgres.database import open_database
 from mappings.model.errors import ExchangeError
 from second_opinion.house import EXIT_FAILED, ME, bare_database, cli, opened, progress_of, read_config, show, with_json
 
@@ -38,7 +38,7 @@ def database() -> None:
 @click.pass_context
 def database_start(ctx: click.Context, as_json: bool) -> None:
     """Start the embedded database and leave it running until database stop."""
-    from integration.embedded_postgres import EmbeddedPostgres
+    from integration.postgres.embedded import EmbeddedPostgres
 
     config = read_config(ctx)
     if config.database.url or config.database.url_file:
@@ -57,7 +57,7 @@ def database_start(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def database_stop(ctx: click.Context, as_json: bool) -> None:
     """Stop the embedded database, unless serve or another command uses it."""
-    from integration.embedded_postgres import EmbeddedPostgres
+    from integration.postgres.embedded import EmbeddedPostgres
 
     stopped = EmbeddedPostgres(read_config(ctx).data_dir).stop_for_good()
     show({"stopped": stopped}, as_json, "stopped" if stopped else "it was not running")
@@ -82,7 +82,7 @@ def database_migrate(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def database_restored(ctx: click.Context, as_json: bool) -> None:
     """Say that you restored the database yourself (a snapshot, point-in-time recovery): look before sending anything."""
-    from integration.restore import mark_restored
+    from integration.backups.restore import mark_restored
 
     with bare_database(read_config(ctx)) as opened_database:
         steps = mark_restored(opened_database, actor=ME)
@@ -95,7 +95,7 @@ def database_restored(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
     """Write database and payloads to FILE while work goes on. It holds patient data: keep it as such."""
-    from integration.backup import back_up
+    from integration.backups.backup import back_up
 
     with opened(ctx) as (config, engine), progress_of("payloads") as progress:
         written = back_up(engine, Payloads(config.payloads.url), file, progress=progress)
@@ -126,7 +126,7 @@ def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
 @click.pass_context
 def restore(ctx: click.Context, file: Path, replace: bool, as_json: bool) -> None:
     """Restore a backup FILE. From then on everything is looked for before it is sent: nothing is sent twice."""
-    from integration.restore import restore as restore_file
+    from integration.backups.restore import restore as restore_file
 
     config = read_config(ctx)
     with bare_database(config) as opened_database, progress_of("payloads") as progress:

@@ -7,13 +7,13 @@ from rich.text import Text
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from integration.config import Config
+from integration.settings.config import Config
 from integration.store import actions, alarms, search
 from integration.store.filters import Filter, FilterError, parse
-from integration.web.boards import endpoint_board
-from integration.web.causes import explain
-from integration.web.reading import request_view
-from integration.web.words import clean, countdown, span
+from integration.views.causes import explain
+from integration.views.requests import request_view
+from integration.views.words import clean, countdown, span
+from integration.web.operations.boards import endpoint_board
 from mappings.model.errors import ExchangeError
 from second_opinion.house import ME
 

@@ -13,8 +13,8 @@ from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 
-from integration.database import Database, connect
-from integration.embedded_postgres import ROLE, EmbeddedPostgres
+from integration.postgres.database import Database, connect
+from integration.postgres.embedded import ROLE, EmbeddedPostgres
 
 TEMPLATE = "migrated"
 _numbers = itertools.count(1)

@@ -30,10 +30,10 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "opentelemetry": ("integration/tracing.py",),
     "rich": ("second_opinion/",),
     "waitress": ("second_opinion/running.py",),
-    "fsspec": ("integration/payloads.py",),
+    "fsspec": ("integration/packets/payloads.py",),
     "prometheus_client": ("integration/web/",),
     "argon2": ("integration/store/accounts.py",),
-    "reportlab": ("integration/pdf", "integration/web/"),
+    "reportlab": ("integration/packets/", "integration/web/"),
 }
 PARTS_OF = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask", "itsdangerous": "flask"}  # Flask brings them
 # mappings is pure: what these cannot do, it cannot do.
@@ -180,9 +180,9 @@ def test_it_imports_a_package_only_where_it_belongs(package):
 def test_mail_is_sent_from_one_place():
     _say(
         [
-            f"{file}:{line} imports {module}: mail is sent by integration/mail.py, which knows how to say what went wrong without a secret."
+            f"{file}:{line} imports {module}: mail is sent by integration/notices/mail.py, which knows how to say what went wrong without a secret."
             for file, line, module in imports()
-            if _top(module) == "smtplib" and file != "integration/mail.py"
+            if _top(module) == "smtplib" and file != "integration/notices/mail.py"
         ]
     )
 

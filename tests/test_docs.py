@@ -15,8 +15,8 @@ import pytest
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from integration.config import CAPABILITIES, ENVIRONMENT, Config
-from integration.model_mistakes import fields_of, kinds, shown_example, shown_value
+from integration.settings.config import CAPABILITIES, ENVIRONMENT, Config
+from integration.settings.mistakes import fields_of, kinds, shown_example, shown_value
 from mappings.model.request import SecondOpinionRequest
 from tests.reference_api import api_page
 from tests.reference_pages import cli_page, commands, errors_page, states_page
@@ -30,7 +30,7 @@ def config_page() -> str:
     """docs/reference/config.md"""
     environment = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in ENVIRONMENT.items())
     capabilities = ", ".join(f"`{name}`" for name in CAPABILITIES)
-    return f"""{_generated("integration/config_model.py")}
+    return f"""{_generated("integration/settings/model.py")}
 # config.yaml
 
 A commented one to begin with: [examples/config.yaml](../../examples/config.yaml). `second-opinion check config` reads

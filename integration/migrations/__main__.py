@@ -9,8 +9,8 @@ from pathlib import Path
 
 from alembic import command
 
-from integration.database import alembic_config, connect
-from integration.embedded_postgres import EmbeddedPostgres
+from integration.postgres.database import alembic_config, connect
+from integration.postgres.embedded import EmbeddedPostgres
 
 
 def main(message: str) -> None:

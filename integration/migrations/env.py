@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from integration.database import remember_oldest_code
 from integration.hosted.tables import hosted_metadata
+from integration.postgres.database import remember_oldest_code
 from integration.store.tables import metadata
 
 

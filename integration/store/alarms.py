@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.alert_config import RULES
+from integration.settings.alerts import RULES
 from integration.store import audit
 from integration.store.operations import NotPossible
 from integration.store.tables import alarm_silences, alarms, told_alarms

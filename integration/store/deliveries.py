@@ -133,4 +133,4 @@ def counts(conn: Connection, delivery_id: str) -> dict[str, int]:
         .where(delivery_items.c.delivery_id == delivery_id)
         .group_by(delivery_items.c.status)
     )
-    return dict(rows)
+    return dict(rows.all())

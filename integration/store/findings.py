@@ -1,28 +1,20 @@
 """Findings: everything dropped, changed, unresolved or odd, once per place, shown to an operator."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Row, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from integration.store.storable import storable
 from integration.store.tables import findings
+from mappings.model.findings import Finding
 
 REFUSED = ("no-fulfiller", "request-unreadable", "request-incomplete")  # a poll found an order and did not take it in
 LOOKED_FOR = timedelta(days=30)  # so long after it was last found, a refused order is looked at again and is an alarm
 KNOWN_AT_ONCE = 500
+LONGEST_PATH = 1000  # an entry of a B-tree index has 2,700 bytes
 PAGE = 50
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to know. ``path`` names the place (``Observation/9#Observation.code``); never a value."""
-
-    cause: str
-    message: str
-    path: str = ""
-    severity: str = "warning"
 
 
 def record(
@@ -35,16 +27,17 @@ def record(
 ) -> int:
     """Write findings; the same one again counts up instead of repeating. Returns how many were given."""
     rows = {
-        (f.cause, f.path): dict(
+        (each.cause, path): dict(
             request_id=request_id,
             delivery_id=delivery_id,
             endpoint=endpoint,
-            cause=f.cause,
-            path=f.path,
-            severity=f.severity,
-            message=f.message[:500],
+            cause=each.cause,
+            path=path,
+            severity=each.severity,
+            message=storable(each.message, 500),
         )
-        for f in found
+        for each in found
+        for path in [storable(each.path, LONGEST_PATH)]
     }
     if rows:
         insertion = insert(findings)

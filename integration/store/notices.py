@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Row, func, select, text, update
 
-from integration.config import Config
-from integration.notice import LISTED, Notice
+from integration.notices.notice import LISTED, Notice
+from integration.settings.config import Config
 from integration.store import ourselves
 from integration.store.tables import alarms, notices
 

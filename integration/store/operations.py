@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.config import Config
+from integration.settings.config import Config
 from integration.store import audit, deliveries, links, requests, schedules, steps
 from integration.store.tables import deliveries as delivery_table
 from integration.store.tables import endpoints

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from integration.config import Config
+from integration.settings.config import Config
 from integration.store import ourselves, steps
 
 LEFT_PARKED = ("parked-by-person", "worker-lost")  # polls that only a person lets go on: workers die at the second

@@ -64,7 +64,7 @@ def end_all(conn: Connection, account: str, *, but: str = "") -> int:
 def counts(conn: Connection) -> dict[str, int]:
     """How many session rows each account has; some may have ended by time."""
     counted = conn.execute(select(sessions.c.account, func.count()).group_by(sessions.c.account))
-    return dict(counted)
+    return dict(counted.all())
 
 
 def prune(conn: Connection) -> None:

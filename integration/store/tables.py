@@ -424,7 +424,7 @@ notices = Table(
     Column("kind", Text, nullable=False),  # raised recovered reminder
     Column("rule", Text, nullable=False),
     Column("alarm_ids", ARRAY(BigInteger), nullable=False),
-    Column("content", JSONB),  # what it says: integration.notice.Notice
+    Column("content", JSONB),  # what it says: integration.notices.notice.Notice
     Column("status", Text, nullable=False, server_default="queued"),  # queued sent failed dropped
     Column("attempts", Integer, nullable=False, server_default="0"),
     _time("next_attempt_at", nullable=False),

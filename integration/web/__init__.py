@@ -6,9 +6,9 @@ from flask import Flask, request
 from sqlalchemy import Engine
 
 from integration import tracing
-from integration.config import Config
 from integration.hosted import create_hosted
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
+from integration.settings.config import Config
 
 
 def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callable[[], object] = lambda: None) -> Flask:
@@ -16,27 +16,16 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
 
     ``wake`` is called when somebody did something here, so that what became due starts at once.
     """
-    from integration.web import (
-        account_pages,
-        actions,
-        alarms,
-        api,
-        attempt_pages,
-        boards,
-        bulk_pages,
-        correct_pages,
-        gate,
-        health,
-        new_request,
-        numbers,
-        packet_pages,
-        pages,
-        patient,
-        queue,
-        request_pages,
-        sign_in,
-        spans,
-    )
+    from integration.web import api, health, pages, spans
+    from integration.web.access import accounts as account_pages
+    from integration.web.access import gate, sign_in
+    from integration.web.coordinator import correct as correct_pages
+    from integration.web.coordinator import new_request
+    from integration.web.operations import actions, alarms, boards, numbers, patient, queue
+    from integration.web.operations import attempts as attempt_pages
+    from integration.web.operations import bulk as bulk_pages
+    from integration.web.operations import packets as packet_pages
+    from integration.web.operations import requests as request_pages
 
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 64 << 20

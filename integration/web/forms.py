@@ -8,8 +8,9 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import Engine
 
 from integration.store import installation
-from integration.web import who, world
-from integration.web.texts import t
+from integration.views.texts import t
+from integration.web import world
+from integration.web.access import who
 
 COOKIE, MESSAGE, TOKEN_HEADER = "second_opinion_browser", "second_opinion_message", "X-Form-Token"
 MAX_AGE_SECONDS = 12 * 3600

@@ -3,8 +3,8 @@
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from integration import database_health
-from integration.payloads import PayloadsAway
+from integration.packets.payloads import PayloadsAway
+from integration.postgres import health as database_health
 from integration.web import pages, world
 from integration.web.metrics import Metrics
 

@@ -8,11 +8,13 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from integration.database_health import is_away
+from integration.postgres.health import is_away
 from integration.store.requests import UnknownRequest
-from integration.web import causes, forms, problems, who, words, world
-from integration.web.roles import NEEDS
-from integration.web.texts import t
+from integration.views import causes, words
+from integration.views.texts import t
+from integration.web import forms, markup, problems, world
+from integration.web.access import who
+from integration.web.access.roles import NEEDS
 from mappings.model.errors import ExchangeError
 
 NAV = (
@@ -56,14 +58,14 @@ def set_up(app: Flask) -> None:
         place=world.place_name,
         kind_words=words.kind_words,
         countdown=words.countdown,
-        ago=words.ago,
+        ago=markup.ago,
         state_of=words.state_of,
         explain=causes.explain,
         span=words.span,
         has_deadline=words.has_deadline,
         nav=_nav,
     )
-    app.jinja_env.filters.update(words.FILTERS)
+    app.jinja_env.filters.update(markup.FILTERS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_error_handler(404, _no_such_page)
     app.before_request(_right_host)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from integration.database_health import is_away
+from integration.postgres.health import is_away
 from integration.store.filters import FilterError
 from integration.store.requests import KeyReused, UnknownRequest
 from mappings.model.errors import ExchangeError, Mistake, RequestError

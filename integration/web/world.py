@@ -3,8 +3,8 @@
 from flask import current_app
 from sqlalchemy import Engine
 
-from integration.config import Config
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
+from integration.settings.config import Config
 
 
 def config() -> Config:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from mappings.codes import as_dict, as_dicts
 from mappings.model.errors import PartialError
+from mappings.model.findings import Finding
 from mappings.model.packet import Manifest, ManifestItem
 from mappings.model.request import HumanName, PractitionerRef, SecondOpinionRequest
-from mappings.rendition.model import NOT_STATED, AttachedText, Column, Finding, Rendition, Row, Section, Text
+from mappings.rendition.model import NOT_STATED, AttachedText, Column, Rendition, Row, Section, Text
 from mappings.rendition.names import names_of, source_of
 from mappings.rendition.rows import RowMaker, matching
 from mappings.rendition.tables import TABLES, Table, table_of
@@ -182,13 +183,13 @@ def _findings(manifest: Manifest, patient: dict | None, resources: Sequence[dict
     if patient is None:
         yield Finding(
             "render.patient-missing",
-            manifest.patient,
             "the packet does not hold the patient's own record; pages are marked with what the request says",
+            manifest.patient,
         )
     for resource in resources:
         if resource.get("modifierExtension"):
             yield Finding(
                 "render.modifier-extension",
-                source_of(resource),
                 "an extension may change the meaning of this record; it is shown word for word among its details",
+                source_of(resource),
             )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mappings.model.findings import Finding
+
 NOT_STATED = "not stated"
 
 
@@ -53,15 +55,6 @@ class Section:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something a person should know about this rendition; no value of the record in the message."""
-
-    code: str
-    source: str
-    message: str
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from sqlalchemy import update
 from waitress.server import create_server
 
 from integration.store import alarms
-from integration.store.findings import Finding, record
+from integration.store.findings import record
 from integration.store.tables import attempts, deliveries, endpoints, notices, requests, steps
+from mappings.model.findings import Finding
 from tests.integration.web.site import Site
 
 FLAGS = [

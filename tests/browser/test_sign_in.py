@@ -9,7 +9,7 @@ from waitress.server import create_server
 from integration.store.roles import Role
 from tests.browser.conftest import WIDTHS, at_desk, busy_night, on_phone
 from tests.browser.test_pages import is_too_wide, picture, serious_problems
-from tests.integration.web.guarded import PASSWORD, Guarded
+from tests.integration.web.access.guarded import PASSWORD, Guarded
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgres]
 SIGN_IN = re.compile(r"/sign-in\b")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psycopg
 
-from integration.database import connect
-from integration.embedded_postgres import EmbeddedPostgres
+from integration.postgres.database import connect
+from integration.postgres.embedded import EmbeddedPostgres
 from jobs.supervisor import die_with_parent
 from tests.chaos import oracle
 from tests.chaos.run import free_port

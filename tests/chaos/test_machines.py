@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.postmaster import postmaster_pid
+from integration.postgres.postmaster import postmaster_pid
 from tests.chaos.machines import CONCURRENCY, LeaseSampler, Machines
 from tests.jobs.exchange import Exchange
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from integration import database_health
-from integration.embedded_postgres import EmbeddedPostgres
+from integration.postgres import health as database_health
+from integration.postgres.embedded import EmbeddedPostgres
 from tests.chaos.consultant import Consultant
 from tests.chaos.machines import Machines, until
 from tests.chaos.proxy import FaultProxy

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 
-from integration.database import alembic_config, connect
-from jobs import check_alarms
+from integration.postgres.database import alembic_config, connect
+from jobs.upkeep import check_alarms
 from tests.chaos.machines import ROOT, Machines, until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.postgres]

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
-from integration.request_file import load_request
+from integration.settings.request_file import load_request
 from mappings import codes
 from mappings.bundle import for_single_create, transaction
 from mappings.communication import to_patient_questions

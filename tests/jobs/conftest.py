@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.jobs.alerted import mails, operator  # noqa: F401  (fixtures)
 from tests.jobs.exchange import Exchange
+from tests.jobs.upkeep.alerted import mails, operator  # noqa: F401  (fixtures)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from integration.config import load_config
-from integration.database import open_database
+from integration.postgres.database import open_database
+from integration.settings.config import load_config
 from jobs import engine, schedule
 from jobs.world import Context, Outcome
 from second_opinion.house import make_world

@@ -12,16 +12,16 @@ from sqlalchemy import select, text, update
 from urllib3 import Retry
 from waitress.server import create_server
 
-from integration.config import Config, load_config
 from integration.fhir.servers import Servers
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
 from integration.queue import dispatch
+from integration.settings.config import Config, load_config
 from integration.store import operations, requests, steps
 from integration.store.tables import findings
 from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
+from integration.views.requests import request_view
 from integration.web import create_app
-from integration.web.reading import request_view
 from jobs.engine import Heartbeat, limits_of, run_step
 from jobs.world import World
 from mappings.model.request import SecondOpinionRequest

@@ -11,14 +11,14 @@ import psycopg
 import pytest
 from sqlalchemy import select, text
 
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
 from integration.queue import dispatch
 from integration.store import one_at_a_time
 from integration.store.one_at_a_time import alone
 from integration.store.steps import LeaseLost
 from integration.store.tables import endpoints, steps
-from jobs import push_records
 from jobs.engine import limits_of, run_step
+from jobs.steps import push_records
 from mappings.model.errors import TemporaryError
 from tests.jobs.exchange import a_request, load_chart
 from tests.servers.lying import LyingProxy

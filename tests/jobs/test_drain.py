@@ -14,12 +14,12 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import func, select, text
 
-from integration.config import load_config
 from integration.queue import dispatch, dispatch_endpoint, limits_of
+from integration.settings.config import load_config
 from integration.store import operations
 from integration.store.tables import attempts, steps
 from tests.integration.fhir.endpoints import answer, world
-from tests.integration.test_pace import most_within
+from tests.integration.store.test_pace import most_within
 
 pytestmark = pytest.mark.postgres
 WORKERS, THREADS, GREEDY = 2, 4, 64  # the endpoint would bear more steps at once than there are threads

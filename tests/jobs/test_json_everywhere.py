@@ -22,8 +22,8 @@ EXEMPT = {"serve": RUNS_ON, "web": RUNS_ON, "worker": RUNS_ON}
 RUN_ELSEWHERE = {
     "demo": "tests/e2e/test_demo.py; its last line is the value, what happens is told before it",
     "restore": "tests/jobs/test_restore.py; it replaces the database",
-    "alerts test": "tests/jobs/test_alerts.py; it asks a mail server",
-    "database start": "tests/integration/test_embedded_postgres.py; it starts another PostgreSQL",
+    "alerts test": "tests/jobs/upkeep/test_alerts.py; it asks a mail server",
+    "database start": "tests/integration/postgres/test_embedded.py; it starts another PostgreSQL",
 }
 
 

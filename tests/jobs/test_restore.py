@@ -12,12 +12,12 @@ import psycopg
 import pytest
 from sqlalchemy import select, text
 
-from integration.backup import BackupFailed, back_up
-from integration.database import connect
-from integration.embedded_postgres import ROLE
-from integration.payloads import Payloads
+from integration.backups.backup import BackupFailed, back_up
+from integration.backups.restore import RestoreRefused, mark_restored, restore
+from integration.packets.payloads import Payloads
+from integration.postgres.database import connect
+from integration.postgres.embedded import ROLE
 from integration.queue import dispatch
-from integration.restore import RestoreRefused, mark_restored, restore
 from integration.store.tables import audit, steps
 from jobs.engine import limits_of, run_step
 from mappings.model.errors import ExchangeError

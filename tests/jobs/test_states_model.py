@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from integration.store import requests
 from integration.store.tables import audit, events, findings
 from integration.store.tables import requests as table
-from jobs import watch_fulfiller
+from jobs.steps import watch_fulfiller
 from mappings.model.states import (
     AUDIT_EVENT,
     FINAL,

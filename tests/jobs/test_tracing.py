@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from integration import tracing
-from integration.config_model import Tracing
+from integration.settings.model import Tracing
 from integration.web import create_app
 from mappings.model.errors import ExchangeError, TemporaryError
 from tests.jobs.exchange import Exchange, a_request, load_chart
@@ -198,7 +198,7 @@ def test_a_mistake_in_tracing_disturbs_nothing(traced, monkeypatch):
 
 OFF = """
 import sys
-from integration.config import load_config
+from integration.settings.config import load_config
 from integration.tracing import OFF, start
 from second_opinion import api, running     # all that serves and works
 from integration.web import create_app

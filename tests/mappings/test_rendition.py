@@ -393,7 +393,7 @@ def test_a_modifier_extension_is_a_finding_and_its_words_are_shown():
         "modifierExtension": [{"url": "https://a.example/negated", "valueBoolean": True}],
     }
     made = rendered(PATIENT, resource)
-    assert [(found.code, found.source) for found in made.findings] == [("render.modifier-extension", "Condition/9")]
+    assert [(found.cause, found.path) for found in made.findings] == [("render.modifier-extension", "Condition/9")]
     assert "negated: true" in only_row(resource).details
 
 
@@ -427,7 +427,7 @@ def test_the_patient_is_identified_by_name_birth_date_and_record_number():
 def test_without_a_patient_record_the_request_says_who_it_is_and_that_is_a_finding():
     made = rendered({"resourceType": "Observation", "id": "9"}, request=a_request())
     assert made.patient == "Adaeze Synthetic-Okafor · born 1968-03-14 · no. 4711"
-    assert [finding.code for finding in made.findings] == ["render.patient-missing"]
+    assert [finding.cause for finding in made.findings] == ["render.patient-missing"]
 
 
 def a_request() -> SecondOpinionRequest:

@@ -3,8 +3,8 @@
 from werkzeug.datastructures import MultiDict
 
 from integration.web import world
-from integration.web.actions import ACTIONS
 from integration.web.api.answers import Done
+from integration.web.operations.actions import ACTIONS
 from integration.web.problems import Problem
 
 

@@ -5,7 +5,7 @@ from integration.store import deadlines as deadline_store
 from integration.store import findings as finding_store
 from integration.store import numbers as number_store
 from integration.store import schedules as schedule_store
-from integration.web import boards, pages, world
+from integration.web import pages, world
 from integration.web.api.acting import act
 from integration.web.api.answers import (
     Alarm,
@@ -24,6 +24,7 @@ from integration.web.api.answers import (
 )
 from integration.web.api.bodies import Because, FindingsQuery, NumbersQuery
 from integration.web.api.routes import get, post
+from integration.web.operations import boards
 from integration.web.problems import Problem
 
 

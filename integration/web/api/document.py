@@ -14,9 +14,9 @@ from flask import Flask, current_app
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
+from integration.web.access.roles import NEEDS
 from integration.web.api.routes import JSON, Described, blueprint, get
 from integration.web.problems import CONTENT_TYPE, PROBLEMS, ProblemDetails
-from integration.web.roles import NEEDS
 
 CONVERTERS = {"": {"type": "string", "minLength": 1}, "int": {"type": "integer", "minimum": 0}}
 EVERY, EVERY_POST = (

@@ -3,10 +3,11 @@
 from flask import request
 from sqlalchemy import select
 
-from integration.request_file import endpoint_mistakes, load_request
+from integration.settings.request_file import endpoint_mistakes, load_request
 from integration.store import deliveries
 from integration.store import requests as store
 from integration.store.tables import requests as table
+from integration.views.requests import delivery_page, items_view, request_view
 from integration.web import forms, spans, world
 from integration.web.api.acting import act_or_refuse
 from integration.web.api.answers import Done
@@ -14,7 +15,6 @@ from integration.web.api.bodies import CancelRequest, ItemsQuery
 from integration.web.api.request_answers import Delivery, DeliveryPage, Item, Request, RequestLine, TakenIn
 from integration.web.api.routes import get, post, read_json
 from integration.web.problems import Problem
-from integration.web.reading import delivery_page, items_view, request_view
 from mappings.model.errors import RequestError
 from mappings.model.request import SecondOpinionRequest
 

@@ -12,10 +12,10 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from integration.model_mistakes import to_mistakes, validation_problems
+from integration.settings.mistakes import to_mistakes, validation_problems
+from integration.settings.yaml_lines import Document
 from integration.web import forms, problems
 from integration.web.problems import Problem
-from integration.yaml_lines import Document
 from mappings.model.errors import ExchangeError, Mistake
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")

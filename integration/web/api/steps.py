@@ -7,6 +7,7 @@ from integration.store import search
 from integration.store.actions import Seen
 from integration.store.filters import Filter, Term, parse
 from integration.store.tables import steps as step_table
+from integration.views.causes import explain
 from integration.web import pages, world
 from integration.web.api.acting import act, act_or_refuse
 from integration.web.api.answers import (
@@ -22,7 +23,6 @@ from integration.web.api.answers import (
 from integration.web.api.bodies import OnStep, RetryMatching, Search, StepsPageQuery, StepsQuery
 from integration.web.api.operations import view
 from integration.web.api.routes import get, post
-from integration.web.causes import explain
 from integration.web.problems import Error, Problem
 
 FILTER_PROBLEMS = ("wrong-query", "wrong-filter", "patient-in-address")

@@ -3,10 +3,10 @@
 import pytest
 import responses
 
-from integration.config_model import CAPABILITIES
 from integration.fhir.capabilities import OVERRIDABLE, Capabilities, probe, read_statement
 from integration.fhir.server import FhirServer
 from integration.fhir.transport import Transport
+from integration.settings.model import CAPABILITIES
 from mappings.model.errors import TemporaryError
 from tests.integration.fhir.endpoints import BASE, endpoint
 

@@ -12,10 +12,10 @@ from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
 from integration import fhir_json
-from integration.database import connect
-from integration.embedded_postgres import ROLE, EmbeddedPostgres
 from integration.hosted import create_hosted
 from integration.hosted.tables import hosted_metadata
+from integration.postgres.database import connect
+from integration.postgres.embedded import ROLE, EmbeddedPostgres
 
 BASE = "https://exchange.example/fhir"
 PRACTICES = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.web.guarded import Guarded
+from tests.integration.web.access.guarded import Guarded
 from tests.integration.web.site import Site
 from tests.jobs.conftest import exchange, make_exchange  # noqa: F401  (fixtures: a whole loop behind the pages)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import insert, select, update
 
-from integration.config import load_config
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
+from integration.settings.config import load_config
 from integration.store import operations, requests
 from integration.store.tables import NEVER, audit, deliveries, steps
 from integration.store.tables import requests as request_table

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 import second_opinion
-from integration.web import account_pages
-from integration.web.actions import ACTIONS
-from tests.integration.web.test_actions import addresses
+from integration.web.access import accounts as account_pages
+from integration.web.operations.actions import ACTIONS
+from tests.integration.web.operations.test_actions import addresses
 
 pytestmark = pytest.mark.postgres
 

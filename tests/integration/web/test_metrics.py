@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, event, text, update
 
-from integration.payloads import Payloads
+from integration.packets.payloads import Payloads
 from integration.queue import Limits, dispatch_endpoint
 from integration.store import alarms, deadlines, totals
 from integration.store.tables import endpoints, requests

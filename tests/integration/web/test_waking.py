@@ -132,7 +132,7 @@ def test_a_page_whose_transaction_was_taken_back_says_that_it_can_be_had_in_a_mo
         time.sleep(0.3)
         conn.execute(text("SELECT 1"))
 
-    for module in ("request_pages", "api.requests"):
+    for module in ("operations.requests", "api.requests"):
         monkeypatch.setattr(f"integration.web.{module}.request_view", held_up)
     assert site.client.get(address).status_code == 503
     assert site.client.get("/endpoints").status_code == 200

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from integration.store import operations, schedules
 from integration.store.filters import STEP_KINDS
 from integration.store.tables import audit
-from integration.web.texts import t
+from integration.views.texts import t
 from jobs import schedule
 from jobs.engine import JOBS
 from tests.jobs.exchange import a_request, load_chart
@@ -156,7 +156,7 @@ def test_all_matching_is_retried_by_the_engine_itself(make_exchange):
 
 def test_the_pages_know_every_kind_of_step_and_every_schedule(exchange):
     assert set(JOBS) <= set(STEP_KINDS), "integration/store/filters.py: KINDS lacks a kind of step"
-    assert all(t.has(f"kind.{kind}") for kind in JOBS), "integration/web/texts.py lacks kind.<name>"
+    assert all(t.has(f"kind.{kind}") for kind in JOBS), "integration/views/texts.py lacks kind.<name>"
     for each in schedule.schedules(exchange.world):
         mine = schedules.next_fire(exchange.config, each.name, exchange.world.now())
         assert abs((mine - each.trigger.get_next_fire_time(None, exchange.world.now())).total_seconds()) < 61

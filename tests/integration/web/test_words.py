@@ -9,10 +9,12 @@ from apscheduler.triggers.cron import CronTrigger
 
 from integration.store.schedules import next_cron
 from integration.store.search import Place
-from integration.web import account_pages, words
-from integration.web.texts import TEXTS, t
+from integration.views import texts, words
+from integration.views.texts import TEXTS, t
+from integration.web import markup
+from integration.web.access import accounts as account_pages
 
-WEB = Path(words.__file__).parent
+WEB, VIEWS = Path(markup.__file__).parent, Path(texts.__file__).parent
 NOW = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
 
 
@@ -35,8 +37,8 @@ def test_no_deadline_is_no_deadline():
 
 
 def test_foreign_text_is_escaped_isolated_shortened_and_cannot_turn_the_page_round():
-    assert str(words.foreign("<b>\u202eabc\x07")) == "<bdi>&lt;b&gt;\ufffdabc\ufffd</bdi>"
-    assert len(words.foreign("x" * 1_000_000)) < 400 and str(words.foreign(None)) == "<bdi></bdi>"
+    assert str(markup.foreign("<b>\u202eabc\x07")) == "<bdi>&lt;b&gt;\ufffdabc\ufffd</bdi>"
+    assert len(markup.foreign("x" * 1_000_000)) < 400 and str(markup.foreign(None)) == "<bdi></bdi>"
 
 
 def test_sizes_and_counts_are_for_people():
@@ -52,7 +54,9 @@ def test_sizes_and_counts_are_for_people():
 
 def test_every_text_exists_and_is_used():
     source = "\n".join(
-        path.read_text() for path in [*WEB.glob("*.py"), *WEB.glob("templates/*.html")] if path.name != "texts.py"
+        path.read_text()
+        for path in [*WEB.rglob("*.py"), *VIEWS.rglob("*.py"), *WEB.glob("templates/*.html")]
+        if path.name != "texts.py"
     )
     used = set(re.findall(r"""\bt\(["']([a-z_. -]+)["']""", source))
     made = set(re.findall(r"""\bt\(f?["']([a-z_]+\.(?:[a-z]+\.)?)["'{]""", source)) | {

@@ -15,8 +15,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 import second_opinion
-from integration.config import Web
-from integration.database import in_words
+from integration.postgres.database import in_words
+from integration.settings.config import Web
 from integration.store import alarms
 from integration.store.tables import audit
 from second_opinion import running
@@ -187,7 +187,7 @@ def test_serve_waits_for_the_web_process_of_the_one_before_it():
 
 
 def test_a_file_that_cannot_be_written_is_said(site, run, tmp_path, monkeypatch):
-    monkeypatch.setattr("integration.packet_zip.packet_zip", lambda *_: b"zip")
+    monkeypatch.setattr("integration.packets.zipped.packet_zip", lambda *_: b"zip")
     said = run("packet", "download", site.request(), str(tmp_path / "absent" / "packet.zip"), code=1)
     assert said.startswith("Error: ") and "packet.zip" in said and "No such file" in said
 

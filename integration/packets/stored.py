@@ -1,0 +1,143 @@
+"""Packets in the payload store: one pack of resource lines, attachments by hash, and the manifest over them."""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, exists, select
+
+from integration import fhir_json
+from integration.packets.payloads import Payloads
+from integration.store.tables import packets
+from mappings.model.errors import ExchangeError
+from mappings.model.packet import Manifest, ManifestItem
+from mappings.model.request import SecondOpinionRequest
+from mappings.rendition import AttachedText, Rendition, render
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A packet as read back: ``resources`` maps source Type/id to the resource as received."""
+
+    manifest: Manifest
+    resources: dict[str, dict]
+
+    def attachment_bytes(self, payloads: Payloads) -> dict[str, tuple[bytes, str | None]]:
+        """``{"Type/id#FHIRPath": (bytes, content type)}`` of every fetched attachment."""
+        return {
+            item.of: (payloads.get(item.sha256), item.content_type)
+            for item in self.manifest.items
+            if item.kind == "attachment"
+        }
+
+
+def source_of(resource: dict) -> str:
+    """``Type/id`` of a resource at its source."""
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+def resource_item(resource: dict, data: bytes) -> ManifestItem:
+    """The manifest line of one resource."""
+    return ManifestItem(
+        source=source_of(resource),
+        version=(resource.get("meta") or {}).get("versionId"),
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def store(payloads: Payloads, manifest: Manifest, lines: list[bytes]) -> str:
+    """Write the pack and the manifest; returns the manifest's hash. ``lines`` follow ``manifest.resources``."""
+    pack = payloads.put(b"\n".join(lines))
+    return payloads.put(manifest.model_copy(update={"pack_sha256": pack}).model_dump_json().encode())
+
+
+def manifest_of(payloads: Payloads, manifest_sha256: str) -> Manifest:
+    """What a packet holds, without reading its records."""
+    return Manifest.model_validate_json(payloads.get(manifest_sha256))
+
+
+def sources_of(payloads: Payloads, packet_rows: Iterable) -> set[str]:
+    """Sources of every record of these packets: a delta refers to what an earlier packet carried."""
+    return {item.source for row in packet_rows for item in manifest_of(payloads, row.manifest_sha256).resources}
+
+
+def load(payloads: Payloads, manifest_sha256: str) -> Packet:
+    """Read a packet; every line is checked against its hash. Takes a second and more: never between two statements."""
+    manifest = manifest_of(payloads, manifest_sha256)
+    lines = payloads.get(manifest.pack_sha256).split(b"\n") if manifest.resources else []
+    if len(lines) != len(manifest.resources):
+        raise ExchangeError(f"packet {manifest.packet_id}: the pack does not fit its manifest")
+    resources = {}
+    for item, line in zip(manifest.resources, lines, strict=True):
+        if hashlib.sha256(line).hexdigest() != item.sha256:
+            raise ExchangeError(f"packet {manifest.packet_id}: {item.source} does not have the hash of the manifest")
+        resources[item.source] = fhir_json.loads(line)
+    return Packet(manifest, resources)
+
+
+def insert(conn: Connection, manifest: Manifest, manifest_sha256: str, version: int) -> None:
+    """The packet's row."""
+    conn.execute(
+        packets.insert().values(
+            id=manifest.packet_id,
+            request_id=manifest.request_id,
+            version=version,
+            manifest_sha256=manifest_sha256,
+            patient=manifest.patient,
+            resources=len(manifest.resources),
+            attachments=len(manifest.items) - len(manifest.resources),
+            bytes=sum(item.size for item in manifest.items),
+        )
+    )
+
+
+def rows(conn: Connection, request_id: str) -> list:
+    """Packet rows of a request, oldest first."""
+    return list(conn.execute(select(packets).where(packets.c.request_id == request_id).order_by(packets.c.version)))
+
+
+def of_others(conn: Connection, request_id: str, patient: str) -> bool:
+    """Whether another request has a packet of this chart: it may have written there what no link tells of yet."""
+    return conn.execute(
+        select(exists().where(packets.c.patient == patient, packets.c.request_id != request_id))
+    ).scalar_one()
+
+
+def by_id(conn: Connection, packet_id: str):
+    """One packet row."""
+    return conn.execute(select(packets).where(packets.c.id == packet_id)).one()
+
+
+def rendition_of(packet: Packet, payloads: Payloads, request: SecondOpinionRequest) -> Rendition:
+    """The packet as something to read, the words of its plain-text attachments included."""
+    texts = {
+        item.sha256: payloads.get(item.sha256)
+        for item in packet.manifest.items
+        if item.kind == "attachment" and (item.content_type or "").startswith("text/plain")
+    }
+    return render(
+        manifest=packet.manifest,
+        resources=list(packet.resources.values()),
+        request=request,
+        attachments=[
+            AttachedText(sha256=digest, text=data.decode("utf-8", "replace")) for digest, data in texts.items()
+        ],
+    )
+
+
+def inline(resource: dict, of: dict[str, tuple[bytes, str | None]], attachments_at) -> dict:
+    """The resource with fetched attachments as inline bytes: url out, data, size and SHA-1 hash in."""
+    for at in attachments_at(resource):
+        fetched = of.get(f"{source_of(resource)}#{at.path}")
+        if fetched is None or "data" in at.attachment:  # what came inside passes as it is
+            continue
+        data, content_type = fetched
+        at.attachment.pop("url", None)
+        at.attachment["data"] = base64.b64encode(data).decode()
+        at.attachment["size"] = len(data)
+        at.attachment["hash"] = base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
+        if content_type and "contentType" not in at.attachment:
+            at.attachment["contentType"] = content_type
+    return resource

@@ -1,0 +1,53 @@
+"""A packet as one zip for a practice that has neither EHR nor hosted endpoint: PDF, resources, originals, manifest."""
+
+import io
+import zipfile
+
+from sqlalchemy import Connection
+
+from integration import fhir_json
+from integration.packets import stored as packets
+from integration.packets.payloads import Payloads
+from integration.packets.pdf import to_pdf
+from integration.store import requests
+from mappings.model.errors import ExchangeError
+
+FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same packet gives the same bytes
+
+
+def packet_zip(conn: Connection, payloads: Payloads, request_id: str) -> bytes:
+    """All packets of a request, newest version of each folder. Raises UnknownRequest, or ExchangeError without a packet."""
+    row = requests.get(conn, request_id)
+    found = packets.rows(conn, request_id)
+    if not found:
+        raise ExchangeError(f"request {request_id} has no packet yet")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for each in found:
+            _write(
+                archive,
+                f"packet-{each.version}",
+                packets.load(payloads, each.manifest_sha256),
+                payloads,
+                requests.content(row),
+            )
+    return buffer.getvalue()
+
+
+def _write(archive: zipfile.ZipFile, folder: str, packet, payloads: Payloads, request) -> None:
+    rendition = packets.rendition_of(packet, payloads, request)
+    _add(archive, f"{folder}/records.pdf", to_pdf(rendition))
+    _add(archive, f"{folder}/manifest.json", packet.manifest.model_dump_json(indent=1).encode())
+    for source, resource in packet.resources.items():
+        _add(archive, f"{folder}/resources/{source.replace('/', '-')}.json", fhir_json.dumps(resource))
+    for digest, content_type in sorted(
+        {(item.sha256, item.content_type or "") for item in packet.manifest.items if item.kind == "attachment"}
+    ):
+        ending = {"application/pdf": ".pdf", "text/plain": ".txt", "text/html": ".html"}.get(
+            content_type.split(";")[0], ".bin"
+        )
+        _add(archive, f"{folder}/documents/{digest[:16]}{ending}", payloads.get(digest))
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    archive.writestr(zipfile.ZipInfo(name, FIXED_TIME), data, zipfile.ZIP_DEFLATED)

@@ -1,0 +1,158 @@
+"""What pages, API and command line show, read from the tables: ids and sentences, no patient data."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, select
+
+from integration.settings.config import Config
+from integration.store import operations, requests
+from integration.store.tables import (
+    attempts,
+    audit,
+    deliveries,
+    delivery_items,
+    endpoints,
+    events,
+    findings,
+    packets,
+    reports,
+    steps,
+)
+
+
+def request_view(conn: Connection, request_id: str) -> dict:
+    """Everything about one request, as plain values. Raises UnknownRequest."""
+    row = requests.get(conn, request_id)
+    rows = {
+        name: _rows(conn, table, request_id)
+        for name, table in (
+            ("steps", steps),
+            ("deliveries", deliveries),
+            ("attempts", attempts),
+            ("findings", findings),
+            ("events", events),
+            ("packets", packets),
+            ("reports", reports),
+            ("audit", audit),
+        )
+    }
+    return {
+        **operations.summary(conn, request_id),
+        "status_reason": row.status_reason,
+        "visit": row.visit,
+        "cancel_requested": row.cancel_requested,
+        "placer": row.placer,
+        "fulfiller": row.fulfiller,
+        "priority": row.priority,
+        "created_at": row.created_at,
+        "records_due_at": row.records_due_at,
+        "closed_at": row.closed_at,
+        "owed": [step for step in rows["steps"] if step["status"] in ("waiting", "due", "leased", "parked")],
+        "missing_to_close": missing_to_close(row, rows),
+        **rows,
+    }
+
+
+def missing_to_close(row, rows: dict) -> list[str]:
+    """What a loop still lacks, as sentences; empty when it is closed."""
+    if row.closed_at is not None:
+        return []
+    lacks = []
+    for kind, words in (
+        ("records", "the records are not verified at the consulting provider"),
+        ("request", "the request is not verified at the consulting provider"),
+        ("report", "the report is not verified in the primary care EHR"),
+    ):
+        if not any(each["kind"] == kind and each["status"] == "verified" for each in rows["deliveries"]):
+            lacks.append(words)
+    told = [each for each in rows["deliveries"] if each["kind"] == "request" and each["status"] != "cancelled"]
+    if len(told) > 1 and max(told, key=lambda each: each["version"])["status"] != "verified":
+        lacks.append("the correction of the request is not verified at the consulting provider")
+    if row.status != "completed":
+        lacks.append(f"the consulting provider has not completed it (status {row.status})")
+    return lacks
+
+
+def _rows(conn: Connection, table, request_id: str) -> list[dict]:
+    order = table.c.id if "created_at" not in table.c else table.c.created_at
+    return [
+        row._asdict()
+        for row in conn.execute(
+            select(table).where(table.c.request_id == request_id).order_by(order, table.c.id).limit(1000)
+        )
+    ]
+
+
+def items_view(conn: Connection, delivery_id: str) -> list[dict]:
+    """The items of one delivery."""
+    wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id).order_by(delivery_items.c.source)
+    return [row._asdict() for row in conn.execute(wanted)]
+
+
+def delivery_page(
+    conn: Connection, request_id: str, delivery_id: str, *, status: str | None = None, after: str = "", limit: int = 100
+) -> tuple | None:
+    """A delivery of a request, one page of its items by source, and where the next one begins; None when there is none."""
+    row = conn.execute(
+        select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.request_id == request_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id, delivery_items.c.source > after)
+    if status:
+        wanted = wanted.where(delivery_items.c.status == status)
+    found = conn.execute(wanted.order_by(delivery_items.c.source).limit(limit + 1)).all()
+    return row, found[:limit], found[limit - 1].source if len(found) > limit else None
+
+
+def endpoint_views(conn: Connection, config: Config) -> list[dict]:
+    """Each configured endpoint with its health as a word."""
+    rows = {row.key: row for row in conn.execute(select(endpoints))}
+    return [
+        {
+            "key": key,
+            "name": endpoint.name,
+            "role": endpoint.role,
+            "base_url": endpoint.base_url,
+            "accepts": endpoint.accepts,
+            "contact": endpoint.contact,
+            **endpoint_health(rows.get(key)),
+        }
+        for key, endpoint in config.endpoints.items()
+    ]
+
+
+def endpoint_health(row) -> dict:
+    """How an endpoint is, as a word, with what it was told from."""
+    if row is None:
+        return {"health": "not used yet"}
+    open_until = row.breaker_until if row.breaker != "closed" else None
+    word = (
+        "paused"
+        if row.paused
+        else (
+            "resting"
+            if open_until and open_until > datetime.now(UTC)
+            else (
+                "probing"
+                if row.breaker != "closed"
+                else "failing"
+                if row.failures
+                else "well"
+                if row.last_success_at
+                else "not used yet"
+            )
+        )
+    )
+    return {
+        "health": word,
+        "paused": row.paused,
+        "paused_reason": row.paused_reason,
+        "breaker": row.breaker,
+        "breaker_until": row.breaker_until,
+        "failures": row.failures,
+        "last_success_at": row.last_success_at,
+        "last_failure_at": row.last_failure_at,
+        "last_failure": row.last_failure,
+        "latencies": row.latencies,
+    }

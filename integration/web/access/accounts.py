@@ -1,0 +1,156 @@
+"""Accounts: one's own page, the list for admins, and the buttons on it. They are made on the command line."""
+
+from flask import Blueprint, abort, request, url_for
+from sqlalchemy import Connection
+from werkzeug.datastructures import MultiDict
+
+from integration.store import accounts, tokens
+from integration.store.operations import NotPossible
+from integration.store.roles import Role, in_order
+from integration.views.texts import t
+from integration.web import forms, pages, world
+from integration.web.access import sign_in, who
+from integration.web.operations.questions import Question
+
+blueprint = pages.sentences(Blueprint("accounts", __name__))
+GIVEN = tuple(role for role in Role if role is not Role.VIEWER)  # everyone who signs in is a viewer
+
+
+@blueprint.before_request
+def only_with_sign_in():
+    """Without sign-in there is nobody to show."""
+    if not world.config().web.needs_sign_in:
+        abort(404, t("accounts.off"))
+
+
+@blueprint.get("/account")
+def mine():
+    """One's own account: roles, password, sessions."""
+    return _mine(200)
+
+
+@blueprint.post("/account/password")
+def change_password():
+    """Another password for oneself: the one of now must be right; every other session ends."""
+    asking, new = who.who(), request.form.get("new-password", "")
+    if not forms.is_ours():
+        return _mine(403, forms.refusal())
+    if not asking.account or new != request.form.get("again-password", ""):
+        return _mine(400, t("account.not_twice"))
+    try:
+        refused = sign_in.proven(
+            asking.account,
+            request.form.get("current-password", ""),
+            "account.password-change-failed",
+            lambda conn, row: accounts.set_password(conn, row.name, new, actor=row.name, keep=asking.session),
+        )
+    except accounts.AccountRefused as error:
+        return _mine(400, str(error))
+    if refused:
+        return _mine(refused.status, t("account.wrong") if refused.status == 401 else refused.sentence)
+    return forms.told(t("account.changed"), url_for("accounts.mine"))
+
+
+@blueprint.post("/account/sign-out")
+def sign_out_everywhere():
+    """End all of one's own sessions."""
+    asking = who.who()
+    if not forms.is_ours() or not asking.account:
+        return _mine(403, forms.refusal())
+    with world.engine().begin() as conn:
+        accounts.sign_out(conn, asking.account, actor=asking.name)
+    return forms.told(t("sign_in.out_everywhere"), url_for("sign_in.form"))
+
+
+def _mine(status: int, error: str = ""):
+    return pages.render("account.html", status, asking=who.who(), roles=list(Role), error=error)
+
+
+@blueprint.get("/accounts")
+def listed():
+    """Every account and every token, without what they are known by."""
+    with world.engine().connect() as conn:
+        found, machines = accounts.views(conn), tokens.views(conn)
+    return pages.render("accounts.html", accounts=found, tokens=machines, given=GIVEN, here=request.path)
+
+
+def _row(conn: Connection, given: MultiDict):
+    if not world.config().web.needs_sign_in:
+        raise NotPossible(t("accounts.off"))
+    return accounts.get(conn, given.get("account", ""))
+
+
+def _role(given: MultiDict) -> Role:
+    if given.get("role") not in GIVEN:
+        raise NotPossible(t("accounts.no_role"))
+    return Role(given["role"])
+
+
+def _question(name: str, row, command: str, **fields: str) -> Question:
+    return Question(
+        t(f"{name}.title", name=row.name, **fields),
+        t(f"{name}.button"),
+        (t(f"{name}.what", name=row.name, **fields),),
+        {"account": [row.name], **{field: [value] for field, value in fields.items()}},
+        f"second-opinion accounts {command} --reason …",
+        back=url_for("accounts.listed"),
+        danger=name == "disable-account",
+    )
+
+
+def _ask(name: str, verb: str):
+    def ask(conn: Connection, given: MultiDict) -> Question:
+        row = _row(conn, given)
+        return _question(name, row, f"{verb} {row.name}")
+
+    return ask
+
+
+def _ask_role(name: str, with_it: bool):
+    def ask(conn: Connection, given: MultiDict) -> Question:
+        row, role = _row(conn, given), _role(given)
+        roles = [f"--role {each}" for each in _changed(row.roles, role, with_it)] or ["--no-role"]
+        return _question(name, row, f"roles {row.name} {' '.join(roles)}", role=role.value)
+
+    return ask
+
+
+def _changed(before: list[str], role: Role, with_it: bool) -> list[str]:
+    return in_order({*before, role} if with_it else set(before) - {role})
+
+
+def _enabling(name: str, enabled: bool):
+    def act(conn: Connection, given: MultiDict, reason: str) -> tuple[str, bool, str]:
+        row = _row(conn, given)
+        if row.enabled is enabled:
+            return t(f"{name}.already", name=row.name), False, ""
+        accounts.set_enabled(conn, row.name, enabled, actor=forms.actor(), reason=reason)
+        return t(f"{name}.done", name=row.name), True, ""
+
+    return act
+
+
+def _giving(name: str, with_it: bool):
+    def act(conn: Connection, given: MultiDict, reason: str) -> tuple[str, bool, str]:
+        row, role = _row(conn, given), _role(given)
+        if (role in row.roles) is with_it:
+            return t(f"{name}.already", name=row.name, role=role), False, ""
+        accounts.set_roles(conn, row.name, _changed(row.roles, role, with_it), actor=forms.actor(), reason=reason)
+        return t(f"{name}.done", name=row.name, role=role), True, ""
+
+    return act
+
+
+def _sign_out(conn: Connection, given: MultiDict, reason: str) -> tuple[str, bool, str]:
+    row = _row(conn, given)
+    ended = accounts.sign_out(conn, row.name, actor=forms.actor(), reason=reason)
+    return t("sign-out-account.done", name=row.name, n=ended), ended > 0, ""
+
+
+ACTIONS = {
+    "disable-account": (_ask("disable-account", "disable"), _enabling("disable-account", False)),
+    "enable-account": (_ask("enable-account", "enable"), _enabling("enable-account", True)),
+    "sign-out-account": (_ask("sign-out-account", "sign-out"), _sign_out),
+    "give-role": (_ask_role("give-role", True), _giving("give-role", True)),
+    "take-role": (_ask_role("take-role", False), _giving("take-role", False)),
+}

@@ -1,0 +1,125 @@
+"""Who may come in: each request is held against the one table of roles before anything else is done."""
+
+from flask import Flask, Response, g, redirect, request, url_for
+
+from integration.hosted.outcomes import Refusal
+from integration.store import installation, tokens
+from integration.views.texts import t
+from integration.web import forms, pages, problems, world
+from integration.web.access import sign_in, who
+from integration.web.access.roles import ACTIONS_NEED, NEEDS, Role
+from integration.web.problems import Problem
+from mappings.model.errors import ExchangeError
+
+HOSTED = "hosted."  # these let in by practice, see ``admit``
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class RouteWithoutRole(ExchangeError):
+    """A route says nobody's role: it would be open to everyone, or to no one."""
+
+
+def set_up(app: Flask) -> None:
+    """Guard every route. Raises RouteWithoutRole."""
+    missing = sorted(
+        {rule.endpoint for rule in app.url_map.iter_rules() if rule.endpoint not in NEEDS}
+        - {rule.endpoint for rule in app.url_map.iter_rules() if rule.endpoint.startswith(HOSTED)}
+    )
+    if missing:
+        raise RouteWithoutRole(
+            f"integration/web/access/roles.py does not say who may use {', '.join(missing)}: add a row to NEEDS for each"
+        )
+    app.before_request(guard)
+    app.after_request(sign_in.cookies)
+    app.jinja_env.globals.update(may=who.may, who=who.who, Role=Role, may_use=may_use)
+
+
+def needed(endpoint: str, values: dict | None = None) -> Role | None:
+    """The role a route needs; for a button, the role of that button."""
+    if endpoint.startswith("actions."):
+        return ACTIONS_NEED.get((values or {}).get("name", ""), NEEDS[endpoint])
+    return NEEDS[endpoint]
+
+
+def may_use(endpoint: str, **values) -> bool:
+    """True when who asks may use a route: templates show only what can be pressed."""
+    return who.may(needed(endpoint, values))
+
+
+def guard() -> Response | None:
+    """1. does the route need a role, 2. who asks, 3. have they got it, 4. was a write of a browser sent by a page of ours."""
+    if request.endpoint is None or request.endpoint.startswith(HOSTED):
+        return None  # there is no such route, or it lets in by practice
+    need = needed(request.endpoint, request.view_args)
+    if need is None:
+        return None
+    asking = who.who() or _signed_in_with_the_form()
+    if not isinstance(asking, who.Who):
+        return asking
+    g.actor = asking.name
+    if need not in asking.roles:
+        return _not_allowed(asking, need)
+    if _is_api() and request.method not in SAFE and asking.session and not forms.is_ours():
+        return problems.known(Problem("foreign-origin", t("gate.api_form", header=forms.TOKEN_HEADER)))
+    return None
+
+
+def admit(practice: str) -> None:
+    """Let somebody use the hosted endpoint of a practice. Raises Refusal."""
+    if not world.config().web.needs_sign_in:
+        if request.method not in SAFE and not forms.comes_from_here():
+            raise Refusal(403, "forbidden", "A page of another site may not write here.")
+        return
+    given = who.bearer() or ""
+    if tokens.is_own(_own_secret(), practice, given):
+        return
+    with world.engine().begin() as conn:
+        row = tokens.find(conn, given)
+    if row is None:
+        raise Refusal(
+            401, "login", "Send a token of this practice in the header Authorization, as Bearer.", headers=_CHALLENGE
+        )
+    if row.practice != practice:
+        raise Refusal(403, "forbidden", "This token is not one of this practice.")
+
+
+def hosted_base(practice: str) -> str:
+    """The address of a practice's endpoint as who asks reaches it: through the TLS proxy, or from inside."""
+    web = world.config().web
+    is_public = web.public_url and web.public_url.partition("://")[2] == request.host.lower()
+    return f"{web.public_url if is_public else web.address}/fhir/{practice}"
+
+
+def _own_secret() -> str:
+    kept = world.extension()
+    if "own_secret" not in kept:
+        with world.engine().begin() as conn:
+            kept["own_secret"] = installation.secret(conn, tokens.OWN_SECRET)
+    return kept["own_secret"]
+
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="Second Opinion Exchange"'}
+
+
+def _signed_in_with_the_form() -> "who.Who | Response":
+    """Nobody has signed in: a machine is told so, a person is asked to, and what was typed into a form is not lost."""
+    if _is_api() or request.endpoint == "health.metrics" or who.bearer() is not None:
+        answer = problems.known(Problem("not-signed-in", t("gate.token")))
+        answer.headers.update(_CHALLENGE)
+        return answer
+    if "X-Live" in request.headers:
+        return Response(status=401)
+    if request.method in SAFE:
+        return redirect(url_for("sign_in.form", next=request.full_path.rstrip("?")), 303)
+    return sign_in.carried() or who.who()
+
+
+def _not_allowed(asking: who.Who, need: Role) -> Response:
+    sentence = t("gate.role", name=asking.name, role=need)
+    if _is_api() or not asking.account:
+        return problems.known(Problem("not-allowed", sentence))
+    return pages.problem(t("gate.title"), f"{sentence} {t('gate.ask', name=asking.account)}", 403)
+
+
+def _is_api() -> bool:
+    return request.path.startswith("/api/")

@@ -1,0 +1,224 @@
+"""A plain form for a clinician: the fields of a second opinion request; mistakes stand beside them, nothing typed is lost."""
+
+import json
+import re
+import secrets
+from dataclasses import dataclass
+
+from flask import Blueprint, request, url_for
+
+from integration.settings.request_file import load_request
+from integration.store import requests
+from integration.views.texts import t
+from integration.web import forms, pages, spans, world
+from mappings.model.errors import ExchangeError, RequestError
+
+blueprint = pages.sentences(Blueprint("new_request", __name__))
+NPI = "http://hl7.org/fhir/sid/us-npi"
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+SNOMED = "http://snomed.info/sct"
+# https://hl7.org/fhir/R4/valueset-c80-practice-codes.html, those that give second opinions most
+SPECIALTIES = {
+    "394593009": "Medical oncology",
+    "394803006": "Clinical hematology",
+    "394579002": "Cardiology",
+    "394591006": "Neurology",
+    "394610002": "Neurosurgery",
+    "394801008": "Trauma and orthopedics",
+    "394609007": "General surgery",
+    "394584008": "Gastroenterology",
+    "394612005": "Urology",
+    "394585009": "Obstetrics and gynecology",
+    "394589003": "Nephrology",
+    "394583002": "Endocrinology",
+    "418112009": "Pulmonary medicine",
+    "394582007": "Dermatology",
+    "394594003": "Ophthalmology",
+    "394587001": "Psychiatry",
+    "394914008": "Radiology",
+    "394915009": "General pathology",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: ``path`` is its place in the request (and its name in the form)."""
+
+    path: str
+    label: str
+    kind: str = "text"  # text date lines area select
+    hint: str = ""
+    required: bool = False
+    choices: tuple[tuple[str, str], ...] = ()
+    autocomplete: str = "off"
+
+    @property
+    def id(self) -> str:
+        """Its name for labels."""
+        return re.sub(r"\W+", "-", self.path).strip("-")
+
+
+def fields() -> list[tuple[str, list[Field]]]:
+    """Sections and their fields, in the order a clinician thinks."""
+    endpoints = world.config().endpoints.items()
+    placers = tuple((key, each.name) for key, each in endpoints if each.is_placer)
+    fulfillers = tuple((key, each.name) for key, each in endpoints if each.is_fulfiller)
+    return [
+        (
+            "who",
+            [
+                Field("placer", "placer", "select", required=True, choices=placers),
+                Field("fulfiller", "fulfiller", "select", required=True, choices=fulfillers),
+                Field(
+                    "priority",
+                    "priority",
+                    "select",
+                    required=True,
+                    choices=_choices("priority", "routine", "urgent", "asap"),
+                ),
+                Field("wanted_by", "wanted_by", "date"),
+            ],
+        ),
+        (
+            "patient",
+            [
+                Field("patient.identifiers[0].value", "value", required=True),
+                Field("patient.identifiers[0].system", "system", hint="system", required=True),
+                Field("patient.name.family", "family", hint="match"),
+                Field("patient.name.given[0]", "given"),
+                Field("patient.birth_date", "birth_date", "date"),
+                Field("patient.sex", "sex", "select", choices=_choices("sex", "female", "male", "other", "unknown")),
+            ],
+        ),
+        (
+            "requester",
+            [
+                Field("requester.name.family", "family", required=True),
+                Field("requester.name.given[0]", "given"),
+                Field("requester.identifiers[0].value", "npi", hint="npi"),
+            ],
+        ),
+        (
+            "first",
+            [
+                Field("first_opinion.diagnosis.text", "diagnosis", required=True),
+                Field("first_opinion.diagnosis.codes[0].code", "icd", hint="icd"),
+                Field("first_opinion.given_on", "given_on", "date"),
+                Field("first_opinion.doctor.name.family", "doctor_family", required=True),
+                Field("first_opinion.doctor.name.given[0]", "doctor_given"),
+                Field("first_opinion.doctor.identifiers[0].value", "doctor_npi", hint="npi"),
+            ],
+        ),
+        (
+            "question",
+            [
+                Field("question", "question", "area", required=True),
+                Field("patient_questions", "questions", "lines", hint="questions"),
+            ],
+        ),
+        (
+            "consultant",
+            [
+                Field("specialty.code", "specialty", "select", hint="specialty", choices=tuple(SPECIALTIES.items())),
+                Field("consultant.name.family", "consultant_family"),
+                Field("consultant.identifiers[0].value", "consultant_npi", hint="npi"),
+            ],
+        ),
+        (
+            "records",
+            [
+                Field("records.since", "since", "date", hint="since"),
+                Field("consent", "consent", hint="consent"),
+                Field("service_request", "order", hint="order"),
+            ],
+        ),
+    ]
+
+
+def _choices(name: str, *values: str) -> tuple[tuple[str, str], ...]:
+    return tuple((value, t(f"new.{name}.{value}")) for value in values)
+
+
+@blueprint.get("/new")
+def form():
+    """An empty form with a key of its own: sent twice, it is the same request."""
+    first = {field.path: field.choices[0][0] for field in fields()[0][1] if len(field.choices) == 1}
+    return _page({"key": f"web-{secrets.token_hex(8)}", "priority": "routine", **first}, {}, [], 200)
+
+
+@blueprint.post("/new")
+def take_in():
+    """1. the form is ours, 2. read as any request file is, 3. store; else the form again with each mistake beside its field."""
+    typed = {
+        name: value.replace("\x00", "").replace("\r\n", "\n") for name, value in request.form.items() if name != "token"
+    }
+    if not forms.is_ours():
+        return _page(typed, {}, [forms.refusal()], 403)
+    try:
+        made = load_request(json.dumps(_nested(typed)).encode(), "form", endpoints=world.config().endpoints)
+        with world.engine().begin() as conn:
+            request_id, new = requests.take_in(conn, made, actor=forms.actor())
+    except RequestError as error:
+        return _page(typed, *placed(error), 400)
+    except ExchangeError as error:
+        return _page(typed, {}, [str(error)], 409)
+    spans.takes_in(request_id)
+    return forms.told(
+        t("new.taken" if new else "new.known", id=request_id), url_for("requests.show", request_id=request_id)
+    )
+
+
+def _page(typed: dict[str, str], mistakes: dict[str, str], others: list[str], status: int):
+    return pages.render("new.html", status, sections=fields(), typed=typed, mistakes=mistakes, others=others)
+
+
+def _nested(typed: dict[str, str]) -> dict:
+    """The request as a file would say it: empty fields are left out, so that unknown stays unknown."""
+    made: dict = {"key": typed.get("key", "").strip()}
+    for _, section in fields():
+        for field in section:
+            value = typed.get(field.path, "").strip()
+            if value:
+                _put(
+                    made,
+                    field.path,
+                    [line.strip() for line in value.splitlines() if line.strip()] if field.kind == "lines" else value,
+                )
+    _complete(made)
+    return made
+
+
+def _put(made: dict, path: str, value) -> None:
+    *parents, last = path.split(".")
+    for part in parents:
+        name, listed, _ = part.partition("[")
+        made = made.setdefault(name, [{}] if listed else {})
+        made = made[0] if listed else made
+    name, listed, _ = last.partition("[")
+    made[name] = [value] if listed else value
+
+
+def _complete(made: dict) -> None:
+    """Say the code systems the form stands for."""
+    for person in (made.get("requester"), made.get("consultant"), (made.get("first_opinion") or {}).get("doctor")):
+        for identifier in (person or {}).get("identifiers", ()):
+            identifier["system"] = NPI
+    for code in ((made.get("first_opinion") or {}).get("diagnosis") or {}).get("codes", ()):
+        code["system"] = ICD
+    if made.get("specialty"):
+        made["specialty"] |= {"system": SNOMED, "display": SPECIALTIES.get(made["specialty"]["code"])}
+
+
+def placed(error: RequestError) -> tuple[dict[str, str], list[str]]:
+    """Mistakes by the field they belong to, and those that belong to none."""
+    known, found, others = [field.path for _, section in fields() for field in section], {}, []
+    for mistake in error.mistakes:
+        message = re.sub(r"`[a-z_]+: ([^`]*)`", r"\1", mistake.message)  # an example as typed, not as in a file
+        at = next((path for path in known if path == mistake.path), None) or next(
+            (path for path in known if mistake.path and path.startswith((mistake.path + ".", mistake.path + "["))), None
+        )
+        if at is None:
+            others.append(f"{mistake.path}: {message}".lstrip(": "))
+        else:
+            found.setdefault(at, message)
+    return found, others

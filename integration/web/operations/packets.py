@@ -1,0 +1,116 @@
+"""The packet of a request: its manifest for everyone; its content only after an explicit click that is recorded."""
+
+import io
+
+from flask import Blueprint, Response, request, send_file, url_for
+from sqlalchemy import Connection
+
+from integration.packets import stored as packets
+from integration.packets.zipped import packet_zip
+from integration.store import requests
+from integration.views.texts import t
+from integration.web import forms, pages, world
+from integration.web.operations import looks
+from mappings.model.errors import ExchangeError
+from mappings.model.packet import Manifest, ManifestItem
+
+blueprint = pages.sentences(Blueprint("packets", __name__, url_prefix="/requests/<request_id>/packet"))
+ITEMS = 200
+
+
+@blueprint.get("")
+def manifest(request_id: str):
+    """What the packets hold: sources, versions, sizes and hashes; no content."""
+    with world.engine().begin() as conn:
+        requests.get(conn, request_id)
+        rows = packets.rows(conn, request_id)
+    return _page(request_id, rows, 200)
+
+
+def _page(request_id: str, rows: list, status: int, error: str = ""):
+    manifests, broken = [], error
+    for row in reversed(rows):
+        try:
+            manifests.append((row, Manifest.model_validate_json(world.payloads().get(row.manifest_sha256))))
+        except ExchangeError as problem:
+            broken = t("packet.broken", why=str(problem))
+    start = request.args.get("from", "0")
+    return pages.render(
+        "packet.html",
+        status,
+        request_id=request_id,
+        manifests=manifests,
+        error=broken,
+        size=ITEMS,
+        start=int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0,
+    )
+
+
+@blueprint.post("/look")
+def look(request_id: str):
+    """The content of one item. The look is recorded first, in its own transaction."""
+    return _opened(request_id, "packet.looked-at", _show)
+
+
+@blueprint.post("/download")
+def download(request_id: str):
+    """Everything as one zip. The download is recorded first."""
+    return _opened(request_id, "packet.downloaded", _zip)
+
+
+def _opened(request_id: str, action: str, show) -> Response:
+    item = forms.typed("item", 400)
+    with world.engine().begin() as conn:
+        requests.get(conn, request_id)
+        rows = packets.rows(conn, request_id)
+
+    def shown() -> Response:
+        with world.engine().begin() as conn:
+            return show(conn, request_id, rows, item)
+
+    return looks.opened(
+        action,
+        request_id,
+        subject=item or None,
+        show=shown,
+        refuse=lambda status, why: _page(request_id, rows, status, why),
+    )
+
+
+def _show(_conn: Connection, request_id: str, rows: list, wanted: str) -> Response:
+    packet_id, _, source = wanted.partition(" ")
+    row = next((row for row in rows if row.id == packet_id), None)
+    packet = packets.load(world.payloads(), row.manifest_sha256) if row is not None else None
+    attachment = next((item for item in packet.manifest.items if item.of == source), None) if packet else None
+    if attachment is not None:
+        return _attachment(attachment)
+    if packet is None or source not in packet.resources:
+        return pages.problem(t("problem.missing"), t("packet.missing"), 404)
+    return looks.page(
+        t("packet.content", source=source),
+        [looks.pretty("", packet.resources[source])],
+        back=url_for("packets.manifest", request_id=request_id),
+        back_words=t("packet.back"),
+        cut_words=t("packet.cut"),
+    )
+
+
+def _attachment(item: ManifestItem) -> Response:
+    """The bytes as they were sent to us, as a download: nothing of it runs on our pages."""
+    name = f"{item.source.replace('/', '-')}-{item.sha256[:8]}"
+    ending = {"application/pdf": ".pdf", "text/plain": ".txt", "image/jpeg": ".jpg", "image/png": ".png"}.get(
+        (item.content_type or "").split(";")[0], ".bin"
+    )
+    answer = send_file(
+        io.BytesIO(world.payloads().get(item.sha256)),
+        "application/octet-stream",
+        as_attachment=True,
+        download_name=name + ending,
+    )
+    answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return answer
+
+
+def _zip(conn: Connection, request_id: str, _rows: list, _item: str) -> Response:
+    data = packet_zip(conn, world.payloads(), request_id)
+    return send_file(io.BytesIO(data), "application/zip", as_attachment=True, download_name=f"{request_id}-packet.zip")

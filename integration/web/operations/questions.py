@@ -1,0 +1,254 @@
+"""What each button would do, said before it is done: exact count, consequence, and the fields it carries."""
+
+from dataclasses import dataclass, field
+
+from flask import url_for
+from sqlalchemy import Connection, func, select
+from werkzeug.datastructures import MultiDict
+
+from integration.store import bulk, operations, requests, schedules, search, steps
+from integration.store.actions import Seen
+from integration.store.filters import parse
+from integration.store.tables import endpoints
+from integration.store.tables import steps as step_table
+from integration.views import words
+from integration.views.texts import t
+from integration.web import pages, world
+
+MAX_SELECTED = 200
+
+
+@dataclass(frozen=True)
+class Question:
+    """A page that asks before it does: ``fields`` go hidden into the form, ``inputs`` are filled in by the person."""
+
+    title: str
+    button: str
+    sentences: tuple[str, ...]
+    fields: dict[str, list[str]]
+    command: str
+    back: str = "/"
+    inputs: tuple[dict, ...] = ()
+    danger: bool = False
+    lines: tuple[str, ...] = field(default=())
+
+
+class Stale(operations.NotPossible):
+    """What the page showed is not so any more; the person is asked again."""
+
+
+def seen_in(given: MultiDict) -> list[Seen]:
+    """The steps a form names, as its page showed them."""
+    return [seen for seen in map(Seen.read, given.getlist("step")[:MAX_SELECTED]) if seen is not None]
+
+
+def _steps(conn: Connection, given: MultiDict) -> list[tuple[Seen, object]]:
+    seen = {one.step_id: one for one in seen_in(given)}
+    found = conn.execute(select(step_table).where(step_table.c.id.in_(seen)).order_by(step_table.c.id)).all()
+    if not found:
+        raise operations.NotPossible(t("action.missing"))
+    return [(seen[step.id], step) for step in found]
+
+
+def _told(step) -> dict:
+    return {
+        "kind": words.kind_words(step.kind),
+        "place": world.place_name(step.endpoint),
+        "request": step.request_id or t("queue.no_request"),
+    }
+
+
+def _line(step) -> str:
+    state = t(f"state.{words.state_of(step)}") if t.has(f"state.{words.state_of(step)}") else step.status
+    return f"{words.kind_words(step.kind)}, {world.place_name(step.endpoint)}, {step.request_id or t('queue.no_request')}: {state}, {step.cause or ''}".rstrip(
+        " ,"
+    )
+
+
+def retry(conn: Connection, given: MultiDict) -> Question:
+    """Retry one step or the selected ones."""
+    found = _steps(conn, given)
+    number, one = len(found), found[0][1]
+    what = (t("retry.what", **_told(one)),) if number == 1 else (t("retry.many"),)
+    return Question(
+        t("retry.title", n=number),
+        t("retry.button", n=number),
+        what,
+        {"step": [str(seen) for seen, _ in found]},
+        f"second-opinion steps retry {' '.join(str(step.id) for _, step in found[:5])}{' …' if number > 5 else ''} --reason …",
+        lines=tuple(_line(step) for _, step in found),
+    )
+
+
+def park(conn: Connection, given: MultiDict) -> Question:
+    """Stop trying one step."""
+    [(seen, step), *_] = _steps(conn, given)
+    return Question(
+        t("park.title"),
+        t("park.button"),
+        (t("park.what", **_told(step)),),
+        {"step": [str(seen)]},
+        f"second-opinion steps park {step.id} --reason …",
+        lines=(_line(step),),
+    )
+
+
+def cancel(conn: Connection, given: MultiDict) -> Question:
+    """Cancel a request; carries the status the page showed."""
+    row = requests.get(conn, given.get("request", ""))
+    stopping = conn.execute(
+        select(func.count())
+        .select_from(step_table)
+        .where(
+            step_table.c.request_id == row.id,
+            step_table.c.status.in_(("waiting", "due", "parked")),
+            step_table.c.kind.in_(steps.TO_SEND),
+        )
+    ).scalar_one()
+    return Question(
+        t("cancel.title", id=row.id),
+        t("cancel.button"),
+        (t("cancel.what", n=stopping, place=world.place_name(row.fulfiller)),),
+        {"request": [row.id], "seen": [row.status]},
+        f"second-opinion requests cancel {row.id} --reason …",
+        back=url_for("requests.show", request_id=row.id),
+        danger=True,
+    )
+
+
+def link(conn: Connection, given: MultiDict) -> Question:
+    """Say who the patient is at an endpoint."""
+    row, endpoint = requests.get(conn, given.get("request", "")), given.get("at", "")
+    waiting = conn.execute(
+        select(func.count())
+        .select_from(step_table)
+        .where(
+            step_table.c.request_id == row.id,
+            step_table.c.status == "parked",
+            step_table.c.endpoint == endpoint,
+            step_table.c.cause.like("patient-%"),
+        )
+    ).scalar_one()
+    place = world.place_name(endpoint)
+    asked = {
+        "name": "reference",
+        "label": t("link.reference"),
+        "hint": t("link.hint", place=place),
+        "value": given.get("reference", "")[:200],
+    }
+    return Question(
+        t("link.title", id=row.id, place=place),
+        t("link.button"),
+        (t("link.what", n=waiting),),
+        {"request": [row.id], "at": [endpoint]},
+        f"second-opinion patients link {row.id} {endpoint} Patient/… --reason …",
+        back=url_for("requests.show", request_id=row.id),
+        inputs=(asked,),
+        danger=True,
+    )
+
+
+def endpoint_row(conn: Connection, key: str):
+    """The row of a configured endpoint. Raises NotPossible."""
+    row = conn.execute(select(endpoints).where(endpoints.c.key == key)).one_or_none()
+    if row is None or key not in world.config().endpoints:
+        raise operations.NotPossible(f"there is no endpoint {key[:80]}")
+    return row
+
+
+def _pausing(conn: Connection, given: MultiDict, name: str, statuses: tuple[str, ...]) -> Question:
+    row = endpoint_row(conn, given.get("at", ""))
+    number = conn.execute(
+        select(func.count())
+        .select_from(step_table)
+        .where(step_table.c.endpoint == row.key, step_table.c.status.in_(statuses))
+    ).scalar_one()
+    place = world.place_name(row.key)
+    return Question(
+        t(f"{name}.title", place=place),
+        t(f"{name}.button"),
+        (t(f"{name}.what", n=number, place=place),),
+        {"at": [row.key]},
+        f"second-opinion endpoints {name} {row.key} --reason …",
+        back=url_for("boards.endpoints"),
+    )
+
+
+def pause(conn: Connection, given: MultiDict) -> Question:
+    """Send nothing to an endpoint."""
+    return _pausing(conn, given, "pause", steps.OPEN)
+
+
+def resume(conn: Connection, given: MultiDict) -> Question:
+    """Send to an endpoint again."""
+    return _pausing(conn, given, "resume", ("due",))
+
+
+def run_schedule(_conn: Connection, given: MultiDict) -> Question:
+    """Run a schedule now."""
+    name = given.get("schedule", "")
+    if name not in schedules.names(world.config()):
+        raise operations.NotPossible(f"there is no schedule {name[:80]}")
+    return Question(
+        t("run.title", name=name),
+        t("run.button"),
+        (t("run.what"),),
+        {"schedule": [name]},
+        f"second-opinion schedules run '{name}' --reason …",
+        back=url_for("boards.schedules"),
+    )
+
+
+def retry_matching(conn: Connection, given: MultiDict) -> Question:
+    """Retry everything that matches, in the background; carries the count that is confirmed."""
+    wanted = search.hashed(conn, parse(given.get("q", "")))
+    counted = search.count_matching(conn, wanted, pages.now())
+    number = sum(each.number for each in counted)
+    if not number:
+        raise operations.NotPossible(t("all.none"))
+    lines = tuple(
+        t(
+            "all.line",
+            n=words.number(each.number),
+            requests=words.number(each.requests),
+            place=world.place_name(each.endpoint),
+            state=t("state.parked" if each.status == "parked" else "state.retrying").lower(),
+        )
+        for each in counted
+    )
+    speed = {
+        "name": "per_second",
+        "label": t("all.rate"),
+        "value": given.get("per_second", str(bulk.RATES[1])),
+        "choices": [(str(rate), t("all.per_second", n=rate)) for rate in bulk.RATES],
+    }
+    return Question(
+        t("all.title", n=number),
+        t("all.button", n=number),
+        (t("all.what", filter=str(wanted) or "state:attention"), t("retry.many")),
+        {"q": [str(wanted)], "count": [str(number)]},
+        f"second-opinion steps retry --matching '{str(wanted) or 'state:attention'}' --reason …",
+        back=url_for("queue.queue", q=str(wanted)),
+        inputs=(speed,),
+        lines=lines,
+    )
+
+
+def stop_operation(conn: Connection, given: MultiDict) -> Question:
+    """Stop a bulk operation."""
+    view = bulk.view(conn, bulk_id(given))
+    return Question(
+        t("stop.title", id=view["id"]),
+        t("stop.button"),
+        (t("stop.what", **view),),
+        {"operation": [str(view["id"])]},
+        f"second-opinion operations stop {view['id']} --reason …",
+        back=url_for("bulk.show", operation_id=view["id"]),
+        danger=True,
+    )
+
+
+def bulk_id(given: MultiDict) -> int:
+    """The operation a form names; 0 when it names none."""
+    text = given.get("operation", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0

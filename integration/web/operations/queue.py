@@ -1,0 +1,168 @@
+"""The queue page: what needs a person first; one list, tabs with counts, one search box; and failures in groups."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, redirect, request, url_for
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
+
+from integration.store import alarms, search
+from integration.store.filters import KINDS, QUALIFIERS, STATES, Filter, FilterError, Term, parse
+from integration.store.tables import endpoints, saved_views
+from integration.views.causes import CAUSES
+from integration.views.texts import t
+from integration.web import forms, pages, world
+
+blueprint = pages.sentences(Blueprint("queue", __name__))
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One state with its count under the filter, and where it leads."""
+
+    state: str
+    count: int
+    address: str
+    here: bool
+
+
+@blueprint.get("/")
+def queue():
+    """The steps that match; without a filter, those that need a person."""
+    typed = request.args.get("q", "")
+    try:
+        wanted = parse(typed)
+    except FilterError as error:
+        return _not_understood(typed, error)
+    if wanted.identifiers:
+        return _hashed(wanted)
+    now = pages.now()
+    with world.engine().connect() as conn:
+        found, following = search.rows(conn, wanted, now, after=search.Place.read(request.args.get("after", "")))
+        counts = search.counts(conn, wanted, now)
+        shared = _shared(conn)
+    return pages.render(
+        "queue.html",
+        rows=found,
+        tabs=_tabs(wanted, counts),
+        wanted=wanted,
+        typed=str(wanted),
+        here=request.full_path.rstrip("?"),
+        following=following and address(wanted, following),
+        first=address(wanted) if request.args.get("after") else None,
+        **shared,
+        **_help(str(wanted)),
+    )
+
+
+@blueprint.post("/search")
+def find():
+    """Go to the address of a filter; a patient identifier becomes its keyed hash before it is in any address."""
+    typed = request.form.get("q", "")
+    try:
+        return _hashed(parse(typed))
+    except FilterError as error:
+        return _not_understood(typed, error)
+
+
+def _hashed(wanted: Filter):
+    with world.engine().begin() as conn:
+        return redirect(address(search.hashed(conn, wanted)), 303)
+
+
+def _not_understood(typed: str, error: FilterError):
+    with world.engine().connect() as conn:
+        shared = _shared(conn)
+    end = error.position + error.length
+    return pages.render(
+        "queue.html",
+        400,
+        rows=[],
+        tabs=[],
+        wanted=None,
+        typed=typed,
+        here="/",
+        following=None,
+        first=None,
+        error=error,
+        parts=(typed[: error.position], typed[error.position : end], typed[end:]),
+        **shared,
+        **_help(""),
+    )
+
+
+def address(wanted: Filter, after: search.Place | None = None) -> str:
+    """The address that shows a filter; it can be shared."""
+    values = {name: value for name, value in (("q", str(wanted)), ("after", str(after or ""))) if value}
+    return url_for("queue.queue", **values)
+
+
+def _tabs(wanted: Filter, counts: dict[str, int]) -> list[Tab]:
+    return [Tab(state, counts[state], address(wanted.with_state(state)), state == wanted.state) for state in STATES]
+
+
+def _shared(conn: Connection) -> dict:
+    return {
+        "alarms": alarms.open_alarms(conn, limit=20),
+        "paused": set(conn.execute(select(endpoints.c.key).where(endpoints.c.paused)).scalars()),
+        "views": conn.execute(select(saved_views).order_by(saved_views.c.name).limit(50)).all(),
+    }
+
+
+def _help(before: str) -> dict:
+    """Completion for the search box: each value after what is typed already, so that it works without JavaScript."""
+    values = [
+        *(f"state:{state}" for state in STATES),
+        *(f"endpoint:{key}" for key in world.config().endpoints),
+        *(f"kind:{kind}" for kind in KINDS),
+        "due:late",
+        "due:<1d",
+        "due:<3d",
+        "priority:asap",
+        "priority:urgent",
+        "attempts:>3",
+        *(f"error:{cause}" for cause in CAUSES),
+    ]
+    return {
+        "qualifiers": QUALIFIERS,
+        "completions": [f"{before} {value}".strip() for value in values],
+        "count_cap": search.COUNT_CAP,
+    }
+
+
+@blueprint.get("/failures")
+def groups():
+    """Open failures by cause and endpoint; the filter of the queue narrows them."""
+    wanted = parse(request.args.get("q", ""))
+    with world.engine().connect() as conn:
+        found = search.groups(conn, wanted, pages.now())
+    return pages.render(
+        "groups.html", groups=[(group, _filter_of(group)) for group in found], here=request.full_path.rstrip("?")
+    )
+
+
+def _filter_of(group) -> str:
+    return str(Filter((Term("endpoint", (group.endpoint,)), Term("error", (f"={group.cause}",)))))
+
+
+@blueprint.post("/views")
+def save_view():
+    """Keep the filter under a name, for everyone here; an empty name changes nothing."""
+    name, wanted = forms.typed("name", 60), parse(request.form.get("q", ""))
+    if not forms.is_ours() or not name:
+        return forms.told(forms.refusal() if name else t("queue.save_name"), address(wanted), good=False)
+    with world.engine().begin() as conn:
+        saved = insert(saved_views).values(name=name, filter=str(wanted))
+        conn.execute(saved.on_conflict_do_update(index_elements=["name"], set_={"filter": str(wanted)}))
+    return forms.told(t("queue.view_saved", name=name), address(wanted))
+
+
+@blueprint.post("/views/delete")
+def delete_view():
+    """Forget a saved view."""
+    name, back = forms.typed("name"), forms.local(request.form.get("back"))
+    if not forms.is_ours():
+        return forms.told(forms.refusal(), back, good=False)
+    with world.engine().begin() as conn:
+        conn.execute(saved_views.delete().where(saved_views.c.name == name))
+    return forms.told(t("queue.view_deleted", name=name[:60]), back)

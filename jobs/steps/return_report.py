@@ -1,0 +1,195 @@
+"""Return the consult report to the primary care EHR: one DocumentReference with inline bytes, and once."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from sqlalchemy import Connection, select
+
+from integration import fhir_json
+from integration.store import deliveries, links, steps
+from integration.store.steps import NextStep
+from integration.store.tables import reports
+from jobs.steps.match_people import find_patient
+from jobs.target.writing import ensure_document, find_one, own_identifier, version_of
+from jobs.world import Context, Outcome
+from mappings.consult_report import documents_in, read_report, to_returned_report
+from mappings.document_reference import inline_bytes
+from mappings.model.delivery import DeliveryKind, DeliveryStatus
+from mappings.model.errors import NeedsPerson, PermanentError
+from mappings.model.request import Identifier
+
+
+def return_report(ctx: Context) -> Outcome:
+    """Fetch the report's bytes at the fulfiller, write them at the placer, keep what was sent for the read-back."""
+    row, request = ctx.row(), ctx.request()
+    report = _newest(ctx)
+    resource = fhir_json.loads(ctx.world.payloads.get(report.resource_sha256))
+    patient = find_patient(ctx, row.placer, request.patient)
+    with ctx.transaction() as conn:
+        delivery_id = deliveries.create(conn, ctx.request_id, row.placer, DeliveryKind.REPORT, version=report.revision)
+        deliveries.move(conn, delivery_id, DeliveryStatus.SENDING)
+        ctx.step = steps.serve(conn, ctx.step, delivery_id)  # whatever becomes of the step is said of the delivery too
+    identifier = report_identifier(ctx, report.revision)
+    if report.state == "retracted":
+        sent, reference = _retract(ctx, row, report)
+    else:
+        sent = _to_send(ctx, row, request, report, resource, patient, identifier)
+        reference = ensure_document(ctx, row.placer, sent, identifier)
+    _supersede(ctx, row.placer, report.revision)
+    _keep(ctx, delivery_id, identifier, sent, reference)
+
+    def commit(conn: Connection) -> None:
+        deliveries.move(conn, delivery_id, DeliveryStatus.SENT)
+        _end_earlier(conn, ctx, report.revision)
+
+    return Outcome(next_steps=(NextStep("verify_report", row.placer, delivery_id=delivery_id),), apply=[commit])
+
+
+def _end_earlier(conn: Connection, ctx: Context, revision: int) -> None:
+    """What is open for earlier revisions ends: their copy is replaced or marked, and reading it back would say the wrong thing."""
+    reason = f"revision {revision} of the report replaces it"
+    steps.cancel_open(conn, ctx.request_id, reason=reason, kinds=("verify_report",))
+    for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.REPORT):
+        if each.version < revision:
+            deliveries.move(conn, each.id, DeliveryStatus.CANCELLED, message=reason)
+
+
+def report_identifier(ctx: Context, revision: int) -> Identifier:
+    """The stable identifier of one revision of the returned report."""
+    return own_identifier(ctx, "DocumentReference", f"{ctx.request_id}-report-{revision}")
+
+
+def _newest(ctx: Context):
+    with ctx.world.engine.begin() as conn:
+        return conn.execute(
+            select(reports).where(reports.c.request_id == ctx.request_id).order_by(reports.c.revision.desc()).limit(1)
+        ).one()
+
+
+def _to_send(ctx: Context, row, request, report, resource: dict, patient: str, identifier: Identifier) -> dict:
+    reading = read_report(resource)
+    documents = _documents(ctx, row, report, reading)
+    size, limit = sum(len(data) for data, _ in documents), ctx.endpoint(row.placer).limits.max_inline_bytes
+    if size > limit:
+        raise NeedsPerson(
+            "report-too-large",
+            f"the report has {size} bytes; {row.placer} takes {limit} inline",
+            "Send it another way and tell the primary care provider, or raise limits.max_inline_bytes.",
+        )
+    replaced = next(_copies_there(ctx, row.placer, report.revision), None)
+    ours = own_identifier(ctx, "ServiceRequest", ctx.request_id)
+    (data, content_type), *more = documents
+    return to_returned_report(
+        reading=reading,
+        bytes=data,
+        content_type=content_type,
+        more=more,
+        request_id=ctx.request_id,
+        identifier=identifier,
+        patient=patient,
+        service_request=request.service_request or ours,
+        revision=report.revision if replaced else 1,
+        replaces=replaced,
+        author_display=ctx.endpoint(row.fulfiller).name,
+    )
+
+
+def _documents(ctx: Context, row, report, reading) -> list[tuple[bytes, str]]:
+    """The report's own documents, all of them: bytes and content type."""
+    found = documents_in(reading)
+    if not found:
+        raise NeedsPerson(
+            "report-without-document",
+            f"{report.source} at {row.fulfiller} holds no document",
+            "Ask the consulting provider to attach the report to it, then retry.",
+        )
+    if len(found) < len(reading.attachments):
+        ctx.finding(
+            "report-many-attachments",
+            f"{len(reading.attachments) - len(found)} of {len(reading.attachments)} attachments of "
+            "the report were not returned: they are empty, or not the report itself",
+            report.source,
+            "error",
+        )
+    return [_document(ctx, row, each) for each in found]
+
+
+def _document(ctx: Context, row, attachment: dict) -> tuple[bytes, str]:
+    """Its bytes: inline, or read from the fulfiller."""
+    said = attachment.get("contentType")
+    data = inline_bytes(attachment)
+    if data is not None:
+        return data, said or "application/octet-stream"
+    content = ctx.server(row.fulfiller).binary(
+        attachment["url"], content_type=said, max_bytes=ctx.world.config.records.max_attachment_bytes
+    )
+    return content.data, said or content.content_type
+
+
+def _copies_there(ctx: Context, placer: str, before: int) -> Iterator[str]:
+    """``DocumentReference/id`` of the copies there of revisions before this one, newest first."""
+    return (found for revision in range(before - 1, 0, -1) if (found := _at_placer(ctx, placer, revision)))
+
+
+def _at_placer(ctx: Context, placer: str, revision: int) -> str | None:
+    """By its link, else by a search: the answer to writing it may have been lost."""
+    identifier = report_identifier(ctx, revision)
+    with ctx.world.engine.begin() as conn:
+        linked = links.find(conn, placer, identifier.system, [identifier.value]).get(identifier.value)
+    return linked or find_one(ctx, placer, "DocumentReference", identifier)
+
+
+def _retract(ctx: Context, row, report) -> tuple[dict, str]:
+    """Mark the copy we wrote as entered-in-error; never delete it."""
+    reference = next(_copies_there(ctx, row.placer, report.revision), None)
+    if reference is None:
+        raise NeedsPerson(
+            "retraction-unknown",
+            f"the retracted report was never written to {row.placer}",
+            "Nothing of it is at the primary care EHR; park this delivery.",
+        )
+    server = ctx.server(row.placer)
+    there = server.read(*reference.split("/"))
+    if there.get("status") != "entered-in-error":
+        there |= {"status": "entered-in-error", "docStatus": "entered-in-error"}
+        ctx.lease.before_write()
+        server.update(there, if_match=version_of(there))
+    return there, reference
+
+
+def _supersede(ctx: Context, placer: str, before: int) -> None:
+    """Copies of earlier revisions no longer say that they stand: servers need not draw that from ``relatesTo``."""
+    for reference in _copies_there(ctx, placer, before):
+        there = ctx.server(placer).read_if_there(reference)
+        if there and there.get("status") == "current" and not _is_superseded(ctx, placer, there):
+            ctx.finding(
+                "copy-not-superseded",
+                f"{reference} at {placer} is an earlier revision of the report and still says it is current: "
+                "ask there to have it marked",
+                reference,
+                "error",
+            )
+
+
+def _is_superseded(ctx: Context, placer: str, there: dict) -> bool:
+    """Marks it and reads it back; False when the server does not let us, or does not do it."""
+    server, reference = ctx.server(placer), f"DocumentReference/{there['id']}"
+    ctx.lease.before_write()
+    with suppress(PermanentError):
+        server.update({**there, "status": "superseded"}, if_match=version_of(there))
+    return server.read(*reference.split("/")).get("status") != "current"
+
+
+def _keep(ctx: Context, delivery_id: str, identifier: Identifier, sent: dict, reference: str) -> None:
+    """The item is named by the identifier the resource at the placer really carries."""
+    own = next(
+        (each["value"] for each in sent.get("identifier", []) if each.get("system") == identifier.system),
+        identifier.value,
+    )
+    digest = ctx.world.payloads.put(fhir_json.dumps(sent))
+    with ctx.transaction() as conn:
+        deliveries.mark_items(
+            conn,
+            delivery_id,
+            [dict(source=own, status="sent", target=reference, sent_sha256=digest, created_by_us=True)],
+        )

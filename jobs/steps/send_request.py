@@ -1,0 +1,260 @@
+"""Send the request itself: patient's questions, ServiceRequest, and last the Task the consultant works from."""
+
+from sqlalchemy import Connection
+
+from integration import fhir_json
+from integration.packets import stored as packets
+from integration.store import deliveries, links, requests, revisions, steps
+from integration.store.steps import NextStep
+from jobs.steps.match_people import resolve_practitioner
+from jobs.steps.push_records import summary_of
+from jobs.target.renewing import ensure_current
+from jobs.target.writing import find_one, own_identifier
+from jobs.world import Context, Outcome
+from mappings.communication import to_patient_questions, withdrawn
+from mappings.model.delivery import DeliveryKind, DeliveryStatus
+from mappings.model.errors import NeedsPerson
+from mappings.model.request import Identifier
+from mappings.model.states import FINAL, Actor, Status
+from mappings.revision import in_words
+from mappings.service_request import Refs, to_service_request
+from mappings.task import ENDED, TaskInput, to_task, with_note
+
+MAX_INPUTS = 50
+
+
+def send_request(ctx: Context) -> Outcome:
+    """The records are verified: now the consultant is asked, or told of a correction.
+
+    The Task goes last, so that what it names is there; before a correction is written it is looked at first.
+    """
+    request, row = ctx.request(), ctx.row()
+    version, endpoint, system = ctx.read_version, request.fulfiller, ctx.world.config.exchange.identifier_system
+    delivery_id = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.REQUEST, version)
+    if Status(row.status) in FINAL:
+        return _too_late(ctx, delivery_id)
+    with ctx.world.engine.begin() as conn:
+        packet = packets.rows(conn, ctx.request_id)[0]
+    manifest = packets.manifest_of(ctx.world.payloads, packet.manifest_sha256)
+    with ctx.world.engine.begin() as conn:
+        patient = links.find(conn, endpoint, manifest.identifier_system, [manifest.patient])[manifest.patient]
+        records = deliveries.items(conn, deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, 1))
+    corrected = _begin(ctx, endpoint, version, row.records_due_at)
+    if corrected:
+        _must_be_open(ctx, endpoint)
+    requester = resolve_practitioner(ctx, endpoint, request.requester)
+    performer = resolve_practitioner(ctx, endpoint, request.consultant)
+    _renew_summaries(ctx, endpoint, version, delivery_id)
+    documents = sorted(
+        {item.target for item in records.values() if (item.target or "").startswith("DocumentReference/")}
+    )
+    if len(documents) > MAX_INPUTS:
+        ctx.finding(
+            "inputs-cut",
+            f"the Task names {MAX_INPUTS} of {len(documents)} documents; all of them are at the fulfiller",
+            severity="info",
+        )
+    service_request = _write(
+        ctx,
+        endpoint,
+        delivery_id,
+        to_service_request(
+            request,
+            request_id=ctx.request_id,
+            refs=Refs(patient=patient, requester=requester, performer=performer, supporting_info=tuple(documents)),
+            identifier_system=system,
+        ),
+    )
+    questions = _write_questions(ctx, endpoint, delivery_id, request, service_request, patient)
+    task = to_task(
+        request_id=ctx.request_id,
+        identifier_system=system,
+        service_request=service_request,
+        patient=patient,
+        requester=requester,
+        owner=performer,
+        authored_at=request.authored_at or row.created_at.isoformat(timespec="seconds"),
+        wanted_by=request.wanted_by.isoformat() if request.wanted_by else None,
+        inputs=_inputs(documents[:MAX_INPUTS], questions),
+    )
+    _write(
+        ctx, endpoint, delivery_id, with_note(task, _what_is_corrected(ctx, version, corrected)) if corrected else task
+    )
+
+    def commit(conn: Connection) -> None:
+        ctx.must_be_current(conn)  # else the next version goes at once
+        deliveries.move(conn, delivery_id, DeliveryStatus.SENT)
+        requests.advance(conn, ctx.request_id, Status.REQUESTED, Actor.EXCHANGE)
+
+    return Outcome(next_steps=(NextStep("verify_request", endpoint, delivery_id=delivery_id),), apply=[commit])
+
+
+def _begin(ctx: Context, endpoint: str, version: int, due_at) -> int | None:
+    """Begin the delivery of this version; it replaces earlier ones that were not verified.
+
+    Returns the version that the fulfiller has (at least in part), None when nothing was ever on its way there.
+    """
+    with ctx.transaction() as conn:
+        earlier = [
+            each for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.REQUEST) if each.version < version
+        ]
+        for each in earlier:
+            deliveries.move(conn, each.id, DeliveryStatus.CANCELLED, message=f"version {version} replaces it")
+        if steps.cancel_open(conn, ctx.request_id, reason=f"version {version} replaces it", kinds=("verify_request",)):
+            steps.create(
+                conn, "watch_fulfiller", endpoint, request_id=ctx.request_id, deadline=steps.AFTER_WORK, at=ctx.now
+            )
+        delivery_id = deliveries.create(
+            conn, ctx.request_id, endpoint, DeliveryKind.REQUEST, version=version, deadline=due_at
+        )
+        deliveries.move(conn, delivery_id, DeliveryStatus.SENDING)
+    seen = [each.version for each in earlier if each.sent_at is not None]
+    return (seen or [earlier[-1].version])[0] if earlier else None
+
+
+def _must_be_open(ctx: Context, endpoint: str) -> None:
+    """Raises NeedsPerson when the consultant has ended the Task: a correction would change what was answered already."""
+    reference = find_own(ctx, endpoint, "Task")
+    if reference is None:
+        return
+    task = ctx.server(endpoint).read_if_there(reference)
+    status = "gone" if task is None else task.get("status")
+    if status in (*ENDED, "gone"):
+        raise NeedsPerson(
+            "correction-too-late",
+            f"{reference} at {endpoint} is {status}: the correction was not written",
+            "Phone the consulting provider and say what is corrected. When the request has ended here, retry: "
+            "then the correction is only noted.",
+        )
+
+
+def _too_late(ctx: Context, delivery_id: str) -> Outcome:
+    """The request has ended before this version could be sent: said, and nothing is written."""
+    ctx.finding(
+        "correction-not-sent",
+        "the request ended before a correction could be sent; the fulfiller never saw it",
+        delivery_id,
+        "error",
+    )
+    return Outcome(
+        apply=[
+            lambda conn: deliveries.move(
+                conn, delivery_id, DeliveryStatus.CANCELLED, message="the request ended before"
+            )
+        ]
+    )
+
+
+def _what_is_corrected(ctx: Context, version: int, since: int) -> str:
+    """For whoever works from the Task: which fields differ from what they saw; no values."""
+    with ctx.world.engine.begin() as conn:
+        paths = [
+            path for each in revisions.versions(conn, ctx.request_id) if each.version > since for path in each.fields
+        ]
+    return f"The request was corrected (version {version}): {in_words(paths)}."
+
+
+def _renew_summaries(ctx: Context, endpoint: str, version: int, delivery_id: str) -> None:
+    """Where records went as documents, the summary tells of the request too: it is brought up to date with it."""
+    if ctx.endpoint(endpoint).accepts != "documents":
+        return
+    with ctx.world.engine.begin() as conn:
+        older = [
+            each
+            for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS)
+            if revisions.has_begun(each) and (each.request_version or 1) != version
+        ]
+    for records in older:
+        document = summary_of(ctx, records, version)
+        with ctx.world.engine.begin() as conn:
+            was_written = links.find(conn, endpoint, document.identifier.system, [document.identifier.value])
+        if was_written:
+            _write(ctx, endpoint, delivery_id, document.resource, document.identifier)
+        with ctx.transaction() as conn:
+            deliveries.say_with(conn, records.id, version, anew=True)
+
+
+def _write_questions(
+    ctx: Context, endpoint: str, delivery_id: str, request, service_request: str, patient: str
+) -> str | None:
+    """The patient's questions; those asked before and no longer are marked, never deleted."""
+    identifier = own_identifier(ctx, "Communication", ctx.request_id)
+    with ctx.world.engine.begin() as conn:
+        before = deliveries.bytes_sent(conn, ctx.request_id, identifier.value)
+    if request.patient_questions:
+        return _write(
+            ctx,
+            endpoint,
+            delivery_id,
+            to_patient_questions(
+                request.patient_questions,
+                request_id=ctx.request_id,
+                identifier_system=identifier.system,
+                service_request=service_request,
+                patient=patient,
+            ),
+        )
+    if before:
+        _write(ctx, endpoint, delivery_id, withdrawn(fhir_json.loads(ctx.world.payloads.get(before[0]))))
+    return None
+
+
+def _inputs(documents: list[str], questions: str | None) -> list[TaskInput]:
+    inputs = [TaskInput(text="records", reference=reference) for reference in documents]
+    return inputs + ([TaskInput(text="patient questions", reference=questions)] if questions else [])
+
+
+def _write(ctx: Context, endpoint: str, delivery_id: str, resource: dict, identifier: Identifier | None = None) -> str:
+    """Write one of our resources under its own identifier; the bytes are kept before they go, for corrections and read-back."""
+    identifier = identifier or own_identifier(ctx, resource["resourceType"], ctx.request_id)
+    item = dict(
+        source=identifier.value, created_by_us=True, sent_sha256=ctx.world.payloads.put(fhir_json.dumps(resource))
+    )
+    with ctx.transaction() as conn:
+        deliveries.mark_items(conn, delivery_id, [item])
+    reference = ensure_current(ctx, endpoint, resource, identifier)
+    with ctx.transaction() as conn:
+        deliveries.mark_items(conn, delivery_id, [item | dict(status="sent", target=reference)])
+    return reference
+
+
+def find_own(ctx: Context, endpoint: str, kind: str) -> str | None:
+    """``Type/id`` of our ServiceRequest or Task at an endpoint."""
+    identifier = own_identifier(ctx, kind, ctx.request_id)
+    with ctx.world.engine.begin() as conn:
+        return links.find(conn, endpoint, identifier.system, [identifier.value]).get(identifier.value)
+
+
+def cancel_request(ctx: Context) -> Outcome:
+    """Tell the fulfiller: before work began the Task is cancelled; after that only the fulfiller may end it."""
+    row = ctx.row()
+    ended = Outcome(next_steps=(NextStep("mirror_status", row.placer),), apply=[lambda conn: _cancelled(conn, ctx)])
+    task = find_own(ctx, row.fulfiller, "Task") or _task_nobody_answered_for(ctx, row.fulfiller)
+    if task is None:
+        return ended
+    server = ctx.server(row.fulfiller)
+    resource = server.read(*task.split("/"))
+    if resource.get("status") in ("requested", "received", "accepted"):
+        resource |= {"status": "cancelled", "statusReason": {"text": row.status_reason or "cancelled by the placer"}}
+        ctx.lease.before_write()
+        server.update(resource, if_match=(resource.get("meta") or {}).get("versionId"))
+        return ended
+    ctx.finding(
+        "cancel-pending", "the consultant has begun; the cancellation waits for the fulfiller", severity="warning"
+    )
+    return Outcome()
+
+
+def _task_nobody_answered_for(ctx: Context, endpoint: str) -> str | None:
+    """``Task/id`` where sending had begun and its answer was lost: it may be there without our knowing."""
+    with ctx.world.engine.begin() as conn:
+        begun = deliveries.of_request(conn, ctx.request_id, DeliveryKind.REQUEST)
+    return find_one(ctx, endpoint, "Task", own_identifier(ctx, "Task", ctx.request_id)) if begun else None
+
+
+def _cancelled(conn: Connection, ctx: Context) -> None:
+    requests.advance(conn, ctx.request_id, Status.CANCELLED, Actor.PLACER, reason="cancelled by the placer")
+    for kind in (DeliveryKind.RECORDS, DeliveryKind.REQUEST):
+        for delivery in deliveries.of_request(conn, ctx.request_id, kind):
+            deliveries.move(conn, delivery.id, DeliveryStatus.CANCELLED, message="the request was cancelled")
+    steps.cancel_open(conn, ctx.request_id, reason="the request was cancelled")

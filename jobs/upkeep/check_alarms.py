@@ -1,0 +1,73 @@
+"""Check what no single step can see, endpoints that rest for long and all the rules of config.yaml, and have it told."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from integration.store import alarms, notices, ourselves
+from jobs.upkeep import alarm_rules
+from jobs.world import Context, Outcome
+
+ENDPOINT_DOWN, UNKNOWN_KIND = "endpoint-down", "unknown-kind"
+DOWN_AFTER = timedelta(minutes=10)
+UNKNOWN_AFTER = timedelta(minutes=15)  # a rolling upgrade is over by then
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that goes wrong since a moment, and what an operator should do about it."""
+
+    subject: str
+    since: datetime | None
+    message: str
+
+
+def check_alarms(ctx: Context) -> Outcome:
+    """Raise what lasts, recover what is over, make the notices about both; all in the step's own commit."""
+    now = ctx.now
+
+    def commit(conn: Connection) -> None:
+        alarms.set_open(conn, ENDPOINT_DOWN, lasting([_down(row) for row in conn.execute(_DOWN)], now, DOWN_AFTER), now)
+        alarms.set_open(
+            conn, UNKNOWN_KIND, lasting([_unknown(row) for row in conn.execute(_UNKNOWN)], now, UNKNOWN_AFTER), now
+        )
+        alarm_rules.apply(conn, ctx.world.config, now)
+        notices.tell(conn, ctx.world.config, now)
+
+    return Outcome(apply=[commit])
+
+
+def lasting(troubles: list[Trouble], now: datetime, after: timedelta) -> dict[str, str]:
+    """``{subject: message}`` of what has lasted long enough to tell somebody."""
+    return {each.subject: each.message for each in troubles if each.since is not None and now - each.since >= after}
+
+
+def _down(row) -> Trouble:
+    return Trouble(
+        row.key,
+        row.since,
+        f"{row.key} has answered nothing since {row.since:%Y-%m-%d %H:%M} UTC; what is due "
+        "there waits. Phone its contact."
+        if row.since
+        else "",
+    )
+
+
+def _unknown(row) -> Trouble:
+    return Trouble(row.kind, row.since, f"no worker knows {row.kind}; {row.number} step(s) wait. Upgrade the workers.")
+
+
+def make_due(conn: Connection) -> None:
+    """It runs under our own name: no endpoint's breaker or pause holds it back."""
+    ourselves.make_due(conn, "check_alarms")
+
+
+# The first failure since the last success, of those whose breaker is not closed.
+_DOWN = text("""
+    SELECT e.key, (SELECT min(a.finished_at) FROM attempts a WHERE a.endpoint = e.key AND a.cause IS NOT NULL
+                   AND a.outcome IN ('temporary', 'unknown') AND a.finished_at > coalesce(e.last_success_at, '-infinity')) AS since
+    FROM endpoints e WHERE e.breaker <> 'closed'""")
+_UNKNOWN = text("""
+    SELECT kind, min(first_attempt_at) AS since, count(*) AS number FROM steps
+    WHERE cause = 'unknown-kind' AND status IN ('waiting', 'due', 'leased') GROUP BY kind""")
