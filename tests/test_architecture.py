@@ -239,6 +239,17 @@ def test_the_web_runs_no_step():
     )
 
 
+def test_what_steps_share_knows_no_step():
+    """jobs/target is what pushing and verifying have in common: a step is a thin call of it, never the other way round."""
+    _say(
+        [
+            f"{file}:{line} imports {module}: jobs/target is shared by the steps and imports none. Move what it needs into jobs/target."
+            for file, line, module in imports()
+            if file.startswith("jobs/target/") and f"{module}.".startswith("jobs.steps.")
+        ]
+    )
+
+
 def test_one_function_changes_a_status():
     """Of a request: ``requests.advance`` in integration/store/requests.py alone."""
     _say(

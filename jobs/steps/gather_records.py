@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 from integration import fhir_json
 from integration.fhir.server import FhirServer
 from integration.packets import stored as packets
-from integration.store import deliveries, links, requests, revisions, steps
+from integration.store import deliveries, links, requests, revisions
 from integration.store.pace import at_once
 from integration.store.steps import NextStep
 from jobs.steps.match_people import find_patient
-from jobs.steps.watching import CHART, CHART_AFTERWARDS
+from jobs.watching import CHART, CHART_AFTERWARDS
 from jobs.world import Context, Outcome
 from mappings.document_reference import attachments, inline_bytes
 from mappings.identifiers import local_reference
@@ -311,17 +311,3 @@ def _check_hash(ctx: Context, of: str, attachment: dict, data: bytes) -> None:
         raise PartialError([f"{of}: the bytes do not have the hash the resource states"])
     if "size" in attachment and int(attachment["size"]) != len(data):
         ctx.finding("attachment-size", f"the resource states another size than the {len(data)} bytes read", of)
-
-
-def watch_later(conn: Connection, ctx: Context, request) -> None:
-    """Begin to watch the chart for corrections, unless the request is being cancelled."""
-    if requests.get(conn, ctx.request_id).cancel_requested:
-        return
-    steps.create(
-        conn,
-        "watch_chart",
-        request.placer,
-        request_id=ctx.request_id,
-        deadline=steps.LAST_OF_ALL,
-        at=ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds),
-    )

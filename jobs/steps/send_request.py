@@ -7,7 +7,7 @@ from integration.packets import stored as packets
 from integration.store import deliveries, links, requests, revisions, steps
 from integration.store.steps import NextStep
 from jobs.steps.match_people import resolve_practitioner
-from jobs.steps.push_records import summary_of
+from jobs.target.documents import summary_of
 from jobs.target.renewing import ensure_current
 from jobs.target.writing import find_one, own_identifier
 from jobs.world import Context, Outcome

@@ -1,9 +1,6 @@
 """Read back what was written and compare: no write counts until this has passed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
-from types import MappingProxyType
 
 from sqlalchemy import Connection
 
@@ -11,29 +8,19 @@ from integration import fhir_json
 from integration.packets import stored as packets
 from integration.store import deliveries, links, requests, totals
 from integration.store.steps import AFTER_WORK, NextStep
-from jobs.steps.gather_records import watch_later
-from jobs.steps.push_records import documents_of, prepared_resources, search_by_identity
+from jobs.target.checking import Check, differs, read_back
+from jobs.target.documents import check_documents
 from jobs.target.renewing import is_unchanged
+from jobs.target.resources import check_resources
 from jobs.target.writing import find_one, version_of
+from jobs.watching import watch_chart_later
 from jobs.world import Context, Outcome
-from mappings.bundle import for_single_create
-from mappings.compare import compare
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, TemporaryError
 from mappings.model.request import Identifier
 from mappings.model.states import Records
 from mappings.service_request import reason_texts
 from mappings.task import THEIRS
-
-
-@dataclass
-class Check:
-    """What reading back one delivery showed, item by item."""
-
-    verified: list[str]
-    different: list[str]
-    missing: list[str]
-    versions: dict[str, str | None] = field(default_factory=dict)  # of our own resources that are exactly as written
 
 
 def verify_records(ctx: Context) -> Outcome:
@@ -43,9 +30,9 @@ def verify_records(ctx: Context) -> Outcome:
         packet_row = packets.by_id(conn, delivery.packet_id)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
-        check = _check_resources(ctx, delivery, packet)
+        check = check_resources(ctx, delivery, packet)
     else:
-        check = _check_documents(ctx, delivery, packet)
+        check = check_documents(ctx, delivery, packet)
     _decide(ctx, delivery, check)
     request = ctx.request()
 
@@ -55,92 +42,11 @@ def verify_records(ctx: Context) -> Outcome:
             totals.records_verified(conn, ctx.request_id)
         requests.set_records(conn, ctx.request_id, Records.VERIFIED)
         if delivery.version == 1:
-            watch_later(conn, ctx, request)
+            watch_chart_later(conn, ctx, request)
 
     sending = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.REQUEST, ctx.read_version)
     following = (NextStep("send_request", request.fulfiller, delivery_id=sending),) if delivery.version == 1 else ()
     return Outcome(next_steps=following, apply=[commit])
-
-
-def _check_resources(ctx: Context, delivery, packet) -> Check:
-    """Search by what they are recognised by in batches (shows doubles too); by Location what the index does not show yet."""
-    server, system = ctx.server(delivery.endpoint), packet.manifest.identifier_system
-    with ctx.world.engine.begin() as conn:
-        carried = packets.rows(conn, ctx.request_id)
-    sources = packets.sources_of(ctx.world.payloads, carried)
-    with ctx.world.engine.begin() as conn:
-        rows = links.find_rows(conn, delivery.endpoint, [(system, source) for source in packet.resources])
-        known = links.find(conn, delivery.endpoint, system, sources)
-        items = deliveries.items(conn, delivery.id)
-    origin = {source: row.origin for (_, source), row in rows.items()}
-    ours = [resource for source, resource in packet.resources.items() if origin.get(source) == "created"]
-    there = _read_all(ctx, server, system, ours, known)
-    resources = prepared_resources(ctx, packet, delivery.endpoint)
-    base = ctx.endpoint(packet.manifest.source_endpoint).base_url
-    check = Check([], [], [])
-    for source, resource in resources.items():
-        target = known.get(source) or items[source].target
-        read = there.get(source) or _read(server, target)
-        if read is None:
-            check.missing.append(source)
-        elif origin.get(source) != "created":
-            check.verified.append(source)  # matched there: it exists; its content is that side's own
-        else:
-            sent, _ = for_single_create(resource, links=known, identifier_system=system, source_base=base)
-            (check.different if _differs(ctx, sent, read, source, known) else check.verified).append(source)
-    return check
-
-
-def _read_all(ctx: Context, server, system: str, resources: list[dict], known: Mapping[str, str]) -> dict[str, dict]:
-    found: dict[str, dict] = {}
-    for source, there in search_by_identity(server, system, resources).items():
-        found[source] = next((each for each in there if packets.source_of(each) == known.get(source)), there[0])
-        if len(there) > 1:
-            ctx.finding(
-                "duplicate-at-target",
-                f"{len(there)} resources hold this identifier: " + ", ".join(sorted(map(packets.source_of, there))[:5]),
-                source,
-                "error",
-            )
-    return found
-
-
-def _read(server, target: str | None) -> dict | None:
-    return target and server.read_if_there(target)
-
-
-def _differs(
-    ctx: Context, sent: dict, read: dict, source: str, known: Mapping[str, str] = MappingProxyType({})
-) -> bool:
-    """True when something that matters changed; lesser losses are findings."""
-    failed = False
-    for difference in compare(sent, read, links=known, target_base=ctx.server(ctx.step.endpoint).endpoint.base_url):
-        fails = difference.severity == "fail"
-        failed = failed or fails
-        ctx.finding(
-            f"verify-{difference.kind}",
-            difference.message,
-            f"{source}#{difference.path}",
-            "error" if fails else "warning",
-        )
-    return failed
-
-
-def _check_documents(ctx: Context, delivery, packet) -> Check:
-    """Each document read back and compared, bytes by hash; the records it carries count with it."""
-    server, check = ctx.server(delivery.endpoint), Check([], [], [])
-    with ctx.world.engine.begin() as conn:
-        patient = links.find(conn, delivery.endpoint, packet.manifest.identifier_system, [packet.manifest.patient])
-        items = deliveries.items(conn, delivery.id)
-    for document in documents_of(ctx, packet, delivery, patient[packet.manifest.patient]):
-        item = items.get(document.name)
-        read = _read(server, item.target if item else None)
-        if read is None:
-            target = check.missing
-        else:
-            target = check.different if _differs(ctx, document.resource, read, document.name) else check.verified
-        target += [document.name, *document.carries]
-    return check
 
 
 def verify_request(ctx: Context) -> Outcome:
@@ -194,7 +100,7 @@ def check_written(ctx: Context, delivery) -> Check:
     with ctx.world.engine.begin() as conn:
         items = deliveries.items(conn, delivery.id)
     for name, item in items.items():
-        read = _read(server, item.target)
+        read = read_back(server, item.target)
         if read is None:
             check.missing.append(name)
             continue
@@ -209,7 +115,7 @@ def check_written(ctx: Context, delivery) -> Check:
                 for each in (sent, read)
             )
         lost = _loses_words(ctx, sent, read, name)
-        (check.different if _differs(ctx, sent, read, name) or lost else check.verified).append(name)
+        (check.different if differs(ctx, sent, read, name) or lost else check.verified).append(name)
     return check
 
 

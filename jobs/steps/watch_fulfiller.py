@@ -13,7 +13,7 @@ from integration.store.tables import events, reports
 from integration.store.tables import steps as step_table
 from jobs.steps.find_report import Found, check_report, find_reports, name_others, read_at
 from jobs.steps.send_request import find_own
-from jobs.steps.watching import REPORT, TASK
+from jobs.watching import REPORT, TASK
 from jobs.world import Context, Outcome
 from mappings.consult_report import successor, to_return_first
 from mappings.model.errors import NeedsPerson

@@ -18,7 +18,7 @@ from integration.store.one_at_a_time import alone
 from integration.store.steps import LeaseLost
 from integration.store.tables import endpoints, steps
 from jobs.engine import limits_of, run_step
-from jobs.steps import push_records
+from jobs.target import resources
 from mappings.model.errors import TemporaryError
 from tests.jobs.exchange import a_request, load_chart
 from tests.servers.lying import LyingProxy
@@ -134,7 +134,7 @@ def ended(engine, step):
 @pytest.mark.parametrize(("kind", "shared"), [("match_people", "practitioner"), ("push_records", "patient")])
 def test_who_waits_too_long_goes_back_and_blames_no_endpoint(exchange, monkeypatch, kind, shared):
     monkeypatch.setattr(one_at_a_time, "WAIT_SECONDS", 0.1)
-    monkeypatch.setattr(push_records, "MEANWHILE_SECONDS", 0.1)
+    monkeypatch.setattr(resources, "MEANWHILE_SECONDS", 0.1)
     chart = load_chart(exchange, observations=1)
     request_id = exchange.submit(a_request())
     mine, other = until(exchange, kind), another(exchange.engine)

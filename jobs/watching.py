@@ -7,6 +7,11 @@ found no turn.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
+from integration.store import requests, steps
+from jobs.world import Context
+
 HOUR, DAY = 3600, 86400
 
 
@@ -27,3 +32,17 @@ TASK = Pace(1 / 100, 900)  # an answer of the consultant is seen within a hundre
 REPORT = Pace(1 / 100, DAY)  # of amendments after the report was returned
 CHART = Pace(1 / 24, 4 * HOUR)  # about thirty searches each
 CHART_AFTERWARDS = Pace(1 / 24, DAY)
+
+
+def watch_chart_later(conn: Connection, ctx: Context, request) -> None:
+    """Begin to watch the chart for corrections, unless the request is being cancelled."""
+    if requests.get(conn, ctx.request_id).cancel_requested:
+        return
+    steps.create(
+        conn,
+        "watch_chart",
+        request.placer,
+        request_id=ctx.request_id,
+        deadline=steps.LAST_OF_ALL,
+        at=ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds),
+    )

@@ -8,7 +8,7 @@ from sqlalchemy import select, text, update
 from integration.queue import dispatch_endpoint
 from integration.store.tables import steps
 from jobs.engine import limits_of
-from jobs.steps.watching import CHART, CHART_AFTERWARDS, REPORT, TASK, Pace
+from jobs.watching import CHART, CHART_AFTERWARDS, REPORT, TASK, Pace
 from tests.jobs.exchange import a_request, load_chart
 
 NOW = datetime(2030, 1, 31, 12, tzinfo=UTC)
