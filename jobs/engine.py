@@ -34,6 +34,7 @@ from jobs.steps import (
     return_report,
     send_request,
     verify_delivery,
+    watch_chart,
     watch_fulfiller,
 )
 from jobs.upkeep import bulk_retry, check_alarms, prune, send_alerts
@@ -54,7 +55,7 @@ log = logging.getLogger("second_opinion.engine")
 JOBS = {
     "poll_requests": poll_requests.poll_requests,
     "gather_records": gather_records.gather_records,
-    "watch_chart": gather_records.watch_chart,
+    "watch_chart": watch_chart.watch_chart,
     "match_people": match_people.match_people,
     "push_records": push_records.push_records,
     "verify_records": verify_delivery.verify_records,
