@@ -243,9 +243,9 @@ def test_what_steps_share_knows_no_step():
     """jobs/target is what pushing and verifying have in common: a step is a thin call of it, never the other way round."""
     _say(
         [
-            f"{file}:{line} imports {module}: jobs/target is shared by the steps and imports none. Move what it needs into jobs/target."
+            f"{file}:{line} imports {module}: jobs/source and jobs/target are shared by the steps and import none. Move what it needs there."
             for file, line, module in imports()
-            if file.startswith("jobs/target/") and f"{module}.".startswith("jobs.steps.")
+            if file.startswith(("jobs/source/", "jobs/target/")) and f"{module}.".startswith("jobs.steps.")
         ]
     )
 
