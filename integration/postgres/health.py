@@ -23,12 +23,18 @@ def problem(engine: Engine) -> str | None:
 
 
 def is_away(error: BaseException) -> bool:
-    """True when the database does not answer or cannot work now (restarting, out of connections, disk full, a deadlock)."""
-    return (
-        isinstance(error, (OperationalError, InterfaceError, PoolTimeout))
-        or isinstance(error, DBAPIError)
-        and (error.connection_invalidated or isinstance(error.orig, ReadOnlySqlTransaction))
-    )
+    """True when the database does not answer or cannot work now (restarting, out of connections, disk full, a deadlock).
+
+    By its SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html); a connection that could not be
+    made, or broke, has none. Everything else it refuses is our own mistake, and stays one when it is tried again.
+    """
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeout)
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:  # words only: psycopg also refuses a statement of ours like that, and keeps its connection
+        broken = error.statement is None or error.connection_invalidated
+        return isinstance(error, (OperationalError, InterfaceError)) and broken
+    return state in _AWAY or state[:2] in _AWAY_CLASSES and state != _OUR_TIMEOUT
 
 
 def reason(error: SQLAlchemyError) -> str:
@@ -43,6 +49,8 @@ def reason(error: SQLAlchemyError) -> str:
     return {DiskFull: DISK_FULL, ReadOnlySqlTransaction: READ_ONLY}.get(type(origin), DOES_NOT_ANSWER)
 
 
+# connection, no room, stopped by an operator, rolled back for another; read-only; ended because this process was frozen
+_AWAY_CLASSES, _AWAY, _OUR_TIMEOUT = ("08", "53", "57", "40"), ("25006", "25P03"), "57014"
 _TOO_MANY = ("too many clients", "too many connections", "connection slots are reserved")
 # What does not fit into work_mem PostgreSQL writes beside its tables: it shows a full disk and leaves neither row nor log.
 _WRITES_TO_DISK = text("""

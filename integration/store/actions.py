@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select, update
 
 from integration.store import audit, operations, parking
+from integration.store.arrays import any_of
 from integration.store.tables import audit as audit_table
 from integration.store.tables import steps
 from mappings.model.delivery import DeliveryStatus
@@ -53,7 +54,7 @@ def retry_many(conn: Connection, wanted: list[Seen], *, actor: str, reason: str)
     """Retry selected steps; says how many had moved on."""
     conn.execute(
         select(steps.c.id)
-        .where(steps.c.id.in_({seen.step_id for seen in wanted}))
+        .where(any_of(steps.c.id, {seen.step_id for seen in wanted}))
         .order_by(steps.c.id)
         .with_for_update()
     )

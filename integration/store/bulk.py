@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import actions, audit, ourselves, search, steps
+from integration.store.arrays import any_of
 from integration.store.filters import Filter
 from integration.store.operations import NotPossible
 from integration.store.ourselves import OURSELVES
@@ -74,7 +75,7 @@ def next_batch(conn: Connection) -> bool:
     members = {operation: _members(conn, operation) for operation in running}
     step_ids = {member.step_id for each in members.values() for member in each}
     conn.execute(
-        select(step_table.c.id).where(step_table.c.id.in_(step_ids)).order_by(step_table.c.id).with_for_update()
+        select(step_table.c.id).where(any_of(step_table.c.id, step_ids)).order_by(step_table.c.id).with_for_update()
     )
     return any(_batch(conn, operation, found) for operation, found in members.items())
 

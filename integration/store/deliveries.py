@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from integration.store.arrays import blocks
 from integration.store.tables import deliveries, delivery_items
 from mappings.model.delivery import DELIVERY_TRANSITIONS, DeliveryKind, DeliveryStatus
 
@@ -38,8 +39,8 @@ def create(
     )
     conn.execute(insert(deliveries).values(row).on_conflict_do_nothing())
     items = [dict(delivery_id=delivery_id, source=source) for source in dict.fromkeys(sources)]
-    if items:
-        conn.execute(insert(delivery_items).on_conflict_do_nothing(), items)
+    for names, block in blocks(delivery_items, items):
+        conn.execute(insert(delivery_items).from_select(names, block).on_conflict_do_nothing())
     return delivery_id
 
 
@@ -115,15 +116,15 @@ def mark_items(conn: Connection, delivery_id: str, marks: Iterable[dict]) -> Non
     """Set status, target, sent_sha256, created_by_us of items; keys of each mark: source and any of those."""
     rows = [{**mark, "delivery_id": delivery_id} for mark in marks]
     for keys in {tuple(sorted(row)) for row in rows}:
-        group = [row for row in rows if tuple(sorted(row)) == keys]
-        insertion = insert(delivery_items)
-        changed = {key: getattr(insertion.excluded, key) for key in keys if key not in ("delivery_id", "source")}
-        conn.execute(
-            insertion.on_conflict_do_update(
-                index_elements=["delivery_id", "source"], set_={**changed, "updated_at": func.now()}
-            ),
-            group,
-        )
+        group = {row["source"]: row for row in rows if tuple(sorted(row)) == keys}  # the last word on an item counts
+        for names, block in blocks(delivery_items, list(group.values())):
+            insertion = insert(delivery_items).from_select(names, block)
+            changed = {key: insertion.excluded[key] for key in keys if key not in ("delivery_id", "source")}
+            conn.execute(
+                insertion.on_conflict_do_update(
+                    index_elements=["delivery_id", "source"], set_={**changed, "updated_at": func.now()}
+                )
+            )
 
 
 def counts(conn: Connection, delivery_id: str) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, Row, delete, func, or_, select, text, update
 
+from integration.store.arrays import any_of
 from integration.store.tables import attempts, exchanges
 from mappings.model.errors import ExchangeError
 
@@ -75,7 +76,7 @@ def of_attempts(conn: Connection, attempt_ids: Iterable[int], *, each: int = 10)
     newest = (
         func.row_number().over(partition_by=exchanges.c.attempt_id, order_by=exchanges.c.number.desc()).label("newest")
     )
-    inner = select(*_LISTED, newest).where(exchanges.c.attempt_id.in_(list(attempt_ids))).subquery()
+    inner = select(*_LISTED, newest).where(any_of(exchanges.c.attempt_id, attempt_ids)).subquery()
     found: dict[int, list[Row]] = {}
     for row in conn.execute(select(inner).where(inner.c.newest <= each).order_by(inner.c.attempt_id, inner.c.number)):
         found.setdefault(row.attempt_id, []).append(row)

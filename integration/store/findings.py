@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Row, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from integration.store.arrays import blocks
 from integration.store.storable import storable
 from integration.store.tables import findings
 from mappings.model.findings import Finding
@@ -39,8 +40,8 @@ def record(
         for each in found
         for path in [storable(each.path, LONGEST_PATH)]
     }
-    if rows:
-        insertion = insert(findings)
+    for names, block in blocks(findings, list(rows.values())):
+        insertion = insert(findings).from_select(names, block)
         conn.execute(
             insertion.on_conflict_do_update(
                 index_elements=[text("coalesce(request_id, '')"), text("coalesce(endpoint, '')"), "cause", "path"],
@@ -50,8 +51,7 @@ def record(
                     message=insertion.excluded.message,
                     severity=insertion.excluded.severity,
                 ),
-            ),
-            list(rows.values()),
+            )
         )
     return len(rows)
 

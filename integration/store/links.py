@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, case, func, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from integration.store.arrays import any_of, blocks, unnested
 from integration.store.tables import endpoints, links
 from mappings.model.errors import ExchangeError
 from mappings.model.request import PatientRef
@@ -43,24 +44,22 @@ def remember_all(conn: Connection, endpoint: str, rows: Iterable[dict]) -> None:
     unique = {
         (row["system"], row["value"]): {"version": None, "sha256": None, **row, "endpoint": endpoint} for row in rows
     }
-    if not unique:
-        return
-    insertion = insert(links)
-    new = insertion.excluded
-    conn.execute(
-        insertion.on_conflict_do_update(
-            index_elements=["endpoint", "system", "value"],
-            # what points elsewhere now is no longer what made it first: nothing of ours is updated over what a person linked
-            set_=dict(
-                reference=new.reference,
-                origin=case((links.c.reference == new.reference, links.c.origin), else_=new.origin),
-                version=func.coalesce(new.version, links.c.version),
-                sha256=func.coalesce(new.sha256, links.c.sha256),
-                updated_at=func.now(),
-            ),
-        ),
-        [unique[key] for key in sorted(unique)],
-    )  # one order: no deadlocks
+    for names, block in blocks(links, [unique[key] for key in sorted(unique)]):  # one order: no deadlocks
+        insertion = insert(links).from_select(names, block)
+        new = insertion.excluded
+        conn.execute(
+            insertion.on_conflict_do_update(
+                index_elements=["endpoint", "system", "value"],
+                # what points elsewhere now is no longer what made it first: nothing of ours is updated over what a person linked
+                set_=dict(
+                    reference=new.reference,
+                    origin=case((links.c.reference == new.reference, links.c.origin), else_=new.origin),
+                    version=func.coalesce(new.version, links.c.version),
+                    sha256=func.coalesce(new.sha256, links.c.sha256),
+                    updated_at=func.now(),
+                ),
+            )
+        )
 
 
 def verified_as(
@@ -70,17 +69,19 @@ def verified_as(
 
     Only where a write had no whole answer, so that we did not know.
     """
-    for value, version in versions.items():
-        conn.execute(
-            update(links)
-            .where(
-                links.c.endpoint == endpoint,
-                links.c.system == system,
-                links.c.value == value,
-                or_(links.c.version.is_(None), links.c.sha256.is_(None)),
-            )
-            .values(version=version, sha256=sha256s[value], updated_at=func.now())
+    read = unnested(
+        links, ("value", "version", "sha256"), [(value, version, sha256s[value]) for value, version in versions.items()]
+    )
+    conn.execute(
+        update(links)
+        .where(
+            links.c.endpoint == endpoint,
+            links.c.system == system,
+            links.c.value == read.c.value,
+            or_(links.c.version.is_(None), links.c.sha256.is_(None)),
         )
+        .values(version=read.c.version, sha256=read.c.sha256, updated_at=func.now())
+    )
 
 
 def find(conn: Connection, endpoint: str, system: str, values: Iterable[str]) -> dict[str, str]:
@@ -90,7 +91,7 @@ def find(conn: Connection, endpoint: str, system: str, values: Iterable[str]) ->
         return {}
     rows = conn.execute(
         select(links.c.value, links.c.reference).where(
-            links.c.endpoint == endpoint, links.c.system == system, links.c.value.in_(wanted)
+            links.c.endpoint == endpoint, links.c.system == system, any_of(links.c.value, wanted)
         )
     )
     return {row.value: row.reference for row in rows}
@@ -117,11 +118,13 @@ def said(conn: Connection, endpoint: str, patient: PatientRef) -> str | None:
 
 def find_rows(conn: Connection, endpoint: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], object]:
     """The whole link rows of (system, value) pairs."""
-    wanted = list(pairs)
+    wanted = unnested(links, ("system", "value"), list(dict.fromkeys(pairs)))
     rows = conn.execute(
-        select(links).where(links.c.endpoint == endpoint, tuple_(links.c.system, links.c.value).in_(wanted))
+        select(links)
+        .join(wanted, and_(links.c.system == wanted.c.system, links.c.value == wanted.c.value))
+        .where(links.c.endpoint == endpoint)
     )
-    return {(row.system, row.value): row for row in rows} if wanted else {}
+    return {(row.system, row.value): row for row in rows}
 
 
 def frozen_system(conn: Connection, endpoint: str) -> str:
