@@ -8,7 +8,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from mappings import codes
 from mappings.codes import as_dict, as_text, concept
@@ -84,6 +84,40 @@ def inline_bytes(attachment: Any) -> bytes | None:
         return base64.b64decode("".join(data.split()), validate=True)
     except ValueError:
         raise MappingError("Attachment.data", "is not base64") from None
+
+
+HashForm = Literal["sha1", "other", "none"]
+
+
+def hash_form(attachment: Any, data: bytes) -> HashForm | None:
+    """How an Attachment's hash names these bytes; None when it names other bytes: they are not the document.
+
+    ``sha1``: as R4 wants it (SHA-1, base64). ``other``: another digest of them (SHA-256 as in R5's early builds, SHA-512,
+    MD5), in hex, or of the base64 instead of the bytes (https://github.com/i4mi/MobileAccessGateway/issues/59): what is
+    stated is their hash, so nothing is lost; say so in a finding. ``none``: there is none that could be read.
+    """
+    said = as_text(as_dict(attachment).get("hash"))
+    said = "".join(said.split()) if said else ""
+    if not said:
+        return "none"
+    if said in _digests(data, "sha1")[:1]:
+        return "sha1"
+    wrapped = base64.b64encode(data)
+    forms = [
+        form
+        for name in ("sha1", "sha256", "sha512", "md5")
+        for each in (data, wrapped)
+        for form in _digests(each, name)
+    ]
+    return "other" if said in forms or said.lower().removeprefix("0x").replace(":", "") in forms else None
+
+
+def _digests(data: bytes, name: str) -> list[str]:
+    """The ways one digest is written: base64, base64 without padding, for URLs, hex, and base64 of the hex."""
+    digest = hashlib.new(name, data, usedforsecurity=False)
+    plain, hexadecimal = base64.b64encode(digest.digest()).decode("ascii"), digest.hexdigest()
+    ways = [plain, plain.rstrip("="), plain.replace("+", "-").replace("/", "_"), hexadecimal]
+    return [*ways, *(base64.b64encode(each.encode()).decode("ascii") for each in (hexadecimal, hexadecimal.upper()))]
 
 
 def _context(period_end: str | None, related: Sequence[dict]) -> dict:

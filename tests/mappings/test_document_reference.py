@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mappings import codes
-from mappings.document_reference import attachments, inline_bytes, to_attachment, to_document_reference
+from mappings.document_reference import attachments, hash_form, inline_bytes, to_attachment, to_document_reference
 from mappings.model.errors import MappingError
 from mappings.model.request import Code, Identifier
 from tests.mappings.mapping_factories import examples, needs_data
@@ -134,3 +134,38 @@ def test_it_reads_the_inline_documents_of_the_official_examples():
         for each in attachments(resource)
     ]
     assert any(inline_bytes(each) for each in found)
+
+
+PDF = b"%PDF-1.4 synthetic"
+
+
+def _hashes(data: bytes) -> list[str]:
+    return [
+        way
+        for name in ("sha1", "sha256", "sha512", "md5")
+        for each in (data, base64.b64encode(data))
+        for digest in [hashlib.new(name, each)]
+        for way in (
+            base64.b64encode(digest.digest()).decode(),
+            digest.hexdigest(),
+            digest.hexdigest().upper(),
+            "0x" + digest.hexdigest(),
+            base64.b64encode(digest.hexdigest().encode()).decode(),
+        )
+    ]
+
+
+def test_a_hash_in_another_form_still_names_the_same_bytes():
+    first, *others = _hashes(PDF)
+    assert hash_form({"hash": first}, PDF) == "sha1"
+    assert [hash_form({"hash": each}, PDF) for each in others] == ["other"] * len(others)
+
+
+@pytest.mark.parametrize("said", _hashes(PDF))
+def test_no_form_of_a_hash_names_other_bytes(said):
+    assert hash_form({"hash": said}, PDF + b"cut") is None
+
+
+@pytest.mark.parametrize("attachment", [{}, {"hash": None}, {"hash": ""}, {"hash": 5}, {"hash": ["x"]}, None, "x"])
+def test_what_cannot_be_a_hash_says_nothing(attachment):
+    assert hash_form(attachment, PDF) == "none"
