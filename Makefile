@@ -4,12 +4,25 @@ BIN = .venv/bin
 READY = .venv/.ready
 export SECOND_OPINION_DATA ?= $(wildcard $(abspath ../shared/data))
 
-.PHONY: demo check test test-unit test-long chaos bench
-$(READY): pyproject.toml
+.PHONY: demo check lock test test-unit test-long chaos bench
+PIP = $(BIN)/pip --quiet --disable-pip-version-check
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+# editable_mode=compat: without it setuptools warns a newcomer of folders that are where they belong
+$(READY): pyproject.toml requirements-test.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(PIP) install --require-hashes -r requirements-test.lock
+	$(PIP) install --no-deps --config-settings editable_mode=compat -e .
 	touch $(READY)
+
+# What is installed, with hashes: after a change of pyproject.toml, and to take newer versions (make lock UPGRADE=--upgrade)
+lock: $(BIN)/uv
+	$(COMPILE) $(UPGRADE) --extra tracing pyproject.toml -o requirements.lock
+	$(COMPILE) $(UPGRADE) --extra test --extra tracing -c requirements.lock pyproject.toml -o requirements-test.lock
+
+$(BIN)/uv:
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(PIP) install 'uv>=0.9,<1'
 
 demo: $(READY)
 	$(BIN)/second-opinion demo $(ARGS)

@@ -26,7 +26,7 @@ from tests.e2e.test_charts import ask
 from tests.jobs.exchange import Exchange
 from tests.servers.hapi import Hapi, build
 
-DEMO = Path(__file__).parent.parent / "examples" / "demo" / "chart.json"
+DEMO = Path(__file__).parent.parent / "second_opinion" / "demo" / "data" / "chart.json"
 PEOPLE = ("Patient", "Practitioner", "PractitionerRole", "Organization", "Location")
 WANTED = 400
 # The test's Exchange is narrow on purpose (chunks of 5); this one works with the defaults of config.yaml.

@@ -144,6 +144,6 @@ def worker(ctx: click.Context, name: str) -> None:
 @click.pass_context
 def demo(ctx: click.Context, exit_at_end: bool, data_dir: Path | None, as_json: bool) -> None:
     """Watch one synthetic second opinion travel the whole loop over real HTTP."""
-    from jobs.demo import run_demo
+    from second_opinion.demo.run import run_demo
 
     ctx.exit(run_demo(data_dir, exit_at_end=exit_at_end, as_json=as_json))

@@ -18,9 +18,9 @@ OUTSIDE = {"tests", "benchmarks", "examples"}
 # Which third-party package may be imported where; what is not named here may be imported anywhere but in mappings.
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "flask": ("integration/web/", "integration/hosted/"),
-    # jobs/demo.py plays outsiders: it loads a chart, reads our API and counts at the target as any HTTP client would,
+    # The demo plays outsiders: it loads a chart, reads our API and counts at the target as any HTTP client would,
     # so that a fault of integration/fhir cannot hide itself.
-    "requests": ("integration/fhir/", "jobs/demo.py"),
+    "requests": ("integration/fhir/", "second_opinion/demo/"),
     "urllib3": ("integration/fhir/",),
     "fhirclient": ("integration/fhir/",),
     "procrastinate": ("integration/queue.py", "jobs/engine.py", "integration/migrations/"),
@@ -33,7 +33,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fsspec": ("integration/packets/payloads.py",),
     "prometheus_client": ("integration/web/",),
     "argon2": ("integration/store/accounts.py",),
-    "reportlab": ("integration/packets/", "integration/web/"),
+    "reportlab": ("integration/packets/", "integration/web/", "second_opinion/demo/"),
 }
 PARTS_OF = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask", "itsdangerous": "flask"}  # Flask brings them
 # mappings is pure: what these cannot do, it cannot do.

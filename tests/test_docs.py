@@ -33,7 +33,7 @@ def config_page() -> str:
     return f"""{_generated("integration/settings/model.py")}
 # config.yaml
 
-A commented one to begin with: [examples/config.yaml](../../examples/config.yaml). `second-opinion check config` reads
+A commented one to begin with, which works as it stands: [config.yaml](../../config.yaml). `second-opinion check config` reads
 yours and lists every mistake at once, with file, line and a right value. The file is UTF-8 YAML (JSON is YAML too)
 without anchors, aliases and tags. Relative file names are relative to the file. Times are UTC, durations in the unit
 their name ends in.

@@ -67,7 +67,7 @@ ENVIRONMENT = {
     "SECOND_OPINION_DATA": "tests only: folder with synthetic charts and published FHIR examples",
 }
 _SECRET = re.compile(r"passw|passphrase|secret|credential|api_?key|private_?key$|access_?key|(^|_)token$|^pem$|^jwk")
-_ADVICE = "; name one with SECOND_OPINION_CONFIG or --config, or begin with a copy of examples/config.yaml"
+_ADVICE = "; name one with SECOND_OPINION_CONFIG or --config, or begin with the config.yaml that comes with the project"
 
 
 def load_config(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:

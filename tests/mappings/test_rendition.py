@@ -27,7 +27,7 @@ from mappings.rendition.narrative import plain_text
 from mappings.rendition.tables import TABLES
 from mappings.rendition.words import Words
 
-DEMO = Path(__file__).parents[2] / "examples" / "demo" / "chart.json"
+DEMO = Path(__file__).parents[2] / "second_opinion" / "demo" / "data" / "chart.json"
 DATA = os.environ.get("SECOND_OPINION_DATA")
 LAB = {"category": [{"coding": [{"code": "laboratory"}]}]}
 PATIENT = {

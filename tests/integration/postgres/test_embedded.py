@@ -529,7 +529,7 @@ def test_values_do_not_reach_the_servers_log(server):
 
 def said(folder: Path, *words: str, **environment: str) -> tuple[int, str]:
     runner = CliRunner(env={"SECOND_OPINION_DATA_DIR": str(folder / "data"), **environment})
-    result = runner.invoke(cli, ["--config", str(ROOT / "examples" / "config.yaml"), *words])
+    result = runner.invoke(cli, ["--config", str(ROOT / "config.yaml"), *words])
     return result.exit_code, result.output
 
 

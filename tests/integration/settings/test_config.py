@@ -12,7 +12,7 @@ from integration.settings.config import CAPABILITIES, Config, Endpoint, SmartBac
 from mappings.model.delivery import RetryPolicy
 from mappings.model.errors import ConfigError, Mistake
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "config.yaml"
+EXAMPLE = Path(__file__).parents[3] / "config.yaml"
 GOOD = """\
 data_dir: data
 hosted:
@@ -64,10 +64,11 @@ def test_it_loads_a_good_file(write) -> None:
     assert config.database.url is None
 
 
-def test_it_loads_the_example() -> None:
+def test_the_configuration_that_comes_with_the_project_brings_up_two_practices() -> None:
     config = load_config(EXAMPLE, {})
     assert list(config.endpoints) == ["hillside", "university-hospital"]
-    assert config.endpoints["university-hospital"].capabilities == {"transaction": False}
+    assert [each.hosted_practice for each in config.endpoints.values()] == [each.practice for each in config.hosted]
+    assert all("127.0.0.1" not in each.identifier_system and each.contact for each in config.endpoints.values())
     assert config.endpoints["hillside"].local_codes[0].code == "2ND-OP"
     assert config.retry.max_attempts == 12
 
@@ -521,7 +522,7 @@ record: {}
 @pytest.mark.parametrize("name", ["absent.yaml", "."])
 def test_it_says_that_there_is_no_such_file_and_what_to_do(tmp_path: Path, name: str) -> None:
     [mistake] = mistakes_of(tmp_path / name)
-    assert "examples/config.yaml" in mistake.message and mistake.line is None
+    assert "config.yaml that comes with" in mistake.message and mistake.line is None
 
 
 def test_every_right_value_it_shows_is_right() -> None:

@@ -58,7 +58,7 @@ def mistakes_of(source: Any, **settings: Any) -> list[Mistake]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_it_loads_the_examples_with_the_example_configuration(name: str) -> None:
-    endpoints = load_config(EXAMPLES / "config.yaml", {}).endpoints
+    endpoints = load_config(EXAMPLES.parent / "config.yaml", {}).endpoints
     request = load_request(EXAMPLES / name, endpoints=endpoints)
     assert load_request(request.model_dump_json().encode()) == request
 

@@ -1,24 +1,24 @@
-"""``make demo``: one synthetic second opinion travels the whole loop over real HTTP, each step printed as it happens."""
+"""Starts the Exchange with a configuration of its own, lets both sides be played, and prints each step as it happens."""
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 
 import requests
-import simplejson
 
 from jobs.supervisor import die_with_parent
+from second_opinion.demo.placer import load_chart
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "demo"
-PORT = 8080
+PORT, TRIED_PORTS = 8080, 20
 LIMIT_SECONDS = 180
-NPI = "http://hl7.org/fhir/sid/us-npi"
+READY_SECONDS = 120
 HILLSIDE_IDS = "https://hillside.example/ids"
-REQUESTER, CONSULTANT = "Synthetic-Álvarez", "Synthetic-Brontë"  # in the chart
 CONFIG = """\
 # Written by the demo; synthetic data only.
 data_dir: {data_dir}
@@ -28,8 +28,9 @@ hosted:
   - {{practice: lakeview, name: Lakeview Cancer Center}}
 endpoints:
   hillside: {{base_url: "hosted:hillside", role: placer, name: Hillside Family Practice, default_fulfiller: lakeview,
-             identifier_system: "{hillside}", limits: {{requests_per_second: 200}}}}
+             identifier_system: "{hillside}", contact: "Front desk, +1 555 0100", limits: {{requests_per_second: 200}}}}
   lakeview: {{base_url: "hosted:lakeview", role: fulfiller, name: Lakeview Cancer Center, accepts: resources, patients: create,
+             identifier_system: "https://lakeview.example/ids", contact: "Second opinion desk, +1 555 0199",
              limits: {{requests_per_second: 200}}}}
 schedules: {{dispatch_seconds: 1, poll_requests_seconds: 1, watch_seconds: 1}}
 """
@@ -39,15 +40,19 @@ def run_demo(data_dir: Path | None, *, exit_at_end: bool, as_json: bool) -> int:
     """Start the Exchange, load the chart, let a consultant who speaks only FHIR answer, watch the loop close."""
     data_dir = (data_dir or Path("data/demo")).absolute()
     data_dir.mkdir(parents=True, exist_ok=True)
-    port = int(os.environ.get("DEMO_PORT", PORT))
+    say = Teller(quiet=as_json)
+    port = _port(say)
     config = data_dir / "config.yaml"
     config.write_text(CONFIG.format(data_dir=json.dumps(str(data_dir)), port=port, hillside=HILLSIDE_IDS))
-    say = Teller(quiet=as_json)
     say(f"starting the Exchange with its own PostgreSQL in {data_dir}")
-    with tempfile.TemporaryFile() as noise:
-        exchange = start("-m", "second_opinion", "--config", str(config), "serve", stderr=noise)
+    with tempfile.TemporaryFile(mode="w+") as words:
+        exchange = start("-m", "second_opinion", "--config", str(config), "serve", stderr=words)
         try:
+            _wait_until_ready(exchange, f"http://127.0.0.1:{port}", words)
             return _loop(exchange, f"http://127.0.0.1:{port}", say, exit_at_end, as_json)
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            return 130
         finally:
             exchange.terminate()
             exchange.wait(40)
@@ -72,21 +77,57 @@ class Teller:
         return round(time.monotonic() - self.began, 1)
 
 
+def _port(say: Teller) -> int:
+    """DEMO_PORT, else 8080, else the next free one: what listens there already is somebody else's Exchange, or no Exchange."""
+    wanted = int(os.environ.get("DEMO_PORT", PORT))
+    port = next((each for each in range(wanted, wanted + TRIED_PORTS) if _is_free(each)), None)
+    if port is None:
+        sys.exit(f"ports {wanted} to {wanted + TRIED_PORTS - 1} are all taken: set DEMO_PORT to a free one")
+    if port != wanted:
+        say(f"port {wanted} is taken by another program; this demo uses {port} (DEMO_PORT chooses another)")
+    return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def start(*arguments: str, stderr=None) -> subprocess.Popen:
     """A Python process of ours that ends with us."""
     return subprocess.Popen([sys.executable, *arguments], stderr=stderr, preexec_fn=die_with_parent)
 
 
+def _wait_until_ready(exchange: subprocess.Popen, base: str, words) -> None:
+    """Until our own ``serve`` answers. Exits with its words when it ended, or when time is over."""
+    until = time.monotonic() + READY_SECONDS
+    while not _answers(f"{base}/health/ready"):
+        if exchange.poll() is not None or time.monotonic() > until:
+            break
+        time.sleep(0.1)
+    else:
+        if exchange.poll() is None:
+            return
+    words.seek(0)
+    said = words.read().strip().splitlines()[-5:]
+    sys.exit("\n".join(["the Exchange did not start; its last words:", *said]))
+
+
 def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool, as_json: bool) -> int:
-    wait_for(lambda: _answers(f"{base}/health/ready"), "the Exchange to be ready", exchange, seconds=120)
     say(f"the Exchange is ready: {base}/")
     before = {each["request_id"] for each in known_requests(base) if each["status"] == "completed"}
-    resources, ordered = load_chart(f"{base}/fhir/hillside")
+    resources, ordered = load_chart(f"{base}/fhir/hillside", date.today())
     say(
         f"primary care EHR (hillside) holds the chart: {resources} resources; its ServiceRequest asks for a second opinion"
     )
     consultant = start(
-        str(EXAMPLES / "consultant.py"),
+        "-m",
+        "second_opinion.demo.consultant",
         "--base",
         f"{base}/fhir/lakeview",
         "--timeout",
@@ -103,77 +144,13 @@ def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool,
         else "the loop is NOT closed"
     )
     result = summary(base, view, say.seconds)
-    if not exit_at_end:
+    if not exit_at_end and view:
         stay(base, view["request_id"], exchange)
     if as_json:
         print(json.dumps(result), flush=True)
     elif exit_at_end:
         print(json.dumps(result, indent=1))
     return 0 if result["closed"] else 1
-
-
-def load_chart(base: str) -> tuple[int, bool]:
-    """Put the synthetic chart into the primary care EHR over FHIR, and an order for a second opinion; once.
-
-    Returns how many resources the chart has, and whether a new order was placed.
-    When an earlier demo's loop is closed, a new order makes a new request about the same patient.
-    """
-    chart = json_of(EXAMPLES / "chart.json")
-    patient = next(entry["resource"] for entry in chart["entry"] if entry["resource"]["resourceType"] == "Patient")
-    mrn = f"{patient['identifier'][0]['system']}|{patient['identifier'][0]['value']}"
-    if not get(f"{base}/Patient", {"identifier": mrn}).get("entry"):
-        post(base, chart)
-    places = {
-        word: get(f"{base}/{kind}", {"identifier": token})["entry"][0]["resource"]["id"]
-        for word, kind, token in (
-            ("PATIENT-ID", "Patient", mrn),
-            ("REQUESTER-ID", "Practitioner", npi_of(chart, REQUESTER)),
-            ("CONSULTANT-ID", "Practitioner", npi_of(chart, CONSULTANT)),
-        )
-    }
-    patient_there = f"Patient/{places['PATIENT-ID']}"
-    orders = len(get(f"{base}/ServiceRequest", {"patient": patient_there, "_count": "200"}).get("entry", ()))
-    still_open = len(get(f"{base}/ServiceRequest", {"patient": patient_there, "status": "active"}).get("entry", ()))
-    if not still_open:
-        text = (EXAMPLES / "service_request.json").read_text(encoding="utf-8")
-        for word, value in {**places, "SO-2026-0001": f"SO-2026-{orders + 1:04d}"}.items():
-            text = text.replace(word, value)
-        post(f"{base}/ServiceRequest", simplejson.loads(text, use_decimal=True))
-    return len(chart["entry"]), not still_open
-
-
-def npi_of(chart: dict, family: str) -> str:
-    """The search token of a practitioner of the chart."""
-    person = next(
-        entry["resource"]
-        for entry in chart["entry"]
-        if entry["resource"]["resourceType"] == "Practitioner" and entry["resource"]["name"][0]["family"] == family
-    )
-    return f"{NPI}|{person['identifier'][0]['value']}"
-
-
-def json_of(path: Path) -> dict:
-    """FHIR JSON from a file, decimals kept."""
-    return simplejson.loads(path.read_bytes(), use_decimal=True)
-
-
-def get(url: str, params: dict) -> dict:
-    """GET FHIR JSON."""
-    response = requests.get(url, params=params, timeout=60)
-    response.raise_for_status()
-    return response.json()
-
-
-def post(url: str, body: dict, headers: dict | None = None) -> dict:
-    """POST FHIR JSON, decimals kept."""
-    response = requests.post(
-        url,
-        data=simplejson.dumps(body, use_decimal=True).encode(),
-        timeout=60,
-        headers={"Content-Type": "application/fhir+json", **(headers or {})},
-    )
-    response.raise_for_status()
-    return response.json()
 
 
 def follow(base: str, say: Teller, exchange: subprocess.Popen, before: set[str]) -> dict:
@@ -264,19 +241,6 @@ def _answers(url: str) -> bool:
         return requests.get(url, timeout=5).status_code == 200
     except requests.RequestException:
         return False
-
-
-def wait_for(question, what: str, process: subprocess.Popen, *, seconds: float) -> None:
-    """Ask until yes. Exits with a sentence when the process ended or time is over."""
-    until = time.monotonic() + seconds
-    while not question():
-        if process.poll() is not None or time.monotonic() > until:
-            process.terminate()
-            sys.exit(
-                f"waited {seconds:.0f} s for {what} in vain; is another program on the same port? "
-                "Run second-opinion --config data/demo/config.yaml serve to read its messages, or set DEMO_PORT."
-            )
-        time.sleep(0.1)
 
 
 def stay(base: str, request_id: str, exchange: subprocess.Popen) -> None:

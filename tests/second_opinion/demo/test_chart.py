@@ -2,11 +2,11 @@
 
 import base64
 import hashlib
-import importlib.util
 import io
 import json
 import re
-import sys
+import tomllib
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,29 +17,21 @@ from pypdf import PdfReader
 
 from integration import fhir_json
 from mappings.service_request import from_service_request
+from second_opinion.demo import consultant as consultant_module
+from second_opinion.demo import make_chart
+from second_opinion.demo.placer import ORDERED_ON, moved
 
-DEMO = Path(__file__).parent.parent / "examples" / "demo"
+DEMO = Path(make_chart.__file__).parent
 
 
 @pytest.fixture(scope="module")
 def chart() -> dict:
-    return fhir_json.loads((DEMO / "chart.json").read_bytes())
+    return fhir_json.loads((DEMO / "data" / "chart.json").read_bytes())
 
 
 @pytest.fixture(scope="module")
-def script(monkeypatch_module):
-    monkeypatch_module.syspath_prepend(str(DEMO))
-    spec = importlib.util.spec_from_file_location("make_chart", DEMO / "make_chart.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.modules.pop("chart_parts", None)
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_module():
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
+def script():
+    return make_chart
 
 
 def resources(chart: dict, kind: str | None = None) -> list[dict]:
@@ -96,7 +88,7 @@ def test_it_has_a_cycle_of_two(chart):
 
 
 def test_decimals_keep_their_zeros(chart):
-    text = (DEMO / "chart.json").read_text(encoding="utf-8")
+    text = (DEMO / "data" / "chart.json").read_text(encoding="utf-8")
     for literal in ("1.10", "6.30", "0.50"):
         assert f'"value": {literal},' in text
     values = [
@@ -140,7 +132,7 @@ def test_every_resource_is_marked_as_test_data(chart):
 def test_the_order_has_the_second_opinion_codes(script):
     order = script.service_request("Patient/1", "Practitioner/2", "Practitioner/3")
     get_fhir_model_class("ServiceRequest").model_validate(order)
-    template = fhir_json.loads((DEMO / "service_request.json").read_bytes())
+    template = fhir_json.loads((DEMO / "data" / "service_request.json").read_bytes())
     assert {**order, "subject": 0, "requester": 0, "performer": 0} == {
         **template,
         "subject": 0,
@@ -215,10 +207,7 @@ class FakeServer:
 
 @pytest.fixture
 def consultant():
-    spec = importlib.util.spec_from_file_location("consultant", DEMO / "consultant.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return consultant_module
 
 
 @pytest.fixture
@@ -271,3 +260,22 @@ def test_the_consultant_leaves_a_task_alone_that_somebody_else_changed(consultan
 def test_the_consultant_imports_nothing_of_ours():
     text = (DEMO / "consultant.py").read_text(encoding="utf-8")
     assert not re.search(r"^\s*(from|import) (mappings|integration|jobs|second_opinion)", text, re.MULTILINE)
+
+
+def test_every_date_but_a_birthday_is_moved_so_that_the_order_is_of_today(chart):
+    today = date(2031, 2, 28)
+    later = moved(chart, today - ORDERED_ON)
+    order = moved(fhir_json.loads((DEMO / "data" / "service_request.json").read_bytes()), today - ORDERED_ON)
+    assert order["authoredOn"] == "2031-02-28T09:00:00-07:00" and order["occurrencePeriod"] == {"end": "2031-03-25"}
+    assert resources(later, "Patient") == resources(chart, "Patient")
+    assert all(
+        "2026-0" not in json.dumps(each, default=str) for each in resources(later) if each["resourceType"] != "Patient"
+    )
+    assert moved("2025-11", timedelta(days=365)) == "2026-11" and moved("SO-2026-0001", timedelta(1)) == "SO-2026-0001"
+
+
+def test_what_the_demo_needs_is_packaged():
+    """It runs from an installed wheel too, where no examples folder stands beside it."""
+    shipped = tomllib.loads((DEMO.parents[1] / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    assert "demo/data/*.json" in shipped["second_opinion"]
+    assert {each.name for each in (DEMO / "data").iterdir()} == {"chart.json", "service_request.json"}

@@ -1,7 +1,7 @@
 """The consulting provider of the demo, played by a script that speaks FHIR R4 over HTTP only.
 
 NOT a clinician and NOT for real use: it accepts every open Task and answers with the same invented report.
-    python consultant.py --base http://127.0.0.1:8080/fhir/hillcrest [--once] [--timeout 60]
+    python -m second_opinion.demo.consultant --base http://127.0.0.1:8080/fhir/hillcrest [--once] [--timeout 60]
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Makes chart.json, the invented chart of the demo: one colon cancer patient as an R4 transaction Bundle.
 
 Nobody in it exists. Run it again after a change: the same code gives the same resources.
-    python examples/demo/make_chart.py
+    python -m second_opinion.demo.make_chart
 """
 
 import base64
@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import simplejson
-from chart_parts import (
+
+from second_opinion.demo.chart_parts import (
     SNOMED,
     TERMINOLOGY,
     Chart,
@@ -27,7 +28,7 @@ from chart_parts import (
     urn,
 )
 
-HERE = Path(__file__).parent
+DATA = Path(__file__).parent / "data"
 ICD10, RXNORM, CVX = (
     "http://hl7.org/fhir/sid/icd-10-cm",
     "http://www.nlm.nih.gov/research/umls/rxnorm",
@@ -698,8 +699,8 @@ def write(path: Path, value: dict) -> None:
 
 
 if __name__ == "__main__":
-    write(HERE / "chart.json", make())
+    write(DATA / "chart.json", make())
     write(
-        HERE / "service_request.json",
+        DATA / "service_request.json",
         service_request("Patient/PATIENT-ID", "Practitioner/REQUESTER-ID", "Practitioner/CONSULTANT-ID"),
     )
