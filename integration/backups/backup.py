@@ -17,18 +17,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from psycopg import sql
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, func, select, text
 
 from integration.packets.payloads import PayloadMissing, Payloads
 from integration.postgres.database import revision_of
-from integration.store.tables import delivery_items, packets, reports
+from integration.store.tables import delivery_items, links, packets, reports
 from mappings.model.errors import ExchangeError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 NAMES_PAYLOADS = (
     packets.c.manifest_sha256,
-    delivery_items.c.sent_sha256,
+    func.coalesce(delivery_items.c.sent_in, delivery_items.c.sent_sha256),
+    links.c.written_in,
     reports.c.resource_sha256,
     reports.c.bytes_sha256,
 )

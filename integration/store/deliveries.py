@@ -113,7 +113,7 @@ def items(conn: Connection, delivery_id: str) -> dict[str, object]:
 
 
 def mark_items(conn: Connection, delivery_id: str, marks: Iterable[dict]) -> None:
-    """Set status, target, sent_sha256, created_by_us of items; keys of each mark: source and any of those."""
+    """Set status, target, sent_sha256, sent_in, created_by_us of items; keys of each mark: source and any of those."""
     rows = [{**mark, "delivery_id": delivery_id} for mark in marks]
     for keys in {tuple(sorted(row)) for row in rows}:
         group = {row["source"]: row for row in rows if tuple(sorted(row)) == keys}  # the last word on an item counts

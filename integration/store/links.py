@@ -1,8 +1,10 @@
 """Links: what a thing is called at an endpoint, so that nothing is created there twice."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 
-from sqlalchemy import Connection, and_, case, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.arrays import any_of, blocks, unnested
@@ -14,6 +16,34 @@ from mappings.patient import fingerprint
 AS_ENTERED = (
     "urn:second-opinion:patient-as-entered"  # the system of what a person said of a patient in exactly these words
 )
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a thing is called at an endpoint, what we last wrote there, and what that was made of.
+
+    ``sha256`` names the bytes written, a line of the payload ``written_in`` or a payload of their own; ``ours_sha256`` those
+    that were ours alone, where something of the other side was kept. Of links that older versions stored the rest is empty.
+    """
+
+    system: str
+    value: str
+    reference: str  # Type/id at the endpoint
+    origin: str  # created matched person
+    version: str | None = None
+    sha256: str | None = None
+    written_in: str | None = None
+    ours_sha256: str | None = None
+    source_sha256: str | None = None
+    source_version: str | None = None
+    source_updated_at: datetime | None = None
+    gathered_at: datetime | None = None
+    verified_at: datetime | None = None
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Link":
+        """As the table has it."""
+        return cls(**{each.name: getattr(row, each.name) for each in fields(cls)})
 
 
 class SystemChanged(ExchangeError):
@@ -60,6 +90,43 @@ def remember_all(conn: Connection, endpoint: str, rows: Iterable[dict]) -> None:
                 ),
             )
         )
+
+
+def wrote(conn: Connection, endpoint: str, rows: Iterable[Link]) -> None:
+    """Store what was just written, or found to stand there: everything of the link is as given, and not read back yet.
+
+    How a thing came to be there stays, unless it is another thing now.
+    """
+    unique = {(row.system, row.value): asdict(row) | {"endpoint": endpoint, "verified_at": None} for row in rows}
+    for names, block in blocks(links, [unique[key] for key in sorted(unique)]):
+        insertion = insert(links).from_select(names, block)
+        new = insertion.excluded
+        kept = {name: getattr(new, name) for name in names if name not in ("endpoint", "system", "value", "origin")}
+        origin = case((links.c.reference == new.reference, links.c.origin), else_=new.origin)
+        conn.execute(
+            insertion.on_conflict_do_update(
+                index_elements=["endpoint", "system", "value"],
+                set_={**kept, "origin": origin, "updated_at": func.now()},
+            )
+        )
+
+
+def read_back(conn: Connection, endpoint: str, system: str, found: Mapping[str, tuple[str, str | None]]) -> None:
+    """What we last wrote was read back as written: ``{value: (hash of what was compared, version there)}``.
+
+    Nothing is said of what was written anew meanwhile.
+    """
+    read = unnested(links, ("value", "sha256", "version"), [(value, *each) for value, each in found.items()])
+    conn.execute(
+        update(links)
+        .where(
+            links.c.endpoint == endpoint,
+            links.c.system == system,
+            links.c.value == read.c.value,
+            links.c.sha256 == read.c.sha256,
+        )
+        .values(verified_at=func.now(), version=func.coalesce(read.c.version, links.c.version))
+    )
 
 
 def verified_as(
@@ -116,15 +183,15 @@ def said(conn: Connection, endpoint: str, patient: PatientRef) -> str | None:
     return find(conn, endpoint, AS_ENTERED, [value]).get(value)
 
 
-def find_rows(conn: Connection, endpoint: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], object]:
-    """The whole link rows of (system, value) pairs."""
+def find_rows(conn: Connection, endpoint: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Link]:
+    """The whole links of (system, value) pairs."""
     wanted = unnested(links, ("system", "value"), list(dict.fromkeys(pairs)))
     rows = conn.execute(
         select(links)
         .join(wanted, and_(links.c.system == wanted.c.system, links.c.value == wanted.c.value))
         .where(links.c.endpoint == endpoint)
     )
-    return {(row.system, row.value): row for row in rows}
+    return {(row.system, row.value): Link.from_row(row) for row in rows}
 
 
 def frozen_system(conn: Connection, endpoint: str) -> str:

@@ -228,7 +228,8 @@ delivery_items = Table(
     Column("source", Text, primary_key=True),  # Type/id at the source
     Column("status", Text, nullable=False, server_default="queued"),  # queued sent verified different missing
     Column("target", Text),  # Type/id at the target
-    Column("sent_sha256", Text),  # what we sent, in the payload store
+    Column("sent_sha256", Text),  # of the bytes we sent, or were about to send
+    Column("sent_in", Text),  # payload that has them as a line; empty: they are a payload of their own
     Column("created_by_us", Boolean),
     _now("updated_at"),
 )
@@ -284,8 +285,15 @@ links = Table(
     Column("value", Text, primary_key=True),
     Column("reference", Text, nullable=False),  # Type/id at the endpoint
     Column("version", Text),
-    Column("sha256", Text),  # what we last wrote there
+    Column("sha256", Text),  # of the bytes we last wrote there
     Column("origin", Text, nullable=False),  # created matched person
+    Column("written_in", Text),  # payload that has those bytes as a line; empty: they are a payload of their own
+    Column("ours_sha256", Text),  # what of them was ours alone, where something of the other side was kept
+    Column("source_sha256", Text),  # what it was made of: the record at the source and its attachments
+    Column("source_version", Text),
+    _time("source_updated_at"),
+    _time("gathered_at"),  # when that was read at the source
+    _time("verified_at"),  # when what we last wrote was read back as written
     _now("created_at"),
     _now("updated_at"),
 )
