@@ -55,7 +55,7 @@ class Watch:
         endpoint: str,
         method: str,
         shown: str,
-        body: bytes | None,
+        body: Any,
         began: datetime,
         clock: Callable[[], float],
         *,
@@ -99,7 +99,7 @@ class Watch:
             cause,
             getattr(error, "retry_after_seconds", None),
             issues,
-            self._body[:KEPT_BYTES] if cause and self._body else None,
+            self._body[:KEPT_BYTES] if cause and isinstance(self._body, bytes) and self._body else None,
             self._answered(bool(cause)),
         )
 

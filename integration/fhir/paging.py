@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import urljoin
 
 from integration.fhir.failures import NotFound, safe_issues
-from integration.fhir.transport import Response
+from integration.fhir.transport import TOO_DEEP, TOO_LARGE, Response
 from mappings.model.errors import PartialError, PermanentError, TemporaryError
 
 MAX_PAGES = 2000
+SMALLER = 4  # a page that is too large is asked for again with a quarter of the resources
+_IS = {TOO_LARGE: "larger than max_answer_bytes", TOO_DEEP: "nested deeper than max_json_depth"}
 SUBSETTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "SUBSETTED")
 Resource = dict[str, Any]
 
@@ -36,15 +38,19 @@ class Search:
 
     def __init__(
         self,
-        fetch: Callable[[str | None], Response],
+        fetch: Callable[[str | None, int], Response],
         is_ours: Callable[[str], bool],
         *,
         what: str,
+        page_size: int,
+        max_bytes: int,
         max_pages: int = MAX_PAGES,
     ):
         self.warnings: list[str] = []
         self.pages = 0
         self._fetch, self._is_ours, self._what, self._max_pages = fetch, is_ours, what, max_pages
+        self._size, self._max_bytes, self._bytes = page_size, max_bytes, 0
+        self._last = ""  # the reference of the last entry given
         self._versions: dict[str, Any] = {}  # reference -> version of each match or include already given
         self._matches = 0
         self._entries = self._all()
@@ -56,6 +62,16 @@ class Search:
         return next(self._entries)
 
     def _all(self) -> Iterator[Entry]:
+        while True:
+            try:
+                return (yield from self._from_the_first_page())
+            except PermanentError as error:
+                if error.cause not in (TOO_LARGE, TOO_DEEP):
+                    raise
+                self._ask_for_less(error)
+
+    def _from_the_first_page(self) -> Iterator[Entry]:
+        self.pages = self._bytes = 0
         seen: set[str] = set()
         url: str | None = None
         while True:
@@ -72,10 +88,23 @@ class Search:
             if self.pages >= self._max_pages:
                 raise self._partial(f"there are more than {self._max_pages} pages")
 
+    def _ask_for_less(self, error: PermanentError) -> None:
+        """Begin again with smaller pages, any server understands that; what was given already is not given twice."""
+        if self._size > 1:
+            smaller = max(1, self._size // SMALLER)
+            self._max_pages, self._size = self._max_pages * self._size // smaller, smaller
+            return
+        after = f"the one after {self._last}" if self._last else "the first one"
+        raise PermanentError(
+            f"{self._what}: one resource by itself, {after}, is {_IS[error.cause]} (limits of {error.endpoint})",
+            endpoint=error.endpoint,
+            cause=error.cause,
+        ) from None
+
     def _page(self, url: str | None) -> Response:
         self.pages += 1
         try:
-            return self._fetch(url)
+            answer = self._fetch(url, self._size)
         except NotFound as error:
             if url is None:
                 raise
@@ -86,6 +115,15 @@ class Search:
                 status_code=error.status_code,
                 cause="page-expired",
             ) from None
+        self._bytes += len(answer.body)
+        if self._bytes > self._max_bytes:
+            raise PermanentError(
+                f"{self._what}: its first {self.pages} page(s) hold more than {self._max_bytes} bytes; the last one read "
+                f"is {self._last or 'none'}",
+                endpoint=answer.endpoint,
+                cause="search-too-large",
+            )
+        return answer
 
     def _bundle(self, answer: Response) -> Resource:
         bundle = answer.json()
@@ -102,6 +140,7 @@ class Search:
             entry = self._entry(raw)
             if entry is not None and self._is_new(entry):
                 self._matches += entry.mode == "match"
+                self._last = entry.reference
                 yield entry
 
     def _entry(self, raw: Any) -> Entry | None:
@@ -119,7 +158,8 @@ class Search:
         sentences = safe_issues(outcome)
         if any(sentence.startswith(("error", "fatal")) for sentence in sentences):
             raise self._partial(f"page {self.pages} says {'; '.join(sentences)}")
-        self.warnings += [f"{self._what}: {sentence}" for sentence in sentences]
+        for sentence in sentences:
+            self._warn(sentence)
 
     def _is_new(self, entry: Entry) -> bool:
         if not entry.resource.get("id"):
@@ -129,7 +169,7 @@ class Search:
             self._versions[entry.reference] = version
             return True
         if self._versions[entry.reference] != version:
-            self.warnings.append(f"{self._what}: {entry.reference} changed while the pages were read")
+            self._warn(f"{entry.reference} changed while the pages were read")
         return False
 
     def _next(self, bundle: Mapping[str, Any], from_url: str) -> str | None:
@@ -151,7 +191,11 @@ class Search:
     def _compare_total(self, bundle: Mapping[str, Any]) -> None:
         total = bundle.get("total")
         if isinstance(total, int) and total != self._matches:
-            self.warnings.append(f"{self._what}: the server counts {total}, {self._matches} came")
+            self._warn(f"the server counts {total}, {self._matches} came")
+
+    def _warn(self, remark: str) -> None:
+        if (words := f"{self._what}: {remark}") not in self.warnings:  # a page that is read again remarks again
+            self.warnings.append(words)
 
     def _partial(self, problem: str) -> PartialError:
         return PartialError([f"{self._what}: {problem}"])

@@ -36,6 +36,7 @@ __all__ = [
     "structure_problems",
 ]
 
+_SHARE_OF_A_PAGE = 4
 MAX_BINARY_BYTES = 512 * 1024 * 1024
 _FRESH = {"Cache-Control": "no-cache"}  # HAPI answers a repeated search from a cache for 60 s
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}")
@@ -96,27 +97,44 @@ class FhirServer(ModelServer):
             return None
 
     def search(
-        self, resource_type: str, params: Params | None = None, *, fresh: bool = True, max_pages: int = MAX_PAGES
+        self,
+        resource_type: str,
+        params: Params | None = None,
+        *,
+        fresh: bool = True,
+        max_pages: int = MAX_PAGES,
+        max_bytes: int | None = None,
     ) -> Search:
-        """All entries of all pages, lazily (https://hl7.org/fhir/R4/search.html)."""
+        """All entries of all pages, lazily (https://hl7.org/fhir/R4/search.html); at most ``max_search_bytes`` of them."""
         path = _path(resource_type)
-        pairs = [*_pairs(params or ())]
-        if not any(name == "_count" for name, _ in pairs):
-            pairs.append(("_count", str(self.page_size)))
+        given = _pairs(params or ())
+        pairs = [(name, value) for name, value in given if name != "_count"]
+        asked = next((int(value) for name, value in given if name == "_count" and value.isdigit()), self.page_size)
 
-        def fetch(url: str | None) -> Response:
+        def fetch(url: str | None, count: int) -> Response:
             return self.transport.request(
-                "GET", url or path, params=None if url else pairs, headers=_FRESH if fresh else None
+                "GET",
+                url or path,
+                params=None if url else [*pairs, ("_count", str(count))],
+                headers=_FRESH if fresh else None,
+                # several pages are in memory at the same time, and parsed: only a single resource may be as large as any
+                max_bytes=self.transport.max_bytes // (1 if count <= 1 else _SHARE_OF_A_PAGE),
             )
 
-        what = f"search for {resource_type} at {self.name}"
-        return Search(fetch, self.transport.is_ours, what=what, max_pages=max_pages)
+        return Search(
+            fetch,
+            self.transport.is_ours,
+            what=f"search for {resource_type} at {self.name}",
+            page_size=asked,
+            max_pages=max_pages,
+            max_bytes=max_bytes or self.endpoint.limits.max_search_bytes,
+        )
 
     def search_all(
         self, resource_type: str, params: Params | None = None, *, fresh: bool = True, warnings: list[str] | None = None
     ) -> list[Resource]:
-        """Every resource found, matches and includes; what the server remarked is added to ``warnings``."""
-        search = self.search(resource_type, params, fresh=fresh)
+        """Every resource found, matches and includes, in memory, so no more than one answer may hold; remarks go to ``warnings``."""
+        search = self.search(resource_type, params, fresh=fresh, max_bytes=self.transport.max_bytes)
         resources = [entry.resource for entry in search]
         if warnings is not None:
             warnings += search.warnings

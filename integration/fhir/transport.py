@@ -20,16 +20,16 @@ from requests.structures import CaseInsensitiveDict
 
 from integration.fhir import failures
 from integration.fhir.exchanges import Observer, Watch, ignore, parameter_names
-from integration.fhir_json import loads
+from integration.fhir_json import MAX_DEPTH, TooDeep, loads
 from mappings.model.errors import PermanentError, TemporaryError, TransferError, UnknownOutcome
 
 FHIR_JSON = "application/fhir+json"
-MAX_JSON_BYTES = 64 * 1024 * 1024
 CONNECT_SECONDS = 10.0
 SLOWEST_BYTES_PER_SECOND = 16 * 1024
 BLOCK_BYTES = 64 * 1024
 # A socket's timeout covers one whole send: larger bodies go in blocks, so that a slow line is not taken for a dead one.
 _SENT_IN_ONE = 256 * 1024
+TOO_LARGE, TOO_DEEP = "too-large", "too-deep"
 _ERROR_BODY_BYTES = 1024 * 1024
 _PORTS = {"http": 80, "https": 443}
 _LOGICAL = re.compile(
@@ -63,6 +63,23 @@ def again_if_cut(ask: Callable[[], Read]) -> Read:
 
 
 @dataclass(frozen=True)
+class Streamed:
+    """A body that is read while it is sent: never whole in memory. ``blocks`` gives its ``size`` bytes from the beginning."""
+
+    size: int
+    blocks: Callable[[], Iterator[bytes]]
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.blocks()
+
+
+Body = bytes | Streamed
+
+
+@dataclass(frozen=True)
 class Response:
     """A 2xx answer, read to its end."""
 
@@ -74,14 +91,24 @@ class Response:
     url: str = field(default="", repr=False)
     write: bool = False
     end_is_known: bool = True  # by Content-Length or chunks; else a cut answer looks like a whole one
+    max_depth: int = MAX_DEPTH
 
     def json(self) -> Any:
         """The body as FHIR JSON; anything else is an error that says what it is."""
         try:
-            return loads(self.body)
+            return loads(self.body, max_depth=self.max_depth)
+        except TooDeep:
+            deep = True
         except (ValueError, RecursionError):
-            pass  # left first: the parser's error quotes the body
-        raise self._not_json()
+            deep = False  # left first: the parser's error quotes the body
+        raise self._too_deep() if deep else self._not_json()
+
+    def _too_deep(self) -> TransferError:
+        return (UnknownOutcome if self.write else PermanentError)(
+            f"{self.what}: the answer of {self.endpoint} is nested deeper than {self.max_depth} levels",
+            endpoint=self.endpoint,
+            cause=TOO_DEEP,
+        )
 
     def _not_json(self) -> TransferError:
         start = self.body.lstrip()[:1]
@@ -120,6 +147,8 @@ class Transport:
         self.base_url: str = endpoint.base_url.rstrip("/")
         self._origin = _origin(urlsplit(self.base_url))
         self._timeout: float = endpoint.limits.timeout_seconds
+        self.max_bytes: int = endpoint.limits.max_answer_bytes
+        self._max_depth: int = endpoint.limits.max_json_depth
         self._session = session or _session(endpoint.limits.concurrency)
         if bearer:  # for this endpoint alone: `url_of` lets nothing go to another origin, and no redirect is followed
             self._session.headers["Authorization"] = f"Bearer {bearer}"
@@ -143,18 +172,18 @@ class Transport:
         *,
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: Body | None = None,
         write: bool = False,
-        max_bytes: int = MAX_JSON_BYTES,
+        max_bytes: int | None = None,
     ) -> Response:
-        """One exchange; ``path`` is relative to the base, or an address of the same origin.
+        """One exchange; ``path`` is relative to the base, or an address of the same origin; an answer is at most ``max_answer_bytes``.
 
         ``write`` says that doing it twice matters: a cut after sending is then UnknownOutcome, else it is asked once more.
         """
 
         def once() -> Response:
             with self._open(method, path, params, headers, body, write) as answer:
-                return self._whole(answer, max_bytes, write)
+                return self._whole(answer, max_bytes or self.max_bytes, write)
 
         return again_if_cut(once)
 
@@ -202,7 +231,7 @@ class Transport:
         path: str,
         params: Params | None,
         headers: Mapping[str, str] | None,
-        body: bytes | None,
+        body: Body | None,
         write: bool,
         keeps: bool = True,
     ) -> Iterator["_Answer"]:
@@ -252,9 +281,22 @@ class Transport:
         raise failure  # outside: the original error quotes the address with its query
 
     def _whole(self, answer: "_Answer", max_bytes: int, write: bool) -> Response:
-        body = b"".join(self._blocks(answer, max_bytes, write))
+        body = io.BytesIO()  # its value is not copied: a large answer is here once
+        for block in self._blocks(answer, max_bytes, write):
+            body.write(block)
         headers = CaseInsensitiveDict(answer.raw.headers)
-        return Response(answer.status, headers, body, answer.what, self.name, answer.url, write, _end_is_known(headers))
+        end_is_known = _end_is_known(headers)
+        return Response(
+            answer.status,
+            headers,
+            body.getvalue(),
+            answer.what,
+            self.name,
+            answer.url,
+            write,
+            end_is_known,
+            self._max_depth,
+        )
 
     def _refused(self, answer: "_Answer", write: bool) -> TransferError:
         try:
@@ -313,6 +355,7 @@ def _session(concurrency: int) -> requests.Session:
     session = _Session()
     session.trust_env = False  # no proxy and no .netrc from whoever started us
     session.headers["User-Agent"] = "second-opinion-exchange"
+    session.headers["Accept-Encoding"] = "gzip"  # urllib3 unpacks it block by block: a small answer may be large inside
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for prefix in ("http://", "https://"):
         session.mount(prefix, HTTPAdapter(pool_connections=1, pool_maxsize=max(1, concurrency), max_retries=0))
@@ -325,8 +368,8 @@ def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
     return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS[parts.scheme]
 
 
-def _data(body: bytes | None) -> bytes | io.BytesIO | None:
-    return io.BytesIO(body) if body is not None and len(body) > _SENT_IN_ONE else body
+def _data(body: Body | None) -> Body | io.BytesIO | None:
+    return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _SENT_IN_ONE else body
 
 
 def _end_is_known(headers: Mapping[str, str]) -> bool:
@@ -336,5 +379,5 @@ def _end_is_known(headers: Mapping[str, str]) -> bool:
 def _too_large(what: str, endpoint: str, max_bytes: int, write: bool) -> TransferError:
     kind = UnknownOutcome if write else PermanentError
     return kind(
-        f"{what}: the answer of {endpoint} is larger than {max_bytes} bytes", endpoint=endpoint, cause="too-large"
+        f"{what}: the answer of {endpoint} is larger than {max_bytes} bytes", endpoint=endpoint, cause=TOO_LARGE
     )

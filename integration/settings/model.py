@@ -282,6 +282,9 @@ Auth = Annotated[
 ]
 
 
+_AROUND_AN_ATTACHMENT = 32 * 1024  # the resource it stands in
+
+
 class Limits(_Section):
     """What one server can bear, and how long we wait for it."""
 
@@ -307,8 +310,48 @@ class Limits(_Section):
         5.0, ge=0, le=3600, description="How long after a write its search may not know it yet.", examples=[5]
     )
     timeout_seconds: float = Field(30.0, gt=0, le=3600, description="How long we wait for one answer.", examples=[30])
-    page_size: int = Field(200, ge=1, le=10_000, description="`_count` of searches.", examples=[200])
+    page_size: int = Field(
+        200,
+        ge=1,
+        le=10_000,
+        description="`_count` of searches. A page that is too large is asked for again with a quarter of it, down to 1.",
+        examples=[200],
+    )
+    max_answer_bytes: int = Field(
+        64 << 20,
+        ge=1 << 16,
+        le=1 << 31,
+        description="Largest answer we read from it, unpacked; a page of a search with more than one resource is at most a "
+        "quarter of that. `max_inline_bytes`, as base64, must fit in.",
+        examples=[67108864],
+    )
+    max_search_bytes: int = Field(
+        1 << 30,
+        ge=1 << 16,
+        le=1 << 40,
+        description="Most that one search may bring, over all its pages.",
+        examples=[1073741824],
+    )
+    max_json_depth: int = Field(
+        500,
+        ge=50,
+        le=900,
+        description="How deep objects and lists may stand inside each other in its answers; a chart has 10 to 20 levels.",
+        examples=[500],
+    )
     chunk_size: int = Field(100, ge=1, le=10_000, description="Most resources in one transaction.", examples=[100])
+
+    @model_validator(mode="after")
+    def _can_be_read_back(self) -> "Limits":
+        needed = self.max_inline_bytes * 4 // 3 + _AROUND_AN_ATTACHMENT
+        if self.max_answer_bytes >= needed:
+            return self
+        most = (self.max_answer_bytes - _AROUND_AN_ATTACHMENT) * 3 // 4
+        raise ValueError(
+            "`max_inline_bytes` is more than could be read back: what is sent inside a resource is a third larger there. "
+            f"Make `max_answer_bytes` at least {needed}"
+            + (f", or `max_inline_bytes` at most {most}" if most > 1024 else "")
+        )
 
 
 class LocalCode(_Section):
@@ -487,6 +530,13 @@ class RecordsKept(_Section):
     )
     max_attachment_bytes: int = Field(
         2 << 30, ge=1024, le=1 << 40, description="Largest attachment we carry.", examples=[2147483648]
+    )
+    max_packet_bytes: int = Field(
+        8 << 30,
+        ge=1 << 20,
+        le=1 << 42,
+        description="Largest packet we carry, records and attachments together; what would make it larger is named.",
+        examples=[8589934592],
     )
 
 

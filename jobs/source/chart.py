@@ -58,9 +58,9 @@ def _search(ctx: Context, server: FhirServer, kind: str, patient: str, since: da
     params = {"patient": patient}
     if since is not None:
         params["_lastUpdated"] = f"ge{since.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"
-    warnings: list[str] = []
-    found = server.search_all(kind, params, warnings=warnings)
-    for words in warnings:  # list.append is atomic: searches run in threads
+    search = server.search(kind, params)
+    found = [entry.resource for entry in search]
+    for words in search.warnings:  # list.append is atomic: searches run in threads
         ctx.finding("search-warning", f"the server remarked on its search: {words}"[:300], kind)
     return found
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integration.fhir_json import dumps, loads
+from integration.fhir_json import TooDeep, dumps, loads
 
 
 @pytest.mark.parametrize("number", ["1.10", "0.0", "-0.00", "1.0E+2", "100", "0.1234567890123456789012345", "1E-10"])
@@ -61,3 +61,28 @@ json_values = st.recursive(
 @given(json_values)
 def test_what_is_written_reads_back_the_same(value):
     assert str(loads(dumps(value))) == str(value)
+
+
+def nested(levels: int, inside: str = '""') -> str:
+    return '{"a":[' * (levels // 2) + inside + "]}" * (levels // 2)
+
+
+@pytest.mark.parametrize("opening, closing", [('{"a":', "}"), ("[", "]"), ('{"a":[', "]}"), ('[[{"[}":', "}]]")])
+def test_what_is_nested_too_deep_is_refused_to_the_level(opening, closing):
+    levels = sum(opening.count(each) for each in "{[") - (1 if "}" in opening else 0)
+    for deep in (60, 120):
+        whole = opening * (deep // levels) + "1" + closing * (deep // levels)
+        loads(whole, max_depth=deep)
+        with pytest.raises(TooDeep):
+            loads(whole.encode(), max_depth=deep - 1)
+
+
+@pytest.mark.parametrize("text", ["[" * 700, "]}" * 700, '{"' * 700, "{[" * 400 + "]}" * 400, r"\"[[[" * 300])
+def test_brackets_in_a_text_are_no_levels(text):
+    resource = {"resourceType": "Basic", "note": text}
+    assert loads(dumps([resource])) == [resource]
+
+
+def test_a_depth_that_no_walk_survives_is_refused_before_anything_walks_into_it():
+    with pytest.raises(TooDeep):
+        loads(nested(100_000))

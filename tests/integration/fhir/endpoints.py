@@ -16,6 +16,9 @@ def endpoint(
     timeout_seconds: float = 5.0,
     concurrency: int = 4,
     page_size: int = 50,
+    max_answer_bytes: int = 64 << 20,
+    max_search_bytes: int = 1 << 30,
+    max_json_depth: int = 500,
     **capabilities: bool | int,
 ) -> SimpleNamespace:
     """What config.yaml says of one endpoint, as far as this package reads it."""
@@ -25,6 +28,9 @@ def endpoint(
         max_inline_bytes=1024,
         search_lag_seconds=0.0,
         concurrency=concurrency,
+        max_answer_bytes=max_answer_bytes,
+        max_search_bytes=max_search_bytes,
+        max_json_depth=max_json_depth,
     )
     return SimpleNamespace(
         key="hospital",

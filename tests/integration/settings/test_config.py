@@ -569,3 +569,11 @@ def test_no_message_ends_in_two_sentences_glued_together() -> None:
 
 def test_its_capabilities_are_those_the_probe_lets_override() -> None:
     assert set(CAPABILITIES) == set(OVERRIDABLE), "CAPABILITIES of config_model.py and OVERRIDABLE must agree"
+
+
+def test_what_is_sent_inside_a_resource_must_be_readable_back(write) -> None:
+    limits = "    limits: {max_inline_bytes: 60000000}\n"
+    found = mistakes_of(write(GOOD + limits))
+    assert len(found) == 1 and "could be read back" in str(found[0]) and "at least 80032768" in str(found[0])
+    load_config(write(GOOD + "    limits: {max_inline_bytes: 60000000, max_answer_bytes: 80032768}\n"), {})
+    load_config(write(GOOD + "    limits: {max_inline_bytes: 50000000}\n"), {})
