@@ -63,7 +63,7 @@ def enter(page, name: str = "olga") -> None:
 
 @on_phone
 def test_somebody_signs_in_presses_a_button_under_their_name_signs_out_and_back_shows_nothing(page, site):
-    page.goto(site.address + "/?q=state:parked")
+    page.goto(site.address + "/queue?q=state:parked")
     assert (
         page.url.endswith("/sign-in?next=/?q%3Dstate:parked") and page.evaluate("document.activeElement.id") == "name"
     )
