@@ -1,22 +1,20 @@
-"""Says whether what was read back is what was sent.
+"""Says whether what was read back is what was sent. Everything that differs decides, except what `lawful` lists.
 
-A changed value, unit, code, status, date or subject fails; any other loss is a finding. Not looked at: meta, logical
-ids, whitespace in narrative, empty elements, and what the server may add (codings, identifiers, narrative).
-Pure and without values in its messages. Spec of what a server may change:
-https://hl7.org/fhir/R4/http.html#create, https://hl7.org/fhir/R4/datatypes.html#decimal
+Pure and without values in its messages. The words of a record are compared as words, numbers to the last digit,
+references by what they lead to, bytes as bytes. Bytes that a server moved to a url are for the caller to fetch:
+``Difference.moved_to`` says from where.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from functools import lru_cache
 from typing import Literal
 
+from mappings.lawful import Change, ruling
 from mappings.references import ATTACHMENT, PLAIN, REFERENCE, RESOURCE, Kind, kind_of, target_of
+from mappings.rendition.narrative import plain_text
+from mappings.same_value import is_empty, is_identical, letters, primitive_difference
 
-Change = Literal["changed", "lost", "added", "precision", "notation", "whitespace", "reordered", "unresolved", "moved"]
 Severity = Literal["fail", "finding"]
 
 
@@ -28,6 +26,7 @@ class Difference:
     kind: Change
     severity: Severity
     message: str
+    moved_to: str | None = None  # where the server keeps bytes that were sent inline
 
 
 def compare(sent: dict, read: dict, *, links: Mapping[str, str], target_base: str | None = None) -> list[Difference]:
@@ -40,88 +39,40 @@ def compare(sent: dict, read: dict, *, links: Mapping[str, str], target_base: st
     if sent.get("resourceType") != read.get("resourceType"):
         return [Difference("resourceType", "changed", "fail", "another type of resource came back")]
     comparison = _Comparison(links, target_base)
-    comparison.elements(sent, read, kind_of(sent), sent["resourceType"], critical=False, skip=_NOT_COMPARED)
+    names, path = _contained_names(sent, read), str(sent.get("resourceType"))
+    if names:
+        comparison.note(f"{path}.contained", "renamed")
+    comparison.resource(_renamed(sent, names) if names else sent, read, path)
     return sorted(comparison.differences, key=lambda difference: difference.severity != "fail")
 
 
-_NOT_COMPARED = frozenset({"id", "meta", "resourceType"})
+def is_about_the_patient(difference: Difference) -> bool:
+    """True for what says who a record is about: no waiver lets that go."""
+    return _IDENTITY.fullmatch(_plain(difference.path)) is not None
+
+
+_IDENTITY = re.compile(r"resourceType|\w+(\.contained)?\.(subject|patient|beneficiary|for)(\.reference)?")
 _MESSAGES: dict[str, str] = {
     "changed": "it came back different",
     "lost": "it did not come back",
     "added": "the server added it",
     "precision": "the same number with other digits",
-    "notation": "the same moment written in another way",
+    "notation": "the same, written in another way",
     "whitespace": "only the whitespace differs",
+    "markup": "the same words with other markup",
     "reordered": "it came back in another place of the list",
+    "renamed": "the contained resource has another id",
     "unresolved": "the server did not resolve the urn",
-    "moved": "the bytes were moved to a url; compare their hash",
+    "moved": "the bytes were moved to a url",
+    "label": "the bytes are the same and are described otherwise",
 }
-
-# Elements whose change fails, beside what _decides() knows by shape: numbers, booleans, dates, whatever has codings.
-_CRITICAL = frozenset(
-    {
-        "subject",
-        "patient",
-        "beneficiary",
-        "for",
-        "family",
-        "given",
-        "gender",
-        "status",
-        "code",
-        "system",
-        "unit",
-        "comparator",
-        "intent",
-        "priority",
-        "criticality",
-        "mode",
-        "component",
-        "dosage",
-        "dosageInstruction",
-        "ingredient",
-        "low",
-        "high",
-        "numerator",
-        "denominator",
-        "content",
-        "presentedForm",
-        "payload",
-        "item",
-        "answer",
-        "data",
-        "category",
-        "bodySite",
-        "severity",
-        "interpretation",
-        "manifestation",
-        "substance",
-        "conclusion",
-        "issued",
-        "recorded",
-        "authoredOn",
-        "period",
-        "start",
-        "end",
-        "modifierExtension",
-        "doNotPerform",
-    }
-)
-_CRITICAL_STARTS = ("value", "effective", "onset", "abatement", "occurrence", "performed", "deceased", "medication")
-_CRITICAL_ENDS = ("Status", "Date", "DateTime", "Period", "Quantity", "Range", "Ratio", "Code", "Concept")
-# Labels: they explain what stands beside them and never decide.
-_SOFT = frozenset({"display", "version", "userSelected", "title", "size", "hash", "language", "id", "type"})
-# Added by a server these change the meaning; any other addition is only reported.
-_CRITICAL_WHEN_ADDED = re.compile(
-    r"value([A-Z].*)?|deceased.*|.*[sS]tatus|comparator|doNotPerform|modifierExtension|subject|patient|dosage.*|"
-    r"component"
-)
-_ADDED_FREELY = frozenset({"coding", "identifier", "id", "meta", "display"})
-_NAMED = {"coding": ("system", "code"), "identifier": ("system", "value")}
-_POINTERS = frozenset({"reference", "url"})
-_NUMBERS = (int, Decimal, float)
-_DATE = re.compile(r"\d{4}-\d\d(-\d\d(T.*)?)?")
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)")
+_NAMED = {
+    "coding": ("system", "code"),
+    "identifier": ("system", "value"),
+    "security": ("system", "code"),
+    "tag": ("system", "code"),
+}
+_LABELS = ("size", "hash")
 _MAX_TRIALS = 4096  # items sent x items read that are tried at other places
 
 
@@ -133,89 +84,135 @@ class _Comparison:
         self.target_base = target_base
         self.differences: list[Difference] = []
 
-    def note(self, path: str, kind: Change, fails: bool) -> None:
-        """Keep one difference."""
-        self.differences.append(Difference(path, kind, "fail" if fails else "finding", _MESSAGES[kind]))
+    def note(self, path: str, kind: Change, *, moved_to: str | None = None) -> None:
+        """Keep one difference, unless it is nothing to speak of."""
+        rule = ruling(kind, path)
+        if rule is None or rule.recorded:
+            path = path.removesuffix(".generated").replace(".Reference.", ".")
+            severity: Severity = "finding" if rule else "fail"
+            self.differences.append(Difference(path, kind, severity, _MESSAGES[kind], moved_to))
 
-    def elements(
-        self, sent: dict, read: dict, kind: Kind, path: str, critical: bool, skip: frozenset[str] = frozenset()
-    ) -> None:
-        """All elements of one node; ``critical``: it stands inside an element that decides."""
+    def resource(self, sent: dict, read: dict, path: str) -> None:
+        """One resource: itself, or contained. What a resource calls itself is not one of its elements."""
+        if ".contained" in path and sent.get("id") != read.get("id"):
+            self.note(path, "changed")
+        self.elements(sent, read, kind_of(sent), path, frozenset({"id"}))
+
+    def elements(self, sent: dict, read: dict, kind: Kind, path: str, skip: frozenset[str] = frozenset()) -> None:
+        """All elements of one node."""
         for key, value in sent.items():
             other = read.get(key)
-            if key in skip or (value == other if value.__class__ is str else _is_identical(value, other)):
+            if key in skip or (value == other if value.__class__ is str else is_identical(value, other)):
                 continue
-            if _is_empty(value):
+            if is_empty(value) or _is_narrative(key, value) and not _words(value["div"]):
                 continue
-            decides = _decides(key, value, critical) and not (key == "text" and sent.get("coding"))
-            if _is_empty(other):
-                self.note(f"{path}.{key}", "lost", decides)
+            if key == "meta" and is_empty(other) and isinstance(value, dict):
+                self.elements(value, {}, PLAIN, f"{path}.meta")
+            elif is_empty(other):
+                self.note(f"{path}.{key}", "lost")
             else:
-                self.value(value, other, kind.get(key, PLAIN), f"{path}.{key}", key, decides)
+                self.value(value, other, kind.get(key, PLAIN), f"{path}.{key}", key)
         if len(read) > len(sent) or read.keys() - sent.keys():
             self.added(sent, read, path, skip)
 
     def added(self, sent: dict, read: dict, path: str, skip: frozenset[str]) -> None:
         """What the server put where nothing was."""
         for key, value in read.items():
-            if key in skip or key in _ADDED_FREELY or _is_empty(value) or not _is_empty(sent.get(key)):
+            if key in skip or is_empty(value) or not is_empty(sent.get(key)):
                 continue
-            if not _is_narrative(key, value):
-                self.note(f"{path}.{key}", "added", bool(_CRITICAL_WHEN_ADDED.fullmatch(key)))
+            if key == "meta":
+                self.elements({}, value if isinstance(value, dict) else {"meta": value}, PLAIN, f"{path}.meta")
+            elif key == "tag" and _is_subset(value):
+                self.note(f"{path}.tag.subsetted", "added")
+            else:
+                generated = _is_narrative(key, value) and value.get("status") == "generated"
+                self.note(f"{path}.{key}{'.generated' if generated else ''}", "added")
 
-    def value(self, sent: object, read: object, kind: Kind, path: str, key: str, critical: bool) -> None:
+    def value(self, sent: object, read: object, kind: Kind, path: str, key: str) -> None:
         """One element, whatever its shape."""
         if sent.__class__ is list or read.__class__ is list:
-            self.lists(_as_list(sent), _as_list(read), kind, path, key, critical)
+            self.lists(_as_list(sent), _as_list(read), kind, path, key)
         elif sent.__class__ is not dict or read.__class__ is not dict:
-            self.primitive(sent, read, path, key, critical)
+            self.primitive(sent, read, path, key)
         elif _is_narrative(key, sent):
-            if _narrative(sent) != _narrative(read):
-                self.note(path, "changed", False)
+            self.narrative(sent, read, path)
         elif kind is REFERENCE:
-            self.reference(sent, read, kind, path, critical)
+            self.reference(sent, read, kind, path)
         elif kind is ATTACHMENT:
-            self.attachment(sent, read, kind, path, critical)
+            self.attachment(sent, read, kind, path)
         elif kind is RESOURCE:
-            self.elements(sent, read, kind_of(sent), path, critical, frozenset({"meta"}))
+            self.resource(sent, read, path)
         else:
-            self.elements(sent, read, kind, path, critical)
+            self.elements(sent, read, kind, path)
 
-    def primitive(self, sent: object, read: object, path: str, key: str, critical: bool) -> None:
+    def primitive(self, sent: object, read: object, path: str, key: str) -> None:
         """A string, number or boolean."""
-        difference = _primitive_difference(sent, read, key)
-        if difference == "changed":
-            self.note(path, difference, critical)
-        elif difference:
-            self.note(path, difference, False)
+        difference = primitive_difference(sent, read, key)
+        if difference:
+            self.note(path, difference)
 
-    def reference(self, sent: dict, read: dict, kind: Kind, path: str, critical: bool) -> None:
+    def narrative(self, sent: dict, read: dict, path: str) -> None:
+        """Every word of it, whatever the markup."""
+        ours, theirs = (str(each.get("div") or "") for each in (sent, read))
+        if _words(ours) != _words(theirs):
+            self.note(path, "changed" if _words(theirs) else "lost")
+        elif _squeezed(ours) != _squeezed(theirs):
+            self.note(path, "markup")
+        self.elements(sent, read, PLAIN, path, frozenset({"div"}))
+
+    def reference(self, sent: dict, read: dict, kind: Kind, path: str) -> None:
         """To the same resource? Who points elsewhere is wrong wherever it stands."""
         ours, theirs = sent.get("reference"), read.get("reference")
+        is_text = isinstance(ours, str) and isinstance(theirs, str)
         if ours and theirs:
-            difference = self.pointer_difference(ours, theirs)
+            difference = self.pointer_difference(ours, theirs) if is_text else None if ours == theirs else "changed"
             if difference:
-                self.note(f"{path}.reference", difference, True)
-            critical = False  # the rest repeats what the pointer says
+                self.note(f"{path}.reference", difference)
         elif ours:
-            self.note(f"{path}.reference", "lost", critical)
+            self.note(f"{path}.reference", "lost")
         elif theirs:
-            self.note(f"{path}.reference", "added", False)
-        self.elements(sent, read, kind, path, critical, frozenset({"reference"}))
+            self.note(f"{path}.reference", "added")
+        self.elements(sent, read, kind, path, frozenset({"reference", "type", "identifier"}))
+        self.said_of_target(sent, read, kind, path)
 
-    def attachment(self, sent: dict, read: dict, kind: Kind, path: str, critical: bool) -> None:
-        """A server may keep inline bytes elsewhere and give their url (they are compared by hash then)."""
-        skip = {"url"}
-        if sent.get("data") and not read.get("data") and read.get("url"):
-            self.note(f"{path}.data", "moved", False)
-            skip.add("data")
+    def said_of_target(self, sent: dict, read: dict, kind: Kind, path: str) -> None:
+        """Type and identifier repeat what a reference leads to: a server may say so where we did not."""
+        for key in ("type", "identifier"):
+            ours, theirs = sent.get(key), read.get(key)
+            if not is_empty(ours):
+                self.elements({key: ours}, {} if theirs is None else {key: theirs}, kind, path)
+            elif not is_empty(theirs) and not (key == "type" and str(read.get("reference")).startswith(f"{theirs}/")):
+                self.note(f"{path}.Reference.{key}", "added")
+
+    def attachment(self, sent: dict, read: dict, kind: Kind, path: str) -> None:
+        """Bytes inside: the same bytes, or a url to fetch them from. A url: the same one."""
+        skip, inside = {"url", "data"}, sent.get("data")
+        if inside and not sent.get("url") and isinstance(read.get("url"), str):
+            self.note(f"{path}.data", "moved", moved_to=read["url"])
         elif sent.get("url") and read.get("url"):
-            difference = self.pointer_difference(sent["url"], read["url"])
+            difference = self.pointer_difference(str(sent["url"]), str(read["url"]))
             if difference:
-                self.note(f"{path}.url", difference, True)
+                self.note(f"{path}.url", difference)
         elif sent.get("url"):
-            self.note(f"{path}.url", "lost", True)
-        self.elements(sent, read, kind, path, critical, frozenset(skip))
+            self.note(f"{path}.url", "lost")
+        elif read.get("url"):
+            self.note(f"{path}.url", "added")
+        if inside and read.get("data"):
+            skip.discard("data")
+        elif inside and not read.get("url"):
+            self.note(f"{path}.data", "lost")
+        elif not inside and read.get("data"):
+            self.note(f"{path}.data", "added")
+        if inside:
+            skip |= self.labels(sent, read, path)
+        self.elements(sent, read, kind, path, frozenset(skip))
+
+    def labels(self, sent: dict, read: dict, path: str) -> set[str]:
+        """Size and hash of bytes that are compared themselves."""
+        for key in _LABELS:
+            if not is_empty(sent.get(key)) and sent.get(key) != read.get(key):
+                self.note(f"{path}.{key}", "label")
+        return set(_LABELS)
 
     def pointer_difference(self, sent: str, read: str) -> Change | None:
         """None when both name the same resource at the target."""
@@ -234,65 +231,76 @@ class _Comparison:
             base = parts[0] if len(parts) == 3 else None
         return target_of(reference, base) or reference
 
-    def lists(self, sent: list, read: list, kind: Kind, path: str, key: str, critical: bool) -> None:
+    def lists(self, sent: list, read: list, kind: Kind, path: str, key: str) -> None:
         """Items by what names them (codings, identifiers), else by place, else wherever they are now."""
-        sent, read = [item for item in sent if not _is_empty(item)], [item for item in read if not _is_empty(item)]
-        if key in _NAMED and all(item.__class__ is dict for item in [*sent, *read]):
-            self.by_name(sent, read, kind, path, key, critical)
+        if not key.startswith("_"):  # there an empty item keeps the place of the one it stands beside
+            sent, read = ([item for item in items if not is_empty(item)] for items in (sent, read))
+        if key in _NAMED and all(item.__class__ is dict for item in [*sent, *read]) and _are_named(sent, key):
+            self.by_name(sent, read, kind, path, key)
         else:
-            self.by_place(sent, read, kind, path, key, critical)
+            self.by_place(sent, read, kind, path, key)
 
-    def by_name(self, sent: list, read: list, kind: Kind, path: str, key: str, critical: bool) -> None:
-        """Each item sent has to be there; the server may add others."""
-        names = _NAMED[key]
-        there = {tuple(item.get(name) for name in names): item for item in reversed(read)}
+    def by_name(self, sent: list, read: list, kind: Kind, path: str, key: str) -> None:
+        """Each item sent has to be there, as often as it was sent; those beside them were added."""
+        there: dict[tuple, list[dict]] = {}
+        for item in read:
+            there.setdefault(_name(item, key), []).append(item)
         for index, item in enumerate(sent):
-            other = there.get(tuple(item.get(name) for name in names))
-            if other is None:
-                self.note(f"{path}[{index}]", "lost", _decides(key, item, critical))
+            others = there.get(_name(item, key))
+            if others:
+                self.value(item, others.pop(0), kind, f"{path}[{index}]", key)
             else:
-                self.value(item, other, kind, f"{path}[{index}]", key, critical)
+                self.note(f"{path}[{index}]", "lost")
+        beside = [item for items in there.values() for item in items]
+        if key == "tag" and _is_subset(beside):
+            self.note(f"{path}.subsetted", "added")
+        elif beside:
+            self.note(path, "added")
 
-    def by_place(self, sent: list, read: list, kind: Kind, path: str, key: str, critical: bool) -> None:
+    def by_place(self, sent: list, read: list, kind: Kind, path: str, key: str) -> None:
         """1. the same at the same place 2. the same at another place 3. what is left, in order."""
 
         def trial(index: int, place: int) -> list[Difference]:
-            return self.trial(sent[index], read[place], kind, f"{path}[{index}]", key, critical)
+            return self.trial(sent[index], read[place], kind, f"{path}[{index}]", key)
 
         at_place = [trial(index, index) for index in range(min(len(sent), len(read)))]
-        left = [index for index in range(len(sent)) if index >= len(at_place) or at_place[index]]
-        free = [place for place in range(len(read)) if place >= len(at_place) or at_place[place]]
+        left = [index for index in range(len(sent)) if index >= len(at_place) or _fail(at_place[index])]
+        free = [place for place in range(len(read)) if place >= len(at_place) or _fail(at_place[place])]
+        for found in at_place:
+            self.differences += [] if _fail(found) else found
         if not left and not free:
             return
 
         def is_same(index: int, place: int) -> bool:
-            return self.is_same(sent[index], read[place], kind, key)
+            return self.is_same(sent[index], read[place], kind, f"{path}[{index}]", key)
 
-        found = _found_elsewhere(left, free, is_same) if len(left) * len(free) <= _MAX_TRIALS else {}
+        found = _found_elsewhere(sent, read, left, free, is_same)
         left = [index for index in left if index not in found]
         free = [place for place in free if place not in found.values()]
         places = [found.get(index, index) for index in range(len(sent)) if index not in left]
         if places != sorted(places):
-            self.note(path, "reordered", False)
+            self.note(path, "reordered")
+        for index, place in found.items():
+            self.differences += trial(index, place)
         for index, place in zip(left, free, strict=False):
             self.differences += at_place[index] if index == place else trial(index, place)
         for index in left[len(free) :]:
-            self.note(f"{path}[{index}]", "lost", _decides(key, sent[index], critical))
+            self.note(f"{path}[{index}]", "lost")
         if len(free) > len(left):
-            self.note(path, "added", bool(_CRITICAL_WHEN_ADDED.fullmatch(key)))
+            self.note(path, "added")
 
-    def trial(self, sent: object, read: object, kind: Kind, path: str, key: str, critical: bool) -> list[Difference]:
+    def trial(self, sent: object, read: object, kind: Kind, path: str, key: str) -> list[Difference]:
         """The differences of two list items, without noting them."""
-        if _is_identical(sent, read):
+        if is_identical(sent, read):
             return []
         trial = _Comparison(self.links, self.target_base)
-        trial.value(sent, read, kind, path, key, _decides(key, sent, critical))
+        trial.value(sent, read, kind, path, key)
         return trial.differences
 
-    def is_same(self, sent: object, read: object, kind: Kind, key: str) -> bool:
-        """Is there nothing to note? Ends at the first difference, because many pairs are tried."""
+    def is_same(self, sent: object, read: object, kind: Kind, path: str, key: str) -> bool:
+        """Does nothing decide? Ends at the first difference that does, because many pairs are tried."""
         try:
-            _Probe(self.links, self.target_base).value(sent, read, kind, "", key, critical=False)
+            _Probe(self.links, self.target_base).value(sent, read, kind, path, key)
         except _Different:
             return False
         return True
@@ -303,95 +311,85 @@ class _Different(Exception):
 
 
 class _Probe(_Comparison):
-    """Stops at the first difference."""
+    """Stops at the first difference that decides."""
 
-    def note(self, path: str, kind: Change, fails: bool) -> None:
-        raise _Different
+    def note(self, path: str, kind: Change, *, moved_to: str | None = None) -> None:
+        if ruling(kind, path) is None:
+            raise _Different
 
-    def trial(self, sent: object, read: object, kind: Kind, path: str, key: str, critical: bool) -> list[Difference]:
-        if not _is_identical(sent, read):
-            self.value(sent, read, kind, path, key, critical)
+    def trial(self, sent: object, read: object, kind: Kind, path: str, key: str) -> list[Difference]:
+        if not is_identical(sent, read):
+            self.value(sent, read, kind, path, key)
         return []
 
 
-def _found_elsewhere(left: list[int], free: list[int], is_same: Callable[[int, int], bool]) -> dict[int, int]:
-    """Place in sent -> another place in read where the same item is now."""
-    found: dict[int, int] = {}
+def _fail(differences: list[Difference]) -> bool:
+    return any(each.severity == "fail" for each in differences)
+
+
+def _found_elsewhere(
+    sent: list, read: list, left: list[int], free: list[int], is_same: Callable[[int, int], bool]
+) -> dict[int, int]:
+    """Place in sent -> another place in read where the same item is now: letter by letter, else by comparing."""
+    exactly: dict[str, list[int]] = {}
+    for place in free:
+        exactly.setdefault(letters(read[place]), []).append(place)
+    found = {index: exactly[letters(sent[index])].pop(0) for index in left if exactly.get(letters(sent[index]))}
+    left = [index for index in left if index not in found]
+    taken = set(found.values())
+    if len(left) * (len(free) - len(taken)) > _MAX_TRIALS:
+        return found
     for index in left:
-        place = next((place for place in free if place not in found.values() and is_same(index, place)), None)
+        place = next((place for place in free if place not in taken and is_same(index, place)), None)
         if place is not None:
             found[index] = place
+            taken.add(place)
     return found
 
 
-def _decides(key: str, value: object, critical: bool) -> bool:
-    """Does a change of this element fail the comparison? By its name, by its shape, or by what it stands in."""
-    if value.__class__ is list:
-        return any(_decides(key, item, critical) for item in value)
-    if value.__class__ is dict:
-        return critical or "coding" in value or _is_critical_name(key)
-    if key in _SOFT:
-        return False
-    return critical or _is_critical_name(key) or value.__class__ is not str or bool(_DATE.fullmatch(value))
+def _contained_names(sent: dict, read: dict) -> dict[str, str]:
+    """Id of each contained resource as sent -> as read, where a server called them something else; else empty."""
+    ours, theirs = (
+        [each for each in _as_list(resource.get("contained") or []) if each.__class__ is dict]
+        for resource in (sent, read)
+    )
+    if [each.get("resourceType") for each in ours] != [each.get("resourceType") for each in theirs]:
+        return {}
+    names = {str(one.get("id")): str(other.get("id")) for one, other in zip(ours, theirs, strict=True)}
+    is_consistent = len(set(names.values())) == len(ours) == len(names)
+    return names if is_consistent and set(names) != set(names.values()) else {}
 
 
-@lru_cache(maxsize=4096)
-def _is_critical_name(key: str) -> bool:
-    return key in _CRITICAL or key.startswith(_CRITICAL_STARTS) or key.endswith(_CRITICAL_ENDS)
+def _renamed(resource: dict, names: Mapping[str, str]) -> dict:
+    """The resource as it would be with these ids of its contained resources."""
+    pointers = {f"#{old}": f"#{new}" for old, new in names.items()}
+
+    def node(value: object, key: str) -> object:
+        if value.__class__ is dict:
+            return {name: node(each, name) for name, each in value.items()}
+        if value.__class__ is list:
+            return [node(each, key) for each in value]
+        return pointers.get(value, value) if key == "reference" and value.__class__ is str else value
+
+    made = {name: node(value, name) for name, value in resource.items()}
+    made["contained"] = [
+        {**each, "id": names[str(each["id"])]} if each.__class__ is dict and "id" in each else each
+        for each in _as_list(made["contained"])
+    ]
+    return made
 
 
-def _primitive_difference(sent: object, read: object, key: str) -> Change | None:
-    if isinstance(sent, bool) or isinstance(read, bool):
-        return None if sent is read else "changed"
-    if isinstance(sent, _NUMBERS) and isinstance(read, _NUMBERS):
-        if Decimal(str(sent)) != Decimal(str(read)):
-            return "changed"
-        return None if str(sent) == str(read) else "precision"
-    if not isinstance(sent, str) or not isinstance(read, str):
-        return "changed"
-    return None if sent == read else _text_difference(sent, read, key)
+def _are_named(items: list, key: str) -> bool:
+    """True when each item has a name of its own: a coding without a code is known by its words only."""
+    return all(item.get(_NAMED[key][1]) for item in items)
 
 
-def _text_difference(sent: str, read: str, key: str) -> Change | None:
-    if "".join(sent.split()) == "".join(read.split()):
-        return None if key == "data" else "whitespace"  # base64 may be wrapped
-    if _MOMENT.fullmatch(sent) and _MOMENT.fullmatch(read) and _moment(sent) == _moment(read) is not None:
-        return "notation"
-    return "changed"
+def _name(item: dict, key: str) -> tuple:
+    return tuple(str(item.get(name)) for name in _NAMED[key])
 
 
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _is_identical(sent: object, read: object) -> bool:
-    """Equal to the last digit; == alone takes 1.10 for 1.1 and True for 1. The short way for nearly everything."""
-    if sent.__class__ is not read.__class__:
-        return False
-    if sent.__class__ is dict:
-        if len(sent) != len(read):
-            return False
-        for key, value in sent.items():
-            other = read.get(key)
-            if value != other if value.__class__ is str else not _is_identical(value, other):
-                return False
-            if key in _POINTERS and value[:4] == "urn:":  # came back as sent, but should not have
-                return False
-        return True
-    if sent.__class__ is list:
-        return len(sent) == len(read) and all(map(_is_identical, sent, read))
-    return sent == read and (sent.__class__ is not Decimal or str(sent) == str(read))
-
-
-def _is_empty(value: object) -> bool:
-    if value.__class__ is dict:
-        return all(_is_empty(item) for item in value.values())
-    if value.__class__ is list:
-        return all(_is_empty(item) for item in value)
-    return value is None or value == ""
+def _is_subset(value: object) -> bool:
+    return any(item.__class__ is dict and item.get("code") == "SUBSETTED" for item in _as_list(value))
 
 
 def _as_list(value: object) -> list:
@@ -402,6 +400,15 @@ def _is_narrative(key: str, value: object) -> bool:
     return key == "text" and value.__class__ is dict and "div" in value
 
 
-def _narrative(text: dict) -> str:
+def _words(div: str) -> list[str]:
+    """The words of a narrative in their order; where a cell ends is no word."""
+    return [word for word in plain_text(str(div or "")).split() if word != "|"]
+
+
+def _squeezed(div: str) -> str:
     """The div without the whitespace that does not show."""
-    return re.sub(r"\s*(<[^>]*>)\s*", r"\1", " ".join(str(text.get("div", "")).split()))
+    return re.sub(r"\s*(<[^>]*>)\s*", r"\1", " ".join(div.split()))
+
+
+def _plain(path: str) -> str:
+    return re.sub(r"\[\d+\]", "", path)

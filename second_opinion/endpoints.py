@@ -57,6 +57,7 @@ def endpoints_list(ctx: click.Context, as_json: bool) -> None:
 def endpoints_check(ctx: click.Context, name: str, as_json: bool) -> None:
     """Ask an endpoint what it can do; exit code 1 when it cannot be used."""
     from integration.fhir.capabilities import probe
+    from integration.views.requests import allowed_differences
 
     config = read_config(ctx)
     if name not in config.endpoints:
@@ -73,11 +74,16 @@ def endpoints_check(ctx: click.Context, name: str, as_json: bool) -> None:
             problem = f"{error}{_next_step(config.endpoints[name], error)}"
             show({"endpoint": name, "problems": [problem]}, as_json, f"{name}: NOT usable\n  {problem}")
             ctx.exit(EXIT_FAILED)
+    allowed = allowed_differences(config.endpoints[name])
     show(
-        {"endpoint": name, "problems": list(can.problems), **can.to_json()},
+        {"endpoint": name, "problems": list(can.problems), **can.to_json(), "allowed_differences": allowed},
         as_json,
         "\n".join(
-            [f"{name}: {'usable' if not can.problems else 'NOT usable'}", *(f"  {line}" for line in can.sentences())]
+            [
+                f"{name}: {'usable' if not can.problems else 'NOT usable'}",
+                *(f"  {line}" for line in can.sentences()),
+                *(f"  reviewed difference: {line}" for line in allowed),
+            ]
         ),
     )
     ctx.exit(EXIT_FAILED if can.problems else 0)

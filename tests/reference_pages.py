@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mappings.lawful import LAWFUL
 from mappings.model.delivery import DELIVERY_TRANSITIONS, MAX_500, RETRY_TABLE, Verdict
 from mappings.model.states import (
     BSER_CODE,
@@ -282,6 +283,23 @@ finding of its own cause too.
 
 def _kind_rows() -> str:
     return "\n".join(f"| `{name}` | `{base}` | {words} |" for name, base, words in sorted(error_classes()))
+
+
+def lawful_page() -> str:
+    """docs/reference/lawful.md"""
+    rows = "\n".join(
+        f"| {_cell(rule.what)} | {_cell(rule.reason)} | {', '.join(f'`verify-{kind}`' for kind in rule.kinds) if rule.recorded else 'nothing'} |"
+        for rule in LAWFUL
+    )
+    return f"""# What a server may do with what it is given
+
+Whatever else differs when it is read back decides: the delivery is parked as `verify-different`. Why, and how an exception is
+reviewed: [verification](../explanation/verification.md).
+
+| A server may | Because | What is recorded |
+|---|---|---|
+{rows}
+"""
 
 
 def error_classes() -> Iterator[tuple[str, str, str]]:

@@ -19,7 +19,7 @@ from integration.settings.config import CAPABILITIES, ENVIRONMENT, Config
 from integration.settings.mistakes import fields_of, kinds, shown_example, shown_value
 from mappings.model.request import SecondOpinionRequest
 from tests.reference_api import api_page
-from tests.reference_pages import cli_page, commands, errors_page, states_page
+from tests.reference_pages import cli_page, commands, errors_page, lawful_page, states_page
 
 ROOT = Path(__file__).parent.parent
 REWRITE = "python -m tests.test_docs --write"
@@ -95,6 +95,7 @@ PAGES = {
     "cli.md": lambda: _from("the commands in second_opinion/", cli_page),
     "states.md": lambda: _from("mappings/model/states.py and delivery.py", states_page),
     "errors.md": lambda: _from("the errors and causes in the code", errors_page),
+    "lawful.md": lambda: _from("mappings/lawful.py", lawful_page),
     "api.md": lambda: _from("the routes in integration/web/api/", api_page),
 }
 TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -6,6 +6,7 @@ Loaded by `integration.settings.config.load_config`; docs/reference/config.md is
 import ipaddress
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ from integration.settings.parts import Section as _Section
 from integration.settings.parts import check_http as _check_http
 from integration.settings.parts import is_host as _is_host
 from integration.settings.parts import is_loopback as _is_loopback
+from mappings.allowances import Allowance, pattern_problem
 from mappings.model.delivery import RetryPolicy
 
 # Gathered when nothing else is said: what a consultant reads. Billing and scheduling stay at home.
@@ -354,6 +356,69 @@ class Limits(_Section):
         )
 
 
+class AllowedDifference(_Section):
+    """A difference at one endpoint that somebody looked at: it is a finding instead of parking the delivery."""
+
+    path: Name = Field(
+        description="The element, and all below it, without indexes: `Observation.note`. `*` stands for one element, `**` "
+        "for any number of them. Never one that says whose record it is.",
+        examples=["*.text"],
+    )
+    difference: Literal["changed", "lost", "added", "precision", "reordered"] = Field(
+        description="What this server does there. `precision`: the same number with other digits.", examples=["lost"]
+    )
+    reason: Name = Field(
+        description="Why that is safe here, for whoever reads the finding.",
+        examples=["It keeps no narrative; ours only repeats the elements"],
+    )
+    reviewed_by: Name = Field(description="Who looked at it and answers for it.", examples=["Dr N. Example, CMIO"])
+    until: date = Field(
+        strict=False,
+        description="Its last day, at most 400 days ahead when written; then the difference decides again until it was "
+        "reviewed anew.",
+        examples=["2027-06-30"],
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _says_where(cls, value: str) -> str:
+        if problem := pattern_problem(value):
+            raise ValueError(problem)
+        return value
+
+    @property
+    def allowance(self) -> Allowance:
+        """As the comparison takes it."""
+        return Allowance(self.path, self.difference, self.reason, self.reviewed_by, self.until)
+
+
+class Verification(_Section):
+    """What reading back at this endpoint may find without parking the delivery."""
+
+    allow: tuple[AllowedDifference, ...] = Field(
+        (),
+        strict=False,
+        description="Differences that were reviewed, beside the short list of what any server may do "
+        "(docs/explanation/verification.md).",
+        examples=[
+            [
+                {
+                    "path": "*.text",
+                    "difference": "lost",
+                    "reason": "It keeps no narrative",
+                    "reviewed_by": "Dr N. Example",
+                    "until": "2027-06-30",
+                }
+            ]
+        ],
+    )
+
+    @property
+    def allowances(self) -> tuple[Allowance, ...]:
+        """All of them, as the comparison takes them."""
+        return tuple(each.allowance for each in self.allow)
+
+
 class LocalCode(_Section):
     """A code of this site that means second opinion."""
 
@@ -371,13 +436,6 @@ class Endpoint(_Section):
     base_url: Annotated[str, AfterValidator(_check_http)] = Field(
         description="Base address of its FHIR R4 server, or `hosted:<practice>` for one of ours.",
         examples=["https://fhir.example.org/r4"],
-    )
-    also_known_as: tuple[Annotated[str, AfterValidator(_check_http)], ...] = Field(
-        (),
-        strict=False,
-        description="Other base addresses that the server writes into references to its own resources, such as its address "
-        "inside the hospital. http for https, and another case of the host, need not be said.",
-        examples=[["http://fhir-app-01.internal:8080/fhir"]],
     )
     role: Literal["placer", "fulfiller", "both"] = Field(
         description="placer asks for second opinions, fulfiller gives them.", examples=["placer"]
@@ -413,6 +471,9 @@ class Endpoint(_Section):
         None, description="Who to phone when it does not answer.", examples=["IT desk, +1 555 0100"]
     )
     limits: Limits = Field(default_factory=Limits, description="What the server can bear.")
+    verification: Verification = Field(
+        default_factory=Verification, description="Reviewed exceptions from the comparison of what is read back."
+    )
     capabilities: Mapping[str, bool | int] = Field(
         default_factory=dict,
         description="Overrides of what the server says it can do.",
@@ -429,11 +490,6 @@ class Endpoint(_Section):
         description="Codes of this site that also mean second opinion.",
         examples=[[{"system": "https://clinic.example.org/codes", "code": "2ND-OP"}]],
     )
-
-    @property
-    def bases(self) -> tuple[str, ...]:
-        """Every address it is known by; the first is where it is asked."""
-        return (self.base_url, *self.also_known_as)
 
     @property
     def is_placer(self) -> bool:

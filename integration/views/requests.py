@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
-from integration.settings.config import Config
+from integration.settings.config import Config, Endpoint
 from integration.store import operations, requests
 from integration.store.tables import (
     attempts,
@@ -116,10 +116,17 @@ def endpoint_views(conn: Connection, config: Config) -> list[dict]:
             "base_url": endpoint.base_url,
             "accepts": endpoint.accepts,
             "contact": endpoint.contact,
+            "allowed_differences": allowed_differences(endpoint),
             **endpoint_health(rows.get(key)),
         }
         for key, endpoint in config.endpoints.items()
     ]
+
+
+def allowed_differences(endpoint: Endpoint) -> list[str]:
+    """A sentence for each reviewed exception from the comparison of what is read back there."""
+    today = datetime.now(UTC).date()
+    return [each.sentence(today) for each in endpoint.verification.allowances]
 
 
 def endpoint_health(row) -> dict:

@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from jobs.world import Context
-from mappings.compare import compare
+from mappings.allowances import settled
+from mappings.codes import as_dict, as_text
+from mappings.compare import Difference, compare
+from mappings.document_reference import attachments, inline_bytes
+from mappings.model.errors import PermanentError
 
 
 @dataclass
@@ -23,15 +27,44 @@ def read_back(server, target: str | None) -> dict | None:
 
 
 def differs(ctx: Context, sent: dict, read: dict, source: str, known: Mapping[str, str] = MappingProxyType({})) -> bool:
-    """True when something that matters changed; lesser losses are findings."""
-    failed = False
-    for difference in compare(sent, read, links=known, target_base=ctx.server(ctx.step.endpoint).endpoint.base_url):
-        fails = difference.severity == "fail"
-        failed = failed or fails
-        ctx.finding(
-            f"verify-{difference.kind}",
-            difference.message,
-            f"{source}#{difference.path}",
-            "error" if fails else "warning",
+    """True when something that decides differs; what a server may lawfully do, or was reviewed, is a finding."""
+    endpoint = ctx.server(ctx.step.endpoint).endpoint
+    differences = compare(sent, read, links=known, target_base=endpoint.base_url)
+    moved = [each for each in differences if each.moved_to is not None and not _is_there(ctx, sent, each, source)]
+    decides = bool(moved)
+    for difference, by in settled(differences, endpoint.verification.allowances, ctx.now.date()):
+        place, fails = f"{source}#{difference.path}", difference.severity == "fail"
+        decides = decides or fails
+        if by is None:
+            severity = "error" if fails else "warning"
+            ctx.finding(f"verify-{difference.kind}", difference.message, place, severity)
+        else:
+            said = f"{difference.message}; allowed until {by.until} by {by.reviewed_by}: {by.reason}"
+            ctx.finding("verify-allowed", said, place)
+    return decides
+
+
+def _is_there(ctx: Context, sent: dict, difference: Difference, source: str) -> bool:
+    """True when the bytes that the server moved to a url are those that were sent."""
+    at = difference.path.removesuffix(".data")
+    attachment = next((each.attachment for each in attachments(sent) if each.path == at), None)
+    try:
+        there = ctx.server(ctx.step.endpoint).binary(
+            difference.moved_to,
+            content_type=as_text(as_dict(attachment).get("contentType")),
+            max_bytes=ctx.world.config.records.max_attachment_bytes,
         )
-    return failed
+    except PermanentError as error:
+        ctx.finding(
+            "verify-bytes",
+            f"the bytes were moved to where they cannot be read: {error.cause}",
+            f"{source}#{at}",
+            "error",
+        )
+        return False
+    is_same = attachment is not None and there.data == inline_bytes(attachment)
+    if not is_same:
+        ctx.finding(
+            "verify-bytes", "the bytes that the server keeps are not those that were sent", f"{source}#{at}", "error"
+        )
+    return is_same

@@ -1,19 +1,24 @@
 """Bringing one of our own resources at the fulfiller up to date, unless the fulfiller changed it: then a person decides."""
 
 import hashlib
+import re
 
 from integration import fhir_json
 from integration.fhir.server import structure_problems
 from integration.store import deliveries, links
 from jobs.target.writing import ensure_created, remember, version_of
 from jobs.world import Context
-from mappings.compare import compare
+from mappings.compare import Difference, compare
 from mappings.model.errors import MappingError, NeedsPerson
 from mappings.model.request import Identifier
 from mappings.task import THEIRS, renewed_task
 
-# As harmless as whitespace: the server wrote the same in another way.
-_SAME = frozenset({"precision", "notation", "whitespace", "reordered", "moved"})
+# Written in another way by the server: nobody changed what it says.
+_SAME = frozenset({"precision", "reordered"})
+# Beside what we wrote these would say something else; whatever else was added does not matter to a correction of ours.
+_CONTRADICTS = re.compile(
+    r".*\.(value([A-Z].*)?|deceased.*|.*[sS]tatus|comparator|doNotPerform|modifierExtension|subject|patient|dosage.*|component)"
+)
 
 
 def ensure_current(ctx: Context, endpoint: str, resource: dict, identifier: Identifier) -> str:
@@ -44,7 +49,11 @@ def ensure_current(ctx: Context, endpoint: str, resource: dict, identifier: Iden
 
 def is_unchanged(written: dict, there: dict) -> bool:
     """True when nothing of ours was changed, taken away or added to."""
-    return all(each.kind in _SAME for each in compare(_ours(written), _ours(there), links={}))
+    return all(_is_same(each) for each in compare(_ours(written), _ours(there), links={}))
+
+
+def _is_same(difference: Difference) -> bool:
+    return difference.severity != "fail" or difference.kind in _SAME
 
 
 def _before(ctx: Context, endpoint: str, identifier: Identifier, resource: dict) -> list[dict]:
@@ -90,7 +99,7 @@ def _says(there: dict, wanted: dict) -> bool:
     if not wanted_notes <= {note.get("text") for note in there.get("note") or []}:
         return False
     found = compare(_ours(wanted), _ours(there), links={})
-    return all(each.kind in _SAME or each.kind == "added" and each.severity != "fail" for each in found)
+    return all(_is_same(each) or each.kind == "added" and not _CONTRADICTS.fullmatch(each.path) for each in found)
 
 
 def _untouched(ctx: Context, endpoint: str, identifier: Identifier, there: dict, before: list[dict]) -> dict | None:

@@ -94,7 +94,14 @@ class ResourcePush:
         )
         for chunk in chunks:
             self._send(chunk)
+        self._close_circles(resources)
         self._mark_rest(resources)
+
+    def _close_circles(self, resources: dict[str, dict]) -> None:
+        """An attempt that ended between the two writes of a circle left its first one without what it points to."""
+        if self.ctx.looks_first and not self.can.transaction:
+            for each in break_cycles(list(resources.values()), source_base=self.base).later:
+                self._update(packets.source_of(each.resource), each.resource)
 
     def _send(self, chunk: list[dict]) -> None:
         if self.can.transaction:

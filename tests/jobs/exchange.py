@@ -10,6 +10,7 @@ from requests import Session
 from requests.adapters import HTTPAdapter
 from sqlalchemy import select, text, update
 from urllib3 import Retry
+from waitress.server import create_server
 
 from integration.fhir.servers import Servers
 from integration.packets.payloads import Payloads
@@ -21,7 +22,6 @@ from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
 from integration.views.requests import request_view
 from integration.web import create_app
-from integration.web.server import create_servers
 from jobs.engine import Heartbeat, limits_of, run_step
 from jobs.world import World
 from mappings.model.request import SecondOpinionRequest
@@ -32,7 +32,7 @@ hosted: [{{practice: alice, name: Dr Alice}}, {{practice: bob, name: Dr Bob}}]
 endpoints:
   alice: {{base_url: "{alice}", role: placer, name: Dr Alice, default_fulfiller: bob, identifier_system: "{system}:alice"}}
   bob: {{base_url: "{bob}", role: fulfiller, name: Dr Bob, accepts: {accepts}, patients: {patients}, identifier_system: "{system}:bob",
-        limits: {{chunk_size: 5, max_inline_bytes: 200000, search_lag_seconds: 1}}, capabilities: {capabilities}}}
+        limits: {{chunk_size: 5, max_inline_bytes: 200000, search_lag_seconds: 1}}, capabilities: {capabilities}, verification: {{allow: {allow}}}}}
 schedules: {{watch_seconds: 3600}}
 retry: {{first_retry_seconds: 0.1, max_retry_seconds: 1, max_attempts: 5}}
 """
@@ -70,14 +70,15 @@ class Exchange:
         accepts="resources",
         patients="create",
         capabilities="{}",
+        allow="[]",
         alice="",
         bob="",
         before=None,
         system="urn:test",
     ):
         self.engine = database.engine
-        self.server = create_servers(lambda *arguments: self.app(*arguments), host="127.0.0.1", port=0, threads=8)
-        base = f"http://127.0.0.1:{self.server.port}"
+        self.server = create_server(lambda *arguments: self.app(*arguments), host="127.0.0.1", port=0, threads=8)
+        base = f"http://127.0.0.1:{self.server.effective_port}"
         self.alice, self.bob = alice or f"{base}/fhir/alice", bob or f"{base}/fhir/bob"
         self.proxies = {name: wrap(getattr(self, name)).__enter__() for name, wrap in (before or {}).items()}
         seen = {name: proxy.address for name, proxy in self.proxies.items()}
@@ -90,6 +91,7 @@ class Exchange:
                 accepts=accepts,
                 patients=patients,
                 capabilities=capabilities,
+                allow=allow,
                 system=system,
             )
         )

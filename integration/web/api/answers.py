@@ -139,6 +139,7 @@ class EndpointState(Answer):
     base_url: str
     accepts: str
     contact: str | None
+    allowed_differences: list[str] = Field([], description="Reviewed exceptions from what reading back may find there.")
     health: str = Field(description="well, failing, resting (breaker open), probing, paused or not used yet.")
     paused: bool = False
     paused_reason: str | None = None
