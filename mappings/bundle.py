@@ -12,6 +12,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import quote
 
+from mappings.addresses import Bases, is_elsewhere, target_of
+from mappings.codes import as_dict
 from mappings.identifiers import append_identifier, source_identifier, to_identifier
 from mappings.model.errors import MappingError
 from mappings.model.findings import Finding
@@ -23,14 +25,13 @@ from mappings.references import (
     find_references,
     has_identifier,
     rewrite,
-    target_of,
     targets_of,
 )
+from mappings.subject import may_be_patient, subjects_of
 
-# What happens to a reference whose target is neither sent nor linked: by type, "*" any other, "http" foreign servers.
-POLICIES: Mapping[str, Policy] = MappingProxyType(
-    {"Patient": "fail", "Binary": "fail", "*": "logical", "http": "display-only"}
-)
+# What happens to a reference whose target is neither sent nor linked: by type, "*" any other. Another patient may perform,
+# replace or inform: only who a record is about has to be the linked one, and `rewrite` sees to that.
+POLICIES: Mapping[str, Policy] = MappingProxyType({"Binary": "fail", "*": "logical"})
 
 # R4 defines no search parameter `identifier` for these, so no conditional create can find them.
 NOT_SEARCHABLE = frozenset(
@@ -97,7 +98,7 @@ def plan(
     chunk_size: int,
     max_bytes: int | None = None,
     size_of: Callable[[dict], int] | None = None,
-    source_base: str | None = None,
+    source_base: Bases = None,
 ) -> list[list[dict]]:
     """Chunks in dependency order: what a chunk refers to is in it or in an earlier one.
 
@@ -118,7 +119,7 @@ def plan(
     return [[resources[number] for number in chunk] for chunk in chunks]
 
 
-def break_cycles(chunk: Sequence[dict], *, source_base: str | None = None) -> Order:
+def break_cycles(chunk: Sequence[dict], *, source_base: Bases = None) -> Order:
     """An order for single creates, with as few resources as we can find to update once the others exist.
 
     From a cycle the resource with the most references inside it goes first: an Encounter before its five Conditions.
@@ -143,7 +144,7 @@ def transaction(
     *,
     links: Mapping[str, str],
     identifier_system: str,
-    source_base: str | None = None,
+    source_base: Bases = None,
     policies: Mapping[str, Policy] = POLICIES,
     allow_unidentified: bool = False,
     findings: list[Finding] | None = None,
@@ -171,7 +172,7 @@ def for_single_create(
     *,
     links: Mapping[str, str],
     identifier_system: str,
-    source_base: str | None = None,
+    source_base: Bases = None,
     policies: Mapping[str, Policy] = POLICIES,
     allow_unidentified: bool = False,
     later: Collection[str] = (),
@@ -190,7 +191,7 @@ def for_update(
     *,
     links: Mapping[str, str],
     identifier_system: str,
-    source_base: str | None = None,
+    source_base: Bases = None,
     policies: Mapping[str, Policy] = POLICIES,
     findings: list[Finding] | None = None,
 ) -> dict:
@@ -276,7 +277,7 @@ def _closed(node: int, path: list[int], unsorted: set[int]) -> list[int]:
     return sorted(component)
 
 
-def _needs(resources: Sequence[dict], source_base: str | None, with_self: bool = False) -> list[list[int]]:
+def _needs(resources: Sequence[dict], source_base: Bases, with_self: bool = False) -> list[list[int]]:
     """For each resource the numbers of those it refers to."""
     number_of = {key_of(resource): number for number, resource in enumerate(resources)}
     if len(number_of) < len(resources):
@@ -325,7 +326,7 @@ class _Sending:
 
     names: Mapping[str, str]  # Type/id at the source -> what to write
     identifier_system: str
-    source_base: str | None
+    source_base: Bases
     policies: Mapping[str, Policy]
     allow_unidentified: bool
     later: frozenset[str] = frozenset()
@@ -335,8 +336,8 @@ class _Sending:
         if target in self.names:
             return Resolution("copy", self.names[target])
         kind, _, logical_id = target.partition("/")
-        if target.startswith(("http:", "https:", "HTTP")):
-            return Resolution(self.policies.get("http", "display-only"))
+        if is_elsewhere(target):
+            return Resolution("logical")
         policy = "logical" if target in self.later else self.policies.get(kind, self.policies.get("*", "logical"))
         # A type that has to be copied and was not is as wrong as one that has to exist.
         return Resolution(
@@ -350,6 +351,7 @@ def _prepared(resource: dict, sending: _Sending, findings: list[Finding] | None)
     key = key_of(resource)
     try:
         body, found = rewrite(resource, sending.resolve, source_base=sending.source_base)
+        _must_be_about_the_linked(resource, body, sending)
         if sending.later:
             found = _without_later(resource, found, sending)
         body, condition, more = _identified(body, sending)
@@ -358,6 +360,16 @@ def _prepared(resource: dict, sending: _Sending, findings: list[Finding] | None)
     if findings is not None:
         findings += [replace(finding, path=_at(key, finding.path)) for finding in [*found, *more]]
     return _stripped(body, key, sending.source_base), condition
+
+
+def _must_be_about_the_linked(resource: dict, body: dict, sending: _Sending) -> None:
+    """A record whose subject is, or may be, a patient names the linked one at the target or does not travel."""
+    for (path, node), (_, sent) in zip(subjects_of(resource), subjects_of(body), strict=True):
+        target = target_of(node.get("reference"), sending.source_base)
+        if target in sending.names or target in sending.later or not may_be_patient(node, target):
+            continue
+        if "reference" in node or not sent.get("identifier"):
+            raise MappingError(path, "the patient this record is about is not the one linked at the target")
 
 
 def _at(key: str, path: str) -> str:
@@ -405,15 +417,16 @@ def _condition(body: dict, how: str, ours: dict) -> tuple[str | None, list[Findi
     return None, [Finding("identifier.single", "its only identifier is taken and has no system to find it by", path)]
 
 
-def _stripped(body: dict, key: str, source_base: str | None) -> dict:
+def _stripped(body: dict, key: str, source_base: Bases) -> dict:
     """Without id and version of the source's copy; ``meta.source`` says where it came from."""
     meta = {
         name: value
-        for name, value in body.get("meta", {}).items()
+        for name, value in as_dict(body.get("meta")).items()
         if name.lstrip("_") not in ("versionId", "lastUpdated")
     }
     if source_base and not meta.get("source"):
-        meta["source"] = f"{source_base.rstrip('/')}/{key}"
+        first = source_base if isinstance(source_base, str) else source_base[0]
+        meta["source"] = f"{first.rstrip('/')}/{key}"
     stripped = {name: value for name, value in body.items() if name not in ("id", "_id", "meta")}
     return {"resourceType": stripped.pop("resourceType"), **({"meta": meta} if meta else {}), **stripped}
 

@@ -3,15 +3,14 @@
 https://hl7.org/fhir/R4/datatypes.html#Identifier
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from mappings.addresses import Bases, local_reference
 from mappings.codes import PLACER_IDENTIFIER, as_dict, as_dicts, as_text, concept
 from mappings.model.request import Identifier
 
 How = Literal["appended", "kept", "single", "none"]
-_LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]{1,64})?")
 
 
 def source_identifier(system: str, resource_type: str, logical_id: str) -> dict:
@@ -54,17 +53,7 @@ def to_identifier(found: Any) -> Identifier | None:
     return Identifier(system=system, value=value) if system and value else None
 
 
-def local_reference(reference: Any, base: str | None = None) -> str | None:
-    """``Type/id`` when the reference points into the server it was read from (``base``), else None."""
-    if not isinstance(reference, str):
-        return None
-    if base and reference.startswith(base.rstrip("/") + "/"):
-        reference = reference[len(base.rstrip("/")) + 1 :]
-    found = _LOCAL.fullmatch(reference)
-    return found.group(1) if found else None
-
-
-def look_up(reference: Any, within: dict, included: Mapping[str, dict], base: str | None = None) -> dict | None:
+def look_up(reference: Any, within: dict, included: Mapping[str, dict], base: Bases = None) -> dict | None:
     """The resource a Reference names: contained ``within``, or among the ``included`` ("Type/id" or full URL)."""
     target = as_dict(reference).get("reference")
     if not isinstance(target, str):

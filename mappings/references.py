@@ -4,18 +4,19 @@ Bundle entries are not entered: what a Bundle of a record refers to, it resolves
 Spec: https://hl7.org/fhir/R4/references.html
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs
 
+from mappings import codes
+from mappings.addresses import Bases, is_elsewhere, target_of, type_of
 from mappings.element_paths import ELEMENTS, IDENTIFIERS
 from mappings.model.errors import MappingError
 from mappings.model.findings import Finding
 
-Policy = Literal["copy", "logical", "display-only", "fail", "keep"]
+Policy = Literal["copy", "logical", "fail", "keep"]
 Cardinality = Literal["many", "single", "none"]
 
 
@@ -67,7 +68,7 @@ def attachment_paths(resource_type: str) -> tuple[str, ...]:
     return _paths(resource_type, "Attachment")
 
 
-def find_references(resource: dict, *, source_base: str | None = None) -> list[ReferenceAt]:
+def find_references(resource: dict, *, source_base: Bases = None) -> list[ReferenceAt]:
     """Every Reference of the resource, those in contained resources and extensions too, in document order."""
     return [
         ReferenceAt(_path(resource, at), node, target_of(node.get("reference"), source_base))
@@ -76,7 +77,7 @@ def find_references(resource: dict, *, source_base: str | None = None) -> list[R
     ]
 
 
-def find_attachments(resource: dict, *, source_base: str | None = None) -> list[AttachmentAt]:
+def find_attachments(resource: dict, *, source_base: Bases = None) -> list[AttachmentAt]:
     """Every Attachment of the resource, those in contained resources and extensions too, in document order."""
     return [
         AttachmentAt(_path(resource, at), node, _binary(node.get("url"), source_base))
@@ -85,23 +86,19 @@ def find_attachments(resource: dict, *, source_base: str | None = None) -> list[
     ]
 
 
-def targets_of(resource: dict, *, source_base: str | None = None) -> list[str]:
+def targets_of(resource: dict, *, source_base: Bases = None) -> list[str]:
     """What a resource needs to exist first: targets of its References and Binaries of its Attachments."""
     found = (_asked(kind, node, source_base) for kind, node, _ in _hits(resource))
     return list(dict.fromkeys(target for target in found if target))
 
 
-def target_of(reference: object, source_base: str | None = None) -> str | None:
-    """``Type/id`` without version of a relative or own absolute reference, a foreign URL as it is, else None."""
-    return _target(reference, source_base) if isinstance(reference, str) else None
-
-
 def rewrite(
-    resource: dict, resolve: Callable[[str], Resolution], *, source_base: str | None = None
+    resource: dict, resolve: Callable[[str], Resolution], *, source_base: Bases = None
 ) -> tuple[dict, list[Finding]]:
     """The resource with every reference resolved, and a finding for each that was not simply copied.
 
-    ``resolve`` is asked with ``Type/id`` or the URL of a foreign server; ``#contained``, ``urn:`` and canonicals stay.
+    ``resolve`` is asked with ``Type/id`` or the URL of a foreign server; ``#contained`` and canonicals stay. What names
+    nothing that could be asked for (a urn, a search) is sent as an identifier: a target refuses it as a reference.
     Only what changes is copied: the result shares the rest with ``resource``, so treat both as immutable.
     """
     copies: dict[int, dict | list] = {}
@@ -132,7 +129,6 @@ for _each in [PLAIN, *_KINDS.values()]:
 _KINDS["BundleEntry"].pop("resource")
 _KINDS["BundleEntryResponse"].pop("outcome", None)
 
-_RELATIVE = re.compile(r"(([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 _At = tuple  # (_At of the parent | None, key, index | None): where a node stands, cheap to make
 
 
@@ -184,39 +180,12 @@ def _paths_below(type_name: str, path: str, goal: str, above: tuple[str, ...]) -
             yield from _paths_below(name, here, goal, (*above, name))
 
 
-def _is_relative(reference: str) -> bool:
-    return not reference.startswith(("http://", "https://", "HTTP://", "HTTPS://"))
-
-
-@lru_cache(maxsize=65536)
-def _target(reference: str, source_base: str | None) -> str | None:
-    if source_base and not _is_relative(reference) and _origin(reference).startswith(_origin(source_base) + "/"):
-        reference = _origin(reference)[len(_origin(source_base)) + 1 :]
-    if not _is_relative(reference):
-        return reference.split("/_history/")[0]
-    found = _RELATIVE.fullmatch(reference)
-    return found[1] if found and found[2] in IDENTIFIERS else None
-
-
-@lru_cache(maxsize=65536)
-def _origin(url: str) -> str:
-    """The URL with scheme and host in small letters and without a default port."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # "http://[": whatever it is, it is not ours
-        return url
-    default = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
-    host = parts.netloc.lower()
-    host = host.removesuffix(default) if default else host
-    return f"{parts.scheme}://{host}{parts.path}".rstrip("/") + (f"?{parts.query}" if parts.query else "")
-
-
-def _binary(url: object, source_base: str | None) -> str | None:
+def _binary(url: object, source_base: Bases) -> str | None:
     target = target_of(url, source_base)
     return target if target and target.startswith("Binary/") else None
 
 
-def _asked(kind: Kind, node: dict, source_base: str | None) -> str | None:
+def _asked(kind: Kind, node: dict, source_base: Bases) -> str | None:
     """What a resolver is asked for this Reference or Attachment, if anything."""
     return target_of(node.get("reference"), source_base) if kind is REFERENCE else _binary(node.get("url"), source_base)
 
@@ -226,16 +195,15 @@ _Change = tuple[dict, "Finding | None"]
 
 
 def _change(
-    kind: Kind, node: dict, resolve: Callable[[str], Resolution], source_base: str | None, path: Callable[[], str]
+    kind: Kind, node: dict, resolve: Callable[[str], Resolution], source_base: Bases, path: Callable[[], str]
 ) -> _Change | None:
     """The values to set in a Reference or Attachment and the finding, or None: it stays."""
-    text = node.get("reference") if kind is REFERENCE else node.get("url")
-    if not isinstance(text, str) or text.startswith("#"):
+    name = "reference" if kind is REFERENCE else "url"
+    if name not in node or isinstance(node[name], str) and node[name].startswith("#"):
         return None
     target = _asked(kind, node, source_base)
     if target is None:
-        finding = _not_understood(kind, text, path)
-        return ({}, finding) if finding else None
+        return _not_asked(kind, node, node[name], path)
     resolution = resolve(target)
     if resolution.policy == "fail" and not (kind is ATTACHMENT and node.get("data")):  # inline bytes need no Binary
         raise MappingError(path(), "what this refers to is not at the target, and has to be; link or send it first")
@@ -243,12 +211,53 @@ def _change(
     return change(node, target, resolution, path)
 
 
-def _not_understood(kind: Kind, text: str, path: Callable[[], str]) -> Finding | None:
+def _not_asked(kind: Kind, node: dict, text: object, path: Callable[[], str]) -> _Change:
     if kind is ATTACHMENT:
-        return Finding("attachment.kept", "the url is not a Binary of the source; it was left as it is", path())
-    if text.startswith("urn:"):
-        return Finding("reference.urn", "a urn names nothing outside its own Bundle; it was left as it is", path())
-    return Finding("reference.unreadable", "this is neither Type/id nor a URL; it was left as it is", path())
+        return {}, Finding("attachment.kept", "the url is not a Binary of the source; it was left as it is", path())
+    found = _search_identifier(text)
+    if found is not None:
+        kind_named, identifier = found
+        finding = Finding("reference.search", "a search, not a reference: the identifier in it was sent", path())
+        return _as_identifier(node, text, kind_named, identifier), finding
+    if isinstance(text, str) and text.startswith("urn:"):
+        finding = Finding("reference.urn", "a urn names nothing outside its own Bundle: sent as an identifier", path())
+        return _as_identifier(node, text, None, uri_identifier(text)), finding
+    finding = Finding(
+        "reference.unreadable", "this is neither Type/id nor a URL; what was written is sent in an extension", path()
+    )
+    return {"reference": _REMOVED, "extension": _as_written(node, text)}, finding
+
+
+def _search_identifier(text: object) -> tuple[str, dict] | None:
+    """What ``Practitioner?identifier=system|value`` says, as Synthea and others write it in place of a reference."""
+    kind, asked, query = text.strip().partition("?") if isinstance(text, str) else ("", "", "")
+    token = parse_qs(query).get("identifier", [""])[0]
+    system, _, value = token.rpartition("|")
+    if not asked or not value or type_of(f"{kind}/x") is None:
+        return None
+    return type_of(f"{kind}/x"), {"system": system, "value": value} if system else {"value": value}
+
+
+def uri_identifier(uri: str) -> dict:
+    """A URI or urn as an Identifier (https://hl7.org/fhir/R4/identifier-registry.html)."""
+    return {"system": "urn:ietf:rfc:3986", "value": uri}
+
+
+def _as_identifier(node: dict, text: str, kind: str | None, identifier: dict) -> dict:
+    values: dict = {"reference": _REMOVED}
+    values |= {"type": kind} if kind and "type" not in node else {}
+    return values | ({"extension": _as_written(node, text)} if node.get("identifier") else {"identifier": identifier})
+
+
+def _as_written(node: dict, text: object) -> list:
+    """The extensions of a reference, and what the source wrote in it: it is lost to nobody."""
+    given = node.get("extension") if isinstance(node.get("extension"), list) else []
+    return [*given, {"url": codes.EXTENSION_REFERENCE_AS_WRITTEN, "valueString": _words(text)}]
+
+
+def _words(text: object) -> str:
+    """At least one letter: FHIR has no empty strings (https://hl7.org/fhir/R4/datatypes.html#string)."""
+    return text.strip() if isinstance(text, str) and text.strip() else "(no text)"
 
 
 def _changed_reference(node: dict, target: str, resolution: Resolution, path: Callable[[], str]) -> _Change:
@@ -256,15 +265,16 @@ def _changed_reference(node: dict, target: str, resolution: Resolution, path: Ca
         return {"reference": resolution.reference}, None
     if resolution.policy == "keep":
         return {}, Finding("reference.kept", "left as it is; it points outside the target", path())
-    kind = _type_of(target)
+    if is_elsewhere(target):
+        finding = Finding(
+            "reference.elsewhere", "it is on another server: its address was sent as an identifier", path()
+        )
+        return _as_identifier(node, target, type_of(target), uri_identifier(target)), finding
+    finding = Finding("reference.logical", "only the identifier of it was sent", path())
     values: dict = {"reference": _REMOVED}
-    if resolution.policy == "logical" and resolution.identifier:
-        values |= {"type": kind} if kind and "type" not in node else {}
-        values |= {} if node.get("identifier") else {"identifier": resolution.identifier}
-        return values, Finding("reference.logical", "only the identifier of it was sent", path())
-    if not any(node.get(key) for key in ("display", "identifier")):
-        values["type"] = node.get("type") or kind or "Resource"  # an element must not be empty (ele-1)
-    return values, Finding("reference.display-only", "only the name of it was sent, no reference", path())
+    values |= {} if "type" in node else {"type": type_of(target)}
+    values |= {"identifier": resolution.identifier} if resolution.identifier and not node.get("identifier") else {}
+    return values, finding
 
 
 def _changed_attachment(node: dict, target: str, resolution: Resolution, path: Callable[[], str]) -> _Change:
@@ -273,12 +283,6 @@ def _changed_attachment(node: dict, target: str, resolution: Resolution, path: C
     if resolution.policy == "keep":
         return {}, Finding("attachment.kept", "the url was left as it is; it points to the source", path())
     return {"url": _REMOVED}, Finding("attachment.dropped", "the bytes were not sent, so the url was removed", path())
-
-
-def _type_of(target: str) -> str | None:
-    """Patient of ``Patient/1`` and of ``https://other.example/fhir/Patient/1``."""
-    parts = target.split("?")[0].rsplit("/", 2)
-    return parts[-2] if len(parts) > 1 and parts[-2] in IDENTIFIERS else None
 
 
 def _apply(node: dict, values: dict) -> None:

@@ -48,11 +48,10 @@ def serve(ctx: click.Context) -> None:
 @click.pass_context
 def web(ctx: click.Context) -> None:
     """Run the pages, the API and the hosted FHIR endpoints."""
-    import waitress
-
     from integration.queue import limits_of
     from integration.waking import Waker
     from integration.web import create_app
+    from integration.web.server import create_servers
 
     config = read_config(ctx)
     with database_of(config, migrate=False, name="second-opinion web", fresh_plans=True) as database:
@@ -62,16 +61,7 @@ def web(ctx: click.Context) -> None:
         )
         say_how_to_sign_in(config, database.engine)
         try:
-            waitress.serve(
-                app,
-                host=config.web.host,
-                port=config.web.port,
-                threads=16,
-                ident=None,
-                max_request_body_size=64 << 20,
-                channel_timeout=60,
-                **proxy_options(config.web),
-            )
+            create_servers(app, host=config.web.host, port=config.web.port, **proxy_options(config.web)).run()
         finally:
             app.extensions["second_opinion"]["tracing"].stop()
 

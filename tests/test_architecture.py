@@ -29,7 +29,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fhir": ("mappings/",),
     "opentelemetry": ("integration/tracing.py",),
     "rich": ("second_opinion/",),
-    "waitress": ("second_opinion/running.py",),
+    "waitress": ("integration/web/server.py",),
     "fsspec": ("integration/packets/payloads.py",),
     "prometheus_client": ("integration/web/",),
     "argon2": ("integration/store/accounts.py",),

@@ -1,5 +1,5 @@
 """Our own FHIR R4 endpoint, for practices that have none and for demo and tests."""
 
-from integration.hosted.blueprint import create_hosted
+from integration.hosted.blueprint import MAX_BODY_BYTES, create_hosted
 
-__all__ = ["create_hosted"]
+__all__ = ["MAX_BODY_BYTES", "create_hosted"]

@@ -36,6 +36,7 @@ from integration.settings.model import (
     split_address,
 )
 from integration.settings.yaml_lines import At, Document, Problem, read_file
+from mappings.addresses import comparable
 from mappings.model.errors import ConfigError, Mistake
 
 __all__ = [
@@ -286,12 +287,23 @@ def _address_problems(endpoints: dict[str, Endpoint]) -> Found:
                 (f"is also the address of `{rival.key}` in the same role; keep one of the two"),
             )
         same_server.append(endpoint)
+        for number, other_name in enumerate(endpoint.also_known_as):
+            owner = next((each for each in endpoints.values() if _is_another(each, endpoint, other_name)), None)
+            if owner:
+                at = ("endpoints", key, "also_known_as", number)
+                yield at, f"is the address of `{owner.key}`; what is there would be taken for records of `{key}`"
         first = systems.setdefault(endpoint.identifier_system, endpoint)
         if _comparable(first.base_url) != _comparable(endpoint.base_url):
             yield (
                 ("endpoints", key, "identifier_system"),
                 (f"is also that of `{first.key}`; two servers need two, or their resources are confused"),
             )
+
+
+def _is_another(other: Endpoint, endpoint: Endpoint, address: str) -> bool:
+    """Whether an address is that of another server than the endpoint's own."""
+    own = _comparable(other.base_url) == _comparable(endpoint.base_url)
+    return not own and comparable(other.base_url) == comparable(address)
 
 
 def _comparable(base_url: str) -> tuple[str, str | None, int | None, str]:

@@ -437,6 +437,13 @@ class Endpoint(_Section):
         description="Base address of its FHIR R4 server, or `hosted:<practice>` for one of ours.",
         examples=["https://fhir.example.org/r4"],
     )
+    also_known_as: tuple[Annotated[str, AfterValidator(_check_http)], ...] = Field(
+        (),
+        strict=False,
+        description="Other base addresses that the server writes into references to its own resources, such as its address "
+        "inside the hospital. http for https, and another case of the host, need not be said.",
+        examples=[["http://fhir-app-01.internal:8080/fhir"]],
+    )
     role: Literal["placer", "fulfiller", "both"] = Field(
         description="placer asks for second opinions, fulfiller gives them.", examples=["placer"]
     )
@@ -490,6 +497,11 @@ class Endpoint(_Section):
         description="Codes of this site that also mean second opinion.",
         examples=[[{"system": "https://clinic.example.org/codes", "code": "2ND-OP"}]],
     )
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Every address it is known by; the first is where it is asked."""
+        return (self.base_url, *self.also_known_as)
 
     @property
     def is_placer(self) -> bool:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, delete, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
 from integration.settings.alerts import RULES
 from integration.store import audit
@@ -107,6 +107,24 @@ def open_counts(conn: Connection) -> dict[str, int]:
             .where(alarms.c.recovered_at.is_(None))
             .group_by(alarms.c.rule)
             .order_by(alarms.c.rule)
+        ).all()
+    )
+
+
+def open_groups(conn: Connection, named: int) -> list[Row]:
+    """Of each rule with open alarms: ``number``, ``since``, the oldest ``subjects`` and the oldest's ``message``."""
+    order = (alarms.c.raised_at, alarms.c.id)
+    return list(
+        conn.execute(
+            select(
+                alarms.c.rule,
+                func.count().label("number"),
+                func.min(alarms.c.raised_at).label("since"),
+                func.array_agg(aggregate_order_by(alarms.c.subject, *order))[1:named].label("subjects"),
+                func.array_agg(aggregate_order_by(alarms.c.message, *order))[1].label("message"),
+            )
+            .where(alarms.c.recovered_at.is_(None))
+            .group_by(alarms.c.rule)
         ).all()
     )
 

@@ -12,6 +12,7 @@ from mappings.model.errors import ExchangeError
 QUALIFIERS = {
     "state": "attention, parked, retrying, late, running, due, waiting, done, cancelled or all",
     "endpoint": "the endpoint that is talked to, e.g. endpoint:mercy",
+    "any": "part of the cause, the endpoint's name or the request's key; a word alone means this",
     "error": "part of the cause, e.g. error:timeout; error:=timeout for exactly that cause",
     "kind": "records, request, report or watch; or one kind of step, e.g. kind:push_records",
     "request": "a request id or its beginning",
@@ -41,9 +42,10 @@ KINDS = {
 }
 STEP_KINDS = tuple(kind for kinds in KINDS.values() for kind in kinds)
 PRIORITIES = ("routine", "urgent", "asap")
+FORGIVING = ("state", "kind", "priority", "due", "request")  # in capitals or not
 HASH = re.compile(r"[0-9a-f]{32}")
 MAX_LENGTH = 1000
-_TOKEN = re.compile(r'(?P<minus>-?)(?:(?P<name>[A-Za-z_]+):)?(?P<value>"[^"]*"|[^\s"]*)')
+_TOKEN = re.compile(r'(?P<minus>-?)(?:(?P<name>[A-Za-z_]+):[ \t]*)?(?P<value>"[^"]*"|[^\s"]*)')
 _SPAN = re.compile(r"([<>])(\d{1,4})([mhdw])")
 _NUMBER = re.compile(r"([<>]?)(\d{1,6})")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -165,12 +167,17 @@ def _term(found: re.Match) -> Term:
 
 
 def _bare(found: re.Match) -> tuple[str, str]:
-    """A word without a qualifier: the beginning of a request id, or part of a cause."""
-    value = found["value"].strip('"')
-    return ("request" if re.fullmatch(r"r[0-9a-f]{3,20}", value) else "error"), found["value"]
+    """A word without a qualifier: the beginning of a request id, a state, a kind of step, or any of what a step is called."""
+    value = found["value"].strip('"').lower()
+    if re.fullmatch(r"r[0-9a-f]{3,20}", value):
+        return "request", value
+    if value in STATES:
+        return "state", value
+    return ("kind" if value in KINDS or value in STEP_KINDS else "any"), found["value"]
 
 
 def _checked(found: re.Match, name: str, value: str) -> str:
+    value = value.lower() if name in FORGIVING else value
     allowed = {"state": STATES, "kind": (*KINDS, *STEP_KINDS), "priority": PRIORITIES}.get(name)
     if allowed is not None and value not in allowed:
         near = difflib.get_close_matches(value, allowed, 1, 0.5)

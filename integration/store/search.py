@@ -233,6 +233,14 @@ def _error(value: str, _now) -> ColumnElement:
     return steps.c.cause.ilike(f"%{_plain(value)}%", escape="\\")
 
 
+def _any(value: str, _now) -> ColumnElement:
+    part = f"%{_plain(value)}%"
+    keyed = select(requests.c.id).where(requests.c.key.ilike(part, escape="\\"))
+    return or_(
+        steps.c.cause.ilike(part, escape="\\"), steps.c.endpoint.ilike(part, escape="\\"), steps.c.request_id.in_(keyed)
+    )
+
+
 def _request(value: str, _now) -> ColumnElement:
     if len(value) >= 21:
         return steps.c.request_id == value
@@ -248,10 +256,11 @@ def _plain(value: str) -> str:
 
 
 _CONDITIONS = {
-    "endpoint": lambda value, _now: steps.c.endpoint == value,
+    "endpoint": lambda value, _now: func.lower(steps.c.endpoint) == value.lower(),
     "delivery": lambda value, _now: steps.c.delivery_id == value,
     "kind": lambda value, _now: steps.c.kind.in_(kinds_of(value)),
     "error": _error,
+    "any": _any,
     "request": _request,
     "due": _due,
     "attempts": _attempts,

@@ -10,6 +10,8 @@ from integration.hosted import create_hosted
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
 
+PAGE_BODY_BYTES = 4 << 20
+
 
 def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callable[[], object] = lambda: None) -> Flask:
     """The Flask app. One blueprint a file; everything it needs is handed in and kept in ``app.extensions``.
@@ -21,14 +23,14 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     from integration.web.access import gate, sign_in
     from integration.web.coordinator import correct as correct_pages
     from integration.web.coordinator import new_request
-    from integration.web.operations import actions, alarms, boards, numbers, patient, queue
+    from integration.web.operations import actions, alarms, boards, listing, numbers, patient, queue
     from integration.web.operations import attempts as attempt_pages
     from integration.web.operations import bulk as bulk_pages
     from integration.web.operations import packets as packet_pages
     from integration.web.operations import requests as request_pages
 
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = 64 << 20
+    app.config["MAX_CONTENT_LENGTH"] = PAGE_BODY_BYTES  # the hosted endpoints take more
     app.extensions["second_opinion"] = {"config": config, "engine": engine, "payloads": payloads}
     spans.set_up(app, tracing.start(config, "web"))
     for part in (
@@ -36,6 +38,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
         api,
         sign_in,
         account_pages,
+        listing,
         queue,
         actions,
         bulk_pages,

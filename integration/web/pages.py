@@ -18,6 +18,7 @@ from integration.web.access.roles import NEEDS
 from mappings.model.errors import ExchangeError
 
 NAV = (
+    ("listing.requests", "nav.requests"),
     ("queue.queue", "nav.queue"),
     ("queue.groups", "nav.groups"),
     ("alarms.listed", "nav.alarms"),

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
-from waitress.server import create_server
 
 from integration.store import alarms
 from integration.store.findings import record
 from integration.store.tables import attempts, deliveries, endpoints, notices, requests, steps
+from integration.web.server import create_servers
 from mappings.model.findings import Finding
 from tests.integration.web.site import Site
 
@@ -47,8 +47,8 @@ def site(tmp_path, database):
     """The pages at a loopback address, with a busy night in the tables."""
     made = Site(tmp_path, database)
     busy_night(made)
-    server = create_server(made.app, host="127.0.0.1", port=0, threads=8)
-    made.address = f"http://127.0.0.1:{server.effective_port}"
+    server = create_servers(made.app, host="127.0.0.1", port=0, threads=8)
+    made.address = f"http://127.0.0.1:{server.port}"
     threading.Thread(target=server.run, daemon=True).start()
     yield made
     server.close()

@@ -10,8 +10,8 @@ from tests.browser.conftest import SCREENSHOTS, at_desk, on_phone
 pytestmark = [pytest.mark.browser, pytest.mark.postgres]
 PAGES = (
     "/",
-    "/?q=state:all",
-    "/?q=stat:parked",
+    "/queue?q=state:all",
+    "/queue?q=stat:parked",
     "/failures",
     "/alarms",
     "/alarms?past=yes",
@@ -80,7 +80,7 @@ def test_every_page_fits_its_width_and_axe_finds_nothing_serious(page, site):
         picture(page, re.sub(r"\W+", "-", address.replace(request_id, "id")).strip("-") or "start")
         assert not is_too_wide(page), address
         assert serious_problems(page) == [], address
-        if address == "/?q=stat:parked":
+        if address == "/queue?q=stat:parked":
             assert (
                 page.locator("#q").input_value() == "stat:parked" and page.locator("mark").inner_text() == "stat:parked"
             )
@@ -142,7 +142,7 @@ def test_the_pages_work_without_javascript(chromium, site):
     page.goto(site.address)
     page.get_by_label("Filter", exact=True).fill("state:parked error:timeout")
     page.get_by_role("button", name="Show").click()
-    assert page.url.endswith("/?q=state:parked+error:timeout") and page.locator(".rows .card").count() == 1
+    assert page.url.endswith("/queue?q=state:parked+error:timeout") and page.locator(".rows .card").count() == 1
     page.locator(".rows input[type=checkbox]").check()
     page.get_by_role("button", name="Retry selected…").click()
     page.get_by_label("Reason").fill("no scripts here")

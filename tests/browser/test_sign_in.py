@@ -4,9 +4,9 @@ import re
 import threading
 
 import pytest
-from waitress.server import create_server
 
 from integration.store.roles import Role
+from integration.web.server import create_servers
 from tests.browser.conftest import WIDTHS, at_desk, busy_night, on_phone
 from tests.browser.test_pages import is_too_wide, picture, serious_problems
 from tests.integration.web.access.guarded import PASSWORD, Guarded
@@ -23,8 +23,8 @@ def site(tmp_path, database):
     busy_night(made)
     made.account("olga", Role.OPERATOR, Role.CLINICAL_DATA)
     made.account("vera")
-    server = create_server(made.app, host="127.0.0.1", port=0, threads=8)
-    made.address = f"http://127.0.0.1:{server.effective_port}"
+    server = create_servers(made.app, host="127.0.0.1", port=0, threads=8)
+    made.address = f"http://127.0.0.1:{server.port}"
     threading.Thread(target=server.run, daemon=True).start()
     yield made
     server.close()
@@ -63,7 +63,7 @@ def enter(page, name: str = "olga") -> None:
 
 @on_phone
 def test_somebody_signs_in_presses_a_button_under_their_name_signs_out_and_back_shows_nothing(page, site):
-    page.goto(site.address + "/?q=state:parked")
+    page.goto(site.address + "/queue?q=state:parked")
     assert (
         page.url.endswith("/sign-in?next=/?q%3Dstate:parked") and page.evaluate("document.activeElement.id") == "name"
     )

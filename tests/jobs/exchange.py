@@ -10,7 +10,6 @@ from requests import Session
 from requests.adapters import HTTPAdapter
 from sqlalchemy import select, text, update
 from urllib3 import Retry
-from waitress.server import create_server
 
 from integration.fhir.servers import Servers
 from integration.packets.payloads import Payloads
@@ -22,6 +21,7 @@ from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
 from integration.views.requests import request_view
 from integration.web import create_app
+from integration.web.server import create_servers
 from jobs.engine import Heartbeat, limits_of, run_step
 from jobs.world import World
 from mappings.model.request import SecondOpinionRequest
@@ -77,8 +77,8 @@ class Exchange:
         system="urn:test",
     ):
         self.engine = database.engine
-        self.server = create_server(lambda *arguments: self.app(*arguments), host="127.0.0.1", port=0, threads=8)
-        base = f"http://127.0.0.1:{self.server.effective_port}"
+        self.server = create_servers(lambda *arguments: self.app(*arguments), host="127.0.0.1", port=0, threads=8)
+        base = f"http://127.0.0.1:{self.server.port}"
         self.alice, self.bob = alice or f"{base}/fhir/alice", bob or f"{base}/fhir/bob"
         self.proxies = {name: wrap(getattr(self, name)).__enter__() for name, wrap in (before or {}).items()}
         seen = {name: proxy.address for name, proxy in self.proxies.items()}

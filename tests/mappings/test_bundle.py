@@ -74,9 +74,11 @@ def test_a_real_chart_arrives_with_every_reference_resolved(name):
 @needs_data
 def test_a_chart_of_four_hundred_is_planned_written_and_compared_in_no_time():
     resources = chart("Loyd")
+    patient = next(f"Patient/{each['id']}" for each in resources if each["resourceType"] == "Patient")
     started = time.process_time()
     bundles = [
-        transaction(chunk, links={}, identifier_system=SYSTEM, policies={}) for chunk in plan(resources, chunk_size=100)
+        transaction(chunk, links={patient: patient}, identifier_system=SYSTEM)
+        for chunk in plan(resources, chunk_size=100)
     ]
     for entry in (entry for bundle in bundles for entry in bundle["entry"]):
         compare(entry["resource"], entry["resource"], links={})
@@ -254,21 +256,47 @@ def test_references_go_to_the_chunk_then_to_links_then_by_policy():
         {"reference": urn_of(SYSTEM, "Basic/2")},
         {"reference": "Basic/30"},
         {"type": "Basic", "identifier": {"system": SYSTEM, "value": "Basic/4"}},
-        {"type": "Basic"},
+        {"type": "Basic", "identifier": {"system": "urn:ietf:rfc:3986", "value": "https://other.example/fhir/Basic/5"}},
     ]
     assert [(finding.path, finding.cause) for finding in findings] == [
         ("Basic/1#extension[2].valueReference", "reference.logical"),
-        ("Basic/1#extension[3].valueReference", "reference.display-only"),
+        ("Basic/1#extension[3].valueReference", "reference.elsewhere"),
     ]
 
 
-def test_a_patient_or_binary_that_is_not_there_fails():
-    for missing in (
-        resource("Basic", "1", ["Patient/2"]),
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {"resourceType": "Observation", "id": "1", "subject": {"reference": "Patient/2"}},
+        {"resourceType": "Coverage", "id": "1", "beneficiary": {"reference": "https://inner.example/Patient/2"}},
+        {"resourceType": "Task", "id": "1", "for": {"reference": "urn:uuid:2"}},
+        {"resourceType": "Account", "id": "1", "subject": [{"reference": "Patient/2"}]},
+        {"resourceType": "Consent", "id": "1", "patient": {"reference": "Patient?identifier=a|2"}},
+        {"resourceType": "Device", "id": "1", "patient": {"reference": 5, "type": "Patient"}},
         {"resourceType": "Media", "id": "1", "content": {"url": "Binary/2"}},
-    ):
-        with pytest.raises(MappingError, match=f"^{missing['resourceType']}/1#"):
-            send(missing)
+    ],
+    ids=lambda each: each["resourceType"],
+)
+def test_the_patient_a_record_is_about_and_a_binary_have_to_be_there(missing):
+    with pytest.raises(MappingError, match=f"^{missing['resourceType']}/1#"):
+        send(missing)
+
+
+@pytest.mark.parametrize(
+    "lawful",
+    [
+        {"resourceType": "Observation", "id": "1", "performer": [{"reference": "Patient/2"}]},
+        {"resourceType": "Patient", "id": "1", "link": [{"other": {"reference": "Patient/2"}, "type": "replaces"}]},
+        {"resourceType": "Observation", "id": "1", "subject": {"reference": "Group/2"}},
+        {"resourceType": "Observation", "id": "1", "subject": {"reference": "https://inner.example/Device/2"}},
+        {"resourceType": "Observation", "id": "1", "subject": {"identifier": {"system": "a", "value": "b"}}},
+        {"resourceType": "Observation", "id": "1", "contained": [{"subject": {"reference": "Patient/2"}}]},
+        {"resourceType": "Observation", "id": "1"},
+    ],
+)
+def test_who_is_not_the_subject_may_be_anybody_and_is_never_nameless(lawful):
+    body = send(lawful)["entry"][0]["resource"]
+    assert not [each for each in find_references(body) if not each.reference.get("identifier")]
 
 
 def test_policies_are_the_callers():

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mappings import element_paths
+from mappings import codes, element_paths
+from mappings.addresses import target_of
 from mappings.element_paths import ELEMENTS, IDENTIFIERS
 from mappings.model.errors import MappingError
 from mappings.references import (
@@ -18,7 +19,6 @@ from mappings.references import (
     has_identifier,
     reference_paths,
     rewrite,
-    target_of,
     targets_of,
 )
 from tests.mappings import make_element_paths
@@ -220,6 +220,22 @@ def test_what_a_bundle_holds_is_its_own_affair():
         ("https://other.example/fhir/Patient/1/_history/2", "https://other.example/fhir/Patient/1"),
         ("https://placer.example/fhir2/Patient/1", "https://placer.example/fhir2/Patient/1"),
         ("http://[broken", "http://[broken"),
+        ("http://placer.example/fhir/Patient/1", "Patient/1"),
+        ("http://placer.example:80/fhir/Patient/1", "Patient/1"),
+        ("https://placer.example/fhir//Patient/1", "Patient/1"),
+        ("http://placer.example:8080/fhir/Patient/1", "http://placer.example:8080/fhir/Patient/1"),
+        ("https://who@placer.example/fhir/Patient/1", "https://who@placer.example/fhir/Patient/1"),
+        ("/Patient/1", "Patient/1"),
+        ("/fhir/Patient/1/_history/2", "Patient/1"),
+        ("//placer.example/fhir/Patient/1", None),
+        (" Patient/1\n", "Patient/1"),
+        ("Patient/1/", "Patient/1"),
+        ("Encounter/1|2", "Encounter/1"),
+        ("Patient/a_b", "Patient/a_b"),
+        (f"Patient/{'Ab3-' * 20}", f"Patient/{'Ab3-' * 20}"),
+        ("Patient/..", None),
+        ("Patient/a/b", None),
+        ("https://placer.example/fhir/../Patient/1", None),
         ("#p", None),
         ("urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b7", None),
         ("Patient?identifier=1", None),
@@ -304,11 +320,31 @@ def test_logical_never_overwrites_an_identifier():
     ]
 
 
-def test_display_only_drops_the_reference_and_keeps_the_display():
-    rewritten, findings = rewrite(observation(), policy("display-only"), source_base=BASE)
-    assert rewritten["subject"] == {"display": "Anna"}
-    assert rewritten["performer"][0] == {"type": "Practitioner"}  # an element is never empty
-    assert {finding.cause for finding in findings} == {"reference.display-only"}
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://other.example/fhir/Patient/1",
+        "http://other.example/fhir/Patient/1/_history/3",
+        "https://placer.example/fhir2/Patient/1",
+        "HTTPS://OTHER.example/fhir/Patient/1",
+    ],
+)
+def test_what_is_on_another_server_keeps_its_address_as_an_identifier(address):
+    source = {"resourceType": "Observation", "performer": [{"reference": address}]}
+    rewritten, findings = rewrite(source, policy("logical"), source_base=BASE)
+    [performer] = rewritten["performer"]
+    assert performer == {
+        "type": "Patient",
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": address.split("/_history")[0]},
+    }
+    assert [finding.cause for finding in findings] == ["reference.elsewhere"]
+
+
+def test_an_identifier_that_is_there_stays_and_the_address_stands_beside_it():
+    address, own = "https://other.example/fhir/Practitioner/1", {"system": "npi", "value": "1"}
+    source = {"resourceType": "Observation", "performer": [{"reference": address, "identifier": own}]}
+    [performer] = rewrite(source, policy("logical"), source_base=BASE)[0]["performer"]
+    assert performer["identifier"] == own and performer["extension"][0]["valueString"] == address
 
 
 def test_keep_leaves_the_reference_and_a_finding():
@@ -323,11 +359,38 @@ def test_fail_names_the_path_and_no_value():
     assert "Anna" not in str(error.value)
 
 
-def test_urns_and_nonsense_stay_with_a_finding():
-    source = {"resourceType": "Observation", "subject": {"reference": "urn:uuid:1"}, "focus": [{"reference": "?"}]}
-    rewritten, findings = rewrite(source, to_target)
-    assert rewritten == source
-    assert [finding.cause for finding in findings] == ["reference.urn", "reference.unreadable"]
+@pytest.mark.parametrize(
+    ("text", "sent", "cause"),
+    [
+        ("urn:uuid:1", {"identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:uuid:1"}}, "reference.urn"),
+        (
+            "Practitioner?identifier=http://hl7.org/fhir/sid/us-npi|9999",
+            {"type": "Practitioner", "identifier": {"system": "http://hl7.org/fhir/sid/us-npi", "value": "9999"}},
+            "reference.search",
+        ),
+        (
+            f"{BASE}/Practitioner?identifier=a%7C1&active=true",
+            {"type": "Practitioner", "identifier": {"system": "a", "value": "1"}},
+            "reference.search",
+        ),
+        ("Practitioner?name=x", None, "reference.unreadable"),
+        ("?", None, "reference.unreadable"),
+        ("Patient", None, "reference.unreadable"),
+        ("", None, "reference.unreadable"),
+        (None, None, "reference.unreadable"),
+        (5, None, "reference.unreadable"),
+        ({"reference": "Patient/1"}, None, "reference.unreadable"),
+    ],
+)
+def test_what_names_nothing_is_never_sent_as_a_reference_and_never_lost(text, sent, cause):
+    source = {"resourceType": "Observation", "focus": [{"reference": text, "display": "x"}]}
+    rewritten, findings = rewrite(source, to_target, source_base=BASE)
+    [focus] = rewritten["focus"]
+    assert focus.pop("display") == "x" and "reference" not in focus
+    if sent is None:
+        written = text if isinstance(text, str) and text else "(no text)"
+        sent = {"extension": [{"url": codes.EXTENSION_REFERENCE_AS_WRITTEN, "valueString": written}]}
+    assert focus == sent and [finding.cause for finding in findings] == [cause]
 
 
 def document(**attachment) -> dict:

@@ -1,5 +1,7 @@
 """Who may come in: each request is held against the one table of roles before anything else is done."""
 
+from collections.abc import Callable
+
 from flask import Flask, Response, g, redirect, request, url_for
 
 from integration.hosted.outcomes import Refusal
@@ -81,6 +83,31 @@ def admit(practice: str) -> None:
         )
     if row.practice != practice:
         raise Refusal(403, "forbidden", "This token is not one of this practice.")
+
+
+def wants_body_of(app: Flask) -> Callable[[dict], bool]:
+    """For the server: is the large body of a request wanted? Only of who may come in; the rest is answered without it."""
+
+    def wants_body(environ: dict) -> bool:
+        with app.request_context(environ):
+            try:
+                return _is_welcome()
+            except Refusal:
+                return False
+
+    return wants_body
+
+
+def _is_welcome() -> bool:
+    if not world.config().web.needs_sign_in:
+        return True
+    if (request.endpoint or "").startswith(HOSTED):
+        practice = (request.view_args or {}).get("practice")
+        if practice is None:
+            return False
+        admit(practice)
+        return True
+    return who.who() is not None
 
 
 def hosted_base(practice: str) -> str:

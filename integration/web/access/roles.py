@@ -43,6 +43,7 @@ NEEDS: dict[str, Role | None] = {
     "api.alarms": Role.VIEWER,
     "api.findings": Role.VIEWER,
     "api.description": Role.VIEWER,
+    "listing.requests": Role.VIEWER,
     "queue.queue": Role.VIEWER,
     "queue.find": Role.VIEWER,
     "queue.groups": Role.VIEWER,

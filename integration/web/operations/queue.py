@@ -6,9 +6,10 @@ from flask import Blueprint, redirect, request, url_for
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import alarms, search
+from integration.store import search
 from integration.store.filters import KINDS, QUALIFIERS, STATES, Filter, FilterError, Term, parse
 from integration.store.tables import endpoints, saved_views
+from integration.views.alarm_strip import strip
 from integration.views.causes import CAUSES
 from integration.views.texts import t
 from integration.web import forms, pages, world
@@ -26,7 +27,7 @@ class Tab:
     here: bool
 
 
-@blueprint.get("/")
+@blueprint.get("/queue")
 def queue():
     """The steps that match; without a filter, those that need a person."""
     typed = request.args.get("q", "")
@@ -81,7 +82,7 @@ def _not_understood(typed: str, error: FilterError):
         tabs=[],
         wanted=None,
         typed=typed,
-        here="/",
+        here=url_for("queue.queue"),
         following=None,
         first=None,
         error=error,
@@ -102,8 +103,10 @@ def _tabs(wanted: Filter, counts: dict[str, int]) -> list[Tab]:
 
 
 def _shared(conn: Connection) -> dict:
+    lines, more = strip(conn, world.config())
     return {
-        "alarms": alarms.open_alarms(conn, limit=20),
+        "alarms": lines,
+        "more_alarms": more,
         "paused": set(conn.execute(select(endpoints.c.key).where(endpoints.c.paused)).scalars()),
         "views": conn.execute(select(saved_views).order_by(saved_views.c.name).limit(50)).all(),
     }

@@ -230,7 +230,12 @@ CORPUS = {
     "unknown key": (E + "    baseurl: x\n", 5, "endpoints.clinic.baseurl", "did you mean `base_url`?"),
     "camel case": (E + "    defaultFulfiller: x\n", 5, "endpoints.clinic.defaultFulfiller", "`default_fulfiller`?"),
     "unknown section": ("endpoint: {}\n", 1, "endpoint", "did you mean `endpoints`?"),
-    "far from any": (E + "    colour: x\n", 5, "endpoints.clinic.colour", "the keys are `base_url`, `role`"),
+    "far from any": (
+        E + "    colour: x\n",
+        5,
+        "endpoints.clinic.colour",
+        "the keys are `base_url`, `also_known_as`, `role`",
+    ),
     "one level up": (E + "    concurrency: 3\n", 5, "endpoints.clinic.concurrency", "it belongs under `limits`"),
     "retry key": ("retry:\n  max_attempt: 3\n", 2, "retry.max_attempt", "did you mean `max_attempts`?"),
     "key of an endpoint": (E + "    key: x\n", 5, "endpoints.clinic.key", "the word above"),
@@ -577,3 +582,17 @@ def test_what_is_sent_inside_a_resource_must_be_readable_back(write) -> None:
     assert len(found) == 1 and "could be read back" in str(found[0]) and "at least 80032768" in str(found[0])
     load_config(write(GOOD + "    limits: {max_inline_bytes: 60000000, max_answer_bytes: 80032768}\n"), {})
     load_config(write(GOOD + "    limits: {max_inline_bytes: 50000000}\n"), {})
+
+
+def test_another_name_of_a_server_is_not_the_address_of_another(tmp_path):
+    text = """\
+endpoints:
+  a: {base_url: "https://a.example/fhir", role: placer, also_known_as: ["http://inner:8080/fhir"], identifier_system: "urn:a"}
+  b: {base_url: "http://INNER:8080/fhir/", role: fulfiller, identifier_system: "urn:b"}
+"""
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="also_known_as.*is the address of `b`"):
+        load_config(tmp_path / "config.yaml", {})
+    (tmp_path / "config.yaml").write_text(text.replace("http://INNER:8080", "http://INNER:8081"))
+    endpoint = load_config(tmp_path / "config.yaml", {}).endpoints["a"]
+    assert endpoint.bases == ("https://a.example/fhir", "http://inner:8080/fhir")

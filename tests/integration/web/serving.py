@@ -5,17 +5,18 @@ import threading
 from collections.abc import Iterator
 
 from flask import Flask
-from waitress.server import create_server
+
+from integration.web.server import Limits, create_servers
 
 
 @contextlib.contextmanager
-def serving(app: Flask) -> Iterator[int]:
+def serving(app: Flask, limits: Limits = Limits()) -> Iterator[int]:
     """Gives the port at 127.0.0.1."""
-    server = create_server(app, host="127.0.0.1", port=0, threads=4)
+    server = create_servers(app, host="127.0.0.1", port=0, limits=limits, threads=4)
     thread = threading.Thread(target=_run, args=(server,), daemon=True)
     thread.start()
     try:
-        yield server.effective_port
+        yield server.port
     finally:
         server.close()
         thread.join(5)

@@ -2,9 +2,9 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
-import waitress
 from click.testing import CliRunner
 from sqlalchemy import func, select, text
 
@@ -98,12 +98,15 @@ def test_the_web_process_dispatches_what_comes_in_and_plans_each_query_anew(site
     seen = []
 
     def serve(app, **_):
+        return SimpleNamespace(run=lambda: use(app))
+
+    def use(app):
         assert app.test_client().post("/api/requests", json=body()).status_code == 201
         until(lambda: leased(site.engine) == 1)
         with app.extensions["second_opinion"]["engine"].connect() as conn:
             seen.append(conn.execute(text("SHOW plan_cache_mode")).scalar_one())
 
-    monkeypatch.setattr(waitress, "serve", serve)
+    monkeypatch.setattr("integration.web.server.create_servers", serve)
     result = command_line(tmp_path, database, "web")
     assert result.exit_code == 0, result.output
     assert seen == ["force_custom_plan"]

@@ -53,7 +53,7 @@ def test_a_closed_request_shows_both_sides_every_step_and_no_patient_data(closed
         f"/requests/{request_id}",
         f"/requests/{request_id}/packet",
         f"/requests/{request_id}/deliveries/{request_id}-records-1",
-        "/?q=state:all",
+        "/queue?q=state:all",
         "/numbers",
         "/endpoints",
     ):

@@ -134,12 +134,12 @@ def test_pages_show_only_what_may_be_pressed(guarded):
     request_id = guarded.request()
     guarded.step(request_id=request_id)
     guarded.as_(name="vera")
-    queue, shown, endpoints = guarded.get("/"), guarded.get(f"/requests/{request_id}"), guarded.get("/endpoints")
+    queue, shown, endpoints = guarded.get("/queue"), guarded.get(f"/requests/{request_id}"), guarded.get("/endpoints")
     for page in (queue, shown, endpoints, guarded.get("/schedules"), guarded.get("/failures")):
         assert "/actions/" not in page and 'href="/new"' not in page and 'href="/accounts"' not in page
     assert 'type="checkbox"' not in queue and "disabled aria-describedby" in shown
     guarded.as_(Role.OPERATOR, name="otto")
-    assert "/actions/retry" in guarded.get("/") and "/actions/cancel" in guarded.get(f"/requests/{request_id}")
+    assert "/actions/retry" in guarded.get("/queue") and "/actions/cancel" in guarded.get(f"/requests/{request_id}")
     guarded.as_(Role.CLINICAL_DATA, name="clara")
-    assert 'href="/new"' in guarded.get("/") and "/actions/" not in guarded.get("/")
+    assert 'href="/new"' in guarded.get("/queue") and "/actions/" not in guarded.get("/queue")
     assert "disabled" not in guarded.get(f"/requests/{request_id}")

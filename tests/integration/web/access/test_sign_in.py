@@ -5,6 +5,7 @@ import threading
 import time
 from html import unescape
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -412,7 +413,7 @@ def test_when_the_database_is_away_the_page_says_so_and_lets_nobody_in(guarded, 
     client = guarded.as_(Role.CLINICAL_DATA)
 
     def away():
-        raise OperationalError("SELECT", {}, Exception("away"))
+        raise OperationalError(None, None, psycopg.OperationalError("away"))
 
     monkeypatch.setattr(who, "_of_session", away)
     for address in ("/", "/new", "/endpoints"):

@@ -12,13 +12,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import requests as http
 from click.testing import CliRunner
-from waitress.server import create_server
 
 import second_opinion
 from integration.fhir.servers import Servers
 from integration.store.roles import Role
 from integration.store.tokens import credentials
 from integration.web.forms import TOKEN_HEADER
+from integration.web.server import create_servers
 from mappings.model.errors import TransferError
 from second_opinion.running import proxy_options
 from tests.integration.web.access.guarded import ADMIN, PASSWORD, Guarded, hidden
@@ -170,7 +170,7 @@ def listening(tmp_path, database):
     """The guarded pages at a real address that config.yaml names."""
     port = free_port()
     made = Guarded(tmp_path, database, f"web: {{sign_in: required, port: {port}}}\n")
-    server = create_server(made.app, host="127.0.0.1", port=port, threads=4)
+    server = create_servers(made.app, host="127.0.0.1", port=port, threads=4)
     threading.Thread(target=server.run, daemon=True).start()
     yield made
     server.close()

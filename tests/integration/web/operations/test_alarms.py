@@ -77,7 +77,7 @@ def test_the_page_shows_what_is_open_and_who_was_told_and_what_was_not_sent(site
     )
     assert "pager could not be told by webhook:" in page and "pager.example.org answered 503" in page
     assert "Nothing at bob has succeeded." not in site.get("/alarms?rule=parked")
-    assert 'href="/alarms"' in site.get("/"), "the strip and the menu lead there"
+    assert 'href="/alarms"' in site.get("/queue"), "the strip and the menu lead there"
     with site.engine.begin() as conn:
         alarms.recover(conn, "parked", "mercy")
     assert "2 step(s) at mercy wait." not in site.get("/alarms") and "2 step(s) at mercy wait." in site.get(

@@ -48,8 +48,21 @@ def test_it_says_where_it_does_not_understand(typed, position, length, says):
     assert (caught.value.position, caught.value.length) == (position, length)
 
 
-def test_a_bare_word_is_a_request_or_a_cause():
-    assert str(parse("r0123abc timeout")) == "request:r0123abc error:timeout"
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("r0123abc timeout", "request:r0123abc any:timeout"),
+        ("R0123ABC", "request:r0123abc"),
+        ("parked", "state:parked"),
+        ("state: Parked", "state:parked"),
+        ("STATE:PARKED endpoint:  MERCY", "state:parked endpoint:MERCY"),
+        ("records", "kind:records"),
+        ("hillside-2026-0042", "any:hillside-2026-0042"),
+        ("due:<3D", "due:<3d"),
+    ],
+)
+def test_what_a_person_types_is_read_as_it_was_meant(typed, read):
+    assert str(parse(typed)) == read
 
 
 def test_identifiers_are_told_apart_from_hashes():

@@ -52,8 +52,8 @@ def test_the_first_view_is_what_needs_a_person(site):
     }
     site.step("watch_fulfiller", "mercy", "waiting", attempts=0, deadline=NOW)
     site.step("gather_records", "alice", "due", attempts=0)
-    assert set(shown(site.get("/"))) == set(ours.values())
-    page = site.get("/")
+    assert set(shown(site.get("/queue"))) == set(ours.values())
+    page = site.get("/queue")
     assert "The endpoint took too long to answer." in page and "What to do" in page and "late by" in page
 
 
@@ -79,9 +79,10 @@ def test_tab_counts_obey_the_filter_and_add_up(site):
 def test_the_page_shows_the_counts_of_its_tabs(site):
     for _ in range(3):
         site.step(request_id=site.request(f"k{_}"))
-    page = site.get("/?q=endpoint:mercy")
+    page = site.get("/queue?q=endpoint:mercy")
     assert (
-        re.search(r"Parked <span class=\"count\">3</span>", page) and 'href="/?q=state:parked+endpoint:mercy"' in page
+        re.search(r"Parked <span class=\"count\">3</span>", page)
+        and 'href="/queue?q=state:parked+endpoint:mercy"' in page
     )
 
 
@@ -99,7 +100,7 @@ def test_paging_over_500_rows_of_the_same_second_loses_none(site, state):
     }
     with site.engine.begin() as conn:
         conn.execute(insert(steps), [{**row, "endpoint": f"e{number}"} for number in range(500)])
-    seen, address, pages = [], f"/?q=state:{state}", 0
+    seen, address, pages = [], f"/queue?q=state:{state}", 0
     while address:
         page = site.get(address)
         seen += shown(page)
@@ -111,13 +112,13 @@ def test_paging_over_500_rows_of_the_same_second_loses_none(site, state):
 def test_a_place_that_is_none_shows_the_first_page(site):
     step = site.step()
     for after in ("x", "_", "2026_1", "2026-01-01T00:00:00_x", "_99999999999999999999", "%00"):
-        assert shown(site.get(f"/?after={after}")) == [step]
+        assert shown(site.get(f"/queue?after={after}")) == [step]
 
 
 def test_a_filter_that_is_wrong_says_where_and_keeps_what_was_typed(site):
     site.step()
     for answer in (
-        site.client.get("/?q=endpoint:mercy+stat:x"),
+        site.client.get("/queue?q=endpoint:mercy+stat:x"),
         site.client.post("/search", data={"q": "endpoint:mercy stat:x"}),
     ):
         assert answer.status_code == 400
@@ -129,7 +130,7 @@ def test_a_filter_that_is_wrong_says_where_and_keeps_what_was_typed(site):
 
 
 def test_what_no_database_keeps_is_refused_or_not_found(site):
-    site.get("/?q=%00", 400)
+    site.get("/queue?q=%00", 400)
     for address in (
         "/requests/r%00",
         "/requests/r1/deliveries/%00",
@@ -148,10 +149,10 @@ def test_a_patient_is_found_by_identifier_but_the_address_holds_only_the_hash(si
         digest = patient_hash(conn, "M-777")
     for answer in (
         site.client.post("/search", data={"q": "state:parked patient:M-777"}),
-        site.client.get("/?q=state:parked+patient:M-777"),
+        site.client.get("/queue?q=state:parked+patient:M-777"),
     ):
-        assert answer.status_code == 303 and answer.headers["Location"] == f"/?q=state:parked+patient:{digest}"
-    page = site.get(f"/?q=state:parked+patient:{digest}")
+        assert answer.status_code == 303 and answer.headers["Location"] == f"/queue?q=state:parked+patient:{digest}"
+    page = site.get(f"/queue?q=state:parked+patient:{digest}")
     assert shown(page) == [step] and "M-777" not in page
 
 
@@ -204,14 +205,14 @@ def test_failures_are_grouped_by_cause_and_endpoint(site):
 
 
 def test_a_view_can_be_saved_and_forgotten(site):
-    token = site.form("/?q=endpoint:mercy")["token"][0]
+    token = site.form("/queue?q=endpoint:mercy")["token"][0]
     assert "saved" in site.told(
         site.client.post("/views", data={"token": token, "name": "Mercy <night>", "q": "endpoint:mercy"})
     )
-    page = site.get("/?q=endpoint:mercy")
+    page = site.get("/queue?q=endpoint:mercy")
     assert "Mercy &lt;night&gt;" in page
     assert "deleted" in site.told(site.client.post("/views/delete", data={"token": token, "name": "Mercy <night>"}))
-    assert "Mercy &lt;night&gt;" not in site.get("/")
+    assert "Mercy &lt;night&gt;" not in site.get("/queue")
 
 
 def test_hostile_text_is_escaped_isolated_and_shortened(site):
@@ -231,13 +232,13 @@ def test_hostile_text_is_escaped_isolated_and_shortened(site):
             address
         )
         assert len(page) < 100_000, address
-    assert "<bdi>&lt;script&gt;" in site.get("/")
+    assert "<bdi>&lt;script&gt;" in site.get("/queue")
 
 
 def test_no_page_shows_patient_data(site):
     request_id = site.request(question="Is SECRET-QUESTION needed?")
     site.step(request_id=request_id)
-    for address in ("/", "/?q=state:all", "/failures", f"/requests/{request_id}", "/deadlines"):
+    for address in ("/", "/queue?q=state:all", "/failures", f"/requests/{request_id}", "/deadlines"):
         page = site.get(address)
         assert not any(word in page for word in ("Synthetic-Test", "SECRET-QUESTION", "urn:test:mrn", "Ada"))
 

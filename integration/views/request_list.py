@@ -1,0 +1,72 @@
+"""The list of requests as pages, API and command line show it: ids, words and times; no patient data."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row
+
+from integration.store import request_list, requests
+from integration.store.request_list import Waits, Wanted
+from mappings.model.states import Status
+
+
+@dataclass(frozen=True)
+class Line:
+    """One request: what it is called by those who asked, who and whom, where it stands and what it waits for."""
+
+    id: str
+    key: str
+    patient: str  # the beginning of the keyed hash: the same patient has the same letters
+    patient_hash: str
+    specialty: str
+    placer: str
+    fulfiller: str
+    status: str
+    records: str
+    priority: str
+    due_at: datetime | None
+    created_at: datetime
+    changed_at: datetime
+    closed_at: datetime | None
+    waits: Waits | None
+
+    @property
+    def stands(self) -> str:
+        """One word for where it stands: ``closed``, or its status."""
+        return "closed" if self.closed_at else self.status
+
+    @property
+    def is_open(self) -> bool:
+        """True while something is still owed."""
+        ended = (Status.REJECTED, Status.CANCELLED, Status.FAILED, Status.ENTERED_IN_ERROR)
+        return self.closed_at is None and Status(self.status) not in ended
+
+
+def lines(
+    conn: Connection, wanted: Wanted, *, after: tuple[datetime, str] | None = None, limit: int = request_list.PAGE
+) -> tuple[list[Line], tuple[datetime, str] | None]:
+    """One page of the list, newest first, and where the next one begins."""
+    rows, following = request_list.page(conn, wanted, after=after, limit=limit)
+    waiting = request_list.waits(conn, [row.id for row in rows])
+    return [_line(row, waiting.get(row.id)) for row in rows], following
+
+
+def _line(row: Row, waits: Waits | None) -> Line:
+    specialty = requests.content(row).specialty
+    return Line(
+        id=row.id,
+        key=row.key,
+        patient=row.patient_hash[:6],
+        patient_hash=row.patient_hash,
+        specialty=(specialty.display or specialty.code) if specialty else "",
+        placer=row.placer,
+        fulfiller=row.fulfiller,
+        status=row.status,
+        records=row.records,
+        priority=row.priority,
+        due_at=row.records_due_at,
+        created_at=row.created_at,
+        changed_at=row.updated_at,
+        closed_at=row.closed_at,
+        waits=waits,
+    )
