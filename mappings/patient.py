@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/patient.html
 
 import hashlib
 import re
-import unicodedata
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,10 +14,18 @@ from mappings.codes import as_dict, as_dicts, as_text, one_of, to_date
 from mappings.identifiers import identifiers_in
 from mappings.model.errors import MappingError
 from mappings.model.request import HumanName, Identifier, PatientRef
+from mappings.names import fold, is_initial
 from mappings.practitioner import as_given, to_human_name
 
 SEXES = ("male", "female", "other", "unknown")
 _FORMER = ("old", "maiden", "nickname", "anonymous")
+_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
+# Numbers that one person has. A member number (MB), a subscriber number (SN) or an account (AN) may be a family's.
+ONE_PERSONS = frozenset({"MR", "PI", "PT", "PE", "SS", "NI", "JHN", "MC", "SB", "HC", "DL", "PPN"})
+WELL_KNOWN = frozenset({"http://hl7.org/fhir/sid/us-ssn", "http://hl7.org/fhir/sid/us-mbi"})
+NOT_IN_USE = ("not-a-patient", "inactive", "replaced")
+# What is not known cannot confirm; every other doubt says that the two differ.
+UNKNOWN = ("no-shared-identifier", "name-unknown", "given-name-unknown", "birth-date-unknown", "twin")
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,18 @@ class Match:
     sure: dict | None
     candidates: tuple[dict, ...]
     why: str
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Which identifiers tell one person from another.
+
+    ``systems`` are those an endpoint's configuration names; with any of them no other counts. Without: what is typed as
+    one person's number (``ONE_PERSONS``), and untyped ones of a system that is ``named`` in the request or well known.
+    """
+
+    systems: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -41,11 +61,13 @@ class _Traits:
     """What is compared of one patient, folded; None where it is not known."""
 
     identifiers: frozenset[Identifier]
+    types: frozenset[tuple[str, bool]]  # (system, is it one person's number) of the identifiers that are typed
     names: tuple[_Name, ...]
     birth_date: str | None
     sex: str | None
     deceased: bool | None
     has_suffix_field: bool
+    born_as: bool | int | None  # multipleBirth: not said, no, yes, or the number in the order of birth
 
 
 def to_patient(source: PatientRef | dict) -> dict:
@@ -76,140 +98,236 @@ def from_patient(resource: dict) -> PatientRef:
     )
 
 
-def match(wanted: PatientRef | dict, candidates: list[dict]) -> Match:
+def match(wanted: PatientRef | dict, candidates: list[dict], numbers: Numbers = Numbers()) -> Match:
     """Whether one of the ``candidates`` is surely the patient ``wanted``.
 
-    Sure needs all of: one candidate, in use and not merged away; one identifier equal in system and value, none of
-    a shared system contradicting; family name and whole birth date known and equal; given names, suffix, sex and
-    death not contradicting where both sides know them. Names are compared without case, accents and punctuation.
+    Sure needs all of: one candidate, in use and not merged away; one identifier that tells persons apart equal in
+    system and value, none of a shared system contradicting; family name, first given name and whole birth date known
+    and equal; other given names, suffix, sex, death and birth among twins not contradicting where both sides know them.
+    A request that gives numbers alone (no name, no birth date) has nothing else to compare: all its numbers that the
+    candidate has a system for must agree, and one must be known to be a person's own, by configuration or type.
     """
     found = tuple({each.get("id") or id(each): each for each in candidates}.values())
     if not found:
         return Match(None, (), "none")
     if len(found) > 1:
         return Match(None, found, "several")
-    why = _set_aside(found[0]) or _set_aside(wanted) or _doubt(_traits(wanted), _traits(found[0]))
+    why = next(iter(doubts(wanted, found[0], numbers)), None)
     return Match(None, found, why) if why else Match(found[0], found, "sure")
 
 
-def fingerprint(patient: PatientRef) -> str:
-    """One value for all that a request says of its patient: other words, another value."""
-    name = patient.name and [patient.name.family, *patient.name.given]
-    said = [
-        sorted([each.system, each.value] for each in patient.identifiers),
-        name,
-        str(patient.birth_date or ""),
-        patient.sex,
-    ]
-    return hashlib.sha256(repr(said).encode()).hexdigest()
+def doubts(wanted: PatientRef | dict, found: dict, numbers: Numbers = Numbers()) -> tuple[str, ...]:
+    """Every reason not to be sure that ``found`` is the patient ``wanted``, in one word each; empty when it is sure."""
+    if why := not_in_use(found) or not_in_use(wanted):
+        return (why,)
+    one, other = _traits(wanted), _traits(found)
+    if isinstance(wanted, PatientRef) and only_numbers(wanted):
+        numbers = Numbers(numbers.systems)  # that somebody named it as the patient's number is all there would be
+        return tuple(_identifier_doubts(one, other, numbers))
+    checks = (_identifier_doubts, _name_doubts, _birth_date_doubts, _sex_doubts, _death_doubts, _twin_doubts)
+    return tuple(why for check in checks for why in check(one, other, numbers))
 
 
-def fold(text: str) -> str:
-    """A name without case, accents, apostrophes; hyphens and dots count as spaces."""
-    plain = "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
-    plain = re.sub(r"['’`ʼ‘]", "", plain.casefold())
-    return " ".join(re.sub(r"[\s\-‐‑.,]+", " ", plain).split())
+def contradictions(found: Iterable[str]) -> tuple[str, ...]:
+    """Of ``doubts``, those that say the two differ; the rest only says that something is not known."""
+    return tuple(each for each in found if each not in UNKNOWN)
 
 
-def _set_aside(patient: PatientRef | dict) -> str | None:
+def only_numbers(wanted: PatientRef) -> bool:
+    """True when a request says nothing of its patient but numbers."""
+    return wanted.name is None and wanted.birth_date is None
+
+
+def not_in_use(patient: PatientRef | dict) -> str | None:
+    """Why nothing may be written into this chart, in one word; None when it is a patient in use."""
     if not isinstance(patient, dict):
         return None
     if patient.get("resourceType") != "Patient":
         return "not-a-patient"
-    if patient.get("active") is False:
-        return "inactive"
     links = [link.get("type") for link in as_dicts(patient.get("link"))]
-    return "replaced" if "replaced-by" in links or "refer" in links else None
+    if "replaced-by" in links or "refer" in links:
+        return "replaced"
+    return "inactive" if patient.get("active") is False else None
 
 
-def _doubt(wanted: _Traits, found: _Traits) -> str | None:
-    """The first reason not to be sure, or None."""
-    checks = (_identifier_doubt, _name_doubt, _birth_date_doubt, _sex_doubt, _death_doubt)
-    return next((why for why in (check(wanted, found) for check in checks) if why), None)
+def merges(patient: dict) -> tuple[str, ...]:
+    """What ``Patient.link`` says of other records of this person: a new line there is a merge that somebody made."""
+    told = (
+        (as_text(link.get("type")), as_text(as_dict(link.get("other")).get("reference")))
+        for link in as_dicts(patient.get("link"))
+    )
+    return tuple(sorted(f"{kind or ''} {reference or ''}" for kind, reference in told))
 
 
-def _identifier_doubt(wanted: _Traits, found: _Traits) -> str | None:
-    shared = {each.system for each in wanted.identifiers} & {each.system for each in found.identifiers}
-    if not shared:
-        return "no-shared-identifier"
-    agreed = {each.system for each in wanted.identifiers & found.identifiers}
-    return None if agreed == shared else "identifier-differs"
+def fingerprint(patient: PatientRef | dict) -> str:
+    """One value for who a patient is said to be, numbers aside: when it changed, what was decided is decided anew."""
+    traits = _traits(patient)
+    said = [
+        sorted([each.family, *each.given, each.suffix] for each in traits.names),
+        traits.birth_date or "",
+        traits.sex or "",
+        str(traits.deceased),
+        str(traits.born_as),
+    ]
+    return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
-def _name_doubt(wanted: _Traits, found: _Traits) -> str | None:
-    if not wanted.names or not found.names:
-        return "name-unknown"
-    suffixes = wanted.has_suffix_field and found.has_suffix_field
-    agree = any(_same_name(one, other, suffixes) for one in wanted.names for other in found.names)
-    return None if agree else "name-differs"
+def carries(patient: Any, identifier: Identifier) -> bool:
+    """True when a Patient holds this very identifier: a server that ignores a search parameter answers with anybody."""
+    return as_dict(patient).get("resourceType") == "Patient" and identifier in identifiers_in(patient)
 
 
-def _same_name(one: _Name, other: _Name, suffixes: bool) -> bool:
-    if not one.family or one.family != other.family or (suffixes and one.suffix != other.suffix):
+def family_words(patient: dict) -> frozenset[str]:
+    """Every word of every family name, former ones too, folded: two who share one may be namesakes."""
+    names = [as_text(name.get("family")) for name in as_dicts(patient.get("name"))]
+    return frozenset(word for name in names if name for word in fold(name).split())
+
+
+def is_namesake(one: dict, other: dict) -> bool:
+    """True when the two share a word of the family name, and neither birth date nor first given name tells them apart."""
+    if not family_words(one) & family_words(other):
         return False
-    if not one.given or not other.given:
+    a, b = _traits(one), _traits(other)
+    if "birth-date-differs" in _birth_date_doubts(a, b, Numbers()):
+        return False
+    if a.birth_date and b.birth_date:
         return True
-    if one.given[0] != other.given[0]:
-        return False
-    return all(_same_middle(a, b) for a, b in zip(one.given[1:], other.given[1:], strict=False))
+    firsts = [{name.given[0][0] for name in each.names if name.given} for each in (a, b)]
+    return not all(firsts) or bool(firsts[0] & firsts[1])
 
 
-def _same_middle(one: str, other: str) -> bool:
-    return one == other or (1 in (len(one), len(other)) and one[0] == other[0])
+def _identifier_doubts(wanted: _Traits, found: _Traits, numbers: Numbers) -> Iterable[str]:
+    shared = {each.system for each in wanted.identifiers} & {each.system for each in found.identifiers}
+    agreed = {each.system for each in wanted.identifiers & found.identifiers}
+    if agreed != shared:
+        yield "identifier-differs"
+    elif not any(_tells_persons_apart(each, wanted, found, numbers) for each in agreed):
+        yield "no-shared-identifier"
 
 
-def _birth_date_doubt(wanted: _Traits, found: _Traits) -> str | None:
-    if not all(each and len(each) == 10 for each in (wanted.birth_date, found.birth_date)):
-        return "birth-date-unknown"
-    return None if wanted.birth_date == found.birth_date else "birth-date-differs"
+def _tells_persons_apart(system: str, wanted: _Traits, found: _Traits, numbers: Numbers) -> bool:
+    if numbers.systems:
+        return system in numbers.systems
+    typed = {own for other, own in wanted.types | found.types if other == system}
+    return all(typed) if typed else system in numbers.named or system in WELL_KNOWN
 
 
-def _sex_doubt(wanted: _Traits, found: _Traits) -> str | None:
+def _name_doubts(wanted: _Traits, found: _Traits, _numbers: Numbers) -> Iterable[str]:
+    if not wanted.names or not found.names:
+        return ["name-unknown"]
+    suffixes = wanted.has_suffix_field and found.has_suffix_field
+    twins = _may_be_twin(wanted) or _may_be_twin(found)
+    verdicts = [_name_doubt(one, other, suffixes, twins) for one in wanted.names for other in found.names]
+    best = min(verdicts, key=_ORDER.index)
+    return [best] if best else []
+
+
+_ORDER = ("", "given-name-unknown", "twin", "name-differs")
+
+
+def _name_doubt(one: _Name, other: _Name, suffixes: bool, twins: bool) -> str:
+    if not one.family or one.family != other.family or (suffixes and one.suffix != other.suffix):
+        return "name-differs"
+    if not one.given or not other.given:
+        return "given-name-unknown"
+    if not _same_given(one.given[0], other.given[0]):
+        return "name-differs"
+    if not all(_same_given(a, b) for a, b in zip(one.given[1:], other.given[1:], strict=False)):
+        return "name-differs"
+    if is_initial(one.given[0]) or is_initial(other.given[0]):
+        return "given-name-unknown"
+    return "twin" if twins and one.given != other.given else ""
+
+
+def _same_given(one: str, other: str) -> bool:
+    return one == other or ((is_initial(one) or is_initial(other)) and one[0] == other[0])
+
+
+def _birth_date_doubts(wanted: _Traits, found: _Traits, _numbers: Numbers) -> Iterable[str]:
+    one, other = wanted.birth_date or "", found.birth_date or ""
+    if one[: len(other)] != other[: len(one)]:
+        return ["birth-date-differs"]
+    return [] if len(one) == len(other) == 10 else ["birth-date-unknown"]
+
+
+def _sex_doubts(wanted: _Traits, found: _Traits, _numbers: Numbers) -> Iterable[str]:
     known = {wanted.sex, found.sex} - {None, "unknown"}
-    return "sex-differs" if len(known) > 1 else None
+    return ["sex-differs"] if len(known) > 1 else []
 
 
-def _death_doubt(wanted: _Traits, found: _Traits) -> str | None:
+def _death_doubts(wanted: _Traits, found: _Traits, _numbers: Numbers) -> Iterable[str]:
     if wanted.deceased is None or found.deceased is None:
-        return None
-    return "deceased-differs" if wanted.deceased != found.deceased else None
+        return []
+    return ["deceased-differs"] if wanted.deceased != found.deceased else []
+
+
+def _twin_doubts(wanted: _Traits, found: _Traits, _numbers: Numbers) -> Iterable[str]:
+    """The second of twins is not the first, nor somebody who was born alone; "one of several" agrees with any number."""
+    one, other = wanted.born_as, found.born_as
+    if one is None or other is None or one is True and other or other is True and one:
+        return []
+    return [] if (type(one), one) == (type(other), other) else ["multiple-birth-differs"]
+
+
+def _may_be_twin(traits: _Traits) -> bool:
+    return bool(traits.born_as)
 
 
 def _traits(patient: PatientRef | dict) -> _Traits:
     if isinstance(patient, PatientRef):
         names = (_folded(patient.name.family, patient.name.given, ""),) if patient.name else ()
         return _Traits(
-            frozenset(patient.identifiers),
-            names,
-            str(patient.birth_date) if patient.birth_date else None,
-            patient.sex,
-            None,
-            False,
+            identifiers=frozenset(patient.identifiers),
+            types=frozenset(),
+            names=names,
+            birth_date=str(patient.birth_date) if patient.birth_date else None,
+            sex=patient.sex,
+            deceased=None,
+            has_suffix_field=False,
+            born_as=None,
         )
+    current = _current_identifiers(patient)
     return _Traits(
-        frozenset(_current_identifiers(patient)),
-        tuple(_folded_names(patient)),
-        as_text(patient.get("birthDate")),
-        as_text(patient.get("gender")),
-        _deceased(patient),
-        True,
+        identifiers=frozenset(identifiers_in({"identifier": current})),
+        types=frozenset(_types(current)),
+        names=tuple(_folded_names(patient)),
+        birth_date=as_text(patient.get("birthDate")),
+        sex=as_text(patient.get("gender")),
+        deceased=_deceased(patient),
+        has_suffix_field=True,
+        born_as=_born_as(patient),
     )
 
 
-def _current_identifiers(patient: dict) -> tuple[Identifier, ...]:
-    current = [
+def _current_identifiers(patient: dict) -> list[dict]:
+    return [
         each
         for each in as_dicts(patient.get("identifier"))
         if each.get("use") not in ("old", "temp") and not as_dict(each.get("period")).get("end")
     ]
-    return identifiers_in({"identifier": current})
+
+
+def _types(identifiers: list[dict]) -> Iterable[tuple[str, bool]]:
+    for each in identifiers:
+        system = as_text(each.get("system"))
+        codings = as_dicts(as_dict(each.get("type")).get("coding"))
+        codes = {as_text(coding.get("code")) for coding in codings if coding.get("system") == _TYPES} - {None}
+        if system and codes:
+            yield system, bool(codes & ONE_PERSONS)
+
+
+def _born_as(patient: dict) -> bool | int | None:
+    number, said = patient.get("multipleBirthInteger"), patient.get("multipleBirthBoolean")
+    if isinstance(number, int) and not isinstance(number, bool):
+        return number
+    return said if isinstance(said, bool) else None
 
 
 def _folded_names(patient: dict) -> list[_Name]:
-    return [_folded(name["family"], as_given(name), " ".join(_suffix(name))) for name in _current_names(patient)]
+    return [_folded(name["family"], as_given(name), " ".join(_suffix(name))) for name in current_names(patient)]
 
 
-def _folded(family: str, given: tuple[str, ...], suffix: str) -> _Name:
+def _folded(family: str, given: Collection[str], suffix: str) -> _Name:
     return _Name(fold(family), tuple(fold(" ".join(given)).split()), fold(suffix))
 
 
@@ -218,7 +336,8 @@ def _suffix(name: dict) -> list[str]:
     return [each for each in suffix if isinstance(each, str)]
 
 
-def _current_names(patient: dict) -> list[dict]:
+def current_names(patient: dict) -> list[dict]:
+    """The names a patient goes by now; former ones do not count."""
     names = [
         name
         for name in as_dicts(patient.get("name"))
@@ -228,7 +347,7 @@ def _current_names(patient: dict) -> list[dict]:
 
 
 def _current_name(patient: dict) -> HumanName | None:
-    names = sorted(_current_names(patient), key=lambda name: name.get("use") != "official")
+    names = sorted(current_names(patient), key=lambda name: name.get("use") != "official")
     return HumanName(family=names[0]["family"], given=as_given(names[0])) if names else None
 
 

@@ -474,6 +474,14 @@ class Endpoint(_Section):
         description="May we create the patient there? match: only ever a sure match, else a person decides.",
         examples=["match"],
     )
+    patient_identifier_systems: tuple[System, ...] = Field(
+        (),
+        strict=False,
+        description="Systems of the numbers that tell one patient from another there; no other number identifies then. "
+        "Default: numbers typed as one person's own (MR, PI, SS and the like), and the systems that a request names, "
+        "never a policy or member number.",
+        examples=[["https://hillside.example.org/mrn"]],
+    )
     contact: str | None = Field(
         None, description="Who to phone when it does not answer.", examples=["IT desk, +1 555 0100"]
     )

@@ -10,12 +10,6 @@ from sqlalchemy.dialects.postgresql import insert
 from integration.store.arrays import any_of, blocks, unnested
 from integration.store.tables import endpoints, links
 from mappings.model.errors import ExchangeError
-from mappings.model.request import PatientRef
-from mappings.patient import fingerprint
-
-AS_ENTERED = (
-    "urn:second-opinion:patient-as-entered"  # the system of what a person said of a patient in exactly these words
-)
 
 
 @dataclass(frozen=True)
@@ -162,25 +156,6 @@ def find(conn: Connection, endpoint: str, system: str, values: Iterable[str]) ->
         )
     )
     return {row.value: row.reference for row in rows}
-
-
-def say(conn: Connection, endpoint: str, patient: PatientRef, reference: str) -> None:
-    """A person says who this patient is at an endpoint: for whoever is described in these words, and as a hint for each identifier."""
-    tokens = [(each.system, each.value) for each in patient.identifiers]
-    remember_all(
-        conn,
-        endpoint,
-        [
-            dict(system=system, value=value, reference=reference, origin="person")
-            for system, value in [*tokens, (AS_ENTERED, fingerprint(patient))]
-        ],
-    )
-
-
-def said(conn: Connection, endpoint: str, patient: PatientRef) -> str | None:
-    """``Patient/id`` that a person linked to a patient described in exactly these words."""
-    value = fingerprint(patient)
-    return find(conn, endpoint, AS_ENTERED, [value]).get(value)
 
 
 def find_rows(conn: Connection, endpoint: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Link]:

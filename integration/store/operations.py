@@ -1,20 +1,35 @@
 """What a person may do: retry, park, cancel, link, pause; each audited with a reason, each a twin of a page button."""
 
+import re
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.settings.config import Config
-from integration.store import audit, deliveries, links, requests, schedules, steps
+from integration.store import audit, deliveries, findings, links, patient_links, requests, schedules, steps
 from integration.store.tables import deliveries as delivery_table
 from integration.store.tables import endpoints
 from integration.store.tables import steps as step_table
 from mappings.model.delivery import DeliveryStatus
 from mappings.model.errors import ExchangeError
+from mappings.model.findings import Finding
 from mappings.model.states import FINAL, Records
+from mappings.patient_link import Compared
+
+_PATIENT = re.compile(r"Patient/[A-Za-z0-9._-]{1,255}")
 
 
 class NotPossible(ExchangeError):
     """What was asked for cannot be done in the state it is in."""
+
+
+@dataclass(frozen=True)
+class Unlinked:
+    """Whom a link named, and ``{type: number}`` of what this request wrote there meanwhile."""
+
+    reference: str
+    sent: dict[str, int]
 
 
 def register_endpoints(conn: Connection, config: Config) -> None:
@@ -105,27 +120,107 @@ def cancel(conn: Connection, request_id: str, *, actor: str, reason: str) -> Non
 
 
 def link_patient(
-    conn: Connection, request_id: str, endpoint: str, reference: str, *, actor: str, reason: str = ""
+    conn: Connection,
+    request_id: str,
+    endpoint: str,
+    reference: str,
+    *,
+    actor: str,
+    reason: str = "",
+    confirmed: bool = False,
+    compared: Compared | None = None,
 ) -> None:
-    """A person says who the patient is at an endpoint; what waited for that becomes due."""
+    """A person says who this request's patient is at an endpoint; what waited for that becomes due.
+
+    The next step reads the patient and compares: it goes on when the two are surely one, or when ``confirmed`` is the
+    person's second word for what differs; never into a record that is missing, out of use or merged away. ``compared``:
+    what the person saw, so that a change since then is noticed.
+    """
     steps.lock_with_request(conn, request_id)
     row = requests.get(conn, request_id)
-    if endpoint not in (row.placer, row.fulfiller):
-        raise NotPossible(f"{endpoint} is neither the placer nor the fulfiller of {request_id}")
-    if not reference.startswith("Patient/") or reference.count("/") != 1 or not reference.split("/")[1]:
-        raise NotPossible(f"give the patient as Patient/<id>, not {reference}")
-    links.say(conn, endpoint, requests.content(row).patient, reference)
-    audit.record(conn, actor, "patient.linked", request_id, subject=f"{endpoint} {reference}", reason=reason)
-    waiting = conn.execute(
-        select(step_table.c.id).where(
-            step_table.c.request_id == request_id,
-            step_table.c.status == "parked",
-            step_table.c.endpoint == endpoint,
-            step_table.c.cause.like("patient-%"),
-        )
+    _must_be_a_side(row, endpoint)
+    if not _PATIENT.fullmatch(reference):
+        raise NotPossible(f"give the patient as Patient/<id>, as it is called at {endpoint}; no address, no other type")
+    patient_links.set_link(
+        conn,
+        request_id,
+        endpoint,
+        reference,
+        origin="person",
+        actor=actor,
+        reason=reason,
+        confirmed=confirmed,
+        compared=compared,
     )
-    for step_id in waiting.scalars().all():
+    detail = {"confirmed": list(compared.doubts) if compared else "unseen"} if confirmed else None
+    audit.record(
+        conn, actor, "patient.linked", request_id, subject=f"{endpoint} {reference}", reason=reason, detail=detail
+    )
+    for step_id in patient_steps(conn, request_id, endpoint):
         retry_step(conn, step_id, actor=actor, reason=f"patient linked: {reference}")
+
+
+def unlink_patient(conn: Connection, request_id: str, endpoint: str, *, actor: str, reason: str) -> Unlinked:
+    """Undo a link: nothing more goes there under it, and the next step asks who the patient is.
+
+    Returns what it was and what had gone there. Raises NotPossible when nobody is linked.
+    """
+    steps.lock_with_request(conn, request_id)
+    _must_be_a_side(requests.get(conn, request_id), endpoint)
+    link = patient_links.end(conn, request_id, endpoint, actor=actor)
+    if link is None:
+        raise NotPossible(f"no patient at {endpoint} is linked to request {request_id}")
+    patient_links.forget_chart(conn, endpoint, link.reference)
+    sent = patient_links.sent_under(conn, request_id, endpoint)
+    audit.record(
+        conn,
+        actor,
+        "patient.unlinked",
+        request_id,
+        subject=f"{endpoint} {link.reference}",
+        reason=reason,
+        detail={"sent": sent},
+    )
+    if sent:
+        findings.record(
+            conn,
+            [
+                Finding(
+                    "patient-unlinked",
+                    f"{in_words(sent)} went to {link.reference} at {endpoint} before it was unlinked: "
+                    "have them removed or moved there",
+                    link.reference,
+                    "error",
+                )
+            ],
+            request_id=request_id,
+            endpoint=endpoint,
+        )
+    return Unlinked(link.reference, sent)
+
+
+def in_words(sent: dict[str, int]) -> str:
+    """``2 Observation, 1 Task``."""
+    return ", ".join(f"{number} {kind}" for kind, number in sent.items()) or "nothing"
+
+
+def patient_steps(conn: Connection, request_id: str, endpoint: str) -> list[int]:
+    """Steps that wait at an endpoint for a person to say who the patient is."""
+    return list(
+        conn.execute(
+            select(step_table.c.id).where(
+                step_table.c.request_id == request_id,
+                step_table.c.status == "parked",
+                step_table.c.endpoint == endpoint,
+                step_table.c.cause.like("patient-%"),
+            )
+        ).scalars()
+    )
+
+
+def _must_be_a_side(row, endpoint: str) -> None:
+    if endpoint not in (row.placer, row.fulfiller):
+        raise NotPossible(f"{endpoint} is neither the placer nor the fulfiller of {row.id}")
 
 
 def pause(conn: Connection, endpoint: str, paused: bool, *, actor: str, reason: str = "") -> None:

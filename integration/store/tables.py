@@ -169,6 +169,8 @@ endpoints = Table(
     Column("last_failure", Text),
     _time("polled_at"),  # last poll for requests that succeeded
     Column("latencies", JSONB, nullable=False, server_default=text("'[]'")),  # last 60 step times, milliseconds
+    Column("base_url", Text),  # normalised, frozen at first use: another address may be another server
+    Column("says", JSONB),  # what the server said of itself at first use: software, implementation
 )
 
 pace = Table(
@@ -296,6 +298,39 @@ links = Table(
     _time("verified_at"),  # when what we last wrote was read back as written
     _now("created_at"),
     _now("updated_at"),
+)
+
+patient_links = Table(
+    "patient_links",
+    metadata,  # who a request's patient is at an endpoint; for that request alone
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("reference", Text, nullable=False),  # Patient/id there
+    Column("origin", Text, nullable=False),  # matched created person
+    Column("confirmed", Boolean, nullable=False, server_default=text("false")),  # the person's second word
+    Column("described", Text),  # fingerprint of the patient as described when it was linked; empty: not compared yet
+    Column("found", Text),  # and of the patient there
+    Column("merges", JSONB, nullable=False, server_default=text("'[]'")),  # Patient.link there
+    Column("doubts", JSONB, nullable=False, server_default=text("'[]'")),  # what the person confirmed
+    Column("actor", Text, nullable=False),
+    Column("reason", Text),
+    _now("created_at"),
+    _time("undone_at"),
+    Column("undone_by", Text),
+    Index("patient_links_one", "request_id", "endpoint", unique=True, postgresql_where=text("undone_at is null")),
+    Index("patient_links_there", "endpoint", "reference"),
+)
+
+patient_candidates = Table(
+    "patient_candidates",
+    metadata,  # whom a step found when it was not sure; a person compares them
+    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("reference", Text, primary_key=True),  # Patient/id there; "described" is the patient as we know them
+    Column("sha256", Text),  # the resource as read, in the payload store
+    Column("why", Text, nullable=False),  # the first doubt
+    _now("read_at"),
 )
 
 reports = Table(

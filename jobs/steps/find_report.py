@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from integration.store import links, requests
+from integration.store import patient_links
 from jobs.steps.send_request import find_own
 from jobs.world import Context
 from mappings.consult_report import KINDS, ReportReading, carries_the_same, read_report
@@ -65,9 +65,10 @@ def name_others(
 
 def check_report(ctx: Context, row, found: ReportReading) -> None:
     """Raises NeedsPerson for a report about another patient or another request."""
-    server, request, reference = ctx.server(row.fulfiller), requests.content(row), found.reference
+    server, reference = ctx.server(row.fulfiller), found.reference
     with ctx.world.engine.begin() as conn:
-        known = {links.said(conn, row.fulfiller, request.patient)} - {None}  # a number alone may be another request's
+        link = patient_links.of(conn, row.id, row.fulfiller)
+    known = {link.reference} if link else set()
     service_request = server.read(*find_own(ctx, row.fulfiller, "ServiceRequest").split("/"))
     known.add(service_request["subject"]["reference"])
     base = ctx.endpoint(row.fulfiller).base_url

@@ -1,9 +1,9 @@
 """Gather the first-opinion records at the placer into an immutable packet; partial is an error."""
 
 from integration.store import requests
+from jobs.patients import find_patient
 from jobs.source.chart import read_chart
 from jobs.source.packing import pack
-from jobs.steps.match_people import find_patient
 from jobs.world import Context, Outcome
 from mappings.model.states import Records
 

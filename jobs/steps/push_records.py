@@ -5,6 +5,7 @@ from sqlalchemy import Connection
 from integration.packets import stored as packets
 from integration.store import deliveries, requests
 from integration.store.steps import NextStep
+from jobs.patients import current_patient
 from jobs.target.documents import push_documents
 from jobs.target.resources import push_resources
 from jobs.world import Context, Outcome
@@ -14,6 +15,7 @@ from mappings.model.states import Records
 
 def push_records(ctx: Context) -> Outcome:
     """Send what is not there yet; every chunk's links are stored before the next chunk goes."""
+    current_patient(ctx, ctx.request())
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.get(conn, ctx.step.delivery_id)
         packet_row = packets.by_id(conn, delivery.packet_id)

@@ -9,7 +9,7 @@ from integration import fhir_json
 from integration.store import deliveries, links, steps
 from integration.store.steps import NextStep
 from integration.store.tables import reports
-from jobs.steps.match_people import find_patient
+from jobs.patients import find_patient
 from jobs.target.writing import ensure_document, find_one, own_identifier, version_of
 from jobs.world import Context, Outcome
 from mappings.consult_report import documents_in, read_report, to_returned_report

@@ -3,11 +3,11 @@
 from sqlalchemy import Connection
 
 from integration import fhir_json
-from integration.packets import stored as packets
 from integration.store import deliveries, links, requests, revisions, steps
 from integration.store.steps import NextStep
-from jobs.steps.match_people import resolve_practitioner
+from jobs.patients import current_patient
 from jobs.target.documents import summary_of
+from jobs.target.people import resolve_practitioner
 from jobs.target.renewing import ensure_current
 from jobs.target.writing import find_one, own_identifier
 from jobs.world import Context, Outcome
@@ -33,11 +33,8 @@ def send_request(ctx: Context) -> Outcome:
     delivery_id = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.REQUEST, version)
     if Status(row.status) in FINAL:
         return _too_late(ctx, delivery_id)
+    patient = current_patient(ctx, request)
     with ctx.world.engine.begin() as conn:
-        packet = packets.rows(conn, ctx.request_id)[0]
-    manifest = packets.manifest_of(ctx.world.payloads, packet.manifest_sha256)
-    with ctx.world.engine.begin() as conn:
-        patient = links.find(conn, endpoint, manifest.identifier_system, [manifest.patient])[manifest.patient]
         records = deliveries.items(conn, deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, 1))
     corrected = _begin(ctx, endpoint, version, row.records_due_at)
     if corrected:
@@ -236,6 +233,7 @@ def cancel_request(ctx: Context) -> Outcome:
     resource = server.read(*task.split("/"))
     if resource.get("status") in ("requested", "received", "accepted"):
         resource |= {"status": "cancelled", "statusReason": {"text": row.status_reason or "cancelled by the placer"}}
+        _tell_doubts(ctx)
         ctx.lease.before_write()
         server.update(resource, if_match=(resource.get("meta") or {}).get("versionId"))
         return ended
@@ -243,6 +241,14 @@ def cancel_request(ctx: Context) -> Outcome:
         "cancel-pending", "the consultant has begun; the cancellation waits for the fulfiller", severity="warning"
     )
     return Outcome()
+
+
+def _tell_doubts(ctx: Context) -> None:
+    """Whose Task it is is looked at too; but a doubt never keeps the consultant from being told to stop."""
+    try:
+        current_patient(ctx, ctx.request())
+    except NeedsPerson as error:
+        ctx.finding(error.cause, f"{error}; the cancellation was told all the same", "Task", "error")
 
 
 def _task_nobody_answered_for(ctx: Context, endpoint: str) -> str | None:

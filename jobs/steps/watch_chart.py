@@ -6,9 +6,9 @@ from datetime import timedelta
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.store import deliveries, revisions
+from jobs.patients import find_patient
 from jobs.source.chart import read_chart
 from jobs.source.packing import note_gathered, pack
-from jobs.steps.match_people import find_patient
 from jobs.watching import CHART, CHART_AFTERWARDS
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryKind

@@ -112,7 +112,7 @@ def test_an_unknown_patient_waits_for_a_person_who_links(make_exchange):
     assert cause.startswith("patient-") and exchange.find("bob", "Observation") == []
     there = exchange.put("bob", {"resourceType": "Patient", "name": [{"family": "Synthetic-Test"}]})
     with exchange.engine.begin() as conn:
-        operations.link_patient(conn, request_id, "bob", f"Patient/{there['id']}", actor="test")
+        operations.link_patient(conn, request_id, "bob", f"Patient/{there['id']}", actor="test", confirmed=True)
     exchange.drain()
     view = exchange.view(request_id)
     assert view["records"] == "verified"

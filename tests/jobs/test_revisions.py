@@ -526,7 +526,9 @@ def test_a_patient_is_not_changed_under_gathered_or_delivered_records(make_excha
         revise(exchange, request_id, patient=other)
     there = exchange.put("bob", {"resourceType": "Patient", "name": [{"family": "Synthetic-Test"}]})
     with exchange.engine.begin() as conn:
-        operations.link_patient(conn, request_id, "bob", f"Patient/{there['id']}", actor="test", reason="phoned")
+        operations.link_patient(
+            conn, request_id, "bob", f"Patient/{there['id']}", actor="test", reason="called", confirmed=True
+        )
     exchange.drain()
     with pytest.raises(RevisionRefused, match="tell bob by phone, and enter a new one"):
         revise(exchange, request_id, patient=other)

@@ -7,16 +7,31 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mappings.model.errors import MappingError
 from mappings.model.request import HumanName, Identifier, PatientRef
-from mappings.patient import fold, from_patient, match, to_patient
+from mappings.names import fold
+from mappings.patient import Numbers, doubts, from_patient, is_namesake, to_patient
+from mappings.patient import match as match_with
 from tests.mappings.mapping_factories import DATA, needs_data
 from tests.mappings.mapping_strategies import patients
 
 MRN = "https://harbour.example/mrn"
 OTHER = "https://summit.example/mrn"
 SSN = "http://hl7.org/fhir/sid/us-ssn"
+TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
+POLICY = "https://insurer.example/policy"
+NUMBERS = Numbers(named=frozenset({MRN, OTHER}))
+
+
+def match(wanted, candidates, numbers=NUMBERS):
+    """With the systems that the request names."""
+    return match_with(wanted, candidates, numbers)
+
+
+def typed(code, value, system=MRN):
+    return {"system": system, "value": value, "type": {"coding": [{"system": TYPES, "code": code}]}}
 
 
 def identifier(value, system=MRN, **more):
@@ -55,7 +70,8 @@ SAME = {
     "middle initial": patient(name=[name(given=("Jane", "A."))]),
     "no middle name": patient(name=[name(given=("Jane",))]),
     "given in one string": patient(name=[name(given=("Jane Ann",))]),
-    "no given name": patient(name=[{"family": "Smith"}]),
+    "an initial and the name it begins": patient(name=[name(given=("Jane", "A"))]),
+    "birth among twins on one side": patient(multipleBirthInteger=2),
     "sex unknown": patient(gender="unknown"),
     "no sex": patient(gender=None),
     "a former name beside": patient(name=[name("Jones", use="maiden"), name()]),
@@ -83,6 +99,14 @@ def test_it_is_sure_of_the_same_person(what, wanted):
         ("Groß", "GROSS"),
         ("Alcántar", "Alcantar"),
         ("St. John", "St John"),
+        ("Lopez\u00a0Diaz", "López-Díaz"),
+        ("Ｓｍｉｔｈ", "Smith"),
+        ("Παπαδόπουλος", "ΠΑΠΑΔΟΠΟΥΛΟΣ"),
+        ("Фёдоров", "ФЕДОРОВ"),
+        ("מֹשֶׁה", "משה"),
+        ("مُحَمَّد", "محمد"),
+        ("김", "\u1100\u1175\u11b7"),
+        ("Smi\u200bth", "Smith"),
         ("Ångström", "Angstrom"),
     ],
 )
@@ -163,6 +187,10 @@ NEAR = {
             ("Jane-Marie",),
         )
     },
+    "no given name": patient(name=[{"family": "Smith"}]),
+    "an initial for the given name": patient(name=[name(given=("J.",))]),
+    "a twin without her middle name": patient(name=[name(given=("Jane",))], multipleBirthBoolean=True),
+    "a twin with her middle initial": patient(name=[name(given=("Jane", "A"))], multipleBirthInteger=1),
     "given and family swapped": patient(name=[name("Jane", ("Smith",))]),
     "family as given": patient(name=[name("Ann", ("Jane", "Smith"))]),
     "only text": patient(name=[{"text": "Jane Ann Smith"}]),
@@ -222,6 +250,25 @@ PAIRS = [
     ("we ask for one out of use", patient(active=False), [patient()]),
     ("Jr asked, Sr found", patient(name=[name(suffix=["Jr."])]), [patient(name=[name(suffix=["Sr."])])]),
     ("Jr asked, none found", patient(name=[name(suffix=["Jr."])]), [patient()]),
+    ("the second of twins", patient(multipleBirthInteger=1), [patient(multipleBirthInteger=2)]),
+    ("a twin and one born alone", patient(multipleBirthBoolean=True), [patient(multipleBirthBoolean=False)]),
+    ("the third, and one born alone", patient(multipleBirthInteger=3), [patient(multipleBirthBoolean=False)]),
+    ("A and A Maria", patient(name=[name(given=("A",))]), [patient(name=[name(given=("A", "Maria"))])]),
+    ("A on both sides", patient(name=[name(given=("A",))]), [patient(name=[name(given=("A",))])]),
+    ("no given name on both sides", patient(name=[name(given=())]), [patient(name=[name(given=())])]),
+    (
+        "a policy number in common",
+        patient(identifier=[identifier("P", POLICY)]),
+        [patient(identifier=[identifier("P", POLICY)])],
+    ),
+    ("a member number in common", patient(identifier=[typed("MB", "P")]), [patient(identifier=[typed("MB", "P")])]),
+    (
+        "a number that one side types as the family's",
+        patient(identifier=[typed("SN", "P")]),
+        [patient(identifier=[identifier("P")])],
+    ),
+    ("Kato and Gato", patient(name=[name("かとう", ("はな",))]), [patient(name=[name("がとう", ("はな",))])]),
+    ("Tamil with and without its vowel sign", patient(name=[name("கமல்")]), [patient(name=[name("கமல")])]),
     ("an empty family name on both sides", patient(name=[name("'")]), [patient(name=[name("-")])]),
 ]
 
@@ -276,6 +323,138 @@ def test_matching_changes_nothing():
     before = copy.deepcopy(candidate)
     match(WANTED, [candidate])
     assert candidate == before
+
+
+def test_numbers_that_an_endpoint_configures_are_the_only_ones_that_count():
+    only_other = Numbers(systems=frozenset({OTHER}), named=frozenset({MRN}))
+    assert match(WANTED, [patient()], only_other).why == "no-shared-identifier"
+    both = patient(identifier=[identifier("0042"), identifier("7", OTHER)])
+    assert match(both, [both], only_other).sure
+
+
+BY_NUMBER = PatientRef(identifiers=(Identifier(system=MRN, value="0042"),))
+
+
+@pytest.mark.parametrize(
+    ("candidate", "why"),
+    [
+        (patient(identifier=[typed("MR", "0042")]), "sure"),
+        (patient(identifier=[identifier("0042")]), "no-shared-identifier"),
+        (patient(identifier=[typed("MB", "0042")]), "no-shared-identifier"),
+        (patient(identifier=[{**typed("MR", "0042"), "use": "old"}]), "no-shared-identifier"),
+        (patient(identifier=[{**typed("MR", "0042"), "use": "old"}, typed("MR", "0099")]), "identifier-differs"),
+        (patient(identifier=[typed("MR", "0042")], active=False), "inactive"),
+        (patient(identifier=[typed("MR", "0042")], link=[{"type": "replaced-by"}]), "replaced"),
+    ],
+)
+def test_a_request_that_gives_numbers_alone_obeys_the_same_rules(candidate, why):
+    assert match(BY_NUMBER, [candidate]).why == why
+
+
+def test_a_second_number_that_contradicts_is_not_outvoted():
+    two = BY_NUMBER.model_copy(update={"identifiers": (*BY_NUMBER.identifiers, Identifier(system=SSN, value="999"))})
+    there = patient(identifier=[typed("MR", "0042"), identifier("111", SSN)])
+    assert match(two, [there]).why == "identifier-differs"
+
+
+def test_numbers_alone_are_sure_where_the_endpoint_configures_their_system():
+    assert match(BY_NUMBER, [patient()], Numbers(systems=frozenset({MRN}))).sure
+
+
+PEOPLE = st.fixed_dictionaries(
+    {
+        "resourceType": st.just("Patient"),
+        "id": st.just("p1"),
+        "identifier": st.lists(
+            st.builds(identifier, st.sampled_from(["0042", "0043"]), st.sampled_from([MRN, OTHER, POLICY, SSN])),
+            max_size=3,
+        ),
+        "name": st.lists(
+            st.builds(
+                name,
+                st.sampled_from(["Smith", "SMITH", "Smith-Jones"]),
+                st.sampled_from([(), ("Jane",), ("Jane", "Ann"), ("J",), ("Joan",)]),
+                use=st.sampled_from(["official", "old", "usual"]),
+            ),
+            max_size=2,
+        ),
+    },
+    optional={
+        "birthDate": st.sampled_from(["1980-02-29", "1980-02", "1980-02-28"]),
+        "gender": st.sampled_from(["female", "male", "unknown"]),
+        "active": st.booleans(),
+        "multipleBirthInteger": st.sampled_from([1, 2]),
+        "deceasedBoolean": st.booleans(),
+    },
+)
+CONTRADICTIONS = (
+    {"identifier": [typed("MR", "0042"), identifier("9", "https://x.example")]},
+    {"birthDate": "1999-09-09"},
+    {"gender": "male"},
+    {"name": [name("Other")]},
+    {"active": False},
+    {"link": [{"type": "replaced-by"}]},
+    {"deceasedBoolean": True},
+    {"multipleBirthInteger": 2},
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(PEOPLE, PEOPLE)
+def test_whether_two_are_one_does_not_depend_on_who_asks(one, other):
+    assert set(doubts(one, other, NUMBERS)) == set(doubts(other, one, NUMBERS)) or not_both_in_use(one, other)
+
+
+def not_both_in_use(one, other):
+    return (one.get("active") is False) or (other.get("active") is False)
+
+
+@settings(max_examples=300, deadline=None)
+@given(PEOPLE, PEOPLE)
+def test_sure_means_the_same_first_name_birth_date_and_a_number(one, other):
+    if match(one, [other]).sure:
+        assert one["birthDate"] == other["birthDate"] and len(one["birthDate"]) == 10
+        assert {each["value"] for each in one["identifier"]} & {each["value"] for each in other["identifier"]}
+        assert {each["given"][0] for each in one["name"] if each["given"]} & {"Jane", "Joan"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(PEOPLE, st.sampled_from(CONTRADICTIONS))
+def test_a_contradiction_never_makes_a_match_surer(one, contradiction):
+    """A copy of a person, then the same copy with something that this person surely is not."""
+    full = {
+        **patient(multipleBirthInteger=1, deceasedBoolean=False),
+        "identifier": [typed("MR", "0041"), identifier("8", "https://x.example")],
+    }
+    assert match(full, [full]).sure
+    assert match(full, [{**full, **contradiction}]).sure is None
+    before = doubts(one, one, NUMBERS)
+    changed = {**one, **contradiction}
+    assert len(doubts(one, changed, NUMBERS)) >= (1 if before else 0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(PEOPLE, PEOPLE, st.sampled_from(["identifier", "name", "birthDate"]))
+def test_knowing_less_never_makes_a_match_sure(one, other, forgotten):
+    assert match({**one, forgotten: None}, [{**other, forgotten: None}]).sure is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "namesakes"),
+    [
+        (patient(), patient(identifier=None), True),
+        (patient(birthDate=None), patient(), True),
+        (patient(birthDate="1980"), patient(), True),
+        (patient(birthDate=None), patient(name=[name(given=("Zoe",))]), False),
+        (patient(birthDate=None, name=[{"family": "Smith"}]), patient(), True),
+        (patient(), patient(birthDate="1991-01-01"), False),
+        (patient(), patient(name=[name("Smith Jones", ("Zoe",))]), True),
+        (patient(), patient(name=[name("Jones"), name("Smith", use="maiden")]), True),
+        (patient(), patient(name=[name("Smithers")]), False),
+    ],
+)
+def test_who_may_be_a_namesake_is_not_created_beside(one, other, namesakes):
+    assert is_namesake(one, other) is namesakes
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0006"
 down_revision = "0005"
@@ -12,6 +13,7 @@ oldest_code = "0003"  # it only adds
 
 def upgrade() -> None:
     what_was_written()
+    patients_linked()
 
 
 def what_was_written() -> None:
@@ -21,3 +23,44 @@ def what_was_written() -> None:
     for name in ("source_updated_at", "gathered_at", "verified_at"):
         op.add_column("links", sa.Column(name, sa.DateTime(timezone=True)))
     op.add_column("delivery_items", sa.Column("sent_in", sa.Text()))
+
+
+def patients_linked() -> None:
+    """Who a request's patient is at an endpoint, whom a step found, and which server an endpoint was at first use."""
+    op.add_column("endpoints", sa.Column("base_url", sa.Text()))
+    op.add_column("endpoints", sa.Column("says", JSONB()))
+    op.create_table(
+        "patient_links",
+        sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True),
+        sa.Column("request_id", sa.Text(), sa.ForeignKey("requests.id"), nullable=False),
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("confirmed", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("described", sa.Text()),
+        sa.Column("found", sa.Text()),
+        sa.Column("merges", JSONB(), nullable=False, server_default=sa.text("'[]'")),
+        sa.Column("doubts", JSONB(), nullable=False, server_default=sa.text("'[]'")),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text()),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.Column("undone_at", sa.DateTime(timezone=True)),
+        sa.Column("undone_by", sa.Text()),
+    )
+    op.create_index(
+        "patient_links_one",
+        "patient_links",
+        ["request_id", "endpoint"],
+        unique=True,
+        postgresql_where=sa.text("undone_at is null"),
+    )
+    op.create_index("patient_links_there", "patient_links", ["endpoint", "reference"])
+    op.create_table(
+        "patient_candidates",
+        sa.Column("request_id", sa.Text(), sa.ForeignKey("requests.id"), primary_key=True),
+        sa.Column("endpoint", sa.Text(), primary_key=True),
+        sa.Column("reference", sa.Text(), primary_key=True),
+        sa.Column("sha256", sa.Text()),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    )

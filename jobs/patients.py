@@ -1,0 +1,328 @@
+"""The right patient at an endpoint: matched or said by a person, and read and compared again before anything is sent."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from integration import fhir_json
+from integration.fhir.server import identifier_token
+from integration.packets import stored as packets
+from integration.store import links, patient_links
+from integration.store.patient_links import PatientLink
+from jobs.target.writing import ensure_shared, remember
+from jobs.world import Context
+from mappings.bundle import for_single_create
+from mappings.identifiers import append_identifier, identifiers_in, source_identifier
+from mappings.model.errors import NeedsPerson, TemporaryError, TransferError
+from mappings.model.request import Identifier, PatientRef, SecondOpinionRequest
+from mappings.names import fold
+from mappings.patient import (
+    Numbers,
+    carries,
+    contradictions,
+    doubts,
+    family_words,
+    is_namesake,
+    match,
+    to_patient,
+)
+from mappings.patient_link import WORDS, compared, why_it_ends, why_refused
+
+ENGINE = "exchange"
+OFFERED = 20  # candidates kept for a person to compare
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Whom we look for at an endpoint. ``chart``: what the source's chart is called elsewhere; None at the placer itself."""
+
+    endpoint: str
+    described: PatientRef | dict
+    numbers: Numbers
+    chart: Identifier | None = None
+
+    @property
+    def compared_as(self) -> PatientRef | dict:
+        """With the identifier that everything from this chart carries: a patient there may have it from us."""
+        if self.chart is None or isinstance(self.described, PatientRef):
+            return self.described
+        return append_identifier(self.described, self.chart.model_dump())[0]
+
+    @property
+    def compared_by(self) -> Numbers:
+        """The identifier of the chart tells its patient from every other."""
+        if self.chart is None:
+            return self.numbers
+        more = {self.chart.system}
+        systems = self.numbers.systems
+        return Numbers(systems | more if systems else systems, self.numbers.named | more)
+
+
+def find_patient(ctx: Context, endpoint: str, wanted: PatientRef) -> str:
+    """``Patient/id`` of the request's patient at the placer. Raises NeedsPerson on anything but a sure match."""
+    at_placer = Wanted(endpoint, wanted, _numbers(ctx, wanted, endpoint))
+    linked = _linked(ctx, at_placer)
+    if linked is not None:
+        return linked
+    found = match(wanted, _candidates(ctx, endpoint, wanted.identifiers), at_placer.numbers)
+    if found.sure is None:
+        raise _ask(ctx, at_placer, found.why, found.candidates)
+    return _link(ctx, at_placer, found.sure, "matched")
+
+
+def current_patient(ctx: Context, request: SecondOpinionRequest) -> str:
+    """``Patient/id`` at the fulfiller, read and compared with the chart's as it was last seen. Raises NeedsPerson."""
+    wanted = _of_packets(ctx, request)
+    reference = _at_fulfiller(ctx, wanted)
+    if reference is None:
+        raise _ask(ctx, wanted, "none", ())
+    return reference
+
+
+def resolve_patient(ctx: Context, request: SecondOpinionRequest, packet) -> str | None:
+    """The patient at the fulfiller of a packet; None when it is to be created there. Raises NeedsPerson."""
+    source = packet.resources.get(packet.manifest.patient)
+    if source is not None:
+        digest = ctx.world.payloads.put(fhir_json.dumps(source))
+        with ctx.transaction() as conn:
+            patient_links.describe(conn, ctx.request_id, request.fulfiller, digest)
+    return _at_fulfiller(ctx, _of_packets(ctx, request))
+
+
+def _of_packets(ctx: Context, request: SecondOpinionRequest) -> Wanted:
+    """The patient of the request's packets, as the chart last described them."""
+    endpoint = request.fulfiller
+    with ctx.world.engine.begin() as conn:
+        first = packets.rows(conn, ctx.request_id)[0]
+        digest = patient_links.described(conn, ctx.request_id, endpoint)
+    manifest = packets.manifest_of(ctx.world.payloads, first.manifest_sha256)
+    if digest is not None:
+        source = fhir_json.loads(ctx.world.payloads.get(digest))
+    else:  # a request of before this was kept
+        packet = packets.load(ctx.world.payloads, first.manifest_sha256)
+        source = packet.resources.get(manifest.patient) or request.patient
+    chart = Identifier(**source_identifier(manifest.identifier_system, *manifest.patient.split("/")))
+    numbers = _numbers(ctx, request.patient, endpoint, request.placer)
+    return Wanted(endpoint, source, numbers, chart)
+
+
+def create_patient(ctx: Context, request: SecondOpinionRequest, packet, people: dict[str, str]) -> str:
+    """Create the patient at the fulfiller, and see that who is there then is the one. Raises NeedsPerson."""
+    endpoint, manifest = request.fulfiller, packet.manifest
+    wanted = _of_packets(ctx, request)
+    resource, _ = for_single_create(
+        packet.resources[manifest.patient],
+        links=people,
+        identifier_system=manifest.identifier_system,
+        findings=ctx.found,
+        source_base=ctx.endpoint(manifest.source_endpoint).base_url,
+    )
+    reference = ensure_shared(ctx, endpoint, resource, wanted.chart)
+    there = _read(ctx, endpoint, reference)
+    if there is None:
+        raise TemporaryError(
+            f"{reference} was created at {endpoint} and cannot be read yet", endpoint=endpoint, cause="not-readable-yet"
+        )
+    found = doubts(wanted.compared_as, there, wanted.compared_by)
+    if contradictions(found) or not carries(there, wanted.chart) and found:
+        with ctx.transaction() as conn:
+            patient_links.forget_chart(conn, endpoint, reference)
+        raise _ask(ctx, wanted, "not-created", (there,))
+    return _link(ctx, wanted, there, "created")
+
+
+def _numbers(ctx: Context, patient: PatientRef, *endpoints: str) -> Numbers:
+    configured = {system for key in endpoints for system in ctx.endpoint(key).patient_identifier_systems}
+    return Numbers(frozenset(configured), frozenset(each.system for each in patient.identifiers))
+
+
+def _at_fulfiller(ctx: Context, wanted: Wanted) -> str | None:
+    linked = _linked(ctx, wanted)
+    return linked if linked is not None else _matched(ctx, wanted)
+
+
+def _linked(ctx: Context, wanted: Wanted) -> str | None:
+    """What this request's own link says, if it still holds; None when there is none. Raises NeedsPerson when it does not."""
+    with ctx.world.engine.begin() as conn:
+        link = patient_links.of(conn, ctx.request_id, wanted.endpoint)
+    if link is None:
+        return None
+    there = _read(ctx, wanted.endpoint, link.reference)
+    described, numbers = wanted.compared_as, wanted.compared_by
+    chart = wanted.chart.value if wanted.chart else ""
+    refused = link.by_person and why_refused(link.reference, described, there, numbers, chart)
+    why = (refused,) if refused else why_it_ends(link, described, there, numbers)
+    if why:
+        raise _ask(ctx, wanted, why[0], (there,) if there else (), link)
+    now = compared(described, there, numbers)
+    if link.by_person and link.found is None and now.doubts:
+        ctx.finding(
+            "patient-linked-by-hand",
+            f"{link.reference} at {wanted.endpoint} is the patient because a person said so: {', '.join(now.doubts)}",
+            link.reference,
+        )
+    with ctx.transaction() as conn:
+        # what a person confirmed stays what it was; a match moves with the patient
+        patient_links.keep(conn, link, replace(now, doubts=link.doubts) if link.by_person and link.found else now)
+    _follow_chart(ctx, wanted, link.reference, "person" if link.by_person else link.origin)
+    return link.reference
+
+
+def _matched(ctx: Context, wanted: Wanted) -> str | None:
+    """Whom matching is sure of; None when nobody is there and we may create. Another request's link is only a hint."""
+    endpoint, known = wanted.endpoint, _of_chart(ctx, wanted)
+    there = _read(ctx, endpoint, known.reference) if known else None
+    if known and there is None:
+        raise _ask(ctx, wanted, "gone", ())
+    sure = match(wanted.compared_as, [there], wanted.compared_by).sure if there else None
+    if sure is None and there and known.origin == "created":
+        # our own copy: what is missing on both sides is no doubt
+        sure = None if contradictions(doubts(wanted.compared_as, there, wanted.compared_by)) else there
+    if sure is not None:
+        return _link(ctx, wanted, sure, "created" if known.origin == "created" else "matched")
+    identifiers = [*identifiers_in(wanted.compared_as)] if isinstance(wanted.described, dict) else []
+    found = _candidates(ctx, endpoint, identifiers or wanted.described.identifiers)
+    # beside whom an earlier packet of this chart went to, another one is a doubt about both
+    verdict = match(wanted.compared_as, [*([there] if there else []), *found], wanted.compared_by)
+    if verdict.sure is not None:
+        return _link(ctx, wanted, verdict.sure, "matched")
+    if not verdict.candidates and ctx.endpoint(endpoint).patients == "create":
+        _must_be_nobody(ctx, wanted)
+        return None
+    raise _ask(ctx, wanted, verdict.why, verdict.candidates)
+
+
+def _must_be_nobody(ctx: Context, wanted: Wanted) -> None:
+    """Before one is created: nobody there has a similar name and birth date, and the server's search can be believed."""
+    if any(each.cause == "search-ignored" for each in ctx.found):
+        raise _ask(ctx, wanted, "search-ignored", ())
+    if not isinstance(wanted.described, dict) or not family_words(wanted.described):
+        raise _ask(ctx, wanted, "name-unknown", ())
+    similar = _namesakes(ctx, wanted.endpoint, wanted.described)
+    if similar:
+        raise _ask(ctx, wanted, "similar", similar)
+
+
+def _of_chart(ctx: Context, wanted: Wanted):
+    """The link of the chart itself, which an earlier request or packet left."""
+    pair = (wanted.chart.system, wanted.chart.value)
+    with ctx.world.engine.begin() as conn:
+        return links.find_rows(conn, wanted.endpoint, [pair]).get(pair)
+
+
+def _link(ctx: Context, wanted: Wanted, there: dict, origin: str) -> str:
+    """This request's patient is this one; another request's word was not taken for it."""
+    reference = f"Patient/{there['id']}"
+    now = compared(wanted.compared_as, there, wanted.compared_by)
+    with ctx.transaction() as conn:
+        patient_links.set_link(
+            conn, ctx.request_id, wanted.endpoint, reference, origin=origin, actor=ENGINE, compared=now
+        )
+        patient_links.set_candidates(conn, ctx.request_id, wanted.endpoint, ())
+        before = patient_links.of_others(conn, ctx.request_id, wanted.endpoint, [reference])
+    if before:
+        ctx.finding(
+            "patient-linked-before",
+            f"a person linked {reference} at {wanted.endpoint} for request {before[reference]}; "
+            "it was compared anew for this one, and is surely the patient",
+            reference,
+            "info",
+        )
+    _follow_chart(ctx, wanted, reference, origin)
+    return reference
+
+
+def _follow_chart(ctx: Context, wanted: Wanted, reference: str, origin: str) -> None:
+    """What refers to the chart's patient is rewritten to this one."""
+    known = _of_chart(ctx, wanted) if wanted.chart else None
+    if wanted.chart is None or known is not None and known.reference == reference:
+        return
+    if known is not None:
+        ctx.finding(
+            "patient-relinked",
+            f"a person says {reference} at {wanted.endpoint}; records sent before are under {known.reference}",
+            wanted.chart.value,
+            "error",
+        )
+    remember(ctx, wanted.endpoint, wanted.chart, reference, origin=origin)
+
+
+def _read(ctx: Context, endpoint: str, reference: str) -> dict | None:
+    with suppress(ValueError):  # an id no FHIR server has
+        there = ctx.server(endpoint).read_if_there(reference)
+        return there and {**there, "id": reference.split("/")[1]}
+    return None
+
+
+def _candidates(ctx: Context, endpoint: str, identifiers: Iterable[Identifier]) -> list[dict]:
+    """Patients who carry one of the identifiers: what a server answers without is somebody else, and said."""
+    server, found, strangers = ctx.server(endpoint), {}, 0
+    for identifier in dict.fromkeys(identifiers):
+        token = identifier_token(identifier.system, identifier.value)
+        for patient in server.search_all("Patient", {"identifier": token}):
+            if carries(patient, identifier) and isinstance(patient.get("id"), str):
+                found[patient["id"]] = patient
+            else:
+                strangers += 1
+    if strangers:
+        ctx.finding(
+            "search-ignored",
+            f"{endpoint} answered a search for a patient's number with {strangers} resource(s) that do not carry it; "
+            "they were left out",
+            "Patient",
+        )
+    return list(found.values())
+
+
+def _namesakes(ctx: Context, endpoint: str, described: PatientRef | dict) -> list[dict]:
+    """Patients who could be the same by name and birth date, numbers aside. A string search means "begins with"."""
+    person = described if isinstance(described, dict) else to_patient(described)
+    found: dict[str, dict] = {}
+    for params in _name_searches(person):
+        for each in ctx.server(endpoint).search_all("Patient", params):
+            if each.get("resourceType") == "Patient" and isinstance(each.get("id"), str) and is_namesake(person, each):
+                found[each["id"]] = each
+    return list(found.values())
+
+
+def _name_searches(person: dict) -> list[dict[str, str]]:
+    """By family name and birth date; and by family name and first letter, for namesakes whose birth date is not known."""
+    names = [
+        each for each in person.get("name") or () if isinstance(each, dict) and isinstance(each.get("family"), str)
+    ]
+    searches = []
+    for name in names:
+        words = name["family"].split()[:1]
+        for family in dict.fromkeys([*words, *(fold(word) for word in words)]):
+            if not family:
+                continue
+            if isinstance(person.get("birthDate"), str):
+                searches.append({"family": family, "birthdate": person["birthDate"]})
+            given = [each for each in name.get("given") or () if isinstance(each, str) and each.strip()][:1]
+            searches.append({"family": family} | ({"given": given[0].split()[0]} if given else {}))
+    return [dict(each) for each in dict.fromkeys(tuple(sorted(search.items())) for search in searches)]
+
+
+def _ask(ctx: Context, wanted: Wanted, why: str, found: Iterable[dict], link: PatientLink | None = None) -> NeedsPerson:
+    """The error that asks a person, with everybody who could be meant kept to be compared."""
+    offered = {each["id"]: each for each in found}
+    with suppress(TransferError):  # a help for the person, not worth failing for
+        offered |= {each["id"]: each for each in _namesakes(ctx, wanted.endpoint, wanted.described)}
+    rows = [
+        (f"Patient/{each['id']}", ctx.world.payloads.put(fhir_json.dumps(each)), _first_doubt(wanted, each))
+        for each in list(offered.values())[:OFFERED]
+    ]
+    with ctx.transaction() as conn:
+        patient_links.set_candidates(conn, ctx.request_id, wanted.endpoint, rows)
+    names = ", ".join(reference for reference, *_ in rows[:5])
+    about = f"{link.reference} at {wanted.endpoint}" if link else wanted.endpoint
+    return NeedsPerson(
+        f"patient-{why}",
+        f"{about}: {WORDS[why]}" + (f"; could be meant: {names}" if names else ""),
+        "Compare the two on the request's page and link the right one, or: "
+        f"second-opinion patients compare {ctx.request_id} {wanted.endpoint}",
+    )
+
+
+def _first_doubt(wanted: Wanted, there: dict) -> str:
+    return next(iter(doubts(wanted.compared_as, there, wanted.compared_by)), "sure")

@@ -1,0 +1,88 @@
+"""Practitioners, organizations and places at a target: linked, matched by NPI, or created there once."""
+
+import hashlib
+
+from integration.fhir.server import identifier_token
+from integration.packets import stored as packets
+from integration.store import links
+from jobs.target.writing import ensure_shared, own_identifier, remember
+from jobs.world import Context
+from mappings import codes
+from mappings.bundle import for_single_create, plan
+from mappings.identifiers import source_identifier
+from mappings.model.request import Identifier, PractitionerRef
+from mappings.practitioner import npi_is_valid, to_practitioner
+
+PEOPLE = ("Organization", "Location", "Practitioner", "PractitionerRole")
+
+
+def resolve_people(ctx: Context, endpoint: str, packet) -> dict[str, str]:
+    """``{source: Type/id there}`` of every person and place of the packet: linked, matched by NPI, or created."""
+    system = packet.manifest.identifier_system
+    people = [resource for source, resource in packet.resources.items() if source.split("/")[0] in PEOPLE]
+    with ctx.world.engine.begin() as conn:
+        known = links.find(conn, endpoint, system, packet.resources)
+    base = ctx.endpoint(packet.manifest.source_endpoint).base_url
+    for chunk in plan(people, chunk_size=1, source_base=base):
+        for resource in chunk:
+            source = packets.source_of(resource)
+            if source not in known:
+                known[source] = _resolve_person(ctx, endpoint, resource, known, system, base)
+    return known
+
+
+def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, system: str, base: str) -> str:
+    identity = Identifier(**source_identifier(system, resource["resourceType"], resource["id"]))
+    matched = _by_npi(ctx, endpoint, resource)
+    if matched is not None:
+        remember(ctx, endpoint, identity, matched, origin="matched")
+        return matched
+    prepared, _ = for_single_create(
+        resource, links=known, identifier_system=system, source_base=base, findings=ctx.found
+    )
+    return ensure_shared(ctx, endpoint, prepared, identity)
+
+
+def _by_npi(ctx: Context, endpoint: str, resource: dict) -> str | None:
+    """The one practitioner or organization there with the same valid NPI and, for a person, the same family name."""
+    npi = next(
+        (
+            each["value"]
+            for each in resource.get("identifier", [])
+            if each.get("system") == codes.SYSTEM_NPI and npi_is_valid(each.get("value", ""))
+        ),
+        None,
+    )
+    if npi is None or resource["resourceType"] not in ("Practitioner", "Organization"):
+        return None
+    found = ctx.server(endpoint).search_all(
+        resource["resourceType"], {"identifier": identifier_token(codes.SYSTEM_NPI, npi)}
+    )
+    if len(found) == 1 and _family(found[0]) == _family(resource):
+        return f"{resource['resourceType']}/{found[0]['id']}"
+    if found:
+        ctx.finding(
+            "npi-unsure",
+            f"{len(found)} resource(s) at {endpoint} hold this NPI and do not surely agree",
+            packets.source_of(resource),
+        )
+    return None
+
+
+def _family(resource: dict) -> set[str]:
+    names = resource.get("name") or []
+    return {name.get("family", "").casefold() for name in names} if isinstance(names, list) else set()
+
+
+def resolve_practitioner(ctx: Context, endpoint: str, person: PractitionerRef | None) -> str | None:
+    """The requester or consultant at the target: matched by NPI, else created where we may, else None."""
+    if person is None:
+        return None
+    resource = to_practitioner(person)
+    matched = _by_npi(ctx, endpoint, resource)
+    if matched or ctx.endpoint(endpoint).patients != "create" or person.name is None:
+        return matched  # a person without a name travels contained: US Core refuses such a Practitioner
+    seed = "|".join(identifier.token() for identifier in person.identifiers) or person.model_dump_json()
+    identity = own_identifier(ctx, "Practitioner", hashlib.sha256(seed.encode()).hexdigest()[:32])
+    resource["identifier"] = [*resource.get("identifier", []), identity.model_dump()]
+    return ensure_shared(ctx, endpoint, resource, identity)
