@@ -7,7 +7,7 @@ ours, so the bytes travel inside). R4 Attachment.hash is SHA-1; our own SHA-256 
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 from mappings import codes
@@ -89,35 +89,53 @@ def inline_bytes(attachment: Any) -> bytes | None:
 HashForm = Literal["sha1", "other", "none"]
 
 
-def hash_form(attachment: Any, data: bytes) -> HashForm | None:
+def hash_form(attachment: Any, data: bytes | Callable[[], Iterable[bytes]]) -> HashForm | None:
     """How an Attachment's hash names these bytes; None when it names other bytes: they are not the document.
 
     ``sha1``: as R4 wants it (SHA-1, base64). ``other``: another digest of them (SHA-256 as in R5's early builds, SHA-512,
     MD5), in hex, or of the base64 instead of the bytes (https://github.com/i4mi/MobileAccessGateway/issues/59): what is
     stated is their hash, so nothing is lost; say so in a finding. ``none``: there is none that could be read.
+    ``data`` may also be what gives the bytes block by block, asked twice at most.
     """
     said = as_text(as_dict(attachment).get("hash"))
     said = "".join(said.split()) if said else ""
     if not said:
         return "none"
-    if said in _digests(data, "sha1")[:1]:
+    blocks = data if callable(data) else lambda: (data,)
+    plain = hashlib.sha1(usedforsecurity=False)
+    for block in blocks():
+        plain.update(block)
+    if said == base64.b64encode(plain.digest()).decode("ascii"):
         return "sha1"
-    wrapped = base64.b64encode(data)
-    forms = [
-        form
-        for name in ("sha1", "sha256", "sha512", "md5")
-        for each in (data, wrapped)
-        for form in _digests(each, name)
-    ]
+    forms = [form for digest in _digests(blocks()) for form in _written(digest)]
     return "other" if said in forms or said.lower().removeprefix("0x").replace(":", "") in forms else None
 
 
-def _digests(data: bytes, name: str) -> list[str]:
+def _digests(blocks: Iterable[bytes]) -> list[bytes]:
+    """Digests of the bytes and of their base64."""
+    raw, wrapped = ([hashlib.new(name, usedforsecurity=False) for name in _DIGESTS] for _ in range(2))
+    rest = b""
+    for block in blocks:
+        rest += block
+        whole = len(rest) // 3 * 3  # base64 of a part is a part of the base64 only at three bytes
+        text, rest = base64.b64encode(rest[:whole]), rest[whole:]
+        for each in raw:
+            each.update(block)
+        for each in wrapped:
+            each.update(text)
+    for each in wrapped:
+        each.update(base64.b64encode(rest))
+    return [each.digest() for each in (*raw, *wrapped)]
+
+
+def _written(digest: bytes) -> list[str]:
     """The ways one digest is written: base64, base64 without padding, for URLs, hex, and base64 of the hex."""
-    digest = hashlib.new(name, data, usedforsecurity=False)
-    plain, hexadecimal = base64.b64encode(digest.digest()).decode("ascii"), digest.hexdigest()
+    plain, hexadecimal = base64.b64encode(digest).decode("ascii"), digest.hex()
     ways = [plain, plain.rstrip("="), plain.replace("+", "-").replace("/", "_"), hexadecimal]
     return [*ways, *(base64.b64encode(each.encode()).decode("ascii") for each in (hexadecimal, hexadecimal.upper()))]
+
+
+_DIGESTS = ("sha1", "sha256", "sha512", "md5")
 
 
 def _context(period_end: str | None, related: Sequence[dict]) -> dict:

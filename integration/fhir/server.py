@@ -5,14 +5,16 @@ import binascii
 import copy
 import hashlib
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
 
+from integration.fhir.binaries import SNIFFED_BYTES, NotABinary, NotBase64, Unwrapped, begins_like_a_binary
 from integration.fhir.exchanges import Observer
 from integration.fhir.failures import NotFound
 from integration.fhir.models import ModelServer, structure_problems
 from integration.fhir.paging import MAX_PAGES, Entry, Resource, Search, is_subsetted
-from integration.fhir.transport import FHIR_JSON, Params, Response, Transport, again_if_cut, at_once
+from integration.fhir.transport import FHIR_JSON, Params, Response, Streamed, Transport, again_if_cut, at_once
 from integration.fhir.writes import (
     Written,
     condition_header,
@@ -36,6 +38,7 @@ __all__ = [
     "structure_problems",
 ]
 
+Saved = TypeVar("Saved")
 _SHARE_OF_A_PAGE = 4
 MAX_BINARY_BYTES = 512 * 1024 * 1024
 _FRESH = {"Cache-Control": "no-cache"}  # HAPI answers a repeated search from a cache for 60 s
@@ -173,25 +176,45 @@ class FhirServer(ModelServer):
         )
 
     def binary(self, url: str, *, content_type: str | None = None, max_bytes: int = MAX_BINARY_BYTES) -> BinaryContent:
-        """The bytes an ``Attachment.url`` points to, raw or wrapped in a Binary (https://hl7.org/fhir/R4/binary.html).
+        """The bytes an ``Attachment.url`` points to, in memory; else as `save_binary`."""
+        data, content_type = self.save_binary(url, b"".join, content_type=content_type, max_bytes=max_bytes)
+        return BinaryContent(data, content_type)
 
+    def save_binary(
+        self,
+        url: str,
+        save: Callable[[Iterator[bytes]], Saved],
+        *,
+        content_type: str | None = None,
+        max_bytes: int = MAX_BINARY_BYTES,
+    ) -> tuple[Saved, str]:
+        """What ``save`` makes of the bytes an ``Attachment.url`` points to, raw or wrapped in a Binary, and their type.
+
+        Read block by block (https://hl7.org/fhir/R4/binary.html); ``save`` is called again when the answer was cut.
         Oracle Health accepts only ``application/fhir+json`` or the attachment's own type: give it where it is known.
         """
         accept = (content_type or "").partition(";")[0].strip() or FHIR_JSON
 
-        def read() -> tuple[Mapping[str, str], bytes]:
+        def once() -> tuple[Saved, str]:
             asked = self.transport.stream(url, headers={"Accept": accept, **_FRESH}, max_bytes=_as_base64(max_bytes))
             with asked as (headers, blocks):
-                return headers, b"".join(blocks)
+                given = headers.get("Content-Type", "")
+                self._refuse_web_page(accept, given)
+                return self._saved(blocks, given, save, max_bytes)
 
-        headers, data = again_if_cut(read)
-        self._refuse_web_page(accept, headers.get("Content-Type", ""))
-        content = self._unwrapped(data, headers.get("Content-Type", ""))
-        if len(content.data) > max_bytes:
-            raise PermanentError(
-                f"an attachment at {self.name} is larger than {max_bytes} bytes", endpoint=self.name, cause="too-large"
-            )
-        return content
+        return again_if_cut(once)
+
+    def create_binary(self, body: Streamed, content_type: str) -> Written:
+        """POST raw bytes as a Binary, read while they are sent (https://hl7.org/fhir/R4/binary.html#rest)."""
+        answer = self.transport.request(
+            "POST",
+            "Binary",
+            body=body,
+            write=True,
+            headers={"Content-Type": content_type, "Prefer": "return=minimal"},
+            headers_only=True,
+        )
+        return written(answer, "Binary")
 
     def metadata(self) -> Resource:
         """The CapabilityStatement as it came (https://hl7.org/fhir/R4/capabilitystatement.html)."""
@@ -232,9 +255,39 @@ class FhirServer(ModelServer):
                 cause="not-the-attachment",
             )
 
+    def _saved(
+        self, blocks: Iterator[bytes], given: str, save: Callable[[Iterator[bytes]], Saved], max_bytes: int
+    ) -> tuple[Saved, str]:
+        if "json" not in given.lower():
+            return save(self._bounded(blocks, max_bytes)), given
+        first = b""
+        while len(first) < SNIFFED_BYTES and (block := next(blocks, b"")):
+            first += block
+        if not begins_like_a_binary(first):  # its type comes later, or it is a document in JSON
+            content = self._unwrapped(b"".join(self._bounded(chain([first], blocks), self.transport.max_bytes)), given)
+            return save(self._bounded(iter([content.data]), max_bytes)), content.content_type
+        unwrapped = Unwrapped(chain([first], blocks))
+        try:
+            return save(self._bounded(iter(unwrapped), max_bytes)), unwrapped.content_type
+        except NotBase64:
+            cause, words = "not-base64", "is not base64"
+        except NotABinary:
+            cause, words = "not-json", "is not FHIR JSON to its end"
+        raise PermanentError(f"a Binary at {self.name} {words}", endpoint=self.name, cause=cause)
+
+    def _bounded(self, blocks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
+        size = 0
+        for block in blocks:
+            size += len(block)
+            if size > max_bytes:
+                raise PermanentError(
+                    f"an attachment at {self.name} is larger than {max_bytes} bytes",
+                    endpoint=self.name,
+                    cause="too-large",
+                )
+            yield block
+
     def _unwrapped(self, data: bytes, content_type: str) -> BinaryContent:
-        if "json" not in content_type.lower():
-            return BinaryContent(data, content_type)
         try:
             resource = loads(data)
             if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":

@@ -175,14 +175,19 @@ class Transport:
         body: Body | None = None,
         write: bool = False,
         max_bytes: int | None = None,
+        headers_only: bool = False,
     ) -> Response:
         """One exchange; ``path`` is relative to the base, or an address of the same origin; an answer is at most ``max_answer_bytes``.
+
+        ``headers_only``: what follows them is not read, a server may send back all that it was sent.
 
         ``write`` says that doing it twice matters: a cut after sending is then UnknownOutcome, else it is asked once more.
         """
 
         def once() -> Response:
             with self._open(method, path, params, headers, body, write) as answer:
+                if headers_only:
+                    return self._read(answer, b"", write)
                 return self._whole(answer, max_bytes or self.max_bytes, write)
 
         return again_if_cut(once)
@@ -253,7 +258,7 @@ class Transport:
         with watch.told(self._after):
             reply = self._send(prepared, what, write)
             watch.status = reply.status_code
-            answer = _Answer(reply.raw, reply.status_code, reply.url, what, began, watch)
+            answer = _Answer(reply.raw, reply.status_code, reply.url, what, began, watch, len(body or b""))
             try:
                 if not 200 <= answer.status < 300:
                     raise self._refused(answer, write)
@@ -284,12 +289,15 @@ class Transport:
         body = io.BytesIO()  # its value is not copied: a large answer is here once
         for block in self._blocks(answer, max_bytes, write):
             body.write(block)
+        return self._read(answer, body.getvalue(), write)
+
+    def _read(self, answer: "_Answer", body: bytes, write: bool) -> Response:
         headers = CaseInsensitiveDict(answer.raw.headers)
         end_is_known = _end_is_known(headers)
         return Response(
             answer.status,
             headers,
-            body.getvalue(),
+            body,
             answer.what,
             self.name,
             answer.url,
@@ -314,7 +322,7 @@ class Transport:
             answer.watch.block(block)
             if size > max_bytes:
                 raise _too_large(answer.what, self.name, max_bytes, write)
-            if self._clock() - answer.began > 2 * self._timeout + size / SLOWEST_BYTES_PER_SECOND:
+            if self._clock() - answer.began > 2 * self._timeout + (answer.sent + size) / SLOWEST_BYTES_PER_SECOND:
                 raise failures.of_exception(TimeoutError(), what=answer.what, endpoint=self.name, write=write)
             yield block
         answer.raw.drain_conn()  # only then does the connection go back to the pool
@@ -344,6 +352,7 @@ class _Answer:
     what: str
     began: float
     watch: Watch
+    sent: int
 
 
 class _Session(requests.Session):

@@ -4,9 +4,12 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import fsspec
 from fsspec.registry import known_implementations
@@ -15,6 +18,17 @@ from mappings.model.errors import ExchangeError
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 CHECK = b"second-opinion payload store check".ljust(4096)  # a block: a full disk may still take a few bytes
+
+
+BLOCK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was stored: its SHA-256 (hex), by which it is found, and how many bytes it has."""
+
+    sha256: str
+    size: int
 
 
 class PayloadMissing(ExchangeError):
@@ -68,23 +82,60 @@ class Payloads:
                 self._write(self._path(digest), data)
         return digest
 
+    def put_stream(self, blocks: Iterable[bytes]) -> Stored:
+        """Store bytes as they come, never whole in memory. What ``blocks`` raises is raised, and nothing stays behind."""
+        folder = None if self._remote else self._folder
+        with self._away(), self._new_file(folder) as (file, name):
+            stored = _copied(blocks, file)
+            if self._remote:
+                if not self._fs.exists(self._key(stored.sha256)):
+                    self._fs.put_file(name, self._key(stored.sha256))
+            elif not self._path(stored.sha256).exists():
+                self._path(stored.sha256).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                os.replace(name, self._path(stored.sha256))
+                self._sync_folder(self._path(stored.sha256).parent)
+        return stored
+
+    def open(self, digest: str) -> Iterator[bytes]:
+        """The bytes with this hash, block by block; the last one only when the hash was right, so nobody gets damaged bytes whole.
+
+        Raises PayloadMissing when absent or changed.
+        """
+        found, last = hashlib.sha256(), b""
+        with closing(self._opened(digest)) as file:
+            while block := self._read(file):
+                found.update(block)
+                if last:
+                    yield last
+                last = block
+        if found.hexdigest() != digest:
+            raise _changed(digest)
+        if last:
+            yield last
+
     def get(self, digest: str) -> bytes:
         """The bytes with this hash. Raises PayloadMissing when absent or changed."""
         try:
             with self._away():
                 data = self._fs.cat_file(self._key(digest)) if self._remote else self._path(digest).read_bytes()
         except FileNotFoundError as error:
-            raise PayloadMissing(
-                f"payload {digest[:12]} is not in the payload store; restore it from the backup"
-            ) from error
+            raise _absent(digest) from error
         if hashlib.sha256(data).hexdigest() != digest:
-            raise PayloadMissing(f"payload {digest[:12]} was changed on disk; restore it from the backup")
+            raise _changed(digest)
         return data
 
     def all(self) -> Iterator[str]:
         """The hashes of everything stored."""
         names = self._fs.find(self.url) if self._remote else self._folder.glob("??/*")
         return (name for name in (str(each).rsplit("/", 1)[-1] for each in names) if DIGEST.fullmatch(name))
+
+    def drop_unfinished(self, older_than_seconds: float) -> int:
+        """Remove what a process that was killed had begun to write; how many. Nobody ever reads those."""
+        old = [] if self._remote else [*self._folder.glob(".new-*"), *self._folder.glob("??/.new-*")]
+        old = [each for each in old if time.time() - each.stat().st_mtime > older_than_seconds]
+        for each in old:
+            each.unlink(missing_ok=True)
+        return len(old)
 
     def check_writable(self) -> None:
         """Raise PayloadsAway when nothing can be stored now (disk full, read-only, unreachable)."""
@@ -104,19 +155,36 @@ class Payloads:
         if anew or not self._fs.exists(self._key(digest)):
             self._fs.pipe_file(self._key(digest), data)
 
+    def _opened(self, digest: str) -> BinaryIO:
+        try:
+            with self._away():
+                return self._fs.open(self._key(digest), "rb") if self._remote else self._path(digest).open("rb")
+        except FileNotFoundError as error:
+            raise _absent(digest) from error
+
+    def _read(self, file: BinaryIO) -> bytes:
+        with self._away():
+            return file.read(BLOCK_BYTES)
+
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+        with self._new_file(path.parent) as (file, name):
+            _copied([data], file)
             os.replace(name, path)  # atomic: a reader sees all or nothing
             self._sync_folder(path.parent)
-        except BaseException:
+
+    @staticmethod
+    @contextmanager
+    def _new_file(folder: Path | None) -> Iterator[tuple[BinaryIO, str]]:
+        """A file to write, under a name no payload has; gone afterwards unless it was given another one."""
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".new-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file, name
+        finally:
             Path(name).unlink(missing_ok=True)
-            raise
 
     @contextmanager
     def _away(self) -> Iterator[None]:
@@ -137,3 +205,23 @@ class Payloads:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _copied(blocks: Iterable[bytes], file: BinaryIO) -> Stored:
+    """``blocks`` written and on disk."""
+    digest, size = hashlib.sha256(), 0
+    for block in blocks:
+        digest.update(block)
+        size += len(block)
+        file.write(block)
+    file.flush()
+    os.fsync(file.fileno())
+    return Stored(digest.hexdigest(), size)
+
+
+def _absent(digest: str) -> PayloadMissing:
+    return PayloadMissing(f"payload {digest[:12]} is not in the payload store; restore it from the backup")
+
+
+def _changed(digest: str) -> PayloadMissing:
+    return PayloadMissing(f"payload {digest[:12]} was changed on disk; restore it from the backup")

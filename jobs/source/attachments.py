@@ -1,11 +1,9 @@
 """Fetches the bytes behind every attachment of a chart; one that cannot be had makes the chart partial."""
 
-import base64
-import hashlib
-
 from integration.fhir.server import FhirServer
+from integration.packets.payloads import Stored
 from jobs.world import Context
-from mappings.document_reference import attachments, inline_bytes
+from mappings.document_reference import attachments, hash_form, inline_bytes
 from mappings.model.errors import MappingError, PartialError, PermanentError
 from mappings.model.packet import ManifestItem
 
@@ -42,9 +40,11 @@ def _attachment_item(
         )
         return None
     if url not in fetched:
-        data, content_type = server.binary(url, content_type=attachment.get("contentType"), max_bytes=limit)
-        fetched[url] = (ctx.world.payloads.put(data), len(data), content_type)
-        _check_hash(ctx, of, attachment, data)
+        stored, content_type = server.save_binary(
+            url, ctx.world.payloads.put_stream, content_type=attachment.get("contentType"), max_bytes=limit
+        )
+        fetched[url] = (stored.sha256, stored.size, content_type)
+        _check_hash(ctx, of, attachment, stored)
     digest, size, content_type = fetched[url]
     return ManifestItem(
         source=source,
@@ -71,9 +71,8 @@ def _inline_item(ctx: Context, of: str, source: str, attachment: dict) -> Manife
     )
 
 
-def _check_hash(ctx: Context, of: str, attachment: dict, data: bytes) -> None:
-    said = attachment.get("hash")
-    if said and said != base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode():
+def _check_hash(ctx: Context, of: str, attachment: dict, stored: Stored) -> None:
+    if hash_form(attachment, lambda: ctx.world.payloads.open(stored.sha256)) not in ("sha1", "none"):
         raise PartialError([f"{of}: the bytes do not have the hash the resource states"])
-    if "size" in attachment and int(attachment["size"]) != len(data):
-        ctx.finding("attachment-size", f"the resource states another size than the {len(data)} bytes read", of)
+    if "size" in attachment and int(attachment["size"]) != stored.size:
+        ctx.finding("attachment-size", f"the resource states another size than the {stored.size} bytes read", of)

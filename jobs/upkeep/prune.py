@@ -1,4 +1,4 @@
-"""Prune: engine jobs nobody will finish, old ticks, ended sessions, and exchanges past their retention."""
+"""Prune: engine jobs nobody will finish, old ticks, ended sessions, exchanges past their retention, payloads never finished."""
 
 from datetime import timedelta
 
@@ -6,6 +6,8 @@ from sqlalchemy import text
 
 from integration.store import exchanges, sessions, sign_in_tries
 from jobs.world import Context, Outcome
+
+UNFINISHED_SECONDS = 86400.0  # no payload takes so long to be written
 
 
 def prune(ctx: Context) -> Outcome:
@@ -20,6 +22,7 @@ def prune(ctx: Context) -> Outcome:
         emptied = exchanges.prune_bodies(conn, keep.exchange_bodies_days)
     with ctx.transaction() as conn:
         deleted = exchanges.prune(conn, keep.exchanges_days)
+    ctx.world.payloads.drop_unfinished(UNFINISHED_SECONDS)
     more = max(emptied, deleted) >= exchanges.PRUNED_AT_ONCE
     return Outcome(again_at=ctx.now + timedelta(seconds=1) if more else None)
 

@@ -159,6 +159,10 @@ def test_a_hash_in_another_form_still_names_the_same_bytes():
     first, *others = _hashes(PDF)
     assert hash_form({"hash": first}, PDF) == "sha1"
     assert [hash_form({"hash": each}, PDF) for each in others] == ["other"] * len(others)
+    blocks = [PDF[at : at + 5] for at in range(0, len(PDF), 5)]
+    assert [hash_form({"hash": each}, lambda: blocks) for each in (first, *others)] == ["sha1"] + ["other"] * len(
+        others
+    )
 
 
 @pytest.mark.parametrize("said", _hashes(PDF))
