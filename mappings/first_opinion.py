@@ -18,31 +18,31 @@ PATH = "ServiceRequest.extension(first-opinion)"
 
 def to_first_opinion(first: FirstOpinion, inside: list[dict]) -> dict:
     """The extension; the doctor is added to the contained resources ``inside``."""
-    made, reference = contained(first.doctor, "first-doctor")
-    inside.extend(made)
-    parts = [
-        {"url": "doctor", "valueReference": reference},
-        {"url": "diagnosis", "valueCodeableConcept": concept(*first.diagnosis.codes, text=first.diagnosis.text)},
-    ]
+    parts = []
+    if first.doctor is not None:
+        made, reference = contained(first.doctor, "first-doctor")
+        inside.extend(made)
+        parts.append({"url": "doctor", "valueReference": reference})
+    diagnosis = concept(*first.diagnosis.codes, text=first.diagnosis.text)
+    parts.append({"url": "diagnosis", "valueCodeableConcept": diagnosis})
     if first.given_on:
         parts.append({"url": "given-on", "valueDate": first.given_on.isoformat()})
     return {"url": codes.EXTENSION_FIRST_OPINION, "extension": parts}
 
 
-def from_first_opinion(resource: dict, included: Mapping[str, dict], base: str | None) -> FirstOpinion:
-    """Who gave the first opinion and what it was; a MappingError when the ServiceRequest does not tell."""
+def from_first_opinion(resource: dict, included: Mapping[str, dict], base: str | None) -> FirstOpinion | None:
+    """Who gave the first opinion and what it was; None when the order does not tell, as those of most EHRs do not.
+
+    Who gave it may stay unknown. A MappingError when what it tells is not understood.
+    """
     for extension in as_dicts(resource.get("extension")):
         if extension.get("url") == codes.EXTENSION_FIRST_OPINION:
             return _from_extension(extension, resource, included, base)
     for reference in as_dicts(resource.get("reasonReference")):
         condition = look_up(reference, resource, included, base)
-        if as_dict(condition).get("resourceType") == "Condition":
+        if as_dict(condition).get("resourceType") == "Condition" and _has_words(condition.get("code")):
             return _from_condition(condition, resource, included, base)
-    raise MappingError(
-        PATH,
-        "who gave the first opinion, and which? Add the extension, or a reasonReference to a "
-        "Condition with its asserter",
-    )
+    return None
 
 
 def _from_extension(extension: dict, resource: dict, included: Mapping[str, dict], base: str | None) -> FirstOpinion:
@@ -50,7 +50,9 @@ def _from_extension(extension: dict, resource: dict, included: Mapping[str, dict
     given_on = as_dict(parts.get("given-on")).get("valueDate")
     doctor = as_dict(as_dict(parts.get("doctor")).get("valueReference"))
     return FirstOpinion(
-        doctor=from_reference(doctor, f"{PATH}.doctor", within=resource, included=included, base=base),
+        doctor=from_reference(doctor, f"{PATH}.doctor", within=resource, included=included, base=base)
+        if doctor
+        else None,
         diagnosis=_diagnosis(as_dict(parts.get("diagnosis")).get("valueCodeableConcept"), f"{PATH}.diagnosis"),
         given_on=to_date(given_on, f"{PATH}.given-on") if given_on is not None else None,
     )
@@ -69,18 +71,28 @@ def _from_condition(condition: dict, resource: dict, included: Mapping[str, dict
     )
 
 
-def _asserter(condition: dict, resource: dict, included: Mapping[str, dict], base: str | None) -> PractitionerRef:
+def _asserter(
+    condition: dict, resource: dict, included: Mapping[str, dict], base: str | None
+) -> PractitionerRef | None:
     for element in ("asserter", "recorder"):
         reference = as_dict(condition.get(element))
         if reference:
             return from_reference(reference, f"Condition.{element}", within=resource, included=included, base=base)
-    raise MappingError("Condition.asserter", "is missing: who gave the first opinion?")
+    return None
+
+
+def _has_words(found: object) -> bool:
+    return _words(found, tuple(codes.to_code(each) for each in codes.codings_in(found))) is not None
+
+
+def _words(found: object, coded: tuple[Code, ...]) -> str | None:
+    return as_text(as_dict(found).get("text")) or next((code.display for code in coded if code.display), None)
 
 
 def _diagnosis(found: object, path: str) -> Diagnosis:
     """Words are needed: the text, else a display; codes alone would have to be translated by us."""
     coded = tuple(codes.to_code(each) for each in codes.codings_in(found))
-    text = as_text(as_dict(found).get("text")) or next((code.display for code in coded if code.display), None)
+    text = _words(found, coded)
     if text is None:
         raise MappingError(path, "has no words: give its text or a display")
     return Diagnosis(text=text, codes=coded)

@@ -86,18 +86,32 @@ def from_practitioner_role(
 def from_reference(
     reference: dict, path: str, *, within: dict, included: Mapping[str, dict], base: str | None = None
 ) -> PractitionerRef:
-    """The clinician a Reference names, by the resource, else by the identifier in the reference itself."""
+    """The clinician a Reference names, by the resource, else by the identifier or the name in the reference itself.
+
+    A name that stands there as one text stays whole, as the family name. A MappingError when nothing says who it is.
+    """
     found = look_up(reference, within, included, base)
     if found is None:
-        identifier = to_identifier(as_dict(reference).get("identifier"))
-        if identifier is None:
-            raise MappingError(path, "the clinician it names was not fetched; add the resource to `included`")
-        return PractitionerRef(identifiers=(identifier,))
+        said = _said_in(reference)
+        if said is None:
+            raise MappingError(path, "names a clinician who is not at the server, without a name or an identifier")
+        return said
     if found.get("resourceType") == "Practitioner":
         return from_practitioner(found)
     if found.get("resourceType") == "PractitionerRole":
         return from_practitioner_role(found, included, within=within, base=base)
     raise MappingError(path, "names no Practitioner or PractitionerRole")
+
+
+def _said_in(reference: object) -> PractitionerRef | None:
+    """Who it is, by what stands in the Reference: many EHRs fill only its display."""
+    identifier = to_identifier(as_dict(reference).get("identifier"))
+    name = as_text(as_dict(reference).get("display"))
+    if identifier is None and name is None:
+        return None
+    return PractitionerRef(
+        identifiers=(identifier,) if identifier else (), name=HumanName(family=name) if name else None
+    )
 
 
 def contained(ref: PractitionerRef, name: str) -> tuple[list[dict], dict]:
@@ -149,10 +163,12 @@ def _person(role: dict, included: Mapping[str, dict], within: dict, base: str | 
     found = look_up(reference, within, included, base)
     if found is not None:
         return from_practitioner(found)
-    identifier = to_identifier(reference.get("identifier"))
-    if identifier is None:
-        raise MappingError("PractitionerRole.practitioner", "was not fetched and carries no identifier")
-    return PractitionerRef(identifiers=(identifier,))
+    said = _said_in(reference)
+    if said is None:
+        raise MappingError(
+            "PractitionerRole.practitioner", "is not at the server, and carries no name and no identifier"
+        )
+    return said
 
 
 def _place(reference: object, included: Mapping[str, dict], within: dict, base: str | None) -> OrganizationRef | None:

@@ -25,12 +25,14 @@ def to_bundle(
     def urn(name: str) -> str:
         return urn_of(identifier_system, f"{name}/{request_id}")
 
-    made = {"Patient": to_patient(request.patient), "Requester": to_practitioner(request.requester)}
+    made = {"Patient": to_patient(request.patient)}
+    if request.requester is not None:
+        made["Requester"] = to_practitioner(request.requester)
     if request.consultant is not None:
         made["Consultant"] = to_practitioner(request.consultant)
     refs = Refs(
         patient=urn("Patient"),
-        requester=urn("Requester"),
+        requester=urn("Requester") if request.requester is not None else None,
         performer=urn("Consultant") if request.consultant is not None else None,
     )
     made["ServiceRequest"] = to_service_request(

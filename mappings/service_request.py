@@ -137,7 +137,9 @@ def from_service_request(
     first_opinion: FirstOpinion | None = None,
     base: str | None = None,
 ) -> SecondOpinionRequest:
-    """A placer's ServiceRequest as a request; a MappingError names what is missing or not understood.
+    """A placer's ServiceRequest as a request; a MappingError names what is not understood.
+
+    What the order does not tell stays unknown (`unknown_parts`): a person is asked, nothing is invented.
 
     ``included`` holds what the resource refers to ("Type/id" -> resource); ``first_opinion`` completes a
     ServiceRequest that does not tell it; ``base`` is the server's address, for absolute references into itself.
@@ -186,10 +188,10 @@ class _Reader:
             raise MappingError("ServiceRequest.subject", "names no Patient that was fetched")
         return from_patient(found)
 
-    def requester(self) -> PractitionerRef:
+    def requester(self) -> PractitionerRef | None:
         reference = as_dict(self.resource.get("requester"))
-        if not reference:
-            raise MappingError("ServiceRequest.requester", "is missing: who asks?")
+        if not reference or not self._is_person(reference):
+            return None  # an organization or a device is not who asks
         return self._clinician(reference, "ServiceRequest.requester")
 
     def consultant(self) -> PractitionerRef | None:
@@ -207,21 +209,21 @@ class _Reader:
             raise MappingError("ServiceRequest.priority", STAT_REFUSED)
         return codes.one_of(value, PRIORITIES, "ServiceRequest.priority")
 
-    def question(self) -> str:
+    def question(self) -> str | None:
+        """The words of whoever asks: of the reason coded "Second Opinion", else the notes, else reasons in words alone."""
         asked = [as_text(each.get("text")) for each in self._reason_codes() if _asks(each)]
         notes = [as_text(each.get("text")) for each in as_dicts(self.resource.get("note"))]
-        words = [each for each in asked if each] or [each for each in notes if each]
-        if not words:
-            raise MappingError(
-                "ServiceRequest.reasonCode.text",
-                "no question: put it into the text of the reason coded v2-0336 S, or into a note",
-            )
-        return "\n\n".join(words)
+        uncoded = [
+            as_text(each.get("text")) for each in self._reason_codes() if not any(True for _ in codes.codings_in(each))
+        ]
+        return next(("\n\n".join(filter(None, words)) for words in (asked, notes, uncoded) if any(words)), None)
 
-    def reasons(self, first: FirstOpinion) -> tuple[Code, ...]:
+    def reasons(self, first: FirstOpinion | None) -> tuple[Code, ...]:
         others = [each for each in self._reason_codes() if not _asks(each)]
-        diagnosis = {(code.system, code.code) for code in first.diagnosis.codes}
-        shown = next((each for each in others if _is_diagnosis(each, diagnosis, first.diagnosis.text)), None)
+        shown = None
+        if first is not None:
+            diagnosis = {(code.system, code.code) for code in first.diagnosis.codes}
+            shown = next((each for each in others if _is_diagnosis(each, diagnosis, first.diagnosis.text)), None)
         return tuple(codes.to_code(found) for each in others if each is not shown for found in codes.codings_in(each))
 
     def wanted_by(self) -> date | None:
@@ -253,8 +255,11 @@ class _Reader:
         return from_reference(reference, path, within=self.resource, included=self.included, base=self.base)
 
     def _is_person(self, reference: dict) -> bool:
+        """True also for a name alone: whoever asks, or is asked, by name is a person unless the Reference says otherwise."""
         found = look_up(reference, self.resource, self.included, self.base)
-        kind = found.get("resourceType") if found else reference.get("type") or str(reference.get("reference"))
+        kind = found.get("resourceType") if found else reference.get("type") or reference.get("reference")
+        if kind is None:
+            return as_text(reference.get("display")) is not None or "identifier" in reference
         return re.search(r"(^|/)Practitioner(Role)?(/|$)", str(kind)) is not None
 
     def _reason_codes(self) -> list[dict]:
@@ -270,10 +275,8 @@ class _Reader:
 
 
 def _to_extensions(request: SecondOpinionRequest, inside: list[dict]) -> list[dict]:
-    made = [
-        to_first_opinion(request.first_opinion, inside),
-        {"url": codes.EXTENSION_OPINION_NUMBER, "valuePositiveInt": request.opinion_number},
-    ]
+    made = [to_first_opinion(request.first_opinion, inside)] if request.first_opinion else []
+    made.append({"url": codes.EXTENSION_OPINION_NUMBER, "valuePositiveInt": request.opinion_number})
     wanted: list[dict] = [{"url": "type", "valueCode": each} for each in request.records.types]
     if request.records.since:
         wanted.append({"url": "since", "valueDate": request.records.since.isoformat()})
@@ -290,9 +293,11 @@ def _to_code(request: SecondOpinionRequest) -> dict:
     return concept(codes.PATIENT_REFERRAL, text=f"{field}: second opinion" if field else "Second opinion")
 
 
-def _to_person(ref: PractitionerRef, reference: str | None, name: str, inside: list[dict]) -> dict:
+def _to_person(ref: PractitionerRef | None, reference: str | None, name: str, inside: list[dict]) -> dict | None:
     if reference:
         return {"reference": reference}
+    if ref is None:
+        return None
     made, to_it = contained(ref, name)
     inside.extend(made)
     return to_it
@@ -306,10 +311,10 @@ def _to_performers(request: SecondOpinionRequest, refs: Refs, inside: list[dict]
 
 
 def _to_reasons(request: SecondOpinionRequest) -> list[dict]:
-    diagnosis = request.first_opinion.diagnosis
+    diagnosis = request.first_opinion.diagnosis if request.first_opinion else None
     return [
         concept(codes.REASON_SECOND_OPINION, text=request.question),
-        concept(*diagnosis.codes, text=diagnosis.text),
+        *([concept(*diagnosis.codes, text=diagnosis.text)] if diagnosis else []),
         *(concept(reason, text=reason.display) for reason in request.reasons if not _is_asking(reason)),
     ]
 

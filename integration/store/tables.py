@@ -79,6 +79,30 @@ requests = Table(
     Index("requests_answered", "updated_at", "id", postgresql_where=text(f"{LOOP_OPEN} and {ANSWERED}")),
 )
 
+orders = Table(
+    "orders",
+    metadata,  # the placer's own order behind a request, as it was when it was last followed
+    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("placer", Text, nullable=False),
+    Column("reference", Text, nullable=False),  # Type/id there
+    Column("sha256", Text),  # of the order without its meta, in the payload store
+    Column("came_sha256", Text),  # of all of it: the same at two endpoints is one server under two names
+    Column("subject", Text),  # the reference as it stands
+    Column("body", LargeBinary),  # the request that it says, as JSON bytes: a later change is a difference to this
+    _now("seen_at"),
+    Index("orders_reference", "reference", "placer"),
+    Index("orders_placer", "placer", "request_id"),
+)
+
+polls = Table(
+    "polls",
+    metadata,  # where reading the orders of a placer stands, page by page
+    Column("endpoint", Text, primary_key=True),
+    Column("changes", Text),  # the search for what changed, as JSON; empty when its last page was read
+    Column("sweep", Text),  # the search for all that there is
+    _time("swept_at"),  # when the last whole one began
+)
+
 request_versions = Table(
     "request_versions",
     metadata,  # what was entered, and each correction of it; never changed
@@ -298,6 +322,7 @@ links = Table(
     _time("verified_at"),  # when what we last wrote was read back as written
     _now("created_at"),
     _now("updated_at"),
+    Index("links_reference", "endpoint", "reference"),
 )
 
 patient_links = Table(

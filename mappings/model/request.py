@@ -1,9 +1,10 @@
 """A second opinion request, as people enter it and as every mapping reads it."""
 
+from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Priority = Literal["routine", "urgent", "asap"]
@@ -102,7 +103,9 @@ class Diagnosis(_Value):
 class FirstOpinion(_Value):
     """Who gave the first opinion, and what it was."""
 
-    doctor: PractitionerRef = Field(description="Who gave it.")
+    doctor: PractitionerRef | None = Field(
+        None, description="Who gave it. Only the order of an EHR (`service_request`) may leave it open."
+    )
     diagnosis: Diagnosis = Field(description="What it was.")
     given_on: date | None = Field(None, description="When.", examples=["2025-02-20"])
 
@@ -134,10 +137,19 @@ class SecondOpinionRequest(_Value):
         description="Endpoint that answers (a name from config.yaml).", examples=["university-hospital"]
     )
     patient: PatientRef = Field(description="Who it is about.")
-    requester: PractitionerRef = Field(description="The clinician who asks.")
-    first_opinion: FirstOpinion = Field(description="The opinion there is.")
-    question: Text = Field(
-        description="What the second opinion should answer.", examples=["Is adjuvant chemotherapy indicated?"]
+    requester: PractitionerRef | None = Field(
+        None,
+        description="The clinician who asks. Needed; only the order of an EHR (`service_request`) may leave it open.",
+    )
+    first_opinion: FirstOpinion | None = Field(
+        None,
+        description="The opinion there is. Needed; only the order of an EHR (`service_request`) may leave it open.",
+    )
+    question: Text | None = Field(
+        None,
+        description="What the second opinion should answer. Needed; only the order of an EHR (`service_request`) may "
+        "leave it open.",
+        examples=["Is adjuvant chemotherapy indicated?"],
     )
     reasons: tuple[Code, ...] = Field((), description="Coded reasons for the request.")
     specialty: Code | None = Field(None, description="Specialty asked. A specialty or a consultant is needed.")
@@ -176,13 +188,67 @@ class SecondOpinionRequest(_Value):
             )
         return value
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _who_enters_it_says_it(cls, data: Any, check: Any) -> "SecondOpinionRequest":
+        """An EHR's order is taken in as it is, and a person is asked; a person who enters a request is asked at once."""
+        left_out = [_missing(path, data) for path in _left_open(data)] if isinstance(data, Mapping) else []
+        try:
+            made = check(data)
+        except ValidationError as error:
+            left_out += [_again(each) for each in error.errors(include_url=False)]
+        if left_out:
+            raise ValidationError.from_exception_data(cls.__name__, left_out)
+        return made
+
     @model_validator(mode="after")
     def _someone_to_ask(self) -> "SecondOpinionRequest":
-        if self.specialty is None and self.consultant is None:
+        if self.specialty is None and self.consultant is None and self.service_request is None:
             raise ValueError("name a specialty or a consultant")
         if self.placer == self.fulfiller:
             raise ValueError("placer and fulfiller are the same endpoint")
         return self
+
+
+def unknown_parts(request: SecondOpinionRequest) -> tuple[str, ...]:
+    """What the order of an EHR does not tell and a person is asked for, in words; none of a request that a person entered."""
+    first = request.first_opinion
+    parts = {
+        "the question": request.question is None,
+        "who asks": request.requester is None,
+        "the first opinion": first is None,
+        "who gave the first opinion": first is not None and first.doctor is None,
+        "which specialty or consultant is asked": request.specialty is None and request.consultant is None,
+    }
+    return tuple(words for words, is_unknown in parts.items() if is_unknown)
+
+
+def _left_open(data: Mapping) -> Iterator[tuple[str, ...]]:
+    """What nobody said who enters a request; an order of an EHR may leave it open."""
+    if data.get("service_request") is not None:
+        return
+    for name in ("requester", "first_opinion", "question"):
+        if data.get(name) is None:
+            yield (name,)
+    first = data.get("first_opinion")
+    if isinstance(first, Mapping) and first.get("doctor") is None:
+        yield ("first_opinion", "doctor")
+
+
+def _missing(path: tuple[str, ...], data: Mapping) -> Any:
+    return (
+        {"type": "string_type", "loc": path, "input": None}
+        if path[0] in data and len(path) == 1
+        else {
+            "type": "missing",
+            "loc": path,
+            "input": data,
+        }
+    )
+
+
+def _again(error: Any) -> Any:
+    return {name: error[name] for name in ("type", "loc", "input", "ctx") if name in error}
 
 
 PractitionerRef.model_rebuild()

@@ -141,11 +141,14 @@ def _facts(
 
 def _request_facts(request: SecondOpinionRequest) -> Iterable[tuple[str, str]]:
     first = request.first_opinion
-    yield "Question", request.question
-    yield "First opinion", first.diagnosis.text
-    yield "Diagnosis codes", "; ".join(f"{code.code} ({code.system})" for code in first.diagnosis.codes) or NOT_STATED
-    yield "First opinion by", f"{_clinician(first.doctor)}, on {first.given_on or 'a date ' + NOT_STATED}"
-    yield "Asked by", _clinician(request.requester)
+    yield "Question", request.question or NOT_STATED
+    yield "First opinion", first.diagnosis.text if first else NOT_STATED
+    if first:
+        coded = "; ".join(f"{code.code} ({code.system})" for code in first.diagnosis.codes)
+        yield "Diagnosis codes", coded or NOT_STATED
+        doctor = _clinician(first.doctor) if first.doctor else NOT_STATED
+        yield "First opinion by", f"{doctor}, on {first.given_on or 'a date ' + NOT_STATED}"
+    yield "Asked by", _clinician(request.requester) if request.requester else NOT_STATED
     yield "Asked of", _clinician(request.consultant) if request.consultant else _code(request.specialty)
     yield "Priority", request.priority
     yield "Asked on", scalar_words(request.authored_at or NOT_STATED)

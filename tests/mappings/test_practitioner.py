@@ -122,11 +122,17 @@ def test_a_role_may_identify_its_clinician_and_place_without_resources():
     )
 
 
+def test_a_clinician_by_display_alone_is_named_as_it_stands():
+    found = from_reference(
+        {"reference": "Practitioner/9", "display": " Dr. Bob T. Bishop "}, "x", within={}, included={}
+    )
+    assert (found.name.family, found.name.given, found.identifiers) == ("Dr. Bob T. Bishop", (), ())
+
+
 @pytest.mark.parametrize(
     "reference",
     [
         {"reference": "Practitioner/9"},
-        {"display": "Dr Bob"},
         {},
         {"reference": "#gone"},
         {"reference": "Patient/1"},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mappings import codes
 from mappings.communication import to_patient_questions
 from mappings.model.errors import MappingError
-from mappings.model.request import Code, FirstOpinion
+from mappings.model.request import Code, FirstOpinion, unknown_parts
 from mappings.model.states import Status
 from mappings.patient import to_patient
 from mappings.practitioner import to_practitioner, to_practitioner_role
@@ -92,10 +92,42 @@ def test_a_question_in_a_note_is_read_when_the_reason_has_no_words():
     assert read(resource).question == "First?\n\nSecond?"
 
 
-def test_no_question_is_an_error_and_never_made_up():
+def test_no_question_stays_unknown_and_is_never_made_up():
     resource = broken()
     resource["reasonCode"][0].pop("text")
-    assert error_of(resource).path == "ServiceRequest.reasonCode.text"
+    assert read(resource).question is None and unknown_parts(read(resource)) == ("the question",)
+
+
+def test_a_reason_in_words_alone_is_what_is_asked_where_the_code_stands_elsewhere():
+    asked = [{"text": "Is surgery needed?"}, {"coding": [{"system": make.ICD, "code": "C64"}], "text": "Kidney cancer"}]
+    assert read(broken(reasonCode=asked)).question == "Is surgery needed?"
+
+
+def test_the_plain_order_of_an_ehr_is_read_and_what_it_does_not_tell_is_unknown():
+    order = {
+        "resourceType": "ServiceRequest",
+        "meta": {"profile": ["http://hl7.org/fhir/us/core/StructureDefinition/us-core-servicerequest"]},
+        "status": "active",
+        "intent": "order",
+        "code": {"coding": [{"system": codes.SYSTEM_REFERRAL_REASON, "code": "S"}], "text": "Second opinion"},
+        "subject": {"reference": "Patient/p1", "display": "shown"},
+        "authoredOn": "2026-06-01",
+        "requester": {"display": "Alice Archer, MD"},
+        "performer": [{"display": "Urology clinic"}],
+        "reasonCode": [{"text": "Operate on the LEFT kidney?"}],
+    }
+    request = read(order)
+    assert request.question == "Operate on the LEFT kidney?" and request.first_opinion is None
+    assert request.requester.name.family == "Alice Archer, MD" and request.consultant.name.family == "Urology clinic"
+    assert unknown_parts(request) == ("the first opinion",)
+    made = to_service_request(request, request_id="r", refs=Refs(patient="Patient/p1"), identifier_system=IDS)
+    assert codes.EXTENSION_FIRST_OPINION not in str(made) and len(made["reasonCode"]) == 1
+    assert unknown_parts(read({**order, "requester": None, "performer": None, "reasonCode": None})) == (
+        "the question",
+        "who asks",
+        "the first opinion",
+        "which specialty or consultant is asked",
+    )
 
 
 def test_stat_is_refused_with_what_to_do_instead():
@@ -116,7 +148,6 @@ def test_stat_is_refused_with_what_to_do_instead():
         ("intent", None),
         ("doNotPerform", True),
         ("modifierExtension", [{"url": "x"}]),
-        ("requester", None),
         ("subject", {"reference": "Group/1"}),
         ("subject", {"reference": "Patient/unknown"}),
         ("id", None),
@@ -135,8 +166,9 @@ def test_an_absent_priority_is_routine_as_r4_says():
     assert read(broken(priority=None)).priority == "routine"
 
 
-def test_nobody_to_ask_is_an_error():
-    assert "specialty or a consultant" in str(error_of(broken(performerType=None, performer=None)))
+def test_nobody_to_ask_is_unknown_and_a_person_is_asked():
+    request = read(broken(performerType=None, performer=None))
+    assert unknown_parts(request) == ("which specialty or consultant is asked",)
 
 
 def test_an_organization_as_performer_is_no_consultant():
@@ -187,26 +219,31 @@ def test_without_our_extension_the_condition_tells_the_first_opinion():
 
 @pytest.mark.parametrize(
     "condition",
-    [
-        {"asserter": None},
-        {"code": {"coding": [{"system": make.ICD, "code": "S83.511A"}]}},
-        {"code": None},
-        {
-            "verificationStatus": {
-                "coding": [
-                    {"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": "entered-in-error"}
-                ]
-            }
-        },
-    ],
+    [{"code": {"coding": [{"system": make.ICD, "code": "S83.511A"}]}}, {"code": None}],
 )
-def test_a_condition_that_does_not_tell_is_an_error(condition):
+def test_a_condition_that_does_not_tell_leaves_the_first_opinion_unknown(condition):
     people = {"Condition/1": {**CONDITION, **condition}, "Practitioner/c": to_practitioner(make.CHARLIE)}
+    request = read(broken(extension=None, reasonReference=[{"reference": "Condition/1"}]), **people)
+    assert request.first_opinion is None and unknown_parts(request) == ("the first opinion",)
+
+
+def test_a_condition_that_nobody_asserted_leaves_the_doctor_unknown():
+    request = read(
+        broken(extension=None, reasonReference=[{"reference": "Condition/1"}]),
+        **{"Condition/1": {**CONDITION, "asserter": None}},
+    )
+    assert request.first_opinion.doctor is None and request.first_opinion.diagnosis.text == "ACL sprain, right"
+    assert unknown_parts(request) == ("who gave the first opinion",)
+
+
+def test_a_condition_entered_in_error_is_an_error():
+    status = [{"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": "entered-in-error"}]
+    people = {"Condition/1": {**CONDITION, "verificationStatus": {"coding": status}}}
     error_of(broken(extension=None, reasonReference=[{"reference": "Condition/1"}]), **people)
 
 
 def test_the_requester_is_never_taken_for_the_first_doctor():
-    assert "first-opinion" in error_of(broken(extension=None)).path
+    assert read(broken(extension=None)).first_opinion is None
 
 
 def test_a_person_can_complete_the_first_opinion():

@@ -30,9 +30,9 @@ def facts(request: SecondOpinionRequest) -> list[tuple[str, list[str]]]:
         ("name", [name_of(patient.name)] if patient.name else []),
         ("birth_date", [patient.birth_date.isoformat()] if patient.birth_date else []),
         ("identifiers", [f"{each.value} ({each.system})" for each in patient.identifiers]),
-        ("diagnosis", [request.first_opinion.diagnosis.text]),
+        ("diagnosis", [request.first_opinion.diagnosis.text] if request.first_opinion else []),
         ("reasons", [each.display or each.code for each in request.reasons]),
-        ("question", [request.question]),
+        ("question", [request.question] if request.question else []),
         ("questions", list(request.patient_questions)),
     ]
 
