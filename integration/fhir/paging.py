@@ -30,6 +30,15 @@ class Entry:
         return f"{self.resource.get('resourceType')}/{self.resource.get('id')}"
 
 
+@dataclass(frozen=True)
+class Page:
+    """One page by itself: ``problems`` says of each entry that could not be taken what is wrong with it."""
+
+    entries: list[Entry]
+    problems: list[str]
+    next_url: str | None
+
+
 class Search:
     """Iterates over all entries of all pages, each resource once; ``warnings`` says what the server remarked.
 
@@ -60,6 +69,20 @@ class Search:
 
     def __next__(self) -> Entry:
         return next(self._entries)
+
+    def page(self, url: str | None) -> Page:
+        """The page at ``url`` (None: the first). What is wrong with one entry keeps none of the others away."""
+        answer = self._page(url)
+        bundle = self._bundle(answer)
+        entries, problems = [], []
+        for raw in _list(bundle.get("entry")):
+            try:
+                entry = self._entry(raw)
+            except PartialError as error:
+                problems += error.problems
+                continue
+            entries += [entry] if entry is not None else []
+        return Page(entries, problems, self._next(bundle, answer.url))
 
     def _all(self) -> Iterator[Entry]:
         while True:

@@ -7,7 +7,17 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.settings.config import Config
-from integration.store import audit, deliveries, findings, links, patient_links, requests, schedules, steps
+from integration.store import (
+    audit,
+    deliveries,
+    findings,
+    installation,
+    links,
+    patient_links,
+    requests,
+    schedules,
+    steps,
+)
 from integration.store.tables import deliveries as delivery_table
 from integration.store.tables import endpoints
 from integration.store.tables import steps as step_table
@@ -35,8 +45,15 @@ class Unlinked:
 def register_endpoints(conn: Connection, config: Config) -> None:
     """A row for each configured endpoint; the identifier system stays what it was at first use.
 
-    Raises links.SystemChanged when config.yaml now says another one: everything sent before would be sent again.
+    Raises links.SystemChanged when config.yaml now says another one, also of the Exchange: everything sent before would be
+    sent again, and nobody would know our own orders from new ones.
     """
+    own = installation.frozen_own_system(conn, config.exchange.identifier_system)
+    if own != config.exchange.identifier_system:
+        raise links.SystemChanged(
+            f"exchange.identifier_system was {own} at first use and is now {config.exchange.identifier_system}: what was "
+            "sent before is recognized by it. Write the first one back"
+        )
     for key, endpoint in sorted(config.endpoints.items()):
         values = dict(concurrency=endpoint.limits.concurrency, rate=endpoint.limits.requests_per_second)
         conn.execute(

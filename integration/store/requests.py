@@ -9,14 +9,20 @@ from datetime import UTC, datetime, time, timedelta
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import audit, steps, totals
-from integration.store.tables import request_versions, requests, settings
+from integration.store import audit, findings, steps, totals
+from integration.store.tables import orders, request_versions, requests, settings
 from mappings.model.errors import ExchangeError
-from mappings.model.request import SecondOpinionRequest
+from mappings.model.findings import Finding
+from mappings.model.request import SecondOpinionRequest, unknown_parts
 from mappings.model.states import AUDIT_EVENT, NEEDS_REASON, Actor, Records, Status, Visit, business_status, may_move
 
 NAMESPACE = uuid.UUID("6d1f3a52-0c6f-5d0a-9a57-2f9f6d3c8e11")
 LEAD_DAYS = 3
+INFORMATION_MISSING = "information-missing"
+INFORMATION_ACTION = (
+    "Ask whoever placed the order. Complete the request (correct it), or have the order completed in its EHR; or retry to "
+    "send it as it is: what is not known is then said to be not stated. Without a question it does not go."
+)
 
 
 class UnknownRequest(ExchangeError):
@@ -67,9 +73,26 @@ def take_in(
             actor=actor,
         )
     )
+    if request.service_request is not None:
+        order = dict(request_id=request_id, placer=request.placer, reference=request.service_request)
+        conn.execute(insert(orders).values(order).on_conflict_do_nothing())
     audit.record(conn, actor, "request.taken-in", request_id)
-    steps.create(conn, "gather_records", request.placer, request_id=request_id, deadline=due_at)
+    step_id = steps.create(conn, "gather_records", request.placer, request_id=request_id, deadline=due_at)
+    if unknown := unknown_parts(request):
+        _ask(conn, request_id, request, step_id, unknown)
     return request_id, True
+
+
+def _ask(
+    conn: Connection, request_id: str, request: SecondOpinionRequest, step_id: int | None, unknown: tuple[str, ...]
+) -> None:
+    """Nothing is read or sent before a person completed what the order does not tell, or let it go as it is."""
+    message = f"{request.service_request} of {request.placer} does not say: {', '.join(unknown)}"
+    if step_id is not None:
+        steps.park_new(conn, step_id, cause=INFORMATION_MISSING, message=message, action=INFORMATION_ACTION)
+    set_records(conn, request_id, Records.BLOCKED)
+    found = Finding(INFORMATION_MISSING, message, request.service_request or "", "error")
+    findings.record(conn, [found], request_id=request_id, endpoint=request.placer)
 
 
 def _known(conn: Connection, request_id: str, digest: str) -> str:

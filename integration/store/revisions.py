@@ -13,7 +13,7 @@ from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import ExchangeError
-from mappings.model.request import SecondOpinionRequest
+from mappings.model.request import SecondOpinionRequest, unknown_parts
 from mappings.model.states import FINAL
 from mappings.revision import FIXED, Change, changes, in_words, told_by
 
@@ -115,6 +115,14 @@ def content(conn: Connection, request_id: str, version: int) -> SecondOpinionReq
     return requests.content(row)
 
 
+def first(conn: Connection, request_id: str) -> SecondOpinionRequest:
+    """A request as it was first taken in; of before versions existed as it is now."""
+    stored = conn.execute(
+        select(request_versions).where(request_versions.c.request_id == request_id, request_versions.c.version == 1)
+    ).one_or_none()
+    return requests.content(stored if stored is not None else requests.get(conn, request_id))
+
+
 def has_begun(records: Row) -> bool:
     """True when something of a records delivery may stand at its endpoint; parked before it was sent, nothing does."""
     return records.request_version is not None or records.sent_at is not None or records.status in UNDER_WAY
@@ -134,7 +142,7 @@ def _plan(conn: Connection, row: Row, request: SecondOpinionRequest, expected: i
         sent,
         row.records_due_at,
         requests.records_due(request, lead_days),
-        _caused(conn, row, fields),
+        _caused(conn, row, fields, is_complete=not unknown_parts(request)),
         "records" in fields and _is_gathered(conn, row.id),
     )
 
@@ -199,9 +207,10 @@ def _is_gathered(conn: Connection, request_id: str) -> bool:
     return conn.execute(select(packets.c.id).where(packets.c.request_id == request_id).limit(1)).first() is not None
 
 
-def _caused(conn: Connection, row: Row, fields: set[str]) -> tuple[int, ...]:
+def _caused(conn: Connection, row: Row, fields: set[str], *, is_complete: bool) -> tuple[int, ...]:
     """Parked steps whose cause lies in what is corrected; what a person parked stays parked."""
     causes = {CAUSED_BY[field] for field in fields if field in CAUSED_BY}
+    causes |= {requests.INFORMATION_MISSING} if is_complete else set()
     lies = or_(
         step_table.c.cause == "MappingError",
         *(step_table.c.cause.like(cause) for cause in sorted(causes)),

@@ -57,6 +57,12 @@ def create(
     return made.scalar_one_or_none()
 
 
+def park_new(conn: Connection, step_id: int, *, cause: str, message: str, action: str) -> None:
+    """A step that was just created waits for a person before its first attempt."""
+    values = dict(status="parked", cause=cause, message=message, action=action)
+    conn.execute(update(steps).where(steps.c.id == step_id).values(**values, parked_at=func.statement_timestamp()))
+
+
 def start(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> Row | None:
     """Begin the dispatched step: renew its lease. None when the lease is no longer ours."""
     with engine.begin() as conn:

@@ -29,6 +29,7 @@ RECORDS_OWED = (
     "and status in ('draft', 'requested', 'received', 'accepted', 'in-progress', 'on-hold')"
 )
 LOOP_OPEN = "closed_at is null and status not in ('rejected', 'cancelled', 'failed', 'entered-in-error')"
+LINKED_ORDERS = "reference like 'ServiceRequest/%'"
 ANSWERED = "(status = 'completed' or visit = 'completed')"
 
 
@@ -322,7 +323,7 @@ links = Table(
     _time("verified_at"),  # when what we last wrote was read back as written
     _now("created_at"),
     _now("updated_at"),
-    Index("links_reference", "endpoint", "reference"),
+    Index("links_orders", "endpoint", "reference", postgresql_where=text(LINKED_ORDERS)),
 )
 
 patient_links = Table(

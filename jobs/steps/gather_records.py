@@ -5,12 +5,19 @@ from jobs.patients import find_patient
 from jobs.source.chart import read_chart
 from jobs.source.packing import pack
 from jobs.world import Context, Outcome
+from mappings.model.errors import NeedsPerson
 from mappings.model.states import Records
 
 
 def gather_records(ctx: Context) -> Outcome:
     """Find the patient, read the chart with every page, close it over references, fetch every attachment, store it."""
     request = ctx.request()
+    if request.question is None:
+        raise NeedsPerson(
+            requests.INFORMATION_MISSING,
+            f"{request.service_request} of {request.placer} does not say: the question",
+            requests.INFORMATION_ACTION,
+        )
     with ctx.transaction() as conn:
         requests.set_records(conn, ctx.request_id, Records.GATHERING)
     patient = find_patient(ctx, request.placer, request.patient)

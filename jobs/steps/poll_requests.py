@@ -1,205 +1,218 @@
-"""Poll a placer's EHR for new ServiceRequests and take in the second opinions among them, recognised by code."""
+"""Poll a placer's EHR for ServiceRequests: take in new second opinions, and follow those that were taken in before.
 
-from contextlib import suppress
-from datetime import datetime, timedelta
+Reading is page by page (jobs/steps/sweeping.py): what a page holds is committed with the place where reading goes on.
+"""
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+import time
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import Connection
 
 from integration.fhir.server import NotFound
-from integration.store import findings, operations, requests
-from integration.store.tables import endpoints, watermarks
-from integration.store.tables import requests as request_table
+from integration.store import findings, orders
+from jobs.items import naming
+from jobs.steps import sweeping
+from jobs.steps.sweeping import Progress
+from jobs.steps.taking_in import Orders, is_address, name_of
 from jobs.world import Context, Outcome
-from mappings.identifiers import local_reference
-from mappings.model.errors import MappingError, PartialError, PermanentError, TemporaryError, TransferError
-from mappings.model.findings import Finding
-from mappings.model.request import Code, SecondOpinionRequest
-from mappings.references import find_references
-from mappings.service_request import from_service_request, is_second_opinion
+from mappings.model.errors import NeedsPerson, PartialError, PermanentError, TemporaryError
 
-READ_ALONG = (
-    "Patient",
-    "Practitioner",
-    "PractitionerRole",
-    "Organization",
-    "Condition",
-    "Communication",
-    "QuestionnaireResponse",
-)
-OVERLAP = timedelta(minutes=5)  # servers print whole seconds and compare finer; clocks differ
+OVERLAP = sweeping.OVERLAP
 READ_AGAIN = 10  # refused orders a poll reads again, besides those it finds
-BLIPS = 2  # so often the whole poll is tried again before what cannot be read now is the order's own trouble
+BUDGET_SECONDS = 40.0  # a poll that is not through by then goes on at the next one
+MAX_RESTARTS = 3  # so often a search begins anew within one reading because its pages expired
+AT_ONCE = 40  # orders asked for by id in one search
 
 
 def poll_requests(ctx: Context) -> Outcome:
-    """Search what changed since the watermark, with overlap, and look again at orders that were refused.
-
-    The same ServiceRequest again is the same request.
-    """
-    key, params = ctx.step.endpoint, {}
-    since, now = _watermark(ctx, key)
-    with ctx.world.engine.begin() as conn:
-        refused = findings.refused(conn, key, now)
-    if since is not None:
-        params["_lastUpdated"] = f"ge{(since - OVERLAP).isoformat(timespec='seconds')}"
-    orders = {
-        f"{each['resourceType']}/{each.get('id', '')}": each
-        for each in ctx.server(key).search_all("ServiceRequest", params)
-    }
-    newest = max(filter(None, (since, *map(_last_updated, orders.values()))), default=None)
-    waiting = list(dict.fromkeys(findings.reference_of(row.path) for row in refused))
-    orders |= _read_again(ctx, key, [each for each in waiting if each not in orders and _is_address(each)][:READ_AGAIN])
-    changes = [
-        change
-        for reference, order in orders.items()
-        if (change := _take(ctx, key, reference, order, reference in waiting))
-    ]
-    changes.append(_settle(ctx, key, list(orders), refused))
-    if newest is not None and newest != since:
-        changes.append(
-            lambda conn: conn.execute(_set_watermark(key, min(newest, now)))
-        )  # its clock may run ahead of ours
-    changes.append(lambda conn: conn.execute(update(endpoints).where(endpoints.c.key == key).values(polled_at=ctx.now)))
-    return Outcome(apply=changes)
+    """What changed since the last poll, orders that were refused, and a part of the daily look at all active orders."""
+    poll = _Poll(ctx)
+    poll.read_changes()
+    poll.read_refused_again()
+    poll.sweep()
+    return Outcome(apply=[lambda conn: orders.polled(conn, ctx.step.endpoint, ctx.now)])
 
 
-def _read_again(ctx: Context, key: str, references: list[str]) -> dict[str, dict | None]:
-    """Orders that were refused as they are now, None where one is gone; what cannot be read now is left for another poll."""
-    found: dict[str, dict | None] = {}
-    for reference in references:
+class _Poll:
+    """One poll of one placer."""
+
+    def __init__(self, ctx: Context):
+        self.ctx, self.key = ctx, ctx.step.endpoint
+        self.until = time.monotonic() + BUDGET_SECONDS
+        with ctx.world.engine.begin() as conn:
+            self.at = orders.reading(conn, self.key)
+            self.refused = findings.refused(conn, self.key, self.at.now)
+        self.orders = Orders(ctx, self.key, {findings.reference_of(row.path) for row in self.refused})
+        self.looked_at: set[str] = set()
+
+    def read_changes(self) -> None:
+        """Everything that changed since the mark, however many pages; the mark moves when the last one was read."""
+        since = self.at.since
+        if since is None:
+            return
+        begun = Progress.from_json(self.at.changes) or sweeping.changes_since(since - OVERLAP, self.at.now)
+
+        def keep(conn: Connection, progress: Progress, is_last: bool) -> None:
+            orders.set_reading(conn, self.key, changes=None if is_last else progress.to_json())
+            mark = sweeping.mark_after(progress, since, self.at.now) if is_last else None
+            if mark is not None and mark != since:
+                orders.set_since(conn, self.key, mark)
+
+        self._read(begun, keep)
+
+    def sweep(self) -> None:
+        """All active orders once a day; then what became of those that are requests now."""
+        progress = Progress.from_json(self.at.sweep)
+        if progress is None:
+            if self.at.since is not None and not sweeping.sweep_is_due(self.at.swept_at, self.at.now):
+                return
+            progress = sweeping.sweep_of(self.at.now, by_status=self._offers_status())
+        if not progress.params.get(KNOWN):
+            progress = self._read(progress, self._keep_sweep)
+        if progress is not None:
+            self._look_after_known(progress)
+
+    def _keep_sweep(self, conn: Connection, progress: Progress, is_last: bool) -> None:
+        kept = Progress(progress.began, {KNOWN: "0"}) if is_last else progress
+        orders.set_reading(conn, self.key, sweep=kept.to_json())
+        if self.at.since is None:
+            first = sweeping.mark_of_first_sweep(progress, self.at.now) if is_last else None
+            orders.set_since(conn, self.key, first or progress.began_at - sweeping.FIRST_LOOK_BACK)
+
+    def _offers_status(self) -> bool:
+        """Also where it does not say what it offers: one that does not know the parameter is asked without it."""
         try:
-            found[reference] = ctx.server(key).read(*reference.split("/", 1))
-        except NotFound:
-            found[reference] = None
-        except TemporaryError:
-            break
-        except (PermanentError, PartialError):
-            continue
-    return found
+            can = self.ctx.capabilities(self.key)
+        except NeedsPerson:  # its statement is no use; its orders may well be
+            return True
+        return not can.searches or can.can_search("ServiceRequest", "status")
 
+    def _read(self, progress: Progress, keep: Callable[[Connection, Progress, bool], None]) -> Progress | None:
+        """Read on from where it stands. Returns the progress when the last page was read, None when it goes on later."""
+        while time.monotonic() < self.until:
+            page = self._page(progress)
+            if page is None:
+                progress = progress.from_the_start()
+                if progress.restarts > MAX_RESTARTS:
+                    self.ctx.finding(
+                        "poll-restarted",
+                        f"{self.key} forgot its search {progress.restarts} times before its last page was read; "
+                        "it is read again with the next polls. A larger limits.page_size may help",
+                        "ServiceRequest",
+                    )
+                    return None
+                continue
+            newest = max(filter(None, (sweeping.last_updated(each.resource) for each in page.entries)), default=None)
+            progress = progress.after_page(page.next_url, newest)
+            is_last = progress.url is None or progress.pages >= sweeping.MAX_PAGES
+            if progress.pages >= sweeping.MAX_PAGES:
+                self.ctx.finding(
+                    "poll-never-ends",
+                    f"{self.key} gave {progress.pages} pages of ServiceRequests and names a further one: the search was ended",
+                    "ServiceRequest",
+                    "error",
+                )
+            for problem in page.problems:
+                self.ctx.finding(
+                    "order-unreadable", f"an entry of the search cannot be read: {problem}", problem, "error"
+                )
+            found = {
+                name_of(each.resource): each.resource
+                for each in page.entries
+                if each.resource["resourceType"] == "ServiceRequest"
+            }
+            self._settle(found, lambda conn, at=progress, last=is_last: keep(conn, at, last))
+            if is_last:
+                return progress
+        return None
 
-def _settle(ctx: Context, key: str, looked_at: list[str], refused: list):
-    """Of refusals that are known only news is told; those that are over are settled, as a change for the step's commit."""
-    still = [(each.cause, each.path) for each in ctx.found]
-    known = {(row.cause, row.path, row.message) for row in refused}
-    ctx.found = [each for each in ctx.found if (each.cause, each.path, each.message[:500]) not in known]
-    return lambda conn: findings.settle(conn, key, looked_at, still, f"step {ctx.step.kind}")
+    def _page(self, progress: Progress):
+        """The next page; None when the server no longer has it, and the search has to begin anew."""
+        search = self.ctx.server(self.key).search("ServiceRequest", progress.params)
+        try:
+            return search.page(progress.url)
+        except (TemporaryError, PermanentError) as error:
+            if error.status_code == 400 and progress.url is None and "status" in progress.params:
+                return (
+                    self.ctx.server(self.key).search("ServiceRequest", {}).page(None)
+                )  # it does not know the parameter
+            if progress.url is None or error.cause != "page-expired" and error.status_code not in (400, 404, 410):
+                raise
+            return None
 
+    def read_refused_again(self) -> None:
+        """Orders that were refused as they are now; what cannot be read now is left for another poll."""
+        waiting = dict.fromkeys(findings.reference_of(row.path) for row in self.refused)
+        left = [each for each in waiting if each not in self.looked_at and is_address(each)][:READ_AGAIN]
+        found: dict[str, dict | None] = {}
+        for reference in left:
+            try:
+                found[reference] = self.ctx.server(self.key).read(*reference.split("/", 1))
+            except NotFound:
+                found[reference] = None
+            except TemporaryError:
+                break
+            except (PermanentError, PartialError):
+                continue
+        self._settle(found)
 
-def _take(ctx: Context, key: str, reference: str, order: dict | None, was_refused: bool):
-    """What to do about one ServiceRequest, as a change for the step's commit; None when it is not for us, or refused."""
-    endpoint = ctx.endpoint(key)
-    if order is None or not is_second_opinion(
-        order, [Code(system=each.system, code=each.code) for each in endpoint.local_codes]
-    ):
-        return None
-    if order.get("status") in ("revoked", "entered-in-error"):
-        return lambda conn: _cancel(conn, ctx, f"{key}:{reference}")
-    if order.get("status") != "active" or _is_known(ctx, f"{key}:{reference}"):
-        return None
-    if endpoint.default_fulfiller is None:
-        ctx.finding(
-            "no-fulfiller",
-            "a second opinion request, and no default_fulfiller is configured for this placer",
-            reference,
-            "error",
-        )
-        return None
-    try:
-        included, gone = _included(ctx, key, order)
-        request = from_service_request(
-            order, placer=key, fulfiller=endpoint.default_fulfiller, included=included, base=endpoint.base_url
-        )
-    except MappingError as error:
-        ctx.finding("request-unreadable", str(error), f"{reference}#{error.path}", "error")
-        return None
-    except (TransferError, PartialError) as error:
-        if isinstance(error, TemporaryError) and ctx.step.attempts < BLIPS and not was_refused:
-            raise
-        ctx.finding("request-incomplete", f"half an order is not taken in: {error}", reference, "error")
-        return None
-    return lambda conn: _take_in(
-        conn,
-        key,
-        request,
-        [
-            Finding(
-                "order-reference-gone",
-                f"the order points to {each}, which is not at {key}: what it said is not in the request",
-                f"{reference} -> {each}",
-                "error",
+    def _look_after_known(self, progress: Progress) -> None:
+        """The orders of open requests, wherever they stand: one whose change was shown late, or that is gone, is noticed too."""
+        after = progress.params.get(KNOWN, "0")
+        names = self.orders.names
+        while time.monotonic() < self.until:
+            with self.ctx.world.engine.begin() as conn:
+                batch = orders.open_after(conn, names, after, AT_ONCE)
+            if not batch:
+                with self.ctx.transaction() as conn:
+                    orders.set_reading(conn, self.key, sweep=None, swept_at=progress.began_at)
+                return
+            after = batch[-1].request_id
+            kept = Progress(progress.began, {KNOWN: after}).to_json()
+            self._settle(
+                dict(self._as_they_are(batch)), lambda conn, kept=kept: orders.set_reading(conn, self.key, sweep=kept)
             )
-            for each in gone
-        ],
-    )
+
+    def _as_they_are(self, batch: list[orders.Order]) -> Iterator[tuple[str, dict]]:
+        """Only those that were not just read with the changes or the sweep."""
+        wanted = [each for each in batch if each.reference not in self.looked_at and is_address(each.reference)]
+        if not wanted:
+            return
+        server = self.ctx.server(self.key)
+        ids = ",".join(each.reference.split("/")[1] for each in wanted)
+        shown = {f"ServiceRequest/{each.get('id')}": each for each in server.search_all("ServiceRequest", {"_id": ids})}
+        for order in wanted:
+            found = shown.get(order.reference) or server.read_if_there(order.reference)
+            if found is not None:
+                yield order.reference, found
+                continue
+            self.orders.is_gone(order)
+
+    def _settle(self, found: dict[str, dict | None], keep: Callable[[Connection], object] = lambda conn: None) -> None:
+        """Decide about each order and commit it, with where reading goes on; an order that cannot be stored stops no other."""
+        changes = self.orders.changes_of(found)
+        self.looked_at |= found.keys()
+        with self.ctx.transaction() as conn:
+            for reference, change in changes:
+                with naming(self.ctx, reference, "request-unreadable"), conn.begin_nested():
+                    change(conn)
+            self._only_news()
+            findings.settle(
+                conn,
+                self.key,
+                list(found),
+                [(each.cause, each.path) for each in self.still],
+                f"step {self.ctx.step.kind}",
+            )
+            self.ctx.store_findings(conn)
+            keep(conn)
+        self.ctx.found = []
+
+    def _only_news(self) -> None:
+        """Of refusals that are known already only news is told."""
+        self.still = list(self.ctx.found)
+        known = {(row.cause, row.path, row.message) for row in self.refused}
+        self.ctx.found = [each for each in self.ctx.found if (each.cause, each.path, each.message[:500]) not in known]
 
 
-def _take_in(conn, key: str, request: SecondOpinionRequest, found: list[Finding]) -> None:
-    request_id, _ = requests.take_in(conn, request, actor=f"poll {key}")
-    findings.record(conn, found, request_id=request_id, endpoint=key)
-
-
-def _is_known(ctx: Context, key: str) -> bool:
-    with ctx.world.engine.begin() as conn:
-        return (
-            conn.execute(select(func.count()).select_from(request_table).where(request_table.c.key == key)).scalar_one()
-            > 0
-        )
-
-
-def _cancel(conn, ctx: Context, key: str) -> None:
-    row = conn.execute(select(request_table).where(request_table.c.key == key)).one_or_none()
-    if row is not None:
-        with suppress(operations.NotPossible):  # it has ended, or is being cancelled already
-            operations.cancel(conn, row.id, actor=f"poll {row.placer}", reason="the placer revoked its ServiceRequest")
-
-
-def _included(ctx: Context, key: str, resource: dict) -> tuple[dict[str, dict], list[str]]:
-    """What the ServiceRequest points to, and what a PractitionerRole among it points to; and what of it is not there."""
-    server, found = ctx.server(key), {}
-    _include(server, resource, found)
-    for each in [each for each in found.values() if each and each["resourceType"] in ("PractitionerRole", "Condition")]:
-        _include(server, each, found)
-    return {local: each for local, each in found.items() if each}, [local for local, each in found.items() if not each]
-
-
-def _include(server, resource: dict, found: dict[str, dict | None]) -> None:
-    for at in find_references(resource, source_base=server.endpoint.base_url):
-        local = local_reference(at.target)
-        if local is None or local in found or local.split("/")[0] not in READ_ALONG or not _is_address(local):
-            continue
-        try:
-            found[local] = server.read(*local.split("/"))
-        except NotFound:  # the server's own word, not some gateway's page: then it is not known what the order says
-            found[local] = None
-
-
-def _is_address(reference: str) -> bool:
-    """Whether a read can ask for it: a server may give ids that no address holds."""
-    return local_reference(reference) == reference and reference.split("/")[1].strip(".") != ""
-
-
-def _last_updated(resource: dict) -> datetime | None:
-    try:
-        at = datetime.fromisoformat((resource.get("meta") or {}).get("lastUpdated"))
-    except (AttributeError, TypeError, ValueError):
-        return None
-    return at if at.tzinfo else None
-
-
-def _watermark(ctx: Context, key: str) -> tuple[datetime | None, datetime]:
-    """Up to when everything was seen, and the database's time; never later than when it was noted or than now."""
-    with ctx.world.engine.begin() as conn:
-        now = conn.execute(select(func.statement_timestamp())).scalar_one()
-        row = conn.execute(
-            select(watermarks).where(watermarks.c.endpoint == key, watermarks.c.kind == "ServiceRequest")
-        ).one_or_none()
-    return min(datetime.fromisoformat(row.value), row.updated_at, now) if row else None, now
-
-
-def _set_watermark(key: str, newest: datetime):
-    insertion = insert(watermarks).values(endpoint=key, kind="ServiceRequest", value=newest.isoformat())
-    return insertion.on_conflict_do_update(
-        index_elements=["endpoint", "kind"], set_=dict(value=insertion.excluded.value, updated_at=func.now())
-    )
+KNOWN = "known"  # in place of a search's parameters: the request id after which the look at known orders goes on

@@ -111,7 +111,10 @@ def test_an_uneventful_watch_leaves_neither_an_attempt_nor_exchanges(exchange):
 
 def test_a_poll_that_belongs_to_no_request_keeps_its_exchanges_too(exchange):
     exchange.poll()
-    assert [row["shown"] for row in rows(exchange, kind="poll_requests")] == ["ServiceRequest?_count"]
+    assert [row["shown"] for row in rows(exchange, kind="poll_requests")] == [
+        "metadata",
+        "ServiceRequest?status&_count",
+    ]
 
 
 def test_of_very_many_exchanges_the_first_and_the_last_are_kept_and_the_gap_is_known(database):

@@ -14,6 +14,7 @@ oldest_code = "0003"  # it only adds
 def upgrade() -> None:
     what_was_written()
     patients_linked()
+    orders()
 
 
 def what_was_written() -> None:
@@ -64,3 +65,39 @@ def patients_linked() -> None:
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     )
+
+
+def orders() -> None:
+    """The placer's order behind a request, and where reading the orders of a placer stands."""
+    op.create_table(
+        "orders",
+        sa.Column("request_id", sa.Text(), sa.ForeignKey("requests.id"), primary_key=True),
+        sa.Column("placer", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text()),
+        sa.Column("came_sha256", sa.Text()),
+        sa.Column("subject", sa.Text()),
+        sa.Column("body", sa.LargeBinary()),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    )
+    op.create_index("orders_reference", "orders", ["reference", "placer"])
+    op.create_index("orders_placer", "orders", ["placer", "request_id"])
+    op.create_table(
+        "polls",
+        sa.Column("endpoint", sa.Text(), primary_key=True),
+        sa.Column("changes", sa.Text()),
+        sa.Column("sweep", sa.Text()),
+        sa.Column("swept_at", sa.DateTime(timezone=True)),
+    )
+    op.create_index(
+        "links_orders",
+        "links",
+        ["endpoint", "reference"],
+        postgresql_where=sa.text("reference like 'ServiceRequest/%'"),
+    )
+    op.execute("""
+        INSERT INTO orders (request_id, placer, reference)
+        SELECT id, placer, reference FROM (
+            SELECT id, placer, substring(convert_from(body, 'UTF8')
+                FROM '"service_request":"(ServiceRequest/[A-Za-z0-9.-]{1,64})"') AS reference FROM requests) AS said
+        WHERE reference IS NOT NULL""")

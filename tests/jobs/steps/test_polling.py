@@ -104,7 +104,7 @@ def test_another_refused_order_is_another_alarm_and_one_that_is_withdrawn_is_ove
     chart = load_chart(exchange)
     first = exchange.put("alice", order_of(chart, priority="stat"))
     poll(exchange)
-    second = exchange.put("alice", order_of(chart, reasonCode=[{"coding": order_of(chart)["reasonCode"][0]["coding"]}]))
+    second = exchange.put("alice", order_of(chart, intent="proposal"))
     with exchange.engine.begin() as conn:
         conn.execute(watermarks.delete())
     poll(exchange)

@@ -1,0 +1,256 @@
+"""What a poll makes of one order: taken in as a new request, followed as a known one, left alone as our own, or refused aloud."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+
+from sqlalchemy import Connection
+
+from integration.fhir.server import NotFound
+from integration.settings.one_server import server_of
+from integration.store import findings, operations, orders, requests
+from integration.store.orders import Order
+from integration.store.storable import storable
+from jobs.items import naming
+from jobs.steps.following import Read, digest, follow_order, keep
+from jobs.world import Context
+from mappings.identifiers import local_reference
+from mappings.model.errors import MappingError, PartialError, TemporaryError, TransferError
+from mappings.model.findings import Finding
+from mappings.model.request import Code, SecondOpinionRequest
+from mappings.model.states import FINAL, Status
+from mappings.order import WITHDRAWN, Mark, earlier_orders, mark_of
+from mappings.references import find_references
+from mappings.service_request import from_service_request, is_second_opinion
+
+READ_ALONG = (
+    "Patient",
+    "Practitioner",
+    "PractitionerRole",
+    "Organization",
+    "Condition",
+    "Communication",
+    "QuestionnaireResponse",
+)
+BLIPS = 2  # so often the whole poll is tried again before what cannot be read now is the order's own trouble
+LONGEST_NAME = 200
+Change = Callable[[Connection], object]
+
+
+class Orders:
+    """The orders of one placer, and what is to be done about those that a poll reads."""
+
+    def __init__(self, ctx: Context, key: str, refused: set[str]):
+        self.ctx, self.key, self.refused = ctx, key, refused
+        self.config, self.endpoint = ctx.world.config, ctx.endpoint(key)
+        with ctx.world.engine.begin() as conn:
+            self.names = orders.names_of_server(conn, self.config, key)
+            self.systems = orders.systems_known(conn, self.config)
+        self.bases = [each.base_url for name, each in self.config.endpoints.items() if name not in self.names]
+        self.codes = [Code(system=each.system, code=each.code) for each in self.endpoint.local_codes]
+
+    def changes_of(self, found: Mapping[str, dict | None]) -> list[tuple[str, Change]]:
+        """``(reference, change for a commit)`` for each order that something is to be done about; what is odd is a finding."""
+        asked: dict[str, dict] = {}
+        for reference, order in found.items():
+            with naming(self.ctx, reference, "request-unreadable"):
+                if order is not None and is_second_opinion(order, self.codes):
+                    asked[reference] = order
+        with self.ctx.world.engine.begin() as conn:
+            known = orders.known(conn, self.names, [each for each in found if is_address(each)])
+            earlier = {each for order in asked.values() for each in earlier_orders(order, self.endpoint.base_url)}
+            ours = orders.written_by_us(conn, self.names, {*filter(is_address, asked), *earlier})
+        changes = []
+        for reference, order in found.items():
+            if order is None or not (reference in known or reference in asked):
+                continue
+            with naming(self.ctx, reference, "request-unreadable"):
+                change = (
+                    self._known(known[reference], order, asks=reference in asked)
+                    if reference in known
+                    else self._new(reference, order, ours)
+                )
+                changes += [(reference, change)] if change else []
+        return changes
+
+    def is_gone(self, order: Order) -> None:
+        """An open request whose order is no longer in its EHR: a person decides, nothing is drawn from silence."""
+        self.ctx.finding(
+            "order-gone",
+            f"the order of request {order.request_id} is no longer at {self.key}; the request goes on. Ask the provider who "
+            "placed it, and cancel the request if it is not wanted any more",
+            order.reference,
+            "error",
+        )
+
+    def _known(self, known: Order, order: dict, *, asks: bool) -> Change | None:
+        status = order.get("status")
+        if status in WITHDRAWN:
+            return partial(_cancel, request_id=known.request_id, actor=f"poll {self.key}")
+        if Status(known.status) in FINAL or known.cancel_requested:
+            return None
+        return follow_order(self.ctx, self.key, known, order, self._reading(known, order), asks=asks)
+
+    def _reading(self, known: Order, order: dict) -> Callable[[], Read]:
+        def read() -> Read:
+            included, gone = self._included(order)
+            return Read(self._request(order, included, known.request_id), tuple(gone))
+
+        return read
+
+    def _new(self, reference: str, order: dict, ours: set[str]) -> Change | None:
+        mark = mark_of(
+            order,
+            systems=self.systems,
+            own_system=self.endpoint.identifier_system,
+            bases=self.bases,
+            base=self.endpoint.base_url,
+        )
+        if mark is Mark.OURS or reference in ours:
+            return None
+        if order.get("status") != "active":
+            return None
+        if mark is Mark.DERIVED or ours & set(earlier_orders(order, self.endpoint.base_url)):
+            self.ctx.finding(
+                "order-derived",
+                "this order was made from one that the Exchange wrote there: it is part of that request, and not taken in as "
+                "a new one. Enter a further second opinion as an order of its own",
+                reference,
+                "info",
+            )
+            return None
+        if not is_address(reference):
+            self._refuse(
+                "request-unreadable",
+                "its id is none that a FHIR server may give, so it cannot be read again",
+                reference,
+            )
+            return None
+        if self._no_fulfiller(reference) or self._is_elsewhere(reference, order):
+            return None
+        return self._read_new(reference, order)
+
+    def _read_new(self, reference: str, order: dict) -> Change | None:
+        try:
+            included, gone = self._included(order)
+            request = self._request(order, included)
+        except MappingError as error:
+            self._refuse("request-unreadable", str(error), f"{reference}#{error.path}")
+            return None
+        except (TransferError, PartialError) as error:
+            if isinstance(error, TemporaryError) and self.ctx.step.attempts < BLIPS and reference not in self.refused:
+                raise
+            self._refuse("request-incomplete", f"half an order is not taken in: {error}", reference)
+            return None
+        return partial(self._take_in, reference=reference, order=order, request=request, gone=gone)
+
+    def _request(self, order: dict, included: dict, request_id: str | None = None) -> SecondOpinionRequest:
+        fulfiller = self.endpoint.default_fulfiller
+        if request_id is not None:
+            with self.ctx.world.engine.begin() as conn:
+                fulfiller = requests.get(conn, request_id).fulfiller
+        return from_service_request(
+            order, placer=self.key, fulfiller=fulfiller, included=included, base=self.endpoint.base_url
+        )
+
+    def _no_fulfiller(self, reference: str) -> bool:
+        fulfiller = self.endpoint.default_fulfiller
+        if fulfiller is None:
+            why = "a second opinion request, and no default_fulfiller is configured for this placer"
+        elif fulfiller in self.names or server_of(self.config.endpoints[fulfiller].base_url) == server_of(
+            self.endpoint.base_url
+        ):
+            why = f"the default_fulfiller {fulfiller} is the server that asks: nothing is sent to where it comes from"
+        else:
+            return False
+        self._refuse("no-fulfiller", why, reference)
+        return True
+
+    def _is_elsewhere(self, reference: str, order: dict) -> bool:
+        """True when it was taken in from another endpoint: the same order, so the same server under two names."""
+        with self.ctx.world.engine.begin() as conn:
+            others = orders.elsewhere(conn, self.names, reference)
+        return any(self._is_the_same(other, reference, order) for other in others)
+
+    def _is_the_same(self, other: Order, reference: str, order: dict) -> bool:
+        same = other.came_sha256 == digest(order)
+        if not same and other.placer in self.config.endpoints:
+            same = self.ctx.server(other.placer).read_if_there(reference) == order
+        if same:
+            self._note_one_server(self.ctx.finding, other)
+        return same
+
+    def _note_one_server(self, note: Callable[..., object], other: Order) -> None:
+        note(
+            "one-server",
+            f"{self.key} and {other.placer} are one server: the same orders stand at both, and each is taken in once. "
+            "Configure it once",
+            f"endpoints {self.key} {other.placer}",
+            "error",
+        )
+
+    def _take_in(
+        self, conn: Connection, *, reference: str, order: dict, request: SecondOpinionRequest, gone: list[str]
+    ) -> None:
+        orders.hold(conn, reference)  # two names of one server may be polled at once
+        if orders.known(conn, self.names, [reference]):
+            return
+        for other in orders.elsewhere(conn, self.names, reference):
+            if other.came_sha256 == digest(order):
+                return self._note_one_server(self.ctx.finding, other)
+        request_id, _ = requests.take_in(conn, request, actor=f"poll {self.key}")
+        keep(conn, self.ctx, request_id, self.key, reference, order, request)
+        findings.record(
+            conn,
+            [
+                Finding(
+                    "order-reference-gone",
+                    f"the order points to {each}, which is not at {self.key}: what it said is not in the request",
+                    f"{reference} -> {each}",
+                    "error",
+                )
+                for each in gone
+            ],
+            request_id=request_id,
+            endpoint=self.key,
+        )
+
+    def _refuse(self, cause: str, message: str, path: str) -> None:
+        self.ctx.finding(cause, message, path, "error")
+
+    def _included(self, resource: dict) -> tuple[dict[str, dict], list[str]]:
+        """What the order points to, and what a PractitionerRole or Condition among it points to; and what is not there."""
+        found: dict[str, dict | None] = {}
+        self._include(resource, found)
+        for each in [
+            each for each in found.values() if each and each["resourceType"] in ("PractitionerRole", "Condition")
+        ]:
+            self._include(each, found)
+        return {local: each for local, each in found.items() if each}, [
+            local for local, each in found.items() if not each
+        ]
+
+    def _include(self, resource: dict, found: dict[str, dict | None]) -> None:
+        for at in find_references(resource, source_base=self.endpoint.base_url):
+            local = local_reference(at.target)
+            if local is None or local in found or local.split("/")[0] not in READ_ALONG or not is_address(local):
+                continue
+            try:
+                found[local] = self.ctx.server(self.key).read(*local.split("/"))
+            except NotFound:  # the server's own word, not some gateway's page: then it is not known what the order says
+                found[local] = None
+
+
+def is_address(reference: str) -> bool:
+    """Whether a read can ask for it: a server may give ids that no address holds."""
+    return local_reference(reference) == reference and reference.split("/")[1].strip(".") != ""
+
+
+def name_of(resource: dict) -> str:
+    """``Type/id`` of what a server gave, as the database can hold it."""
+    return storable(f"{resource.get('resourceType')}/{resource.get('id', '')}", LONGEST_NAME)
+
+
+def _cancel(conn: Connection, *, request_id: str, actor: str) -> None:
+    with suppress(operations.NotPossible):  # it has ended, or is being cancelled already
+        operations.cancel(conn, request_id, actor=actor, reason="the placer revoked its ServiceRequest")

@@ -1,0 +1,116 @@
+"""A placer's order beside what the Exchange knows: is it ours, and what does a change of it change in its request.
+
+https://hl7.org/fhir/R4/servicerequest.html
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mappings.codes import as_dict, as_dicts, as_text
+from mappings.identifiers import identifiers_in, local_reference, to_identifier
+from mappings.model.request import SecondOpinionRequest
+from mappings.revision import FIXED
+
+_NAMES_A_RESOURCE = re.compile(r"[A-Z][A-Za-z]+/\S+")
+WITHDRAWN = ("revoked", "entered-in-error")
+
+
+class Mark(StrEnum):
+    """Why an order is none of a placer's own."""
+
+    OURS = "ours"  # the Exchange wrote it
+    DERIVED = "derived"  # made at the fulfiller from one that the Exchange wrote
+
+
+def mark_of(
+    order: dict, *, systems: Collection[str], own_system: str, bases: Collection[str] = (), base: str | None = None
+) -> Mark | None:
+    """What an order itself says of being ours; None when it carries no sign of it.
+
+    ``systems`` are all identifier systems the Exchange ever used, its own and those of its endpoints: a record carries
+    {system of its source; Type/id}. ``own_system`` and ``base`` belong to the server the order was read from, ``bases``
+    to the others.
+    """
+    itself = (own_system, f"ServiceRequest/{order.get('id')}")
+    if any(_names_ours(each, systems) and (each.system, each.value) != itself for each in identifiers_in(order)):
+        return Mark.OURS
+    meta = as_dict(order.get("meta"))
+    source = as_text(meta.get("source")) or ""
+    if any(source.startswith(f"{each.rstrip('/')}/ServiceRequest/") for each in bases if each != base):
+        return Mark.OURS
+    if any(each.get("system") in systems for each in as_dicts(meta.get("tag"))):
+        return Mark.OURS
+    return Mark.DERIVED if _is_derived(order, systems) else None
+
+
+def earlier_orders(order: dict, base: str | None) -> tuple[str, ...]:
+    """``ServiceRequest/id`` at the same server of what the order is based on or replaces."""
+    named = (
+        local_reference(each.get("reference"), base)
+        for element in ("basedOn", "replaces")
+        for each in as_dicts(order.get(element))
+    )
+    return tuple(each for each in named if each and each.startswith("ServiceRequest/"))
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What a change of the order makes of its request. ``conflicts``: fields that a person corrected otherwise meanwhile."""
+
+    request: SecondOpinionRequest
+    conflicts: tuple[str, ...] = ()
+
+
+def follow(before: SecondOpinionRequest, after: SecondOpinionRequest, now: SecondOpinionRequest) -> Followed:
+    """The request as it is ``now``, with what the order changed between ``before`` and ``after``.
+
+    What a person corrected in the Exchange stays; where both changed one field to different values, the person's stays
+    and the field is named. The patient is never changed here: another subject is another request.
+    """
+    changed, conflicts = {}, []
+    for name in SecondOpinionRequest.model_fields:
+        old, new, here = getattr(before, name), getattr(after, name), getattr(now, name)
+        if name in (*FIXED, "patient") or old == new or here == new:
+            continue
+        if here == old:
+            changed[name] = new
+        else:
+            conflicts.append(name)
+    return Followed(now.model_copy(update=changed), tuple(conflicts))
+
+
+def has_other_subject(
+    before: str | None, after: str | None, old: SecondOpinionRequest, new: SecondOpinionRequest
+) -> bool:
+    """True when the order is about another patient now: another chart, unless it is surely the same person's (a merge)."""
+    if before is not None and before == after:
+        return False  # the same chart: what its patient is called is the EHR's matter
+    one, other = old.patient, new.patient
+    return not ({*one.identifiers} & {*other.identifiers}) or (one.birth_date, one.name) != (
+        other.birth_date,
+        other.name,
+    )
+
+
+def changed_elements(before: dict, after: dict) -> tuple[str, ...]:
+    """The elements of an order that differ, by name; what a server keeps itself is not looked at."""
+    names = {*before, *after} - {"meta", "id", "resourceType", "text"}
+    return tuple(sorted(name for name in names if before.get(name) != after.get(name)))
+
+
+def _names_ours(identifier, systems: Collection[str]) -> bool:
+    return identifier.system in systems and _NAMES_A_RESOURCE.fullmatch(identifier.value) is not None
+
+
+def _is_derived(order: dict, systems: Collection[str]) -> bool:
+    requisition = to_identifier(order.get("requisition"))
+    if requisition is not None and requisition.system in systems and requisition.value.startswith("case/"):
+        return True
+    named = (
+        to_identifier(each.get("identifier"))
+        for element in ("basedOn", "replaces")
+        for each in as_dicts(order.get(element))
+    )
+    return any(each is not None and _names_ours(each, systems) for each in named)
