@@ -384,7 +384,7 @@ def test_an_odd_order_stops_no_other(make_exchange, odd):
 
 def test_names_that_no_address_holds():
     assert (
-        not is_address("ServiceRequest/..") and not is_address("ServiceRequest/a_b") and is_address("ServiceRequest/1")
+        not is_address("ServiceRequest/..") and not is_address("ServiceRequest/a b") and is_address("ServiceRequest/1")
     )
 
 
