@@ -75,18 +75,6 @@ GATHERABLE_TYPES = (
     "RelatedPerson",
     "VisionPrescription",
 )
-# What an endpoint may be told to do or not, whatever its CapabilityStatement says.
-CAPABILITIES: dict[str, type] = {
-    "transaction": bool,
-    "conditional_create": bool,
-    "update_create": bool,
-    "task": bool,
-    "service_request_create": bool,
-    "document_reference_create": bool,
-    "binary_create": bool,
-    "versioned_update": bool,
-    "max_page": int,
-}
 
 
 class Database(_Section):

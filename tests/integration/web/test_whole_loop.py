@@ -10,11 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from integration.store import operations, schedules
-from integration.store.filters import STEP_KINDS
 from integration.store.tables import audit
-from integration.views.texts import t
 from jobs import schedule
 from jobs.engine import JOBS
+from mappings.model.steps import KINDS, StepKind, kind_words
 from tests.jobs.exchange import a_request, load_chart
 
 pytestmark = pytest.mark.postgres
@@ -47,7 +46,12 @@ def test_a_closed_request_shows_both_sides_every_step_and_no_patient_data(closed
     assert "The loop is closed" in page and "Dr Alice" in page and "Dr Bob" in page
     assert all(
         words in page
-        for words in (t("kind.gather_records"), t("kind.push_records"), t("kind.verify_report"), "request.closed")
+        for words in (
+            kind_words("gather_records"),
+            kind_words("push_records"),
+            kind_words("verify_report"),
+            "request.closed",
+        )
     )
     for address in (
         f"/requests/{request_id}",
@@ -155,8 +159,7 @@ def test_all_matching_is_retried_by_the_engine_itself(make_exchange):
 
 
 def test_the_pages_know_every_kind_of_step_and_every_schedule(exchange):
-    assert set(JOBS) <= set(STEP_KINDS), "integration/store/filters.py: KINDS lacks a kind of step"
-    assert all(t.has(f"kind.{kind}") for kind in JOBS), "integration/views/texts.py lacks kind.<name>"
+    assert set(JOBS) == set(StepKind) == set(KINDS), "mappings/model/steps.py and JOBS of jobs/engine.py must agree"
     for each in schedule.schedules(exchange.world):
         mine = schedules.next_fire(exchange.config, each.name, exchange.world.now())
         assert abs((mine - each.trigger.get_next_fire_time(None, exchange.world.now())).total_seconds()) < 61
