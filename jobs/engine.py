@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import procrastinate
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from integration import queue
 from integration.packets.payloads import PayloadsAway
 from integration.postgres.health import is_away
 from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
-from integration.store import findings, parking, steps, totals
+from integration.store import endpoint_health, findings, parking, steps, totals
 from integration.store.pace import Paced
 from integration.store.steps import LeaseLost
 from integration.store.storable import storable
@@ -74,8 +74,6 @@ MAX_STEP_SECONDS = 1800  # a step that runs longer loses its lease: a hung threa
 UNKNOWN_KIND_SECONDS = 30.0
 AWAY_SECONDS = 30.0  # how long what needs the payload store waits before it is tried again
 DATABASE_AWAY, MAX_PUT_BACKS = "database-away", 10  # after so many in a row each counts as an attempt
-BREAKER_FAILURES = 5
-BREAKER_SECONDS = 30
 
 
 class Heartbeat:
@@ -231,7 +229,7 @@ def _commit(ctx: Context, outcome: Outcome, started_at, began: float) -> None:
         if outcome.again_at is None or outcome.apply:  # an uneventful watch leaves no line of history
             ctx.exchanges.store(conn, steps.record_attempt(conn, ctx.step, started_at, "done"))
         seconds = time.monotonic() - began
-        conn.execute(_SUCCESS, {"endpoint": ctx.step.endpoint, "ms": round(seconds * 1000)})
+        endpoint_health.succeeded(conn, ctx.step.endpoint, round(seconds * 1000))
         word = "done" if outcome.again_at is None else "again"
         _count(conn, ctx.step, word, seconds)
     if outcome.again_at is None or outcome.apply:
@@ -283,10 +281,9 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
         )
         _beside(ctx, conn, "exchanges-not-stored", lambda: ctx.exchanges.store(conn, attempt_id))
         if isinstance(error, (TemporaryError, UnknownOutcome)) and not cause_named(word).of_the_house:
-            conn.execute(
-                _FAILURE,
-                {"endpoint": step.endpoint, "message": message, "limit": BREAKER_FAILURES, "seconds": BREAKER_SECONDS},
-            )
+            endpoint_health.failed(conn, step.endpoint, word, message)
+        elif cause_named(word).of_all_there:
+            endpoint_health.refused(conn, step.endpoint, word, message)
         _count(conn, step, outcome_word(error), time.monotonic() - began)
     ctx.came_of = (outcome_word(error), word)
     log.warning("step failed", extra={**_ids(step, "failed"), "cause": word, "parked": at is None})
@@ -391,18 +388,3 @@ async def work(world: World, conninfo: str, *, name: str, stop: asyncio.Event | 
             fetch_job_polling_interval=1.0,
             shutdown_graceful_timeout=20.0,
         )
-
-
-_SUCCESS = text("""
-    UPDATE endpoints SET failures = 0, breaker = 'closed', breaker_until = NULL, last_success_at = statement_timestamp(),
-        latencies = (SELECT jsonb_agg(v) FROM (SELECT v FROM jsonb_array_elements(latencies || to_jsonb(CAST(:ms AS int)))
-                     WITH ORDINALITY AS t(v, n) ORDER BY n DESC LIMIT 60) AS recent(v))
-    WHERE key = :endpoint""")
-
-# Five failures in a row open the breaker; after its time one probe goes through (half-open) and decides.
-_FAILURE = text("""
-    UPDATE endpoints SET failures = failures + 1, last_failure_at = statement_timestamp(), last_failure = :message,
-        breaker = CASE WHEN failures + 1 >= :limit THEN 'half-open' ELSE breaker END,
-        breaker_until = CASE WHEN failures + 1 >= :limit
-            THEN statement_timestamp() + make_interval(secs => :seconds) ELSE breaker_until END
-    WHERE key = :endpoint""")

@@ -398,7 +398,7 @@ _TOLD = {
     Told.HOUSE: "whoever runs the machine",
     Told.ADMIN: "whoever keeps config.yaml",
 }
-_SEVERITY = {Severity.NOW: "look now", Severity.SOON: "look today", Severity.KNOW: "good to know"}
+_SEVERITY = {Severity.NOW: "look now", Severity.SOON: "look today"}
 
 
 def _rule_rows() -> str:

@@ -25,10 +25,10 @@ from mappings.model.delivery import DeliveryStatus
 from mappings.model.errors import ExchangeError
 from mappings.model.findings import Finding
 from mappings.model.states import FINAL, Records
+from mappings.model.steps import OPEN, RECORD_KINDS, TO_SEND
 from mappings.patient_link import Compared
 
 _PATIENT = re.compile(r"Patient/[A-Za-z0-9._-]{1,255}")
-from mappings.model.steps import OPEN, RECORD_KINDS, TO_SEND
 
 
 class NotPossible(ExchangeError):

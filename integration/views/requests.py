@@ -18,6 +18,7 @@ from integration.store.tables import (
     reports,
     steps,
 )
+from mappings.model.causes import cause_named
 
 
 def request_view(conn: Connection, request_id: str) -> dict:
@@ -129,6 +130,12 @@ def allowed_differences(endpoint: Endpoint) -> list[str]:
     return [each.sentence(today) for each in endpoint.verification.allowances]
 
 
+def _refuses(row) -> bool:
+    return row.last_failure_at is not None and (
+        row.last_success_at is None or row.last_failure_at > row.last_success_at
+    )
+
+
 def endpoint_health(row) -> dict:
     """How an endpoint is, as a word, with what it was told from."""
     if row is None:
@@ -144,7 +151,7 @@ def endpoint_health(row) -> dict:
                 "probing"
                 if row.breaker != "closed"
                 else "failing"
-                if row.failures
+                if row.failures or _refuses(row)
                 else "well"
                 if row.last_success_at
                 else "not used yet"
@@ -161,5 +168,6 @@ def endpoint_health(row) -> dict:
         "last_success_at": row.last_success_at,
         "last_failure_at": row.last_failure_at,
         "last_failure": row.last_failure,
+        "last_answer": cause_named(row.last_failure_cause).happened if row.last_failure_cause else None,
         "latencies": row.latencies,
     }

@@ -55,6 +55,7 @@ class Cause:
     ways: tuple[Way, ...]
     retry_helps: bool = False
     of_the_house: bool = False  # ours, or a wait: the endpoint is not to blame, its breaker does not count it
+    of_all_there: bool = False  # the endpoint would answer the same to everything
 
     @property
     def first(self) -> Way | None:
@@ -81,22 +82,22 @@ _ALL = (
           "Check base_url in config.yaml, and the name service of this machine.", (W.CONFIGURE, W.RETRY, W.CALL), True),
     Cause("certificate-refused", "The endpoint's certificate is not valid for us.",
           "Do not go around it. Ask the contact to renew it, or to give you the certificate of their own authority.",
-          (W.CALL, W.CONFIGURE, W.RETRY)),
+          (W.CALL, W.CONFIGURE, W.RETRY), of_all_there=True),
     Cause("tls", "The encrypted connection failed.", "Ask the contact which TLS versions are offered.",
-          (W.CALL, W.RETRY)),
+          (W.CALL, W.RETRY), of_all_there=True),
     Cause("cut", "The connection ended in the middle of an answer.",
           "It is looked up before anything is sent again. Usually passes.", _PASSES, True),
     Cause("network", "The exchange with the endpoint failed on the way.", "Usually passes.", _PASSES, True),
     # --- answers -------------------------------------------------------------------------------------------------
     Cause("http-3xx", "The endpoint answers with another address, and we do not follow.",
-          "Set base_url in config.yaml to the final address.", (W.CONFIGURE, W.CALL, W.RETRY)),
+          "Set base_url in config.yaml to the final address.", (W.CONFIGURE, W.CALL, W.RETRY), of_all_there=True),
     Cause("http-400", "The endpoint says that what we sent is wrong.",
           "The message names the place. Send without the item it names, or call the contact.",
           (W.WAIVE, W.CALL, W.RETRY)),
     Cause("http-401", "The endpoint asks for sign-in, or refuses ours.",
-          "Check the endpoint's sign-in in config.yaml with its contact.", (W.CALL, W.CONFIGURE, W.RETRY)),
+          "Check the endpoint's sign-in in config.yaml with its contact.", (W.CALL, W.CONFIGURE, W.RETRY), of_all_there=True),
     Cause("http-403", "We may not do this at the endpoint.", "Ask the contact for the missing right.",
-          (W.CALL, W.RETRY)),
+          (W.CALL, W.RETRY), of_all_there=True),
     Cause("http-404", "What we asked for is not there.",
           "Check base_url in config.yaml; else ask the contact what became of it.", (W.CALL, W.CONFIGURE, W.RETRY)),
     Cause("http-408", "The endpoint took too long to read what we sent.", "Usually passes.", _PASSES, True),
@@ -128,12 +129,15 @@ _ALL = (
     Cause("http-5xx", "The endpoint failed inside.", "Usually passes. If it lasts, call the contact.", _PASSES, True),
     Cause("not-fhir", "The address answers with a web page or XML, not with FHIR.",
           "Check base_url in config.yaml; a sign-in page or a proxy may be in between.",
-          (W.CONFIGURE, W.CALL, W.RETRY)),
+          (W.CONFIGURE, W.CALL, W.RETRY), of_all_there=True),
     Cause("not-json", "The endpoint's answer cannot be read.", "Give the message to the contact.",
-          (W.CALL, W.RETRY), True),
+          (W.CALL, W.RETRY), True, of_all_there=True),
     Cause("too-large", "The endpoint's answer is larger than we read.",
           "Send without the item, or raise the limit in config.yaml if it is right.",
           (W.WAIVE, W.CONFIGURE, W.CALL, W.RETRY)),
+    Cause("search-too-large", "A search at the endpoint found more than we read.",
+          "Send without the item, or raise the limit in config.yaml if it is right.",
+          (W.CONFIGURE, W.CALL, W.RETRY)),
     Cause("bad-request", "What we would ask cannot be written as HTTP.",
           "The message names the place. Send without the item, or correct the request.",
           (W.WAIVE, W.CORRECT, W.CALL, W.RETRY)),
@@ -161,11 +165,11 @@ _ALL = (
     # --- the endpoint and its configuration ------------------------------------------------------------------------
     Cause("endpoint-unusable", "The endpoint cannot do what is needed.",
           "Call the contact; or set capabilities in config.yaml if the endpoint is mistaken about itself.",
-          (W.CALL, W.ENDPOINT, W.CONFIGURE, W.RETRY)),
+          (W.CALL, W.ENDPOINT, W.CONFIGURE, W.RETRY), of_all_there=True),
     Cause("unknown-endpoint", "There is no such endpoint in config.yaml.", "Add it to config.yaml, or cancel the request.",
           (W.CONFIGURE, W.CANCEL, W.RETRY)),
     Cause("sign-in-not-built", "The endpoint needs a sign-in that this version does not have.",
-          "Ask the contact for an address without one.", (W.CALL, W.CONFIGURE, W.RETRY)),
+          "Ask the contact for an address without one.", (W.CALL, W.CONFIGURE, W.RETRY), of_all_there=True),
     Cause("identifier-system-changed", "The identifier_system in config.yaml is another one than at first use.",
           "Write the first one back, or use a new endpoint name.", (W.CONFIGURE, W.RETRY)),
     # --- the record and what is sent -----------------------------------------------------------------------------
