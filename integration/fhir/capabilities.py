@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from integration.fhir.server import FhirServer
 from mappings.model.capabilities import QUIRKS
@@ -21,6 +22,7 @@ class Capabilities:
 
     fhir_version: str | None = None
     software: str | None = None
+    implementation_url: str | None = None
     transaction: bool = False
     conditional_create: bool = False
     versioned_update: bool = False
@@ -30,6 +32,12 @@ class Capabilities:
     max_page: int | None = None  # no CapabilityStatement says it; only config.yaml does
     searches: Mapping[str, frozenset[str]] = field(default_factory=dict)  # type -> search parameters
     problems: tuple[str, ...] = ()
+
+    @property
+    def of_itself(self) -> dict[str, str | None]:
+        """Which server it says it is. Versions change with an upgrade, and the host with the node that answers."""
+        path = urlsplit(self.implementation_url or "").path.rstrip("/")
+        return {"software": self.software, "path": path or None}
 
     def can_search(self, resource_type: str, *parameters: str) -> bool:
         """True when the server says it searches that type by those parameters."""
@@ -93,7 +101,8 @@ def read_statement(statement: Mapping[str, Any]) -> Capabilities:
     problems = [*_version_problems(version), *_format_problems(statement)]
     if rest is None:
         problems.append("the CapabilityStatement describes no REST server (rest.mode server)")
-    return _of_rest(rest or {}, version, _text(_dict(statement.get("software")).get("name")), tuple(problems))
+    told = _of_rest(rest or {}, version, _text(_dict(statement.get("software")).get("name")), tuple(problems))
+    return replace(told, implementation_url=_text(_dict(statement.get("implementation")).get("url")))
 
 
 def _of_rest(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from integration.server_address import address_of
 from integration.settings.config import Config
 from integration.store import (
     audit,
@@ -18,6 +19,7 @@ from integration.store import (
     schedules,
     steps,
 )
+from integration.store import endpoints as endpoint_store
 from integration.store.tables import deliveries as delivery_table
 from integration.store.tables import endpoints
 from integration.store.tables import steps as step_table
@@ -62,6 +64,7 @@ def register_endpoints(conn: Connection, config: Config) -> None:
             .values(key=key, identifier_system=endpoint.identifier_system, **values)
             .on_conflict_do_update(index_elements=["key"], set_=values)
         )
+        endpoint_store.freeze(conn, key, address_of(endpoint))
         frozen = links.frozen_system(conn, key)
         if frozen != endpoint.identifier_system:
             raise links.SystemChanged(
