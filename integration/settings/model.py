@@ -601,6 +601,13 @@ class RecordsKept(_Section):
         description="Resource types gathered when a request names none.",
         examples=[["Condition", "Observation", "DiagnosticReport", "DocumentReference"]],
     )
+    lead_days: int = Field(
+        3,
+        ge=0,
+        le=90,
+        description="Days before the day a request is wanted by on which its records have to be there: that is their deadline.",
+        examples=[3],
+    )
     watch_days: int = Field(
         90, ge=0, le=3650, description="Days a returned report is watched for amendments.", examples=[90]
     )

@@ -44,7 +44,9 @@ def request_view(conn: Connection, request_id: str) -> dict:
         "cancel_requested": row.cancel_requested,
         "placer": row.placer,
         "fulfiller": row.fulfiller,
+        "key": row.key,
         "priority": row.priority,
+        "wanted_by": requests.content(row).wanted_by,
         "created_at": row.created_at,
         "records_due_at": row.records_due_at,
         "closed_at": row.closed_at,
@@ -88,6 +90,12 @@ def items_view(conn: Connection, delivery_id: str) -> list[dict]:
     """The items of one delivery."""
     wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id).order_by(delivery_items.c.source)
     return [row._asdict() for row in conn.execute(wanted)]
+
+
+def report_revision(conn: Connection, request_id: str, revision: int):
+    """The row of one revision of a request's report, or None."""
+    wanted = select(reports).where(reports.c.request_id == request_id, reports.c.revision == revision)
+    return conn.execute(wanted).one_or_none()
 
 
 def delivery_page(

@@ -23,7 +23,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     from integration.web.access import gate, sign_in
     from integration.web.coordinator import correct as correct_pages
     from integration.web.coordinator import new_request
-    from integration.web.operations import actions, alarms, boards, listing, numbers, patient, queue
+    from integration.web.operations import actions, alarms, boards, listing, numbers, patient, queue, reports
     from integration.web.operations import attempts as attempt_pages
     from integration.web.operations import bulk as bulk_pages
     from integration.web.operations import packets as packet_pages
@@ -47,6 +47,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
         correct_pages,
         patient,
         packet_pages,
+        reports,
         boards,
         numbers,
         new_request,

@@ -109,6 +109,29 @@ def test_the_whole_packet_can_be_downloaded_and_that_is_recorded(closed):
     assert [row.reason for row in audited(exchange, "packet.downloaded")] == ["for the tumour board"]
 
 
+def test_the_packet_can_be_read_as_a_person_reads_records_and_that_is_recorded(closed):
+    exchange, request_id, client = closed
+    address = f"/requests/{request_id}/packet"
+    assert client.post(f"{address}/read", data={"token": token(client, address), "reason": ""}).status_code == 400
+    answer = client.post(f"{address}/read", data={"token": token(client, address), "reason": "before the visit"})
+    sections = re.findall(r'<h2 id="section-[^"]*">([^<]+)</h2>', answer.text)
+    assert "Synthetic-Test" in answer.text and len(sections) > 3 and answer.headers["Cache-Control"] == "no-store"
+    assert [row.reason for row in audited(exchange, "packet.read")] == ["before the visit"]
+
+
+def test_the_report_can_be_opened_with_a_reason_and_that_is_recorded(closed):
+    exchange, request_id, client = closed
+    page, address = f"/requests/{request_id}", f"/requests/{request_id}/reports/1"
+    assert client.post(address, data={"token": token(client, page), "reason": " "}).status_code == 400
+    answer = client.post(address, data={"token": token(client, page), "reason": "the doctor asks"})
+    assert answer.status_code == 200 and "attachment" in answer.headers["Content-Disposition"]
+    assert answer.data == b"we agree" and "sandbox" in answer.headers["Content-Security-Policy"]
+    [row] = audited(exchange, "report.looked-at")
+    assert (row.request_id, row.subject, row.reason) == (request_id, "report 1", "the doctor asks")
+    missing = client.post(f"{page}/reports/9", data={"token": token(client, page), "reason": "x"})
+    assert missing.status_code == 404
+
+
 def test_the_numbers_know_the_closed_loop(closed):
     _, _, client = closed
     summary = client.get("/numbers.json?days=7").json["summary"]
