@@ -212,6 +212,12 @@ class HostedPractice(_Section):
         description="Its part of the address: small letters, digits, hyphens.", examples=["hillside"]
     )
     name: Name = Field(description="The name people know it by.", examples=["Hillside Family Practice"])
+    strict: bool = Field(
+        False,
+        description="Refuse also what only bends a rule of FHIR (a required element is missing, a code is outside its "
+        "value set). Without it such a resource is stored, and a finding tells the operator.",
+        examples=[True],
+    )
 
 
 class SmartBackendServices(_Section):
