@@ -7,7 +7,8 @@ from integration.settings.config import Config
 from integration.views.causes import explain
 from integration.views.request_list import Line
 from integration.views.texts import t
-from integration.views.words import clean, countdown, kind_words, span
+from integration.views.words import clean, countdown, span
+from mappings.model.steps import kind_words
 
 SHOWN = 20  # findings on the screen; --json has all
 HEADER = ("REQUEST", "ID", "FROM", "TO", "STATUS", "RECORDS", "DUE", "WAITING FOR")

@@ -47,6 +47,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "strip.more": ("{n} more open alarm", "{n} more open alarms"),
     "rule.failure-rate": "Many attempts fail",
     "rule.parked": "Work waits for a person",
+    "rule.request-error": "Something is wrong with a request",
     "rule.silence": "Unusually quiet",
     "rule.deadline-at-risk": "Records due soon",
     "rule.deadline-late": "Records late",
