@@ -63,6 +63,13 @@ def base_in(full_url: object, key: str) -> str | None:
     return text.removesuffix(f"/{key}") if known else None
 
 
+def base_of_search(url: object, resource_type: str) -> str | None:
+    """The base address in a link that a server gave to its own search for a type; None when it cannot be told."""
+    text = url.partition("?")[0].rstrip("/") if isinstance(url, str) else ""
+    known = text.lower().startswith(("http://", "https://")) and text.endswith(f"/{resource_type}")
+    return text.removesuffix(f"/{resource_type}") if known else None
+
+
 @lru_cache(maxsize=65536)
 def _target(text: str, bases: tuple[str, ...]) -> str | None:
     if text.lower().startswith(("http://", "https://")):
@@ -81,8 +88,8 @@ def _below(text: str, bases: tuple[str, ...]) -> str | None:
     for known in map(comparable, bases):
         path = known[known.find("/") :] if "/" in known else ""
         whole, beginning = (text, path) if text.startswith("/") else (comparable(text), known)
-        if beginning and whole.startswith(beginning + "/"):
-            return whole[len(beginning) + 1 :]
+        if beginning and whole.startswith((beginning + "/", beginning + "?")):
+            return whole[len(beginning) :].removeprefix("/")
     return None
 
 

@@ -8,9 +8,12 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
 
 from mappings import codes
+from mappings.addresses import Bases
 from mappings.codes import as_dict, as_text, concept
 from mappings.model.errors import MappingError
 from mappings.model.request import Code, Identifier
@@ -70,20 +73,46 @@ def to_attachment(content_type: str, data: bytes, title: str | None = None) -> d
     return {**made, "title": title} if title else made
 
 
-def attachments(resource: dict, *, source_base: str | None = None) -> list[AttachmentAt]:
+def attachments(resource: dict, *, source_base: Bases = None) -> list[AttachmentAt]:
     """Every Attachment of any resource, with its FHIRPath, in document order; contained ones too."""
     return find_attachments(resource, source_base=source_base)
 
 
 def inline_bytes(attachment: Any) -> bytes | None:
     """The bytes inside an Attachment, None when it carries none; a MappingError when they are no base64."""
-    data = as_text(as_dict(attachment).get("data"))
+    data = as_dict(attachment).get("data")
     if data is None:
         return None
     try:
-        return base64.b64decode("".join(data.split()), validate=True)
-    except ValueError:
+        return base64.b64decode("".join(data.split()), validate=True) or None
+    except (AttributeError, ValueError):
         raise MappingError("Attachment.data", "is not base64") from None
+
+
+def data_url(url: str) -> tuple[bytes, str | None]:
+    """The bytes and the content type in a ``data:`` URL (RFC 2397). Raises MappingError when it cannot be read."""
+    head, comma, body = url.strip()[len("data:") :].partition(",")
+    is_base64 = head.lower().endswith(";base64")
+    kind = head[: -len(";base64")] if is_base64 else head
+    try:
+        raw = unquote_to_bytes(body)
+        data = base64.b64decode(b"".join(raw.split()), validate=True) if is_base64 else raw
+    except ValueError:
+        data = b""
+    if not comma or body and not data:
+        raise MappingError("Attachment.url", "is a data: URL that cannot be read")
+    return data, kind.strip() or None
+
+
+def stated_size(attachment: Any) -> int | None:
+    """The number of bytes an Attachment states; None when that is no number."""
+    size = as_dict(attachment).get("size")
+    return int(size) if isinstance(size, int | Decimal) and not isinstance(size, bool) and size == int(size) else None
+
+
+def entered_in_error(resource: dict) -> bool:
+    """True for what its source says should never have existed."""
+    return any(resource.get(name) == "entered-in-error" for name in ("status", "docStatus"))
 
 
 HashForm = Literal["sha1", "other", "none"]

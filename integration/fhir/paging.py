@@ -48,7 +48,7 @@ class Search:
     def __init__(
         self,
         fetch: Callable[[str | None, int], Response],
-        is_ours: Callable[[str], bool],
+        to_ours: Callable[[str, Resource], str | None],
         *,
         what: str,
         page_size: int,
@@ -56,12 +56,13 @@ class Search:
         max_pages: int = MAX_PAGES,
     ):
         self.warnings: list[str] = []
+        self.links: set[str] = set()  # what the server calls this search: its own address as it knows it
         self.pages = 0
-        self._fetch, self._is_ours, self._what, self._max_pages = fetch, is_ours, what, max_pages
+        self._fetch, self._to_ours, self._what, self._max_pages = fetch, to_ours, what, max_pages
         self._size, self._max_bytes, self._bytes = page_size, max_bytes, 0
         self._last = ""  # the reference of the last entry given
         self._versions: dict[str, Any] = {}  # reference -> version of each match or include already given
-        self._matches = 0
+        self._matches = self._remarks = 0
         self._entries = self._all()
 
     def __iter__(self) -> Iterator[Entry]:
@@ -94,13 +95,14 @@ class Search:
                 self._ask_for_less(error)
 
     def _from_the_first_page(self) -> Iterator[Entry]:
-        self.pages = self._bytes = 0
+        self.pages = self._bytes = self._remarks = 0
         seen: set[str] = set()
         url: str | None = None
         while True:
             answer = self._page(url)
             bundle = self._bundle(answer)
             seen.add(answer.url)
+            self.links |= self_links(bundle)
             yield from self._of_page(bundle)
             url = self._next(bundle, answer.url)
             if url is None:
@@ -178,6 +180,7 @@ class Search:
         return Entry(resource, mode, raw.get("fullUrl"))
 
     def _remark(self, outcome: Mapping[str, Any]) -> None:
+        self._remarks += 1
         sentences = safe_issues(outcome)
         if any(sentence.startswith(("error", "fatal")) for sentence in sentences):
             raise self._partial(f"page {self.pages} says {'; '.join(sentences)}")
@@ -204,17 +207,27 @@ class Search:
         if not urls:
             return None
         url = _joined(from_url, urls[0])
-        if url is None or not self._is_ours(url):
+        ours = url and self._to_ours(url, bundle)
+        if ours is None:
             raise self._partial(
                 f"page {self.pages} names a next page at another address than the server's own; "
-                "its own base address is probably set wrongly there"
+                "its own base address is probably set wrongly there: name that address in `also_known_as` of the endpoint"
             )
-        return url
+        if ours != url:
+            self._warn("the next page was named at another address of the server; it was asked for at its own")
+        return ours
 
     def _compare_total(self, bundle: Mapping[str, Any]) -> None:
+        """Fewer than the server counts is not all of it; that a server counts its remarks too is no loss.
+
+        https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.total: the matches of the whole search, never includes.
+        """
         total = bundle.get("total")
-        if isinstance(total, int) and total != self._matches:
-            self._warn(f"the server counts {total}, {self._matches} came")
+        if not isinstance(total, int) or isinstance(total, bool) or total == self._matches:
+            return
+        if total > self._matches + self._remarks:
+            raise self._partial(f"the server counts {total}, and {self._matches} came")
+        self._warn(f"the server counts {total}, {self._matches} came")
 
     def _warn(self, remark: str) -> None:
         if (words := f"{self._what}: {remark}") not in self.warnings:  # a page that is read again remarks again
@@ -222,6 +235,14 @@ class Search:
 
     def _partial(self, problem: str) -> PartialError:
         return PartialError([f"{self._what}: {problem}"])
+
+
+def self_links(bundle: Mapping[str, Any]) -> set[str]:
+    """What a server calls the search it answered."""
+    links = [link for link in _list(bundle.get("link")) if isinstance(link, dict)]
+    return {
+        link["url"] for link in links if link.get("relation") in ("self", "first") and isinstance(link.get("url"), str)
+    }
 
 
 def is_subsetted(resource: Mapping[str, Any]) -> bool:

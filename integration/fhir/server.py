@@ -1,7 +1,6 @@
 """One FHIR R4 server as the jobs see it: read, search, create, update, transaction, binary, and what came of it."""
 
 import base64
-import binascii
 import copy
 import hashlib
 import re
@@ -10,10 +9,11 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from integration.fhir.binaries import SNIFFED_BYTES, NotABinary, NotBase64, Unwrapped, begins_like_a_binary
+from integration.fhir.binary_xml import FHIR_NAMESPACE, binary_in_xml
 from integration.fhir.exchanges import Observer
 from integration.fhir.failures import NotFound
 from integration.fhir.models import ModelServer, structure_problems
-from integration.fhir.paging import MAX_PAGES, Entry, Resource, Search, is_subsetted
+from integration.fhir.paging import MAX_PAGES, Entry, Resource, Search, is_subsetted, self_links
 from integration.fhir.transport import FHIR_JSON, Params, Response, Streamed, Transport, again_if_cut, at_once
 from integration.fhir.writes import (
     Written,
@@ -24,6 +24,7 @@ from integration.fhir.writes import (
     written,
 )
 from integration.fhir_json import dumps, loads
+from mappings.addresses import LOGICAL_ID, base_of_search, below
 from mappings.model.errors import MappingError, PartialError, PermanentError, UnknownOutcome
 
 __all__ = [
@@ -43,7 +44,7 @@ _SHARE_OF_A_PAGE = 4
 MAX_BINARY_BYTES = 512 * 1024 * 1024
 _FRESH = {"Cache-Control": "no-cache"}  # HAPI answers a repeated search from a cache for 60 s
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}")
-_ID = re.compile(r"(?!\.+$)[A-Za-z0-9.-]{1,64}")  # ".." would climb out of the base address
+_ID = re.compile(LOGICAL_ID)
 
 
 class BinaryContent(NamedTuple):
@@ -126,12 +127,25 @@ class FhirServer(ModelServer):
 
         return Search(
             fetch,
-            self.transport.is_ours,
+            lambda link, page: self._to_ours(link, resource_type, page),
             what=f"search for {resource_type} at {self.name}",
             page_size=asked,
             max_pages=max_pages,
             max_bytes=max_bytes or self.endpoint.limits.max_search_bytes,
         )
+
+    def _to_ours(self, link: str, resource_type: str, page: Resource) -> str | None:
+        """A link to a next page at the address where we ask, also where the server names another of its own; else None.
+
+        Nothing is ever sent to the other address: what follows it there is asked for below our own base address.
+        """
+        if self.transport.is_ours(link):
+            return link
+        named = [base_of_search(each, resource_type) or each.partition("?")[0] for each in self_links(page)]
+        rest = below(link, [*self.endpoint.bases, *named])
+        if rest is None:
+            return None
+        return f"{self.endpoint.base_url}{rest}" if rest.startswith("?") else self.transport.url_of(rest)
 
     def search_all(
         self, resource_type: str, params: Params | None = None, *, fresh: bool = True, warnings: list[str] | None = None
@@ -142,11 +156,6 @@ class FhirServer(ModelServer):
         if warnings is not None:
             warnings += search.warnings
         return resources
-
-    @property
-    def sends_versions(self) -> bool:
-        """False where config.yaml says that the server refuses ``If-Match``: an update then wins over what it did not see."""
-        return self.endpoint.capabilities.get("versioned_update") is not False
 
     @property
     def page_size(self) -> int:
@@ -164,12 +173,12 @@ class FhirServer(ModelServer):
 
     def update(self, resource: Resource, *, if_match: str | None, authored: bool = False) -> Written:
         """PUT it if the server still has version ``if_match`` (https://hl7.org/fhir/R4/http.html#concurrency)."""
-        conditional = {"If-Match": version_header(if_match)} if if_match and self.sends_versions else {}
+        conditional = {"If-Match": version_header(if_match)} if if_match else {}
         return self._write("PUT", resource, resource["id"], conditional, authored)
 
     def transaction(self, bundle: Resource) -> Resource:
         """POST a transaction or batch Bundle; the response Bundle (https://hl7.org/fhir/R4/http.html#transaction)."""
-        answer = self.transport.request("POST", "", body=dumps(self._as_it_bears(bundle)), write=True)
+        answer = self.transport.request("POST", "", body=dumps(bundle), write=True)
         response = answer.json()
         is_bundle = isinstance(response, dict) and response.get("resourceType") == "Bundle"
         if is_bundle and isinstance(response.get("entry"), list):
@@ -179,16 +188,6 @@ class FhirServer(ModelServer):
             endpoint=self.name,
             cause="no-response-bundle",
         )
-
-    def _as_it_bears(self, bundle: Resource) -> Resource:
-        """A Bundle without ``ifMatch`` where the server refuses that."""
-        if self.sends_versions:
-            return bundle
-        entries = [
-            {**each, "request": {name: value for name, value in each["request"].items() if name != "ifMatch"}}
-            for each in bundle["entry"]
-        ]
-        return {**bundle, "entry": entries}
 
     def binary(self, url: str, *, content_type: str | None = None, max_bytes: int = MAX_BINARY_BYTES) -> BinaryContent:
         """The bytes an ``Attachment.url`` points to, in memory; else as `save_binary`."""
@@ -273,11 +272,13 @@ class FhirServer(ModelServer):
     def _saved(
         self, blocks: Iterator[bytes], given: str, save: Callable[[Iterator[bytes]], Saved], max_bytes: int
     ) -> tuple[Saved, str]:
-        if "json" not in given.lower():
+        if "json" not in given.lower() and "xml" not in given.lower():
             return save(self._bounded(blocks, max_bytes)), given
         first = b""
         while len(first) < SNIFFED_BYTES and (block := next(blocks, b"")):
             first += block
+        if "xml" in given.lower():
+            return self._saved_xml(first, blocks, given, save, max_bytes)
         if not begins_like_a_binary(first):  # its type comes later, or it is a document in JSON
             content = self._unwrapped(b"".join(self._bounded(chain([first], blocks), self.transport.max_bytes)), given)
             return save(self._bounded(iter([content.data]), max_bytes)), content.content_type
@@ -289,6 +290,23 @@ class FhirServer(ModelServer):
         except NotABinary:
             cause, words = "not-json", "is not FHIR JSON to its end"
         raise PermanentError(f"a Binary at {self.name} {words}", endpoint=self.name, cause=cause)
+
+    def _saved_xml(
+        self,
+        first: bytes,
+        blocks: Iterator[bytes],
+        given: str,
+        save: Callable[[Iterator[bytes]], Saved],
+        max_bytes: int,
+    ) -> tuple[Saved, str]:
+        """Out of a Binary in FHIR XML; any other XML is the attachment itself."""
+        if FHIR_NAMESPACE not in first or b"Binary" not in first:
+            return save(self._bounded(chain([first], blocks), max_bytes)), given
+        document = b"".join(self._bounded(chain([first], blocks), self.transport.max_bytes))
+        wrapped = binary_in_xml(document)
+        if wrapped is None:
+            return save(self._bounded(iter([document]), max_bytes)), given
+        return save(self._bounded(iter([self._from_base64(wrapped.data)]), max_bytes)), wrapped.content_type
 
     def _bounded(self, blocks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
         size = 0
@@ -307,12 +325,15 @@ class FhirServer(ModelServer):
             resource = loads(data)
             if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
                 return BinaryContent(data, content_type)
-            text = "".join(str(resource.get("data", "")).split())
-            return BinaryContent(base64.b64decode(text, validate=True), str(resource.get("contentType", "")))
-        except binascii.Error:
-            pass
+            return BinaryContent(self._from_base64(resource.get("data")), str(resource.get("contentType") or ""))
         except (ValueError, RecursionError):
             return BinaryContent(data, content_type)
+
+    def _from_base64(self, text: Any) -> bytes:
+        try:
+            return base64.b64decode("".join(text.split()), validate=True) if text is not None else b""
+        except (AttributeError, ValueError):
+            pass
         raise PermanentError(f"a Binary at {self.name} is not base64", endpoint=self.name, cause="not-base64")
 
 

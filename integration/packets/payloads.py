@@ -34,8 +34,6 @@ class Stored:
 class PayloadMissing(ExchangeError):
     """Payload bytes that the database names are not in the payload store."""
 
-    cause = "payload-missing"
-
 
 class PayloadsAway(ExchangeError):
     """The payload store cannot be used now; what needs it waits until it can."""

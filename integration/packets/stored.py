@@ -10,7 +10,9 @@ from sqlalchemy import Connection, exists, select
 from integration import fhir_json
 from integration.packets.payloads import Payloads
 from integration.store.tables import packets
-from mappings.model.errors import ExchangeError
+from mappings.addresses import local_reference
+from mappings.codes import as_dict, as_text
+from mappings.model.errors import ExchangeError, MappingError
 from mappings.model.packet import Manifest, ManifestItem
 from mappings.model.request import SecondOpinionRequest
 from mappings.rendition import AttachedText, Rendition, render
@@ -33,15 +35,18 @@ class Packet:
 
 
 def source_of(resource: dict) -> str:
-    """``Type/id`` of a resource at its source."""
-    return f"{resource['resourceType']}/{resource['id']}"
+    """``Type/id`` of a resource at its source. Raises MappingError when it has no id that could name it."""
+    kind, logical_id = resource.get("resourceType"), resource.get("id")
+    if local_reference(f"{kind}/{logical_id}") != f"{kind}/{logical_id}" or not isinstance(logical_id, str):
+        raise MappingError(f"{kind if isinstance(kind, str) else 'Resource'}.id", "it has no id that could name it")
+    return f"{kind}/{logical_id}"
 
 
 def resource_item(resource: dict, data: bytes) -> ManifestItem:
     """The manifest line of one resource."""
     return ManifestItem(
         source=source_of(resource),
-        version=(resource.get("meta") or {}).get("versionId"),
+        version=as_text(as_dict(resource.get("meta")).get("versionId")),
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
     )
@@ -50,7 +55,9 @@ def resource_item(resource: dict, data: bytes) -> ManifestItem:
 def store(payloads: Payloads, manifest: Manifest, lines: list[bytes]) -> str:
     """Write the pack and the manifest; returns the manifest's hash. ``lines`` follow ``manifest.resources``."""
     pack = payloads.put(b"\n".join(lines))
-    return payloads.put(manifest.model_copy(update={"pack_sha256": pack}).model_dump_json().encode())
+    return payloads.put(
+        manifest.model_copy(update={"pack_sha256": pack}).model_dump_json(exclude_defaults=True).encode()
+    )
 
 
 def manifest_of(payloads: Payloads, manifest_sha256: str) -> Manifest:

@@ -1,78 +1,146 @@
 """Fetches the bytes behind every attachment of a chart; one that cannot be had makes the chart partial."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from integration.fhir.server import FhirServer
 from integration.packets.payloads import Stored
+from jobs.source.chart import Chart
+from jobs.source.problems import Problems
 from jobs.world import Context
-from mappings.document_reference import attachments, hash_form, inline_bytes
-from mappings.model.errors import MappingError, PartialError, PermanentError
+from mappings.addresses import below, local_reference
+from mappings.codes import as_dicts, as_text
+from mappings.decoding import fuller_type, words_of
+from mappings.document_reference import (
+    attachments,
+    data_url,
+    entered_in_error,
+    hash_form,
+    inline_bytes,
+    stated_size,
+)
+from mappings.model.errors import MappingError
 from mappings.model.packet import ManifestItem
 
-
-def attachment_items(ctx: Context, request, chart: dict[str, dict]) -> list[ManifestItem]:
-    """A manifest line for each attachment of the chart, its bytes stored. Raises PartialError naming all that are missing."""
-    server, limit = ctx.server(request.placer), ctx.world.config.records.max_attachment_bytes
-    fetched: dict[str, tuple[str, int, str | None]] = {}
-    items, problems = [], []
-    for source, resource in chart.items():
-        for at in attachments(resource):
-            try:
-                item = _attachment_item(ctx, server, f"{source}#{at.path}", source, at.attachment, fetched, limit)
-            except (MappingError, PermanentError) as error:
-                problems.append(f"{source}#{at.path}: {error}")
-                continue
-            items += [item] if item is not None else []
-    if problems:
-        raise PartialError(problems)
-    return items
+# An attachment that says one of these speaks of bytes; without any it only says that there is a document somewhere.
+_SPEAKS_OF_BYTES = ("data", "_data", "url", "_url", "hash", "size")
 
 
-def _attachment_item(
-    ctx: Context, server: FhirServer, of: str, source: str, attachment: dict, fetched: dict, limit: int
-) -> ManifestItem | None:
-    if "data" in attachment:
-        return _inline_item(ctx, of, source, attachment)
-    url = attachment.get("url")
-    if url is None:
-        return None
-    if url.startswith(("urn:", "data:", "#")) or "://" in url and not server.transport.is_ours(url):
-        ctx.finding(
-            "attachment-elsewhere", "the attachment is not on the placer's server; its address travels as it is", of
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+
+
+def attachment_items(ctx: Context, placer: str, chart: Chart, sources: list[str]) -> list[ManifestItem]:
+    """A manifest line for each attachment of these resources, its bytes stored; what is missing is a problem of the chart."""
+    fetching = _Fetching(ctx, ctx.server(placer), chart)
+    items: list[ManifestItem | None] = []
+    for source in sources:
+        resource = chart.resources[source]
+        found: list = []
+        with chart.problems.about(source):
+            found = attachments(resource)
+        for at in found:
+            place = f"{source}#{at.path}"
+            with fetching.may_be_missing(place, resource):
+                items.append(fetching.item(source, place, resource, at.attachment))
+    return [item for item in items if item is not None]
+
+
+class _Fetching:
+    """The attachments of one chart; what two of them name is fetched once."""
+
+    def __init__(self, ctx: Context, server: FhirServer, chart: Chart):
+        self.ctx, self.server, self.chart = ctx, server, chart
+        self.limit = ctx.world.config.records.max_attachment_bytes
+        self.fetched: dict[str, tuple[Stored, str]] = {}  # by path, with the content type
+
+    def item(self, source: str, of: str, resource: dict, attachment: dict) -> ManifestItem | None:
+        """The manifest line; None, with a finding, where there are no bytes to carry. Raises what `Problems.about` tells."""
+        if not any(name in attachment for name in _SPEAKS_OF_BYTES):
+            self.ctx.finding("attachment-without-bytes", "the attachment names no document, inline or by address", of)
+            return None
+        inside = self._inside(resource, attachment)
+        if (
+            inside is not None
+            and attachment.get("data") is not None
+            and words_of(inside[0], attachment.get("contentType"))
+        ):
+            return None  # plain text inside its resource stands in the readable summary, word for word
+        found = self._stored(*inside) if inside is not None else self._fetched(of, attachment)
+        if found is None:
+            return None
+        stored, kind = found
+        if not stored.size:
+            raise MappingError("Attachment", "the document is empty: there is not one byte of it")
+        self._check(of, attachment, stored)
+        return ManifestItem(
+            source=source,
+            kind="attachment",
+            size=stored.size,
+            sha256=stored.sha256,
+            of=of,
+            content_type=fuller_type(attachment.get("contentType"), kind),
         )
+
+    def _inside(self, resource: dict, attachment: dict) -> tuple[bytes, str | None] | None:
+        """What stands in the attachment, or in a Binary that the resource contains."""
+        url = as_text(attachment.get("url")) or ""
+        if attachment.get("data") is not None:
+            return inline_bytes(attachment) or b"", None
+        if url.lower().startswith("data:"):
+            return data_url(url)
+        if url.startswith("#"):
+            binary = next((each for each in as_dicts(resource.get("contained")) if each.get("id") == url[1:]), {})
+            return inline_bytes(binary) or b"", as_text(binary.get("contentType"))
         return None
-    if url not in fetched:
-        stored, content_type = server.save_binary(
-            url, ctx.world.payloads.put_stream, content_type=attachment.get("contentType"), max_bytes=limit
-        )
-        fetched[url] = (stored.sha256, stored.size, content_type)
-        _check_hash(ctx, of, attachment, stored)
-    digest, size, content_type = fetched[url]
-    return ManifestItem(
-        source=source,
-        kind="attachment",
-        size=size,
-        sha256=digest,
-        of=of,
-        content_type=attachment.get("contentType") or content_type,
-    )
 
+    def _stored(self, data: bytes, kind: str | None) -> tuple[Stored, str | None]:
+        return self.ctx.world.payloads.put_stream([data]), kind
 
-def _inline_item(ctx: Context, of: str, source: str, attachment: dict) -> ManifestItem | None:
-    """What stands inside its resource is a document like any other; plain text is in the readable summary, word for word."""
-    data, content_type = inline_bytes(attachment), attachment.get("contentType")
-    if not data or (content_type or "").startswith("text/plain"):
-        return None
-    return ManifestItem(
-        source=source,
-        kind="attachment",
-        size=len(data),
-        sha256=ctx.world.payloads.put(data),
-        of=of,
-        content_type=content_type,
-    )
+    def _fetched(self, of: str, attachment: dict) -> tuple[Stored, str] | None:
+        """What an address names, read block by block; None, with a finding, for one that is not the placer's server's."""
+        url = as_text(attachment.get("url"))
+        if url is None:
+            raise MappingError("Attachment", "it speaks of a document, and holds neither its bytes nor an address")
+        path = self._path(url)
+        if path is None:
+            words = "the attachment is not on the placer's server; its address travels as it is"
+            self.ctx.finding("attachment-elsewhere", words, of)
+        elif path not in self.fetched:
+            stated, save = as_text(attachment.get("contentType")), self.ctx.world.payloads.put_stream
+            self.fetched[path] = self.server.save_binary(path, save, content_type=stated, max_bytes=self.limit)
+        return path and self.fetched[path]
 
+    def _path(self, url: str) -> str | None:
+        """What to ask the placer's server for; None for an address that is not its own.
 
-def _check_hash(ctx: Context, of: str, attachment: dict, stored: Stored) -> None:
-    if hash_form(attachment, lambda: ctx.world.payloads.open(stored.sha256)) not in ("sha1", "none"):
-        raise PartialError([f"{of}: the bytes do not have the hash the resource states"])
-    if "size" in attachment and int(attachment["size"]) != stored.size:
-        ctx.finding("attachment-size", f"the resource states another size than the {stored.size} bytes read", of)
+        ``/Binary/1`` is below its base address, as those who write it mean it, any other ``/path`` below its host.
+        """
+        rest = below(url, self.chart.bases)
+        if rest is not None:
+            return rest
+        if url.startswith("/") and not url.startswith("//"):
+            return url.lstrip("/") if local_reference(url) else url
+        return None if "://" in url or _SCHEME.match(url) else url
+
+    def _check(self, of: str, attachment: dict, stored: Stored) -> None:
+        form = hash_form(attachment, lambda: self.ctx.world.payloads.open(stored.sha256))
+        if form is None:
+            raise MappingError("Attachment.hash", "the bytes do not have the hash the resource states")
+        if form == "other":
+            words = "the hash is theirs, in another form than R4's (SHA-1, base64); the bytes were compared with it"
+            self.ctx.finding("attachment-hash", words, of, "info")
+        if "size" in attachment and stated_size(attachment) != stored.size:
+            self.ctx.finding(
+                "attachment-size", f"the resource states another size than the {stored.size} bytes read", of
+            )
+
+    @contextmanager
+    def may_be_missing(self, place: str, resource: dict) -> Iterator[None]:
+        """A document that cannot be had is a problem, but for one that its source says should not exist: a finding."""
+        problems = Problems() if entered_in_error(resource) else self.chart.problems
+        with problems.about(place):
+            yield
+        if problems is not self.chart.problems and place in problems:
+            words = "a document of a record that was entered in error could not be had; the record travels without it"
+            self.ctx.finding("attachment-of-error", words, place)

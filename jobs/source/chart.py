@@ -1,20 +1,28 @@
 """Reads the chart of one patient at the placer: everything of it, of nobody else, closed over references."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
-from integration.fhir.server import FhirServer
+from integration.fhir.server import Entry, FhirServer
 from integration.packets import stored as packets
+from integration.store import links
 from integration.store.pace import at_once
+from jobs.source.problems import Problems
 from jobs.world import Context
-from mappings.identifiers import local_reference
+from mappings.addresses import base_in, base_of_search, comparable
+from mappings.identifiers import identifiers_in, local_reference
 from mappings.model.errors import PartialError
 from mappings.references import find_references
+from mappings.subject import searched_by, whose
 
-# What closes the packet: read when something in it points there. Other patients and our own traffic stay out.
+# What closes the packet: read when something in it points there. Other patients, alone or in
+# a group, and our own traffic stay out.
 NOT_FOLLOWED = frozenset(
     {
         "Patient",
+        "Person",
+        "Group",
         "Task",
         "AuditEvent",
         "Provenance",
@@ -30,107 +38,189 @@ NOT_FOLLOWED = frozenset(
 MAX_ROUNDS = 10
 
 
+@dataclass
+class Chart:
+    """What was read of one patient: ``resources`` by ``Type/id``, the patient among them."""
+
+    patient: str
+    resources: dict[str, dict]
+    bases: list[str]  # the server's addresses, as configured and as it showed them
+    problems: Problems
+    left_out: set[str] = field(default_factory=set)  # another patient's, or what would go back where it came from
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Addresses that config.yaml does not name and the server writes of itself."""
+        return tuple(self.bases[1:])
+
+
 def read_chart(
     ctx: Context, request, patient: str, *, since: datetime | None = None, known: frozenset[str] = frozenset()
-) -> dict[str, dict]:
-    """``{Type/id: resource}``: the patient, typed searches in parallel, then everything they point to.
+) -> Chart:
+    """The patient, typed searches in parallel, then everything they point to.
 
     ``since``: only what changed after it; ``known``: what need not be read again because something points to it.
     """
     since = since or (datetime.combine(request.records.since, time(0), UTC) if request.records.since else None)
-    server = ctx.server(request.placer)
-    found = {patient: server.read(*patient.split("/"))}
-    types = request.records.types or ctx.world.config.records.types
-    can = ctx.capabilities(request.placer)
-    wanted = [kind for kind in types if kind != "Patient" and (not can.searches or can.can_search(kind, "patient"))]
-    for kind in sorted(set(types) - set(wanted) - {"Patient"}):
-        ctx.finding("type-not-offered", "the placer's server does not offer this type", kind, "info")
+    reading = _Reading(ctx, request, patient)
     limits = ctx.endpoint(request.placer).limits
     with ThreadPoolExecutor(at_once(limits.concurrency, limits.requests_per_second)) as pool:
-        for resources in pool.map(lambda kind: _search(ctx, server, kind, patient, since), wanted):
-            for resource in resources:
-                _take(ctx, found, resource, patient, request)
-        _close_over_references(ctx, server, found, patient, known, pool)
-    return dict(sorted(found.items()))
+        for kind, entries in pool.map(lambda search: (search[0], reading.search(*search, since)), reading.searches()):
+            for number, entry in enumerate(entries, start=1):
+                reading.take(kind, number, entry)
+        reading.close_over_references(known, pool)
+    chart = reading.chart
+    chart.resources = dict(sorted(chart.resources.items()))
+    return chart
 
 
-def _search(ctx: Context, server: FhirServer, kind: str, patient: str, since: datetime | None) -> list[dict]:
-    params = {"patient": patient}
-    if since is not None:
-        params["_lastUpdated"] = f"ge{since.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"
-    search = server.search(kind, params)
-    found = [entry.resource for entry in search]
-    for words in search.warnings:  # list.append is atomic: searches run in threads
-        ctx.finding("search-warning", f"the server remarked on its search: {words}"[:300], kind)
-    return found
+class _Reading:
+    """One reading of a chart."""
 
+    def __init__(self, ctx: Context, request, patient: str):
+        self.ctx, self.request = ctx, request
+        self.server: FhirServer = ctx.server(request.placer)
+        self.patient = self.server.read(*patient.split("/"))
+        if packets.source_of(self.patient) != patient:
+            raise PartialError([f"{patient}: the server answers with another patient"])
+        self.chart = Chart(patient, {patient: self.patient}, list(self.server.endpoint.bases), Problems())
+        # A copy of the fulfiller's own record does not go back where it came from, nor a report to who is still asked.
+        with ctx.world.engine.begin() as conn:
+            self.theirs = links.frozen_system(conn, request.fulfiller)
+        self.returned = (ctx.world.config.exchange.identifier_system, f"DocumentReference/{ctx.request_id}-report-")
 
-def _take(ctx: Context, found: dict, resource: dict, patient: str, request) -> None:
-    """Keep a resource unless it is another patient's (servers return such), the request itself or came from us."""
-    source, subject = packets.source_of(resource), patient_of(resource)
-    if subject is not None and subject != patient:
-        ctx.finding(
-            "other-patient", "the server returned a resource of another patient; it was left out", source, "error"
+    def searches(self) -> list[tuple[str, str]]:
+        """(type, search parameter) of what is asked for; a finding for each type that the server does not offer."""
+        can = self.ctx.capabilities(self.request.placer)
+        asked = []
+        for kind in self.request.records.types or self.ctx.world.config.records.types:
+            names = [name for name in (searched_by(kind), "subject") if not can.searches or can.can_search(kind, name)]
+            if kind != "Patient" and names:
+                asked.append((kind, names[0]))
+            elif kind != "Patient":
+                self.ctx.finding("type-not-offered", "the placer's server does not offer this type", kind, "info")
+        return asked
+
+    def search(self, kind: str, parameter: str, since: datetime | None) -> list[Entry]:
+        """Every entry of every page."""
+        params = {parameter: self.chart.patient}
+        if since is not None:
+            params["_lastUpdated"] = f"ge{since.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"
+        search = self.server.search(kind, params)
+        entries = list(search)
+        for words in search.warnings:  # list.append is atomic: searches run in threads
+            self.ctx.finding("search-warning", f"the server remarked on its search: {words}"[:300], kind)
+        for link in search.links:
+            self._learn(base_of_search(link, kind))
+        return entries
+
+    def _learn(self, base: str | None) -> None:
+        """Another address under which the server knows itself, because it says so; never that of another endpoint."""
+        known = {comparable(each) for each in self.chart.bases}
+        others = {comparable(base) for each in self.ctx.world.config.endpoints.values() for base in each.bases}
+        if base is None or comparable(base) in known | others:
+            return
+        self.chart.bases.append(base)
+        self.ctx.finding(
+            "address-learned",
+            f"{self.request.placer} calls itself {base}; references to that address are understood as its own. "
+            "Write it under `also_known_as` of the endpoint, or have its base address set right",
+            base,
         )
-    elif source != request.service_request and not _is_ours(ctx, resource):
-        found[source] = resource
 
+    def take(self, kind: str, number: int, entry: Entry) -> None:
+        """Keep what a search found, unless it is another patient's (servers return such), the order, or goes back."""
+        with self.chart.problems.about(f"{kind}?patient entry {number}"):
+            source = packets.source_of(entry.resource)
+            self._learn(base_in(entry.full_url, source))
+            self._take(source, entry.resource)
 
-def patient_of(resource: dict) -> str | None:
-    """``Patient/id`` the resource says it is about, or None."""
-    for name in ("patient", "subject", "for", "beneficiary"):
-        value = resource.get(name)
-        reference = value.get("reference", "") if isinstance(value, dict) else ""
-        if "Patient/" in reference:
-            return "Patient/" + reference.split("Patient/")[1].split("/")[0]
-    return None
+    def _take(self, source: str, resource: dict) -> None:
+        with self.chart.problems.about(source):
+            if source == self.chart.patient:
+                return
+            if source == self.request.service_request or self._goes_back(source, resource):
+                self.chart.left_out.add(source)
+            elif self._is_theirs(source, resource):
+                self.chart.resources[source] = resource
 
+    def _is_theirs(self, source: str, resource: dict) -> bool:
+        """False for what is another person's; what may be anybody's is a problem and is not taken."""
+        verdict, path = whose(resource, self.patient, self.chart.bases)
+        if verdict == "another" or source.startswith("Patient/"):
+            severity = "warning" if source.startswith("Patient/") else "error"
+            words = "the server returned a resource of another patient; it was left out"
+            self.ctx.finding("other-patient", words, source, severity)
+            self.chart.left_out.add(source)
+            return False
+        if verdict == "unclear":
+            place = f"{source}#{path.partition('.')[2]}"
+            self.chart.problems.add(
+                place,
+                "it cannot be told whether this is the patient: it names none of the server's own; if it is another "
+                "address of the server, write that under `also_known_as` of the endpoint",
+            )
+        return verdict != "unclear"
 
-def _is_ours(ctx: Context, resource: dict) -> bool:
-    """True for what the Exchange itself wrote there (a returned report): it does not travel in circles."""
-    given = resource.get("identifier") or []
-    ours = ctx.world.config.exchange.identifier_system
-    return any(str(each.get("system", "")).startswith(ours) for each in (given if isinstance(given, list) else [given]))
+    def _goes_back(self, source: str, resource: dict) -> bool:
+        """True for a copy of what the fulfiller has already: by the exact system of an identifier."""
+        system, beginning = self.returned
+        goes_back = any(
+            each.system == self.theirs or each.system == system and each.value.startswith(beginning)
+            for each in identifiers_in(resource)
+        )
+        if goes_back:
+            self.ctx.finding("goes-back", "it came from the consultant's own system, so it is not sent", source, "info")
+        return goes_back
 
+    def close_over_references(self, known: frozenset[str], pool: ThreadPoolExecutor) -> None:
+        """Read what something in the chart points to, round after round, until nothing new is pointed to."""
+        gone = set(known)
+        fresh: list[str] = list(self.chart.resources)
+        pointed: dict[str, str] = {}
+        for _ in range(MAX_ROUNDS):
+            for source in fresh:
+                pointed |= {target: place for target, place in self._targets(source).items() if target not in pointed}
+            fresh = sorted(
+                target
+                for target in pointed
+                if target not in self.chart.resources
+                and target not in gone | self.chart.left_out
+                and target.split("/")[0] not in NOT_FOLLOWED
+            )
+            if not fresh:
+                return self._note_unresolved(pointed, known)
+            gone |= self._fetch(fresh, pool)
+        raise PartialError([f"references still open after {MAX_ROUNDS} rounds"])
 
-def _close_over_references(
-    ctx: Context, server: FhirServer, found: dict, patient: str, known: frozenset[str], pool: ThreadPoolExecutor
-) -> None:
-    gone: set[str] = set(known)
-    for _ in range(MAX_ROUNDS):
-        wanted: dict[str, set[str]] = {}
-        for _source, resource in found.items():
-            for target in _local_targets(server, resource):
-                if target not in found and target not in gone:
-                    wanted.setdefault(target.split("/")[0], set()).add(target.split("/")[1])
-        wanted = {kind: ids for kind, ids in wanted.items() if kind not in NOT_FOLLOWED}
-        if not wanted:
-            return _note_unresolved(ctx, server, found, known)
-        for kind, ids in sorted(wanted.items()):
-            _fetch(server, kind, sorted(ids), found, gone, patient, pool)
-    raise PartialError([f"references still open after {MAX_ROUNDS} rounds"])
+    def _targets(self, source: str) -> dict[str, str]:
+        """``{Type/id: place}`` of what a resource of the chart points to."""
+        targets: dict[str, str] = {}
+        if source in self.chart.resources:
+            with self.chart.problems.about(source):
+                for at in find_references(self.chart.resources[source], source_base=self.chart.bases):
+                    if local := local_reference(at.target):
+                        targets.setdefault(local, f"{source}#{at.path}")
+        return targets
 
+    def _fetch(self, wanted: list[str], pool: ThreadPoolExecutor) -> set[str]:
+        """Read them; returns what is not to be asked for again."""
+        for target, resource in zip(wanted, pool.map(self._read, wanted), strict=True):
+            if resource is None:
+                continue
+            with self.chart.problems.about(target):
+                if packets.source_of(resource) != target:
+                    self.chart.problems.add(target, "the server answers with another resource")
+                elif whose(resource, self.patient, self.chart.bases)[0] != "another":
+                    self._take(target, resource)
+        return set(wanted)
 
-def _fetch(
-    server: FhirServer, kind: str, ids: list[str], found: dict, gone: set[str], patient: str, pool: ThreadPoolExecutor
-) -> None:
-    for one, resource in zip(ids, pool.map(lambda one: server.read_if_there(f"{kind}/{one}"), ids), strict=True):
-        if resource is None or patient_of(resource) not in (None, patient):
-            gone.add(f"{kind}/{one}")
-        else:
-            found[f"{kind}/{one}"] = resource
+    def _read(self, target: str) -> dict | None:
+        with self.chart.problems.about(target):
+            return self.server.read_if_there(target)
+        return None
 
-
-def _local_targets(server: FhirServer, resource: dict):
-    for at in find_references(resource, source_base=server.endpoint.base_url):
-        target = local_reference(at.target)
-        if target is not None:
-            yield target
-
-
-def _note_unresolved(ctx: Context, server: FhirServer, found: dict, known: frozenset[str]) -> None:
-    for source, resource in found.items():
-        for at in find_references(resource, source_base=server.endpoint.base_url):
-            local = local_reference(at.target)
-            if local is not None and local not in found and local not in known:
-                ctx.finding("reference-unresolved", f"{local} is not in the packet", f"{source}#{at.path}")
+    def _note_unresolved(self, pointed: dict[str, str], known: frozenset[str]) -> None:
+        for target, place in pointed.items():
+            if target not in self.chart.resources and target not in known:
+                self.ctx.finding("reference-unresolved", f"{target} is not in the packet", place)

@@ -1,22 +1,38 @@
 """Makes what was gathered into an immutable packet, its delivery, and the step that sends it."""
 
+from collections.abc import Collection, Sequence
+
 from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.store import deliveries, links, requests
 from integration.store.steps import NextStep
-from jobs.source.attachments import attachment_items
+from jobs.source.chart import Chart
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryKind
-from mappings.model.packet import Manifest
+from mappings.model.packet import Manifest, ManifestItem
 
 
-def pack(ctx: Context, request, patient: str, chart: dict[str, dict], *, base: int | None) -> Outcome:
-    """Fetch attachments, write bytes, and make packet, delivery and the next step in the step's own commit."""
-    lines = [fhir_json.dumps(resource) for resource in chart.values()]
-    items = [packets.resource_item(resource, line) for resource, line in zip(chart.values(), lines, strict=True)]
-    items += attachment_items(ctx, request, chart)
+def pack(
+    ctx: Context,
+    request,
+    chart: Chart,
+    sources: Sequence[str],
+    attachments: Collection[ManifestItem],
+    *,
+    base: int | None = None,
+    withdrawn: Collection[ManifestItem] = (),
+) -> Outcome:
+    """Write the bytes; packet, delivery and the next step are made in the step's own commit.
+
+    ``sources``: the resources of the chart to pack; ``base``: how many packets there are. Raises PartialError when an item
+    of the chart could not be had and nobody waived it.
+    """
+    lines = {source: line for source in sources if (line := _line(chart, source)) is not None}
+    chart.problems.must_be_none()
+    items = [packets.resource_item(chart.resources[source], line) for source, line in lines.items()]
+    items += [*attachments, *withdrawn, *_waived(chart)]
     version = (base or 0) + 1
     with ctx.world.engine.begin() as conn:
         system = links.frozen_system(conn, request.placer)
@@ -25,11 +41,12 @@ def pack(ctx: Context, request, patient: str, chart: dict[str, dict], *, base: i
         request_id=ctx.request_id,
         source_endpoint=request.placer,
         identifier_system=system,
-        patient=patient,
+        patient=chart.patient,
         gathered_at=ctx.now.isoformat(timespec="seconds"),
+        source_bases=chart.learned,
         items=tuple(items),
     )
-    digest = packets.store(ctx.world.payloads, manifest, lines)
+    digest = packets.store(ctx.world.payloads, manifest, list(lines.values()))
     delivery_id = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, version)
 
     def commit(conn: Connection) -> None:
@@ -42,12 +59,26 @@ def pack(ctx: Context, request, patient: str, chart: dict[str, dict], *, base: i
             DeliveryKind.RECORDS,
             version=version,
             packet_id=manifest.packet_id,
-            sources=chart,
+            sources=lines,
             deadline=requests.get(conn, ctx.request_id).records_due_at,
         )
 
     following = NextStep("match_people", request.fulfiller, delivery_id=delivery_id, deadline=ctx.row().records_due_at)
     return Outcome(next_steps=(following,), apply=[commit])
+
+
+def _line(chart: Chart, source: str) -> bytes | None:
+    """The bytes of one resource; a problem of the chart when it cannot be written (half a character, no version)."""
+    with chart.problems.about(source):
+        return fhir_json.dumps(chart.resources[source])
+    return None
+
+
+def _waived(chart: Chart) -> list[ManifestItem]:
+    return [
+        ManifestItem(source=place.partition("#")[0], kind="waived", size=0, sha256="", of=place, why=why)
+        for place, why in chart.problems.waived.items()
+    ]
 
 
 def note_gathered(conn: Connection, ctx: Context) -> None:

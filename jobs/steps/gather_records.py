@@ -2,6 +2,7 @@
 
 from integration.store import requests
 from jobs.patients import find_patient
+from jobs.source.attachments import attachment_items
 from jobs.source.chart import read_chart
 from jobs.source.packing import pack
 from jobs.world import Context, Outcome
@@ -22,4 +23,5 @@ def gather_records(ctx: Context) -> Outcome:
         requests.set_records(conn, ctx.request_id, Records.GATHERING)
     patient = find_patient(ctx, request.placer, request.patient)
     chart = read_chart(ctx, request, patient)
-    return pack(ctx, request, patient, chart, base=None)
+    sources = list(chart.resources)
+    return pack(ctx, request, chart, sources, attachment_items(ctx, request.placer, chart, sources))

@@ -198,9 +198,7 @@ class Orders:
         for other in orders.elsewhere(conn, self.names, reference):
             if other.came_sha256 == digest(order):
                 return self._note_one_server(self.ctx.finding, other)
-        request_id, _ = requests.take_in(
-            conn, request, actor=f"poll {self.key}", lead_days=self.ctx.world.config.records.lead_days
-        )
+        request_id, _ = requests.take_in(conn, request, actor=f"poll {self.key}")
         keep(conn, self.ctx, request_id, self.key, reference, order, request)
         findings.record(
             conn,

@@ -7,6 +7,7 @@ from integration import fhir_json
 from integration.packets import stored as packets
 from integration.store import deliveries, revisions
 from jobs.patients import find_patient
+from jobs.source.attachments import attachment_items
 from jobs.source.chart import read_chart
 from jobs.source.packing import note_gathered, pack
 from jobs.watching import CHART, CHART_AFTERWARDS
@@ -41,12 +42,13 @@ def watch_chart(ctx: Context) -> Outcome:
     chart = read_chart(ctx, request, patient, since=since, known=frozenset(newest))
     changed = {
         source: resource
-        for source, resource in chart.items()
+        for source, resource in chart.resources.items()
         if hashlib.sha256(fhir_json.dumps(resource)).hexdigest() != newest.get(source)
     }
     if not changed:
         return Outcome(again_at=again, apply=[lambda conn: note_gathered(conn, ctx)] if in_full else [])
-    outcome = pack(ctx, request, patient, changed, base=len(stored))
+    attachments = attachment_items(ctx, request.placer, chart, list(changed))
+    outcome = pack(ctx, request, chart, list(changed), attachments, base=len(stored))
     return Outcome(next_steps=outcome.next_steps, apply=outcome.apply, again_at=again)
 
 

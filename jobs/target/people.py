@@ -22,7 +22,7 @@ def resolve_people(ctx: Context, endpoint: str, packet) -> dict[str, str]:
     people = [resource for source, resource in packet.resources.items() if source.split("/")[0] in PEOPLE]
     with ctx.world.engine.begin() as conn:
         known = links.find(conn, endpoint, system, packet.resources)
-    base = ctx.endpoint(packet.manifest.source_endpoint).base_url
+    base = packet.manifest.bases(ctx.endpoint(packet.manifest.source_endpoint).bases)
     for chunk in plan(people, chunk_size=1, source_base=base):
         for resource in chunk:
             source = packets.source_of(resource)

@@ -65,7 +65,7 @@ class ResourcePush:
         self.ctx, self.delivery, self.packet = ctx, delivery, packet
         self.endpoint = delivery.endpoint
         self.system = packet.manifest.identifier_system
-        self.base = ctx.endpoint(packet.manifest.source_endpoint).base_url
+        self.base = packet.manifest.bases(ctx.endpoint(packet.manifest.source_endpoint).bases)
         self.server = ctx.server(self.endpoint)
         self.can = ctx.capabilities(self.endpoint)
         with ctx.world.engine.begin() as conn:
@@ -257,7 +257,7 @@ def check_resources(ctx: Context, delivery, packet) -> Check:
     ours = [resource for source, resource in packet.resources.items() if origin.get(source) == "created"]
     there = _read_all(ctx, server, system, ours, known)
     resources = prepared_resources(ctx, packet, delivery.endpoint)
-    base = ctx.endpoint(packet.manifest.source_endpoint).base_url
+    base = packet.manifest.bases(ctx.endpoint(packet.manifest.source_endpoint).bases)
     check = Check([], [], [])
     for source, resource in resources.items():
         target = known.get(source) or items[source].target

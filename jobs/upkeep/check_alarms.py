@@ -5,11 +5,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from integration.settings.config import Config
 from integration.store import alarms, notices, ourselves
 from jobs.upkeep import alarm_rules
 from jobs.world import Context, Outcome
-from mappings.model.causes import cause_named
 
 ENDPOINT_DOWN, UNKNOWN_KIND = "endpoint-down", "unknown-kind"
 DOWN_AFTER = timedelta(minutes=10)
@@ -30,8 +28,7 @@ def check_alarms(ctx: Context) -> Outcome:
     now = ctx.now
 
     def commit(conn: Connection) -> None:
-        down = [_down(row, ctx.world.config) for row in conn.execute(_DOWN)]
-        alarms.set_open(conn, ENDPOINT_DOWN, lasting(down, now, DOWN_AFTER), now)
+        alarms.set_open(conn, ENDPOINT_DOWN, lasting([_down(row) for row in conn.execute(_DOWN)], now, DOWN_AFTER), now)
         alarms.set_open(
             conn, UNKNOWN_KIND, lasting([_unknown(row) for row in conn.execute(_UNKNOWN)], now, UNKNOWN_AFTER), now
         )
@@ -46,16 +43,14 @@ def lasting(troubles: list[Trouble], now: datetime, after: timedelta) -> dict[st
     return {each.subject: each.message for each in troubles if each.since is not None and now - each.since >= after}
 
 
-def _down(row, config: Config) -> Trouble:
-    if row.since is None:
-        return Trouble(row.key, None, "")
-    endpoint = config.endpoints.get(row.key)
-    call = f"Call {endpoint.contact}." if endpoint and endpoint.contact else "Call its contact."
+def _down(row) -> Trouble:
     return Trouble(
         row.key,
         row.since,
-        f"Nothing has succeeded at {row.key} since {row.since:%Y-%m-%d %H:%M} UTC. {cause_named(row.cause).happened} "
-        f"What is due there waits. {call}",
+        f"{row.key} has answered nothing since {row.since:%Y-%m-%d %H:%M} UTC; what is due "
+        "there waits. Phone its contact."
+        if row.since
+        else "",
     )
 
 
@@ -68,11 +63,10 @@ def make_due(conn: Connection) -> None:
     ourselves.make_due(conn, "check_alarms")
 
 
-# The first failure since the last success, of those whose breaker is not closed; and the last answer, whatever it was.
+# The first failure since the last success, of those whose breaker is not closed.
 _DOWN = text("""
     SELECT e.key, (SELECT min(a.finished_at) FROM attempts a WHERE a.endpoint = e.key AND a.cause IS NOT NULL
-                   AND a.outcome IN ('temporary', 'unknown') AND a.finished_at > coalesce(e.last_success_at, '-infinity')) AS since,
-           coalesce(e.last_failure_cause, '') AS cause
+                   AND a.outcome IN ('temporary', 'unknown') AND a.finished_at > coalesce(e.last_success_at, '-infinity')) AS since
     FROM endpoints e WHERE e.breaker <> 'closed'""")
 _UNKNOWN = text("""
     SELECT kind, min(first_attempt_at) AS since, count(*) AS number FROM steps

@@ -32,9 +32,7 @@ def show(request_id: str):
     return page(request_id)
 
 
-def page(
-    request_id: str, status: int = 200, *, patient: list | None = None, patient_error: str = "", report_error: str = ""
-):
+def page(request_id: str, status: int = 200, *, patient: list | None = None, patient_error: str = ""):
     """The page; with ``patient``, what the panel about the patient shows."""
     with world.engine().begin() as conn:
         view = request_view(conn, request_id)
@@ -50,7 +48,6 @@ def page(
         status,
         patient=patient,
         patient_error=patient_error,
-        report_error=report_error,
         view=view,
         tried=tried,
         exchanges=exchanged,
@@ -58,7 +55,6 @@ def page(
         counts=counts,
         sides=sides,
         shown=SHOWN,
-        lead_days=world.config().records.lead_days,
         others=others,
         patient_hash=patient_hash,
         here=request.path,

@@ -36,6 +36,7 @@ def endpoint(
         key="hospital",
         name="University Hospital",
         base_url=base_url,
+        bases=(base_url,),
         limits=limits,
         capabilities=capabilities,
         auth="none",

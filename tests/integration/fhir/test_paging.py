@@ -93,7 +93,7 @@ def test_it_resolves_a_relative_next_link_against_the_page_it_stood_on(hospital,
     [
         "http://localhost:8080/fhir?_getpages=1",
         "https://hospital.example.invalid:443:443/fhir",
-        "http://hospital.example.invalid/fhir?_getpages=1",
+        "https://hospital.example.invalid.evil.example/fhir?_getpages=1",
         "https://[bad",
         7,
         "",
@@ -225,12 +225,47 @@ def test_a_resource_on_two_pages_comes_once_and_a_change_meanwhile_is_a_warning(
     assert warnings == ["search for Observation at hospital: Observation/a changed while the pages were read"]
 
 
-def test_a_wrong_total_is_only_a_warning(hospital, server):
+@pytest.mark.parametrize(
+    ("known", "self_link", "next"),
+    [
+        ((), BASE, "http://hospital.example.invalid/fhir?_getpages=1"),
+        ((), "http://inner:8080/fhir/Observation?patient=1", "http://inner:8080/fhir?_getpages=1"),
+        ((), "http://inner:8080/fhir?patient=1", "http://inner:8080/fhir?_getpages=1"),
+        (("http://inner:8080/fhir",), None, "http://INNER:8080/fhir?_getpages=1"),
+    ],
+)
+def test_a_next_link_to_another_address_of_the_server_is_asked_for_at_its_own(hospital, known, self_link, next):
+    there = endpoint()
+    there.bases = (BASE, *known)
+    first = page(observation("a"))
+    first["link"] = [{"relation": "next", "url": next}] + (
+        [{"relation": "self", "url": self_link}] if self_link else []
+    )
+    pages(hospital, first, page(observation("b")))
+    search = FhirServer(there, Transport(there)).search("Observation")
+    assert [entry.reference for entry in search] == ["Observation/a", "Observation/b"]
+    assert {call.request.url.split("?")[0] for call in hospital.calls} == {BASE, f"{BASE}/Observation"}
+    assert len(search.warnings) == 1
+
+
+@pytest.mark.parametrize("came", [("a",), ("a", "a"), ("a", "b", "a")])
+def test_fewer_than_the_server_counts_is_a_partial_record(hospital, server, came):
     included = {"resource": {"resourceType": "Patient", "id": "p"}, "search": {"mode": "include"}}
-    pages(hospital, page(observation("a"), included, total=5))
+    pages(hospital, page(*map(observation, came), included, total=3))
+    with pytest.raises(PartialError, match=f"the server counts 3, and {len(set(came))} came"):
+        server.search_all("Observation")
+
+
+@pytest.mark.parametrize("total", [1, 3, True, "9", None])
+def test_more_than_the_server_counts_is_a_remark_and_so_are_its_own_remarks_that_it_counted(hospital, server, total):
+    remark = {
+        "resource": {"resourceType": "OperationOutcome", "issue": [{"severity": "warning", "code": "processing"}]}
+    }
+    pages(hospital, page(observation("a"), observation("b"), remark, total=total))
     search = server.search("Observation")
-    assert [(entry.reference, entry.mode) for entry in search] == [("Observation/a", "match"), ("Patient/p", "include")]
-    assert search.warnings == ["search for Observation at hospital: the server counts 5, 1 came"]
+    assert [entry.reference for entry in search] == ["Observation/a", "Observation/b"]
+    counted = f"search for Observation at hospital: the server counts {total}, 2 came"
+    assert (counted in search.warnings) == (type(total) is int)
 
 
 def test_pages_are_fetched_as_they_are_needed(hospital, server):

@@ -77,7 +77,9 @@ def test_a_resource_with_elements_left_out_is_not_taken(hospital, server):
         ("../x", "1"),
         ("Patient", ""),
         ("patient", "1"),
-        ("Patient", "a" * 65),
+        ("Patient", "a" * 256),
+        ("Patient", "a b"),
+        ("Patient", "a%2F..%2Fb"),
     ],
 )
 def test_it_asks_for_nothing_but_types_and_ids(server, type_, id):

@@ -63,6 +63,7 @@ def test_every_text_exists_and_is_used():
         "pause.",
         "resume.",
         "numbers.unit",
+        "kind.",
         "health.",
         "new.",
         "nav.",
