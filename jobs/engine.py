@@ -12,15 +12,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import procrastinate
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from integration import queue
 from integration.packets.payloads import PayloadsAway
 from integration.postgres.health import is_away
 from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
-from integration.store import findings, parking, steps, totals
-from integration.store.one_at_a_time import MADE_ELSEWHERE
+from integration.store import endpoint_health, findings, parking, steps, totals
 from integration.store.pace import Paced
 from integration.store.steps import LeaseLost
 from integration.store.storable import storable
@@ -39,13 +38,13 @@ from jobs.steps import (
 )
 from jobs.upkeep import bulk_retry, check_alarms, prune, send_alerts
 from jobs.world import Context, Lease, Outcome, Revised, World
+from mappings.model.causes import cause_named
 from mappings.model.delivery import DeliveryStatus, next_attempt_at
 from mappings.model.errors import (
     ExchangeError,
     NeedsPerson,
     PartialError,
     TemporaryError,
-    TransferError,
     UnknownOutcome,
 )
 from mappings.model.findings import Finding
@@ -75,10 +74,6 @@ MAX_STEP_SECONDS = 1800  # a step that runs longer loses its lease: a hung threa
 UNKNOWN_KIND_SECONDS = 30.0
 AWAY_SECONDS = 30.0  # how long what needs the payload store waits before it is tried again
 DATABASE_AWAY, MAX_PUT_BACKS = "database-away", 10  # after so many in a row each counts as an attempt
-OURS = (DATABASE_AWAY, "internal-error")  # no endpoint is to blame
-NOT_THEIRS = (*OURS, steps.EARLIER_OPEN, Paced.cause, MADE_ELSEWHERE)
-BREAKER_FAILURES = 5
-BREAKER_SECONDS = 30
 
 
 class Heartbeat:
@@ -234,7 +229,7 @@ def _commit(ctx: Context, outcome: Outcome, started_at, began: float) -> None:
         if outcome.again_at is None or outcome.apply:  # an uneventful watch leaves no line of history
             ctx.exchanges.store(conn, steps.record_attempt(conn, ctx.step, started_at, "done"))
         seconds = time.monotonic() - began
-        conn.execute(_SUCCESS, {"endpoint": ctx.step.endpoint, "ms": round(seconds * 1000)})
+        endpoint_health.succeeded(conn, ctx.step.endpoint, round(seconds * 1000))
         word = "done" if outcome.again_at is None else "again"
         _count(conn, ctx.step, word, seconds)
     if outcome.again_at is None or outcome.apply:
@@ -263,35 +258,35 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
     )
     if at is not None and isinstance(error, UnknownOutcome):
         at = _look_at(ctx, at if attempts > 1 else ctx.now + timedelta(seconds=min(1.0, policy.first_retry_seconds)))
-    cause, message = cause_of(error), storable(str(error), 1000)
+    word, message = cause_of(error), storable(str(error), 1000)
+    to_do = cause_named(word).to_do or "Read the message, correct what it names, then retry."
     with ctx.transaction() as conn:
         _beside(ctx, conn, "findings-not-stored", lambda: ctx.store_findings(conn))
         if at is None and ctx.was_revised(conn):
             at = ctx.now  # what was wrong may have been corrected meanwhile
         if at is None:
-            steps.park(conn, step, cause=cause, message=message, action=action_for(error))
-            parking.give_up(conn, step, cause, message, action_for(error))
+            steps.park(conn, step, cause=word, message=message, action=to_do)
+            parking.give_up(conn, step, word, message, to_do)
         else:
-            steps.postpone(conn, step, at, cause=cause, message=message)
-            parking.follow(conn, step, DeliveryStatus.RETRYING, cause, message)
+            steps.postpone(conn, step, at, cause=word, message=message)
+            parking.follow(conn, step, DeliveryStatus.RETRYING, word, message)
         attempt_id = steps.record_attempt(
             conn,
             step,
             started_at,
             outcome_word(error),
-            cause=cause,
+            cause=word,
             message=message,
             status_code=getattr(error, "status_code", None),
         )
         _beside(ctx, conn, "exchanges-not-stored", lambda: ctx.exchanges.store(conn, attempt_id))
-        if isinstance(error, (TemporaryError, UnknownOutcome)) and cause not in NOT_THEIRS:
-            conn.execute(
-                _FAILURE,
-                {"endpoint": step.endpoint, "message": message, "limit": BREAKER_FAILURES, "seconds": BREAKER_SECONDS},
-            )
+        if isinstance(error, (TemporaryError, UnknownOutcome)) and not cause_named(word).of_the_house:
+            endpoint_health.failed(conn, step.endpoint, word, message)
+        elif cause_named(word).of_all_there:
+            endpoint_health.refused(conn, step.endpoint, word, message)
         _count(conn, step, outcome_word(error), time.monotonic() - began)
-    ctx.came_of = (outcome_word(error), cause)
-    log.warning("step failed", extra={**_ids(step, "failed"), "cause": cause, "parked": at is None})
+    ctx.came_of = (outcome_word(error), word)
+    log.warning("step failed", extra={**_ids(step, "failed"), "cause": word, "parked": at is None})
 
 
 def _beside(ctx: Context, conn: Connection, cause: str, store: Callable[[], object]) -> None:
@@ -323,23 +318,8 @@ def _count(conn, step: Row, outcome: str, seconds: float) -> None:
 
 
 def cause_of(error: ExchangeError) -> str:
-    """A short stable word to group failures by."""
-    if isinstance(error, PartialError):
-        return "record-partial"
-    return getattr(error, "cause", "") or type(error).__name__
-
-
-def action_for(error: ExchangeError) -> str:
-    """What a person should do about a parked step."""
-    if isinstance(error, NeedsPerson) and error.action:
-        return error.action
-    if isinstance(error, PartialError):
-        return "Ask the placer's IT to make the missing part readable, then retry."
-    if cause_of(error) in OURS:
-        return "Read the worker's log and the database's, mend the cause, then retry."
-    if isinstance(error, TransferError):
-        return "Look at the answer of the endpoint (endpoints check), mend the cause, then retry."
-    return "Read the message, mend the cause, then retry."
+    """Its word of mappings/model/causes.py; what has none is shown by its kind."""
+    return error.cause or type(error).__name__
 
 
 def outcome_word(error: ExchangeError) -> str:
@@ -408,18 +388,3 @@ async def work(world: World, conninfo: str, *, name: str, stop: asyncio.Event | 
             fetch_job_polling_interval=1.0,
             shutdown_graceful_timeout=20.0,
         )
-
-
-_SUCCESS = text("""
-    UPDATE endpoints SET failures = 0, breaker = 'closed', breaker_until = NULL, last_success_at = statement_timestamp(),
-        latencies = (SELECT jsonb_agg(v) FROM (SELECT v FROM jsonb_array_elements(latencies || to_jsonb(CAST(:ms AS int)))
-                     WITH ORDINALITY AS t(v, n) ORDER BY n DESC LIMIT 60) AS recent(v))
-    WHERE key = :endpoint""")
-
-# Five failures in a row open the breaker; after its time one probe goes through (half-open) and decides.
-_FAILURE = text("""
-    UPDATE endpoints SET failures = failures + 1, last_failure_at = statement_timestamp(), last_failure = :message,
-        breaker = CASE WHEN failures + 1 >= :limit THEN 'half-open' ELSE breaker END,
-        breaker_until = CASE WHEN failures + 1 >= :limit
-            THEN statement_timestamp() + make_interval(secs => :seconds) ELSE breaker_until END
-    WHERE key = :endpoint""")

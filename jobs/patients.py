@@ -10,7 +10,7 @@ from integration.packets import stored as packets
 from integration.store import links, patient_links
 from integration.store.patient_links import PatientLink
 from jobs.target.writing import ensure_shared, remember
-from jobs.world import Context
+from jobs.world import Context, World
 from mappings.bundle import for_single_create
 from mappings.identifiers import append_identifier, identifiers_in, source_identifier
 from mappings.model.errors import NeedsPerson, TemporaryError, TransferError
@@ -60,7 +60,7 @@ class Wanted:
 
 def find_patient(ctx: Context, endpoint: str, wanted: PatientRef) -> str:
     """``Patient/id`` of the request's patient at the placer. Raises NeedsPerson on anything but a sure match."""
-    at_placer = Wanted(endpoint, wanted, _numbers(ctx, wanted, endpoint))
+    at_placer = Wanted(endpoint, wanted, _numbers(ctx.world, wanted, endpoint))
     linked = _linked(ctx, at_placer)
     if linked is not None:
         return linked
@@ -72,7 +72,7 @@ def find_patient(ctx: Context, endpoint: str, wanted: PatientRef) -> str:
 
 def current_patient(ctx: Context, request: SecondOpinionRequest) -> str:
     """``Patient/id`` at the fulfiller, read and compared with the chart's as it was last seen. Raises NeedsPerson."""
-    wanted = _of_packets(ctx, request)
+    wanted = _of_packets(ctx.world, ctx.request_id, request)
     reference = _at_fulfiller(ctx, wanted)
     if reference is None:
         raise _ask(ctx, wanted, "none", ())
@@ -86,30 +86,37 @@ def resolve_patient(ctx: Context, request: SecondOpinionRequest, packet) -> str 
         digest = ctx.world.payloads.put(fhir_json.dumps(source))
         with ctx.transaction() as conn:
             patient_links.describe(conn, ctx.request_id, request.fulfiller, digest)
-    return _at_fulfiller(ctx, _of_packets(ctx, request))
+    return _at_fulfiller(ctx, _of_packets(ctx.world, ctx.request_id, request))
 
 
-def _of_packets(ctx: Context, request: SecondOpinionRequest) -> Wanted:
+def wanted_at(world: World, request_id: str, request: SecondOpinionRequest, endpoint: str) -> Wanted:
+    """Whom a request means at one of its two endpoints: its own words at the placer, the chart's at the fulfiller."""
+    if endpoint == request.placer:
+        return Wanted(endpoint, request.patient, _numbers(world, request.patient, endpoint))
+    return _of_packets(world, request_id, request)
+
+
+def _of_packets(world: World, request_id: str, request: SecondOpinionRequest) -> Wanted:
     """The patient of the request's packets, as the chart last described them."""
     endpoint = request.fulfiller
-    with ctx.world.engine.begin() as conn:
-        first = packets.rows(conn, ctx.request_id)[0]
-        digest = patient_links.described(conn, ctx.request_id, endpoint)
-    manifest = packets.manifest_of(ctx.world.payloads, first.manifest_sha256)
+    with world.engine.begin() as conn:
+        first = packets.rows(conn, request_id)[0]
+        digest = patient_links.described(conn, request_id, endpoint)
+    manifest = packets.manifest_of(world.payloads, first.manifest_sha256)
     if digest is not None:
-        source = fhir_json.loads(ctx.world.payloads.get(digest))
+        source = fhir_json.loads(world.payloads.get(digest))
     else:  # a request of before this was kept
-        packet = packets.load(ctx.world.payloads, first.manifest_sha256)
+        packet = packets.load(world.payloads, first.manifest_sha256)
         source = packet.resources.get(manifest.patient) or request.patient
     chart = Identifier(**source_identifier(manifest.identifier_system, *manifest.patient.split("/")))
-    numbers = _numbers(ctx, request.patient, endpoint, request.placer)
+    numbers = _numbers(world, request.patient, endpoint, request.placer)
     return Wanted(endpoint, source, numbers, chart)
 
 
 def create_patient(ctx: Context, request: SecondOpinionRequest, packet, people: dict[str, str]) -> str:
     """Create the patient at the fulfiller, and see that who is there then is the one. Raises NeedsPerson."""
     endpoint, manifest = request.fulfiller, packet.manifest
-    wanted = _of_packets(ctx, request)
+    wanted = _of_packets(ctx.world, ctx.request_id, request)
     resource, _ = for_single_create(
         packet.resources[manifest.patient],
         links=people,
@@ -131,8 +138,8 @@ def create_patient(ctx: Context, request: SecondOpinionRequest, packet, people: 
     return _link(ctx, wanted, there, "created")
 
 
-def _numbers(ctx: Context, patient: PatientRef, *endpoints: str) -> Numbers:
-    configured = {system for key in endpoints for system in ctx.endpoint(key).patient_identifier_systems}
+def _numbers(world: World, patient: PatientRef, *endpoints: str) -> Numbers:
+    configured = {system for key in endpoints for system in world.config.endpoints[key].patient_identifier_systems}
     return Numbers(frozenset(configured), frozenset(each.system for each in patient.identifiers))
 
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy import Connection, Engine, Row
 
 from integration.fhir.capabilities import Capabilities, probe
 from integration.fhir.server import FhirServer
 from integration.packets.payloads import Payloads
+from integration.server_address import address_of
 from integration.settings.config import Config, Endpoint
-from integration.store import findings, requests, steps
+from integration.store import endpoints, findings, requests, steps
 from integration.store.steps import LeaseLost, NextStep, fenced
-from integration.store.tables import endpoints
 from integration.tracing import OFF, NoTracing
 from jobs.recorder import Recorder
 from mappings.model.errors import ExchangeError, NeedsPerson
@@ -93,6 +93,7 @@ class Context:
         self.exchanges = Recorder()
         self.came_of: tuple[str, str] | None = None  # outcome and cause of what is told in traces
         self.closed_loop = False
+        self._same: set[str] = set()  # endpoints that are the servers they were
         self.read_version: int | None = None  # of the request's content, once this attempt has read it
 
     @property
@@ -139,7 +140,24 @@ class Context:
 
     def server(self, key: str) -> FhirServer:
         """The FHIR server of an endpoint; what is exchanged with it is kept beside this attempt."""
+        self._must_be_where_it_was(key)
         return self.world.servers.server(key).observed(self.exchanges, self.lease.as_it_goes)
+
+    def _must_be_where_it_was(self, key: str) -> None:
+        """Another address may be another server, where the same ids name other patients. Asked once in an attempt."""
+        endpoint = self.world.config.endpoints.get(key)
+        if key in self._same or endpoint is None:
+            return
+        with self.world.engine.begin() as conn:
+            was = endpoints.known(conn, key).base_url
+        now = address_of(endpoint)
+        if was not in (None, now):
+            raise NeedsPerson(
+                endpoints.MOVED,
+                f"base_url of {key} was {was} at first use and is {now} now; nothing is sent to it or read from it",
+                _moved_action(key),
+            )
+        self._same.add(key)
 
     def capabilities(self, key: str) -> Capabilities:
         """What the endpoint can do, asked once a day and overridden by config."""
@@ -172,17 +190,31 @@ class Context:
 
 
 def capabilities_of(world: World, key: str, server: Callable[[], FhirServer]) -> Capabilities:
-    """Read from the endpoint's row, or probe ``server()`` and remember."""
+    """Read from the endpoint's row, or probe ``server()`` and remember. Raises NeedsPerson when another server answers."""
     with world.engine.begin() as conn:
-        row = conn.execute(select(endpoints.c.capabilities, endpoints.c.probed_at).where(endpoints.c.key == key)).one()
+        known = endpoints.known(conn, key)
     overrides = dict(world.config.endpoints[key].capabilities)
-    if row.capabilities and (world.now() - row.probed_at).total_seconds() < PROBE_SECONDS:
-        return Capabilities.from_json(row.capabilities).with_overrides(overrides)
+    if known.capabilities and known.probed_at and (world.now() - known.probed_at).total_seconds() < PROBE_SECONDS:
+        return Capabilities.from_json(known.capabilities).with_overrides(overrides)
     probed = probe(server())
     if probed.problems:
         return probed  # not remembered: it is asked again when somebody has mended it
-    with world.engine.begin() as conn:
-        conn.execute(
-            update(endpoints).where(endpoints.c.key == key).values(capabilities=probed.to_json(), probed_at=world.now())
+    says = probed.of_itself
+    is_hosted = bool(world.config.endpoints[key].hosted_practice)
+    if known.says is not None and known.says != says and not is_hosted:
+        raise NeedsPerson(
+            endpoints.MOVED,
+            f"{key} answers as another server than at first use (software {says.get('software')}, "
+            f"was {known.says.get('software')}); nothing is sent to it or read from it",
+            _moved_action(key),
         )
+    with world.engine.begin() as conn:
+        endpoints.remember(conn, key, probed.to_json(), says, world.now())
     return probed.with_overrides(overrides)
+
+
+def _moved_action(key: str) -> str:
+    return (
+        f"If it is the same server at a new address: second-opinion endpoints moved {key} --reason ... If it is another "
+        "one, write the first address back and give that server an endpoint name of its own."
+    )

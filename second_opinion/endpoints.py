@@ -1,6 +1,7 @@
 """Commands about the parties' FHIR servers, and about what happens by the clock."""
 
 import contextlib
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
@@ -21,6 +22,7 @@ from second_opinion.house import (
     database_of,
     make_world,
     opened,
+    progress_of,
     read_config,
     show,
     with_json,
@@ -121,6 +123,37 @@ def _pause(conn: Connection, name: str, paused: bool, reason: str) -> None:
 
 endpoints.command("pause", help="Send nothing to an endpoint until it is resumed.")(pause_command(True))
 endpoints.command("resume", help="Send to an endpoint again.")(pause_command(False))
+
+
+@endpoints.command("moved")
+@click.argument("name")
+@click.option("--look", is_flag=True, help="Only say what would hold; nothing is changed.")
+@with_reason(help="How you know that it is the same server; kept in the audit trail.")
+@with_json
+@click.pass_context
+def endpoints_moved(ctx: click.Context, name: str, look: bool, reason: str, as_json: bool) -> None:
+    """Say that an endpoint is the same server at a new base_url: everything linked there is read and compared first."""
+    from jobs.upkeep import endpoint_moved
+
+    with acting(ctx) as (config, engine), progress_of("reading what is linked there") as progress:
+        world = make_world(config, engine)
+        found = endpoint_moved.look(world, name, progress)
+        if not look:
+            found = endpoint_moved.move(world, name, found, actor=ME, reason=reason)
+    lines = [
+        f"  {each.reference} {each.why}{f' (request {each.request_id})' * bool(each.request_id)}" for each in found.lost
+    ]
+    show(
+        {"endpoint": name, "changed": not look, **asdict(found)},
+        as_json,
+        "\n".join(
+            [
+                f"{name}: {found.was} is {found.now} now: {found.holds} of {found.looked_at} things linked there hold",
+                *(["these do not, and are looked for again before anything is sent:", *lines] if lines else []),
+                "nothing was changed" if look else f"{found.steps} step(s) that had stopped are due now",
+            ]
+        ),
+    )
 
 
 @cli.group("findings")

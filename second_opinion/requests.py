@@ -23,9 +23,9 @@ def submit(ctx: click.Context, file: Path, as_json: bool) -> None:
     with acting(ctx) as (config, engine):
         request = load_request(file, endpoints=config.endpoints)
         with engine.begin() as conn:
-            request_id, new = requests.take_in(conn, request, actor=ME)
-    if new and request.wanted_by is not None and request.wanted_by < datetime.now(UTC).date():
-        click.echo("Warning: wanted_by is a day that is over: the records are late from the beginning", err=True)
+            request_id, new = requests.take_in(
+                conn, request, actor=ME, lead_days=config.records.lead_days, today=datetime.now(UTC).date()
+            )
     show(
         {"request_id": request_id, "new": new},
         as_json,
@@ -58,37 +58,20 @@ def requests() -> None:
 
 @requests.command("list")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@click.option(
+    "--show", "tab", default="all", show_default=True, type=click.Choice(["attention", "open", "closed", "all"])
+)
 @with_json
 @click.pass_context
-def requests_list(ctx: click.Context, limit: int, as_json: bool) -> None:
-    """The newest requests."""
-    from sqlalchemy import select
+def requests_list(ctx: click.Context, limit: int, tab: str, as_json: bool) -> None:
+    """The newest requests: your own number, where each stands, when its records are due and what it waits for."""
+    from integration.store.request_list import Wanted
+    from integration.views.request_list import lines
+    from second_opinion.request_table import as_json_rows, table
 
-    from integration.store.tables import requests as table
-
-    with opened(ctx) as (_, engine), engine.connect() as conn:
-        rows = conn.execute(
-            select(
-                table.c.id,
-                table.c.status,
-                table.c.records,
-                table.c.placer,
-                table.c.fulfiller,
-                table.c.created_at,
-                table.c.closed_at,
-            )
-            .order_by(table.c.created_at.desc(), table.c.id.desc())
-            .limit(limit)
-        ).all()
-    show(
-        [row._asdict() for row in rows],
-        as_json,
-        "\n".join(
-            f"{row.id}  {'closed' if row.closed_at else row.status:<12} records {row.records:<12} {row.placer} to {row.fulfiller}"
-            for row in rows
-        )
-        or "no requests yet",
-    )
+    with opened(ctx) as (config, engine), engine.connect() as conn:
+        rows, following = lines(conn, Wanted(tab), limit=limit)
+    show(as_json_rows(rows), as_json, table(rows, config, more=following is not None))
 
 
 @requests.command("show")
@@ -96,12 +79,14 @@ def requests_list(ctx: click.Context, limit: int, as_json: bool) -> None:
 @with_json
 @click.pass_context
 def requests_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
-    """One request: where it stands, what is owed, what was found."""
+    """One request: where it stands, what happens next, what was found. REQUEST_ID may be your own number for it."""
+    from integration.store.request_list import called
     from integration.views.requests import request_view
+    from second_opinion.request_table import page
 
-    with opened(ctx) as (_, engine), engine.begin() as conn:
-        view = request_view(conn, request_id)
-    show(view, as_json, json.dumps(view, indent=2, default=str))
+    with opened(ctx) as (config, engine), engine.begin() as conn:
+        view = request_view(conn, called(conn, request_id) or request_id)
+    show(view, as_json, page(view, config))
 
 
 @requests.command("content")
@@ -158,14 +143,22 @@ def requests_revise(
             follows = consequences(
                 conn,
                 row,
-                revisions.plan(conn, request_id, request, expected_version=expect),
+                revisions.plan(conn, request_id, request, expected_version=expect, lead_days=config.records.lead_days),
                 place=place.name,
                 accepts=place.accepts,
             )
             made = (
-                revisions.plan(conn, request_id, request, expected_version=expect)
+                revisions.plan(conn, request_id, request, expected_version=expect, lead_days=config.records.lead_days)
                 if check
-                else revisions.revise(conn, request_id, request, actor=ME, reason=reason, expected_version=expect)
+                else revisions.revise(
+                    conn,
+                    request_id,
+                    request,
+                    actor=ME,
+                    reason=reason,
+                    expected_version=expect,
+                    lead_days=config.records.lead_days,
+                )
             )
     done = {
         "request_id": request_id,

@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from mappings.lawful import LAWFUL
+from mappings.model.alarms import RULES, Severity, Told
+from mappings.model.causes import CAUSES, WAYS, Way
 from mappings.model.delivery import DELIVERY_TRANSITIONS, MAX_500, RETRY_TABLE, Verdict
 from mappings.model.states import (
     BSER_CODE,
@@ -21,6 +23,7 @@ from mappings.model.states import (
     Visit,
     business_status,
 )
+from mappings.model.steps import KINDS, Group, StepKind
 from second_opinion.house import EXIT_FAILED, EXIT_WRONG_USAGE, cli
 
 ROOT = Path(__file__).parent.parent
@@ -144,6 +147,15 @@ A delivery carries the records, the request or the report to one endpoint.
 
 `verified` means read back and compared. `parked` means that a person decides ([errors.md](errors.md),
 [retry and park](../how-to/retry-and-park.md)).
+
+## Steps
+
+What follows what. Each kind is a row of `mappings/model/steps.py`, and a job of the same name. What a cancellation stops is
+drawn with round ends.
+
+```mermaid
+{steps_diagram()}
+```
 """
 
 
@@ -165,6 +177,20 @@ def delivery_diagram() -> str:
     return "\n".join(
         [*lines, *(f"    {status} --> [*]" for status, following in DELIVERY_TRANSITIONS.items() if not following)]
     )
+
+
+def steps_diagram() -> str:
+    """The kinds of step and what follows each as a Mermaid flow chart, in the groups that the filter ``kind:`` knows."""
+    lines = ["flowchart LR"]
+    for group in Group:
+        members = [kind for kind, row in KINDS.items() if row.group is group]
+        lines += [f"    subgraph {group}", *(f"        {_shape(kind)}" for kind in members), "    end"]
+    return "\n".join([*lines, *(f"    {kind} --> {each}" for kind, row in KINDS.items() for each in row.follows)])
+
+
+def _shape(kind: StepKind) -> str:
+    words = KINDS[kind].words
+    return f'{kind}(["{words}"])' if KINDS[kind].sends else f'{kind}["{words}"]'
 
 
 def _common() -> frozenset:
@@ -231,7 +257,7 @@ _VERDICTS = {
 
 def errors_page() -> str:
     """docs/reference/errors.md"""
-    parked, found = calls("NeedsPerson"), calls("finding")
+    found = calls("finding")
     return f"""# Errors, causes and findings
 
 Every error the Exchange raises on purpose is a sentence with a next step, and holds ids, paths and codes only. `…` stands
@@ -255,17 +281,23 @@ for what is filled in.
 500 is tried {MAX_500} times at most: some servers answer it for what will never work. `Retry-After` in both forms is
 waited for, up to an hour. Bounds in count and time: `retry` in [config.md](config.md#retry).
 
-## Causes of parked steps
+## Causes of waiting and parked steps
 
-| Cause | Message | What to do |
-|---|---|---|
-{_cause_rows(parked, 3)}
+Each is a row of `mappings/model/causes.py`. The first way on is the one to try first; *retry* comes first only where the same
+again can succeed. On the page of a request each is a button; the commands, after `second-opinion`, are {_commands()}.
 
-The cause `patient-…` ends in `none`, `several`, or in the reason of doubt
-([matching](../explanation/matching.md)); [resolve a patient](../how-to/resolve-a-patient.md) says what to do.
-`record-partial`: part of the record could not be read, so no packet is made.
-`worker-lost`: workers died at this step again and again. `parked-by-person`: somebody parked it. `internal-error`: a
-mistake of ours; the worker's log says where.
+| Cause | What happened | What to do | Ways on |
+|---|---|---|---|
+{_declared_rows()}
+
+`http-3xx`, `http-4xx` and `http-5xx` stand for every other status of that hundred. The causes that begin with `patient-` are
+explained in [matching](../explanation/matching.md); [resolve a patient](../how-to/resolve-a-patient.md) says how to go on.
+
+## Alarm rules
+
+| Rule | Raised when | How bad | Whom to call |
+|---|---|---|---|
+{_rule_rows()}
 
 ## Findings
 
@@ -347,6 +379,32 @@ def _cause_rows(rows: list[list[str]], columns: int) -> str:
 def _cell(text: str) -> str:
     """Empty where nothing but filled-in words are left."""
     return text.replace("|", "\\|") if re.search(r"\w", text) else ""
+
+
+def _commands() -> str:
+    ways = ((way, WAYS[way].command) for way in Way)
+    return ", ".join(f"*{way}* `{command}`" for way, command in ways)
+
+
+def _declared_rows() -> str:
+    return "\n".join(
+        f"| `{each.word}` | {each.happened} | {each.to_do} | {', '.join(each.ways)} |" for each in CAUSES.values()
+    )
+
+
+_TOLD = {
+    Told.ENDPOINT: "the endpoint's contact",
+    Told.FULFILLER: "the consulting provider's contact",
+    Told.HOUSE: "whoever runs the machine",
+    Told.ADMIN: "whoever keeps config.yaml",
+}
+_SEVERITY = {Severity.NOW: "look now", Severity.SOON: "look today"}
+
+
+def _rule_rows() -> str:
+    return "\n".join(
+        f"| `{rule.name}` | {rule.says} | {_SEVERITY[rule.severity]} | {_TOLD[rule.told]} |" for rule in RULES.values()
+    )
 
 
 def _status_rows() -> str:

@@ -15,8 +15,9 @@ import pytest
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from integration.settings.config import CAPABILITIES, ENVIRONMENT, Config
+from integration.settings.config import ENVIRONMENT, Config
 from integration.settings.mistakes import fields_of, kinds, shown_example, shown_value
+from mappings.model.capabilities import QUIRKS
 from mappings.model.request import SecondOpinionRequest
 from tests.reference_api import api_page
 from tests.reference_pages import cli_page, commands, errors_page, lawful_page, states_page
@@ -29,7 +30,7 @@ _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or fals
 def config_page() -> str:
     """docs/reference/config.md"""
     environment = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in ENVIRONMENT.items())
-    capabilities = ", ".join(f"`{name}`" for name in CAPABILITIES)
+    capabilities = "\n".join(f"| `{each.name}` | {each.decides} |" for each in QUIRKS.values())
     return f"""{_generated("integration/settings/model.py")}
 # config.yaml
 
@@ -51,9 +52,12 @@ Any other variable that begins with `SECOND_OPINION_` is a mistake, except those
 {_sections(Config, "Top level")}
 ## Capabilities
 
-`capabilities` of an endpoint overrides what its `/metadata` says. The names are
-{capabilities}.
-`max_page` is a whole number, the others are true or false.
+`capabilities` of an endpoint overrides what its `/metadata` says. `max_page` is a whole number, the others are true or
+false.
+
+| Name | What it decides |
+|---|---|
+{capabilities}
 
 ## Checked across keys
 

@@ -3,25 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from integration.fhir.server import FhirServer
+from mappings.model.capabilities import QUIRKS
 from mappings.model.errors import PermanentError
 
 _OTHER_VERSIONS = {"0": "DSTU1", "1.0": "DSTU2", "3.0": "STU3", "4.1": "R4B", "4.3": "R4B", "5.0": "R5", "6.0": "R6"}
-# What config.yaml may know better.
-OVERRIDABLE = frozenset(
-    {
-        "transaction",
-        "conditional_create",
-        "task",
-        "service_request_create",
-        "document_reference_create",
-        "binary_create",
-        "update_create",
-        "versioned_update",
-        "max_page",
-    }
-)
 _WE_CREATE = ("ServiceRequest", "Task", "DocumentReference")
 
 
@@ -34,19 +22,22 @@ class Capabilities:
 
     fhir_version: str | None = None
     software: str | None = None
+    implementation_url: str | None = None
     transaction: bool = False
     conditional_create: bool = False
-    update_create: bool = False  # PUT with an id of ours makes a new resource
     versioned_update: bool = False
     task: bool = False
     service_request_create: bool = False
     document_reference_create: bool = False
-    binary_create: bool = False
     max_page: int | None = None  # no CapabilityStatement says it; only config.yaml does
-    creates: frozenset[str] = frozenset()
-    reads: frozenset[str] = frozenset()
     searches: Mapping[str, frozenset[str]] = field(default_factory=dict)  # type -> search parameters
     problems: tuple[str, ...] = ()
+
+    @property
+    def of_itself(self) -> dict[str, str | None]:
+        """Which server it says it is. Versions change with an upgrade, and the host with the node that answers."""
+        path = urlsplit(self.implementation_url or "").path.rstrip("/")
+        return {"software": self.software, "path": path or None}
 
     def can_search(self, resource_type: str, *parameters: str) -> bool:
         """True when the server says it searches that type by those parameters."""
@@ -60,9 +51,8 @@ class Capabilities:
     def from_json(cls, kept: Mapping[str, Any]) -> "Capabilities":
         """What `to_json` gave; fields this version does not know are left out."""
         known = {name: value for name, value in kept.items() if name in cls.__dataclass_fields__}
-        sets = {name: frozenset(known[name]) for name in ("creates", "reads") if name in known}
         searches = {kind: frozenset(names) for kind, names in known.get("searches", {}).items()}
-        return cls(**{**known, **sets, "searches": searches, "problems": tuple(known.get("problems", ()))})
+        return cls(**{**known, "searches": searches, "problems": tuple(known.get("problems", ()))})
 
     def sentences(self) -> list[str]:
         """What a person reads: problems first, then what the server says it can do."""
@@ -82,9 +72,9 @@ class Capabilities:
 
     def with_overrides(self, overrides: Mapping[str, bool | int]) -> "Capabilities":
         """As config.yaml says; a name that is no capability becomes a problem."""
-        known = {name: value for name, value in overrides.items() if name in OVERRIDABLE}
+        known = {name: value for name, value in overrides.items() if name in QUIRKS}
         wrong = tuple(
-            f"capabilities.{name} in config.yaml is no capability; there are {', '.join(sorted(OVERRIDABLE))}"
+            f"capabilities.{name} in config.yaml is no capability; there are {', '.join(sorted(QUIRKS))}"
             for name in sorted(set(overrides) - set(known))
         )
         return replace(self, **known, problems=self.problems + wrong)
@@ -111,7 +101,8 @@ def read_statement(statement: Mapping[str, Any]) -> Capabilities:
     problems = [*_version_problems(version), *_format_problems(statement)]
     if rest is None:
         problems.append("the CapabilityStatement describes no REST server (rest.mode server)")
-    return _of_rest(rest or {}, version, _text(_dict(statement.get("software")).get("name")), tuple(problems))
+    told = _of_rest(rest or {}, version, _text(_dict(statement.get("software")).get("name")), tuple(problems))
+    return replace(told, implementation_url=_text(_dict(statement.get("implementation")).get("url")))
 
 
 def _of_rest(
@@ -126,14 +117,10 @@ def _of_rest(
         problems=problems,
         transaction="transaction" in _codes(rest.get("interaction")),
         conditional_create=_all(created, "conditionalCreate"),
-        update_create=_all(created, "updateCreate"),
         versioned_update=bool(created) and all(each.get("versioning") == "versioned-update" for each in created),
         task={"create", "update", "read"} <= _codes(types.get("Task", {}).get("interaction")),
         service_request_create="ServiceRequest" in creates,
         document_reference_create="DocumentReference" in creates,
-        binary_create="Binary" in creates,
-        creates=creates,
-        reads=_having(types, "read"),
         searches={name: _names(types[name].get("searchParam")) for name in _having(types, "search-type")},
     )
 

@@ -158,6 +158,11 @@ class FhirServer(ModelServer):
         return resources
 
     @property
+    def sends_versions(self) -> bool:
+        """False where config.yaml says that the server refuses ``If-Match``: an update then wins over what it did not see."""
+        return self.endpoint.capabilities.get("versioned_update") is not False
+
+    @property
     def page_size(self) -> int:
         """``_count`` of searches: what config.yaml says, at most what the server is known to bear."""
         known = self.endpoint.capabilities.get("max_page")
@@ -173,12 +178,12 @@ class FhirServer(ModelServer):
 
     def update(self, resource: Resource, *, if_match: str | None, authored: bool = False) -> Written:
         """PUT it if the server still has version ``if_match`` (https://hl7.org/fhir/R4/http.html#concurrency)."""
-        conditional = {"If-Match": version_header(if_match)} if if_match else {}
+        conditional = {"If-Match": version_header(if_match)} if if_match and self.sends_versions else {}
         return self._write("PUT", resource, resource["id"], conditional, authored)
 
     def transaction(self, bundle: Resource) -> Resource:
         """POST a transaction or batch Bundle; the response Bundle (https://hl7.org/fhir/R4/http.html#transaction)."""
-        answer = self.transport.request("POST", "", body=dumps(bundle), write=True)
+        answer = self.transport.request("POST", "", body=dumps(self._as_it_bears(bundle)), write=True)
         response = answer.json()
         is_bundle = isinstance(response, dict) and response.get("resourceType") == "Bundle"
         if is_bundle and isinstance(response.get("entry"), list):
@@ -188,6 +193,16 @@ class FhirServer(ModelServer):
             endpoint=self.name,
             cause="no-response-bundle",
         )
+
+    def _as_it_bears(self, bundle: Resource) -> Resource:
+        """A Bundle without ``ifMatch`` where the server refuses that."""
+        if self.sends_versions:
+            return bundle
+        entries = [
+            {**each, "request": {name: value for name, value in each["request"].items() if name != "ifMatch"}}
+            for each in bundle["entry"]
+        ]
+        return {**bundle, "entry": entries}
 
     def binary(self, url: str, *, content_type: str | None = None, max_bytes: int = MAX_BINARY_BYTES) -> BinaryContent:
         """The bytes an ``Attachment.url`` points to, in memory; else as `save_binary`."""

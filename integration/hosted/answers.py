@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/http.html#general
 """
 
+from collections.abc import Sequence
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
@@ -10,23 +11,30 @@ from urllib.parse import quote
 from flask import Response, request
 
 from integration import fhir_json
+from integration.hosted import checking
 from integration.hosted.bodies import FHIR_JSON, JSON_TYPES, binary_bytes, preference
 from integration.hosted.finding import Found
 from integration.hosted.outcomes import Refusal
 from integration.hosted.query import Query
 from integration.hosted.storing import Stored
+from mappings.structure import StructureIssue
 
 FHIR_CONTENT_TYPE = f"{FHIR_JSON}; charset=utf-8"
 
 
 def check_accept() -> None:
     """Refuse a caller who takes no JSON."""
-    asked = request.args.get("_format", "").split(";")[0].strip()
+    asked = _format()
     if asked and asked not in ("json", *JSON_TYPES):
         raise Refusal(406, "not-supported", f"Answers come as {FHIR_JSON} only.")
     accepted = [kind.split(";")[0].strip().lower() for kind, quality in request.accept_mimetypes if quality > 0]
     if not asked and accepted and not set(accepted) & {"*/*", "application/*", *JSON_TYPES}:
         raise Refusal(406, "not-supported", f"Answers come as {FHIR_JSON} only.")
+
+
+def _format() -> str:
+    """What the address asks for; the ``+`` of a content type often comes bare, which is a blank in an address."""
+    return request.args.get("_format", "").split(";")[0].strip().replace(" ", "+").lower()
 
 
 def preferred(name: str) -> str | None:
@@ -43,7 +51,7 @@ def shown_resource(stored: Stored) -> Response:
 
 def _wants_json() -> bool:
     # https://hl7.org/fhir/R4/binary.html#rest
-    if request.args.get("_format", "").split(";")[0].strip() in ("json", *JSON_TYPES):
+    if _format() in ("json", *JSON_TYPES):
         return True
     return any(
         kind.split(";")[0].strip().lower() in JSON_TYPES for kind, quality in request.accept_mimetypes if quality > 0
@@ -61,13 +69,22 @@ def _raw(stored: Stored) -> Response:
     return Response(data, headers=_version_headers(stored) | guards, content_type=content_type)
 
 
-def written_resource(base: str, status: int, stored: Stored) -> Response:
-    """What a create or update stored, without it when ``Prefer: return=minimal`` was asked."""
+def written_resource(base: str, status: int, stored: Stored, warnings: Sequence[StructureIssue] = ()) -> Response:
+    """What a create or update stored, as the header Prefer asks: itself, nothing, or the rules that it bends."""
     headers = _version_headers(stored) | {"Location": f"{base}/{quote(stored.history_path)}"}
-    body = b"" if preferred("return") == "minimal" else stored.content
+    body = _preferred_body(stored, warnings)
     response = Response(body, status, headers, content_type=FHIR_CONTENT_TYPE)
     response.autocorrect_location_header = False
     return response
+
+
+def _preferred_body(stored: Stored, warnings: Sequence[StructureIssue]) -> bytes:
+    match preferred("return"):
+        case "minimal":
+            return b""
+        case "operationoutcome":
+            return fhir_json.dumps(checking.outcome(list(warnings)))
+    return stored.content
 
 
 def _version_headers(stored: Stored) -> dict[str, str]:

@@ -11,13 +11,13 @@ from typing import Protocol
 
 import psycopg
 from flask import Blueprint, Response, request
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from integration import fhir_json
-from integration.hosted import finding, storing, transaction
+from integration.hosted import checking, finding, storing, transaction
 from integration.hosted.answers import (
     FHIR_CONTENT_TYPE,
     check_accept,
@@ -28,9 +28,11 @@ from integration.hosted.answers import (
 )
 from integration.hosted.bodies import ID, JSON_TYPES, check_same_id, check_type, read_json, read_resource, version_in
 from integration.hosted.capability import to_capability_statement
-from integration.hosted.outcomes import Refusal, bad_request, not_found, shown
+from integration.hosted.outcomes import Refusal, bad_request, not_found
 from integration.hosted.query import read_condition, read_query
 from integration.hosted.storing import Stored
+from mappings.model.findings import Finding
+from mappings.structure import StructureIssue
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,10 @@ class HostedPractice(Protocol):
 
     practice: str
     name: str
+    strict: bool
+
+
+Note = Callable[[Connection, str, list[Finding]], None]
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,14 @@ class Place:
     name: str
     base: str
     engine: Engine
+    strict: bool
+    note: Note
+
+    def keep(self, writer: storing.Writer, stored: Stored, warnings: list[StructureIssue]) -> None:
+        """Keep the rules that a stored resource bends, for the operator."""
+        if warnings:
+            found = [checking.finding_of(each, stored.type, stored.id) for each in warnings]
+            self.note(writer.connection, self.practice, found)
 
 
 @dataclass(frozen=True)
@@ -76,13 +90,15 @@ def create_hosted(
     *,
     base_url_of: Callable[[str], str],
     admit: Callable[[str], None] = lambda practice: None,
+    note: Note = lambda connection, practice, findings: None,
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> Blueprint:
     """The blueprint that serves ``/fhir/<practice>`` for each practice.
 
     ``base_url_of`` tells the address a practice's endpoint has for others, such as
     ``https://exchange.example/fhir/oakwood``; links and Locations are made from it. ``admit`` raises Refusal when who
-    asks may not use the endpoint of a practice.
+    asks may not use the endpoint of a practice. ``note`` keeps findings about
+    what was stored, in the same commit.
     """
     hosted = Blueprint("hosted", __name__, url_prefix="/fhir")
     named = {practice.practice: practice for practice in practices}
@@ -90,14 +106,14 @@ def create_hosted(
     def place_of(slug: str) -> Place:
         if slug not in named:
             raise Refusal(404, "not-found", "No practice of that name is hosted here.")
-        return Place(slug, named[slug].name, base_url_of(slug).rstrip("/"), engine)
+        return Place(slug, named[slug].name, base_url_of(slug).rstrip("/"), engine, named[slug].strict, note)
 
     def serve(path: str) -> Callable[..., Response]:
         answers = {interaction.method: interaction for interaction in INTERACTIONS if interaction.path == path}
 
         def view(practice: str, **names: str) -> Response:
             request.max_content_length = max_body_bytes
-            return _answer(lambda: admitted(practice, names), practice, max_body_bytes)
+            return _answer(lambda: admitted(practice, names), practice if practice in named else "", max_body_bytes)
 
         def admitted(practice: str, names: dict[str, str]) -> Response:
             admit(practice)
@@ -142,9 +158,9 @@ def capabilities(place: Place) -> Response:
 
 def run_transaction(place: Place) -> Response:
     """https://hl7.org/fhir/R4/http.html#transaction"""
-    entries = transaction.read_bundle(read_json(request), place.base)
-    answers = transaction.run(place.engine, place.practice, place.base, entries)
-    body = transaction.to_response(answers, with_resources=preferred("return") == "representation")
+    entries = transaction.read_bundle(read_json(request), place.base, strict=place.strict)
+    answers = transaction.run(place.engine, place.practice, place.base, entries, place.keep)
+    body = transaction.to_response(answers, preferred("return"))
     return Response(body, content_type=FHIR_CONTENT_TYPE)
 
 
@@ -162,9 +178,14 @@ def search(place: Place, type_: str) -> Response:
 def create(place: Place, type_: str) -> Response:
     """https://hl7.org/fhir/R4/http.html#create; conditional creates that race store one resource."""
     resource = read_resource(request, type_)
+    warnings = checking.check(resource, strict=place.strict)
     condition = request.headers.get("If-None-Exist")
     # WSGI hands headers over as latin-1.
-    query = None if condition is None else read_condition(type_, _utf8(condition.encode("latin-1")), base=place.base)
+    query = (
+        None
+        if condition is None
+        else read_condition(type_, _utf8(condition.encode("latin-1")), resource, base=place.base)
+    )
     with storing.writing(place.engine, place.practice, place.base) as writer:
         found = finding.find(writer.connection, place.practice, query, 2) if query else []
         if len(found) > 1:
@@ -172,7 +193,8 @@ def create(place: Place, type_: str) -> Response:
         if found:
             return written_resource(place.base, 200, Stored(type_, *found[0]))
         stored = writer.create(resource, storing.new_id())
-    return written_resource(place.base, 201, stored)
+        place.keep(writer, stored, warnings)
+    return written_resource(place.base, 201, stored, warnings)
 
 
 def read(place: Place, type_: str, id_: str) -> Response:
@@ -194,10 +216,12 @@ def update(place: Place, type_: str, id_: str) -> Response:
     resource = read_resource(request, type_)
     if request.mimetype in JSON_TYPES:
         check_same_id(resource, id_)
+    warnings = checking.check(resource, strict=place.strict)
     if_match = version_in(request.headers.get("If-Match"))
     with storing.writing(place.engine, place.practice, place.base) as writer:
         stored = writer.update(resource, id_, if_match)
-    return written_resource(place.base, 200, stored)
+        place.keep(writer, stored, warnings)
+    return written_resource(place.base, 200, stored, warnings)
 
 
 # What can be asked. The routes and the CapabilityStatement are made from this table.
@@ -258,7 +282,7 @@ def _answer(work: Callable[[], Response], practice: str, max_body_bytes: int) ->
         request.method,
         extra={
             "action": "hosted.answer",
-            "practice": shown(practice),
+            "practice": practice,
             "status": response.status_code,
             "milliseconds": round((time.monotonic() - started) * 1000, 1),
         },
@@ -278,6 +302,10 @@ def _refusal_of(error: Exception, max_body_bytes: int) -> Refusal:
             return bad_request("The body is nested too deeply.", code="structure")
         case UnicodeEncodeError():
             return bad_request("The body has characters that are no Unicode text.", code="structure")
+        case DBAPIError(orig=psycopg.errors.QueryCanceled()):
+            return Refusal(400, "too-costly", "This takes longer here than a request may: ask for less at a time.")
+        case DBAPIError() | psycopg.OperationalError() if _took_too_long(error):
+            return Refusal(413, "too-costly", "The body takes longer to store than a request may: send it in parts.")
         case PoolTimeout() | OperationalError() | DBAPIError(connection_invalidated=True) | psycopg.OperationalError():
             return Refusal(
                 503, "transient", "The store cannot be reached now; try again.", headers={"Retry-After": "2"}
@@ -285,6 +313,12 @@ def _refusal_of(error: Exception, max_body_bytes: int) -> Refusal:
     # The text of a database error repeats the values of the statement: only its kind is logged.
     log.error("hosted failed: %s", type(error).__name__, extra={"action": "hosted.failed", "where": _line_of(error)})
     return Refusal(500, "exception", "The request failed here; the operator's log says where.")
+
+
+def _took_too_long(error: DBAPIError | psycopg.Error) -> bool:
+    """True when the database ended a transaction because we prepared the next rows for too long."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, psycopg.errors.IdleInTransactionSessionTimeout) or "idle-in-transaction" in str(cause)
 
 
 def _line_of(error: Exception) -> str:

@@ -51,6 +51,10 @@ def read_json(request: Request) -> Any:
         return fhir_json.loads(request.get_data(cache=False))
     except UnicodeDecodeError:
         raise bad_request("The body is not UTF-8.", code="structure") from None
+    except fhir_json.TooDeep:
+        raise bad_request(
+            f"The body is nested too deeply: {fhir_json.MAX_DEPTH} levels are read.", code="too-long"
+        ) from None
     except ValueError as error:
         raise bad_request(f"The body is not valid JSON{_place(error)}.", code="structure") from None
 

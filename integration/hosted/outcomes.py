@@ -3,7 +3,12 @@
 https://hl7.org/fhir/R4/operationoutcome.html
 """
 
+import re
+from typing import Any
+
 from integration import fhir_json
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_:.-]{0,40}", re.ASCII)
 
 
 class Refusal(Exception):
@@ -27,6 +32,7 @@ class Refusal(Exception):
         self.diagnostics = diagnostics
         self.expression = expression
         self.headers = headers or {}
+        self.issues: list[dict[str, Any]] = []  # when there are several
         super().__init__(diagnostics)
 
     def outcome(self) -> bytes:
@@ -34,7 +40,12 @@ class Refusal(Exception):
         issue: dict = {"severity": "error", "code": self.code, "diagnostics": self.diagnostics}
         if self.expression:
             issue["expression"] = [self.expression]
-        return fhir_json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
+        return fhir_json.dumps(outcome_of(self.issues or [issue]))
+
+
+def outcome_of(issues: list[dict[str, Any]]) -> dict[str, Any]:
+    """An OperationOutcome."""
+    return {"resourceType": "OperationOutcome", "issue": issues}
 
 
 def bad_request(diagnostics: str, *, code: str = "invalid", expression: str | None = None) -> Refusal:
@@ -44,9 +55,9 @@ def bad_request(diagnostics: str, *, code: str = "invalid", expression: str | No
 
 def not_found(type_: str, id_: str) -> Refusal:
     """404: no such resource here."""
-    return Refusal(404, "not-found", f"{type_}/{shown(id_)} is not known here.")
+    return Refusal(404, "not-found", f"A {type_} with this id is not known here.")
 
 
 def shown(name: str) -> str:
-    """A name somebody sent, short enough to repeat."""
-    return name if len(name) <= 64 else name[:61] + "..."
+    """A name somebody sent, when it looks like a name: anything else may be a value, and is not repeated."""
+    return name if _NAME.fullmatch(name) else "?"

@@ -8,6 +8,7 @@ import difflib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from integration.hosted.instants import span_of
@@ -17,17 +18,21 @@ from integration.hosted.parameters import (
     CONTROLS,
     IMPLIED,
     OF_TYPE,
+    Row,
     SearchParameter,
     fold,
+    index_rows,
     key,
     split_reference,
 )
 
 DEFAULT_COUNT = 100
 MAX_COUNT = 500
+MAX_ALTERNATIVES = 1000  # values of one search, of all its parameters together
 _PREFIXED = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb)?(\d.*)", re.DOTALL)
 _PARTS = re.compile(r"(?:\\.|[^\\,])+", re.DOTALL)
 _BAR = re.compile(r"(?<!\\)\|")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _BIRTH_DATE = re.compile(r"(?:eq)?(\d{4}(?:-\d\d(?:-\d\d)?)?)")
 
 Position = tuple[datetime, str]  # updated_at and id of a page's last resource
@@ -72,6 +77,11 @@ class Query:
     used: list[tuple[str, str]] = field(default_factory=list)
 
     @property
+    def alternatives(self) -> int:
+        """How many values it asks for."""
+        return sum(map(len, [*(each.alternatives for each in self.criteria), *self.ids, *self.spans]))
+
+    @property
     def has_criteria(self) -> bool:
         """Does it ask for anything but the whole type?"""
         return bool(self.criteria or self.ids or self.spans)
@@ -100,11 +110,42 @@ def read_query(type_: str, query_string: str, *, base: str, lenient: bool = Fals
             raise bad_request(f"The parameter '{name}' has no value.")
         _READERS.get(name, _read_criterion)(query, name, value, base)
         query.used.append((name, str(query.count) if name == "_count" else value))
+        if query.alternatives > MAX_ALTERNATIVES:
+            raise bad_request(
+                f"The search asks for more than {MAX_ALTERNATIVES} values: ask for some of them at a time.",
+                code="too-costly",
+            )
     return query
 
 
-def read_condition(type_: str, query_string: str, *, base: str) -> Query:
-    """The search of a conditional create (https://hl7.org/fhir/R4/http.html#ccreate)."""
+def read_condition(type_: str, query_string: str, resource: dict[str, Any], *, base: str) -> Query:
+    """The search of a conditional create of ``resource`` (https://hl7.org/fhir/R4/http.html#ccreate).
+
+    A bare ``+`` is a blank to some clients and itself to others: whichever the resource itself carries.
+    """
+    if "+" not in query_string:
+        return _condition(type_, query_string, base)
+    rows = index_rows(resource, base)
+    for reading in (query_string.replace("+", "%2B"), query_string):
+        query = _condition(type_, reading, base)
+        if all(_carries(rows, criterion) for criterion in query.criteria):
+            return query
+    raise bad_request("If-None-Exist has a bare '+': write %2B for the sign itself, %20 for a blank.")
+
+
+def _carries(rows: set[Row], criterion: Criterion) -> bool:
+    return any(
+        param == criterion.param
+        and any(
+            (value.startswith(each.value or "") if each.is_prefix else each.value in (None, value))
+            and (each.systems is None or system in each.systems)
+            for each in criterion.alternatives
+        )
+        for param, system, value in rows
+    )
+
+
+def _condition(type_: str, query_string: str, base: str) -> Query:
     if "?" in query_string.split("=", 1)[0]:
         raise bad_request(
             "If-None-Exist takes the query alone, such as identifier=system|value, "
@@ -172,7 +213,7 @@ def _reference(text: str, parameter: SearchParameter, base: str) -> Alternative:
     type_, value = split_reference(_plain(text), base)
     if type_:
         return Alternative(value, (type_,))
-    if re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", value):
+    if _ID.fullmatch(value):
         return Alternative(value, (parameter.target,) if parameter.target else None)
     return Alternative(key(value), ("",))
 
@@ -231,6 +272,8 @@ def _read_page(query: Query, _name: str, value: str, _base: str) -> None:
     try:
         micros, _, id_ = base64.urlsafe_b64decode(value.encode("ascii")).decode("ascii").partition(".")
         seconds, rest = divmod(int(micros), 1_000_000)
+        if not _ID.fullmatch(id_):
+            raise ValueError("no id")
         query.after = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest), id_
     except (ValueError, OverflowError, OSError):
         raise bad_request("'_page' is not one this server handed out: follow the next link as it is.") from None

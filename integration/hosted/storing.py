@@ -21,6 +21,7 @@ from sqlalchemy import (
     delete,
     func,
     select,
+    text,
     update,
     values,
 )
@@ -34,6 +35,8 @@ from integration.hosted.tables import hosted_clock, hosted_index, hosted_resourc
 
 # Our sessions end when they idle 2 s inside a transaction: rows go to the database as they are made.
 FLUSH_AFTER = 200
+# One resource may hold 60 MB, and its row is made inside the transaction. Only the practice's own row is held.
+_PATIENCE = text("SET LOCAL idle_in_transaction_session_timeout = '30s'")
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ def read_many(
 def writing(engine: Engine, practice: str, base: str) -> Iterator["Writer"]:
     """One commit into ``practice``, or none when the block raises. Other writers to the practice wait."""
     with engine.begin() as connection:
+        connection.execute(_PATIENCE)
         writer = Writer(connection, practice, base, _tick(connection, practice))
         yield writer
         writer.flush()

@@ -5,24 +5,26 @@ https://hl7.org/fhir/R4/http.html#transaction
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine
 
 from integration import fhir_json
-from integration.hosted import finding
+from integration.hosted import checking, finding
 from integration.hosted.bodies import ID, check_resource, check_same_id, check_type, version_in
 from integration.hosted.instants import to_instant
 from integration.hosted.outcomes import Refusal, bad_request
 from integration.hosted.query import Query, read_condition
 from integration.hosted.storing import Stored, Writer, new_id, read_many, writing
+from mappings.structure import StructureIssue
 
 # Elements of type Reference.reference, uri and url that may hold the address of another entry. Equality with a
 # fullUrl of the same Bundle is required as well, and Identifier.value is never touched.
 ADDRESS_ELEMENTS = frozenset({"reference", "url", "uri", "valueUri", "valueUrl", "valueUuid", "valueOid"})
+Keep = Callable[[Writer, Stored, list[StructureIssue]], None]
 _CONDITIONAL = re.compile(r"[A-Za-z]+\?")
 
 
@@ -39,6 +41,7 @@ class Entry:
     condition: Query | None = None
     if_match: int | None = None
     exists: bool = False
+    warnings: list[StructureIssue] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,10 @@ class Answer:
 
     status: str
     stored: Stored
+    warnings: list[StructureIssue] = field(default_factory=list)
 
 
-def read_bundle(bundle: Any, base: str) -> list[Entry]:
+def read_bundle(bundle: Any, base: str, *, strict: bool) -> list[Entry]:
     """The entries of a transaction; nothing has been asked of the database yet."""
     check_resource(bundle, "Bundle", "")
     if bundle.get("type") != "transaction":
@@ -62,7 +66,7 @@ def read_bundle(bundle: Any, base: str) -> list[Entry]:
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         raise bad_request("entry is not a list.", code="structure", expression="Bundle.entry")
-    read_entries = [_read_entry(entry, f"Bundle.entry[{number}]", base) for number, entry in enumerate(entries)]
+    read_entries = [_read_entry(entry, f"Bundle.entry[{number}]", base, strict) for number, entry in enumerate(entries)]
     _refuse_twice([entry.full_url for entry in read_entries if entry.full_url], "the same fullUrl")
     _refuse_twice(
         [f"{entry.type}/{entry.id}" for entry in read_entries if entry.method == "PUT"],
@@ -75,23 +79,26 @@ def read_bundle(bundle: Any, base: str) -> list[Entry]:
     return read_entries
 
 
-def run(engine: Engine, practice: str, base: str, entries: list[Entry]) -> list[Answer]:
-    """Store all entries in one commit, or none of them."""
+def run(engine: Engine, practice: str, base: str, entries: list[Entry], keep: Keep) -> list[Answer]:
+    """Store all entries in one commit, or none of them; ``keep`` is told what bends a rule."""
     with writing(engine, practice, base) as writer:
         _resolve_conditions(writer, practice, entries)
         targets = {entry.full_url: f"{entry.type}/{entry.id}" for entry in entries if entry.full_url}
         known = read_many(writer.connection, practice, [(entry.type, entry.id) for entry in entries if entry.exists])
-        return [_apply(writer, entry, targets, known) for entry in entries]
+        answers = [_apply(writer, entry, targets, known) for entry in entries]
+        for answer in answers:
+            keep(writer, answer.stored, answer.warnings)
+        return answers
 
 
-def to_response(answers: list[Answer], *, with_resources: bool) -> bytes:
-    """The transaction-response; resources are spliced in as they are stored."""
-    entries = b",".join(_response_entry(answer, with_resources) for answer in answers)
+def to_response(answers: list[Answer], returned: str | None) -> bytes:
+    """The transaction-response; resources are spliced in as they are stored. ``returned`` is as Prefer asks."""
+    entries = b",".join(_response_entry(answer, returned) for answer in answers)
     listed = b',"entry":[' + entries + b"]" if entries else b""
     return b'{"resourceType":"Bundle","type":"transaction-response"' + listed + b"}"
 
 
-def _read_entry(entry: Any, at: str, base: str) -> Entry:
+def _read_entry(entry: Any, at: str, base: str, strict: bool) -> Entry:
     request = entry.get("request") if isinstance(entry, dict) else None
     if not isinstance(request, dict):
         raise bad_request("The entry has no request.", code="required", expression=f"{at}.request")
@@ -107,7 +114,8 @@ def _read_entry(entry: Any, at: str, base: str) -> Entry:
         _check_address(method, type_, id_)
     resource = entry.get("resource")
     check_resource(resource, type_, f"{at}.resource")
-    understood = Entry(at, method, type_, id_ or new_id(), resource, full_url)
+    warnings = checking.check(resource, f"{at}.resource", strict=strict)
+    understood = Entry(at, method, type_, id_ or new_id(), resource, full_url, warnings=warnings)
     if method == "PUT":
         check_same_id(resource, id_, f"{at}.resource")
     with _refused_at(f"{at}.request"):
@@ -130,7 +138,7 @@ def _read_preconditions(entry: Entry, request: dict[str, Any], base: str) -> Non
     if not isinstance(none_exist, str | None) or not isinstance(if_match, str | None):
         raise bad_request("ifNoneExist and ifMatch are strings.", code="structure")
     if none_exist is not None and entry.method == "POST":
-        entry.condition = read_condition(entry.type, none_exist, base=base)
+        entry.condition = read_condition(entry.type, none_exist, entry.resource, base=base)
     if entry.method == "PUT":
         entry.if_match = version_in(if_match)
 
@@ -190,8 +198,8 @@ def _apply(writer: Writer, entry: Entry, targets: dict[str, str], known: dict[tu
         if entry.type != "Bundle":  # a document's addresses are its own
             _rewrite(entry.resource, targets)
         if entry.method == "PUT":
-            return Answer("200 OK", writer.update(entry.resource, entry.id, entry.if_match))
-        return Answer("201 Created", writer.create(entry.resource, entry.id))
+            return Answer("200 OK", writer.update(entry.resource, entry.id, entry.if_match), entry.warnings)
+        return Answer("201 Created", writer.create(entry.resource, entry.id), entry.warnings)
 
 
 def _rewrite(node: Any, targets: dict[str, str]) -> None:
@@ -215,17 +223,19 @@ def _target(name: str | int, value: str, targets: dict[str, str]) -> str:
     return value
 
 
-def _response_entry(answer: Answer, with_resources: bool) -> bytes:
+def _response_entry(answer: Answer, returned: str | None) -> bytes:
     stored = answer.stored
+    outcome = {"outcome": checking.outcome(answer.warnings)} if returned == "operationoutcome" else {}
     response = fhir_json.dumps(
         {
             "status": answer.status,
             "location": stored.history_path,
             "etag": stored.etag,
             "lastModified": to_instant(stored.updated_at),
+            **outcome,
         }
     )
-    resource = b'"resource":' + stored.content + b"," if with_resources else b""
+    resource = b'"resource":' + stored.content + b"," if returned == "representation" else b""
     return b"{" + resource + b'"response":' + response + b"}"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from integration.settings.alerts import Alerts
+from mappings.model.alarms import RULES
 from mappings.model.errors import ExchangeError
 
 LISTED = 20  # alarms a notice names; the rest is on the page
@@ -39,7 +40,7 @@ class Notice:
     @property
     def headline(self) -> str:
         """One line that says it."""
-        one, many = _WORDS.get(self.rule, (f"{self.rule} {{subject}}", f"{self.rule} ({{n}})"))
+        one, many = words_of(self.rule)
         subject = self.alarms[0]["subject"] if self.alarms else ""
         words = one.format(subject=subject) if self.count == 1 else many.format(n=self.count)
         return plain(f"{_KINDS.get(self.kind, '')}{words}", 150)
@@ -67,6 +68,14 @@ class Notice:
                 "created_at": self.created_at.astimezone(UTC).isoformat(timespec="seconds"),
             }
         ).encode()
+
+
+def words_of(rule: str) -> tuple[str, str]:
+    """How one alarm and how many of a rule are said; one that a newer version raised is named."""
+    known = RULES.get(rule)
+    if known is None:
+        return ("this is a test",) * 2 if rule == "test" else (f"{rule} {{subject}}", f"{rule} ({{n}})")
+    return known.one, known.many
 
 
 def plain(text: str, length: int) -> str:
@@ -112,25 +121,3 @@ def _minute(at: str) -> str:
 
 
 _KINDS = {"recovered": "Over: ", "reminder": "Still: "}
-_WORDS = {
-    "failure-rate": ("many attempts at {subject} fail", "many attempts fail at {n} endpoints"),
-    "parked": ("steps at {subject} wait for a person", "steps at {n} endpoints wait for a person"),
-    "silence": ("{subject} is silent", "{n} endpoints are silent"),
-    "deadline-at-risk": ("the records of request {subject} are at risk", "the records of {n} requests are at risk"),
-    "deadline-late": ("the records of request {subject} are late", "the records of {n} requests are late"),
-    "loop-open": (
-        "the loop of request {subject} is open for too long",
-        "the loops of {n} requests are open for too long",
-    ),
-    "order-refused": ("the order {subject} was not taken in", "{n} orders were not taken in"),
-    "endpoint-down": ("{subject} does not answer", "{n} endpoints do not answer"),
-    "unknown-kind": ("no worker knows {subject}", "no worker knows {n} kinds of step"),
-    "database-away": ("the database did not answer for a while", "the database did not answer {n} times"),
-    "payloads-away": ("payloads cannot be stored at {subject}", "payloads cannot be stored at {n} machines"),
-    "process-restarts": ("{subject} ends again and again", "{n} processes end again and again"),
-    "notices-unsent": (
-        "{subject} could not be told of alarms for a day",
-        "{n} recipients could not be told of alarms for a day",
-    ),
-    "test": ("this is a test", "this is a test"),
-}

@@ -34,6 +34,8 @@ class Stored:
 class PayloadMissing(ExchangeError):
     """Payload bytes that the database names are not in the payload store."""
 
+    cause = "payload-missing"
+
 
 class PayloadsAway(ExchangeError):
     """The payload store cannot be used now; what needs it waits until it can."""

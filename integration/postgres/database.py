@@ -29,7 +29,7 @@ CONNECT_TIMEOUT_SECONDS = 10
 # A frozen process of ours may not hold an endpoint's row for longer (design: fencing). 2 s took pages back on a busy machine.
 SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=5000 -c timezone=UTC"
 # For the pages, where people search for anything: one plan for every value took 495 ms instead of 3 for the beginning of an id.
-FRESH_PLANS = "-c plan_cache_mode=force_custom_plan"
+FRESH_PLANS = "-c plan_cache_mode=force_custom_plan -c statement_timeout=15000"  # nobody waits longer for a page
 MIGRATION_LOCK = 5_736_201_417
 MIGRATION_LOCK_SECONDS, MIGRATION_TRIES = 2, 30  # a backup of many gigabytes takes longer: then a person is told
 FIRST_RELEASE = "0003"  # no code of an earlier revision is anywhere
@@ -176,8 +176,8 @@ def connect(
 ) -> Database:
     """Connects once to see that the server is there and new enough, and makes the engine.
 
-    Everything libpq understands may stand in the address (several hosts, sslmode, passfile, ...). ``fresh_plans``: each
-    statement is planned for its values.
+    Everything libpq understands may stand in the address (several hosts, sslmode, passfile, ...). ``fresh_plans``, for
+    the web: each statement is planned for its values and ends after 15 s.
     """
     url = url.replace("postgresql+psycopg://", "postgresql://", 1)
     conninfo = _conninfo(url, application_name, FRESH_PLANS if fresh_plans else "")

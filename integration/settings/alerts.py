@@ -10,23 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from integration.settings.mistakes import listed, nearest, value_at
 from integration.settings.parts import VARIABLE, Key, Name, Section, is_loopback, split_address
 from integration.settings.yaml_lines import At
+from mappings.model.alarms import RULES
 
-# Every rule there is, with what it says; alarms, filters, pages and the documentation use these names.
-RULES = {
-    "failure-rate": "many attempts at an endpoint fail",
-    "parked": "steps at an endpoint wait for a person",
-    "silence": "nothing succeeds at an endpoint, or no request comes from it as usual",
-    "deadline-at-risk": "records are due soon and not verified",
-    "deadline-late": "records were due and are not verified",
-    "loop-open": "the loop of a request is open for too long",
-    "order-refused": "an order found by polling was not taken in",
-    "endpoint-down": "an endpoint does not answer",
-    "unknown-kind": "no worker knows a kind of step",
-    "database-away": "the database did not answer",
-    "payloads-away": "payloads cannot be stored",
-    "process-restarts": "a process ends again and again",
-    "notices-unsent": "a recipient of alerts could not be told for a day",
-}
 _ATOM, _LABEL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 

@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from integration.settings import alerts as alert_config
 from integration.settings.mistakes import listed, nearest, to_mistakes, validation_problems, value_at
 from integration.settings.model import (
-    CAPABILITIES,
     GATHERABLE_TYPES,
     RECORD_TYPES,
     Config,
@@ -37,10 +36,10 @@ from integration.settings.model import (
 )
 from integration.settings.yaml_lines import At, Document, Problem, read_file
 from mappings.addresses import comparable
+from mappings.model.capabilities import DECIDED_NOTHING, QUIRKS
 from mappings.model.errors import ConfigError, Mistake
 
 __all__ = [
-    "CAPABILITIES",
     "GATHERABLE_TYPES",
     "RECORD_TYPES",
     "Config",
@@ -325,11 +324,13 @@ def _capability_problems(endpoints: dict[str, Endpoint]) -> Found:
     for key, endpoint in endpoints.items():
         for name, value in endpoint.capabilities.items():
             at = ("endpoints", key, "capabilities", name)
-            if name not in CAPABILITIES:
-                yield at, "is not a capability" + (nearest(name, CAPABILITIES) or listed(CAPABILITIES))
-            elif CAPABILITIES[name] is bool and not isinstance(value, bool):
+            if name in DECIDED_NOTHING:
+                yield at, "decided nothing and is gone: remove it"
+            elif name not in QUIRKS:
+                yield at, "is not a capability" + (nearest(name, QUIRKS) or listed(QUIRKS))
+            elif QUIRKS[name].kind is bool and not isinstance(value, bool):
                 yield at, f"must be true or false; for example `{name}: false`"
-            elif CAPABILITIES[name] is int and (isinstance(value, bool) or value < 1):
+            elif QUIRKS[name].kind is int and (isinstance(value, bool) or value < 1):
                 yield at, f"must be a whole number, at least 1; for example `{name}: 100`"
 
 

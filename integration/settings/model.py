@@ -75,18 +75,6 @@ GATHERABLE_TYPES = (
     "RelatedPerson",
     "VisionPrescription",
 )
-# What an endpoint may be told to do or not, whatever its CapabilityStatement says.
-CAPABILITIES: dict[str, type] = {
-    "transaction": bool,
-    "conditional_create": bool,
-    "update_create": bool,
-    "task": bool,
-    "service_request_create": bool,
-    "document_reference_create": bool,
-    "binary_create": bool,
-    "versioned_update": bool,
-    "max_page": int,
-}
 
 
 class Database(_Section):
@@ -224,6 +212,12 @@ class HostedPractice(_Section):
         description="Its part of the address: small letters, digits, hyphens.", examples=["hillside"]
     )
     name: Name = Field(description="The name people know it by.", examples=["Hillside Family Practice"])
+    strict: bool = Field(
+        False,
+        description="Refuse also what only bends a rule of FHIR (a required element is missing, a code is outside its "
+        "value set). Without it such a resource is stored, and a finding tells the operator.",
+        examples=[True],
+    )
 
 
 class SmartBackendServices(_Section):
@@ -612,6 +606,13 @@ class RecordsKept(_Section):
         min_length=1,
         description="Resource types gathered when a request names none.",
         examples=[["Condition", "Observation", "DiagnosticReport", "DocumentReference"]],
+    )
+    lead_days: int = Field(
+        3,
+        ge=0,
+        le=90,
+        description="Days before the day a request is wanted by on which its records have to be there: that is their deadline.",
+        examples=[3],
     )
     watch_days: int = Field(
         90, ge=0, le=3650, description="Days a returned report is watched for amendments.", examples=[90]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,15 @@ from integration.settings.mistakes import (
 )
 from integration.settings.model import GATHERABLE_TYPES, Config, Endpoint
 from integration.settings.yaml_lines import At, Document, Problem, read, read_file
+from mappings.codes import SYSTEM_NPI
 from mappings.model.errors import Mistake, RequestError
 from mappings.model.request import SecondOpinionRequest
+from mappings.practitioner import npi_is_valid
 
 _ADVICE = "; give the path of a YAML or JSON file, for example examples/oncology-request.yaml"
+SYSTEM_ICD10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
+# https://www.cdc.gov/nchs/icd/icd-10-cm: a letter, a digit, a digit or letter; after a point up to four more
+_ICD10_CM = re.compile(r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?")
 _ID = r"/[A-Za-z0-9.-]{1,64}"
 _REFERENCES: tuple[tuple[At, str, str], ...] = (
     (("consent",), r"[A-Z][A-Za-z]+" + _ID, "Consent/123"),
@@ -72,6 +77,8 @@ def _check(
         *_type_problems(value),
         *_authored_problems(value),
         *_system_problems(value),
+        *_number_problems(value),
+        *_future_problems(value, datetime.now(UTC).date() + timedelta(days=1)),
         *_party_problems(value),
         *_endpoint_problems(value, endpoints),
     ]
@@ -118,6 +125,31 @@ def _system_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:
     for at, leaf in _leaves(value):
         if at[-1:] == ("system",) and isinstance(leaf, str) and re.search(r"\s", leaf.strip()):
             yield at, "must be a URI, which holds no white space, such as https://... or urn:..."
+
+
+def _number_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:
+    """Numbers and codes that cannot be what their system says, mostly typed into the wrong field."""
+    for at, leaf in _leaves(value):
+        system = value_at(value, (*at[:-1], "system")) if at[-1:] in (("value",), ("code",)) else None
+        if not isinstance(leaf, str) or not isinstance(system, str):
+            continue
+        if system.strip() == SYSTEM_NPI and not npi_is_valid(leaf.strip()):
+            yield at, "is not an NPI: ten digits, of which the last is a check digit; leave it out when it is not known"
+        if system.strip() == SYSTEM_ICD10_CM and not _ICD10_CM.fullmatch(leaf.strip().upper()):
+            yield at, "is not an ICD-10-CM code, such as C18.7; write the diagnosis in words under `text` instead"
+
+
+def _future_problems(value: dict[str, Any], tomorrow: date) -> Iterator[tuple[At, str]]:
+    """``tomorrow`` in UTC: it may be today already where the request was written."""
+    for at in (("patient", "birth_date"), ("first_opinion", "given_on")):
+        leaf = value_at(value, at)
+        written = leaf.isoformat() if isinstance(leaf, date) else leaf
+        if (
+            isinstance(written, str)
+            and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", written)
+            and written > str(tomorrow)
+        ):
+            yield at, "is a day that has not come yet"
 
 
 def _type_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:

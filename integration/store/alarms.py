@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
-from integration.settings.alerts import RULES
 from integration.store import audit
 from integration.store.operations import NotPossible
 from integration.store.tables import alarm_silences, alarms, told_alarms
+from mappings.model.alarms import RULES
 
 ANY = "*"  # in a silence: every rule, or every subject
 PAGE = 50

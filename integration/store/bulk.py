@@ -12,6 +12,7 @@ from integration.store.operations import NotPossible
 from integration.store.ourselves import OURSELVES
 from integration.store.tables import bulk_operations, bulk_steps
 from integration.store.tables import steps as step_table
+from mappings.model.steps import OPEN
 
 STEP = "bulk_retry"
 RATES = (10, 50, 200)  # steps made due per second
@@ -55,7 +56,7 @@ def _wake(conn: Connection) -> None:
     """See that the background step runs. Its row is locked first: one that is just ending is waited for."""
     ourselves.register(conn)
     conn.execute(
-        select(step_table.c.id).where(step_table.c.kind == STEP, step_table.c.status.in_(steps.OPEN)).with_for_update()
+        select(step_table.c.id).where(step_table.c.kind == STEP, step_table.c.status.in_(OPEN)).with_for_update()
     )
     steps.create(conn, STEP, OURSELVES)
 

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from integration.store.steps import RECORD_KINDS
 from mappings.model.errors import ExchangeError
+from mappings.model.steps import Group, StepKind, of_group
 
 # name -> what it looks for; completion, help and the documentation read this.
 QUALIFIERS = {
@@ -25,22 +25,8 @@ QUALIFIERS = {
     "fulfiller": "the endpoint that answers",
 }
 STATES = ("attention", "parked", "retrying", "late", "running", "due", "waiting", "done", "cancelled", "all")
-KINDS = {
-    "records": RECORD_KINDS,
-    "request": ("send_request", "verify_request", "cancel_request"),
-    "report": ("return_report", "verify_report"),
-    "watch": (
-        "watch_fulfiller",
-        "watch_chart",
-        "poll_requests",
-        "mirror_status",
-        "prune",
-        "bulk_retry",
-        "check_alarms",
-        "send_alerts",
-    ),
-}
-STEP_KINDS = tuple(kind for kinds in KINDS.values() for kind in kinds)
+KINDS = {group.value: of_group(group) for group in Group}
+STEP_KINDS = tuple(map(str, StepKind))
 PRIORITIES = ("routine", "urgent", "asap")
 FORGIVING = ("state", "kind", "priority", "due", "request")  # in capitals or not
 HASH = re.compile(r"[0-9a-f]{32}")

@@ -43,6 +43,8 @@ class Link:
 class SystemChanged(ExchangeError):
     """The identifier_system of an endpoint changed after first use."""
 
+    cause = "identifier-system-changed"
+
 
 def remember(
     conn: Connection,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from integration.server_address import address_of
 from integration.settings.config import Config
 from integration.store import (
     audit,
@@ -18,6 +19,7 @@ from integration.store import (
     schedules,
     steps,
 )
+from integration.store import endpoints as endpoint_store
 from integration.store.tables import deliveries as delivery_table
 from integration.store.tables import endpoints
 from integration.store.tables import steps as step_table
@@ -25,6 +27,7 @@ from mappings.model.delivery import DeliveryStatus
 from mappings.model.errors import ExchangeError
 from mappings.model.findings import Finding
 from mappings.model.states import FINAL, Records
+from mappings.model.steps import OPEN, RECORD_KINDS, TO_SEND
 from mappings.patient_link import Compared
 
 _PATIENT = re.compile(r"Patient/[A-Za-z0-9._-]{1,255}")
@@ -61,6 +64,7 @@ def register_endpoints(conn: Connection, config: Config) -> None:
             .values(key=key, identifier_system=endpoint.identifier_system, **values)
             .on_conflict_do_update(index_elements=["key"], set_=values)
         )
+        endpoint_store.freeze(conn, key, address_of(endpoint))
         frozen = links.frozen_system(conn, key)
         if frozen != endpoint.identifier_system:
             raise links.SystemChanged(
@@ -78,7 +82,7 @@ def retry_step(conn: Connection, step_id: int, *, actor: str, reason: str = "") 
         )
     if step.delivery_id:
         deliveries.move(conn, step.delivery_id, DeliveryStatus.RETRYING)
-    if step.kind in steps.RECORD_KINDS and step.request_id:
+    if step.kind in RECORD_KINDS and step.request_id:
         requests.set_records(conn, step.request_id, Records.GATHERING)
     audit.record(conn, actor, "step.retried", step.request_id, subject=f"step {step_id}", reason=reason)
     return step.request_id
@@ -88,7 +92,7 @@ def open_step_of(conn: Connection, delivery_id: str) -> int | None:
     """The step that is open for a delivery."""
     return conn.execute(
         select(step_table.c.id)
-        .where(step_table.c.delivery_id == delivery_id, step_table.c.status.in_(steps.OPEN))
+        .where(step_table.c.delivery_id == delivery_id, step_table.c.status.in_(OPEN))
         .order_by(step_table.c.id.desc())
         .limit(1)
     ).scalar_one_or_none()
@@ -130,7 +134,7 @@ def cancel(conn: Connection, request_id: str, *, actor: str, reason: str) -> Non
     if row.cancel_requested:
         raise NotPossible(f"request {request_id} is already being cancelled")
     requests.ask_to_cancel(conn, request_id, actor=actor, reason=reason)
-    steps.cancel_open(conn, request_id, reason=reason, kinds=steps.TO_SEND)
+    steps.cancel_open(conn, request_id, reason=reason, kinds=TO_SEND)
     steps.create(
         conn, "cancel_request", row.fulfiller, request_id=request_id, deadline=row.created_at
     )  # before all else of it

@@ -4,10 +4,10 @@ from sqlalchemy import Connection, Row
 
 from integration.store import deliveries, requests
 from integration.store.findings import record
-from integration.store.steps import RECORD_KINDS
 from mappings.model.delivery import DeliveryStatus
 from mappings.model.findings import Finding
 from mappings.model.states import Records
+from mappings.model.steps import RECORD_KINDS
 
 
 def follow(

@@ -4,20 +4,20 @@ import hashlib
 import hmac
 import secrets
 import uuid
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit, findings, steps, totals
 from integration.store.tables import orders, request_versions, requests, settings
-from mappings.model.errors import ExchangeError
+from mappings.model.errors import ExchangeError, Mistake, RequestError
 from mappings.model.findings import Finding
 from mappings.model.request import SecondOpinionRequest, unknown_parts
 from mappings.model.states import AUDIT_EVENT, NEEDS_REASON, Actor, Records, Status, Visit, business_status, may_move
 
 NAMESPACE = uuid.UUID("6d1f3a52-0c6f-5d0a-9a57-2f9f6d3c8e11")
-LEAD_DAYS = 3
+LEAD_DAYS = 3  # the default of records.lead_days
 INFORMATION_MISSING = "information-missing"
 INFORMATION_ACTION = (
     "Ask whoever placed the order. Complete the request (correct it), or have the order completed in its EHR; or retry to "
@@ -39,10 +39,17 @@ def request_id_of(key: str) -> str:
 
 
 def take_in(
-    conn: Connection, request: SecondOpinionRequest, *, actor: str, lead_days: int = LEAD_DAYS
+    conn: Connection,
+    request: SecondOpinionRequest,
+    *,
+    actor: str,
+    lead_days: int = LEAD_DAYS,
+    today: date | None = None,
 ) -> tuple[str, bool]:
     """Store the request and its first step. Returns (request id, True when it is new).
 
+    ``lead_days``: how long before the wanted day the records have to be there (records.lead_days). With ``today`` a new
+    request that is wanted by an earlier day is refused (RequestError): nobody can be on time.
     Raises KeyReused when the key is known with another body: what was first taken in counts, whatever was corrected since.
     """
     body, digest = body_of(request)
@@ -63,6 +70,9 @@ def take_in(
     made = conn.execute(insert(requests).values(row).on_conflict_do_nothing().returning(requests.c.id)).first()
     if made is None:
         return _known(conn, request_id, digest), False
+    if today is not None and request.wanted_by is not None and request.wanted_by < today:
+        why = "is a day that is over: say by when the opinion is needed, or leave it out"
+        raise RequestError([Mistake("request", None, "wanted_by", why)])
     conn.execute(
         request_versions.insert().values(
             request_id=request_id,

@@ -15,6 +15,7 @@ from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest, unknown_parts
 from mappings.model.states import FINAL
+from mappings.model.steps import OPEN
 from mappings.revision import FIXED, Change, changes, in_words, told_by
 
 # What was entered -> causes of parked steps that lie in it.
@@ -295,7 +296,7 @@ def _move_deadlines(conn: Connection, row: Row, made: Plan) -> None:
         update(step_table)
         .where(
             step_table.c.request_id == row.id,
-            step_table.c.status.in_(steps.OPEN),
+            step_table.c.status.in_(OPEN),
             step_table.c.deadline == (made.due_before or never),
         )
         .values(deadline=made.due_after or never)
@@ -316,9 +317,7 @@ def _send_again(conn: Connection, row: Row, made: Plan) -> None:
     delivery_id = deliveries.delivery_id_of(row.id, DeliveryKind.REQUEST, made.version)
     conn.execute(
         update(step_table)
-        .where(
-            step_table.c.request_id == row.id, step_table.c.kind == "send_request", step_table.c.status.in_(steps.OPEN)
-        )
+        .where(step_table.c.request_id == row.id, step_table.c.kind == "send_request", step_table.c.status.in_(OPEN))
         .values(delivery_id=delivery_id)
     )
     if made.was_sent and made.told:

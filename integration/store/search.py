@@ -19,14 +19,13 @@ from sqlalchemy import (
     tuple_,
 )
 
-from integration.store.filters import KINDS, STATES, Filter, Term, kinds_of, number_of, span_of
+from integration.store.filters import STATES, Filter, Term, kinds_of, number_of, span_of
 from integration.store.requests import patient_hash
-from integration.store.steps import OPEN
 from integration.store.tables import NEVER, attempts, requests, steps
+from mappings.model.steps import BEFORE_THE_VISIT, OPEN
 
 PAGE = 50
 COUNT_CAP = 10_000  # history is counted up to here: an exact count of millions helps nobody
-WITH_DEADLINE = (*KINDS["records"], "send_request", "verify_request")  # what has to be there before the visit
 COLUMNS = (
     "id",
     "request_id",
@@ -124,7 +123,7 @@ def counts(conn: Connection, wanted: Filter, now: datetime) -> dict[str, int]:
 
     Open steps are read once, in a few groups from which every tab is added up.
     """
-    late = and_(steps.c.deadline < now, steps.c.kind.in_(WITH_DEADLINE)).label("late")
+    late = and_(steps.c.deadline < now, steps.c.kind.in_(BEFORE_THE_VISIT)).label("late")
     groups = select(steps.c.status, (steps.c.attempts > 0).label("failed"), late, func.count()).where(
         _is_open, *conditions(wanted, now)
     )
@@ -157,7 +156,7 @@ def state_is(state: str, now: datetime) -> ColumnElement:
     """The condition of one tab."""
     status, failed = steps.c.status, steps.c.attempts > 0
     parked = text("steps.status = 'parked'")
-    late = and_(_is_open, steps.c.deadline < now, steps.c.kind.in_(WITH_DEADLINE))
+    late = and_(_is_open, steps.c.deadline < now, steps.c.kind.in_(BEFORE_THE_VISIT))
     retrying = and_(status.in_(("waiting", "due")), failed)
     return {
         "parked": parked,

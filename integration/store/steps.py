@@ -10,14 +10,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.tables import NEVER, attempts, requests, steps
 from mappings.model.errors import ExchangeError, TemporaryError
+from mappings.model.steps import OPEN, TO_SEND
 
-OPEN = ("waiting", "due", "leased", "parked")
 _NEVER = datetime.fromisoformat(NEVER)
 AFTER_WORK = _NEVER + timedelta(hours=6)  # no deadline either: watches never end, so what ends comes before them
 LAST_OF_ALL = _NEVER + timedelta(hours=12)  # and those of charts come last
 EARLIER_OPEN = "earlier-delivery-open"
-RECORD_KINDS = ("gather_records", "match_people", "push_records", "verify_records")
-TO_SEND = (*RECORD_KINDS, "send_request", "watch_chart")  # a cancellation stops them
 
 
 class LeaseLost(ExchangeError):

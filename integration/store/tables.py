@@ -142,6 +142,7 @@ steps = Table(
     Column("cause", Text),
     Column("message", Text),
     Column("action", Text),
+    Column("items", ARRAY(Text)),  # what of the record it is about, as Type/id or Type/id#path
     _now("created_at"),
     _time("finished_at"),
     _time("parked_at"),
@@ -192,6 +193,7 @@ endpoints = Table(
     _time("last_success_at"),
     _time("last_failure_at"),
     Column("last_failure", Text),
+    Column("last_failure_cause", Text),
     _time("polled_at"),  # last poll for requests that succeeded
     Column("latencies", JSONB, nullable=False, server_default=text("'[]'")),  # last 60 step times, milliseconds
     Column("base_url", Text),  # normalised, frozen at first use: another address may be another server
@@ -392,6 +394,37 @@ findings = Table(
     Index(
         "findings_once", text("coalesce(request_id, '')"), text("coalesce(endpoint, '')"), "cause", "path", unique=True
     ),
+    Index("findings_errors", "request_id", postgresql_where=text("severity = 'error' and request_id is not null")),
+)
+
+waivers = Table(
+    "waivers",
+    metadata,  # a person says: send without it, or as it is; the consultant is told
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("item", Text, nullable=False),  # Type/id or Type/id#path
+    Column("what", Text, nullable=False, server_default=""),  # type and size in words, no content
+    Column("as_it_is", Boolean, nullable=False, server_default=text("false")),  # its bytes, though their hash differs
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _now("created_at"),
+    _time("undone_at"),
+    Column("undone_by", Text),
+    Column("undone_reason", Text),
+    Index("waivers_once", "request_id", "item", unique=True, postgresql_where=text("undone_at is null")),
+)
+
+refused_orders = Table(
+    "refused_orders",
+    metadata,  # what a poll did not take in, as it was then; skipped while it is still the same
+    Column("endpoint", Text, primary_key=True),
+    Column("reference", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    _now("seen_at"),
+    Column("skipped_sha256", Text),
+    _time("skipped_at"),
+    Column("skipped_by", Text),
+    Column("skipped_reason", Text),
 )
 
 events = Table(

@@ -7,20 +7,10 @@ from sqlalchemy import Connection
 
 from integration.settings.config import Config
 from integration.store import alarms
+from mappings.model.alarms import RULES
 
 LINES = 5
 NAMED = 3
-# What stops everybody comes before what stops one endpoint, and that before what concerns one request.
-WORST_FIRST = (
-    "database-away",
-    "payloads-away",
-    "process-restarts",
-    "endpoint-down",
-    "deadline-late",
-    "parked",
-    "silence",
-    "notices-unsent",
-)
 
 
 @dataclass(frozen=True)
@@ -43,7 +33,7 @@ def strip(conn: Connection, config: Config) -> tuple[list[StripLine], int]:
 
 
 def _rank(rule: str) -> int:
-    return WORST_FIRST.index(rule) if rule in WORST_FIRST else len(WORST_FIRST)
+    return list(RULES).index(rule) if rule in RULES else len(RULES)
 
 
 def _line(group, config: Config) -> StripLine:

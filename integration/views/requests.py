@@ -18,6 +18,7 @@ from integration.store.tables import (
     reports,
     steps,
 )
+from mappings.model.causes import cause_named
 
 
 def request_view(conn: Connection, request_id: str) -> dict:
@@ -43,7 +44,9 @@ def request_view(conn: Connection, request_id: str) -> dict:
         "cancel_requested": row.cancel_requested,
         "placer": row.placer,
         "fulfiller": row.fulfiller,
+        "key": row.key,
         "priority": row.priority,
+        "wanted_by": requests.content(row).wanted_by,
         "created_at": row.created_at,
         "records_due_at": row.records_due_at,
         "closed_at": row.closed_at,
@@ -89,6 +92,12 @@ def items_view(conn: Connection, delivery_id: str) -> list[dict]:
     return [row._asdict() for row in conn.execute(wanted)]
 
 
+def report_revision(conn: Connection, request_id: str, revision: int):
+    """The row of one revision of a request's report, or None."""
+    wanted = select(reports).where(reports.c.request_id == request_id, reports.c.revision == revision)
+    return conn.execute(wanted).one_or_none()
+
+
 def delivery_page(
     conn: Connection, request_id: str, delivery_id: str, *, status: str | None = None, after: str = "", limit: int = 100
 ) -> tuple | None:
@@ -129,6 +138,12 @@ def allowed_differences(endpoint: Endpoint) -> list[str]:
     return [each.sentence(today) for each in endpoint.verification.allowances]
 
 
+def _refuses(row) -> bool:
+    return row.last_failure_at is not None and (
+        row.last_success_at is None or row.last_failure_at > row.last_success_at
+    )
+
+
 def endpoint_health(row) -> dict:
     """How an endpoint is, as a word, with what it was told from."""
     if row is None:
@@ -144,7 +159,7 @@ def endpoint_health(row) -> dict:
                 "probing"
                 if row.breaker != "closed"
                 else "failing"
-                if row.failures
+                if row.failures or _refuses(row)
                 else "well"
                 if row.last_success_at
                 else "not used yet"
@@ -161,5 +176,6 @@ def endpoint_health(row) -> dict:
         "last_success_at": row.last_success_at,
         "last_failure_at": row.last_failure_at,
         "last_failure": row.last_failure,
+        "last_answer": cause_named(row.last_failure_cause).happened if row.last_failure_cause else None,
         "latencies": row.latencies,
     }

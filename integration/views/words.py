@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from integration.store.search import WITH_DEADLINE
 from integration.views.texts import t
+from mappings.model.steps import BEFORE_THE_VISIT
 
 # A direction override inside a string would turn round what stands beside it; other controls only confuse.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -51,11 +51,6 @@ def countdown(deadline: datetime | None, now: datetime) -> Countdown:
     return Countdown("soon" if left < SOON else "fine", t("deadline.left", span=span(left)))
 
 
-def kind_words(kind: str) -> str:
-    """A kind of step as a sentence begins."""
-    return t(f"kind.{kind}") if t.has(f"kind.{kind}") else kind
-
-
 def state_of(step) -> str:
     """The tab a step belongs to: its status, except that a failed one that will be tried again is retrying."""
     if step.status == "leased":
@@ -65,7 +60,7 @@ def state_of(step) -> str:
 
 def has_deadline(step) -> bool:
     """True for an open step that has to be done before the visit."""
-    return step.status not in ("done", "cancelled") and step.kind in WITH_DEADLINE
+    return step.status not in ("done", "cancelled") and step.kind in BEFORE_THE_VISIT
 
 
 def size(number: int | None) -> str:

@@ -20,10 +20,10 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     """
     from integration.web import api, health, pages, spans
     from integration.web.access import accounts as account_pages
-    from integration.web.access import gate, sign_in
+    from integration.web.access import gate, hosted_notes, sign_in
     from integration.web.coordinator import correct as correct_pages
     from integration.web.coordinator import new_request
-    from integration.web.operations import actions, alarms, boards, listing, numbers, patient, queue
+    from integration.web.operations import actions, alarms, boards, listing, numbers, patient, queue, reports
     from integration.web.operations import attempts as attempt_pages
     from integration.web.operations import bulk as bulk_pages
     from integration.web.operations import packets as packet_pages
@@ -47,6 +47,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
         correct_pages,
         patient,
         packet_pages,
+        reports,
         boards,
         numbers,
         new_request,
@@ -54,7 +55,11 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     ):
         app.register_blueprint(part.blueprint)
     pages.set_up(app)
-    app.register_blueprint(create_hosted(config.hosted, engine, base_url_of=gate.hosted_base, admit=gate.admit))
+    app.register_blueprint(
+        create_hosted(
+            config.hosted, engine, base_url_of=gate.hosted_base, admit=gate.admit, note=hosted_notes.note_of(config)
+        )
+    )
     gate.set_up(app)
     app.after_request(_careful_headers)
     app.after_request(_waking(wake))

@@ -14,10 +14,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from integration.settings.alerts import RULES
 from integration.settings.config import Config
 from integration.store import alarms, deadlines, notices, schedules, totals
 from integration.views.requests import endpoint_health
+from mappings.model.alarms import RULES
 
 TIMEOUT_MS = 5000  # a scrape that takes longer than this helps nobody
 HEALTH = ("well", "failing", "resting", "probing", "paused", "not used yet")

@@ -16,6 +16,7 @@ from integration.web import forms, markup, problems, world
 from integration.web.access import who
 from integration.web.access.roles import NEEDS
 from mappings.model.errors import ExchangeError
+from mappings.model.steps import kind_words
 
 NAV = (
     ("listing.requests", "nav.requests"),
@@ -57,7 +58,7 @@ def set_up(app: Flask) -> None:
         token=forms.token,
         message=forms.message,
         place=world.place_name,
-        kind_words=words.kind_words,
+        kind_words=kind_words,
         countdown=words.countdown,
         ago=markup.ago,
         state_of=words.state_of,

@@ -1,5 +1,7 @@
 """What the app was handed, for its blueprints."""
 
+from datetime import UTC, datetime
+
 from flask import current_app
 from sqlalchemy import Engine
 
@@ -20,6 +22,11 @@ def engine() -> Engine:
 def payloads() -> Payloads:
     """The payload store."""
     return current_app.extensions["second_opinion"]["payloads"]
+
+
+def intake() -> dict:
+    """What taking in a new request needs of the configuration and the clock."""
+    return {"lead_days": config().records.lead_days, "today": datetime.now(UTC).date()}
 
 
 def extension() -> dict:

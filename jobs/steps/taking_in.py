@@ -198,7 +198,9 @@ class Orders:
         for other in orders.elsewhere(conn, self.names, reference):
             if other.came_sha256 == digest(order):
                 return self._note_one_server(self.ctx.finding, other)
-        request_id, _ = requests.take_in(conn, request, actor=f"poll {self.key}")
+        request_id, _ = requests.take_in(
+            conn, request, actor=f"poll {self.key}", lead_days=self.ctx.world.config.records.lead_days
+        )
         keep(conn, self.ctx, request_id, self.key, reference, order, request)
         findings.record(
             conn,

@@ -13,7 +13,7 @@ from integration.store.tables import ANSWERED, LOOP_OPEN, RECORDS_OWED
 
 FAILURE_RATE, PARKED, SILENCE, LOOP = "failure-rate", "parked", "silence", "loop-open"
 AT_RISK, LATE, UNSENT = "deadline-at-risk", "deadline-late", "notices-unsent"
-ORDER_REFUSED = "order-refused"
+ORDER_REFUSED, REQUEST_ERROR = "order-refused", "request-error"
 WEEKS = (1, 2, 3)  # usual is what was so in each of these
 POLLS_MISSED = 3  # a poller that looks less often than `silence.hours` is silent after so many
 
@@ -87,6 +87,7 @@ def rules(config: Config, now: datetime) -> Iterator[Rule]:
         _ORDER_REFUSED,
         {"endpoints": _placers(config), "causes": list(findings.REFUSED), "since": now - findings.LOOKED_FOR},
     )
+    yield Rule(REQUEST_ERROR, _REQUEST_ERROR, {})
     yield Rule(UNSENT, _UNSENT, {"before": now - UNSENT_AFTER, "names": [each.name for each in config.alerts.send_to]})
 
 
@@ -187,6 +188,16 @@ _ORDER_REFUSED = """
     FROM findings WHERE coalesce(request_id, '') = '' AND coalesce(endpoint, '') = ANY(CAST(:endpoints AS text[]))
         AND cause = ANY(CAST(:causes AS text[])) AND severity = 'error' AND last_seen_at > :since
     GROUP BY endpoint, split_part(path, '#', 1)"""
+
+# At once, and until the request has ended, or the delivery that it was found in was read back after all. What a parked step left
+# behind is the rule `parked`; the one whose words stand here is the newest.
+_REQUEST_ERROR = f"""
+    SELECT r.id AS subject, format('Request %s: %s%s', r.id, (array_agg(f.message ORDER BY f.last_seen_at DESC))[1],
+                                   CASE WHEN count(*) > 1 THEN format(' (and %s more errors)', count(*) - 1) ELSE '' END) AS message
+    FROM findings f JOIN requests r ON r.id = f.request_id
+    WHERE f.severity = 'error' AND f.request_id IS NOT NULL AND f.path NOT LIKE 'step %' AND {LOOP_OPEN}
+        AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.id = f.delivery_id AND d.verified_at > f.last_seen_at)
+    GROUP BY r.id"""
 
 # Nothing has reached a recipient since this one should have.
 _UNSENT = """

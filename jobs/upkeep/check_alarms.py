@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from integration.settings.config import Config
 from integration.store import alarms, notices, ourselves
 from jobs.upkeep import alarm_rules
 from jobs.world import Context, Outcome
+from mappings.model.causes import cause_named
 
 ENDPOINT_DOWN, UNKNOWN_KIND = "endpoint-down", "unknown-kind"
 DOWN_AFTER = timedelta(minutes=10)
@@ -28,7 +30,8 @@ def check_alarms(ctx: Context) -> Outcome:
     now = ctx.now
 
     def commit(conn: Connection) -> None:
-        alarms.set_open(conn, ENDPOINT_DOWN, lasting([_down(row) for row in conn.execute(_DOWN)], now, DOWN_AFTER), now)
+        down = [_down(row, ctx.world.config) for row in conn.execute(_DOWN)]
+        alarms.set_open(conn, ENDPOINT_DOWN, lasting(down, now, DOWN_AFTER), now)
         alarms.set_open(
             conn, UNKNOWN_KIND, lasting([_unknown(row) for row in conn.execute(_UNKNOWN)], now, UNKNOWN_AFTER), now
         )
@@ -43,14 +46,16 @@ def lasting(troubles: list[Trouble], now: datetime, after: timedelta) -> dict[st
     return {each.subject: each.message for each in troubles if each.since is not None and now - each.since >= after}
 
 
-def _down(row) -> Trouble:
+def _down(row, config: Config) -> Trouble:
+    if row.since is None:
+        return Trouble(row.key, None, "")
+    endpoint = config.endpoints.get(row.key)
+    call = f"Call {endpoint.contact}." if endpoint and endpoint.contact else "Call its contact."
     return Trouble(
         row.key,
         row.since,
-        f"{row.key} has answered nothing since {row.since:%Y-%m-%d %H:%M} UTC; what is due "
-        "there waits. Phone its contact."
-        if row.since
-        else "",
+        f"Nothing has succeeded at {row.key} since {row.since:%Y-%m-%d %H:%M} UTC. {cause_named(row.cause).happened} "
+        f"What is due there waits. {call}",
     )
 
 
@@ -63,10 +68,11 @@ def make_due(conn: Connection) -> None:
     ourselves.make_due(conn, "check_alarms")
 
 
-# The first failure since the last success, of those whose breaker is not closed.
+# The first failure since the last success, of those whose breaker is not closed; and the last answer, whatever it was.
 _DOWN = text("""
     SELECT e.key, (SELECT min(a.finished_at) FROM attempts a WHERE a.endpoint = e.key AND a.cause IS NOT NULL
-                   AND a.outcome IN ('temporary', 'unknown') AND a.finished_at > coalesce(e.last_success_at, '-infinity')) AS since
+                   AND a.outcome IN ('temporary', 'unknown') AND a.finished_at > coalesce(e.last_success_at, '-infinity')) AS since,
+           coalesce(e.last_failure_cause, '') AS cause
     FROM endpoints e WHERE e.breaker <> 'closed'""")
 _UNKNOWN = text("""
     SELECT kind, min(first_attempt_at) AS since, count(*) AS number FROM steps

@@ -14,11 +14,19 @@ ExchangeError
 No message holds patient data: ids, paths and codes only.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
 class ExchangeError(Exception):
-    """Something the Exchange was asked to do is not possible."""
+    """Something the Exchange was asked to do is not possible.
+
+    ``cause`` is a word of mappings/model/causes.py; ``items`` names what of the record it is about, as ``Type/id`` or
+    ``Type/id#path``: a person may send without them.
+    """
+
+    cause: str = ""
+    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ class MappingError(ExchangeError):
     ``path`` is a FHIRPath such as ``ServiceRequest.priority``.
     """
 
+    cause = "resource-unreadable"
+
     def __init__(self, path: str, message: str):
         self.path = path
         super().__init__(f"{path}: {message}")
@@ -65,21 +75,20 @@ class MappingError(ExchangeError):
 class PartialError(ExchangeError):
     """Part of the record could not be had; the packet is not made."""
 
-    def __init__(self, problems: list[str]):
-        self.problems = list(problems)
+    cause = "record-partial"
+
+    def __init__(self, problems: list[str], items: Iterable[str] = ()):
+        self.problems, self.items = list(problems), tuple(dict.fromkeys(items))
         shown = "; ".join(self.problems[:5])
         more = f" (and {len(self.problems) - 5} more)" if len(self.problems) > 5 else ""
         super().__init__(f"the record is not complete: {shown}{more}")
 
 
 class NeedsPerson(ExchangeError):
-    """A person has to decide before this can go on.
+    """A person has to decide before this can go on; what they may do is said with its cause."""
 
-    ``cause`` is a short stable word operators can filter by, ``action`` says what to do.
-    """
-
-    def __init__(self, cause: str, message: str, action: str = ""):
-        self.cause = cause
+    def __init__(self, cause: str, message: str, action: str = "", *, items: Iterable[str] = ()):
+        self.cause, self.items = cause, tuple(dict.fromkeys(items))
         self.action = action
         super().__init__(message)
 

@@ -10,6 +10,7 @@ from tests.browser.conftest import SCREENSHOTS, at_desk, on_phone
 pytestmark = [pytest.mark.browser, pytest.mark.postgres]
 PAGES = (
     "/",
+    "/queue",
     "/queue?q=state:all",
     "/queue?q=stat:parked",
     "/failures",
@@ -49,7 +50,7 @@ def is_too_wide(page) -> bool:
 
 
 def test_an_operator_sees_why_and_retries_with_a_reason(page, site):
-    page.goto(site.address)
+    page.goto(site.address + "/queue")
     assert page.locator(".rows .card").count() == 5
     picture(page, "queue")
     page.locator(".card-parked a.id").first.click()
@@ -97,7 +98,7 @@ def test_dark_pages_have_enough_contrast_too(page, site):
 
 @at_desk
 def test_the_page_renews_itself_and_stops_while_nobody_looks(page, site):
-    page.goto(site.address)
+    page.goto(site.address + "/queue")
     before = page.locator(".tabs .state-parked .count").inner_text()
     site.step("push_records", "bob", cause="http-500")
     page.wait_for_function(
@@ -114,7 +115,7 @@ def test_the_page_renews_itself_and_stops_while_nobody_looks(page, site):
 
 @on_phone
 def test_a_list_somebody_works_in_is_not_renewed_under_their_hands(page, site):
-    page.goto(site.address)
+    page.goto(site.address + "/queue")
     page.locator(".rows input[type=checkbox]").first.check()
     site.step("push_records", "bob", cause="http-500")
     page.wait_for_timeout(6000)
@@ -123,7 +124,7 @@ def test_a_list_somebody_works_in_is_not_renewed_under_their_hands(page, site):
 
 @at_desk
 def test_everything_on_the_queue_is_reached_by_keyboard(page, site):
-    page.goto(site.address)
+    page.goto(site.address + "/queue")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
@@ -139,7 +140,7 @@ def test_everything_on_the_queue_is_reached_by_keyboard(page, site):
 def test_the_pages_work_without_javascript(chromium, site):
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(site.address)
+    page.goto(site.address + "/queue")
     page.get_by_label("Filter", exact=True).fill("state:parked error:timeout")
     page.get_by_role("button", name="Show").click()
     assert page.url.endswith("/queue?q=state:parked+error:timeout") and page.locator(".rows .card").count() == 1
@@ -153,7 +154,7 @@ def test_the_pages_work_without_javascript(chromium, site):
 
 @at_desk
 def test_a_filter_is_completed_word_by_word(page, site):
-    page.goto(site.address)
+    page.goto(site.address + "/queue")
     page.get_by_label("Filter", exact=True).press_sequentially("state:parked end")
     values = page.evaluate("[...document.querySelectorAll('#completions option')].map(option => option.value)")
     assert "state:parked endpoint:mercy" in values and "state:parked error:timeout" in values

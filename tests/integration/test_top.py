@@ -109,7 +109,7 @@ def open_top(site, tmp_path, database):
 def busy(site: Site) -> tuple[str, int]:
     """Parked, retrying and due work; an endpoint that rests; an alarm."""
     request_id = site.request()
-    parked = site.step("match_people", request_id=request_id, cause="patient-many", message="three are alike")
+    parked = site.step("match_people", request_id=request_id, cause="patient-several", message="three are alike")
     for number in range(40):
         site.step("verify_records", "bob", "waiting", request_id=site.request(f"w{number}"), cause="http-503")
     with site.engine.begin() as conn:
@@ -136,14 +136,14 @@ def test_it_fits_80_columns_and_24_rows_moves_filters_opens_retries_with_a_reaso
         and "match_people" in first
         and "mercy" in first
         and request_id[:12] in first
-        and "patient-many" in first
+        and "patient-several" in first
     )
     assert (
         "1 alarm(s): endpoint-down mercy" in shown
         and "mercy          resting" in shown
         and "5 failed in a row, 1 open, 1 parked, no success yet" in shown
     )
-    assert "link the right one" in shown, "what to do stands below"
+    assert "press Link patient" in shown, "what to do stands below"
 
     terminal.press("\x1b[B")
     terminal.until("> ", gone="link the right one")

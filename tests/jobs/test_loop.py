@@ -249,7 +249,8 @@ def test_a_repeated_submit_changes_nothing_and_a_changed_one_is_refused(exchange
 def test_a_polled_order_is_recognised_by_code_and_its_status_mirrored(exchange):
     chart = load_chart(exchange)
     order = exchange.put("alice", order_of(chart))
-    exchange.put("alice", {**order, "id": None, "reasonCode": [{"text": "a second opinion, in words only"}]})
+    in_words = {"reasonCode": [{"text": "a second opinion, in words only"}]}
+    exchange.put("alice", {name: value for name, value in order.items() if name != "id"} | in_words)
     exchange.poll()
     exchange.poll()
     from sqlalchemy import select

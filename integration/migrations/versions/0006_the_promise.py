@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0006"
 down_revision = "0005"
@@ -12,6 +12,7 @@ oldest_code = "0003"  # it only adds
 
 
 def upgrade() -> None:
+    ways_on()
     what_was_written()
     patients_linked()
     orders()
@@ -101,3 +102,43 @@ def orders() -> None:
             SELECT id, placer, substring(convert_from(body, 'UTF8')
                 FROM '"service_request":"(ServiceRequest/[A-Za-z0-9.-]{1,64})"') AS reference FROM requests) AS said
         WHERE reference IS NOT NULL""")
+
+
+def ways_on() -> None:
+    """What a parked step is about, what is sent without or as it is, orders that were refused, and errors of a request."""
+    op.add_column("steps", sa.Column("items", ARRAY(sa.Text()), nullable=True))
+    op.add_column("endpoints", sa.Column("last_failure_cause", sa.Text(), nullable=True))
+    op.create_table(
+        "waivers",
+        sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True),
+        sa.Column("request_id", sa.Text(), sa.ForeignKey("requests.id"), nullable=False),
+        sa.Column("item", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False, server_default=""),
+        sa.Column("as_it_is", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.Column("undone_at", sa.DateTime(timezone=True)),
+        sa.Column("undone_by", sa.Text()),
+        sa.Column("undone_reason", sa.Text()),
+    )
+    op.create_index(
+        "waivers_once", "waivers", ["request_id", "item"], unique=True, postgresql_where=sa.text("undone_at is null")
+    )
+    op.create_table(
+        "refused_orders",
+        sa.Column("endpoint", sa.Text(), primary_key=True),
+        sa.Column("reference", sa.Text(), primary_key=True),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.Column("skipped_sha256", sa.Text()),
+        sa.Column("skipped_at", sa.DateTime(timezone=True)),
+        sa.Column("skipped_by", sa.Text()),
+        sa.Column("skipped_reason", sa.Text()),
+    )
+    op.create_index(
+        "findings_errors",
+        "findings",
+        ["request_id"],
+        postgresql_where=sa.text("severity = 'error' and request_id is not null"),
+    )

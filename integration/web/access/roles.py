@@ -65,6 +65,8 @@ NEEDS: dict[str, Role | None] = {
     "correct.look": Role.CLINICAL_DATA,
     "packets.manifest": Role.VIEWER,
     "packets.look": Role.CLINICAL_DATA,
+    "packets.read": Role.CLINICAL_DATA,
+    "reports.look": Role.CLINICAL_DATA,
     "packets.download": Role.CLINICAL_DATA,
     "boards.endpoints": Role.VIEWER,
     "boards.findings": Role.VIEWER,

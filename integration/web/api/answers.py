@@ -149,6 +149,11 @@ class EndpointState(Answer):
     last_success_at: datetime | None = None
     last_failure_at: datetime | None = None
     last_failure: str | None = None
+    last_answer: str | None = Field(
+        None,
+        description="What its last failure was, in words.",
+        examples=["The endpoint asks for sign-in, or refuses ours."],
+    )
     latencies: list[int] = Field([], description="Times of the last steps in milliseconds, newest first.")
     open_steps: int
     parked_steps: int

@@ -115,7 +115,13 @@ def _stale(row: Row, version: int, seen: dict[str, str], typed: dict[str, str], 
     _record(row.id, f"version {row.version} to correct it", reason)
     try:
         with world.engine().connect() as conn:
-            revisions.plan(conn, row.id, requests.content(row), expected_version=version)
+            revisions.plan(
+                conn,
+                row.id,
+                requests.content(row),
+                expected_version=version,
+                lead_days=world.config().records.lead_days,
+            )
         why = ""
     except RevisionRefused as error:
         why = str(error)
@@ -125,7 +131,9 @@ def _stale(row: Row, version: int, seen: dict[str, str], typed: dict[str, str], 
 
 def _confirm(row: Row, made: SecondOpinionRequest, typed: dict[str, str], reason: str) -> Response:
     with world.engine().connect() as conn:
-        plan = revisions.plan(conn, row.id, made, expected_version=row.version)
+        plan = revisions.plan(
+            conn, row.id, made, expected_version=row.version, lead_days=world.config().records.lead_days
+        )
         follows = _follows(conn, row, plan)
     _record(row.id, f"version {row.version} beside its correction", reason)
     return pages.render(
@@ -141,7 +149,15 @@ def _confirm(row: Row, made: SecondOpinionRequest, typed: dict[str, str], reason
 
 def _revise(row: Row, made: SecondOpinionRequest, _typed_: dict[str, str], reason: str) -> Response:
     with world.engine().begin() as conn:
-        plan = revisions.revise(conn, row.id, made, actor=forms.actor(), reason=reason, expected_version=row.version)
+        plan = revisions.revise(
+            conn,
+            row.id,
+            made,
+            actor=forms.actor(),
+            reason=reason,
+            expected_version=row.version,
+            lead_days=world.config().records.lead_days,
+        )
     address = url_for("requests.show", request_id=row.id)
     return forms.told(t("correct.done", id=row.id, n=plan.version), address)
 

@@ -10,12 +10,12 @@ from integration.settings.config import Config
 from integration.store import deadlines as store
 from integration.store import findings as finding_store
 from integration.store import schedules as schedule_store
-from integration.store.steps import OPEN
 from integration.store.tables import endpoints as endpoint_table
 from integration.store.tables import steps, ticks
 from integration.views.requests import endpoint_views
 from integration.web import pages, world
 from integration.web.operations import charts
+from mappings.model.steps import OPEN
 
 blueprint = pages.sentences(Blueprint("boards", __name__))
 

@@ -52,6 +52,12 @@ def look(request_id: str):
     return _opened(request_id, "packet.looked-at", _show)
 
 
+@blueprint.post("/read")
+def read(request_id: str):
+    """The newest packet as people read records: sections, dates, values. The look is recorded first."""
+    return _opened(request_id, "packet.read", _readable)
+
+
 @blueprint.post("/download")
 def download(request_id: str):
     """Everything as one zip. The download is recorded first."""
@@ -96,19 +102,29 @@ def _show(_conn: Connection, request_id: str, rows: list, wanted: str) -> Respon
 
 
 def _attachment(item: ManifestItem) -> Response:
-    """The bytes as they were sent to us, as a download: nothing of it runs on our pages."""
     name = f"{item.source.replace('/', '-')}-{item.sha256[:8]}"
+    return download_of(world.payloads().get(item.sha256), item.content_type, name)
+
+
+def download_of(data: bytes, content_type: str | None, name: str) -> Response:
+    """The bytes as they were sent to us, as a download: nothing of it runs on our pages."""
     ending = {"application/pdf": ".pdf", "text/plain": ".txt", "image/jpeg": ".jpg", "image/png": ".png"}.get(
-        (item.content_type or "").split(";")[0], ".bin"
+        (content_type or "").split(";")[0], ".bin"
     )
-    answer = send_file(
-        io.BytesIO(world.payloads().get(item.sha256)),
-        "application/octet-stream",
-        as_attachment=True,
-        download_name=name + ending,
-    )
+    answer = send_file(io.BytesIO(data), "application/octet-stream", as_attachment=True, download_name=name + ending)
     answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return answer
+
+
+def _readable(conn: Connection, request_id: str, rows: list, wanted: str) -> Response:
+    row = next((row for row in rows if row.id == wanted), rows[-1] if rows else None)
+    if row is None:
+        return pages.problem(t("problem.missing"), t("packet.none"), 404)
+    packet = packets.load(world.payloads(), row.manifest_sha256)
+    content = requests.content(requests.get(conn, request_id))
+    rendition = packets.rendition_of(packet, world.payloads(), content)
+    sections = [*rendition.sections, rendition.originals]
+    return pages.render("reading.html", rendition=rendition, sections=sections, request_id=request_id)
 
 
 def _zip(conn: Connection, request_id: str, _rows: list, _item: str) -> Response:

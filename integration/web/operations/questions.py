@@ -6,7 +6,7 @@ from flask import url_for
 from sqlalchemy import Connection, func, select
 from werkzeug.datastructures import MultiDict
 
-from integration.store import bulk, operations, requests, schedules, search, steps
+from integration.store import bulk, operations, requests, schedules, search
 from integration.store.actions import Seen
 from integration.store.filters import parse
 from integration.store.tables import endpoints
@@ -14,6 +14,7 @@ from integration.store.tables import steps as step_table
 from integration.views import words
 from integration.views.texts import t
 from integration.web import pages, world
+from mappings.model.steps import OPEN, TO_SEND, kind_words
 
 MAX_SELECTED = 200
 
@@ -52,7 +53,7 @@ def _steps(conn: Connection, given: MultiDict) -> list[tuple[Seen, object]]:
 
 def _told(step) -> dict:
     return {
-        "kind": words.kind_words(step.kind),
+        "kind": kind_words(step.kind),
         "place": world.place_name(step.endpoint),
         "request": step.request_id or t("queue.no_request"),
     }
@@ -60,7 +61,7 @@ def _told(step) -> dict:
 
 def _line(step) -> str:
     state = t(f"state.{words.state_of(step)}") if t.has(f"state.{words.state_of(step)}") else step.status
-    return f"{words.kind_words(step.kind)}, {world.place_name(step.endpoint)}, {step.request_id or t('queue.no_request')}: {state}, {step.cause or ''}".rstrip(
+    return f"{kind_words(step.kind)}, {world.place_name(step.endpoint)}, {step.request_id or t('queue.no_request')}: {state}, {step.cause or ''}".rstrip(
         " ,"
     )
 
@@ -102,7 +103,7 @@ def cancel(conn: Connection, given: MultiDict) -> Question:
         .where(
             step_table.c.request_id == row.id,
             step_table.c.status.in_(("waiting", "due", "parked")),
-            step_table.c.kind.in_(steps.TO_SEND),
+            step_table.c.kind.in_(TO_SEND),
         )
     ).scalar_one()
     return Question(
@@ -176,7 +177,7 @@ def _pausing(conn: Connection, given: MultiDict, name: str, statuses: tuple[str,
 
 def pause(conn: Connection, given: MultiDict) -> Question:
     """Send nothing to an endpoint."""
-    return _pausing(conn, given, "pause", steps.OPEN)
+    return _pausing(conn, given, "pause", OPEN)
 
 
 def resume(conn: Connection, given: MultiDict) -> Question:

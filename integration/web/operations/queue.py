@@ -10,9 +10,9 @@ from integration.store import search
 from integration.store.filters import KINDS, QUALIFIERS, STATES, Filter, FilterError, Term, parse
 from integration.store.tables import endpoints, saved_views
 from integration.views.alarm_strip import strip
-from integration.views.causes import CAUSES
 from integration.views.texts import t
 from integration.web import forms, pages, world
+from mappings.model.causes import CAUSES
 
 blueprint = pages.sentences(Blueprint("queue", __name__))
 

@@ -32,7 +32,9 @@ def show(request_id: str):
     return page(request_id)
 
 
-def page(request_id: str, status: int = 200, *, patient: list | None = None, patient_error: str = ""):
+def page(
+    request_id: str, status: int = 200, *, patient: list | None = None, patient_error: str = "", report_error: str = ""
+):
     """The page; with ``patient``, what the panel about the patient shows."""
     with world.engine().begin() as conn:
         view = request_view(conn, request_id)
@@ -48,6 +50,7 @@ def page(request_id: str, status: int = 200, *, patient: list | None = None, pat
         status,
         patient=patient,
         patient_error=patient_error,
+        report_error=report_error,
         view=view,
         tried=tried,
         exchanges=exchanged,
@@ -55,6 +58,7 @@ def page(request_id: str, status: int = 200, *, patient: list | None = None, pat
         counts=counts,
         sides=sides,
         shown=SHOWN,
+        lead_days=world.config().records.lead_days,
         others=others,
         patient_hash=patient_hash,
         here=request.path,

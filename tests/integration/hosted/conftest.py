@@ -19,8 +19,8 @@ from integration.postgres.embedded import ROLE, EmbeddedPostgres
 
 BASE = "https://exchange.example/fhir"
 PRACTICES = (
-    SimpleNamespace(practice="oakwood", name="Oakwood Primary Care"),
-    SimpleNamespace(practice="elmhurst", name="Elmhurst Oncology"),
+    SimpleNamespace(practice="oakwood", name="Oakwood Primary Care", strict=False),
+    SimpleNamespace(practice="elmhurst", name="Elmhurst Oncology", strict=False),
 )
 
 

@@ -13,7 +13,7 @@ from tests.integration.hosted.conftest import identified, make_app, outcome, pat
 def test_it_keeps_what_was_sent_digit_for_digit(oakwood):
     sent = (
         '{"resourceType":"Observation","id":"mine","meta":{"profile":["https://p.example"],"versionId":"9"},'
-        '"valueQuantity":{"value":1.10,"unit":"µg"},"extra":"\\u0000",'
+        '"valueQuantity":{"value":1.10,"unit":"µg"},"note":[{"text":"\\u0000"}],'
         '"component":[{"valueQuantity":{"value":0.0}}]}'
     )
     response = oakwood.send("POST", "Observation", sent.encode())
@@ -114,7 +114,7 @@ def test_last_updated_rises_with_every_write(oakwood):
         ("POST", "Patient", b'{"resourceType":"Task"}', 400, "address says Patient, the resource says Task"),
         ("POST", "Patient", b'{"resourceType":"Pateint"}', 400, "Did you mean 'Patient'?"),
         ("POST", "Patient", b'{"resourceType":"Patient","meta":[]}', 400, "meta is not an object"),
-        ("POST", "Patient", b'{"resourceType":"Patient","x":"\\ud800"}', 400, "no Unicode text"),
+        ("POST", "Patient", b'{"resourceType":"Patient","language":"\\ud800"}', 400, "no Unicode text"),
         ("POST", "Patient", b'{"resourceType":"Patient","x":' + b"[" * 90000 + b"]" * 90000 + b"}", 400, "too deeply"),
         ("POST", "Binary", b'{"resourceType":"Binary","data":"?"}', 400, "not base64"),
         ("PUT", "Patient/1", b'{"resourceType":"Patient","id":"2"}', 400, "not the id in the address"),

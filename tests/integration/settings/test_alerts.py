@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from integration.settings.alerts import RULES
 from integration.settings.config import load_config
+from mappings.model.alarms import RULES
 from mappings.model.errors import ConfigError
+
+ROOT = Path(__file__).parents[3]
 
 GOOD = """\
 alerts:
@@ -169,7 +171,8 @@ def test_a_variable_that_is_named_is_one_of_ours(load):
     )
 
 
-def test_the_rules_have_words_and_a_place_in_the_notices():
-    from integration.notices.notice import _WORDS
-
-    assert set(_WORDS) == {*RULES, "test"}
+@pytest.mark.parametrize("rule", [*RULES.values()], ids=lambda rule: rule.name)
+def test_each_rule_says_what_it_is_of_one_and_of_many(rule):
+    assert "{subject}" in rule.one or rule.name == "database-away"
+    assert "{n}" in rule.many and rule.says[0].islower() and not rule.says.endswith(".")
+    assert f"`{rule.name}`" in (ROOT / "docs" / "how-to" / "alerts.md").read_text(encoding="utf-8")

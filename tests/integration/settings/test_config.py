@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.fhir.capabilities import OVERRIDABLE
-from integration.settings.config import CAPABILITIES, Config, Endpoint, SmartBackendServices, load_config
+from integration.settings.config import Config, Endpoint, SmartBackendServices, load_config
+from mappings.model.capabilities import DECIDED_NOTHING
 from mappings.model.delivery import RetryPolicy
 from mappings.model.errors import ConfigError, Mistake
 
@@ -572,10 +572,6 @@ def test_no_message_ends_in_two_sentences_glued_together() -> None:
     assert not [said for *_, said in CORPUS.values() if re.search(r"\.;", said)]
 
 
-def test_its_capabilities_are_those_the_probe_lets_override() -> None:
-    assert set(CAPABILITIES) == set(OVERRIDABLE), "CAPABILITIES of config_model.py and OVERRIDABLE must agree"
-
-
 def test_what_is_sent_inside_a_resource_must_be_readable_back(write) -> None:
     limits = "    limits: {max_inline_bytes: 60000000}\n"
     found = mistakes_of(write(GOOD + limits))
@@ -596,3 +592,9 @@ endpoints:
     (tmp_path / "config.yaml").write_text(text.replace("http://INNER:8080", "http://INNER:8081"))
     endpoint = load_config(tmp_path / "config.yaml", {}).endpoints["a"]
     assert endpoint.bases == ("https://a.example/fhir", "http://inner:8080/fhir")
+
+
+@pytest.mark.parametrize("name", sorted(DECIDED_NOTHING))
+def test_it_says_of_an_override_that_decided_nothing_that_it_is_gone(write, name: str) -> None:
+    with pytest.raises(ConfigError, match="decided nothing"):
+        load_config(write(E + f"    capabilities: {{{name}: false}}\n"), {})

@@ -312,3 +312,27 @@ def test_it_knows_the_roles_of_endpoints(config: Config) -> None:
 def test_it_says_that_there_is_no_such_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(RequestError, match="examples/oncology-request.yaml"):
         load_request(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        (("requester", "identifiers"), [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "123"}], "is not an NPI"),
+        (
+            ("requester", "identifiers"),
+            [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567890"}],
+            "is not an NPI",
+        ),
+        (
+            ("first_opinion", "diagnosis"),
+            {"text": "x", "codes": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "colon cancer"}]},
+            "is not an ICD-10-CM code",
+        ),
+        (("patient", "birth_date"), "2999-01-01", "is a day that has not come yet"),
+        (("first_opinion", "given_on"), "2999-01-01", "is a day that has not come yet"),
+    ],
+)
+def test_what_cannot_be_is_said_where_it_stands(path: tuple[str, str], value: Any, says: str) -> None:
+    request = json.loads(load_request(EXAMPLES / "oncology-request.yaml").model_dump_json(exclude_defaults=True))
+    request[path[0]][path[1]] = value
+    assert any(says in mistake.message for mistake in mistakes_of(request))

@@ -10,11 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from integration.store import operations, schedules
-from integration.store.filters import STEP_KINDS
 from integration.store.tables import audit
-from integration.views.texts import t
 from jobs import schedule
 from jobs.engine import JOBS
+from mappings.model.steps import KINDS, StepKind, kind_words
 from tests.jobs.exchange import a_request, load_chart
 
 pytestmark = pytest.mark.postgres
@@ -47,7 +46,12 @@ def test_a_closed_request_shows_both_sides_every_step_and_no_patient_data(closed
     assert "The loop is closed" in page and "Dr Alice" in page and "Dr Bob" in page
     assert all(
         words in page
-        for words in (t("kind.gather_records"), t("kind.push_records"), t("kind.verify_report"), "request.closed")
+        for words in (
+            kind_words("gather_records"),
+            kind_words("push_records"),
+            kind_words("verify_report"),
+            "request.closed",
+        )
     )
     for address in (
         f"/requests/{request_id}",
@@ -105,6 +109,29 @@ def test_the_whole_packet_can_be_downloaded_and_that_is_recorded(closed):
     assert [row.reason for row in audited(exchange, "packet.downloaded")] == ["for the tumour board"]
 
 
+def test_the_packet_can_be_read_as_a_person_reads_records_and_that_is_recorded(closed):
+    exchange, request_id, client = closed
+    address = f"/requests/{request_id}/packet"
+    assert client.post(f"{address}/read", data={"token": token(client, address), "reason": ""}).status_code == 400
+    answer = client.post(f"{address}/read", data={"token": token(client, address), "reason": "before the visit"})
+    sections = re.findall(r'<h2 id="section-[^"]*">([^<]+)</h2>', answer.text)
+    assert "Synthetic-Test" in answer.text and len(sections) > 3 and answer.headers["Cache-Control"] == "no-store"
+    assert [row.reason for row in audited(exchange, "packet.read")] == ["before the visit"]
+
+
+def test_the_report_can_be_opened_with_a_reason_and_that_is_recorded(closed):
+    exchange, request_id, client = closed
+    page, address = f"/requests/{request_id}", f"/requests/{request_id}/reports/1"
+    assert client.post(address, data={"token": token(client, page), "reason": " "}).status_code == 400
+    answer = client.post(address, data={"token": token(client, page), "reason": "the doctor asks"})
+    assert answer.status_code == 200 and "attachment" in answer.headers["Content-Disposition"]
+    assert answer.data == b"we agree" and "sandbox" in answer.headers["Content-Security-Policy"]
+    [row] = audited(exchange, "report.looked-at")
+    assert (row.request_id, row.subject, row.reason) == (request_id, "report 1", "the doctor asks")
+    missing = client.post(f"{page}/reports/9", data={"token": token(client, page), "reason": "x"})
+    assert missing.status_code == 404
+
+
 def test_the_numbers_know_the_closed_loop(closed):
     _, _, client = closed
     summary = client.get("/numbers.json?days=7").json["summary"]
@@ -155,8 +182,7 @@ def test_all_matching_is_retried_by_the_engine_itself(make_exchange):
 
 
 def test_the_pages_know_every_kind_of_step_and_every_schedule(exchange):
-    assert set(JOBS) <= set(STEP_KINDS), "integration/store/filters.py: KINDS lacks a kind of step"
-    assert all(t.has(f"kind.{kind}") for kind in JOBS), "integration/views/texts.py lacks kind.<name>"
+    assert set(JOBS) == set(StepKind) == set(KINDS), "mappings/model/steps.py and JOBS of jobs/engine.py must agree"
     for each in schedule.schedules(exchange.world):
         mine = schedules.next_fire(exchange.config, each.name, exchange.world.now())
         assert abs((mine - each.trigger.get_next_fire_time(None, exchange.world.now())).total_seconds()) < 61

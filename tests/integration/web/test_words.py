@@ -63,7 +63,6 @@ def test_every_text_exists_and_is_used():
         "pause.",
         "resume.",
         "numbers.unit",
-        "kind.",
         "health.",
         "new.",
         "nav.",

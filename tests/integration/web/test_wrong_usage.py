@@ -118,11 +118,15 @@ def test_a_file_that_names_an_unknown_endpoint_is_refused_with_its_line(site, ru
         assert "request.json:4: fulfiller: names no endpoint" in run(*words, str(tmp_path / "request.json"), code=2)
 
 
-def test_a_day_that_is_over_is_said_when_a_request_is_taken_in(run, tmp_path):
-    for key, day, warned in (("w1", "2025-01-01", True), ("w2", "2999-01-01", False)):
-        (tmp_path / "request.json").write_text(a_request(key=key, wanted_by=day).model_dump_json(exclude_defaults=True))
-        said = run("submit", str(tmp_path / "request.json"))
-        assert "taken in" in said and ("Warning: wanted_by is a day that is over" in said) is warned
+def test_a_request_for_a_day_that_is_over_is_refused_and_one_that_is_known_stays_known(site, run, tmp_path):
+    """Nobody can be on time; but the same file, sent again a year later, is still the same request."""
+    file = tmp_path / "request.json"
+    file.write_text(a_request(key="w1", wanted_by="2025-01-01").model_dump_json(exclude_defaults=True))
+    assert "wanted_by: is a day that is over" in run("submit", str(file), code=2)
+    site.request("w1", wanted_by="2025-01-01")
+    assert "was taken in before" in run("submit", str(file))
+    file.write_text(a_request(key="w2", wanted_by="2999-01-01").model_dump_json(exclude_defaults=True))
+    assert "taken in" in run("submit", str(file))
 
 
 def test_a_silence_about_what_is_not_known_is_warned_of(site, run):

@@ -3,14 +3,16 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
 from integration.queue import reap
-from integration.store import actions, operations, requests, steps
+from integration.store import actions, deliveries, findings, operations, requests, steps
 from integration.store.tables import LOOP_OPEN, RECORDS_OWED, attempts, endpoints
 from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
 from jobs.engine import limits_of
+from mappings.model.delivery import DeliveryKind, DeliveryStatus
+from mappings.model.findings import Finding
 from mappings.model.states import FINAL, OPEN, Status
 from tests.jobs.exchange import a_request
 from tests.jobs.upkeep.alerted import owed
@@ -210,6 +212,48 @@ def test_the_conditions_of_the_partial_indexes_say_what_the_states_say():
         f"'{status}'" in RECORDS_OWED for status in FINAL
     )
     assert all((f"'{status}'" in LOOP_OPEN) is (status in FINAL - {Status.COMPLETED}) for status in Status)
+
+
+def found(
+    operator, request_id: str, severity: str = "error", path: str = "Task/7", delivery_id: str | None = None
+) -> None:
+    with operator.engine.begin() as conn:
+        wrong = Finding("report-missing", "the Task is completed and holds no report", path, severity)
+        findings.record(conn, [wrong], request_id=request_id, delivery_id=delivery_id, endpoint="bob")
+
+
+def test_an_error_of_a_request_is_an_alarm_at_once_and_over_with_the_request(operator):
+    request_id, quiet = operator.exchange.submit(a_request(key="k-1")), operator.exchange.submit(a_request(key="k-2"))
+    found(operator, quiet, severity="warning")
+    found(operator, quiet, path="step push_records")  # parked: a rule of its own tells that
+    operator.check()
+    assert operator.open() == {}
+    found(operator, request_id)
+    operator.check()
+    [(rule, message)] = operator.open().items()
+    assert rule == ("request-error", request_id) and "holds no report" in message
+    found(operator, request_id, path="Task/8")
+    operator.check()
+    assert "(and 1 more errors)" in operator.open()["request-error", request_id]
+    with operator.engine.begin() as conn:
+        conn.execute(update(request_table).values(status="completed", closed_at=func.now()))
+    operator.check()
+    assert operator.open() == {}
+
+
+def test_an_error_of_a_delivery_that_was_read_back_after_all_is_over(operator):
+    request_id = operator.exchange.submit(a_request())
+    with operator.engine.begin() as conn:
+        delivery_id = deliveries.create(conn, request_id, "bob", DeliveryKind.RECORDS)
+    found(operator, request_id, delivery_id=delivery_id)
+    operator.check()
+    assert ("request-error", request_id) in operator.open()
+    with operator.engine.begin() as conn:
+        deliveries.move(conn, delivery_id, DeliveryStatus.SENDING)
+        deliveries.move(conn, delivery_id, DeliveryStatus.SENT)
+        deliveries.move(conn, delivery_id, DeliveryStatus.VERIFIED)
+    operator.check()
+    assert operator.open() == {}
 
 
 def test_an_unchanged_alarm_is_not_written_again(operator):

@@ -19,6 +19,7 @@ from jobs.supervisor import OFTEN, OFTEN_SECONDS, Child, Supervisor
 from jobs.upkeep import check_alarms
 from jobs.upkeep.check_alarms import Trouble, lasting
 from jobs.upkeep.self_check import SelfCheck, restarts_teller
+from mappings.model.causes import CAUSES
 from tests.jobs.exchange import a_request, load_chart
 
 pytestmark = pytest.mark.postgres
@@ -168,7 +169,10 @@ def run_check(exchange) -> None:
 def test_an_endpoint_that_rests_for_long_is_told_of_until_it_answers(exchange):
     with exchange.engine.begin() as conn:
         conn.execute(
-            text("UPDATE endpoints SET breaker = 'half-open', failures = 9, breaker_until = now() WHERE key = 'bob'")
+            text(
+                "UPDATE endpoints SET breaker = 'half-open', failures = 9, breaker_until = now(), "
+                "last_failure_cause = 'http-429' WHERE key = 'bob'"
+            )
         )
         conn.execute(
             attempts.insert().values(
@@ -188,6 +192,10 @@ def test_an_endpoint_that_rests_for_long_is_told_of_until_it_answers(exchange):
     run_check(exchange)
     run_check(exchange)
     assert open_alarms(exchange.engine) == [("endpoint-down", "bob")]
+    with exchange.engine.connect() as conn:
+        [alarm] = alarms.open_alarms(conn)
+    assert "Nothing has succeeded at bob since" in alarm.message and "asks us to go slower" in alarm.message
+    assert "answered nothing" not in alarm.message, "it answers: 429"
     with exchange.engine.begin() as conn:
         conn.execute(text("UPDATE endpoints SET breaker = 'closed', last_success_at = now() WHERE key = 'bob'"))
     run_check(exchange)
@@ -297,7 +305,7 @@ def test_a_step_that_no_database_survives_is_parked_in_the_end_and_no_endpoint_i
             conn.execute(text("UPDATE steps SET next_attempt_at = now() WHERE status = 'waiting'"))
         seen.append((step.status, step.attempts))
     assert seen == [("waiting", 0), ("waiting", 0), *[("waiting", each) for each in range(1, 5)], ("parked", 5)]
-    assert (step.cause, step.action[:22]) == ("database-away", "Read the worker's log ")
+    assert (step.cause, step.action) == ("database-away", CAUSES["database-away"].to_do)
     with exchange.engine.connect() as conn:
         assert conn.execute(text("SELECT breaker, failures FROM endpoints WHERE key = 'bob'")).one() == ("closed", 0)
 

@@ -39,7 +39,7 @@ def test_an_alarm_is_told_once_when_it_lasts_and_once_when_it_is_over(operator, 
     operator.check(4.9)
     assert mails.mails == []
     operator.check(0.2)
-    assert subjects(mails) == ["bob does not answer"]
+    assert subjects(mails) == ["nothing succeeds at bob"]
     for _ in range(3):
         operator.check(5)
     assert len(mails.mails) == 1
@@ -48,7 +48,7 @@ def test_an_alarm_is_told_once_when_it_lasts_and_once_when_it_is_over(operator, 
     assert operator.open() == {} and len(mails.mails) == 1
     operator.check(10)
     operator.check(10)
-    assert subjects(mails) == ["bob does not answer", "Over: bob does not answer"]
+    assert subjects(mails) == ["nothing succeeds at bob", "Over: nothing succeeds at bob"]
     assert mails.mails[0]["Message-ID"] != mails.mails[1]["Message-ID"]
     assert "over since" in mails.mails[1].get_content()
 
@@ -57,7 +57,7 @@ def test_a_notice_is_made_in_the_transaction_that_raises_the_alarm(operator, mai
     operator.configure(for_minutes=0)
     operator.alarm("bob")
     operator.check()
-    assert subjects(mails) == ["bob does not answer"]
+    assert subjects(mails) == ["nothing succeeds at bob"]
     with operator.engine.connect() as conn:
         alarm, notice = conn.execute(select(alarm_table)).one(), conn.execute(select(notice_table)).one()
     assert alarm.raised_at == notice.created_at == alarm.notified_at and notice.alarm_ids == [alarm.id]
@@ -79,11 +79,11 @@ def test_what_comes_and_goes_is_told_as_one(operator, mails):
         operator.check(4)
         operator.alarm("bob")
         operator.check(4)
-    assert subjects(mails) == ["bob does not answer"]
+    assert subjects(mails) == ["nothing succeeds at bob"]
     operator.alarm()
     operator.check()
     operator.check(11)
-    assert subjects(mails) == ["bob does not answer", "Over: bob does not answer"]
+    assert subjects(mails) == ["nothing succeeds at bob", "Over: nothing succeeds at bob"]
 
 
 def test_what_was_never_told_is_never_told_to_be_over(operator, mails):
@@ -103,9 +103,9 @@ def test_it_reminds_while_it_lasts_and_of_all_at_once(operator, mails):
     operator.check(60 * 12)
     operator.check(6)
     operator.check(60 * 11)
-    assert subjects(mails) == ["bob does not answer", "carol does not answer"]
+    assert subjects(mails) == ["nothing succeeds at bob", "nothing succeeds at carol"]
     operator.check(60)
-    assert subjects(mails)[2:] == ["Still: 2 endpoints do not answer"]
+    assert subjects(mails)[2:] == ["Still: nothing succeeds at 2 endpoints"]
     operator.check(60 * 12)
     assert len(mails.mails) == 3
     operator.configure(remind_hours=0)
@@ -118,16 +118,16 @@ def test_a_silenced_alarm_shows_and_is_told_only_after(operator, mails):
     operator.alarm("bob", "carol")
     operator.check()
     operator.check(6)
-    assert subjects(mails) == ["carol does not answer"] and ("endpoint-down", "bob") in operator.open()
+    assert subjects(mails) == ["nothing succeeds at carol"] and ("endpoint-down", "bob") in operator.open()
     operator.check(60 * 2)
-    assert subjects(mails) == ["carol does not answer", "bob does not answer"]
+    assert subjects(mails) == ["nothing succeeds at carol", "nothing succeeds at bob"]
     operator.silence("*", "*", hours=2)
     operator.alarm()
     operator.check()
     operator.check(60)
     assert len(mails.mails) == 2  # neither is the end told meanwhile
     operator.check(61)
-    assert subjects(mails)[2:] == ["Over: 2 endpoints do not answer"]
+    assert subjects(mails)[2:] == ["Over: nothing succeeds at 2 endpoints"]
 
 
 def test_a_recipient_hears_of_its_rules_and_not_too_often(operator, mails):
@@ -140,9 +140,9 @@ def test_a_recipient_hears_of_its_rules_and_not_too_often(operator, mails):
     for number in range(6):
         operator.alarm(*(f"e{each}" for each in range(number + 1)))
         operator.check(5.5)
-    assert mails.tries == ["ops@example.org"] and subjects(mails) == ["e0 does not answer"]
+    assert mails.tries == ["ops@example.org"] and subjects(mails) == ["nothing succeeds at e0"]
     operator.check(25)
-    assert subjects(mails) == ["e0 does not answer", "5 endpoints do not answer"]
+    assert subjects(mails) == ["nothing succeeds at e0", "nothing succeeds at 5 endpoints"]
 
 
 def test_many_at_once_are_one_mail_that_names_twenty(operator, mails):
@@ -216,7 +216,7 @@ def test_a_mail_server_that_is_down_gets_it_once_when_it_is_back(exchange):
     with MailServer(port=port) as mails:
         operator.check(60)
         operator.check(60)
-    assert subjects(mails) == ["bob does not answer"] and operator.rows("status", "last_error") == [("sent", None)]
+    assert subjects(mails) == ["nothing succeeds at bob"] and operator.rows("status", "last_error") == [("sent", None)]
 
 
 def test_a_dead_mail_server_is_asked_once_for_all_its_recipients_and_holds_no_webhook_up(exchange, monkeypatch):
@@ -275,7 +275,7 @@ def test_what_cannot_be_told_for_a_day_is_an_alarm_and_after_three_what_is_open_
     del mails.answers["DATA"]
     operator.check(60)
     operator.check(60)
-    assert subjects(mails) == ["bob does not answer"] and ("notices-unsent", "ops") not in operator.open()
+    assert subjects(mails) == ["nothing succeeds at bob"] and ("notices-unsent", "ops") not in operator.open()
 
 
 def test_a_recipient_that_is_removed_is_told_nothing_more(exchange):

@@ -9,6 +9,8 @@ from integration.store import alarms, request_list
 from integration.store.request_list import Wanted
 from integration.store.tables import requests as request_table
 from integration.views.request_list import lines
+from integration.views.texts import t
+from mappings.model.alarms import RULES
 
 
 def keys_on(page: str) -> list[str]:
@@ -109,3 +111,7 @@ def test_what_waits_is_what_a_person_must_do_before_what_is_due_next(site):
     with site.engine.connect() as conn:
         [line], following = lines(conn, Wanted())
     assert line.waits.id == parked and following is None and line.is_open and line.stands == "draft"
+
+
+def test_every_alarm_rule_has_its_words_on_the_strip():
+    assert [rule for rule in RULES if not t.has(f"rule.{rule}")] == []

@@ -1,0 +1,48 @@
+"""The consult report of a request, opened in a browser: the bytes that were returned to the primary care EHR."""
+
+from flask import Blueprint, Response
+
+from integration import fhir_json
+from integration.store.requests import get as request_row
+from integration.views.requests import report_revision
+from integration.views.texts import t
+from integration.web import pages, world
+from integration.web.operations import looks
+from integration.web.operations import requests as request_pages
+from integration.web.operations.packets import download_of
+from mappings.document_reference import attachments, inline_bytes
+
+blueprint = pages.sentences(Blueprint("reports", __name__, url_prefix="/requests/<request_id>/reports"))
+
+
+@blueprint.post("/<int:revision>")
+def look(request_id: str, revision: int):
+    """One revision of the report. The look is recorded first, in its own transaction."""
+    with world.engine().begin() as conn:
+        request_row(conn, request_id)
+        row = report_revision(conn, request_id, revision)
+    return looks.opened(
+        "report.looked-at",
+        request_id,
+        subject=f"report {revision}",
+        show=lambda: _shown(row) if row is not None else pages.problem(t("problem.missing"), t("report.missing"), 404),
+        refuse=lambda status, why: request_pages.page(request_id, status, report_error=why),
+    )
+
+
+def _shown(row) -> Response:
+    """The document's own bytes where it holds any; else the resource as it was read."""
+    resource = fhir_json.loads(world.payloads().get(row.resource_sha256))
+    name = f"report-{row.revision}"
+    if row.bytes_sha256:
+        return download_of(world.payloads().get(row.bytes_sha256), row.content_type, name)
+    for at in attachments(resource):
+        if data := inline_bytes(at.attachment):
+            return download_of(data, at.attachment.get("contentType"), name)
+    return looks.page(
+        t("report.content", n=row.revision),
+        [looks.pretty("", resource)],
+        back=f"/requests/{row.request_id}",
+        back_words=t("request.title", id=row.request_id),
+        cut_words=t("packet.cut"),
+    )

@@ -1,0 +1,266 @@
+"""Every cause a step or delivery can wait or park for, once: what happened, what to do, does a retry help, which ways on exist.
+
+Errors name a cause by its word; pages, API, commands, alarms and docs/reference/errors.md read its sentences here.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Way(StrEnum):
+    """A way on from a parked step; `WAYS` says where a person finds it."""
+
+    RETRY = "retry"  # the same again
+    WAIVE = "waive"  # without the named items; the consultant is told
+    RESEND = "resend"  # look at one item at the target, then send only that one
+    LINK = "link"  # say who the patient is
+    SKIP_ORDER = "skip-order"  # an order is dealt with until it changes
+    CORRECT = "correct"  # correct the request
+    CANCEL = "cancel"  # cancel the request
+    ENDPOINT = "endpoint"  # check the endpoint, pause it, have it fixed
+    CONFIGURE = "configure"  # config.yaml
+    CALL = "call"  # whoever runs or staffs the endpoint
+
+
+@dataclass(frozen=True)
+class WayOn:
+    """Where a way is: the page's action (None: only words and a contact), and the command that does the same."""
+
+    button: str
+    action: str | None
+    command: str
+
+
+WAYS: dict[Way, WayOn] = {
+    Way.RETRY: WayOn("Retry", "retry", "steps retry"),
+    Way.WAIVE: WayOn("Send without it", "waive", "waive"),
+    Way.RESEND: WayOn("Send one item again", "resend", "deliveries resend"),
+    Way.LINK: WayOn("Link patient", "link", "patients link"),
+    Way.SKIP_ORDER: WayOn("Skip this order", "skip-order", "findings skip"),
+    Way.CORRECT: WayOn("Correct this request", None, "requests revise"),
+    Way.CANCEL: WayOn("Cancel request", "cancel", "requests cancel"),
+    Way.ENDPOINT: WayOn("Pause", "pause", "endpoints check"),
+    Way.CONFIGURE: WayOn("config.yaml", None, "check config"),
+    Way.CALL: WayOn("Contact", None, "endpoints list"),
+}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One cause. ``retry_helps``: sending the same again can succeed, so Retry is the button to press first."""
+
+    word: str
+    happened: str
+    to_do: str
+    ways: tuple[Way, ...]
+    retry_helps: bool = False
+    of_the_house: bool = False  # ours, or a wait: the endpoint is not to blame, its breaker does not count it
+    of_all_there: bool = False  # the endpoint would answer the same to everything
+
+    @property
+    def first(self) -> Way | None:
+        """The way whose button stands first."""
+        return self.ways[0] if self.ways else None
+
+
+W = Way
+_PASSES = (W.RETRY, W.ENDPOINT, W.CALL)
+_LINK = (W.LINK, W.CORRECT, W.CALL, W.RETRY)
+_LINK_WORDS = "Compare with the staff there, then press Link patient."
+
+_ALL = (
+    # --- the network ---------------------------------------------------------------------------------------------
+    Cause("timeout", "The endpoint took too long to answer.",
+          "Usually passes. If it lasts, call the contact, or pause the endpoint.", _PASSES, True),
+    Cause("connect-timeout", "No connection could be made in time.",
+          "Check that the endpoint and the network between are up.", _PASSES, True),
+    Cause("connection-refused", "The endpoint's server is not running, or a firewall refuses us.",
+          "Call the contact. Pause the endpoint for a longer outage.", _PASSES, True),
+    Cause("no-connection", "The endpoint cannot be reached.", "Check the network and the endpoint's address.",
+          (W.RETRY, W.ENDPOINT, W.CONFIGURE, W.CALL), True),
+    Cause("name-unknown", "The endpoint's host name is not known.",
+          "Check base_url in config.yaml, and the name service of this machine.", (W.CONFIGURE, W.RETRY, W.CALL), True),
+    Cause("certificate-refused", "The endpoint's certificate is not valid for us.",
+          "Do not go around it. Ask the contact to renew it, or to give you the certificate of their own authority.",
+          (W.CALL, W.CONFIGURE, W.RETRY), of_all_there=True),
+    Cause("tls", "The encrypted connection failed.", "Ask the contact which TLS versions are offered.",
+          (W.CALL, W.RETRY), of_all_there=True),
+    Cause("cut", "The connection ended in the middle of an answer.",
+          "It is looked up before anything is sent again. Usually passes.", _PASSES, True),
+    Cause("network", "The exchange with the endpoint failed on the way.", "Usually passes.", _PASSES, True),
+    # --- answers -------------------------------------------------------------------------------------------------
+    Cause("http-3xx", "The endpoint answers with another address, and we do not follow.",
+          "Set base_url in config.yaml to the final address.", (W.CONFIGURE, W.CALL, W.RETRY), of_all_there=True),
+    Cause("http-400", "The endpoint says that what we sent is wrong.",
+          "The message names the place. Send without the item it names, or call the contact.",
+          (W.WAIVE, W.CALL, W.RETRY)),
+    Cause("http-401", "The endpoint asks for sign-in, or refuses ours.",
+          "Check the endpoint's sign-in in config.yaml with its contact.", (W.CALL, W.CONFIGURE, W.RETRY), of_all_there=True),
+    Cause("http-403", "We may not do this at the endpoint.", "Ask the contact for the missing right.",
+          (W.CALL, W.RETRY), of_all_there=True),
+    Cause("http-404", "What we asked for is not there.",
+          "Check base_url in config.yaml; else ask the contact what became of it.", (W.CALL, W.CONFIGURE, W.RETRY)),
+    Cause("http-408", "The endpoint took too long to read what we sent.", "Usually passes.", _PASSES, True),
+    Cause("http-409", "The endpoint holds another version.", "It is looked up before anything is sent again.",
+          _PASSES, True),
+    Cause("http-410", "What we asked for was deleted there.", "Ask the contact what became of it.",
+          (W.CALL, W.RETRY)),
+    Cause("http-412", "Somebody changed it at the endpoint meanwhile.",
+          "It is looked up before anything is sent again.", _PASSES, True),
+    Cause("http-413", "What we sent is too large for the endpoint.",
+          "Send without the item, or set max_inline_bytes or chunk_size of the endpoint in config.yaml to what it takes.",
+          (W.WAIVE, W.CONFIGURE, W.CALL, W.RETRY)),
+    Cause("http-422", "The endpoint refuses the content by rules of its own.",
+          "The message names the rule or the place. Send without the item it names, or call the contact.",
+          (W.WAIVE, W.CALL, W.RETRY)),
+    Cause("http-425", "The endpoint is not ready for us yet.", "Usually passes.", _PASSES, True),
+    Cause("http-429", "The endpoint asks us to go slower.",
+          "Nothing: we wait as long as it asked. Lower its limits in config.yaml if this repeats.",
+          (W.RETRY, W.CONFIGURE, W.CALL), True),
+    Cause("http-4xx", "The endpoint refuses what we asked.", "The message says why. Call the contact.",
+          (W.CALL, W.WAIVE, W.RETRY)),
+    Cause("http-500", "The endpoint failed inside.",
+          "It was tried three times. Give the message to the contact.", (W.CALL, W.RETRY, W.WAIVE, W.ENDPOINT), True),
+    Cause("http-502", "A proxy in front of the endpoint got no answer.", "Usually passes.", _PASSES, True),
+    Cause("http-503", "The endpoint is down for the moment.", "Usually passes. Pause it for planned maintenance.",
+          _PASSES, True),
+    Cause("http-504", "A proxy in front of the endpoint waited too long.",
+          "It is looked up before anything is sent again.", _PASSES, True),
+    Cause("http-5xx", "The endpoint failed inside.", "Usually passes. If it lasts, call the contact.", _PASSES, True),
+    Cause("not-fhir", "The address answers with a web page or XML, not with FHIR.",
+          "Check base_url in config.yaml; a sign-in page or a proxy may be in between.",
+          (W.CONFIGURE, W.CALL, W.RETRY), of_all_there=True),
+    Cause("not-json", "The endpoint's answer cannot be read.", "Give the message to the contact.",
+          (W.CALL, W.RETRY), True, of_all_there=True),
+    Cause("too-large", "The endpoint's answer is larger than we read.",
+          "Send without the item, or raise the limit in config.yaml if it is right.",
+          (W.WAIVE, W.CONFIGURE, W.CALL, W.RETRY)),
+    Cause("search-too-large", "A search at the endpoint found more than we read.",
+          "Send without the item, or raise the limit in config.yaml if it is right.",
+          (W.CONFIGURE, W.CALL, W.RETRY)),
+    Cause("bad-request", "What we would ask cannot be written as HTTP.",
+          "The message names the place. Send without the item, or correct the request.",
+          (W.WAIVE, W.CORRECT, W.CALL, W.RETRY)),
+    Cause("other-origin", "The endpoint's answer leads to another server, and we do not go there.",
+          "Check base_url in config.yaml with the contact.", (W.CALL, W.CONFIGURE, W.RETRY)),
+    Cause("page-expired", "The endpoint forgot a search before all of it was read.", "It begins anew.", _PASSES, True),
+    Cause("not-a-searchset", "The endpoint answered a search with something else.", "Give the message to the contact.",
+          (W.CALL, W.RETRY)),
+    Cause("wrong-resource", "The endpoint answered with another resource than the one asked for.",
+          "Give the message to the contact.", (W.CALL, W.RETRY)),
+    Cause("no-response-bundle", "The endpoint did not say what became of what we sent.",
+          "It is looked up before anything is sent again.", _PASSES, True),
+    Cause("no-location", "The endpoint stored something and did not say where.",
+          "It is looked up before anything is sent again.", _PASSES, True),
+    Cause("not-found-after-write", "The endpoint took what we sent, and does not show it.",
+          "It is looked up again: its index may be late. If it lasts, call the contact.", _PASSES, True),
+    Cause("not-searchable", "The endpoint does not find yet what we sent.", "Usually passes: its index is late.",
+          _PASSES, True),
+    Cause("not-readable-yet", "The endpoint does not show yet what we sent.", "Usually passes: its index is late.",
+          _PASSES, True),
+    Cause("not-the-attachment", "The address of a document gives something else.",
+          "Send without the item, or ask the contact to repair the document.", (W.WAIVE, W.CALL, W.RETRY)),
+    Cause("not-base64", "A document at the endpoint cannot be decoded.",
+          "Send without the item, or ask the contact to repair the document.", (W.WAIVE, W.CALL, W.RETRY)),
+    # --- the endpoint and its configuration ------------------------------------------------------------------------
+    Cause("endpoint-unusable", "The endpoint cannot do what is needed.",
+          "Call the contact; or set capabilities in config.yaml if the endpoint is mistaken about itself.",
+          (W.CALL, W.ENDPOINT, W.CONFIGURE, W.RETRY), of_all_there=True),
+    Cause("unknown-endpoint", "There is no such endpoint in config.yaml.", "Add it to config.yaml, or cancel the request.",
+          (W.CONFIGURE, W.CANCEL, W.RETRY)),
+    Cause("sign-in-not-built", "The endpoint needs a sign-in that this version does not have.",
+          "Ask the contact for an address without one.", (W.CALL, W.CONFIGURE, W.RETRY), of_all_there=True),
+    Cause("identifier-system-changed", "The identifier_system in config.yaml is another one than at first use.",
+          "Write the first one back, or use a new endpoint name.", (W.CONFIGURE, W.RETRY)),
+    # --- the record and what is sent -----------------------------------------------------------------------------
+    Cause("record-partial", "Part of the record could not be read, so no packet was made.",
+          "Ask the referring provider's IT to make it readable, then retry; or send without the items named.",
+          (W.WAIVE, W.CALL, W.RETRY)),
+    Cause("resource-unreadable", "A resource cannot be read the way FHIR writes it.",
+          "The message names the resource. Send without it, or have it repaired where it comes from.",
+          (W.WAIVE, W.CALL, W.RETRY)),
+    Cause("attachment-too-large", "A document is larger than the endpoint takes.",
+          "Send without it and deliver it another way, or raise max_inline_bytes in config.yaml if the endpoint takes more.",
+          (W.WAIVE, W.CONFIGURE, W.CALL, W.RETRY)),
+    Cause("verify-missing", "Something we sent cannot be found at the endpoint.",
+          "Look at the items of the delivery. Send the missing item again, or go on without it.",
+          (W.RESEND, W.CALL, W.WAIVE, W.RETRY)),
+    Cause("verify-different", "What the endpoint stored differs from what we sent.",
+          "Look at the findings. When the contact has repaired it there, send that item again or verify again.",
+          (W.RESEND, W.CALL, W.RETRY)),
+    Cause("duplicate-at-target", "The endpoint holds the same thing more than once.",
+          "Ask the contact which one is right and to remove the other, then retry.", (W.CALL, W.RETRY)),
+    Cause("changed-at-target", "The endpoint changed it since we wrote it, so the correction was not written over it.",
+          "Agree with the contact which is right. If theirs, correct the request to say the same. If ours, have them "
+          "turn theirs back, then retry.", (W.CALL, W.CORRECT, W.RETRY)),
+    Cause("own-gone", "Something we wrote is no longer at the endpoint.",
+          "Ask the contact: have it restored and retry, or cancel the request.", (W.CALL, W.RETRY, W.CANCEL)),
+    Cause("correction-too-late", "The consultant had finished before the correction was written.",
+          "Call the consulting provider and say what is corrected. When the request has ended here, retry: then the "
+          "correction is only noted.", (W.CALL, W.RETRY)),
+    Cause("task-gone", "The consultant's Task is not there anymore.",
+          "Ask the consulting provider whether the request was taken off their list.", (W.CALL, W.RETRY, W.CANCEL)),
+    # --- the patient ---------------------------------------------------------------------------------------------
+    Cause("patient-none", "No such patient at the endpoint.",
+          "Ask the staff there to register the patient, then press Link patient.", _LINK),
+    Cause("patient-several", "More than one patient could be meant.", _LINK_WORDS, _LINK),
+    Cause("patient-similar", "There is a similar patient, but it is not certain to be the same.", _LINK_WORDS, _LINK),
+    Cause("patient-inactive", "The patient found is not in use anymore.", _LINK_WORDS, _LINK),
+    Cause("patient-replaced", "The patient found was merged into another one.",
+          "Ask the staff there into which one, then press Link patient.", _LINK),
+    Cause("patient-no-shared-identifier", "No number of the patient found is one we know.", _LINK_WORDS, _LINK),
+    Cause("patient-identifier-differs", "The patient found has another number of the same kind.", _LINK_WORDS, _LINK),
+    Cause("patient-name-unknown", "The name is missing on one side.", _LINK_WORDS, _LINK),
+    Cause("patient-name-differs", "The patient found has another name.", _LINK_WORDS, _LINK),
+    Cause("patient-birth-date-unknown", "The date of birth is missing on one side.", _LINK_WORDS, _LINK),
+    Cause("patient-birth-date-differs", "The patient found has another date of birth.", _LINK_WORDS, _LINK),
+    Cause("patient-sex-differs", "The patient found has another sex on record.", _LINK_WORDS, _LINK),
+    Cause("patient-deceased-differs", "One side says that the patient is deceased, the other does not.", _LINK_WORDS,
+          _LINK),
+    # --- the report ----------------------------------------------------------------------------------------------
+    Cause("report-other-patient", "The report is about another patient. It was not returned.",
+          "Call the consulting provider at once. When they have corrected it, retry.", (W.CALL, W.RETRY)),
+    Cause("report-other-request", "The report belongs to another request. It was not returned.",
+          "Call the consulting provider. When they have corrected it, retry.", (W.CALL, W.RETRY)),
+    Cause("report-without-document", "The report has no document in it.",
+          "Ask the consulting provider to attach it, then retry.", (W.CALL, W.RETRY)),
+    Cause("report-too-large", "The report is larger than the primary care EHR takes.",
+          "Send it another way, or raise max_inline_bytes of the endpoint in config.yaml if it takes more.",
+          (W.CONFIGURE, W.CALL, W.RETRY)),
+    Cause("retraction-unknown", "The consultant took back a report that we never returned.",
+          "Nothing of it is at the primary care EHR. Cancel the request if it has no other report.",
+          (W.CALL, W.RETRY, W.CANCEL)),
+    # --- our own house, and waits ----------------------------------------------------------------------------------
+    Cause("earlier-delivery-open", "An earlier delivery of the same request is not done yet.",
+          "It goes on when that one is verified. Look at that one first.", (W.RETRY, W.CANCEL), True, True),
+    Cause("made-elsewhere",
+          "Another request is creating the same person or place, or sending the same chart, at the endpoint.",
+          "Passes when the other one is done: nothing to do.", (W.RETRY,), True, True),
+    Cause("paced", "More is to be asked of this endpoint than its requests_per_second allow.",
+          "Nothing: it goes when it is its turn. Raise requests_per_second in config.yaml if the endpoint can bear more.",
+          (W.RETRY, W.CONFIGURE), True, True),
+    Cause("revised-meanwhile", "The request was corrected while this was done.", "Nothing: it is done again.",
+          (W.RETRY,), True, True),
+    Cause("parked-by-person", "A person parked it.", "Retry it when the reason is gone.", (W.RETRY, W.CANCEL), True, True),
+    Cause("worker-lost", "The program that did this stopped answering, again and again.",
+          "Read the worker's log, or tell whoever runs this machine; then retry.", (W.RETRY, W.CANCEL), True, True),
+    Cause("unknown-kind", "No worker knows this kind of step: they are of an older version.",
+          "Upgrade the workers.", (W.RETRY,), True, True),
+    Cause("database-away", "The database went away under this step, again and again.",
+          "Tell whoever runs this machine: the step may be too large for it.", (W.RETRY, W.CANCEL), True, True),
+    Cause("payloads-away", "The folder that holds the packets cannot be used now.",
+          "Nothing: it goes on when the folder can be used. Tell whoever runs this machine.", (W.RETRY,), True, True),
+    Cause("payload-missing", "Bytes that the database names are not in the packets' folder.",
+          "Restore them from a backup, then retry.", (W.CALL, W.RETRY, W.CANCEL), of_the_house=True),
+    Cause("internal-error", "Our own program failed.",
+          "Tell whoever runs this machine: the worker's log says where. Then retry, or send without the item named.",
+          (W.RETRY, W.WAIVE, W.CANCEL), True, True),
+)  # fmt: skip
+
+CAUSES: dict[str, Cause] = {cause.word: cause for cause in _ALL}
+
+
+def cause_named(word: str | None) -> Cause:
+    """The cause of this word; a status or word that is not declared keeps its word, with Retry and the contact as ways on."""
+    known = CAUSES.get(word or "") or CAUSES.get(f"{word[:6]}xx" if word and word[:5] == "http-" else "")
+    return replace(known, word=word) if known else Cause(word or "", "", "", (Way.RETRY, Way.CALL), True)
