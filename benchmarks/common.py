@@ -14,7 +14,7 @@ import psutil
 
 from integration.postgres.database import Database, open_database
 from integration.settings.config import Config
-from integration.store import operations
+from integration.store import endpoints
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def fresh_database(config: Config) -> Iterator[Database]:
     try:
         database.migrate()
         with database.engine.begin() as conn:
-            operations.register_endpoints(conn, config)
+            endpoints.register(conn, config)
         yield database
     finally:
         database.close()

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from mappings.compare import Difference, is_about_the_patient
+if TYPE_CHECKING:
+    from mappings.compare import Difference
 
 PATTERN = re.compile(r"(\*\*?|[A-Za-z_][A-Za-z0-9_]*)(\.(\*\*?|[A-Za-z_][A-Za-z0-9_]*))*")
 MAX_DAYS = 400  # what nobody looked at again for a year is not reviewed
@@ -35,7 +37,7 @@ class Allowance:
         state = "until" if self.counts_on(day) else "no longer, it ended on"
         return f"{self.path} may be {self.difference or 'different'}, {state} {self.until} ({self.reviewed_by}: {self.reason})"
 
-    def covers(self, difference: Difference) -> bool:
+    def covers(self, difference: "Difference") -> bool:
         """True when it is about this difference."""
         return (
             self.difference in (None, difference.kind)
@@ -44,12 +46,14 @@ class Allowance:
 
 
 def settled(
-    differences: Iterable[Difference], allowances: Iterable[Allowance], day: date
-) -> list[tuple[Difference, Allowance | None]]:
+    differences: "Iterable[Difference]", allowances: Iterable[Allowance], day: date
+) -> "list[tuple[Difference, Allowance | None]]":
     """Each difference with what allows it on this day; one that is allowed no longer decides.
 
     Who a record is about is never allowed to differ.
     """
+    from mappings.compare import is_about_the_patient  # every command reads the configuration, few compare
+
     counting = [each for each in allowances if each.counts_on(day)]
     found = []
     for each in differences:

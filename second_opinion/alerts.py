@@ -1,13 +1,19 @@
 """Commands about alarms: what is open, who is told, and a test whether telling works."""
 
+from __future__ import annotations
+
 import math
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
-from sqlalchemy import Connection, select, union_all
 
-from integration.settings.config import Config
 from second_opinion.house import EXIT_FAILED, ID, ME, cli, opened, read_config, show, with_json, with_reason
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from integration.settings.config import Config
 
 
 @cli.group("alerts")
@@ -162,6 +168,8 @@ def alarms_silence(
 
 def _may_be_about(conn: Connection, config: Config, subject: str) -> bool:
     """False for what is probably mistyped. Machines, processes and kinds of steps are known by their alarms only."""
+    from sqlalchemy import select, union_all
+
     from integration.store.tables import alarms, endpoints, requests
 
     places = select(endpoints.c.key).where(

@@ -1,17 +1,14 @@
 """Commands about the parties' FHIR servers, and about what happens by the clock."""
 
+from __future__ import annotations
+
 import contextlib
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
-from sqlalchemy import Connection
 
-from integration.fhir.servers import Servers
-from integration.settings.config import Endpoint
-from integration.store import operations
-from integration.store.schedules import names
-from integration.store.tokens import credentials
 from mappings.model.errors import TemporaryError, TransferError
 from second_opinion.house import (
     EXIT_FAILED,
@@ -28,6 +25,11 @@ from second_opinion.house import (
     with_json,
     with_reason,
 )
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from integration.settings.config import Endpoint
 
 
 @cli.group()
@@ -59,6 +61,8 @@ def endpoints_list(ctx: click.Context, as_json: bool) -> None:
 def endpoints_check(ctx: click.Context, name: str, as_json: bool) -> None:
     """Ask an endpoint what it can do; exit code 1 when it cannot be used."""
     from integration.fhir.capabilities import probe
+    from integration.fhir.servers import Servers
+    from integration.store.tokens import credentials
     from integration.views.requests import allowed_differences
 
     config = read_config(ctx)
@@ -115,6 +119,8 @@ def pause_command(paused: bool):
 
 
 def _pause(conn: Connection, name: str, paused: bool, reason: str) -> None:
+    from integration.store import operations
+
     try:
         operations.pause(conn, name, paused, actor=ME, reason=reason)
     except operations.NotPossible as error:  # no such endpoint
@@ -208,6 +214,9 @@ def schedules_list(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def schedules_run(ctx: click.Context, name: str, reason: str, as_json: bool) -> None:
     """Make a schedule's step due now."""
+    from integration.store import operations
+    from integration.store.schedules import names
+
     with acting(ctx) as (config, engine), engine.begin() as conn:
         if name not in names(config):
             raise click.UsageError(f"there is no schedule {name!r}; see: second-opinion schedules list")

@@ -1,5 +1,7 @@
 """What every command stands on: the group, configuration, database, world, and how a result is printed."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import json
@@ -8,25 +10,19 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import psycopg
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from integration.fhir.servers import Servers
 from integration.log import set_up_logging
-from integration.packets.payloads import Payloads
-from integration.postgres.database import Database, in_words, open_database
-from integration.queue import limits_of
-from integration.settings.config import Config, load_config
-from integration.store import operations
-from integration.store.filters import FilterError
-from integration.store.pace import wait_for_turn
-from integration.store.tokens import credentials
-from integration.waking import wake
-from jobs.world import World
 from mappings.model.errors import ExchangeError, FileError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from integration.postgres.database import Database
+    from integration.settings.config import Config
+    from jobs.world import World
 
 EXIT_FAILED, EXIT_WRONG_USAGE = 1, 2
 ID = click.IntRange(0, 2**63 - 1)  # of a step, an operation, an alarm, an attempt
@@ -43,11 +39,10 @@ class Sentences(click.Group):
             click.echo(str(error), err=True)
             ctx.exit(EXIT_WRONG_USAGE)
         except ExchangeError as error:
+            from integration.store.filters import FilterError
+
             click.echo(f"Error: {error}", err=True)
             ctx.exit(EXIT_WRONG_USAGE if isinstance(error, FilterError) else EXIT_FAILED)
-        except (SQLAlchemyError, psycopg.Error) as error:
-            click.echo(f"Error: {in_words(error)}", err=True)
-            ctx.exit(EXIT_FAILED)
         except UnicodeEncodeError as error:
             click.echo(_no_text(error), err=True)
             ctx.exit(EXIT_WRONG_USAGE)
@@ -62,6 +57,23 @@ class Sentences(click.Group):
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
             ctx.exit(130)
+        except Exception as error:
+            if (words := _of_the_database(error)) is None:
+                raise
+            click.echo(f"Error: {words}", err=True)
+            ctx.exit(EXIT_FAILED)
+
+
+def _of_the_database(error: Exception) -> str | None:
+    """What went wrong with the database, if that is what it is; its libraries are loaded by who uses it."""
+    if "psycopg" not in sys.modules:
+        return None
+    import psycopg
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from integration.postgres.database import in_words
+
+    return in_words(error) if isinstance(error, (SQLAlchemyError, psycopg.Error)) else None
 
 
 def _no_text(error: UnicodeEncodeError) -> str:
@@ -121,6 +133,8 @@ def show(value, as_json: bool, words: str | None = None) -> None:
 
 def read_config(ctx: click.Context) -> Config:
     """The configuration named on the command line or found here."""
+    from integration.settings.config import load_config
+
     return load_config(ctx.find_root().obj, os.environ)
 
 
@@ -129,6 +143,9 @@ def database_of(
     config: Config, *, migrate: bool = True, name: str = "second-opinion", fresh_plans: bool = False
 ) -> Iterator[Database]:
     """The database, up to date, with a row for each endpoint."""
+    from integration.postgres.database import open_database
+    from integration.store import endpoints
+
     database = open_database(config, application_name=name, fresh_plans=fresh_plans)
     try:
         if migrate:
@@ -136,7 +153,7 @@ def database_of(
         else:
             database.check_current()
         with database.engine.begin() as conn:
-            operations.register_endpoints(conn, config)
+            endpoints.register(conn, config)
         yield database
     finally:
         database.close()
@@ -144,6 +161,12 @@ def database_of(
 
 def make_world(config: Config, engine: Engine) -> World:
     """Everything a step works on."""
+    from integration.fhir.servers import Servers
+    from integration.packets.payloads import Payloads
+    from integration.store.pace import wait_for_turn
+    from integration.store.tokens import credentials
+    from jobs.world import World
+
     servers = Servers(config, credentials(engine), partial(wait_for_turn, engine))
     return World(config=config, engine=engine, servers=servers, payloads=Payloads(config.payloads.url))
 
@@ -159,6 +182,9 @@ def opened(ctx: click.Context) -> Iterator[tuple[Config, Engine]]:
 @contextlib.contextmanager
 def acting(ctx: click.Context) -> Iterator[tuple[Config, Engine]]:
     """As `opened`, for a command that makes something due: it starts at once instead of at the next tick."""
+    from integration.queue import limits_of
+    from integration.waking import wake
+
     with opened(ctx) as (config, engine):
         yield config, engine
         wake(engine, limits_of(config))
@@ -167,6 +193,8 @@ def acting(ctx: click.Context) -> Iterator[tuple[Config, Engine]]:
 @contextlib.contextmanager
 def bare_database(config: Config) -> Iterator[Database]:
     """The database as it is: not brought up to date, nothing written."""
+    from integration.postgres.database import open_database
+
     opened_database = open_database(config, application_name="second-opinion restore")
     try:
         yield opened_database

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import click
 
-from integration.packets.payloads import Payloads
-from integration.store import operations
 from second_opinion.house import ME, acting, cli, opened, show, with_json, with_reason
 
 
@@ -25,6 +23,8 @@ def patients_link(
     ctx: click.Context, request_id: str, endpoint: str, reference: str, reason: str, as_json: bool
 ) -> None:
     """Say who the patient of REQUEST_ID is at ENDPOINT: REFERENCE is Patient/<id> there."""
+    from integration.store import operations
+
     with acting(ctx) as (_, engine), engine.begin() as conn:
         operations.link_patient(conn, request_id, endpoint, reference, actor=ME, reason=reason)
     show(
@@ -46,6 +46,7 @@ def packet() -> None:
 def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
     """The manifests of a request's packets."""
     from integration.packets import stored as packets
+    from integration.packets.payloads import Payloads
     from integration.store import requests
 
     with opened(ctx) as (config, engine), engine.connect() as conn:
@@ -71,6 +72,7 @@ def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
 @click.pass_context
 def packet_download(ctx: click.Context, request_id: str, file: Path, as_json: bool) -> None:
     """Write a request's packet to FILE as a zip: the readable PDF, the resources, the original documents, the manifest."""
+    from integration.packets.payloads import Payloads
     from integration.packets.zipped import packet_zip
 
     with opened(ctx) as (config, engine), engine.begin() as conn:

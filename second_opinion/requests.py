@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from integration.store import operations
 from mappings.model.delivery import DeliveryStatus
 from second_opinion.house import ME, acting, cli, opened, show, with_json, with_reason
 
@@ -179,6 +178,8 @@ def requests_revise(
 @click.pass_context
 def requests_cancel(ctx: click.Context, request_id: str, reason: str, as_json: bool) -> None:
     """Cancel a request; the fulfiller is told."""
+    from integration.store import operations
+
     with acting(ctx) as (_, engine), engine.begin() as conn:
         operations.cancel(conn, request_id, actor=ME, reason=reason)
     show({"request_id": request_id, "cancel_requested": True}, as_json, f"{request_id}: cancellation asked for")
@@ -218,6 +219,7 @@ def deliveries_list(ctx: click.Context, status: str | None, limit: int, as_json:
 def deliveries_show(ctx: click.Context, delivery_id: str, as_json: bool) -> None:
     """One delivery and its items."""
     from integration.store import deliveries as store
+    from integration.store import operations
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
         row = store.get(conn, delivery_id)
@@ -227,24 +229,24 @@ def deliveries_show(ctx: click.Context, delivery_id: str, as_json: bool) -> None
     show(view, as_json, json.dumps(view, indent=2, default=str))
 
 
-def action_on_delivery(function, done: str):
-    """A command that does one thing to one delivery, with a reason."""
+def action_on_delivery(name: str, done: str):
+    """A command that does one thing of ``operations`` to one delivery, with a reason."""
 
     @click.argument("delivery_id")
     @with_reason()
     @with_json
     @click.pass_context
     def command(ctx: click.Context, delivery_id: str, reason: str, as_json: bool) -> None:
+        from integration.store import operations
+
         with acting(ctx) as (_, engine), engine.begin() as conn:
-            function(conn, delivery_id, actor=ME, reason=reason)
+            getattr(operations, name)(conn, delivery_id, actor=ME, reason=reason)
         show({"delivery_id": delivery_id, "done": done}, as_json, f"{delivery_id}: {done}")
 
     return command
 
 
 deliveries.command("retry", help="Try a parked or waiting delivery now.")(
-    action_on_delivery(operations.retry_delivery, "due now")
+    action_on_delivery("retry_delivery", "due now")
 )
-deliveries.command("park", help="Stop trying; a person decides.")(
-    action_on_delivery(operations.park_delivery, "parked")
-)
+deliveries.command("park", help="Stop trying; a person decides.")(action_on_delivery("park_delivery", "parked"))

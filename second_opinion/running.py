@@ -1,5 +1,7 @@
 """Commands that run the Exchange: everything on one machine, or one role of it; and the demo."""
 
+from __future__ import annotations
+
 import asyncio
 import dataclasses
 import logging
@@ -7,15 +9,17 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from sqlalchemy import Engine
 
-from integration import tracing
-from integration.packets.payloads import Payloads
-from integration.settings.config import Config, Web
 from mappings.model.errors import ExchangeError
 from second_opinion.house import cli, database_of, make_world, read_config, with_json
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from integration.settings.config import Config, Web
 
 LET_GO_SECONDS = 5.0  # the web process of a serve that was killed lets go of the port within that
 
@@ -48,6 +52,7 @@ def serve(ctx: click.Context) -> None:
 @click.pass_context
 def web(ctx: click.Context) -> None:
     """Run the pages, the API and the hosted FHIR endpoints."""
+    from integration.packets.payloads import Payloads
     from integration.queue import limits_of
     from integration.waking import Waker
     from integration.web import create_app
@@ -112,6 +117,7 @@ def say_how_to_sign_in(config: Config, engine: Engine) -> None:
 @click.pass_context
 def worker(ctx: click.Context, name: str) -> None:
     """Run a worker: does due steps, and ticks the schedules."""
+    from integration import tracing
     from jobs import engine, schedule
     from jobs.upkeep import self_check
 

@@ -2,7 +2,6 @@
 
 import click
 
-from integration.store import operations
 from second_opinion.house import ID, ME, acting, cli, opened, show, with_json, with_reason
 
 
@@ -49,7 +48,7 @@ def steps_retry(
     """Try parked or retrying steps now: those with STEP_IDS, or all that match a filter."""
     from datetime import UTC, datetime
 
-    from integration.store import bulk, filters, search
+    from integration.store import bulk, filters, operations, search
 
     if bool(step_ids) is (matching is not None):
         raise click.UsageError("give step ids or --matching FILTER, one of both")

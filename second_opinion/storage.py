@@ -4,8 +4,6 @@ from pathlib import Path
 
 import click
 
-from integration.packets.payloads import Payloads
-from integration.postgres.database import open_database
 from mappings.model.errors import ExchangeError
 from second_opinion.house import EXIT_FAILED, ME, bare_database, cli, opened, progress_of, read_config, show, with_json
 
@@ -68,6 +66,8 @@ def database_stop(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def database_migrate(ctx: click.Context, as_json: bool) -> None:
     """Bring the tables up to date."""
+    from integration.postgres.database import open_database
+
     config = read_config(ctx)
     opened_database = open_database(config)
     try:
@@ -96,6 +96,7 @@ def database_restored(ctx: click.Context, as_json: bool) -> None:
 def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
     """Write database and payloads to FILE while work goes on. It holds patient data: keep it as such."""
     from integration.backups.backup import back_up
+    from integration.packets.payloads import Payloads
 
     with opened(ctx) as (config, engine), progress_of("payloads") as progress:
         written = back_up(engine, Payloads(config.payloads.url), file, progress=progress)
@@ -127,6 +128,7 @@ def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
 def restore(ctx: click.Context, file: Path, replace: bool, as_json: bool) -> None:
     """Restore a backup FILE. From then on everything is looked for before it is sent: nothing is sent twice."""
     from integration.backups.restore import restore as restore_file
+    from integration.packets.payloads import Payloads
 
     config = read_config(ctx)
     with bare_database(config) as opened_database, progress_of("payloads") as progress:

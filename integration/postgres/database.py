@@ -86,8 +86,11 @@ class Database:
         Work may go on meanwhile. Whoever reads a table for long (a backup) would make everybody wait behind us for it:
         so we wait only briefly, and try again.
         """
-        if self.schema_state() is SchemaState.NEWER:
+        state = self.schema_state()
+        if state is SchemaState.NEWER:
             return self._check_bears_us()
+        if state is SchemaState.CURRENT and self._says_its_oldest_code():
+            return None  # what only migrations need takes longer to load than a short command may take
         for _ in range(MIGRATION_TRIES):
             try:
                 return self._upgrade()
@@ -96,6 +99,10 @@ class Database:
                     raise
             time.sleep(MIGRATION_LOCK_SECONDS)
         raise ExchangeError(_BUSY)
+
+    def _says_its_oldest_code(self) -> bool:
+        with self.engine.connect() as connection:
+            return oldest_code(connection) is not None
 
     def _upgrade(self) -> None:
         from alembic.command import (

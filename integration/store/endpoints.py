@@ -3,13 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row, cast, delete, func, null, select, tuple_, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, Row, and_, cast, delete, func, null, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from integration.store import steps
-from integration.store.tables import endpoints, links
+from integration.server_address import address_of
+from integration.store import installation, links, steps
+from integration.store.arrays import any_of, blocks, unnested
+from integration.store.tables import endpoints
+from integration.store.tables import links as link_table
 from integration.store.tables import steps as step_table
+
+if TYPE_CHECKING:
+    from integration.settings.config import Config
 
 MOVED = "endpoint-moved"
 
@@ -34,11 +41,44 @@ def known(conn: Connection, key: str) -> Known:
     return Known.from_row(conn.execute(select(endpoints).where(endpoints.c.key == key)).one())
 
 
-def freeze(conn: Connection, key: str, address: str) -> None:
-    """The address of first use stays, whatever config.yaml says later."""
-    conn.execute(
-        update(endpoints).where(endpoints.c.key == key, endpoints.c.base_url.is_(None)).values(base_url=address)
-    )
+def register(conn: Connection, config: "Config") -> None:
+    """A row for each configured endpoint; identifier system and address stay what they were at first use.
+
+    Raises links.SystemChanged when config.yaml now says another system, also of the Exchange: everything sent before would
+    be sent again, and nobody would know our own orders from new ones.
+    """
+    own = installation.frozen_own_system(conn, config.exchange.identifier_system)
+    if own != config.exchange.identifier_system:
+        raise links.SystemChanged(
+            f"exchange.identifier_system was {own} at first use and is now {config.exchange.identifier_system}: what was "
+            "sent before is recognized by it. Write the first one back"
+        )
+    rows = [
+        dict(
+            key=key,
+            identifier_system=endpoint.identifier_system,
+            base_url=address_of(endpoint),
+            concurrency=endpoint.limits.concurrency,
+            rate=endpoint.limits.requests_per_second,
+        )
+        for key, endpoint in sorted(config.endpoints.items())
+    ]
+    for names, block in blocks(endpoints, rows):
+        made = insert(endpoints).from_select(names, block)
+        values = dict(
+            concurrency=made.excluded.concurrency,
+            rate=made.excluded.rate,
+            base_url=func.coalesce(endpoints.c.base_url, made.excluded.base_url),
+        )
+        conn.execute(made.on_conflict_do_update(index_elements=["key"], set_=values))
+    stored = select(endpoints.c.key, endpoints.c.identifier_system).where(any_of(endpoints.c.key, config.endpoints))
+    frozen = {row.key: row.identifier_system for row in conn.execute(stored)}
+    for row in rows:
+        if frozen[row["key"]] != row["identifier_system"]:
+            raise links.SystemChanged(
+                f"endpoints.{row['key']}.identifier_system was {frozen[row['key']]} at first use and is now "
+                f"{row['identifier_system']}; write the first one back, or use a new endpoint name"
+            )
 
 
 def remember(conn: Connection, key: str, capabilities: Mapping, says: Mapping, at: datetime) -> None:
@@ -63,15 +103,18 @@ def set_moved(conn: Connection, key: str, address: str) -> int:
 
 def links_at(conn: Connection, key: str) -> list[tuple[str, str, str, str]]:
     """``(system, value, reference, origin)`` of every link at an endpoint, by reference."""
-    wanted = select(links.c.system, links.c.value, links.c.reference, links.c.origin).where(links.c.endpoint == key)
-    return [tuple(row) for row in conn.execute(wanted.order_by(links.c.reference))]
+    wanted = select(link_table.c.system, link_table.c.value, link_table.c.reference, link_table.c.origin).where(
+        link_table.c.endpoint == key
+    )
+    return [tuple(row) for row in conn.execute(wanted.order_by(link_table.c.reference))]
 
 
 def forget_links(conn: Connection, key: str, pairs: list[tuple[str, str]]) -> None:
     """These links do not hold any more: what they name is looked for before anything is written."""
-    for start in range(0, len(pairs), 1000):
-        conn.execute(
-            delete(links).where(
-                links.c.endpoint == key, tuple_(links.c.system, links.c.value).in_(pairs[start : start + 1000])
-            )
+    wanted = unnested(link_table, ("system", "value"), pairs)
+    conn.execute(
+        delete(link_table).where(
+            link_table.c.endpoint == key,
+            and_(link_table.c.system == wanted.c.system, link_table.c.value == wanted.c.value),
         )
+    )

@@ -4,22 +4,17 @@ import re
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, update
-from sqlalchemy.dialects.postgresql import insert
 
-from integration.server_address import address_of
 from integration.settings.config import Config
 from integration.store import (
     audit,
     deliveries,
     findings,
-    installation,
-    links,
     patient_links,
     requests,
     schedules,
     steps,
 )
-from integration.store import endpoints as endpoint_store
 from integration.store.tables import deliveries as delivery_table
 from integration.store.tables import endpoints
 from integration.store.tables import steps as step_table
@@ -43,34 +38,6 @@ class Unlinked:
 
     reference: str
     sent: dict[str, int]
-
-
-def register_endpoints(conn: Connection, config: Config) -> None:
-    """A row for each configured endpoint; the identifier system stays what it was at first use.
-
-    Raises links.SystemChanged when config.yaml now says another one, also of the Exchange: everything sent before would be
-    sent again, and nobody would know our own orders from new ones.
-    """
-    own = installation.frozen_own_system(conn, config.exchange.identifier_system)
-    if own != config.exchange.identifier_system:
-        raise links.SystemChanged(
-            f"exchange.identifier_system was {own} at first use and is now {config.exchange.identifier_system}: what was "
-            "sent before is recognized by it. Write the first one back"
-        )
-    for key, endpoint in sorted(config.endpoints.items()):
-        values = dict(concurrency=endpoint.limits.concurrency, rate=endpoint.limits.requests_per_second)
-        conn.execute(
-            insert(endpoints)
-            .values(key=key, identifier_system=endpoint.identifier_system, **values)
-            .on_conflict_do_update(index_elements=["key"], set_=values)
-        )
-        endpoint_store.freeze(conn, key, address_of(endpoint))
-        frozen = links.frozen_system(conn, key)
-        if frozen != endpoint.identifier_system:
-            raise links.SystemChanged(
-                f"endpoints.{key}.identifier_system was {frozen} at first use and is now "
-                f"{endpoint.identifier_system}; write the first one back, or use a new endpoint name"
-            )
 
 
 def retry_step(conn: Connection, step_id: int, *, actor: str, reason: str = "") -> str:

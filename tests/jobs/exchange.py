@@ -15,7 +15,7 @@ from integration.fhir.servers import Servers
 from integration.packets.payloads import Payloads
 from integration.queue import dispatch
 from integration.settings.config import Config, load_config
-from integration.store import operations, requests, steps
+from integration.store import endpoints, requests, steps
 from integration.store.tables import findings
 from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
@@ -103,7 +103,7 @@ class Exchange:
         self.world = World(self.config, self.engine, Servers(self.config), self.payloads, now=lambda: self.clock())
         self.heartbeat = Heartbeat(self.config.engine.lease_seconds)
         with self.engine.begin() as conn:
-            operations.register_endpoints(conn, self.config)
+            endpoints.register(conn, self.config)
 
     def _serve(self):
         with contextlib.suppress(OSError):  # closed under its select()

@@ -16,7 +16,7 @@ from sqlalchemy import func, select, text
 
 from integration.queue import dispatch, dispatch_endpoint, limits_of
 from integration.settings.config import load_config
-from integration.store import operations
+from integration.store import endpoints
 from integration.store.tables import attempts, steps
 from tests.integration.fhir.endpoints import answer, world
 from tests.integration.store.test_pace import most_within
@@ -89,7 +89,7 @@ class House:
             )
             self.config = load_config(self.path, {})
             with self.engine.begin() as conn:
-                operations.register_endpoints(conn, self.config)
+                endpoints.register(conn, self.config)
                 owe_since_yesterday(conn, self.owed)
             for number in range(WORKERS):
                 stack.enter_context(worker(self.path, self.database.url, f"drain-{number}"))

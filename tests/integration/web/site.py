@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 
 from integration.packets.payloads import Payloads
 from integration.settings.config import load_config
-from integration.store import operations, requests
+from integration.store import endpoints, requests
 from integration.store.tables import NEVER, audit, deliveries, steps
 from integration.store.tables import requests as request_table
 from integration.web import create_app
@@ -36,7 +36,7 @@ class Site:
         self.app = create_app(self.config, self.engine, self.payloads)
         self.client = self.app.test_client()
         with self.engine.begin() as conn:
-            operations.register_endpoints(conn, self.config)
+            endpoints.register(conn, self.config)
 
     def request(self, key: str = "k1", **fields) -> str:
         """Take a request in; its first step is due."""

@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 from sqlalchemy import select
 
-from integration.store import operations, schedules
+from integration.store import endpoints, schedules
 from integration.store.tables import audit
 from jobs import schedule
 from jobs.engine import JOBS
@@ -190,5 +190,5 @@ def test_the_pages_know_every_kind_of_step_and_every_schedule(exchange):
 
 def test_operations_run_under_no_configured_endpoint(exchange):
     with exchange.engine.begin() as conn:
-        operations.register_endpoints(conn, exchange.config)
+        endpoints.register(conn, exchange.config)
     assert "(exchange)" not in json.dumps(exchange.app.test_client().get("/endpoints").text)

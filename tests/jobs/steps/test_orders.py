@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, text
 
-from integration.store import operations, orders, steps
+from integration.store import endpoints, operations, orders, steps
 from integration.store.links import SystemChanged
 from integration.store.tables import findings, links, polls, requests
 from integration.store.tables import steps as step_table
@@ -260,7 +260,7 @@ def renamed(exchange, **names: str) -> None:
     exchange.world = replace(exchange.world, config=exchange.world.config.model_copy(update={"endpoints": endpoints}))
     exchange.world = replace(exchange.world, servers=type(exchange.world.servers)(exchange.world.config))
     with exchange.engine.begin() as conn:
-        operations.register_endpoints(conn, exchange.world.config)
+        endpoints.register(conn, exchange.world.config)
 
 
 def test_an_endpoint_under_another_name_takes_no_order_in_again(exchange):
@@ -286,7 +286,7 @@ def test_one_server_under_two_addresses_is_noticed_and_its_orders_are_taken_in_o
     exchange.world = replace(exchange.world, config=exchange.world.config.model_copy(update={"endpoints": endpoints}))
     exchange.world = replace(exchange.world, servers=type(exchange.world.servers)(exchange.world.config))
     with exchange.engine.begin() as conn:
-        operations.register_endpoints(conn, exchange.world.config)
+        endpoints.register(conn, exchange.world.config)
     order = exchange.put("alice", order_of(load_chart(exchange)))
     exchange.poll()
     poll_as(exchange, "annex")
@@ -312,7 +312,7 @@ def test_another_identifier_system_of_the_exchange_is_a_sentence_at_start(exchan
         update={"exchange": exchange.config.exchange.model_copy(update={"identifier_system": "urn:new"})}
     )
     with exchange.engine.begin() as conn, pytest.raises(SystemChanged, match="Write the first one back"):
-        operations.register_endpoints(conn, config)
+        endpoints.register(conn, config)
 
 
 # What is odd

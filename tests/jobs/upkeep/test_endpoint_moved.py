@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from integration.fhir.servers import Servers
-from integration.store import operations
+from integration.store import endpoints, operations
 from integration.store.tables import audit
 from jobs.upkeep import endpoint_moved
 from tests.jobs.exchange import a_request, load_chart, patient
@@ -36,7 +36,7 @@ def points_to(exchange, where, address):
     exchange.world.servers.close()
     exchange.config, exchange.world = config, replace(exchange.world, config=config, servers=Servers(config))
     with exchange.engine.begin() as conn:
-        operations.register_endpoints(conn, config)
+        endpoints.register(conn, config)
 
 
 def done(exchange):
