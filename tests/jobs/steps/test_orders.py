@@ -256,8 +256,8 @@ def test_an_identifier_of_the_ehr_that_only_begins_like_ours_is_no_mark(exchange
 
 def renamed(exchange, **names: str) -> None:
     """Endpoints under other names, as after a restart."""
-    endpoints = {names.get(key, key): each for key, each in exchange.world.config.endpoints.items()}
-    exchange.world = replace(exchange.world, config=exchange.world.config.model_copy(update={"endpoints": endpoints}))
+    renamed = {names.get(key, key): each for key, each in exchange.world.config.endpoints.items()}
+    exchange.world = replace(exchange.world, config=exchange.world.config.model_copy(update={"endpoints": renamed}))
     exchange.world = replace(exchange.world, servers=type(exchange.world.servers)(exchange.world.config))
     with exchange.engine.begin() as conn:
         endpoints.register(conn, exchange.world.config)
@@ -282,8 +282,8 @@ def test_one_server_under_two_addresses_is_noticed_and_its_orders_are_taken_in_o
             "base_url": exchange.alice.replace("127.0.0.1", "localhost"),
         }
     )
-    endpoints = {**exchange.world.config.endpoints, "annex": second}
-    exchange.world = replace(exchange.world, config=exchange.world.config.model_copy(update={"endpoints": endpoints}))
+    configured = {**exchange.world.config.endpoints, "annex": second}
+    exchange.world = replace(exchange.world, config=exchange.world.config.model_copy(update={"endpoints": configured}))
     exchange.world = replace(exchange.world, servers=type(exchange.world.servers)(exchange.world.config))
     with exchange.engine.begin() as conn:
         endpoints.register(conn, exchange.world.config)
