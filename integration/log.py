@@ -2,8 +2,15 @@
 
 import json
 import logging
+import sys
+import threading
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
 
+OURS = ("second_opinion", "jobs", "integration", "mappings")
+PLACES = 12  # of a traceback, the innermost
 PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -20,6 +27,7 @@ class JsonLines(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in PLAIN}
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
+            line["places"] = _places(record.exc_info[2])
         return json.dumps(line, default=str)
 
 
@@ -28,6 +36,23 @@ def set_up_logging(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("second_opinion").setLevel(level.upper())
+    for name in OURS:
+        logging.getLogger(name).setLevel(level.upper())
     for name in ("procrastinate", "apscheduler", "urllib3", "waitress.queue"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    sys.excepthook, threading.excepthook = (
+        _crashed,
+        lambda args: _crashed(args.exc_type, args.exc_value, args.exc_traceback),
+    )
+
+
+def _crashed(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """What nobody caught is a log line like any other, with its time; its text may quote a record and is left out."""
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    logging.getLogger("second_opinion").critical("crashed", exc_info=(kind, error or kind(), trace))
+
+
+def _places(trace: TracebackType | None) -> list[str]:
+    frames = traceback.extract_tb(trace)[-PLACES:]
+    return [f"{Path(frame.filename).parent.name}/{Path(frame.filename).name}:{frame.lineno}" for frame in frames]

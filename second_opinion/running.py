@@ -68,6 +68,7 @@ def web(ctx: click.Context) -> None:
         try:
             create_servers(app, host=config.web.host, port=config.web.port, **proxy_options(config.web)).run()
         finally:
+            app.extensions["second_opinion"]["hosted_log"].stop()
             app.extensions["second_opinion"]["tracing"].stop()
 
 

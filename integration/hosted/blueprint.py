@@ -5,19 +5,19 @@ https://hl7.org/fhir/R4/http.html
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import psycopg
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from integration import fhir_json
-from integration.hosted import checking, finding, storing, transaction
+from integration.hosted import accesses, checking, finding, storing, transaction
 from integration.hosted.answers import (
     FHIR_CONTENT_TYPE,
     check_accept,
@@ -61,6 +61,29 @@ class Place:
     engine: Engine
     strict: bool
     note: Note
+    tell: accesses.Tell
+    actor: str
+
+    def told(
+        self,
+        interaction: str,
+        type_: str = "",
+        ids: Iterable[str] = (),
+        *,
+        parameters: Iterable[str] = (),
+        conn: Connection | None = None,
+    ) -> None:
+        """Tell who does what; with ``conn`` in the commit of a write."""
+        access = accesses.Access(
+            self.actor,
+            self.practice,
+            interaction,
+            type_,
+            tuple(f"{type_}/{each}" if type_ else each for each in ids),
+            tuple(dict.fromkeys(parameters)),
+        )
+        g.hosted_access = access
+        self.tell(access, conn)
 
     def keep(self, writer: storing.Writer, stored: Stored, warnings: list[StructureIssue]) -> None:
         """Keep the rules that a stored resource bends, for the operator."""
@@ -89,24 +112,27 @@ def create_hosted(
     engine: Engine,
     *,
     base_url_of: Callable[[str], str],
-    admit: Callable[[str], None] = lambda practice: None,
+    admit: Callable[[str], str] = lambda practice: "anyone",
+    tell: accesses.Tell = accesses.nobody_asks,
     note: Note = lambda connection, practice, findings: None,
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> Blueprint:
     """The blueprint that serves ``/fhir/<practice>`` for each practice.
 
     ``base_url_of`` tells the address a practice's endpoint has for others, such as
-    ``https://exchange.example/fhir/oakwood``; links and Locations are made from it. ``admit`` raises Refusal when who
-    asks may not use the endpoint of a practice. ``note`` keeps findings about
+    ``https://exchange.example/fhir/oakwood``; links and Locations are made from it. ``admit`` tells who asks, and
+    raises Refusal when they may not use the endpoint of a practice. ``tell`` is told of each access. ``note`` keeps findings about
     what was stored, in the same commit.
     """
     hosted = Blueprint("hosted", __name__, url_prefix="/fhir")
     named = {practice.practice: practice for practice in practices}
 
-    def place_of(slug: str) -> Place:
+    def place_of(slug: str, actor: str) -> Place:
         if slug not in named:
             raise Refusal(404, "not-found", "No practice of that name is hosted here.")
-        return Place(slug, named[slug].name, base_url_of(slug).rstrip("/"), engine, named[slug].strict, note)
+        return Place(
+            slug, named[slug].name, base_url_of(slug).rstrip("/"), engine, named[slug].strict, note, tell, actor
+        )
 
     def serve(path: str) -> Callable[..., Response]:
         answers = {interaction.method: interaction for interaction in INTERACTIONS if interaction.path == path}
@@ -116,8 +142,8 @@ def create_hosted(
             return _answer(lambda: admitted(practice, names), practice if practice in named else "", max_body_bytes)
 
         def admitted(practice: str, names: dict[str, str]) -> Response:
-            admit(practice)
-            return _interact(answers, place_of(practice), names)
+            actor = admit(practice)
+            return _interact(answers, place_of(practice, actor), names)
 
         return view
 
@@ -159,7 +185,7 @@ def capabilities(place: Place) -> Response:
 def run_transaction(place: Place) -> Response:
     """https://hl7.org/fhir/R4/http.html#transaction"""
     entries = transaction.read_bundle(read_json(request), place.base, strict=place.strict)
-    answers = transaction.run(place.engine, place.practice, place.base, entries, place.keep)
+    answers = transaction.run(place.engine, place.practice, place.base, entries, place)
     body = transaction.to_response(answers, preferred("return"))
     return Response(body, content_type=FHIR_CONTENT_TYPE)
 
@@ -169,8 +195,11 @@ def search(place: Place, type_: str) -> Response:
     query = read_query(type_, _utf8(request.query_string), base=place.base, lenient=preferred("handling") == "lenient")
     with place.engine.begin() as connection:
         if query.count == 0:
+            place.told("search-type", type_, parameters=[name for name, _ in query.used])
             return searchset(place.base, query, [], finding.count(connection, place.practice, query))
         found = finding.find(connection, place.practice, query, query.count + 1)
+    shown_ids = [each.id for each in found[: query.count]]
+    place.told("search-type", type_, shown_ids, parameters=[name for name, _ in query.used])
     is_all = len(found) <= query.count and query.after is None
     return searchset(place.base, query, found, len(found) if is_all else None)
 
@@ -191,8 +220,10 @@ def create(place: Place, type_: str) -> Response:
         if len(found) > 1:
             raise transaction.several_match()
         if found:
+            place.told("create", type_, [found[0].id], conn=writer.connection)
             return written_resource(place.base, 200, Stored(type_, *found[0]))
         stored = writer.create(resource, storing.new_id())
+        place.told("create", type_, [stored.id], conn=writer.connection)
         place.keep(writer, stored, warnings)
     return written_resource(place.base, 201, stored, warnings)
 
@@ -200,7 +231,9 @@ def create(place: Place, type_: str) -> Response:
 def read(place: Place, type_: str, id_: str) -> Response:
     """https://hl7.org/fhir/R4/http.html#read"""
     with place.engine.begin() as connection:
-        return shown_resource(storing.read(connection, place.practice, type_, id_))
+        found = storing.read(connection, place.practice, type_, id_)
+    place.told("read", type_, [id_])
+    return shown_resource(found)
 
 
 def vread(place: Place, type_: str, id_: str, version: str) -> Response:
@@ -208,7 +241,9 @@ def vread(place: Place, type_: str, id_: str, version: str) -> Response:
     if not (version.isascii() and version.isdigit() and len(version) < 10):
         raise not_found(type_, f"{id_}/_history/{version}")
     with place.engine.begin() as connection:
-        return shown_resource(storing.read(connection, place.practice, type_, id_, int(version)))
+        found = storing.read(connection, place.practice, type_, id_, int(version))
+    place.told("vread", type_, [f"{id_}/_history/{found.version}"])
+    return shown_resource(found)
 
 
 def update(place: Place, type_: str, id_: str) -> Response:
@@ -220,6 +255,7 @@ def update(place: Place, type_: str, id_: str) -> Response:
     if_match = version_in(request.headers.get("If-Match"))
     with storing.writing(place.engine, place.practice, place.base) as writer:
         stored = writer.update(resource, id_, if_match)
+        place.told("update", type_, [id_], conn=writer.connection)
         place.keep(writer, stored, warnings)
     return written_resource(place.base, 200, stored, warnings)
 
@@ -284,10 +320,20 @@ def _answer(work: Callable[[], Response], practice: str, max_body_bytes: int) ->
             "action": "hosted.answer",
             "practice": practice,
             "status": response.status_code,
+            **_who_and_what(),
             "milliseconds": round((time.monotonic() - started) * 1000, 1),
         },
     )
     return response
+
+
+def _who_and_what() -> dict[str, str]:
+    """For the log: of several resources only how many."""
+    access = g.pop("hosted_access", None)
+    if access is None:
+        return {}
+    subject = access.ids[0] if len(access.ids) == 1 else f"{access.type} {len(access.ids)}".strip()
+    return {"actor": access.actor, "interaction": access.interaction, "subject": subject}
 
 
 def _refusal_of(error: Exception, max_body_bytes: int) -> Refusal:

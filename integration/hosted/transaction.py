@@ -5,12 +5,12 @@ https://hl7.org/fhir/R4/http.html#transaction
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from integration import fhir_json
 from integration.hosted import checking, finding
@@ -24,8 +24,15 @@ from mappings.structure import StructureIssue
 # Elements of type Reference.reference, uri and url that may hold the address of another entry. Equality with a
 # fullUrl of the same Bundle is required as well, and Identifier.value is never touched.
 ADDRESS_ELEMENTS = frozenset({"reference", "url", "uri", "valueUri", "valueUrl", "valueUuid", "valueOid"})
-Keep = Callable[[Writer, Stored, list[StructureIssue]], None]
 _CONDITIONAL = re.compile(r"[A-Za-z]+\?")
+
+
+class Place(Protocol):
+    """What is told of a transaction, in its commit."""
+
+    def keep(self, writer: Writer, stored: Stored, warnings: list[StructureIssue]) -> None: ...
+
+    def told(self, interaction: str, *, ids: list[str], conn: Connection) -> None: ...
 
 
 @dataclass
@@ -79,15 +86,17 @@ def read_bundle(bundle: Any, base: str, *, strict: bool) -> list[Entry]:
     return read_entries
 
 
-def run(engine: Engine, practice: str, base: str, entries: list[Entry], keep: Keep) -> list[Answer]:
-    """Store all entries in one commit, or none of them; ``keep`` is told what bends a rule."""
+def run(engine: Engine, practice: str, base: str, entries: list[Entry], place: Place) -> list[Answer]:
+    """Store all entries in one commit, or none of them; ``place`` is told what bends a rule and who did it."""
     with writing(engine, practice, base) as writer:
         _resolve_conditions(writer, practice, entries)
         targets = {entry.full_url: f"{entry.type}/{entry.id}" for entry in entries if entry.full_url}
         known = read_many(writer.connection, practice, [(entry.type, entry.id) for entry in entries if entry.exists])
         answers = [_apply(writer, entry, targets, known) for entry in entries]
         for answer in answers:
-            keep(writer, answer.stored, answer.warnings)
+            place.keep(writer, answer.stored, answer.warnings)
+        written = [f"{answer.stored.type}/{answer.stored.id}" for answer in answers]
+        place.told("transaction", ids=written, conn=writer.connection)
         return answers
 
 

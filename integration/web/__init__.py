@@ -21,6 +21,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     from integration.web import api, health, pages, spans
     from integration.web.access import accounts as account_pages
     from integration.web.access import gate, hosted_notes, sign_in
+    from integration.web.access.hosted_log import HostedLog
     from integration.web.coordinator import correct as correct_pages
     from integration.web.coordinator import new_request
     from integration.web.operations import actions, alarms, boards, listing, numbers, patient, queue, reports
@@ -55,9 +56,16 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     ):
         app.register_blueprint(part.blueprint)
     pages.set_up(app)
+    hosted_log = HostedLog(engine)
+    app.extensions["second_opinion"]["hosted_log"] = hosted_log
     app.register_blueprint(
         create_hosted(
-            config.hosted, engine, base_url_of=gate.hosted_base, admit=gate.admit, note=hosted_notes.note_of(config)
+            config.hosted,
+            engine,
+            base_url_of=gate.hosted_base,
+            admit=gate.admit,
+            note=hosted_notes.note_of(config),
+            tell=hosted_log,
         )
     )
     gate.set_up(app)

@@ -14,6 +14,7 @@ from integration.web.problems import Problem
 from mappings.model.errors import ExchangeError
 
 HOSTED = "hosted."  # these let in by practice, see ``admit``
+ANYONE, OURSELVES = "anyone", "exchange"  # sign-in is off; our own workers
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -66,15 +67,15 @@ def guard() -> Response | None:
     return None
 
 
-def admit(practice: str) -> None:
-    """Let somebody use the hosted endpoint of a practice. Raises Refusal."""
+def admit(practice: str) -> str:
+    """Let somebody use the hosted endpoint of a practice: the name they have in the audit trail. Raises Refusal."""
     if not world.config().web.needs_sign_in:
         if request.method not in SAFE and not forms.comes_from_here():
             raise Refusal(403, "forbidden", "A page of another site may not write here.")
-        return
+        return ANYONE
     given = who.bearer() or ""
     if tokens.is_own(_own_secret(), practice, given):
-        return
+        return OURSELVES
     with world.engine().begin() as conn:
         row = tokens.find(conn, given)
     if row is None:
@@ -83,6 +84,7 @@ def admit(practice: str) -> None:
         )
     if row.practice != practice:
         raise Refusal(403, "forbidden", "This token is not one of this practice.")
+    return f"token {row.name}"
 
 
 def wants_body_of(app: Flask) -> Callable[[dict], bool]:
