@@ -171,6 +171,12 @@ def find_rows(conn: Connection, endpoint: str, pairs: Iterable[tuple[str, str]])
     return {(row.system, row.value): Link.from_row(row) for row in rows}
 
 
+def of_reference(conn: Connection, endpoint: str, reference: str) -> list[Link]:
+    """What is known of one thing at an endpoint."""
+    rows = conn.execute(select(links).where(links.c.endpoint == endpoint, links.c.reference == reference))
+    return [Link.from_row(row) for row in rows]
+
+
 def frozen_system(conn: Connection, endpoint: str) -> str:
     """The identifier system of an endpoint as it was at first use."""
     return conn.execute(select(endpoints.c.identifier_system).where(endpoints.c.key == endpoint)).scalar_one()

@@ -189,9 +189,9 @@ def version_now(conn: Connection, request_id: str) -> int:
     return conn.execute(select(requests.c.version).where(requests.c.id == request_id).with_for_update()).scalar_one()
 
 
-def set_gathered(conn: Connection, request_id: str, version: int) -> None:
-    """Note which version's wish for records was read in full."""
-    conn.execute(update(requests).where(requests.c.id == request_id).values(gathered_version=version))
+def set_gathered(conn: Connection, request_id: str, version: int, at: datetime) -> None:
+    """Note which version's wish for records was read in full, and when."""
+    conn.execute(update(requests).where(requests.c.id == request_id).values(gathered_version=version, chart_read_at=at))
 
 
 def set_records(conn: Connection, request_id: str, records: Records) -> None:

@@ -65,6 +65,7 @@ requests = Table(
     Column("mirrored", Text),  # business status last written to the placer
     Column("version", Integer, nullable=False, server_default="1"),  # of the body: see request_versions
     Column("gathered_version", Integer),  # the version whose wish for records was last read in full
+    _time("chart_read_at"),  # when the whole chart was last read
     Index("requests_created", "created_at", "id"),
     Index("requests_patient", "patient_hash"),
     Index("requests_priority", "priority", "id"),

@@ -59,7 +59,7 @@ def pack(
             DeliveryKind.RECORDS,
             version=version,
             packet_id=manifest.packet_id,
-            sources=lines,
+            sources=[*lines, *(item.source for item in withdrawn)],
             deadline=requests.get(conn, ctx.request_id).records_due_at,
         )
 
@@ -82,6 +82,6 @@ def _waived(chart: Chart) -> list[ManifestItem]:
 
 
 def note_gathered(conn: Connection, ctx: Context) -> None:
-    """The chart was read for the request's content as it is now. Raises Revised when it was corrected meanwhile."""
+    """The whole chart was read for the request's content as it is now. Raises Revised when it was corrected meanwhile."""
     ctx.must_be_current(conn)
-    requests.set_gathered(conn, ctx.request_id, ctx.read_version)
+    requests.set_gathered(conn, ctx.request_id, ctx.read_version, ctx.now)

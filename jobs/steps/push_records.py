@@ -8,6 +8,7 @@ from integration.store.steps import NextStep
 from jobs.patients import current_patient
 from jobs.target.documents import push_documents
 from jobs.target.resources import push_resources
+from jobs.target.withdrawing import withdraw
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryStatus
 from mappings.model.states import Records
@@ -28,6 +29,7 @@ def push_records(ctx: Context) -> Outcome:
         push_resources(ctx, delivery, packet)
     else:
         push_documents(ctx, delivery, packet)
+    withdraw(ctx, delivery, packet)
 
     def commit(conn: Connection) -> None:
         deliveries.move(conn, delivery.id, DeliveryStatus.SENT)

@@ -12,6 +12,7 @@ from jobs.target.checking import Check, differs, read_back
 from jobs.target.documents import check_documents
 from jobs.target.renewing import is_unchanged
 from jobs.target.resources import check_resources
+from jobs.target.withdrawing import check_withdrawn
 from jobs.target.writing import find_one, version_of
 from jobs.watching import watch_chart_later
 from jobs.world import Context, Outcome
@@ -33,6 +34,7 @@ def verify_records(ctx: Context) -> Outcome:
         check = check_resources(ctx, delivery, packet)
     else:
         check = check_documents(ctx, delivery, packet)
+    check_withdrawn(ctx, delivery, packet, check)
     _decide(ctx, delivery, check)
     request = ctx.request()
 

@@ -1,28 +1,35 @@
-"""Watch the chart at the placer: what is corrected or new there travels as a delta packet."""
+"""Watch the chart at the placer: what is corrected, new, gone or re-filed there travels as a delta packet."""
 
 import hashlib
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import Row
 
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.store import deliveries, revisions
 from jobs.patients import find_patient
 from jobs.source.attachments import attachment_items
-from jobs.source.chart import read_chart
+from jobs.source.chart import Chart, read_chart
 from jobs.source.packing import note_gathered, pack
+from jobs.source.withdrawn import withdrawn_items
 from jobs.watching import CHART, CHART_AFTERWARDS
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryKind
+from mappings.model.packet import ManifestItem
 from mappings.model.states import FINAL, Status
+from mappings.withdrawal import Carried, carried
 
-WATCH_CHART_DAYS = 30
 WATCH_OVERLAP = timedelta(hours=1)  # the placer's clock is not ours
+IN_FULL_EVERY = timedelta(days=1)  # what is gone, re-filed or changed behind a reference no search by time shows
 
 
 def watch_chart(ctx: Context) -> Outcome:
-    """Look again at the placer: a corrected result or a new record travels as a delta packet."""
+    """Look again at the placer. What a search by time shows is enough to see that something changed, never to send it:
+    before a delta is made the whole chart is read, and at least once a day."""
     request, row = ctx.request(), ctx.row()
-    if Status(row.status) in FINAL - {Status.COMPLETED} or ctx.now - row.created_at > timedelta(days=WATCH_CHART_DAYS):
+    if _is_over(ctx, row):
         return Outcome()
     with ctx.world.engine.begin() as conn:
         stored = packets.rows(conn, ctx.request_id)
@@ -32,30 +39,56 @@ def watch_chart(ctx: Context) -> Outcome:
     if any(each.status not in ("verified", "cancelled") for each in earlier):
         return Outcome(again_at=again)  # one delivery of records at a time; what changes meanwhile is read then
     patient = find_patient(ctx, request.placer, request.patient)
-    newest = {
-        item.source: item.sha256
-        for packet in stored
-        for item in packets.manifest_of(ctx.world.payloads, packet.manifest_sha256).resources
-    }
-    in_full = _wants_other_records(ctx, row, request)
-    since = None if in_full else stored[-1].created_at - WATCH_OVERLAP
-    chart = read_chart(ctx, request, patient, since=since, known=frozenset(newest))
-    changed = {
-        source: resource
-        for source, resource in chart.resources.items()
-        if hashlib.sha256(fhir_json.dumps(resource)).hexdigest() != newest.get(source)
-    }
-    if not changed:
-        return Outcome(again_at=again, apply=[lambda conn: note_gathered(conn, ctx)] if in_full else [])
-    attachments = attachment_items(ctx, request.placer, chart, list(changed))
-    outcome = pack(ctx, request, chart, list(changed), attachments, base=len(stored))
+    stands = carried(packets.manifest_of(ctx.world.payloads, packet.manifest_sha256) for packet in stored)
+    if not _in_full(ctx, row, request) and not _changed_lately(ctx, request, patient, stored[-1].created_at, stands):
+        return Outcome(again_at=again)
+    outcome = _delta(ctx, request, read_chart(ctx, request, patient), stands, len(stored))
     return Outcome(next_steps=outcome.next_steps, apply=outcome.apply, again_at=again)
 
 
-def _wants_other_records(ctx: Context, row, request) -> bool:
-    """True when a correction changed which records are wanted since the chart was last read in full."""
+def _is_over(ctx: Context, row: Row) -> bool:
+    """The watch ends with the request; after an opinion it goes on as long as the returned report is watched."""
+    if Status(row.status) is not Status.COMPLETED:
+        return Status(row.status) in FINAL
+    return ctx.now - (row.closed_at or row.updated_at) > timedelta(days=ctx.world.config.records.watch_days)
+
+
+def _in_full(ctx: Context, row: Row, request) -> bool:
+    """True when the chart is to be read in full now: a day is over, or a correction changed which records are wanted."""
+    if row.chart_read_at is None or ctx.now - row.chart_read_at >= IN_FULL_EVERY:
+        return True
     gathered = row.gathered_version or 1
     if gathered == ctx.read_version:
         return False
     with ctx.world.engine.begin() as conn:
         return revisions.content(conn, ctx.request_id, gathered).records != request.records
+
+
+def _changed_lately(ctx: Context, request, patient: str, last: datetime, stands: Carried) -> bool:
+    chart = read_chart(ctx, request, patient, since=last - WATCH_OVERLAP, known=frozenset(stands.resources))
+    return bool(_changed(chart, stands, ()))
+
+
+def _delta(ctx: Context, request, chart: Chart, stands: Carried, packets_so_far: int) -> Outcome:
+    """A packet of what changed in the whole chart, or only the note that it was read."""
+    attachments = attachment_items(ctx, request.placer, chart, list(chart.resources))
+    withdrawn = withdrawn_items(ctx, request.placer, chart, stands)
+    chart.problems.must_be_none()
+    changed = _changed(chart, stands, attachments)
+    if not changed and not withdrawn:
+        return Outcome(apply=[lambda conn: note_gathered(conn, ctx)])
+    of_changed = [item for item in attachments if item.source in changed]
+    return pack(ctx, request, chart, changed, of_changed, base=packets_so_far, withdrawn=withdrawn)
+
+
+def _changed(chart: Chart, stands: Carried, attachments: Collection[ManifestItem]) -> list[str]:
+    """What says something else than the copy that was carried, or is new; by its own bytes or by those it points to."""
+    replaced = {item.source for item in attachments if stands.attachments.get(item.of or "") != item.sha256}
+    changed = []
+    for source, resource in chart.resources.items():
+        with chart.problems.about(source):
+            before = stands.resources.get(source)
+            digest = hashlib.sha256(fhir_json.dumps(resource)).hexdigest()
+            if before is None or before.sha256 != digest or source in replaced:
+                changed.append(source)
+    return changed

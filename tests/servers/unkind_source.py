@@ -22,7 +22,7 @@ class UnkindSource:
         self.also = lambda path, query: None
         self.full_url = self.self_link = self.next_base = self.total = None
         self.page_size, self.repeats, self.extra, self.asked = 1000, False, [], []
-        self.search_ignores_patient = False
+        self.search_ignores_patient, self.hidden = False, set()
         self.put(*resources)
         source = self
 
@@ -102,7 +102,7 @@ class UnkindSource:
 
     def _search(self, kind: str, query: dict) -> str:
         found = [(key, text) for key, text in sorted(self.held.items()) if key.startswith(f"{kind}/")]
-        found = [each for each in found if self._matches(each[1], query)]
+        found = [each for each in found if self._matches(each[1], query) and each[0] not in self.hidden]
         start = int(query.get("page", 0)) * self.page_size
         page = found[start : start + self.page_size]
         page = [*found[max(0, start - 1) : start], *page] if self.repeats else page

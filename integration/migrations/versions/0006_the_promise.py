@@ -12,10 +12,16 @@ oldest_code = "0003"  # it only adds
 
 
 def upgrade() -> None:
+    charts_read()
     ways_on()
     what_was_written()
     patients_linked()
     orders()
+
+
+def charts_read() -> None:
+    """When the whole chart of a request was last read: what is gone or re-filed no search by time shows."""
+    op.add_column("requests", sa.Column("chart_read_at", sa.DateTime(timezone=True)))
 
 
 def what_was_written() -> None:

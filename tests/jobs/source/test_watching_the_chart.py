@@ -1,0 +1,129 @@
+"""What a source changes, takes back, re-files or replaces behind a reference after it was sent reaches the consultant's side."""
+
+import pytest
+
+from tests.servers.unkind_source import b64, document, observation
+
+pytestmark = pytest.mark.postgres
+LETTER = {"contentType": "application/pdf", "url": "Binary/b1"}
+
+
+def binary(data: bytes) -> dict:
+    return {"resourceType": "Binary", "id": "b1", "contentType": "application/pdf", "data": b64(data)}
+
+
+def a_day_later(gathering, days: int = 2) -> None:
+    gathering.exchange.later(days=days)
+    gathering.exchange.watch()
+
+
+def test_a_deleted_record_is_taken_back(gathering):
+    source = gathering.source
+    source.put(observation(1), observation(2))
+    request_id = gathering.gather()
+    source.delete("Observation/o2")
+    a_day_later(gathering)
+    there = gathering.at_bob("Observation")
+    assert {name: each["status"] for name, each in there.items()} == {"o1": "final", "o2": "entered-in-error"}
+    assert gathering.exchange.view(request_id)["records"] == "verified"
+    assert gathering.findings()["record-withdrawn"] == {"Observation/o2"}
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_a_record_that_was_filed_under_another_patient_is_taken_back(gathering, shows):
+    source = gathering.source
+    source.put(observation(1), observation(2))
+    gathering.gather()
+    source.put(observation(2, "Patient/other"))
+    source.search_ignores_patient = shows
+    a_day_later(gathering)
+    assert gathering.at_bob("Observation")["o2"]["status"] == "entered-in-error"
+    assert gathering.at_bob("Observation")["o2"]["subject"] == gathering.at_bob("Observation")["o1"]["subject"]
+
+
+def test_what_a_search_merely_does_not_show_is_not_taken_back(gathering):
+    source = gathering.source
+    source.put(observation(1), observation(2))
+    gathering.gather()
+    source.hidden = {"Observation/o2"}
+    a_day_later(gathering)
+    assert gathering.at_bob("Observation")["o2"]["status"] == "final"
+    assert "record-withdrawn" not in gathering.findings()
+
+
+def test_what_comes_back_stands_again(gathering):
+    source = gathering.source
+    source.put(observation(1))
+    gathering.gather()
+    source.delete("Observation/o1")
+    a_day_later(gathering)
+    source.put(observation(1))
+    a_day_later(gathering, 4)
+    assert gathering.at_bob("Observation")["o1"]["status"] == "final"
+
+
+def test_a_medication_that_changed_behind_a_reference_travels(gathering):
+    source = gathering.source
+    medication = {"resourceType": "Medication", "id": "m1", "code": {"text": "2.5 mg"}}
+    order = {
+        "resourceType": "MedicationRequest",
+        "id": "r1",
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": "Patient/p1"},
+        "medicationReference": {"reference": "Medication/m1"},
+    }
+    source.put(medication, order)
+    gathering.gather()
+    source.put({**medication, "code": {"text": "10 mg"}})
+    a_day_later(gathering)
+    assert gathering.at_bob("Medication")["m1"]["code"]["text"] == "10 mg"
+
+
+def test_a_binary_that_was_replaced_under_its_id_is_a_new_packet_with_the_new_bytes(gathering):
+    source = gathering.source
+    source.put(document(LETTER), binary(b"%PDF benign"))
+    request_id = gathering.gather()
+    source.put(binary(b"%PDF malignant"))
+    a_day_later(gathering)
+    view = gathering.exchange.view(request_id)
+    assert [(each["resources"], each["attachments"]) for each in view["packets"]] == [(2, 1), (1, 1)]
+    [there] = gathering.exchange.find("bob", "DocumentReference")
+    assert there["content"][0]["attachment"]["data"] == b64(b"%PDF malignant")
+    source.asked.clear()
+    a_day_later(gathering, 4)
+    assert len(gathering.exchange.view(request_id)["packets"]) == 2
+    assert "/fhir/Binary/b1" in source.asked
+
+
+def test_a_change_that_a_search_by_time_shows_is_sent_with_all_else_that_changed(gathering):
+    source = gathering.source
+    source.put(observation(1), observation(2))
+    gathering.gather()
+    gathering.exchange.watch()
+    source.put(observation(1, status="corrected"))
+    source.delete("Observation/o2")
+    gathering.exchange.watch()
+    assert {name: each["status"] for name, each in gathering.at_bob("Observation").items()} == {
+        "o1": "corrected",
+        "o2": "entered-in-error",
+    }
+
+
+def test_the_watch_goes_on_as_long_as_the_request_is_open(gathering):
+    source = gathering.source
+    source.put(observation(1))
+    request_id = gathering.gather(wanted_by="2035-06-01")
+    a_day_later(gathering, 100)
+    source.put(observation(1, status="corrected"))
+    a_day_later(gathering, 200)
+    assert gathering.at_bob("Observation")["o1"]["status"] == "corrected"
+    assert "watch_chart" in {each["kind"] for each in gathering.exchange.view(request_id)["owed"]}
+
+
+def test_a_server_that_ignores_the_time_it_is_asked_for_makes_no_delta(gathering):
+    gathering.source.put(observation(1), document(LETTER), binary(b"%PDF"))
+    request_id = gathering.gather()
+    for days in (2, 4):
+        a_day_later(gathering, days)
+    assert len(gathering.exchange.view(request_id)["packets"]) == 1
