@@ -104,8 +104,9 @@ class _Fetching:
             raise MappingError("Attachment", "it speaks of a document, and holds neither its bytes nor an address")
         path = self._path(url)
         if path is None:
-            words = "the attachment is not on the placer's server; its address travels as it is"
-            self.ctx.finding("attachment-elsewhere", words, of)
+            self.ctx.finding(
+                "attachment-elsewhere", "the attachment is not on the placer's server; its address travels as it is", of
+            )
         elif path not in self.fetched:
             stated, save = as_text(attachment.get("contentType")), self.ctx.world.payloads.put_stream
             self.fetched[path] = self.server.save_binary(path, save, content_type=stated, max_bytes=self.limit)
@@ -128,8 +129,12 @@ class _Fetching:
         if form is None:
             raise MappingError("Attachment.hash", "the bytes do not have the hash the resource states")
         if form == "other":
-            words = "the hash is theirs, in another form than R4's (SHA-1, base64); the bytes were compared with it"
-            self.ctx.finding("attachment-hash", words, of, "info")
+            self.ctx.finding(
+                "attachment-hash",
+                "the hash is theirs, in another form than R4's (SHA-1, base64); the bytes were compared with it",
+                of,
+                "info",
+            )
         if "size" in attachment and stated_size(attachment) != stored.size:
             self.ctx.finding(
                 "attachment-size", f"the resource states another size than the {stored.size} bytes read", of
@@ -142,5 +147,8 @@ class _Fetching:
         with problems.about(place):
             yield
         if problems is not self.chart.problems and place in problems:
-            words = "a document of a record that was entered in error could not be had; the record travels without it"
-            self.ctx.finding("attachment-of-error", words, place)
+            self.ctx.finding(
+                "attachment-of-error",
+                "a document of a record that was entered in error could not be had; the record travels without it",
+                place,
+            )

@@ -149,8 +149,9 @@ class _Reading:
         verdict, path = whose(resource, self.patient, self.chart.bases)
         if verdict == "another" or source.startswith("Patient/"):
             severity = "warning" if source.startswith("Patient/") else "error"
-            words = "the server returned a resource of another patient; it was left out"
-            self.ctx.finding("other-patient", words, source, severity)
+            self.ctx.finding(
+                "other-patient", "the server returned a resource of another patient; it was left out", source, severity
+            )
             self.chart.left_out.add(source)
             return False
         if verdict == "unclear":

@@ -86,8 +86,12 @@ def _mark(ctx: Context, endpoint: str, item: ManifestItem, link: Link) -> None:
     marked = marked_in_error(there)
     if link.origin != "created" or marked is None:
         why = "was there before" if link.origin != "created" else "is of a type that has no such mark"
-        words = f"{item.why}; {link.reference} at {endpoint} {why}: tell the endpoint's contact to take it back"
-        ctx.finding("withdrawal-by-hand", words, item.source, "error")
+        ctx.finding(
+            "withdrawal-by-hand",
+            f"{item.why}; {link.reference} at {endpoint} {why}: tell the endpoint's contact to take it back",
+            item.source,
+            "error",
+        )
         return
     ctx.lease.before_write()
     written = server.update(marked, if_match=(there.get("meta") or {}).get("versionId"))
