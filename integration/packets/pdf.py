@@ -1,7 +1,7 @@
 """A rendition as PDF: the same rendition gives the same bytes, any script's letters are seen or visibly replaced.
 
 Its own small layout instead of reportlab's tables: lines are cut here, so a cell longer than a page goes on overleaf,
-"page x of y" and the index's page numbers are known before anything is drawn, and 400 records take about a second.
+"page x of y" and the index's page numbers are known before anything is drawn, and 10,000 records take about two seconds.
 reportlab cannot write tagged PDF; title, language and bookmarks are set.
 """
 
@@ -21,11 +21,19 @@ MARGIN, TOP, BOTTOM = 36.0, 62.0, 44.0
 WIDTH = PAGE_WIDTH - 2 * MARGIN
 KEEP_TOGETHER = 120.0  # a record lower than this is not divided between pages
 GAP = 6.0  # between columns
+VOLUME_PAGES = 300  # what a viewer in an EHR opens at once, and a person still finds something in
 
 TITLE, HEADING = Style(BOLD, 20, 26), Style(BOLD, 13, 18)
 BODY, STRONG, HEAD = Style(REGULAR, 8.5, 11), Style(BOLD, 8.5, 11), Style(BOLD, 7.5, 10)
 SMALL, NOTE = Style(REGULAR, 6, 7.5, grey=0.30), Style(REGULAR, 8.5, 12, grey=0.25)
 FACT, FACT_LABEL = Style(REGULAR, 10, 14), Style(BOLD, 10, 14)
+
+
+OTHER_LETTERS = (
+    "Some words here are in letters that this document cannot show: they stand as numbers or names in brackets, or one by one "
+    "from left to right. The same words stand as they were written in the text document “Words in other letters”, sent beside "
+    "this one."
+)
 
 
 @dataclass
@@ -81,16 +89,39 @@ class Layout:
         self.y += line.height
 
 
-def to_pdf(rendition: Rendition) -> bytes:
-    """The PDF: cover with index, one table for each section, the list of originals."""
+def to_pdfs(rendition: Rendition, *, max_bytes: int | None = None, max_pages: int = VOLUME_PAGES) -> list[bytes]:
+    """The PDF: cover with index, one table for each section, the list of originals; in volumes where it is long.
+
+    No volume has more than ``max_pages``, nor more than ``max_bytes`` unless one page has. Pages are counted through all
+    volumes; nothing is left out of them.
+    """
     load_fonts()
+    pages, starts = _laid_out(rendition, max_pages)
+    volumes = [
+        _draw(pages[first : first + max_pages], rendition, starts, volume=(number, first, len(pages)))
+        for number, first in enumerate(range(0, len(pages), max_pages), 1)
+    ]
+    if max_bytes is not None and max_pages > 1 and any(len(each) > max_bytes for each in volumes):
+        return to_pdfs(rendition, max_bytes=max_bytes, max_pages=max(1, max_pages // 2))
+    return volumes
+
+
+def _laid_out(rendition: Rendition, max_pages: int) -> tuple[list[Page], list[int]]:
+    """All pages, and on which each section starts."""
     layout = Layout()
     index = _cover(layout, rendition)
     layout.new_page()
     starts = [_section(layout, section) for section in (*rendition.sections, rendition.originals)]
+    is_long = len(layout.pages) > max_pages
     for line, page in zip(index, starts, strict=True):
-        line.pieces.append((MARGIN + WIDTH - 40, str(page), FACT))
-    return _draw(layout.pages, rendition, starts)
+        at = f"{page}, volume {(page - 1) // max_pages + 1}" if is_long else str(page)
+        line.pieces.append((MARGIN + WIDTH - (100 if is_long else 40), at, FACT))
+    return layout.pages, starts
+
+
+def lacking(rendition: Rendition) -> frozenset[str]:
+    """What the PDF cannot show as it was sent: ``source`` of records and originals, and ``cover``."""
+    return frozenset(each.path for each in findings(rendition))
 
 
 def findings(rendition: Rendition) -> list[Finding]:
@@ -109,14 +140,15 @@ def _glyph_findings(source: str, text: str) -> Iterator[Finding]:
     if absent:
         yield Finding(
             "render.glyph-missing",
-            f"{absent} characters are not in the font; each stands in the PDF as its Unicode number, such as [U+4E2D]",
+            f"{absent} characters are not in the font; each stands in the PDF as its Unicode number or name, such as [U+4E2D] "
+            "or [check mark]; the words are in the text sent beside it",
             source,
         )
     if unshaped:
         yield Finding(
             "render.script-unshaped",
             f"{unshaped} characters of a script that runs right to left "
-            "or joins its letters; the PDF shows them one by one, left to right",
+            "or joins or moves its letters; the PDF shows them one by one, left to right; the words are in the text sent beside it",
             source,
         )
 
@@ -143,8 +175,10 @@ def _cover(layout: Layout, rendition: Rendition) -> list[Line]:
     lines = [_index_line(title, str(count), FACT) for title, count in rendition.index]
     lines.append(_index_line(rendition.originals.title, str(len(rendition.originals.rows)), FACT))
     layout.add(*lines, _index_line("All records (originals not counted)", str(rendition.resource_count), FACT_LABEL))
+    if lacking(rendition):
+        layout.add(*_paragraph(OTHER_LETTERS, STRONG))
     for finding in rendition.findings:
-        layout.add(*_paragraph(f"Note, {finding.source}: {finding.message}", NOTE))
+        layout.add(*_paragraph(f"Note, {finding.path}: {finding.message}", NOTE))
     return lines
 
 
@@ -201,6 +235,7 @@ def _row(layout: Layout, row: Row, places: list[tuple[float, float]]) -> None:
             for number, ((x, width), cell) in enumerate(zip(places, row.cells, strict=True))
         ]
     )
+    lines = [*(_paragraph(row.mark, STRONG) if row.mark else ()), *lines]
     lines[0].rule = True
     for text in row.texts:
         lines += [*_paragraph(text.title, HEAD, indent=10), *_paragraph(text.text, BODY, indent=10)]
@@ -227,7 +262,10 @@ def _columns(cells: Iterable[tuple[float, float, str, Style]]) -> list[Line]:
     return lines or [Line(BODY.leading)]
 
 
-def _draw(pages: list[Page], rendition: Rendition, starts: list[int]) -> bytes:
+def _draw(pages: list[Page], rendition: Rendition, starts: list[int], *, volume: tuple[int, int, int]) -> bytes:
+    """One volume: its number, how many pages come before it, and how many there are in all."""
+    number, before, count = volume
+    title = rendition.title if len(pages) == count else f"{rendition.title}, volume {number}"
     out = io.BytesIO()
     canvas = Canvas(
         out,
@@ -238,16 +276,18 @@ def _draw(pages: list[Page], rendition: Rendition, starts: list[int]) -> bytes:
         initialFontName=REGULAR,
         initialFontSize=BODY.size,
     )
-    canvas.setTitle(rendition.title)
+    canvas.setTitle(title)
     canvas.setAuthor("Second Opinion Exchange")
     canvas.setSubject("Records for a second opinion, as received")
     canvas.setCreator("Second Opinion Exchange")
     titles = [section.title for section in (*rendition.sections, rendition.originals)]
-    for number, page in enumerate(pages, 1):
-        _frame(canvas, rendition, number, len(pages))
-        for key, title in ((f"s{at}", title) for at, title in enumerate(titles) if starts[at] == number):
+    who, *rest = wrap(rendition.patient, STRONG, WIDTH - 12)
+    head = f"{who} …" if rest else who
+    for at, page in enumerate(pages, before + 1):
+        _frame(canvas, head, title, f"page {at} of {count}")
+        for key, section in ((f"s{place}", titles[place]) for place, start in enumerate(starts) if start == at):
             canvas.bookmarkPage(key)
-            canvas.addOutlineEntry(title, key)
+            canvas.addOutlineEntry(section, key)
         for y, line in page.lines:
             _draw_line(canvas, y, line)
         canvas.showPage()
@@ -255,16 +295,15 @@ def _draw(pages: list[Page], rendition: Rendition, starts: list[int]) -> bytes:
     return out.getvalue()
 
 
-def _frame(canvas: Canvas, rendition: Rendition, number: int, count: int) -> None:
+def _frame(canvas: Canvas, who: str, title: str, page: str) -> None:
     """Who the patient is and which page this is, on every page."""
     canvas.setStrokeGray(0.6)
     canvas.line(MARGIN, PAGE_HEIGHT - 46, MARGIN + WIDTH, PAGE_HEIGHT - 46)
-    who, *rest = wrap(rendition.patient, STRONG, WIDTH - 12)
-    _text(canvas, MARGIN, PAGE_HEIGHT - 40, f"{who} …" if rest else who, STRONG)
-    _text(canvas, MARGIN, 26, rendition.title, SMALL)
+    _text(canvas, MARGIN, PAGE_HEIGHT - 40, who, STRONG)
+    _text(canvas, MARGIN, 26, title, SMALL)
     canvas.setFont(REGULAR, BODY.size)
     canvas.setFillGray(0)
-    canvas.drawRightString(MARGIN + WIDTH, 26, f"page {number} of {count}")
+    canvas.drawRightString(MARGIN + WIDTH, 26, page)
 
 
 def _draw_line(canvas: Canvas, y: float, line: Line) -> None:

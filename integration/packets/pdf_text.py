@@ -1,7 +1,7 @@
 """Letters for the PDF: the font, what it lacks, and where a line breaks.
 
 FiraGO (SIL OFL 1.1, from the wheel pymupdf-fonts; no font of the machine is used) has Latin with all accents, Greek,
-Cyrillic and the signs of a chart (µ, ≥, ±, →). What it lacks is written as its number, [U+4E2D]: seen, never lost.
+Cyrillic and the signs of a chart (µ, ≥, ±, →). What it lacks is written as its number, [U+4E2D], a sign as its name: seen, never lost.
 """
 
 import io
@@ -18,6 +18,8 @@ REGULAR, BOLD = "SecondOpinion", "SecondOpinion-Bold"
 _FILES = {REGULAR: "figo", BOLD: "figbo"}
 # A line may end after spaces, and after a hyphen between letters; never after a minus sign.
 _TOKENS = re.compile(r"\s*\S+?(?:\s+|(?<=[^\W\d_]-)(?=[^\W\d_])|$)")
+
+_SIGNS = frozenset(("So", "Sm", "Sc", "Sk", "No"))  # a sign is read by its name: [check mark]; a letter is not
 
 
 @dataclass(frozen=True)
@@ -60,18 +62,31 @@ def shown(text: str) -> str:
 def _one(char: str, known: dict[int, float]) -> str:
     if char.isspace():
         return "\n" if char in "\n\r\v\f\u2028\u2029" else " "
-    return char if ord(char) in known else f"[U+{ord(char):04X}]"
+    if ord(char) in known:
+        return char
+    name = unicodedata.name(char, "") if unicodedata.category(char) in _SIGNS else ""
+    return f"[{name.lower()}]" if name and _is_known(name, known) else f"[U+{ord(char):04X}]"
+
+
+def _is_known(name: str, known: dict[int, float]) -> bool:
+    return all(ord(char) in known for char in name.lower())
 
 
 def missing(text: str) -> tuple[int, int]:
-    """How many characters the font lacks, and how many need joining or right-to-left order, which we cannot do."""
+    """How many characters the font lacks, and how many need joining, moving or right-to-left order, which we cannot do."""
     if text.isascii():
         return 0, 0
     composed, known = unicodedata.normalize("NFC", text), _widths(REGULAR)
     visible = [char for char in composed if not char.isspace()]
     absent = sum(ord(char) not in known for char in visible)
-    unshaped = sum(ord(char) in known and unicodedata.bidirectional(char) in ("R", "AL") for char in visible)
-    return absent, unshaped
+    return absent, sum(ord(char) in known and _needs_shaping(char) for char in visible)
+
+
+def _needs_shaping(char: str) -> bool:
+    """Written from the right, joined, or moved around each other: India, Thailand, Tibet, Myanmar, Cambodia."""
+    return (
+        unicodedata.bidirectional(char) in ("R", "AL") or "\u0900" <= char <= "\u109f" or "\u1780" <= char <= "\u17ff"
+    )
 
 
 def wrap(text: str, style: Style, width: float) -> list[str]:

@@ -12,10 +12,11 @@ from integration.packets.payloads import Payloads
 from integration.store.tables import packets
 from mappings.addresses import local_reference
 from mappings.codes import as_dict, as_text
+from mappings.decoding import media_type, words_of
 from mappings.model.errors import ExchangeError, MappingError
 from mappings.model.packet import Manifest, ManifestItem
 from mappings.model.request import SecondOpinionRequest
-from mappings.rendition import AttachedText, Rendition, render
+from mappings.rendition import AttachedText, Correction, Rendition, render
 
 
 @dataclass(frozen=True)
@@ -117,20 +118,33 @@ def by_id(conn: Connection, packet_id: str):
     return conn.execute(select(packets).where(packets.c.id == packet_id)).one()
 
 
-def rendition_of(packet: Packet, payloads: Payloads, request: SecondOpinionRequest) -> Rendition:
-    """The packet as something to read, the words of its plain-text attachments included."""
-    texts = {
-        item.sha256: payloads.get(item.sha256)
+def rendition_of(
+    packet: Packet,
+    payloads: Payloads,
+    request: SecondOpinionRequest,
+    *,
+    printed: frozenset[str] = frozenset(),
+    correction: Correction | None = None,
+    patient: dict | None = None,
+) -> Rendition:
+    """The packet as something to read, the words of its plain-text attachments included.
+
+    ``printed``: hashes of those whose words stand with their records; ``correction``, ``patient``: see `render`.
+    """
+    plain = {
+        item.sha256: item.content_type
         for item in packet.manifest.items
-        if item.kind == "attachment" and (item.content_type or "").startswith("text/plain")
+        if item.kind == "attachment" and item.sha256 not in printed and media_type(item.content_type) == "text/plain"
     }
+    words = {digest: words_of(payloads.get(digest), content_type) for digest, content_type in plain.items()}
     return render(
         manifest=packet.manifest,
         resources=list(packet.resources.values()),
         request=request,
-        attachments=[
-            AttachedText(sha256=digest, text=data.decode("utf-8", "replace")) for digest, data in texts.items()
-        ],
+        attachments=[AttachedText(sha256=digest, text=text) for digest, text in words.items() if text is not None],
+        printed=printed,
+        correction=correction,
+        patient=patient,
     )
 
 

@@ -7,10 +7,12 @@ from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.packets import stored as packets
+from integration.packets.originals import printed
 from integration.packets.payloads import Payloads
-from integration.packets.pdf import to_pdf
+from integration.packets.pdf import lacking, to_pdfs
 from integration.store import requests
 from mappings.model.errors import ExchangeError
+from mappings.rendition import as_text
 
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same packet gives the same bytes
 
@@ -35,8 +37,11 @@ def packet_zip(conn: Connection, payloads: Payloads, request_id: str) -> bytes:
 
 
 def _write(archive: zipfile.ZipFile, folder: str, packet, payloads: Payloads, request) -> None:
-    rendition = packets.rendition_of(packet, payloads, request)
-    _add(archive, f"{folder}/records.pdf", to_pdf(rendition))
+    rendition = packets.rendition_of(packet, payloads, request, printed=printed(packet))
+    for number, volume in enumerate(to_pdfs(rendition), 1):
+        _add(archive, f"{folder}/records{'' if number == 1 else f'-{number}'}.pdf", volume)
+    if other_letters := lacking(rendition):
+        _add(archive, f"{folder}/words-in-other-letters.txt", as_text(rendition, other_letters).encode())
     _add(archive, f"{folder}/manifest.json", packet.manifest.model_dump_json(indent=1).encode())
     for source, resource in packet.resources.items():
         _add(archive, f"{folder}/resources/{source.replace('/', '-')}.json", fhir_json.dumps(resource))

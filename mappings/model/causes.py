@@ -182,6 +182,9 @@ _ALL = (
     Cause("attachment-too-large", "A document is larger than the endpoint takes.",
           "Send without it and deliver it another way, or raise max_inline_bytes in config.yaml if the endpoint takes more.",
           (W.WAIVE, W.CONFIGURE, W.CALL, W.RETRY)),
+    Cause("document-left-out", "A document of the packet would have been neither in the summary nor beside it.",
+          "This is a fault of the Exchange: give the message to whoever runs it. Send without the document named, or retry "
+          "after an upgrade.", (W.WAIVE, W.RETRY)),
     Cause("verify-missing", "Something we sent cannot be found at the endpoint.",
           "Look at the items of the delivery. Send the missing item again, or go on without it.",
           (W.RESEND, W.CALL, W.WAIVE, W.RETRY)),

@@ -52,6 +52,7 @@ class StepKind(StrEnum):
     PUSH_RECORDS = "push_records"
     VERIFY_RECORDS = "verify_records"
     SEND_REQUEST = "send_request"
+    TELL_CORRECTION = "tell_correction"
     CANCEL_REQUEST = "cancel_request"
     VERIFY_REQUEST = "verify_request"
     WATCH_FULFILLER = "watch_fulfiller"
@@ -82,8 +83,9 @@ KINDS: dict[StepKind, Kind] = {
     K.WATCH_CHART: Kind(G.WATCH, "Watch the chart for corrections", (K.MATCH_PEOPLE,), sends=True),
     K.MATCH_PEOPLE: Kind(G.RECORDS, "Match patient and people", (K.PUSH_RECORDS,), True, True),
     K.PUSH_RECORDS: Kind(G.RECORDS, "Send the records", (K.VERIFY_RECORDS,), True, True),
-    K.VERIFY_RECORDS: Kind(G.RECORDS, "Read the records back", (K.SEND_REQUEST,), True, True),
+    K.VERIFY_RECORDS: Kind(G.RECORDS, "Read the records back", (K.SEND_REQUEST, K.TELL_CORRECTION), True, True),
     K.SEND_REQUEST: Kind(G.REQUEST, "Send the request", (K.VERIFY_REQUEST,), True, True),
+    K.TELL_CORRECTION: Kind(G.REQUEST, "Tell the consultant what was corrected", before_the_visit=True, sends=True),
     K.CANCEL_REQUEST: Kind(G.REQUEST, "Tell the other side of the cancellation", (K.MIRROR_STATUS,)),
     K.VERIFY_REQUEST: Kind(G.REQUEST, "Read the request back", (K.WATCH_FULFILLER,), True),
     K.WATCH_FULFILLER: Kind(G.WATCH, "Watch for progress and report", (K.MIRROR_STATUS, K.RETURN_REPORT)),

@@ -16,6 +16,15 @@ class AttachedText:
 
 
 @dataclass(frozen=True)
+class Correction:
+    """This packet corrects earlier ones: which correction it is, since when, and what of it the reader has already."""
+
+    number: int
+    earlier_gathered_at: str
+    known: frozenset[str]  # sources that an earlier packet carried: what is here replaces that
+
+
+@dataclass(frozen=True)
 class Text:
     """A longer text shown over the full width: a conclusion, a note, a narrative."""
 
@@ -44,6 +53,7 @@ class Row:
     codes: str = ""
     texts: tuple[Text, ...] = ()
     details: str = ""
+    mark: str = ""  # what a reader has to know of it first: corrected, new, could not be shown
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class Rendition:
     sections: tuple[Section, ...]
     originals: Section
     findings: tuple[Finding, ...] = ()
+    unshown: tuple[str, ...] = ()  # sources of records that could not be shown: they have to be sent as they came
 
     @property
     def index(self) -> tuple[tuple[str, int], ...]:

@@ -1,6 +1,6 @@
 """What the resources of one packet are called, so that a reference can be read: ``Practitioner/1`` is Dr. N. N."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from mappings.rendition.words import Words, scalar_words
 
@@ -40,13 +40,25 @@ def names_of(resources: Iterable[dict]) -> dict[str, str]:
     """``Type/id`` -> what to call it; a role is called by its person."""
     resources = list(resources)
     plain = Words({})
-    names = {source_of(each): _name(each, plain) for each in resources}
+    names = {source_of(each): _or_source(each, lambda each: _name(each, plain)) for each in resources}
     known = Words(names)
     for each in resources:
         if each.get("resourceType") == "PractitionerRole":
-            parts = (known.of(each.get(key)) for key in ("practitioner", "specialty", "organization"))
-            names[source_of(each)] = ", ".join(part for part in parts if part) or source_of(each)
+            names[source_of(each)] = _or_source(each, lambda each: _role_name(each, known))
     return names
+
+
+def _or_source(resource: dict, name: Callable[[dict], str]) -> str:
+    """Its name; ``Type/id`` where its elements are so wrong that none can be read: its own row tells of that."""
+    try:
+        return name(resource)
+    except Exception:
+        return source_of(resource)
+
+
+def _role_name(role: dict, known: Words) -> str:
+    parts = (known.of(role.get(key)) for key in ("practitioner", "specialty", "organization"))
+    return ", ".join(part for part in parts if part) or source_of(role)
 
 
 def _name(resource: dict, words: Words) -> str:

@@ -1,10 +1,11 @@
 """One resource as one row: the columns' elements as cells, longer texts beside them, every other element as details."""
 
-import base64
-import binascii
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mappings.decoding import words_of
+from mappings.document_reference import inline_bytes
+from mappings.model.errors import MappingError
 from mappings.rendition.model import NOT_STATED, Row, Text
 from mappings.rendition.names import names_of, source_of
 from mappings.rendition.narrative import plain_text
@@ -105,7 +106,7 @@ def _texts(resource: dict, words: Words) -> Iterator[Text]:
     if isinstance(narrative, dict) and narrative.get("div") and narrative.get("status") != "generated":
         yield Text("Narrative", plain_text(str(narrative["div"])))
     for attachment in _inline_attachments(resource):
-        text = _decoded(attachment)
+        text = words_inside(attachment)
         if text is not None:
             yield Text(str(attachment.get("title") or "Text"), text.rstrip())
 
@@ -122,13 +123,10 @@ def _inline_attachments(value: Any) -> Iterator[dict]:
             yield from _inline_attachments(each)
 
 
-def _decoded(attachment: dict) -> str | None:
-    """The words of a text/plain attachment; None for any other type and for bytes that are no text."""
-    kind, _, parameters = attachment["contentType"].partition(";")
-    charset = parameters.partition("charset=")[2].split(";")[0].strip(' "') or "utf-8"
-    if kind.strip().lower() != "text/plain":
-        return None
+def words_inside(attachment: dict) -> str | None:
+    """The words of an attachment's inline bytes; None when they are no text that is surely readable."""
     try:
-        return base64.b64decode(attachment["data"]).decode(charset)
-    except (binascii.Error, UnicodeDecodeError, LookupError):
+        data = inline_bytes(attachment)
+    except MappingError:
         return None
+    return words_of(data, attachment.get("contentType")) if data else None
