@@ -59,6 +59,7 @@ JOBS = {
     "push_records": push_records.push_records,
     "verify_records": verify_delivery.verify_records,
     "send_request": send_request.send_request,
+    "tell_correction": send_request.tell_correction,
     "cancel_request": send_request.cancel_request,
     "verify_request": verify_delivery.verify_request,
     "watch_fulfiller": watch_fulfiller.watch_fulfiller,

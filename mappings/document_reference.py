@@ -37,6 +37,8 @@ def to_document_reference(
     related: Sequence[dict],
     author: Sequence[dict] = (),
     replaces: str | None = None,
+    appends: str | None = None,
+    description: str | None = None,
     status: str = "current",
     doc_status: str = "final",
 ) -> dict:
@@ -53,7 +55,12 @@ def to_document_reference(
         "subject": {"reference": patient},
         "date": date,
         "author": [dict(each) for each in author],
-        "relatesTo": [{"code": "replaces", "target": {"reference": replaces}}] if replaces else None,
+        "relatesTo": [
+            {"code": code, "target": {"reference": target}}
+            for code, target in (("replaces", replaces), ("appends", appends))
+            if target
+        ],
+        "description": description,
         "content": [{"attachment": to_attachment(content_type, data, title)}],
         "context": _context(period_end, related),
     }

@@ -1,9 +1,11 @@
 """What a correction of a request changes, by path, and which of our resources say it: the reader of both sides sees the same."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
+from mappings.model.packet import Manifest
 from mappings.model.request import SecondOpinionRequest
 from mappings.service_request import Refs, to_service_request
 
@@ -51,6 +53,24 @@ def in_words(paths: Iterable[str]) -> str:
     """The fields of changed paths for people: ``question, wanted by``."""
     fields = (Change(path, None, None).field.replace("_", " ") for path in paths)
     return ", ".join(dict.fromkeys(fields))
+
+
+def correction_note(manifest: Manifest, known: Set[str], number: int) -> str:
+    """For whoever works from the records: what this correction of them holds, by kind, and no values."""
+    corrected = [item.source for item in manifest.resources if item.source in known]
+    new = [item.source for item in manifest.resources if item.source not in known]
+    gone = [item.source for item in manifest.withdrawn]
+    parts = [
+        f"{len(sources)} {word} ({_kinds(sources)})"
+        for word, sources in (("corrected", corrected), ("new", new), ("withdrawn, not to be used", gone))
+        if sources
+    ]
+    return f"Correction {number} to the records, gathered {manifest.gathered_at}: {'; '.join(parts)}."
+
+
+def _kinds(sources: Iterable[str]) -> str:
+    counted = Counter(source.partition("/")[0] for source in sources)
+    return ", ".join(kind if count == 1 else f"{count} {kind}" for kind, count in sorted(counted.items()))
 
 
 def _service_request(request: SecondOpinionRequest) -> dict:

@@ -16,7 +16,7 @@ from mappings.model.states import Records
 
 def push_records(ctx: Context) -> Outcome:
     """Send what is not there yet; every chunk's links are stored before the next chunk goes."""
-    current_patient(ctx, ctx.request())
+    patient = current_patient(ctx, ctx.request())
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.get(conn, ctx.step.delivery_id)
         packet_row = packets.by_id(conn, delivery.packet_id)
@@ -28,7 +28,7 @@ def push_records(ctx: Context) -> Outcome:
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
         push_resources(ctx, delivery, packet)
     else:
-        push_documents(ctx, delivery, packet)
+        push_documents(ctx, delivery, packet, patient)
     withdraw(ctx, delivery, packet)
 
     def commit(conn: Connection) -> None:

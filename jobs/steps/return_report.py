@@ -1,7 +1,6 @@
 """Return the consult report to the primary care EHR: one DocumentReference with inline bytes, and once."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 from sqlalchemy import Connection, select
 
@@ -10,12 +9,13 @@ from integration.store import deliveries, links, steps
 from integration.store.steps import NextStep
 from integration.store.tables import reports
 from jobs.patients import find_patient
+from jobs.target.corrections import supersede
 from jobs.target.writing import ensure_document, find_one, own_identifier, version_of
 from jobs.world import Context, Outcome
 from mappings.consult_report import documents_in, read_report, to_returned_report
 from mappings.document_reference import inline_bytes
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
-from mappings.model.errors import NeedsPerson, PermanentError
+from mappings.model.errors import NeedsPerson
 from mappings.model.request import Identifier
 
 
@@ -158,26 +158,8 @@ def _retract(ctx: Context, row, report) -> tuple[dict, str]:
 
 
 def _supersede(ctx: Context, placer: str, before: int) -> None:
-    """Copies of earlier revisions no longer say that they stand: servers need not draw that from ``relatesTo``."""
     for reference in _copies_there(ctx, placer, before):
-        there = ctx.server(placer).read_if_there(reference)
-        if there and there.get("status") == "current" and not _is_superseded(ctx, placer, there):
-            ctx.finding(
-                "copy-not-superseded",
-                f"{reference} at {placer} is an earlier revision of the report and still says it is current: "
-                "ask there to have it marked",
-                reference,
-                "error",
-            )
-
-
-def _is_superseded(ctx: Context, placer: str, there: dict) -> bool:
-    """Marks it and reads it back; False when the server does not let us, or does not do it."""
-    server, reference = ctx.server(placer), f"DocumentReference/{there['id']}"
-    ctx.lease.before_write()
-    with suppress(PermanentError):
-        server.update({**there, "status": "superseded"}, if_match=version_of(there))
-    return server.read(*reference.split("/")).get("status") != "current"
+        supersede(ctx, placer, reference, "an earlier revision of the report")
 
 
 def _keep(ctx: Context, delivery_id: str, identifier: Identifier, sent: dict, reference: str) -> None:

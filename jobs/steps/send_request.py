@@ -3,20 +3,22 @@
 from sqlalchemy import Connection
 
 from integration import fhir_json
+from integration.packets import stored as packets
 from integration.store import deliveries, links, requests, revisions, steps
 from integration.store.steps import NextStep
 from jobs.patients import current_patient
-from jobs.target.documents import summary_of
+from jobs.target.documents import current_summaries, identifier_of, keep_renewed
 from jobs.target.people import resolve_practitioner
-from jobs.target.renewing import ensure_current
+from jobs.target.renewing import ensure_current, says_it
 from jobs.target.writing import find_one, own_identifier
 from jobs.world import Context, Outcome
+from mappings.codes import as_dict
 from mappings.communication import to_patient_questions, withdrawn
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
-from mappings.model.errors import NeedsPerson
+from mappings.model.errors import NeedsPerson, TemporaryError
 from mappings.model.request import Identifier
 from mappings.model.states import FINAL, Actor, Status
-from mappings.revision import in_words
+from mappings.revision import correction_note, in_words
 from mappings.service_request import Refs, to_service_request
 from mappings.task import ENDED, TaskInput, to_task, with_note
 
@@ -35,22 +37,19 @@ def send_request(ctx: Context) -> Outcome:
         return _too_late(ctx, delivery_id)
     patient = current_patient(ctx, request)
     with ctx.world.engine.begin() as conn:
-        records = deliveries.items(conn, deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, 1))
+        records = [
+            each
+            for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS)
+            if each.status == DeliveryStatus.VERIFIED
+        ]
     corrected = _begin(ctx, endpoint, version, row.records_due_at)
     if corrected:
         _must_be_open(ctx, endpoint)
     requester = resolve_practitioner(ctx, endpoint, request.requester)
     performer = resolve_practitioner(ctx, endpoint, request.consultant)
-    _renew_summaries(ctx, endpoint, version, delivery_id)
-    documents = sorted(
-        {item.target for item in records.values() if (item.target or "").startswith("DocumentReference/")}
-    )
-    if len(documents) > MAX_INPUTS:
-        ctx.finding(
-            "inputs-cut",
-            f"the Task names {MAX_INPUTS} of {len(documents)} documents; all of them are at the fulfiller",
-            severity="info",
-        )
+    _renew_summaries(ctx, endpoint, version, delivery_id, patient)
+    inputs = [each for sent in reversed(records) for each in _record_inputs(ctx, sent)]
+    documents = [each["valueReference"]["reference"] for each in inputs]
     service_request = _write(
         ctx,
         endpoint,
@@ -58,7 +57,12 @@ def send_request(ctx: Context) -> Outcome:
         to_service_request(
             request,
             request_id=ctx.request_id,
-            refs=Refs(patient=patient, requester=requester, performer=performer, supporting_info=tuple(documents)),
+            refs=Refs(
+                patient=patient,
+                requester=requester,
+                performer=performer,
+                supporting_info=tuple(dict.fromkeys(documents)),
+            ),
             identifier_system=system,
         ),
     )
@@ -72,7 +76,7 @@ def send_request(ctx: Context) -> Outcome:
         owner=performer,
         authored_at=request.authored_at or row.created_at.isoformat(timespec="seconds"),
         wanted_by=request.wanted_by.isoformat() if request.wanted_by else None,
-        inputs=_inputs(documents[:MAX_INPUTS], questions),
+        inputs=_inputs(inputs, questions),
     )
     _write(
         ctx, endpoint, delivery_id, with_note(task, _what_is_corrected(ctx, version, corrected)) if corrected else task
@@ -151,7 +155,7 @@ def _what_is_corrected(ctx: Context, version: int, since: int) -> str:
     return f"The request was corrected (version {version}): {in_words(paths)}."
 
 
-def _renew_summaries(ctx: Context, endpoint: str, version: int, delivery_id: str) -> None:
+def _renew_summaries(ctx: Context, endpoint: str, version: int, delivery_id: str, patient: str) -> None:
     """Where records went as documents, the summary tells of the request too: it is brought up to date with it."""
     if ctx.endpoint(endpoint).accepts != "documents":
         return
@@ -162,13 +166,87 @@ def _renew_summaries(ctx: Context, endpoint: str, version: int, delivery_id: str
             if revisions.has_begun(each) and (each.request_version or 1) != version
         ]
     for records in older:
-        document = summary_of(ctx, records, version)
-        with ctx.world.engine.begin() as conn:
-            was_written = links.find(conn, endpoint, document.identifier.system, [document.identifier.value])
-        if was_written:
-            _write(ctx, endpoint, delivery_id, document.resource, document.identifier)
+        for document in current_summaries(ctx, records, patient, version):
+            identifier = identifier_of(document.resource)
+            with ctx.world.engine.begin() as conn:
+                was_written = links.find(conn, endpoint, identifier.system, [identifier.value])
+            if was_written:
+                _write(ctx, endpoint, delivery_id, document.resource, identifier)
+            keep_renewed(ctx, records, document)
         with ctx.transaction() as conn:
             deliveries.say_with(conn, records.id, version, anew=True)
+
+
+def tell_correction(ctx: Context) -> Outcome:
+    """Corrected records are verified: the Task says so to whoever works from it, and names them.
+
+    A Task that is not there yet names them when it is sent. One that has ended is told too, and a person with it.
+    """
+    with ctx.world.engine.begin() as conn:
+        delivery = deliveries.get(conn, ctx.step.delivery_id)
+        sent = [each for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.REQUEST) if each.sent_at]
+        before = deliveries.bytes_sent(conn, ctx.request_id, own_identifier(ctx, "Task", ctx.request_id).value)
+    task = find_own(ctx, delivery.endpoint, "Task")
+    if task is None or not sent or not before:
+        return Outcome()
+    if Status(ctx.row().status) in FINAL:
+        ctx.finding(
+            "correction-after-end",
+            f"records were corrected after the request had ended; {task} at {delivery.endpoint} says so. Phone the consultant",
+            delivery.id,
+            "error",
+        )
+    written = fhir_json.loads(ctx.world.payloads.get(before[0]))
+    noted = with_note(written, _what_changed(ctx, delivery))
+    known = {as_dict(each.get("valueReference")).get("reference") for each in written.get("input", ())}
+    more = [each for each in _record_inputs(ctx, delivery) if each["valueReference"]["reference"] not in known]
+    resource = {**noted, "input": [*written.get("input", ()), *more]} if more else noted
+    _write(ctx, delivery.endpoint, sent[0].id, resource)
+    _read_back(ctx, delivery.endpoint, sent[0].id, resource)
+    return Outcome()
+
+
+def _read_back(ctx: Context, endpoint: str, delivery_id: str, task: dict) -> None:
+    """Raises TemporaryError until the Task there says it."""
+    identifier = own_identifier(ctx, "Task", ctx.request_id)
+    if not says_it(ctx, endpoint, task, identifier):
+        raise TemporaryError(
+            f"the Task at {endpoint} does not say yet what was corrected", endpoint=endpoint, cause="not-readable-yet"
+        )
+    with ctx.transaction() as conn:
+        deliveries.mark_items(conn, delivery_id, [dict(source=identifier.value, status="verified")])
+
+
+def _what_changed(ctx: Context, delivery) -> str:
+    """For whoever works from the Task: how many records, of which types, by which delivery; no values."""
+    with ctx.world.engine.begin() as conn:
+        packet = packets.by_id(conn, delivery.packet_id)
+        older = [row for row in packets.rows(conn, ctx.request_id) if row.version < delivery.version]
+    manifest = packets.manifest_of(ctx.world.payloads, packet.manifest_sha256)
+    return correction_note(manifest, packets.sources_of(ctx.world.payloads, older), delivery.version - 1)
+
+
+def _record_inputs(ctx: Context, delivery) -> list[dict]:
+    """Inputs of the Task for what a delivery of records carried: its documents, or else what it corrected."""
+    with ctx.world.engine.begin() as conn:
+        items = sorted(deliveries.items(conn, delivery.id).items())
+    label = "records" if delivery.version == 1 else f"correction {delivery.version - 1} of the records"
+    first = delivery.version == 1
+    targets = [item.target for _, item in items if item.target and (not first or item.target.startswith(_DOCUMENT))]
+    if any(name.startswith("document:") for name, _ in items):
+        targets = [item.target for name, item in items if item.target and name.startswith("document:")]
+    chosen = list(dict.fromkeys(targets))
+    if len(chosen) > MAX_INPUTS:
+        ctx.finding(
+            "inputs-cut",
+            f"the Task names {MAX_INPUTS} of {len(chosen)} documents; all of them are at the fulfiller",
+            delivery.id,
+            severity="info",
+        )
+    return [{"type": {"text": label}, "valueReference": {"reference": target}} for target in chosen[:MAX_INPUTS]]
+
+
+_DOCUMENT = "DocumentReference/"  # of the records, the documents; a correction names all that it corrects
 
 
 def _write_questions(
@@ -196,8 +274,8 @@ def _write_questions(
     return None
 
 
-def _inputs(documents: list[str], questions: str | None) -> list[TaskInput]:
-    inputs = [TaskInput(text="records", reference=reference) for reference in documents]
+def _inputs(records: list[dict], questions: str | None) -> list[TaskInput]:
+    inputs = [TaskInput(text=each["type"]["text"], reference=each["valueReference"]["reference"]) for each in records]
     return inputs + ([TaskInput(text="patient questions", reference=questions)] if questions else [])
 
 

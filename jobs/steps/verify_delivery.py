@@ -47,8 +47,11 @@ def verify_records(ctx: Context) -> Outcome:
             watch_chart_later(conn, ctx, request)
 
     sending = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.REQUEST, ctx.read_version)
-    following = (NextStep("send_request", request.fulfiller, delivery_id=sending),) if delivery.version == 1 else ()
-    return Outcome(next_steps=following, apply=[commit])
+    if delivery.version == 1:
+        following = NextStep("send_request", request.fulfiller, delivery_id=sending)
+    else:
+        following = NextStep("tell_correction", request.fulfiller, delivery_id=delivery.id)
+    return Outcome(next_steps=(following,), apply=[commit])
 
 
 def verify_request(ctx: Context) -> Outcome:

@@ -1,153 +1,111 @@
-"""What stands at an endpoint that takes documents: one readable summary, and each original once; written, and read back."""
+"""Packets at an endpoint that takes documents: rendered once, each document written once, and read back as it was written."""
 
+from integration import fhir_json
 from integration.packets import stored as packets
-from integration.packets.pdf import findings as pdf_findings
-from integration.packets.pdf import to_pdf
-from integration.store import deliveries, links, revisions
+from integration.store import deliveries, links
 from jobs.target.checking import Check, differs, read_back
-from jobs.target.writing import ensure_document, own_identifier
+from jobs.target.corrections import earlier_than, is_replaced, supersede
+from jobs.target.rendering import SUMMARY, Document, documents_of, summaries_of
+from jobs.target.writing import ensure_document
 from jobs.world import Context
-from mappings import codes
-from mappings.document_reference import to_document_reference
-from mappings.model.errors import NeedsPerson
-from mappings.model.request import Code, Identifier
+from mappings.model.request import Identifier
 
 
-def push_documents(ctx: Context, delivery, packet) -> None:
-    """The packet as a person reads it: one PDF of everything, and each original document once."""
-    with ctx.world.engine.begin() as conn:
-        patient = links.find(conn, delivery.endpoint, packet.manifest.identifier_system, [packet.manifest.patient])
-    for document in documents_of(ctx, packet, delivery, patient[packet.manifest.patient]):
-        reference = ensure_document(ctx, delivery.endpoint, document.resource, document.identifier)
-        marks = [dict(source=document.name, status="sent", target=reference, created_by_us=True)]
-        if document.carries:
-            marks += [
-                dict(source=source, status="sent", target=reference, created_by_us=True) for source in document.carries
-            ]
+def push_documents(ctx: Context, delivery, packet, patient: str) -> None:
+    """The packet as a person reads it: a summary of everything, and each original document once.
+
+    What is written is made once and kept before any of it goes: a later attempt sends the same, and so the reading back
+    compares with the same, whatever version of the Exchange does it.
+    """
+    earlier = earlier_than(ctx, delivery, packet)
+    if not _kept(ctx, delivery):
+        _keep(ctx, delivery, documents_of(ctx, delivery, packet, patient, earlier))
+    for name, item in _kept(ctx, delivery).items():
+        resource = fhir_json.loads(ctx.world.payloads.get(item.sent_sha256))
+        reference = ensure_document(ctx, delivery.endpoint, resource, identifier_of(resource))
+        carried = packet.resources if name == SUMMARY else ()
         with ctx.transaction() as conn:
-            deliveries.mark_items(conn, delivery.id, marks)
-
-
-class Document:
-    """One DocumentReference to write: its name among the items, identifier, resource, and the records it carries."""
-
-    def __init__(self, name: str, identifier: Identifier, resource: dict, carries: tuple[str, ...] = ()):
-        self.name, self.identifier, self.resource, self.carries = name, identifier, resource, carries
-
-
-def documents_of(ctx: Context, packet, delivery, patient: str) -> list[Document]:
-    """What travels to an endpoint that takes documents; the same packet and version of the request give the same bytes."""
-    made = [_summary(ctx, packet, delivery, patient, delivery.request_version or 1)]
-    seen: set[str] = set()
-    for item in packet.manifest.items:
-        if item.kind == "attachment" and item.sha256 not in seen:  # one document shown twice is sent once
-            seen.add(item.sha256)
-            made.append(_original(ctx, delivery, patient, item, packet))
-    return made
-
-
-def summary_of(ctx: Context, delivery, version: int) -> Document:
-    """The readable summary of a records delivery, with what a version of the request says."""
-    with ctx.world.engine.begin() as conn:
-        packet_row = packets.by_id(conn, delivery.packet_id)
-    packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
-    with ctx.world.engine.begin() as conn:
-        patient = links.find(conn, delivery.endpoint, packet.manifest.identifier_system, [packet.manifest.patient])
-    return _summary(ctx, packet, delivery, patient[packet.manifest.patient], version)
-
-
-def _summary(ctx: Context, packet, delivery, patient: str, version: int) -> Document:
-    with ctx.world.engine.begin() as conn:
-        request = revisions.content(conn, ctx.request_id, version)
-    rendition = packets.rendition_of(packet, ctx.world.payloads, request)
-    ctx.found += [*rendition.findings, *pdf_findings(rendition)]
-    return _document(
-        ctx,
-        delivery,
-        patient,
-        "rendition",
-        to_pdf(rendition),
-        "application/pdf",
-        "First-opinion records",
-        codes.RECORDS_SUMMARY,
-        packet,
-        tuple(packet.resources),
-    )
-
-
-def _original(ctx: Context, delivery, patient: str, item, packet) -> Document:
-    resource = packet.resources[item.source]
-    kind = next(
-        (
-            coding
-            for coding in (resource.get("type") or resource.get("code") or {}).get("coding", [])
-            if coding.get("system") == codes.SYSTEM_LOINC
-        ),
-        None,
-    )
-    type_code = (
-        Code(system=kind["system"], code=kind["code"], display=kind.get("display")) if kind else codes.RECORDS_SUMMARY
-    )
-    return _document(
-        ctx,
-        delivery,
-        patient,
-        item.sha256[:32],
-        ctx.world.payloads.get(item.sha256),
-        item.content_type or "application/octet-stream",
-        f"Original of {item.source}",
-        type_code,
-        packet,
-        (),
-    )
-
-
-def _document(
-    ctx: Context,
-    delivery,
-    patient: str,
-    name: str,
-    data: bytes,
-    content_type: str,
-    title: str,
-    type_code: Code,
-    packet,
-    carries: tuple[str, ...],
-) -> Document:
-    limit = ctx.endpoint(delivery.endpoint).limits.max_inline_bytes
-    if len(data) > limit:
-        raise NeedsPerson(
-            "attachment-too-large",
-            f"document {name} has {len(data)} bytes; {delivery.endpoint} takes {limit} inline",
-            "Agree another way with the endpoint's contact, or raise limits.max_inline_bytes.",
-        )
-    identifier = own_identifier(ctx, "DocumentReference", f"{packet.manifest.packet_id}-{name}")
-    resource = to_document_reference(
-        identifier=identifier,
-        patient=patient,
-        type_code=type_code,
-        title=title,
-        content_type=content_type,
-        data=data,
-        date=packet.manifest.gathered_at,
-        period_end=None,
-        related=[],
-    )
-    return Document(f"document:{name}", identifier, resource, carries)
+            sent = [
+                dict(source=source, status="sent", target=reference, created_by_us=True) for source in (name, *carried)
+            ]
+            deliveries.mark_items(conn, delivery.id, sent)
+    for reference in earlier.superseded:
+        supersede(ctx, delivery.endpoint, reference, "an earlier copy of what was corrected since")
 
 
 def check_documents(ctx: Context, delivery, packet) -> Check:
-    """Each document read back and compared, bytes by hash; the records it carries count with it."""
-    server, check = ctx.server(delivery.endpoint), Check([], [], [])
-    with ctx.world.engine.begin() as conn:
-        patient = links.find(conn, delivery.endpoint, packet.manifest.identifier_system, [packet.manifest.patient])
-        items = deliveries.items(conn, delivery.id)
-    for document in documents_of(ctx, packet, delivery, patient[packet.manifest.patient]):
-        item = items.get(document.name)
-        read = read_back(server, item.target if item else None)
+    """Each document read back and compared with the bytes that were kept; the records count with their summary."""
+    server, check, summary = ctx.server(delivery.endpoint), Check([], [], []), Check([], [], [])
+    for name, item in _documents(ctx, delivery).items():
+        part = summary if name.startswith(SUMMARY) else check
+        read, written = read_back(server, item.target), _written(ctx, delivery, packet, name, item)
         if read is None:
-            target = check.missing
+            part.missing.append(name)
         else:
-            target = check.different if differs(ctx, document.resource, read, document.name) else check.verified
-        target += [document.name, *document.carries]
+            is_wrong = written is None or differs(ctx, written, read, name)
+            (part.different if is_wrong else part.verified).append(name)
+    verdict = summary.missing or summary.different or summary.verified or check.missing
+    verdict += packet.resources
+    check.verified += summary.verified
+    check.different += summary.different
+    check.missing += summary.missing
     return check
+
+
+def current_summaries(ctx: Context, delivery, patient: str, version: int) -> list[Document]:
+    """The summary of a delivery with what a version of the request says; none when later packets corrected all of it."""
+    if is_replaced(ctx, delivery):
+        return []
+    with ctx.world.engine.begin() as conn:
+        packet_row = packets.by_id(conn, delivery.packet_id)
+    packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
+    return summaries_of(ctx, delivery, packet, patient, earlier_than(ctx, delivery, packet), version)
+
+
+def keep_renewed(ctx: Context, delivery, document: Document) -> None:
+    """A document of the delivery says something else now: that is what reading back compares with."""
+    with ctx.transaction() as conn:
+        deliveries.mark_items(conn, delivery.id, [_mark(ctx, document)])
+
+
+def _keep(ctx: Context, delivery, documents: list[Document]) -> None:
+    """All of them at once: what is kept is everything, or nothing yet."""
+    marks = [_mark(ctx, each) for each in documents]
+    with ctx.transaction() as conn:
+        deliveries.mark_items(conn, delivery.id, marks)
+
+
+def _mark(ctx: Context, document: Document) -> dict:
+    return dict(source=document.name, sent_sha256=ctx.world.payloads.put(fhir_json.dumps(document.resource)))
+
+
+def _documents(ctx: Context, delivery) -> dict:
+    """The items that are documents, the summary first: the records are marked with it."""
+    with ctx.world.engine.begin() as conn:
+        items = deliveries.items(conn, delivery.id)
+    found = {name: item for name, item in items.items() if name.startswith("document:")}
+    return dict(sorted(found.items(), key=lambda pair: (not pair[0].startswith(SUMMARY), pair[0])))
+
+
+def _kept(ctx: Context, delivery) -> dict:
+    return {name: item for name, item in _documents(ctx, delivery).items() if item.sent_sha256}
+
+
+def _written(ctx: Context, delivery, packet, name: str, item) -> dict | None:
+    """What was written; what an older version of the Exchange wrote is known by its link."""
+    digest = item.sent_sha256
+    if digest is None:
+        system = ctx.world.config.exchange.identifier_system
+        pair = (system, f"DocumentReference/{packet.manifest.packet_id}-{name.removeprefix('document:')}")
+        with ctx.world.engine.begin() as conn:
+            link = links.find_rows(conn, delivery.endpoint, [pair]).get(pair)
+        digest = link.sha256 if link is not None else None
+    if digest is None:
+        ctx.finding("written-unknown", "what was written was not kept; it cannot be compared", name, "error")
+        return None
+    return fhir_json.loads(ctx.world.payloads.get(digest))
+
+
+def identifier_of(resource: dict) -> Identifier:
+    """The identifier we gave a document of ours."""
+    return Identifier(**resource["identifier"][0])

@@ -56,6 +56,13 @@ def _is_same(difference: Difference) -> bool:
     return difference.severity != "fail" or difference.kind in _SAME
 
 
+def says_it(ctx: Context, endpoint: str, resource: dict, identifier: Identifier) -> bool:
+    """True when what is there by our link says all that ``resource`` does."""
+    link = _link(ctx, endpoint, identifier)
+    there = ctx.server(endpoint).read_if_there(link.reference) if link is not None else None
+    return there is not None and _says(there, resource)
+
+
 def _before(ctx: Context, endpoint: str, identifier: Identifier, resource: dict) -> list[dict]:
     """Everything of it that we may have written so far and that says something else, newest first."""
     with ctx.world.engine.begin() as conn:

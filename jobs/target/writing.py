@@ -78,7 +78,7 @@ def ensure_document(ctx: Context, endpoint: str, resource: dict, identifier: Ide
     reference = ensure_created(ctx, endpoint, resource, identifier, authored=True)
     if ctx.looks_first:
         there = ctx.server(endpoint).read(*reference.split("/"))
-        if any(each.severity == "fail" for each in compare(resource, there, links={})):
+        if any(each.severity == "fail" and each.kind != "added" for each in compare(resource, there, links={})):
             ctx.lease.before_write()
             written = ctx.server(endpoint).update({**resource, "id": there["id"]}, if_match=version_of(there))
             remember(ctx, endpoint, identifier, reference, resource, version=written.version)

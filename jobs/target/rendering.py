@@ -1,0 +1,177 @@
+"""What is to stand at an endpoint that takes documents: made once, its bytes kept, and counted against the packet."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from integration import fhir_json
+from integration.packets import stored as packets
+from integration.packets.originals import Original, originals, printed
+from integration.packets.pdf import findings as pdf_findings
+from integration.packets.pdf import lacking, to_pdfs
+from integration.store import revisions
+from jobs.target.corrections import Earlier
+from jobs.target.writing import own_identifier
+from jobs.world import Context
+from mappings import codes
+from mappings.codes import as_dict, as_dicts, as_text
+from mappings.document_reference import attachments, inline_bytes, to_document_reference
+from mappings.model.errors import NeedsPerson
+from mappings.model.request import Code
+from mappings.rendition import as_text as in_plain_text
+from mappings.rendition.names import names_of
+
+SUMMARY = "document:rendition"
+TITLE = "First-opinion records"
+OTHER_LETTERS = "Words in other letters"
+
+
+@dataclass(frozen=True)
+class Document:
+    """One DocumentReference to write, and its name among the delivery's items."""
+
+    name: str
+    resource: dict
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What one document holds, before it becomes a DocumentReference."""
+
+    name: str
+    title: str
+    content_type: str
+    data: bytes
+    type_code: Code = codes.RECORDS_SUMMARY
+    replaces: str | None = None
+    appends: str | None = None
+
+
+def documents_of(ctx: Context, delivery, packet, patient: str, earlier: Earlier) -> list[Document]:
+    """Everything of a packet as documents, the summary first. Raises NeedsPerson, naming each document that is in none."""
+    made = [_as_document(ctx, delivery, packet, patient, page) for page in _pages(ctx, delivery, packet, earlier)]
+    _count(packet, made)
+    return made
+
+
+def summaries_of(ctx: Context, delivery, packet, patient: str, earlier: Earlier, version: int) -> list[Document]:
+    """The readable summary of a packet alone, with what a version of the request says."""
+    pages = _summary(ctx, delivery, packet, earlier, version)
+    return [_as_document(ctx, delivery, packet, patient, page) for page in pages]
+
+
+def _pages(ctx: Context, delivery, packet, earlier: Earlier) -> Iterator[_Page]:
+    yield from _summary(ctx, delivery, packet, earlier, delivery.request_version or 1)
+    seen = set(printed(packet))
+    for each in originals(packet):
+        if each.sha256 not in seen:  # one document shown twice is sent once
+            seen.add(each.sha256)
+            yield _original(ctx, packet, each, earlier)
+
+
+def _summary(ctx: Context, delivery, packet, earlier: Earlier, version: int) -> Iterator[_Page]:
+    """The PDF, in volumes; what its fonts cannot show as text; and as it came what could not be shown at all."""
+    with ctx.world.engine.begin() as conn:
+        request = revisions.content(conn, ctx.request_id, version)
+    rendition = packets.rendition_of(
+        packet,
+        ctx.world.payloads,
+        request,
+        printed=printed(packet),
+        correction=earlier.correction,
+        patient=earlier.patient,
+    )
+    ctx.found += [*rendition.findings, *pdf_findings(rendition)]
+    correction = earlier.correction
+    title = f"Correction {correction.number} to {TITLE.lower()}" if correction else TITLE
+    relation = dict(replaces=earlier.replaced_summary, appends=earlier.appended_summary)
+    volumes = to_pdfs(rendition, max_bytes=_limit(ctx, delivery))
+    for number, volume in enumerate(volumes, 1):
+        name = "rendition" if number == 1 else f"rendition-{number}"
+        said = f"{title}, volume {number} of {len(volumes)}" if len(volumes) > 1 else title
+        yield _Page(name, said, "application/pdf", volume, **(relation if number == 1 else {}))
+    if other := lacking(rendition):
+        words = in_plain_text(rendition, other).encode("utf-8", "backslashreplace")
+        yield _Page("rendition-letters", f"{OTHER_LETTERS}: {title}", "text/plain; charset=utf-8", words)
+    for source in rendition.unshown:
+        name, data = hashlib.sha256(source.encode()).hexdigest()[:32], fhir_json.dumps(packet.resources[source])
+        yield _Page(f"rendition-raw-{name}", f"{source} as it came", "application/fhir+json", data)
+
+
+def _original(ctx: Context, packet, original: Original, earlier: Earlier) -> _Page:
+    resource = packet.resources.get(original.source, {})
+    data = original.inside if original.inside is not None else ctx.world.payloads.get(original.sha256)
+    return _Page(
+        original.sha256[:32],
+        _title(original, resource),
+        original.content_type or "application/octet-stream",
+        data,
+        _type(resource),
+        replaces=earlier.replaced_original(original.of),
+    )
+
+
+def _title(original: Original, resource: dict) -> str:
+    """What the source calls it; always with the id by which the summary names it."""
+    at = next((each for each in attachments(resource) if original.of.endswith(f"#{each.path}")), None)
+    said = as_text(at.attachment.get("title")) if at else None
+    said = said or (names_of([resource]).get(original.source) if resource else None)
+    return (
+        f"{said} (original of {original.source})"
+        if said and said != original.source
+        else f"Original of {original.source}"
+    )
+
+
+def _type(resource: dict) -> Code:
+    """The source's own LOINC code for it, where it has one."""
+    concept = as_dict(resource.get("type")) or as_dict(resource.get("code"))
+    loinc = (each for each in as_dicts(concept.get("coding")) if each.get("system") == codes.SYSTEM_LOINC)
+    code = next((each for each in loinc if as_text(each.get("code"))), None)
+    if code is None:
+        return codes.RECORDS_SUMMARY
+    return Code(system=codes.SYSTEM_LOINC, code=code["code"], display=as_text(code.get("display")))
+
+
+def _as_document(ctx: Context, delivery, packet, patient: str, page: _Page) -> Document:
+    if len(page.data) > _limit(ctx, delivery):
+        raise NeedsPerson(
+            "attachment-too-large",
+            f"document {page.name} has {len(page.data)} bytes; {delivery.endpoint} takes {_limit(ctx, delivery)} inline",
+            "Agree another way with the endpoint's contact, or raise limits.max_inline_bytes.",
+        )
+    resource = to_document_reference(
+        identifier=own_identifier(ctx, "DocumentReference", f"{packet.manifest.packet_id}-{page.name}"),
+        patient=patient,
+        type_code=page.type_code,
+        title=page.title,
+        content_type=page.content_type,
+        data=page.data,
+        date=packet.manifest.gathered_at,
+        period_end=None,
+        related=[],
+        replaces=page.replaces,
+        appends=page.appends,
+        description=page.title,
+    )
+    return Document(f"document:{page.name}", resource)
+
+
+def _limit(ctx: Context, delivery) -> int:
+    return ctx.endpoint(delivery.endpoint).limits.max_inline_bytes
+
+
+def _count(packet, made: list[Document]) -> None:
+    """Every document of the packet is in the summary or beside it: counted in what is going to be sent, by its bytes."""
+    sent = {
+        hashlib.sha256(inline_bytes(content["attachment"]) or b"").hexdigest()
+        for document in made
+        for content in document.resource["content"]
+    }
+    inside = printed(packet)
+    left = [each.of for each in originals(packet) if each.sha256 not in sent and each.sha256 not in inside]
+    if left:
+        raise NeedsPerson(
+            "document-left-out",
+            f"{len(left)} document(s) of the packet would be neither in the summary nor beside it: {', '.join(left[:5])}",
+        )
