@@ -1,6 +1,19 @@
 """Start reading here: the command line. ``house`` opens configuration and database; each module beside it is a group of commands."""
 
-from second_opinion import accounts, alerts, api, attempts, endpoints, packets, requests, running, steps, storage, top  # noqa: F401  their commands join the group
+from second_opinion import (  # noqa: F401  their commands join the group
+    accounts,
+    alerts,
+    api,
+    attempts,
+    endpoints,
+    keys,
+    packets,
+    requests,
+    running,
+    steps,
+    storage,
+    top,
+)
 from second_opinion.house import cli
 
 

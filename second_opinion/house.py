@@ -163,11 +163,12 @@ def make_world(config: Config, engine: Engine) -> World:
     """Everything a step works on."""
     from integration.fhir.servers import Servers
     from integration.packets.payloads import Payloads
+    from integration.store.held_tokens import Shelf
     from integration.store.pace import wait_for_turn
     from integration.store.tokens import credentials
     from jobs.world import World
 
-    servers = Servers(config, credentials(engine), partial(wait_for_turn, engine))
+    servers = Servers(config, credentials(engine), partial(wait_for_turn, engine), partial(Shelf, engine))
     return World(config=config, engine=engine, servers=servers, payloads=Payloads(config.payloads.url))
 
 

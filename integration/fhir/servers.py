@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 
 from integration.fhir.server import FhirServer
-from integration.fhir.transport import Transport
+from integration.fhir.sign_in import Fixed, SignIn, TokenShelf, Unsigned
+from integration.fhir.transport import Transport, careful_session
 from mappings.model.errors import PermanentError
 
 
@@ -14,7 +15,7 @@ class Servers:
     """The FHIR servers we exchange with, by endpoint name; safe to use from several threads.
 
     ``credential_of`` gives the credential for a practice that we host; it is shown at ``hosted:<practice>`` endpoints only.
-    ``before`` is called with the endpoint's name before each request to it: see `Transport`.
+    ``shelf(endpoint, fingerprint)`` holds access tokens for all workers. ``before`` is called with the endpoint's name before each request to it: see `Transport`.
     """
 
     def __init__(
@@ -22,8 +23,9 @@ class Servers:
         config: Any,
         credential_of: Callable[[str], str] | None = None,
         before: Callable[[str], object] = lambda name: None,
+        shelf: Callable[[str, str], TokenShelf] | None = None,
     ):
-        self._endpoints = config.endpoints
+        self._endpoints, self._keys_dir, self._shelf = config.endpoints, getattr(config, "keys_dir", None), shelf
         self._credential_of, self._before = credential_of, before
         self._servers: dict[str, FhirServer] = {}
         self._lock = threading.Lock()
@@ -50,14 +52,24 @@ class Servers:
                 endpoint=name,
                 cause="unknown-endpoint",
             )
-        if endpoint.auth != "none":
-            # Never fall back to going there unsigned.
-            raise PermanentError(
-                f"endpoint {name!r} wants {endpoint.auth.type}, and this version cannot sign in yet: "
-                "use a server with auth: none",
-                endpoint=name,
-                cause="sign-in-not-built",
-            )
+        return FhirServer(
+            endpoint, Transport(endpoint, sign_in=self._sign_in(endpoint), before=partial(self._before, name))
+        )
+
+    def _sign_in(self, endpoint: Any) -> SignIn:
+        """As configured; at a practice that we host by the credential of our own workers."""
         practice = getattr(endpoint, "hosted_practice", "")
-        bearer = self._credential_of(practice) if practice and self._credential_of else ""
-        return FhirServer(endpoint, Transport(endpoint, bearer=bearer, before=partial(self._before, name)))
+        if practice and self._credential_of and (credential := self._credential_of(practice)):
+            return Fixed.bearer(credential)
+        if endpoint.auth == "none":
+            return Unsigned()
+        if self._shelf is None:  # never go there unsigned
+            raise PermanentError(
+                f"endpoint {endpoint.key} needs sign-in, and this command has no database to hold tokens in",
+                endpoint=endpoint.key,
+                cause="sign-in-refused",
+            )
+        from integration.fhir.sign_ins import sign_in_of  # and with it what signs: most commands speak to nobody
+
+        tls = getattr(endpoint, "tls", None)
+        return sign_in_of(endpoint, session=lambda: careful_session(1, tls), shelf=self._shelf, keys_dir=self._keys_dir)

@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -20,6 +20,7 @@ from requests.structures import CaseInsensitiveDict
 
 from integration.fhir import failures
 from integration.fhir.exchanges import Observer, Watch, ignore, parameter_names
+from integration.fhir.sign_in import SignIn, Unsigned
 from integration.fhir_json import MAX_DEPTH, TooDeep, loads
 from mappings.model.errors import PermanentError, TemporaryError, TransferError, UnknownOutcome
 
@@ -138,7 +139,7 @@ class Transport:
         endpoint: Any,
         *,
         session: requests.Session | None = None,
-        bearer: str = "",
+        sign_in: SignIn | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
         before: Callable[[], object] = at_once,
@@ -149,9 +150,8 @@ class Transport:
         self._timeout: float = endpoint.limits.timeout_seconds
         self.max_bytes: int = endpoint.limits.max_answer_bytes
         self._max_depth: int = endpoint.limits.max_json_depth
-        self._session = session or _session(endpoint.limits.concurrency)
-        if bearer:  # for this endpoint alone: `url_of` lets nothing go to another origin, and no redirect is followed
-            self._session.headers["Authorization"] = f"Bearer {bearer}"
+        self._session = session or careful_session(endpoint.limits.concurrency, getattr(endpoint, "tls", None))
+        self._sign_in = sign_in or Unsigned()
         self._now, self._clock = now, clock
         self._before, self._before_write = before, at_once
         self._after: Observer = ignore
@@ -185,7 +185,7 @@ class Transport:
         """
 
         def once() -> Response:
-            with self._open(method, path, params, headers, body, write) as answer:
+            with self._signed_in(method, path, params, headers, body, write) as answer:
                 if headers_only:
                     return self._read(answer, b"", write)
                 return self._whole(answer, max_bytes or self.max_bytes, write)
@@ -193,11 +193,38 @@ class Transport:
         return again_if_cut(once)
 
     @contextmanager
+    def _signed_in(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        headers: Mapping[str, str] | None,
+        body: Body | None,
+        write: bool,
+        keeps: bool = True,
+    ) -> Iterator["_Answer"]:
+        """One exchange, signed; once more when our token was refused (401: nothing was done) and another one may do."""
+        shown = self._sign_in.headers()
+        try:
+            exchange = self._open(method, path, params, {**(headers or {}), **shown}, body, write, keeps)
+            answer = exchange.__enter__()
+        except PermanentError as error:
+            if error.status_code != 401 or not self._sign_in.refused(shown):
+                raise
+            exchange = self._open(
+                method, path, params, {**(headers or {}), **self._sign_in.headers()}, body, write, keeps
+            )
+            answer = exchange.__enter__()
+        with ExitStack() as ending:
+            ending.push(exchange)
+            yield answer
+
+    @contextmanager
     def stream(
         self, path: str, *, headers: Mapping[str, str] | None = None, max_bytes: int
     ) -> Iterator[tuple[Mapping[str, str], Iterator[bytes]]]:
         """GET something large: its headers and its blocks, which raise like `request` does."""
-        with self._open("GET", path, None, headers, None, False, keeps=False) as answer:
+        with self._signed_in("GET", path, None, headers, None, False, keeps=False) as answer:
             yield answer.raw.headers, self._blocks(answer, max_bytes)
 
     def close(self) -> None:
@@ -360,8 +387,12 @@ class _Session(requests.Session):
         """Nothing: requests would read the body of a redirect without a bound even where it does not follow."""
 
 
-def _session(concurrency: int) -> requests.Session:
+def careful_session(concurrency: int, tls: Any = None) -> requests.Session:
+    """Connections without proxies, cookies or redirects of their own; ``tls`` names our certificate and whose we believe."""
     session = _Session()
+    if tls is not None:
+        session.verify = tls.ca_file or True
+        session.cert = (tls.certificate_file, tls.key_file) if tls.certificate_file else None
     session.trust_env = False  # no proxy and no .netrc from whoever started us
     session.headers["User-Agent"] = "second-opinion-exchange"
     session.headers["Accept-Encoding"] = "gzip"  # urllib3 unpacks it block by block: a small answer may be large inside

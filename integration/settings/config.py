@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from integration.settings import alerts as alert_config
+from integration.settings.auth import FILES, TLS_FILES, VARIABLES, SmartBackendServices
 from integration.settings.mistakes import listed, nearest, to_mistakes, validation_problems, value_at
 from integration.settings.model import (
     GATHERABLE_TYPES,
@@ -30,7 +31,6 @@ from integration.settings.model import (
     RecordsKept,
     Retry,
     Schedules,
-    SmartBackendServices,
     Web,
     split_address,
 )
@@ -335,25 +335,35 @@ def _capability_problems(endpoints: dict[str, Endpoint]) -> Found:
 
 
 def _key_problems(endpoints: dict[str, Endpoint], environ: Mapping[str, str]) -> Found:
-    """Keys that are not where the file says they are."""
+    """Secrets and certificates that are not where the file says they are."""
     for key, endpoint in endpoints.items():
-        auth = endpoint.auth
-        if not isinstance(auth, SmartBackendServices):
-            continue
-        if auth.private_key_file is not None and not Path(auth.private_key_file).is_file():
-            yield ("endpoints", key, "auth", "private_key_file"), "names a file that does not exist"
-        if auth.private_key_env is not None and not environ.get(auth.private_key_env):
-            yield ("endpoints", key, "auth", "private_key_env"), "names an environment variable that is not set"
+        for section, names in (("auth", FILES), ("tls", TLS_FILES)):
+            for name in names:
+                file = getattr(getattr(endpoint, section), name, None)
+                if file is not None and not Path(file).is_file():
+                    yield ("endpoints", key, section, name), "names a file that does not exist"
+        for name in VARIABLES:
+            variable = getattr(endpoint.auth, name, None)
+            if variable is not None and not environ.get(variable):
+                yield ("endpoints", key, "auth", name), "names an environment variable that is not set"
 
 
 def _anchored(values: dict[str, Any], folder: Path, data_dir: str | None) -> dict[str, Any]:
     """``values`` with relative file names made absolute from the folder of config.yaml."""
     anchored = {**values, "data_dir": values.get("data_dir", "data")}
-    for at in (("data_dir",), ("database", "url_file"), ("payloads", "url"), *alert_config.file_names(values)):
+    for at in (
+        ("data_dir",),
+        ("keys_dir",),
+        ("database", "url_file"),
+        ("payloads", "url"),
+        *alert_config.file_names(values),
+    ):
         anchored = _changed(anchored, at, folder)
     endpoints = values.get("endpoints")
     for key in endpoints if isinstance(endpoints, dict) else ():
-        anchored = _changed(anchored, ("endpoints", key, "auth", "private_key_file"), folder)
+        for section, names in (("auth", FILES), ("tls", TLS_FILES)):
+            for name in names:
+                anchored = _changed(anchored, ("endpoints", key, section, name), folder)
     return {**anchored, "data_dir": str(Path(data_dir).expanduser().absolute())} if data_dir else anchored
 
 

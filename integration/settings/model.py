@@ -10,10 +10,11 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from integration.settings.alerts import Alerts
+from integration.settings.auth import Auth, Tls
 from integration.settings.parts import Key, Name, Seconds, Slug, System, split_address
 from integration.settings.parts import Section as _Section
 from integration.settings.parts import check_http as _check_http
@@ -220,64 +221,6 @@ class HostedPractice(_Section):
     )
 
 
-class SmartBackendServices(_Section):
-    """SMART Backend Services (https://hl7.org/fhir/smart-app-launch/backend-services.html)."""
-
-    type: Literal["smart-backend-services"] = Field(
-        description="The kind of sign-in.", examples=["smart-backend-services"]
-    )
-    client_id: Name = Field(description="The client id the other side registered for us.", examples=["exchange-prod"])
-    token_url: str | None = Field(
-        None,
-        description="Token address; without it, read from `.well-known/smart-configuration` of the server.",
-        examples=["https://login.example.org/oauth2/token"],
-    )
-    key_id: Name | None = Field(None, description="`kid` of our key in the JWKS we published.", examples=["2025-01"])
-    algorithm: Literal["RS384", "ES384"] = Field(
-        "RS384", description="How the assertion is signed.", examples=["RS384"]
-    )
-    scopes: tuple[Name, ...] = Field(
-        ("system/*.read", "system/*.write"),
-        strict=False,
-        description="Scopes we ask for.",
-        examples=[["system/*.rs", "system/*.cu"]],
-    )
-    private_key_file: str | None = Field(
-        None, description="A file with our private key (PEM).", examples=["/run/secrets/exchange.pem"]
-    )
-    private_key_env: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="Or an environment variable that holds it.",
-        examples=["EXCHANGE_PRIVATE_KEY"],
-    )
-
-    _check_token_url = field_validator("token_url")(lambda value: None if value is None else _check_http(value))
-
-    @field_validator("private_key_file")
-    @classmethod
-    def _a_file_name(cls, value: str | None) -> str | None:
-        if value is not None and ("-----BEGIN" in value or "\n" in value):
-            raise ValueError("must be the name of a file; the key itself is never written here")
-        return value
-
-    @model_validator(mode="after")
-    def _one_key(self) -> "SmartBackendServices":
-        if (self.private_key_file is None) == (self.private_key_env is None):
-            raise ValueError("needs exactly one of `private_key_file` and `private_key_env`")
-        return self
-
-
-def _auth_kind(value: Any) -> str:
-    return "none" if isinstance(value, str) or value is None else "smart-backend-services"
-
-
-Auth = Annotated[
-    Annotated[Literal["none"], Tag("none")] | Annotated[SmartBackendServices, Tag("smart-backend-services")],
-    Discriminator(_auth_kind),
-]
-
-
 _AROUND_AN_ATTACHMENT = 32 * 1024  # the resource it stands in
 
 
@@ -448,10 +391,11 @@ class Endpoint(_Section):
     )
     auth: Auth = Field(
         "none",
-        description="How we sign in: `none`, or a group of keys. This version "
-        "checks that group, and cannot sign in with it yet.",
+        description="How we sign in: `none`, or a group of keys whose `type` is `smart-backend-services`, `client-secret`, "
+        "`bearer` or `basic`.",
         examples=["none"],
     )
+    tls: Tls = Field(default_factory=Tls, description="Certificates: whose we believe, and our own.")
     identifier_system: System = Field(
         default_factory=lambda data: data.get("base_url", ""),
         description="System of the identifier that names a resource of this server elsewhere. Default: `base_url`. "
@@ -680,6 +624,13 @@ class Config(_Section):
         examples=["/var/lib/second-opinion"],
     )
     database: Database = Field(default_factory=Database, description="The PostgreSQL.")
+    keys_dir: Path | None = Field(
+        None,
+        strict=False,
+        description="Folder of the keys we sign in with (`second-opinion keys list`). Default: `keys` under `data_dir`. Every "
+        "worker and every web process needs it.",
+        examples=["/var/lib/second-opinion/keys"],
+    )
     web: Web = Field(default_factory=Web, description="Pages, API and hosted endpoints.")
     exchange: Exchange = Field(default_factory=Exchange, description="Who we are.")
     hosted: tuple[HostedPractice, ...] = Field((), strict=False, description="Practices we run a FHIR endpoint for.")
@@ -709,9 +660,11 @@ class Config(_Section):
         return {key: _named(key, endpoint, web) for key, endpoint in value.items()}
 
     @model_validator(mode="after")
-    def _payloads_default(self) -> "Config":
+    def _under_data_dir(self) -> "Config":
         if self.payloads.url is None:
             object.__setattr__(self, "payloads", Payloads(url=str(self.data_dir / "payloads")))
+        if self.keys_dir is None:
+            object.__setattr__(self, "keys_dir", self.data_dir / "keys")
         return self
 
 

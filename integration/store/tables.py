@@ -201,6 +201,19 @@ endpoints = Table(
     Column("says", JSONB),  # what the server said of itself at first use: software, implementation
 )
 
+held_tokens = Table(
+    "held_tokens",
+    metadata,  # access tokens of other servers, for all workers; see store/held_tokens.py
+    Column("endpoint", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),  # of the configuration that the token belongs to
+    Column("token", Text),
+    Column("scope", Text),
+    _time("renew_at"),
+    _time("expires_at"),
+    _time("given_at"),
+    _time("renewing_until"),  # one worker asks for a new one until then
+)
+
 pace = Table(
     "pace",
     metadata,  # written before each request: not in the endpoint's row, which dispatch locks

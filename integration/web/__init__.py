@@ -18,7 +18,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
 
     ``wake`` is called when somebody did something here, so that what became due starts at once.
     """
-    from integration.web import api, health, pages, spans
+    from integration.web import api, health, jwks, pages, spans
     from integration.web.access import accounts as account_pages
     from integration.web.access import gate, hosted_notes, sign_in
     from integration.web.access.hosted_log import HostedLog
@@ -36,6 +36,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     spans.set_up(app, tracing.start(config, "web"))
     for part in (
         health,
+        jwks,
         api,
         sign_in,
         account_pages,

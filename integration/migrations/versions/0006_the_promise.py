@@ -17,6 +17,7 @@ def upgrade() -> None:
     what_was_written()
     patients_linked()
     orders()
+    held_tokens()
 
 
 def charts_read() -> None:
@@ -147,4 +148,19 @@ def ways_on() -> None:
         "findings",
         ["request_id"],
         postgresql_where=sa.text("severity = 'error' and request_id is not null"),
+    )
+
+
+def held_tokens() -> None:
+    """Access tokens of other servers, held for all workers."""
+    op.create_table(
+        "held_tokens",
+        sa.Column("endpoint", sa.Text(), primary_key=True),
+        sa.Column("fingerprint", sa.Text(), primary_key=True),
+        sa.Column("token", sa.Text()),
+        sa.Column("scope", sa.Text()),
+        *(
+            sa.Column(name, sa.DateTime(timezone=True))
+            for name in ("renew_at", "expires_at", "given_at", "renewing_until")
+        ),
     )

@@ -7,6 +7,8 @@ __all__ = ["ACTIONS_NEED", "INCLUDES", "NEEDS", "Role"]
 # Flask endpoint -> role it needs; None: anyone, also who has not signed in.
 NEEDS: dict[str, Role | None] = {
     "static": None,
+    "jwks.of_name": None,
+    "jwks.of_all": None,
     "health.live": None,
     "health.ready": None,
     "health.metrics": Role.VIEWER,

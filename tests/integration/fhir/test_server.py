@@ -380,7 +380,7 @@ def test_an_endpoint_that_is_not_in_the_configuration_is_named():
 def test_an_endpoint_that_wants_sign_in_is_never_asked_without():
     wanting = endpoint()
     wanting.auth = SimpleNamespace(type="smart-backend-services")
-    with pytest.raises(PermanentError, match="cannot sign in yet"):
+    with pytest.raises(PermanentError, match="needs sign-in"):
         Servers(config(a=wanting)).server("a")
 
 
