@@ -2,22 +2,21 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from integration import fhir_json
 from integration.fhir.server import identifier_token
-from integration.packets import stored as packets
+from integration.patients import Wanted, numbers_of, wanted_at
 from integration.store import links, patient_links
 from integration.store.patient_links import PatientLink
 from jobs.target.writing import ensure_shared, remember
 from jobs.world import Context, World
 from mappings.bundle import for_single_create
-from mappings.identifiers import append_identifier, identifiers_in, source_identifier
+from mappings.identifiers import identifiers_in
 from mappings.model.errors import NeedsPerson, TemporaryError, TransferError
 from mappings.model.request import Identifier, PatientRef, SecondOpinionRequest
 from mappings.names import fold
 from mappings.patient import (
-    Numbers,
     carries,
     contradictions,
     doubts,
@@ -32,35 +31,9 @@ ENGINE = "exchange"
 OFFERED = 20  # candidates kept for a person to compare
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Whom we look for at an endpoint. ``chart``: what the source's chart is called elsewhere; None at the placer itself."""
-
-    endpoint: str
-    described: PatientRef | dict
-    numbers: Numbers
-    chart: Identifier | None = None
-
-    @property
-    def compared_as(self) -> PatientRef | dict:
-        """With the identifier that everything from this chart carries: a patient there may have it from us."""
-        if self.chart is None or isinstance(self.described, PatientRef):
-            return self.described
-        return append_identifier(self.described, self.chart.model_dump())[0]
-
-    @property
-    def compared_by(self) -> Numbers:
-        """The identifier of the chart tells its patient from every other."""
-        if self.chart is None:
-            return self.numbers
-        more = {self.chart.system}
-        systems = self.numbers.systems
-        return Numbers(systems | more if systems else systems, self.numbers.named | more)
-
-
 def find_patient(ctx: Context, endpoint: str, wanted: PatientRef) -> str:
     """``Patient/id`` of the request's patient at the placer. Raises NeedsPerson on anything but a sure match."""
-    at_placer = Wanted(endpoint, wanted, _numbers(ctx.world, wanted, endpoint))
+    at_placer = Wanted(endpoint, wanted, numbers_of(ctx.world.config, wanted, endpoint))
     linked = _linked(ctx, at_placer)
     if linked is not None:
         return linked
@@ -72,7 +45,7 @@ def find_patient(ctx: Context, endpoint: str, wanted: PatientRef) -> str:
 
 def current_patient(ctx: Context, request: SecondOpinionRequest) -> str:
     """``Patient/id`` at the fulfiller, read and compared with the chart's as it was last seen. Raises NeedsPerson."""
-    wanted = _of_packets(ctx.world, ctx.request_id, request)
+    wanted = _of_packets(ctx, request)
     reference = _at_fulfiller(ctx, wanted)
     if reference is None:
         raise _ask(ctx, wanted, "none", ())
@@ -86,37 +59,23 @@ def resolve_patient(ctx: Context, request: SecondOpinionRequest, packet) -> str 
         digest = ctx.world.payloads.put(fhir_json.dumps(source))
         with ctx.transaction() as conn:
             patient_links.describe(conn, ctx.request_id, request.fulfiller, digest)
-    return _at_fulfiller(ctx, _of_packets(ctx.world, ctx.request_id, request))
+    return _at_fulfiller(ctx, _of_packets(ctx, request))
 
 
-def wanted_at(world: World, request_id: str, request: SecondOpinionRequest, endpoint: str) -> Wanted:
-    """Whom a request means at one of its two endpoints: its own words at the placer, the chart's at the fulfiller."""
-    if endpoint == request.placer:
-        return Wanted(endpoint, request.patient, _numbers(world, request.patient, endpoint))
-    return _of_packets(world, request_id, request)
-
-
-def _of_packets(world: World, request_id: str, request: SecondOpinionRequest) -> Wanted:
+def _of_packets(ctx: Context, request: SecondOpinionRequest) -> Wanted:
     """The patient of the request's packets, as the chart last described them."""
-    endpoint = request.fulfiller
-    with world.engine.begin() as conn:
-        first = packets.rows(conn, request_id)[0]
-        digest = patient_links.described(conn, request_id, endpoint)
-    manifest = packets.manifest_of(world.payloads, first.manifest_sha256)
-    if digest is not None:
-        source = fhir_json.loads(world.payloads.get(digest))
-    else:  # a request of before this was kept
-        packet = packets.load(world.payloads, first.manifest_sha256)
-        source = packet.resources.get(manifest.patient) or request.patient
-    chart = Identifier(**source_identifier(manifest.identifier_system, *manifest.patient.split("/")))
-    numbers = _numbers(world, request.patient, endpoint, request.placer)
-    return Wanted(endpoint, source, numbers, chart)
+    return wanted_in(ctx.world, ctx.request_id, request, request.fulfiller)
+
+
+def wanted_in(world: World, request_id: str, request: SecondOpinionRequest, endpoint: str) -> Wanted:
+    """Whom a request means at one of its two endpoints."""
+    return wanted_at(world.engine, world.payloads, world.config, request_id, request, endpoint)
 
 
 def create_patient(ctx: Context, request: SecondOpinionRequest, packet, people: dict[str, str]) -> str:
     """Create the patient at the fulfiller, and see that who is there then is the one. Raises NeedsPerson."""
     endpoint, manifest = request.fulfiller, packet.manifest
-    wanted = _of_packets(ctx.world, ctx.request_id, request)
+    wanted = _of_packets(ctx, request)
     resource, _ = for_single_create(
         packet.resources[manifest.patient],
         links=people,
@@ -134,13 +93,8 @@ def create_patient(ctx: Context, request: SecondOpinionRequest, packet, people: 
     if contradictions(found) or not carries(there, wanted.chart) and found:
         with ctx.transaction() as conn:
             patient_links.forget_chart(conn, endpoint, reference)
-        raise _ask(ctx, wanted, "not-created", (there,))
+        raise _ask(ctx, wanted, found[0] if carries(there, wanted.chart) else "not-created", (there,))
     return _link(ctx, wanted, there, "created")
-
-
-def _numbers(world: World, patient: PatientRef, *endpoints: str) -> Numbers:
-    configured = {system for key in endpoints for system in world.config.endpoints[key].patient_identifier_systems}
-    return Numbers(frozenset(configured), frozenset(each.system for each in patient.identifiers))
 
 
 def _at_fulfiller(ctx: Context, wanted: Wanted) -> str | None:

@@ -1,8 +1,12 @@
 """Commands about packets, and about who a patient is at an endpoint."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from integration.patients import Comparison
 
 from second_opinion.house import ME, acting, cli, opened, show, with_json, with_reason
 
@@ -12,25 +16,123 @@ def patients() -> None:
     """Patients at endpoints."""
 
 
+@patients.command("compare")
+@click.argument("request_id")
+@click.argument("endpoint")
+@click.option("--show", "shown", is_flag=True, help="Show names, dates and numbers of both; needs --reason.")
+@with_reason(required=False, help="Why you look; kept in the audit trail.")
+@with_json
+@click.pass_context
+def patients_compare(
+    ctx: click.Context, request_id: str, endpoint: str, shown: bool, reason: str | None, as_json: bool
+) -> None:
+    """Who the patient of REQUEST_ID is at ENDPOINT, and who could be: what agrees and what differs."""
+    from integration.packets.payloads import Payloads
+    from integration.patients import comparison
+    from integration.store import audit, requests
+
+    if shown and not reason:
+        raise click.UsageError("--show needs --reason: showing both persons is kept in the audit trail")
+    with opened(ctx) as (config, engine):
+        if shown:
+            with engine.begin() as conn:
+                requests.get(conn, request_id)
+                audit.record(conn, ME, "patient.compared", request_id, subject=endpoint, reason=reason)
+        found = comparison(engine, Payloads(config.payloads.url), config, request_id, endpoint)
+    view = _compared_view(found, shown)
+    show(view, as_json, "\n".join(_compared_lines(view)))
+
+
+def _compared_view(found: "Comparison", shown: bool) -> dict:
+    """Without a value of either person unless they are shown."""
+    return {
+        "request_id": found.request_id,
+        "endpoint": found.endpoint,
+        "linked": found.link and {"reference": found.link.reference, "by": found.link.actor, "sent": found.sent},
+        "candidates": [
+            {
+                "reference": each.reference,
+                "sure": each.is_sure,
+                "refused": bool(each.refused),
+                "why": each.in_words(),
+                "linked_for": each.linked_for or None,
+                "lines": [
+                    {"name": line.name, "agrees": line.agrees}
+                    | ({"ours": line.one, "theirs": line.other} if shown else {})
+                    for line in each.lines
+                    if line.one or line.other
+                ],
+            }
+            for each in found.candidates
+        ],
+    }
+
+
+_AGREES = {True: "agrees", False: "DIFFERS", None: "not on both sides"}
+
+
+def _compared_lines(view: dict) -> list[str]:
+    from integration.store import operations
+
+    linked = view["linked"]
+    lines = [
+        f"linked: {linked['reference']} by {linked['by']}; sent under it: {operations.in_words(linked['sent'])}"
+        if linked
+        else f"nobody at {view['endpoint']} is linked to {view['request_id']}"
+    ]
+    for each in view["candidates"]:
+        verdict = "cannot be the patient" if each["refused"] else "surely the same" if each["sure"] else "not certain"
+        lines.append(f"{each['reference']}: {verdict}{': ' if each['why'] else ''}{'; '.join(each['why'])}")
+        for line in each["lines"]:
+            lines.append(f"  {line['name'].replace('_', ' '):<12} {_AGREES[line['agrees']]}")
+            lines += [f"    {side}: {', '.join(line[side]) or '-'}" for side in ("ours", "theirs") if side in line]
+    return lines if view["candidates"] else [*lines, "no step has found anybody who could be meant"]
+
+
 @patients.command("link")
 @click.argument("request_id")
 @click.argument("endpoint")
 @click.argument("reference")
+@click.option("--confirm", is_flag=True, help="They are one person, although something differs or is not known.")
 @with_reason(help="How you know; kept in the audit trail.")
 @with_json
 @click.pass_context
 def patients_link(
-    ctx: click.Context, request_id: str, endpoint: str, reference: str, reason: str, as_json: bool
+    ctx: click.Context, request_id: str, endpoint: str, reference: str, confirm: bool, reason: str, as_json: bool
 ) -> None:
-    """Say who the patient of REQUEST_ID is at ENDPOINT: REFERENCE is Patient/<id> there."""
-    from integration.store import operations
+    """Say who the patient of REQUEST_ID is at ENDPOINT: REFERENCE is Patient/<id> there. It holds for this request."""
+    from integration.packets.payloads import Payloads
+    from integration.patients import NeedsSecondWord, link
 
-    with acting(ctx) as (_, engine), engine.begin() as conn:
-        operations.link_patient(conn, request_id, endpoint, reference, actor=ME, reason=reason)
+    with acting(ctx) as (config, engine):
+        payloads = Payloads(config.payloads.url)
+        try:
+            link(engine, payloads, config, request_id, endpoint, reference, actor=ME, reason=reason, confirmed=confirm)
+        except NeedsSecondWord as error:
+            raise NeedsSecondWord(f"{error} with --confirm, after comparing: second-opinion patients compare") from None
     show(
         {"request_id": request_id, "endpoint": endpoint, "reference": reference},
         as_json,
-        "linked; what waited for it is due now",
+        "linked; it is read and compared before anything is sent, and what waited for it is due now",
+    )
+
+
+@patients.command("unlink")
+@click.argument("request_id")
+@click.argument("endpoint")
+@with_reason(help="What was wrong; kept in the audit trail.")
+@with_json
+@click.pass_context
+def patients_unlink(ctx: click.Context, request_id: str, endpoint: str, reason: str, as_json: bool) -> None:
+    """Undo a link: nothing more goes there under it. What went there is listed, and stays until it is removed there."""
+    from integration.store import operations
+
+    with opened(ctx) as (_, engine), engine.begin() as conn:
+        undone = operations.unlink_patient(conn, request_id, endpoint, actor=ME, reason=reason)
+    show(
+        {"request_id": request_id, "endpoint": endpoint, "reference": undone.reference, "sent": undone.sent},
+        as_json,
+        f"unlinked {undone.reference}; went there meanwhile: {operations.in_words(undone.sent)}",
     )
 
 

@@ -126,7 +126,7 @@ def link_patient(
     """
     steps.lock_with_request(conn, request_id)
     row = requests.get(conn, request_id)
-    _must_be_a_side(row, endpoint)
+    must_be_a_side(row, endpoint)
     if not _PATIENT.fullmatch(reference):
         raise NotPossible(f"give the patient as Patient/<id>, as it is called at {endpoint}; no address, no other type")
     patient_links.set_link(
@@ -154,7 +154,7 @@ def unlink_patient(conn: Connection, request_id: str, endpoint: str, *, actor: s
     Returns what it was and what had gone there. Raises NotPossible when nobody is linked.
     """
     steps.lock_with_request(conn, request_id)
-    _must_be_a_side(requests.get(conn, request_id), endpoint)
+    must_be_a_side(requests.get(conn, request_id), endpoint)
     link = patient_links.end(conn, request_id, endpoint, actor=actor)
     if link is None:
         raise NotPossible(f"no patient at {endpoint} is linked to request {request_id}")
@@ -206,7 +206,8 @@ def patient_steps(conn: Connection, request_id: str, endpoint: str) -> list[int]
     )
 
 
-def _must_be_a_side(row, endpoint: str) -> None:
+def must_be_a_side(row, endpoint: str) -> None:
+    """Raises NotPossible for an endpoint that has nothing to do with a request."""
     if endpoint not in (row.placer, row.fulfiller):
         raise NotPossible(f"{endpoint} is neither the placer nor the fulfiller of {row.id}")
 

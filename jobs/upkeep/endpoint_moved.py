@@ -9,7 +9,7 @@ from integration.server_address import address_of, is_for_tests
 from integration.store import audit, patient_links, requests
 from integration.store import endpoints as store
 from integration.store.operations import NotPossible
-from jobs.patients import wanted_at
+from jobs.patients import wanted_in
 from jobs.world import World
 from mappings.identifiers import identifiers_in
 from mappings.model.errors import PermanentError
@@ -111,7 +111,7 @@ def _patients_lost(world: World, key: str, links) -> Iterator[Lost]:
     for link in links:
         with world.engine.begin() as conn:
             request = requests.content(requests.get(conn, link.request_id))
-        wanted = wanted_at(world, link.request_id, request, key)
+        wanted = wanted_in(world, link.request_id, request, key)
         there = world.servers.server(key).read_if_there(link.reference)
         why = why_it_ends(link, wanted.compared_as, there, wanted.compared_by)
         if why:

@@ -23,6 +23,7 @@ RUN_ELSEWHERE = {
     "demo": "tests/e2e/test_demo.py; its last line is the value, what happens is told before it",
     "restore": "tests/jobs/test_restore.py; it replaces the database",
     "alerts test": "tests/jobs/upkeep/test_alerts.py; it asks a mail server",
+    "endpoints moved": "tests/jobs/upkeep/test_endpoint_moved.py; it needs an endpoint that moved",
     "database start": "tests/integration/postgres/test_embedded.py; it starts another PostgreSQL",
 }
 
@@ -84,7 +85,9 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("operations stop", (str(operation), *because)),
         ("packet download", (request_id, str(folder / "packet.zip"))),
         ("packet show", (request_id,)),
+        ("patients compare", (request_id, "bob")),
         ("patients link", (request_id, "bob", "Patient/1", *because)),
+        ("patients unlink", (request_id, "bob", *because)),
         ("requests content", (request_id, *because)),
         ("requests list", ()),
         ("requests revise", (request_id, str(request), "--check", *because)),

@@ -97,14 +97,6 @@ def _cancel(conn: Connection, given: MultiDict, reason: str) -> Told:
     )
 
 
-def _link(conn: Connection, given: MultiDict, reason: str) -> Told:
-    row = requests.get(conn, given.get("request", ""))
-    operations.link_patient(
-        conn, row.id, given.get("at", ""), forms.typed("reference", 200), actor=forms.actor(), reason=reason
-    )
-    return t("link.done"), True, ""
-
-
 def _pausing(paused: bool):
     name = "pause" if paused else "resume"
 
@@ -145,7 +137,6 @@ ACTIONS = {
     "retry": (questions.retry, _retry),
     "park": (questions.park, _park),
     "cancel": (questions.cancel, _cancel),
-    "link": (questions.link, _link),
     "pause": (questions.pause, _pausing(True)),
     "resume": (questions.resume, _pausing(False)),
     "run-schedule": (questions.run_schedule, _run_schedule),

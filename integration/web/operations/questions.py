@@ -117,38 +117,6 @@ def cancel(conn: Connection, given: MultiDict) -> Question:
     )
 
 
-def link(conn: Connection, given: MultiDict) -> Question:
-    """Say who the patient is at an endpoint."""
-    row, endpoint = requests.get(conn, given.get("request", "")), given.get("at", "")
-    waiting = conn.execute(
-        select(func.count())
-        .select_from(step_table)
-        .where(
-            step_table.c.request_id == row.id,
-            step_table.c.status == "parked",
-            step_table.c.endpoint == endpoint,
-            step_table.c.cause.like("patient-%"),
-        )
-    ).scalar_one()
-    place = world.place_name(endpoint)
-    asked = {
-        "name": "reference",
-        "label": t("link.reference"),
-        "hint": t("link.hint", place=place),
-        "value": given.get("reference", "")[:200],
-    }
-    return Question(
-        t("link.title", id=row.id, place=place),
-        t("link.button"),
-        (t("link.what", n=waiting),),
-        {"request": [row.id], "at": [endpoint]},
-        f"second-opinion patients link {row.id} {endpoint} Patient/… --reason …",
-        back=url_for("requests.show", request_id=row.id),
-        inputs=(asked,),
-        danger=True,
-    )
-
-
 def endpoint_row(conn: Connection, key: str):
     """The row of a configured endpoint. Raises NotPossible."""
     row = conn.execute(select(endpoints).where(endpoints.c.key == key)).one_or_none()

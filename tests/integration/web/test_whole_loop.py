@@ -149,18 +149,16 @@ def test_a_parked_match_is_linked_from_its_page_and_the_loop_goes_on(make_exchan
     exchange.drain()
     client = exchange.app.test_client()
     page = client.get(f"/requests/{request_id}").text
-    address = unescape(re.search(r'href="(/actions/link[^"]+)"', page).group(1))
+    address = unescape(re.search(r'href="(/requests/[^"]+/patient/bob)"', page).group(1))
     there = exchange.put("bob", {"resourceType": "Patient", "name": [{"family": "Synthetic-Test"}]})
-    answer = client.post(
-        "/actions/link",
-        data={
-            "token": token(client, address),
-            "request": request_id,
-            "at": "bob",
-            "reference": f"Patient/{there['id']}",
-            "reason": "phoned",
-        },
-    )
+    fields = {"reference": "typed", "typed": f"Patient/{there['id']}", "reason": "called"}
+    answer = client.post(f"{address}/link", data={"token": token(client, address), **fields})
+    assert answer.status_code == 303
+    exchange.drain()
+    assert exchange.parked(request_id) == ["patient-no-shared-identifier"], "read, and not surely the patient"
+    assert "first name" in client.get(address).text
+    fields = {"reference": f"Patient/{there['id']}", "confirmed": "yes", "reason": "called"}
+    answer = client.post(f"{address}/link", data={"token": token(client, address), **fields})
     assert answer.status_code == 303
     exchange.drain()
     assert exchange.view(request_id)["records"] == "verified"

@@ -391,3 +391,17 @@ def test_a_patient_without_birth_date_whose_name_nobody_has_is_created(exchange)
     exchange.watch()
     assert at_bob(exchange, added), "what neither side knows is no doubt about the one we created"
     assert is_verified(exchange, by_number(exchange, key="k2"))
+
+
+def test_a_patient_whom_the_server_retires_while_it_creates_them_gets_no_records(make_exchange):
+    def retire(method, path, answer):
+        return (
+            answer[0],
+            answer[1],
+            answer[2].replace(b'"resourceType":"Patient"', b'"resourceType":"Patient","active":false'),
+        )
+
+    exchange = make_exchange(before={"bob": lambda url: LyingProxy(url, tell=retire)})
+    load_chart(exchange, observations=1)
+    assert exchange.parked(asks(exchange, "ada", "M1")) == ["patient-inactive"]
+    assert exchange.find("bob", "Observation") == []

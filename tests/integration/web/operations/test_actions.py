@@ -32,7 +32,6 @@ def addresses(site: Site) -> dict[str, str]:
         "retry": f"/actions/retry?step={step}:0:parked",
         "park": f"/actions/park?step={waiting}:0:waiting",
         "cancel": f"/actions/cancel?request={request_id}",
-        "link": f"/actions/link?request={request_id}&at=mercy",
         "pause": "/actions/pause?at=bob",
         "resume": "/actions/resume?at=alice",
         "run-schedule": "/actions/run-schedule?schedule=prune",
@@ -47,7 +46,6 @@ AUDITED = {
     "retry": "step.retried",
     "park": "step.parked",
     "cancel": "request.cancel-requested",
-    "link": "patient.linked",
     "pause": "endpoint.paused",
     "resume": "endpoint.resumed",
     "run-schedule": "schedule.run",
@@ -157,20 +155,6 @@ def test_cancelling_on_a_stale_page_asks_again_and_loses_nothing_typed(site):
     )
     assert "is told" in site.told(site.press(f"/actions/cancel?request={request_id}"))
     assert "already being cancelled" in site.press(f"/actions/cancel?request={request_id}").text
-
-
-def test_a_wrong_patient_reference_is_refused_and_kept(site):
-    request_id = site.request()
-    answer = site.press(f"/actions/link?request={request_id}&at=mercy", reference="Observation/1")
-    assert answer.status_code == 409 and 'value="Observation/1"' in answer.text and "tested" in answer.text
-    assert site.press(f"/actions/link?request={request_id}&at=bob", reference="Patient/1").status_code == 409
-
-
-def test_linking_makes_what_waited_for_it_due(site):
-    request_id = site.request()
-    step = site.step("match_people", "mercy", request_id=request_id, cause="patient-similar")
-    site.press(f"/actions/link?request={request_id}&at=mercy", reference="Patient/77", reason="phoned their desk")
-    assert site.row(step).status == "due"
 
 
 def test_pausing_twice_changes_nothing_the_second_time(site):

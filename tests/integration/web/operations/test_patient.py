@@ -35,11 +35,11 @@ def test_the_patient_is_masked_until_asked_for_and_the_look_is_recorded(guarded)
     client = guarded.as_(Role.CLINICAL_DATA)
     masked = guarded.get(f"/requests/{request_id}")
     assert not [secret for secret in SECRETS if secret in masked] and masked.count("••••••") == 7
-    answer = client.post(f"/requests/{request_id}", data={"token": panel_token(masked)})
+    answer = client.post(f"/requests/{request_id}", data={"token": panel_token(masked), "reason": "called about it"})
     assert answer.status_code == 200 and answer.headers["Cache-Control"] == "no-store"
     assert [secret for secret in SECRETS if secret not in answer.text] == [] and "Ada B. Synthetic-Test" in answer.text
     [look] = guarded.audited("patient.looked-at")
-    assert (look.actor, look.request_id, look.reason) == ("olga", request_id, None)
+    assert (look.actor, look.request_id, look.reason) == ("olga", request_id, "called about it")
     renewed = answer.text.partition('<div id="live">')[2].partition(PANEL)[0]
     assert renewed and not [secret for secret in SECRETS if secret in renewed], "what renews itself holds nothing of it"
     assert not [secret for secret in SECRETS if secret in guarded.get(f"/requests/{request_id}")], (
@@ -47,12 +47,21 @@ def test_the_patient_is_masked_until_asked_for_and_the_look_is_recorded(guarded)
     )
 
 
+def test_nothing_is_shown_without_a_reason(guarded):
+    request_id = guarded.request(**ABOUT)
+    client = guarded.as_(Role.CLINICAL_DATA)
+    token = panel_token(guarded.get(f"/requests/{request_id}"))
+    answer = client.post(f"/requests/{request_id}", data={"token": token, "reason": " "})
+    assert answer.status_code == 400 and "Synthetic-Test" not in answer.text
+    assert guarded.audited("patient.looked-at") == []
+
+
 def test_the_look_is_recorded_before_it_is_read(guarded, monkeypatch):
     request_id = guarded.request(**ABOUT)
     client = guarded.as_(Role.CLINICAL_DATA)
     token = panel_token(guarded.get(f"/requests/{request_id}"))
     monkeypatch.setattr(patient, "facts", lambda content: 1 / 0)
-    assert client.post(f"/requests/{request_id}", data={"token": token}).status_code == 500
+    assert client.post(f"/requests/{request_id}", data={"token": token, "reason": "called"}).status_code == 500
     assert len(guarded.audited("patient.looked-at")) == 1
 
 
@@ -74,7 +83,7 @@ def test_it_shows_nothing_without_the_role_without_our_form_and_for_no_request(g
         and "did not come from this page" in forged.text
     )
     token = panel_token(guarded.get(f"/requests/{request_id}"))
-    assert client.post("/requests/r0", data={"token": token}).status_code == 404
+    assert client.post("/requests/r0", data={"token": token, "reason": "called"}).status_code == 404
     assert guarded.audited("patient.looked-at") == []
 
 
@@ -85,7 +94,7 @@ def test_hostile_text_about_a_patient_is_text(site):
     }
     request_id = site.request(patient=hostile, question="q" * 1_000_000)
     shown = site.client.post(
-        f"/requests/{request_id}", data={"token": panel_token(site.get(f"/requests/{request_id}"))}
+        f"/requests/{request_id}", data={"token": panel_token(site.get(f"/requests/{request_id}")), "reason": "called"}
     )
     assert (
         shown.status_code == 200
