@@ -25,9 +25,9 @@ ABOUT = {
 }
 
 
-def found(site, *people) -> str:
+def found(site, *people, key: str = "k1") -> str:
     """A request whose step at Mercy found these people and waits."""
-    request_id = site.request(patient=ABOUT)
+    request_id = site.request(key, patient=ABOUT)
     site.waiting = site.step("match_people", "mercy", request_id=request_id, cause="patient-several")
     rows = [(f"Patient/{each['id']}", site.payloads.put(json.dumps(each).encode()), "name-differs") for each in people]
     with site.engine.begin() as conn:
