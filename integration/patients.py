@@ -115,7 +115,8 @@ def comparison(engine: Engine, payloads: Payloads, config: Config, request_id: s
         waiting = len(operations.patient_steps(conn, request_id, endpoint))
     wanted = wanted_at(engine, payloads, config, request_id, requests.content(row), endpoint)
     shown = tuple(_candidate(payloads, wanted, each, others.get(each.reference, "")) for each in found)
-    return Comparison(request_id, endpoint, link, sent, waiting, shown)
+    likeliest = tuple(sorted(shown, key=lambda each: (bool(each.refused), len(each.doubts), each.reference)))
+    return Comparison(request_id, endpoint, link, sent, waiting, likeliest)
 
 
 def link(
