@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/datatypes.html#Identifier
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from mappings.addresses import Bases, local_reference
 from mappings.codes import PLACER_IDENTIFIER, as_dict, as_dicts, as_text, concept
 from mappings.model.request import Identifier
 
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 How = Literal["appended", "kept", "single", "none"]
 
 
@@ -48,9 +50,11 @@ def identifiers_in(resource: Any) -> tuple[Identifier, ...]:
 
 
 def to_identifier(found: Any) -> Identifier | None:
-    """An Identifier when it has both system and value, else None."""
+    """An Identifier when it has both system and value, in whole characters; else None."""
     system, value = as_text(as_dict(found).get("system")), as_text(as_dict(found).get("value"))
-    return Identifier(system=system, value=value) if system and value else None
+    if not system or not value or _HALF_A_CHARACTER.search(system + value):
+        return None
+    return Identifier(system=system, value=value)
 
 
 def look_up(reference: Any, within: dict, included: Mapping[str, dict], base: Bases = None) -> dict | None:

@@ -49,7 +49,7 @@ class AttachmentAt:
 
 def has_identifier(resource_type: str) -> Cardinality:
     """How many business identifiers a resource of this type can hold (https://hl7.org/fhir/R4/resourcelist.html)."""
-    if resource_type not in IDENTIFIERS:
+    if not isinstance(resource_type, str) or resource_type not in IDENTIFIERS:
         raise MappingError("resourceType", "this is not a FHIR R4 resource type")
     return IDENTIFIERS[resource_type]
 
@@ -134,7 +134,8 @@ _At = tuple  # (_At of the parent | None, key, index | None): where a node stand
 
 def kind_of(resource: dict) -> Kind:
     """The table of a resource's type; an unknown type (contained by mistake, or newer) has only extensions."""
-    return _KINDS.get(resource.get("resourceType", ""), PLAIN)
+    name = resource.get("resourceType")
+    return _KINDS.get(name, PLAIN) if isinstance(name, str) else PLAIN
 
 
 def _hits(resource: dict) -> list[tuple[Kind, dict, _At]]:
@@ -162,7 +163,8 @@ def _path(resource: dict, at: _At | None) -> str:
     while at is not None:
         at, key, index = at
         parts.append(key if index is None else f"{key}[{index}]")
-    return ".".join([resource.get("resourceType", "Resource"), *reversed(parts)])
+    kind = resource.get("resourceType")
+    return ".".join([kind if isinstance(kind, str) else "Resource", *reversed(parts)])
 
 
 @cache

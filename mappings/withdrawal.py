@@ -75,6 +75,8 @@ def withdrawn_item(carried_item: ManifestItem, why: str) -> ManifestItem:
 def marked_in_error(resource: dict) -> dict | None:
     """The resource as one that should never have existed; None where its type has no such mark."""
     kind = resource.get("resourceType")
+    if not isinstance(kind, str):
+        return None
     if kind in _BY_VERIFICATION:  # con-5, ait-2: then it has no clinical status
         status = {"coding": [{"system": _BY_VERIFICATION[kind], "code": "entered-in-error"}]}
         kept = {name: value for name, value in resource.items() if name.lstrip("_") != "clinicalStatus"}

@@ -152,7 +152,7 @@ def inline(resource: dict, of: dict[str, tuple[bytes, str | None]], attachments_
     """The resource with fetched attachments as inline bytes: url out, data, size and SHA-1 hash in."""
     for at in attachments_at(resource):
         fetched = of.get(f"{source_of(resource)}#{at.path}")
-        if fetched is None or "data" in at.attachment:  # what came inside passes as it is
+        if fetched is None or at.attachment.get("data"):  # what came inside passes as it is
             continue
         data, content_type = fetched
         at.attachment.pop("url", None)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 from integration.fhir.server import FhirServer
 from integration.packets.payloads import Stored
@@ -27,6 +28,7 @@ from mappings.model.packet import ManifestItem
 _SPEAKS_OF_BYTES = ("data", "_data", "url", "_url", "hash", "size")
 
 
+_IN_A_URL = "".join(chr(code) for code in range(33, 127))  # what is written as a URL stays; a blank is none
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 
 
@@ -117,12 +119,12 @@ class _Fetching:
 
         ``/Binary/1`` is below its base address, as those who write it mean it, any other ``/path`` below its host.
         """
-        rest = below(url, self.chart.bases)
-        if rest is not None:
-            return rest
-        if url.startswith("/") and not url.startswith("//"):
-            return url.lstrip("/") if local_reference(url) else url
-        return None if "://" in url or _SCHEME.match(url) else url
+        path = below(url, self.chart.bases)
+        if path is None and url.startswith("/") and not url.startswith("//"):
+            path = url.lstrip("/") if local_reference(url) else url
+        elif path is None and not _SCHEME.match(url) and not url.startswith("//"):
+            path = url
+        return path and quote(path, safe=_IN_A_URL)
 
     def _check(self, of: str, attachment: dict, stored: Stored) -> None:
         form = hash_form(attachment, lambda: self.ctx.world.payloads.open(stored.sha256))

@@ -1,10 +1,12 @@
 """Everything of the chart, of the right patient: from servers that page, lie, repeat, misname themselves and mix people up."""
 
+import base64
 import json
 
 import pytest
 
-from tests.jobs.exchange import patient
+from integration.packets import stored as packets
+from tests.jobs.exchange import a_request, load_chart, patient
 from tests.servers.unkind_source import document, observation
 
 pytestmark = pytest.mark.postgres
@@ -189,3 +191,43 @@ def test_odd_shapes_stop_no_gathering(gathering, odd):
     request_id = gathering.gather()
     view = gathering.exchange.view(request_id)
     assert view["packets"] and view["packets"][0]["resources"] == 3, gathering.message(request_id)
+
+
+def test_the_second_opinion_travels_with_a_third_and_not_with_its_own_request(exchange):
+    """A returned report is part of the chart; only what came from the consultant's own system would go back."""
+    load_chart(exchange)
+    first = exchange.submit(a_request())
+    exchange.drain()
+    exchange.answer()
+    exchange.watch()
+    [returned] = [each for each in exchange.find("alice", "DocumentReference") if "we agree" in words_in(each)]
+    copy = exchange.put(
+        "alice", {**observation(1), "identifier": [{"system": "urn:test:bob", "value": "Observation/77"}]}
+    )
+    copy["subject"] = returned["subject"]
+    exchange.change("alice", copy)
+    near = exchange.put(
+        "alice", {**observation(2), "identifier": [{"system": "urn:test:bobby", "value": "Observation/7"}]}
+    )
+    exchange.change("alice", near, subject=returned["subject"])
+    third = exchange.submit(a_request(key="k3", opinion_number=3))
+    exchange.drain()
+    assert exchange.view(third)["records"] == "verified"
+    at_bob = {one["value"] for kind in ("DocumentReference", "Observation") for each in exchange.find("bob", kind)
+              for one in each.get("identifier", []) if one["system"] == "urn:test:alice"}  # fmt: skip
+    assert {f"DocumentReference/{returned['id']}", f"Observation/{near['id']}"} <= at_bob
+    assert f"Observation/{copy['id']}" not in at_bob
+    exchange.later(days=2)
+    exchange.watch()
+    assert f"DocumentReference/{returned['id']}" not in sources_of(exchange, first)
+
+
+def words_in(resource: dict) -> str:
+    data = resource["content"][0]["attachment"].get("data") or ""
+    return base64.b64decode(data).decode("utf-8", "replace")
+
+
+def sources_of(exchange, request_id: str) -> set[str]:
+    """What all packets of a request carried."""
+    with exchange.engine.connect() as conn:
+        return packets.sources_of(exchange.payloads, packets.rows(conn, request_id))
