@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from integration.settings.parts import KEY
 from mappings.model.errors import ExchangeError
 
 PUBLISHED_BEFORE = timedelta(hours=24)  # how long a rotated key is published before it signs
@@ -46,7 +45,9 @@ class KeyFile:
 
 def make(folder: Path, name: str, algorithm: str, now: datetime) -> KeyFile:
     """A new key of a name; the first one signs at once, each further one after it was published for a day."""
-    from joserfc.jwk import ECKey, RSAKey  # 0.1 s that no other command needs
+    from joserfc.jwk import ECKey, RSAKey  # these take a while to load: only who needs them
+
+    from integration.settings.parts import KEY
 
     if not re.fullmatch(KEY, name):
         raise KeyProblem("a name of keys is letters, digits, hyphens and points, such as production")

@@ -41,9 +41,9 @@ class Shelf:
         while time.monotonic() < until:
             if self._claim():
                 return self._fetched(fetch)
-            time.sleep(POLL_SECONDS)
             if (token := self.usable()) is not None:
                 return token
+            time.sleep(POLL_SECONDS)
         raise TemporaryError(
             f"another worker is still signing in at {self._endpoint}", endpoint=self._endpoint, cause="sign-in-away"
         )
@@ -62,10 +62,11 @@ class Shelf:
             row = dict(endpoint=self._endpoint, fingerprint=self._fingerprint)
             conn.execute(insert(held_tokens).values(row).on_conflict_do_nothing())
             lasts = func.statement_timestamp() + text(f"interval '{RENEWING_SECONDS} seconds'")
-            free = or_(
-                held_tokens.c.renewing_until.is_(None), held_tokens.c.renewing_until < func.statement_timestamp()
-            )
-            claimed = conn.execute(update(held_tokens).where(*self._mine(), free).values(renewing_until=lasts))
+            now = func.statement_timestamp()
+            free = or_(held_tokens.c.renewing_until.is_(None), held_tokens.c.renewing_until < now)
+            # who waited for another's renewal finds it done
+            owed = or_(held_tokens.c.token.is_(None), held_tokens.c.renew_at <= now)
+            claimed = conn.execute(update(held_tokens).where(*self._mine(), free, owed).values(renewing_until=lasts))
             return bool(claimed.rowcount)
 
     def _fetched(self, fetch: Callable[[], Token]) -> Token:
