@@ -126,6 +126,19 @@ class Payloads:
             raise _changed(digest)
         return data
 
+    def spool(self, digest: str | None = None) -> BinaryIO:
+        """A file beside the payloads that is gone when it is closed, to be written; or a payload as a file, to be read."""
+        if digest is not None and not self._remote:
+            return self._opened(digest)
+        with self._away():
+            if not self._remote:
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = tempfile.TemporaryFile(dir=None if self._remote else self._folder)
+            for block in self.open(digest) if digest is not None else ():
+                file.write(block)
+            file.flush()
+            return file
+
     def all(self) -> Iterator[str]:
         """The hashes of everything stored."""
         names = self._fs.find(self.url) if self._remote else self._folder.glob("??/*")

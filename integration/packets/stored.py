@@ -2,16 +2,16 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, select
 
-from integration import fhir_json
+from integration.packets.lines import Line, Lines, joined
 from integration.packets.payloads import Payloads
 from integration.store.tables import packets
 from mappings.addresses import local_reference
-from mappings.codes import as_dict, as_text
 from mappings.decoding import media_type, words_of
 from mappings.model.errors import ExchangeError, MappingError
 from mappings.model.packet import Manifest, ManifestItem
@@ -24,7 +24,7 @@ class Packet:
     """A packet as read back: ``resources`` maps source Type/id to the resource as received."""
 
     manifest: Manifest
-    resources: dict[str, dict]
+    resources: Mapping[str, dict]
 
     def attachment_bytes(self, payloads: Payloads) -> dict[str, tuple[bytes, str | None]]:
         """``{"Type/id#FHIRPath": (bytes, content type)}`` of every fetched attachment."""
@@ -43,19 +43,14 @@ def source_of(resource: dict) -> str:
     return f"{kind}/{logical_id}"
 
 
-def resource_item(resource: dict, data: bytes) -> ManifestItem:
+def resource_item(source: str, line: Line) -> ManifestItem:
     """The manifest line of one resource."""
-    return ManifestItem(
-        source=source_of(resource),
-        version=as_text(as_dict(resource.get("meta")).get("versionId")),
-        size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-    )
+    return ManifestItem(source=source, version=line.version, size=line.size, sha256=line.sha256)
 
 
-def store(payloads: Payloads, manifest: Manifest, lines: list[bytes]) -> str:
+def store(payloads: Payloads, manifest: Manifest, lines: Iterable[bytes]) -> str:
     """Write the pack and the manifest; returns the manifest's hash. ``lines`` follow ``manifest.resources``."""
-    pack = payloads.put(b"\n".join(lines))
+    pack = payloads.put_stream(joined(lines)).sha256
     return payloads.put(
         manifest.model_copy(update={"pack_sha256": pack}).model_dump_json(exclude_defaults=True).encode()
     )
@@ -72,17 +67,16 @@ def sources_of(payloads: Payloads, packet_rows: Iterable) -> set[str]:
 
 
 def load(payloads: Payloads, manifest_sha256: str) -> Packet:
-    """Read a packet; every line is checked against its hash. Takes a second and more: never between two statements."""
+    """Read a packet's manifest; its records are read when they are asked for, each checked against its hash."""
     manifest = manifest_of(payloads, manifest_sha256)
-    lines = payloads.get(manifest.pack_sha256).split(b"\n") if manifest.resources else []
-    if len(lines) != len(manifest.resources):
+    index, at = {}, 0
+    for item in manifest.resources:
+        index[item.source] = Line(at, item.size, item.sha256, item.version)
+        at += item.size + 1
+    pack = payloads.spool(manifest.pack_sha256) if index else io.BytesIO()
+    if index and pack.seek(0, io.SEEK_END) != at - 1:
         raise ExchangeError(f"packet {manifest.packet_id}: the pack does not fit its manifest")
-    resources = {}
-    for item, line in zip(manifest.resources, lines, strict=True):
-        if hashlib.sha256(line).hexdigest() != item.sha256:
-            raise ExchangeError(f"packet {manifest.packet_id}: {item.source} does not have the hash of the manifest")
-        resources[item.source] = fhir_json.loads(line)
-    return Packet(manifest, resources)
+    return Packet(manifest, Lines(pack, index))
 
 
 def insert(conn: Connection, manifest: Manifest, manifest_sha256: str, version: int) -> None:

@@ -55,6 +55,8 @@ class _Fetching:
         self.ctx, self.server, self.chart = ctx, server, chart
         self.limit = ctx.world.config.records.max_attachment_bytes
         self.fetched: dict[str, tuple[Stored, str]] = {}  # by path, with the content type
+        self.seen: set[str] = set()
+        self.size = 0  # of what was stored, each once
 
     def item(self, source: str, of: str, resource: dict, attachment: dict) -> ManifestItem | None:
         """The manifest line; None, with a finding, where there are no bytes to carry. Raises what `Problems.about` tells."""
@@ -72,6 +74,10 @@ class _Fetching:
         if found is None:
             return None
         stored, kind = found
+        if stored.sha256 not in self.seen:
+            self.seen.add(stored.sha256)
+            self.size += stored.size
+            self.chart.must_fit(of, self.ctx.world.config.records.max_packet_bytes, self.size)
         if not stored.size:
             raise MappingError("Attachment", "the document is empty: there is not one byte of it")
         self._check(of, attachment, stored)

@@ -1,18 +1,21 @@
 """Reads the chart of one patient at the placer: everything of it, of nobody else, closed over references."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
+from threading import Lock
 
 from integration.fhir.server import Entry, FhirServer
 from integration.packets import stored as packets
+from integration.packets.lines import Spool
 from integration.store import links
 from integration.store.pace import at_once
 from jobs.source.problems import Problems
 from jobs.world import Context
 from mappings.addresses import base_in, base_of_search, comparable
 from mappings.identifiers import identifiers_in, local_reference
-from mappings.model.errors import PartialError
+from mappings.model.errors import NeedsPerson, PartialError
 from mappings.references import find_references
 from mappings.subject import searched_by, whose
 
@@ -36,6 +39,7 @@ NOT_FOLLOWED = frozenset(
     }
 )
 MAX_ROUNDS = 10
+READ_AHEAD = 200
 
 
 @dataclass
@@ -43,10 +47,19 @@ class Chart:
     """What was read of one patient: ``resources`` by ``Type/id``, the patient among them."""
 
     patient: str
-    resources: dict[str, dict]
+    resources: Spool
     bases: list[str]  # the server's addresses, as configured and as it showed them
     problems: Problems
     left_out: set[str] = field(default_factory=set)  # another patient's, or what would go back where it came from
+
+    def must_fit(self, place: str, limit: int, beside: int = 0) -> None:
+        """Raises NeedsPerson naming ``place`` when records, and ``beside`` of attachments, are larger than ``limit`` bytes."""
+        if self.resources.size + beside > limit:
+            raise NeedsPerson(
+                "packet-too-large",
+                f"with {place} the packet is larger than the {limit} bytes of records.max_packet_bytes",
+                "Ask for fewer kinds of records or for newer ones only, or raise records.max_packet_bytes; then retry.",
+            )
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -65,13 +78,11 @@ def read_chart(
     reading = _Reading(ctx, request, patient)
     limits = ctx.endpoint(request.placer).limits
     with ThreadPoolExecutor(at_once(limits.concurrency, limits.requests_per_second)) as pool:
-        for kind, entries in pool.map(lambda search: (search[0], reading.search(*search, since)), reading.searches()):
-            for number, entry in enumerate(entries, start=1):
-                reading.take(kind, number, entry)
+        for _ in pool.map(lambda search: reading.search(*search, since), reading.searches()):
+            pass  # each is taken while it is read
         reading.close_over_references(known, pool)
-    chart = reading.chart
-    chart.resources = dict(sorted(chart.resources.items()))
-    return chart
+    reading.chart.resources.sort()
+    return reading.chart
 
 
 class _Reading:
@@ -83,7 +94,9 @@ class _Reading:
         self.patient = self.server.read(*patient.split("/"))
         if packets.source_of(self.patient) != patient:
             raise PartialError([f"{patient}: the server answers with another patient"])
-        self.chart = Chart(patient, {patient: self.patient}, list(self.server.endpoint.bases), Problems())
+        found = Spool(ctx.world.payloads.spool(), {patient: self.patient})
+        self.chart = Chart(patient, found, list(self.server.endpoint.bases), Problems())
+        self.taking = Lock()
         # A copy of the fulfiller's own record does not go back where it came from, nor a report to who is still asked.
         with ctx.world.engine.begin() as conn:
             self.theirs = links.frozen_system(conn, request.fulfiller)
@@ -101,18 +114,22 @@ class _Reading:
                 self.ctx.finding("type-not-offered", "the placer's server does not offer this type", kind, "info")
         return asked
 
-    def search(self, kind: str, parameter: str, since: datetime | None) -> list[Entry]:
-        """Every entry of every page."""
+    def search(self, kind: str, parameter: str, since: datetime | None) -> None:
+        """Take every entry of every page while it is read: no more than a page is in memory."""
         params = {parameter: self.chart.patient}
         if since is not None:
             params["_lastUpdated"] = f"ge{since.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"
         search = self.server.search(kind, params)
-        entries = list(search)
+        learned: set[str] = set()
+        for number, entry in enumerate(search, start=1):
+            with self.taking:
+                for link in search.links - learned:
+                    self._learn(base_of_search(link, kind))
+                learned |= search.links
+                self.take(kind, number, entry)
+            self.chart.must_fit(f"{kind}?patient entry {number}", self.ctx.world.config.records.max_packet_bytes)
         for words in search.warnings:  # list.append is atomic: searches run in threads
             self.ctx.finding("search-warning", f"the server remarked on its search: {words}"[:300], kind)
-        for link in search.links:
-            self._learn(base_of_search(link, kind))
-        return entries
 
     def _learn(self, base: str | None) -> None:
         """Another address under which the server knows itself, because it says so; never that of another endpoint."""
@@ -182,11 +199,12 @@ class _Reading:
         for _ in range(MAX_ROUNDS):
             for source in fresh:
                 pointed |= {target: place for target, place in self._targets(source).items() if target not in pointed}
+            settled = gone | self.chart.left_out
             fresh = sorted(
                 target
                 for target in pointed
                 if target not in self.chart.resources
-                and target not in gone | self.chart.left_out
+                and target not in settled
                 and target.split("/")[0] not in NOT_FOLLOWED
             )
             if not fresh:
@@ -206,15 +224,21 @@ class _Reading:
 
     def _fetch(self, wanted: list[str], pool: ThreadPoolExecutor) -> set[str]:
         """Read them; returns what is not to be asked for again."""
-        for target, resource in zip(wanted, pool.map(self._read, wanted), strict=True):
+        for target, resource in self._read_all(wanted, pool):
             if resource is None:
                 continue
+            self.chart.must_fit(target, self.ctx.world.config.records.max_packet_bytes)
             with self.chart.problems.about(target):
                 if packets.source_of(resource) != target:
                     self.chart.problems.add(target, "the server answers with another resource")
                 elif whose(resource, self.patient, self.chart.bases)[0] != "another":
                     self._take(target, resource)
         return set(wanted)
+
+    def _read_all(self, wanted: list[str], pool: ThreadPoolExecutor) -> Iterator[tuple[str, dict | None]]:
+        for start in range(0, len(wanted), READ_AHEAD):  # the readers never are further ahead than so many
+            block = wanted[start : start + READ_AHEAD]
+            yield from zip(block, pool.map(self._read, block), strict=True)
 
     def _read(self, target: str) -> dict | None:
         with self.chart.problems.about(target):

@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection
 
-from integration import fhir_json
 from integration.packets import stored as packets
 from integration.store import deliveries, links, requests
 from integration.store.steps import NextStep
@@ -29,9 +28,8 @@ def pack(
     ``sources``: the resources of the chart to pack; ``base``: how many packets there are. Raises PartialError when an item
     of the chart could not be had and nobody waived it.
     """
-    lines = {source: line for source in sources if (line := _line(chart, source)) is not None}
     chart.problems.must_be_none()
-    items = [packets.resource_item(chart.resources[source], line) for source, line in lines.items()]
+    items = [packets.resource_item(source, chart.resources.about(source)) for source in sources]
     items += [*attachments, *withdrawn, *_waived(chart)]
     version = (base or 0) + 1
     with ctx.world.engine.begin() as conn:
@@ -46,7 +44,7 @@ def pack(
         source_bases=chart.learned,
         items=tuple(items),
     )
-    digest = packets.store(ctx.world.payloads, manifest, list(lines.values()))
+    digest = packets.store(ctx.world.payloads, manifest, map(chart.resources.line, sources))
     delivery_id = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, version)
 
     def commit(conn: Connection) -> None:
@@ -59,19 +57,12 @@ def pack(
             DeliveryKind.RECORDS,
             version=version,
             packet_id=manifest.packet_id,
-            sources=[*lines, *(item.source for item in withdrawn)],
+            sources=[*sources, *(item.source for item in withdrawn)],
             deadline=requests.get(conn, ctx.request_id).records_due_at,
         )
 
     following = NextStep("match_people", request.fulfiller, delivery_id=delivery_id, deadline=ctx.row().records_due_at)
     return Outcome(next_steps=(following,), apply=[commit])
-
-
-def _line(chart: Chart, source: str) -> bytes | None:
-    """The bytes of one resource; a problem of the chart when it cannot be written (half a character, no version)."""
-    with chart.problems.about(source):
-        return fhir_json.dumps(chart.resources[source])
-    return None
 
 
 def _waived(chart: Chart) -> list[ManifestItem]:

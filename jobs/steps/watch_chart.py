@@ -1,12 +1,10 @@
 """Watch the chart at the placer: what is corrected, new, gone or re-filed there travels as a delta packet."""
 
-import hashlib
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import Row
 
-from integration import fhir_json
 from integration.packets import stored as packets
 from integration.store import deliveries, revisions
 from jobs.patients import find_patient
@@ -84,11 +82,9 @@ def _delta(ctx: Context, request, chart: Chart, stands: Carried, packets_so_far:
 def _changed(chart: Chart, stands: Carried, attachments: Collection[ManifestItem]) -> list[str]:
     """What says something else than the copy that was carried, or is new; by its own bytes or by those it points to."""
     replaced = {item.source for item in attachments if stands.attachments.get(item.of or "") != item.sha256}
-    changed = []
-    for source, resource in chart.resources.items():
-        with chart.problems.about(source):
-            before = stands.resources.get(source)
-            digest = hashlib.sha256(fhir_json.dumps(resource)).hexdigest()
-            if before is None or before.sha256 != digest or source in replaced:
-                changed.append(source)
-    return changed
+    before = {source: item.sha256 for source, item in stands.resources.items()}
+    return [
+        source
+        for source in chart.resources
+        if before.get(source) != chart.resources.about(source).sha256 or source in replaced
+    ]

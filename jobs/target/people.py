@@ -19,7 +19,7 @@ PEOPLE = ("Organization", "Location", "Practitioner", "PractitionerRole")
 def resolve_people(ctx: Context, endpoint: str, packet) -> dict[str, str]:
     """``{source: Type/id there}`` of every person and place of the packet: linked, matched by NPI, or created."""
     system = packet.manifest.identifier_system
-    people = [resource for source, resource in packet.resources.items() if source.split("/")[0] in PEOPLE]
+    people = [packet.resources[source] for source in packet.resources if source.split("/")[0] in PEOPLE]
     with ctx.world.engine.begin() as conn:
         known = links.find(conn, endpoint, system, packet.resources)
     base = packet.manifest.bases(ctx.endpoint(packet.manifest.source_endpoint).bases)

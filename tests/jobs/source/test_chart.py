@@ -2,12 +2,13 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 
 from integration.packets import stored as packets
 from tests.jobs.exchange import a_request, load_chart, patient
-from tests.servers.unkind_source import document, observation
+from tests.servers.unkind_source import b64, document, observation
 
 pytestmark = pytest.mark.postgres
 INNER = "http://fhir-app-01.internal:8080/fhir"
@@ -231,3 +232,25 @@ def sources_of(exchange, request_id: str) -> set[str]:
     """What all packets of a request carried."""
     with exchange.engine.connect() as conn:
         return packets.sources_of(exchange.payloads, packets.rows(conn, request_id))
+
+
+def test_a_packet_that_grows_too_large_stops_and_names_where(gathering):
+    gathering.source.put(*(observation(number, note=[{"text": "x" * 100_000}]) for number in range(30)))
+    gathering.source.put(document({"contentType": "application/pdf", "data": b64(b"%PDF" * 100_000)}))
+    exchange = gathering.exchange
+    records = exchange.world.config.records.model_copy(update={"max_packet_bytes": 2_000_000})
+    exchange.world = replace(exchange.world, config=exchange.world.config.model_copy(update={"records": records}))
+    said = gathering.message(gathering.gather())
+    assert "larger than the 2000000 bytes of records.max_packet_bytes" in said and "Observation?patient entry 1" in said
+
+
+def test_attachments_count_too(gathering):
+    gathering.source.put(
+        document(*({"contentType": "application/pdf", "data": b64(bytes([n]) * 400_000)} for n in range(3)))
+    )
+    exchange = gathering.exchange
+    records = exchange.world.config.records.model_copy(update={"max_packet_bytes": 2_600_000})
+    exchange.world = replace(exchange.world, config=exchange.world.config.model_copy(update={"records": records}))
+    assert "DocumentReference/d1#content[2].attachment" in gathering.message(gathering.gather()).replace(
+        "DocumentReference.content", "content"
+    )
