@@ -7,6 +7,7 @@ and whether a large body is wanted, which is asked before it is read.
 
 import contextlib
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
+from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
@@ -247,14 +249,15 @@ class Servers:
             max_request_body_size=1 << 60,  # Limits.body says it, and the application answers
             **options,
         )
-        self._dispatcher, every = ThreadedTaskDispatcher(), {}
+        self._dispatcher, self._map = ThreadedTaskDispatcher(), {}
+        self._closing, self._ended = threading.Event(), threading.Event()
         self._dispatcher.set_thread_count(threads)
         self._servers = [
             Server(
                 app,
                 limits=limits,
                 wants_body=gate.wants_body_of(app),
-                map=every,
+                map=self._map,
                 dispatcher=self._dispatcher,
                 adj=adjusted,
                 sockinfo=sockinfo,
@@ -268,13 +271,22 @@ class Servers:
         return int(self._servers[0].effective_port)
 
     def run(self) -> None:
-        """Serve until the process is told to end."""
-        self._servers[0].run()
+        """Serve until the process is told to end, or ``close`` is called in another thread."""
+        try:
+            while not self._closing.is_set():
+                wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
+        except (SystemExit, KeyboardInterrupt):
+            pass
+        finally:
+            self._dispatcher.shutdown()
+            wasyncore.close_all(self._map, ignore_all=True)
+            self._ended.set()
 
     def close(self) -> None:
-        """Stop listening."""
-        for server in self._servers:
-            server.close()
+        """End ``run`` in its thread, and every connection with it."""
+        self._closing.set()
+        self._servers[0].pull_trigger()
+        self._ended.wait(5)
 
 
 def create_servers(

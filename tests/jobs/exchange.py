@@ -113,6 +113,7 @@ class Exchange:
         for proxy in self.proxies.values():
             proxy.__exit__()
         self.server.close()
+        self.app.extensions["second_opinion"]["hosted_log"].stop()
         self.world.servers.close()
 
     def put(self, where: str, resource: dict) -> dict:

@@ -25,6 +25,7 @@ class HostedLog:
         self._lock = threading.Lock()
         self._reads: list[Access] = []
         self._timer: threading.Timer | None = None
+        self._wait, self._stopped = FLUSH_SECONDS, False
 
     def __call__(self, access: Access, conn: Connection | None) -> None:
         """Note an access; on ``conn`` when it changes something."""
@@ -51,18 +52,22 @@ class HostedLog:
             )
             with self._lock:
                 self._reads = [*reads, *self._reads]
-                if self._timer is None:
+                self._wait = min(2 * self._wait, 60.0)
+                if self._timer is None and not self._stopped:
                     self._start()
+        else:
+            self._wait = FLUSH_SECONDS
 
     def stop(self) -> None:
         """The process ends: write what is noted."""
         with self._lock:
+            self._stopped = True
             if self._timer is not None:
                 self._timer.cancel()
         self.flush()
 
     def _start(self) -> None:
-        self._timer = threading.Timer(FLUSH_SECONDS, self.flush)
+        self._timer = threading.Timer(self._wait, self.flush)
         self._timer.daemon = True
         self._timer.start()
 
