@@ -97,6 +97,9 @@ class _Reading:
         found = Spool(ctx.world.payloads.spool(), {patient: self.patient})
         self.chart = Chart(patient, found, list(self.server.endpoint.bases), Problems())
         self.taking = Lock()
+        self.known_bases = {
+            comparable(base) for each in ctx.world.config.endpoints.values() for base in each.bases
+        }  # also those of others, which are never this server's
         # A copy of the fulfiller's own record does not go back where it came from, nor a report to who is still asked.
         with ctx.world.engine.begin() as conn:
             self.theirs = links.frozen_system(conn, request.fulfiller)
@@ -133,10 +136,9 @@ class _Reading:
 
     def _learn(self, base: str | None) -> None:
         """Another address under which the server knows itself, because it says so; never that of another endpoint."""
-        known = {comparable(each) for each in self.chart.bases}
-        others = {comparable(base) for each in self.ctx.world.config.endpoints.values() for base in each.bases}
-        if base is None or comparable(base) in known | others:
+        if base is None or comparable(base) in self.known_bases:
             return
+        self.known_bases.add(comparable(base))
         self.chart.bases.append(base)
         self.ctx.finding(
             "address-learned",

@@ -45,7 +45,7 @@ class Problems:
         """Raises PartialError naming every item that is neither there nor waived."""
         open_ones = {place: why for place, why in sorted(self._found.items()) if not self._is_waived(place)}
         if open_ones:
-            raise PartialError([f"{place}: {why}" for place, why in open_ones.items()])
+            raise PartialError([f"{place}: {why}" for place, why in open_ones.items()], items=open_ones)
 
     def _is_waived(self, place: str) -> bool:
         return place in self._waived or place.partition("#")[0] in self._waived

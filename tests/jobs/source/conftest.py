@@ -10,11 +10,11 @@ class Gathering:
     """An unkind source and the Exchange that gathers from it."""
 
     def __init__(self, source: UnkindSource, make_exchange):
-        self.source, self._make, self._exchange = source, make_exchange, None
+        self.source, self._make, self._exchange, self.accepts = source, make_exchange, None, "resources"
 
     @property
     def exchange(self) -> Exchange:
-        self._exchange = self._exchange or self._make(alice=self.source.address)
+        self._exchange = self._exchange or self._make(alice=self.source.address, accepts=self.accepts)
         return self._exchange
 
     def gather(self, **fields) -> str:

@@ -172,6 +172,11 @@ def test_what_is_no_resource_is_named_and_nothing_else_is_lost_with_it(gathering
     assert named in gathering.message(request_id) and "internal error" not in gathering.message(request_id)
 
 
+def deep(levels: int) -> list:
+    """An extension in an extension in an extension."""
+    return [{"url": "a", "extension": deep(levels - 1)}] if levels else [{"url": "a", "valueString": "x"}]
+
+
 @pytest.mark.parametrize(
     "odd",
     [
@@ -185,6 +190,7 @@ def test_what_is_no_resource_is_named_and_nothing_else_is_lost_with_it(gathering
         {"performer": {"reference": "Practitioner/none"}},
         {"note": [{"text": "nul \x00 inside"}]},
         {"extension": [[{"url": "a"}]]},
+        {"extension": deep(150)},
     ],
 )
 def test_odd_shapes_stop_no_gathering(gathering, odd):

@@ -1,5 +1,7 @@
 """What a source changes, takes back, re-files or replaces behind a reference after it was sent reaches the consultant's side."""
 
+import json
+
 import pytest
 
 from tests.servers.unkind_source import b64, document, observation
@@ -27,6 +29,8 @@ def test_a_deleted_record_is_taken_back(gathering):
     assert {name: each["status"] for name, each in there.items()} == {"o1": "final", "o2": "entered-in-error"}
     assert gathering.exchange.view(request_id)["records"] == "verified"
     assert gathering.findings()["record-withdrawn"] == {"Observation/o2"}
+    [task] = gathering.exchange.find("bob", "Task")
+    assert "1 withdrawn, not to be used (Observation)" in json.dumps(task.get("note", []))
 
 
 @pytest.mark.parametrize("shows", [True, False])
@@ -127,3 +131,23 @@ def test_a_server_that_ignores_the_time_it_is_asked_for_makes_no_delta(gathering
     for days in (2, 4):
         a_day_later(gathering, days)
     assert len(gathering.exchange.view(request_id)["packets"]) == 1
+
+
+def test_where_documents_are_taken_the_originals_of_a_withdrawn_record_are_taken_back_and_the_consultant_is_told(
+    gathering,
+):
+    gathering.accepts = "documents"
+    source = gathering.source
+    kept = document(LETTER, id="d2")
+    kept["content"][0]["attachment"] = {"contentType": "application/pdf", "data": b64(b"%PDF kept")}
+    source.put(document(LETTER), binary(b"%PDF withdrawn"), kept, observation(1))
+    request_id = gathering.gather()
+    source.delete("DocumentReference/d1")
+    a_day_later(gathering)
+    assert gathering.exchange.view(request_id)["records"] == "verified", gathering.message(request_id)
+    documents = gathering.exchange.find("bob", "DocumentReference")
+    statuses = {each["content"][0]["attachment"].get("data"): each["status"] for each in documents}
+    assert statuses[b64(b"%PDF withdrawn")] == "entered-in-error"
+    assert statuses[b64(b"%PDF kept")] == "current"
+    [task] = gathering.exchange.find("bob", "Task")
+    assert "1 withdrawn, not to be used (DocumentReference)" in json.dumps(task.get("note", []))
