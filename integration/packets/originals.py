@@ -14,7 +14,7 @@ from mappings.rendition import words_inside
 
 @dataclass(frozen=True)
 class Original:
-    """One document: where it stands, its hash (hex) and type; ``inside``: its bytes, where they stand in the record itself."""
+    """One document: where it stands, its hash (hex) and type; ``inside``: its bytes, where no manifest names them."""
 
     source: str
     of: str
@@ -23,31 +23,31 @@ class Original:
     inside: bytes | None = None
 
 
-def originals(packet: Packet) -> list[Original]:
-    """Every document of a packet, each place once: those of its manifest, and those inside its records."""
-    listed = {
+@dataclass(frozen=True)
+class Contents:
+    """Every document of a packet, each place once; ``printed``: hashes of those whose words stand with their records."""
+
+    originals: tuple[Original, ...]
+    printed: frozenset[str]
+
+
+def contents(packet: Packet) -> Contents:
+    """The documents that the manifest names, and those inside records, which an older manifest does not."""
+    found = {
         item.of: Original(item.source, item.of or item.source, item.sha256, item.content_type)
         for item in packet.manifest.items
         if item.kind == "attachment"
     }
-    inside = {each.of: each for each in _inside(packet)}
-    return [*listed.values(), *(each for of, each in inside.items() if of not in listed)]
-
-
-def printed(packet: Packet) -> frozenset[str]:
-    """Hashes of the documents whose words stand with their records, all of them in letters that the summary can show."""
-    return frozenset(
-        hashlib.sha256(data).hexdigest()
-        for _, attachment, data in _attached(packet)
-        if (words := words_inside(attachment)) is not None and missing(words) == (0, 0)
-    )
-
-
-def _inside(packet: Packet) -> Iterator[Original]:
+    printed = set()
     for of, attachment, data in _attached(packet):
-        yield Original(
-            of.partition("#")[0], of, hashlib.sha256(data).hexdigest(), as_text(attachment.get("contentType")), data
-        )
+        digest = hashlib.sha256(data).hexdigest()
+        words = words_inside(attachment)
+        if words is not None and missing(words) == (0, 0):
+            printed.add(digest)
+        elif of not in found:
+            kind = as_text(attachment.get("contentType"))
+            found[of] = Original(of.partition("#")[0], of, digest, kind, data)
+    return Contents(tuple(found.values()), frozenset(printed))
 
 
 def _attached(packet: Packet) -> Iterator[tuple[str, dict, bytes]]:

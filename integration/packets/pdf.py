@@ -6,7 +6,7 @@ reportlab cannot write tagged PDF; title, language and bookmarks are set.
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from reportlab.lib.pagesizes import A4
@@ -14,7 +14,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from integration.packets.pdf_text import BOLD, REGULAR, Style, load_fonts, missing, wrap
 from mappings.model.findings import Finding
-from mappings.rendition import Rendition, Row, Section
+from mappings.rendition import OTHER, Rendition, Row, Section
 
 PAGE_WIDTH, PAGE_HEIGHT = A4
 MARGIN, TOP, BOTTOM = 36.0, 62.0, 44.0
@@ -29,10 +29,9 @@ SMALL, NOTE = Style(REGULAR, 6, 7.5, grey=0.30), Style(REGULAR, 8.5, 12, grey=0.
 FACT, FACT_LABEL = Style(REGULAR, 10, 14), Style(BOLD, 10, 14)
 
 
-OTHER_LETTERS = (
+OTHER_LETTERS = (  # who reads this finds the document by its title
     "Some words here are in letters that this document cannot show: they stand as numbers or names in brackets, or one by one "
-    "from left to right. The same words stand as they were written in the text document “Words in other letters”, sent beside "
-    "this one."
+    f"from left to right. The same words stand as they were written in the text document “{OTHER}”, sent beside this one."
 )
 
 
@@ -56,7 +55,8 @@ class Page:
 class Layout:
     """Fills pages; ``repeat`` lines stand again on top of each new page."""
 
-    def __init__(self) -> None:
+    def __init__(self, lacking: Set[str] = frozenset()) -> None:
+        self.lacking = lacking  # sources of rows whose words stand in the text beside this document
         self.pages = [Page()]
         self.y = TOP
         self.repeat: list[Line] = []
@@ -108,7 +108,7 @@ def to_pdfs(rendition: Rendition, *, max_bytes: int | None = None, max_pages: in
 
 def _laid_out(rendition: Rendition, max_pages: int) -> tuple[list[Page], list[int]]:
     """All pages, and on which each section starts."""
-    layout = Layout()
+    layout = Layout(lacking(rendition))
     index = _cover(layout, rendition)
     layout.new_page()
     starts = [_section(layout, section) for section in (*rendition.sections, rendition.originals)]
@@ -175,7 +175,8 @@ def _cover(layout: Layout, rendition: Rendition) -> list[Line]:
     lines = [_index_line(title, str(count), FACT) for title, count in rendition.index]
     lines.append(_index_line(rendition.originals.title, str(len(rendition.originals.rows)), FACT))
     layout.add(*lines, _index_line("All records (originals not counted)", str(rendition.resource_count), FACT_LABEL))
-    if lacking(rendition):
+    if layout.lacking:
+        layout.space(6)
         layout.add(*_paragraph(OTHER_LETTERS, STRONG))
     for finding in rendition.findings:
         layout.add(*_paragraph(f"Note, {finding.path}: {finding.message}", NOTE))
@@ -239,6 +240,9 @@ def _row(layout: Layout, row: Row, places: list[tuple[float, float]]) -> None:
     lines[0].rule = True
     for text in row.texts:
         lines += [*_paragraph(text.title, HEAD, indent=10), *_paragraph(text.text, BODY, indent=10)]
+    lines += (
+        _paragraph(f"Some letters here cannot be shown: see “{OTHER}”", SMALL) if row.source in layout.lacking else []
+    )
     lines += _paragraph(" · ".join(part for part in (f"source {row.source}", row.codes, row.details) if part), SMALL)
     if sum(line.height for line in lines) < KEEP_TOGETHER:
         layout.keep(sum(line.height for line in lines))

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.packets import stored as packets
-from integration.packets.originals import printed
+from integration.packets.originals import contents
 from integration.packets.payloads import Payloads
 from integration.packets.pdf import lacking, to_pdfs
 from integration.store import requests
@@ -37,7 +37,7 @@ def packet_zip(conn: Connection, payloads: Payloads, request_id: str) -> bytes:
 
 
 def _write(archive: zipfile.ZipFile, folder: str, packet, payloads: Payloads, request) -> None:
-    rendition = packets.rendition_of(packet, payloads, request, printed=printed(packet))
+    rendition = packets.rendition_of(packet, payloads, request, printed=contents(packet).printed)
     for number, volume in enumerate(to_pdfs(rendition), 1):
         _add(archive, f"{folder}/records{'' if number == 1 else f'-{number}'}.pdf", volume)
     if other_letters := lacking(rendition):

@@ -167,12 +167,8 @@ def _renew_summaries(ctx: Context, endpoint: str, version: int, delivery_id: str
         ]
     for records in older:
         for document in current_summaries(ctx, records, patient, version):
-            identifier = identifier_of(document.resource)
-            with ctx.world.engine.begin() as conn:
-                was_written = links.find(conn, endpoint, identifier.system, [identifier.value])
-            if was_written:
-                _write(ctx, endpoint, delivery_id, document.resource, identifier)
-            keep_renewed(ctx, records, document)
+            reference = _write(ctx, endpoint, delivery_id, document.resource, identifier_of(document.resource))
+            keep_renewed(ctx, records, document, reference)
         with ctx.transaction() as conn:
             deliveries.say_with(conn, records.id, version, anew=True)
 

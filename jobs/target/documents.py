@@ -1,5 +1,7 @@
 """Packets at an endpoint that takes documents: rendered once, each document written once, and read back as it was written."""
 
+from collections.abc import Iterable
+
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.store import deliveries, links
@@ -53,23 +55,35 @@ def check_documents(ctx: Context, delivery, packet) -> Check:
 
 
 def current_summaries(ctx: Context, delivery, patient: str, version: int) -> list[Document]:
-    """The summary of a delivery with what a version of the request says; none when later packets corrected all of it."""
-    if is_replaced(ctx, delivery):
+    """The summary of a delivery with what a version of the request says; a part that it no longer has is superseded.
+
+    None when nothing of it was written, or later packets corrected all of it.
+    """
+    written = {
+        name: item for name, item in _documents(ctx, delivery).items() if item.target and name.startswith(SUMMARY)
+    }
+    if not written or is_replaced(ctx, delivery):
         return []
     with ctx.world.engine.begin() as conn:
         packet_row = packets.by_id(conn, delivery.packet_id)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
-    return summaries_of(ctx, delivery, packet, patient, earlier_than(ctx, delivery, packet), version)
+    made = summaries_of(ctx, delivery, packet, patient, earlier_than(ctx, delivery, packet), version)
+    gone = {name for name, item in written.items() if item.sent_sha256} - {each.name for each in made}
+    return made + [Document(name, _superseded(ctx, written[name])) for name in sorted(gone)]
 
 
-def keep_renewed(ctx: Context, delivery, document: Document) -> None:
+def keep_renewed(ctx: Context, delivery, document: Document, reference: str) -> None:
     """A document of the delivery says something else now: that is what reading back compares with."""
     with ctx.transaction() as conn:
-        deliveries.mark_items(conn, delivery.id, [_mark(ctx, document)])
+        deliveries.mark_items(conn, delivery.id, [_mark(ctx, document) | dict(target=reference)])
 
 
-def _keep(ctx: Context, delivery, documents: list[Document]) -> None:
-    """All of them at once: what is kept is everything, or nothing yet."""
+def _superseded(ctx: Context, item) -> dict:
+    return {**fhir_json.loads(ctx.world.payloads.get(item.sent_sha256)), "status": "superseded"}
+
+
+def _keep(ctx: Context, delivery, documents: Iterable[Document]) -> None:
+    """The bytes one after the other, the items at once: what is kept is everything, or nothing yet."""
     marks = [_mark(ctx, each) for each in documents]
     with ctx.transaction() as conn:
         deliveries.mark_items(conn, delivery.id, marks)

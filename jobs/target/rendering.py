@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from integration import fhir_json
 from integration.packets import stored as packets
-from integration.packets.originals import Original, originals, printed
+from integration.packets.originals import Contents, Original, contents
 from integration.packets.pdf import findings as pdf_findings
 from integration.packets.pdf import lacking, to_pdfs
 from integration.store import revisions
@@ -18,12 +18,12 @@ from mappings.codes import as_dict, as_dicts, as_text
 from mappings.document_reference import attachments, inline_bytes, to_document_reference
 from mappings.model.errors import NeedsPerson
 from mappings.model.request import Code
+from mappings.rendition import OTHER
 from mappings.rendition import as_text as in_plain_text
 from mappings.rendition.names import names_of
 
 SUMMARY = "document:rendition"
 TITLE = "First-opinion records"
-OTHER_LETTERS = "Words in other letters"
 
 
 @dataclass(frozen=True)
@@ -47,29 +47,35 @@ class _Page:
     appends: str | None = None
 
 
-def documents_of(ctx: Context, delivery, packet, patient: str, earlier: Earlier) -> list[Document]:
-    """Everything of a packet as documents, the summary first. Raises NeedsPerson, naming each document that is in none."""
-    made = [_as_document(ctx, delivery, packet, patient, page) for page in _pages(ctx, delivery, packet, earlier)]
-    _count(packet, made)
-    return made
+def documents_of(ctx: Context, delivery, packet, patient: str, earlier: Earlier) -> Iterator[Document]:
+    """Everything of a packet as documents, one after the other, the summary first.
+
+    Raises NeedsPerson at the end, naming them, when a document of the packet was in none.
+    """
+    held, sent = contents(packet), set()
+    for page in _pages(ctx, delivery, packet, held, earlier):
+        document = _as_document(ctx, delivery, packet, patient, page)
+        sent |= {hashlib.sha256(data).hexdigest() for data in _bytes_in(document)}
+        yield document
+    _must_be_whole(held, sent)
 
 
 def summaries_of(ctx: Context, delivery, packet, patient: str, earlier: Earlier, version: int) -> list[Document]:
     """The readable summary of a packet alone, with what a version of the request says."""
-    pages = _summary(ctx, delivery, packet, earlier, version)
+    pages = _summary(ctx, delivery, packet, contents(packet), earlier, version)
     return [_as_document(ctx, delivery, packet, patient, page) for page in pages]
 
 
-def _pages(ctx: Context, delivery, packet, earlier: Earlier) -> Iterator[_Page]:
-    yield from _summary(ctx, delivery, packet, earlier, delivery.request_version or 1)
-    seen = set(printed(packet))
-    for each in originals(packet):
+def _pages(ctx: Context, delivery, packet, held: Contents, earlier: Earlier) -> Iterator[_Page]:
+    yield from _summary(ctx, delivery, packet, held, earlier, delivery.request_version or 1)
+    seen = set(held.printed)
+    for each in held.originals:
         if each.sha256 not in seen:  # one document shown twice is sent once
             seen.add(each.sha256)
             yield _original(ctx, packet, each, earlier)
 
 
-def _summary(ctx: Context, delivery, packet, earlier: Earlier, version: int) -> Iterator[_Page]:
+def _summary(ctx: Context, delivery, packet, held: Contents, earlier: Earlier, version: int) -> Iterator[_Page]:
     """The PDF, in volumes; what its fonts cannot show as text; and as it came what could not be shown at all."""
     with ctx.world.engine.begin() as conn:
         request = revisions.content(conn, ctx.request_id, version)
@@ -77,7 +83,7 @@ def _summary(ctx: Context, delivery, packet, earlier: Earlier, version: int) -> 
         packet,
         ctx.world.payloads,
         request,
-        printed=printed(packet),
+        printed=held.printed,
         correction=earlier.correction,
         patient=earlier.patient,
     )
@@ -92,7 +98,7 @@ def _summary(ctx: Context, delivery, packet, earlier: Earlier, version: int) -> 
         yield _Page(name, said, "application/pdf", volume, **(relation if number == 1 else {}))
     if other := lacking(rendition):
         words = in_plain_text(rendition, other).encode("utf-8", "backslashreplace")
-        yield _Page("rendition-letters", f"{OTHER_LETTERS}: {title}", "text/plain; charset=utf-8", words)
+        yield _Page("rendition-letters", f"{OTHER}: {title}", "text/plain; charset=utf-8", words)
     for source in rendition.unshown:
         name, data = hashlib.sha256(source.encode()).hexdigest()[:32], fhir_json.dumps(packet.resources[source])
         yield _Page(f"rendition-raw-{name}", f"{source} as it came", "application/fhir+json", data)
@@ -161,15 +167,14 @@ def _limit(ctx: Context, delivery) -> int:
     return ctx.endpoint(delivery.endpoint).limits.max_inline_bytes
 
 
-def _count(packet, made: list[Document]) -> None:
+def _bytes_in(document: Document) -> Iterator[bytes]:
+    for content in document.resource["content"]:
+        yield inline_bytes(content["attachment"]) or b""
+
+
+def _must_be_whole(held: Contents, sent: set[str]) -> None:
     """Every document of the packet is in the summary or beside it: counted in what is going to be sent, by its bytes."""
-    sent = {
-        hashlib.sha256(inline_bytes(content["attachment"]) or b"").hexdigest()
-        for document in made
-        for content in document.resource["content"]
-    }
-    inside = printed(packet)
-    left = [each.of for each in originals(packet) if each.sha256 not in sent and each.sha256 not in inside]
+    left = [each.of for each in held.originals if each.sha256 not in sent and each.sha256 not in held.printed]
     if left:
         raise NeedsPerson(
             "document-left-out",

@@ -2,11 +2,12 @@
 
 from mappings.rendition.make import render
 from mappings.rendition.model import NOT_STATED, AttachedText, Column, Correction, Rendition, Row, Section, Text
-from mappings.rendition.plain import as_text
+from mappings.rendition.plain import OTHER, as_text
 from mappings.rendition.rows import words_inside
 
 __all__ = [
     "NOT_STATED",
+    "OTHER",
     "AttachedText",
     "Column",
     "Correction",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Set
 from mappings.rendition.model import Rendition, Row, Section
 
 COVER = "cover"
-TITLE = "Words in other letters"
+OTHER = "Words in other letters"  # what this is called beside the document that cannot show them
 
 
 def as_text(rendition: Rendition, only: Set[str]) -> str:
@@ -14,7 +14,7 @@ def as_text(rendition: Rendition, only: Set[str]) -> str:
 
 
 def _lines(rendition: Rendition, only: Set[str]) -> Iterator[str]:
-    yield from (f"{TITLE}: {rendition.title}", rendition.patient, "")
+    yield from (f"{OTHER}: {rendition.title}", rendition.patient, "")
     if COVER in only:
         yield from (f"{name}: {value}" for name, value in rendition.facts)
         yield from (f"The patient asks: {question}" for question in rendition.questions)
