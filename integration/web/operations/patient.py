@@ -66,8 +66,8 @@ def link(request_id: str, at: str):
         )
     except NotPossible as error:
         if request.form.get("shown") == "yes":
-            return _shown(request_id, at, reason, 409, str(error))
-        return _compared(request_id, at, 409, str(error))
+            return _shown(request_id, at, reason, 400, str(error))
+        return _compared(request_id, at, 400, str(error))
     return forms.told(t("compare.linked"), url_for("requests.show", request_id=request_id))
 
 

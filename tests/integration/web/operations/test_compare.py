@@ -94,7 +94,7 @@ def test_where_the_two_differ_a_second_word_is_wanted_and_nothing_chosen_is_lost
     request_id = found(site, MARRIED)
     answer = post(site, request_id, "/link", reference="Patient/2")
     assert (
-        answer.status_code == 409 and "the names differ" in answer.text and "Confirm that they are one" in answer.text
+        answer.status_code == 400 and "the names differ" in answer.text and "Confirm that they are one" in answer.text
     )
     assert re.search(r'value="Patient/2" checked', answer.text) and ">called</textarea>" in answer.text
     assert link_of(site, request_id) is None and site.row(site.waiting).status == "parked"
@@ -116,7 +116,7 @@ def test_where_the_two_differ_a_second_word_is_wanted_and_nothing_chosen_is_lost
 def test_whom_it_cannot_be_is_refused_whatever_is_confirmed(site, reference, typed, says):
     request_id = found(site, RETIRED)
     answer = post(site, request_id, "/link", reference=reference, typed=typed, confirmed="yes")
-    assert answer.status_code == 409 and says in answer.text and link_of(site, request_id) is None
+    assert answer.status_code == 400 and says in answer.text and link_of(site, request_id) is None
 
 
 def test_somebody_whom_no_step_has_found_is_read_by_the_next_one(site):
