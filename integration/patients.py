@@ -15,7 +15,7 @@ from integration.store.patient_links import PatientLink
 from mappings.identifiers import append_identifier, source_identifier
 from mappings.model.request import Identifier, PatientRef, SecondOpinionRequest
 from mappings.patient import Numbers
-from mappings.patient_link import WORDS, Line, compared, side_by_side, why_refused
+from mappings.patient_link import Line, compared, in_words, side_by_side, why_refused
 
 
 class NeedsSecondWord(NotPossible):
@@ -65,9 +65,10 @@ class Candidate:
         """Nothing differs and nothing is unknown."""
         return not self.doubts and not self.refused
 
-    def in_words(self) -> list[str]:
-        """Why it is not sure."""
-        return [WORDS[each] for each in ((self.refused,) if self.refused else self.doubts)]
+    @property
+    def told(self) -> str:
+        """Why it is not sure, in words."""
+        return in_words(*((self.refused,) if self.refused else self.doubts))
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,10 @@ def link(
         there = _resource(payloads, read[reference])
         seen = compared(wanted.compared_as, there, wanted.compared_by)
         if refused := _refused(wanted, reference, there):
-            raise NotPossible(f"{reference} at {endpoint} cannot be the patient: {WORDS[refused]}")
+            raise NotPossible(f"{reference} at {endpoint} cannot be the patient: {in_words(refused)}")
         if seen.doubts and not confirmed:
             raise NeedsSecondWord(
-                f"{reference} at {endpoint} is not surely the patient: {'; '.join(WORDS[each] for each in seen.doubts)}. "
+                f"{reference} at {endpoint} is not surely the patient: {in_words(*seen.doubts)}. "
                 "Confirm that they are one person"
             )
     with engine.begin() as conn:

@@ -25,7 +25,7 @@ from mappings.patient import (
     match,
     to_patient,
 )
-from mappings.patient_link import WORDS, compared, why_it_ends, why_refused
+from mappings.patient_link import compared, in_words, why_it_ends, why_refused
 
 ENGINE = "exchange"
 OFFERED = 20  # candidates kept for a person to compare
@@ -279,7 +279,7 @@ def _ask(ctx: Context, wanted: Wanted, why: str, found: Iterable[dict], link: Pa
     about = f"{link.reference} at {wanted.endpoint}" if link else wanted.endpoint
     return NeedsPerson(
         f"patient-{why}",
-        f"{about}: {WORDS[why]}" + (f"; could be meant: {names}" if names else ""),
+        f"{about}: {in_words(why)}" + (f"; could be meant: {names}" if names else ""),
         "Compare the two on the request's page and link the right one, or: "
         f"second-opinion patients compare {ctx.request_id} {wanted.endpoint}",
     )

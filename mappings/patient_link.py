@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mappings.codes import as_dict, as_dicts, as_text
 from mappings.identifiers import identifiers_in
+from mappings.model.causes import cause_named
 from mappings.model.request import PatientRef
 from mappings.patient import (
     Numbers,
@@ -21,32 +22,11 @@ from mappings.patient import (
 )
 from mappings.practitioner import as_given
 
-# The words of doubt, as a person reads them: what was found of the patient at the endpoint.
-WORDS: dict[str, str] = {
-    "none": "no patient there carries one of the numbers",
-    "several": "more than one patient there could be meant",
-    "similar": "somebody there has a similar name and birth date and shares no number",
-    "gone": "the linked patient is not there any more",
-    "inactive": "the record is out of use (active: false)",
-    "replaced": "the record was merged into another one",
-    "merged": "records were merged there since the patient was linked (Patient.link changed)",
-    "changed": "the name, birth date or sex there changed since the patient was linked",
-    "not-a-patient": "what is there is not a Patient",
-    "same-id": "this is the id of the patient at the other side; here it names somebody else",
-    "search-ignored": "the server answers a search for a number with patients who do not carry it",
-    "not-created": "the server answered our creation with a patient who does not carry our identifier",
-    "no-shared-identifier": "no number that tells persons apart is known on both sides",
-    "identifier-differs": "a number of the same kind differs",
-    "name-unknown": "one side has no name",
-    "name-differs": "the names differ",
-    "given-name-unknown": "one side has no first name, or only an initial",
-    "birth-date-unknown": "one side has no whole birth date",
-    "birth-date-differs": "the birth dates differ",
-    "sex-differs": "the sexes differ",
-    "deceased-differs": "one side says the patient has died",
-    "multiple-birth-differs": "they are different children of one birth",
-    "twin": "the patient is a twin, and not all given names are the same",
-}
+
+def in_words(*whys: str) -> str:
+    """The words of doubt as a person reads them; declared once, as causes of steps that wait."""
+    told = (cause_named(f"patient-{why}").happened.rstrip(".") for why in whys)
+    return "; ".join(each[:1].lower() + each[1:] for each in told)
 
 
 class Link(Protocol):

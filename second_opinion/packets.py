@@ -54,7 +54,7 @@ def _compared_view(found: "Comparison", shown: bool) -> dict:
                 "reference": each.reference,
                 "sure": each.is_sure,
                 "refused": bool(each.refused),
-                "why": each.in_words(),
+                "why": each.told,
                 "linked_for": each.linked_for or None,
                 "lines": [
                     {"name": line.name, "agrees": line.agrees}
@@ -82,7 +82,7 @@ def _compared_lines(view: dict) -> list[str]:
     ]
     for each in view["candidates"]:
         verdict = "cannot be the patient" if each["refused"] else "surely the same" if each["sure"] else "not certain"
-        lines.append(f"{each['reference']}: {verdict}{': ' if each['why'] else ''}{'; '.join(each['why'])}")
+        lines.append(f"{each['reference']}: {verdict}{': ' if each['why'] else ''}{each['why']}")
         for line in each["lines"]:
             lines.append(f"  {line['name'].replace('_', ' '):<12} {_AGREES[line['agrees']]}")
             lines += [f"    {side}: {', '.join(line[side]) or '-'}" for side in ("ours", "theirs") if side in line]

@@ -14,7 +14,7 @@ from jobs.world import World
 from mappings.identifiers import identifiers_in
 from mappings.model.errors import PermanentError
 from mappings.model.request import Identifier
-from mappings.patient_link import WORDS, why_it_ends
+from mappings.patient_link import in_words, why_it_ends
 from mappings.references import has_identifier
 
 BATCH = 40
@@ -115,7 +115,7 @@ def _patients_lost(world: World, key: str, links) -> Iterator[Lost]:
         there = world.servers.server(key).read_if_there(link.reference)
         why = why_it_ends(link, wanted.compared_as, there, wanted.compared_by)
         if why:
-            yield Lost(link.reference, WORDS[why[0]], link.request_id)
+            yield Lost(link.reference, in_words(*why[:1]), link.request_id)
 
 
 def _records_lost(server: FhirServer, records: list, progress: Callable[[int], None]) -> Iterator[Lost]:
