@@ -98,6 +98,7 @@ class Exchange:
         self.config: Config = load_config(path, {})
         self.payloads = Payloads(self.config.payloads.url)
         self.app = create_app(self.config, self.engine, self.payloads)
+        self.hosted_log = self.app.extensions["second_opinion"]["hosted_log"]
         threading.Thread(target=self._serve, daemon=True).start()
         self.clock = lambda: datetime.now(UTC)
         self.world = World(self.config, self.engine, Servers(self.config), self.payloads, now=lambda: self.clock())
@@ -113,7 +114,7 @@ class Exchange:
         for proxy in self.proxies.values():
             proxy.__exit__()
         self.server.close()
-        self.app.extensions["second_opinion"]["hosted_log"].stop()
+        self.hosted_log.stop()
         self.world.servers.close()
 
     def put(self, where: str, resource: dict) -> dict:
