@@ -51,6 +51,7 @@ class Chart:
     bases: list[str]  # the server's addresses, as configured and as it showed them
     problems: Problems
     left_out: set[str] = field(default_factory=set)  # another patient's, or what would go back where it came from
+    searched: set[str] = field(default_factory=set)  # types
 
     def must_fit(self, place: str, limit: int, beside: int = 0) -> None:
         """Raises NeedsPerson naming ``place`` when records, and ``beside`` of attachments, are larger than ``limit`` bytes."""
@@ -63,7 +64,7 @@ class Chart:
 
     @property
     def learned(self) -> tuple[str, ...]:
-        """Addresses that config.yaml does not name and the server writes of itself."""
+        """Its further addresses: those that config.yaml names, and those that it showed."""
         return tuple(self.bases[1:])
 
 
@@ -120,6 +121,7 @@ class _Reading:
     def search(self, kind: str, parameter: str, since: datetime | None) -> None:
         """Take every entry of every page while it is read: no more than a page is in memory."""
         params = {parameter: self.chart.patient}
+        self.chart.searched.add(kind)
         if since is not None:
             params["_lastUpdated"] = f"ge{since.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"
         search = self.server.search(kind, params)

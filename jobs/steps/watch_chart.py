@@ -21,11 +21,14 @@ from mappings.withdrawal import Carried, carried
 
 WATCH_OVERLAP = timedelta(hours=1)  # the placer's clock is not ours
 IN_FULL_EVERY = timedelta(days=1)  # what is gone, re-filed or changed behind a reference no search by time shows
+SMALL_CHART = (
+    1000  # records; so few are searched for as a whole at every look: as many requests, and it shows what is gone
+)
 
 
 def watch_chart(ctx: Context) -> Outcome:
-    """Look again at the placer. What a search by time shows is enough to see that something changed, never to send it:
-    before a delta is made the whole chart is read, and at least once a day."""
+    """Look again at the placer. What searches show is enough to see that something changed, never to send or to withdraw it:
+    before a delta is made the whole chart is read, with all that it points to, and at least once a day."""
     request, row = ctx.request(), ctx.row()
     if _is_over(ctx, row):
         return Outcome()
@@ -38,7 +41,7 @@ def watch_chart(ctx: Context) -> Outcome:
         return Outcome(again_at=again)  # one delivery of records at a time; what changes meanwhile is read then
     patient = find_patient(ctx, request.placer, request.patient)
     stands = carried(packets.manifest_of(ctx.world.payloads, packet.manifest_sha256) for packet in stored)
-    if not _in_full(ctx, row, request) and not _changed_lately(ctx, request, patient, stored[-1].created_at, stands):
+    if not _in_full(ctx, row, request) and not _shows_a_change(ctx, request, patient, stored[-1].created_at, stands):
         return Outcome(again_at=again)
     outcome = _delta(ctx, request, read_chart(ctx, request, patient), stands, len(stored))
     return Outcome(next_steps=outcome.next_steps, apply=outcome.apply, again_at=again)
@@ -62,9 +65,20 @@ def _in_full(ctx: Context, row: Row, request) -> bool:
         return revisions.content(conn, ctx.request_id, gathered).records != request.records
 
 
-def _changed_lately(ctx: Context, request, patient: str, last: datetime, stands: Carried) -> bool:
-    chart = read_chart(ctx, request, patient, since=last - WATCH_OVERLAP, known=frozenset(stands.resources))
-    return bool(_changed(chart, stands, ()))
+def _shows_a_change(ctx: Context, request, patient: str, last: datetime, stands: Carried) -> bool:
+    """Whether the searches show something else than what was carried: all of a small chart, of others what is younger."""
+    as_a_whole = len(stands.resources) <= SMALL_CHART
+    since = None if as_a_whole else last - WATCH_OVERLAP
+    chart = read_chart(ctx, request, patient, since=since, known=frozenset(stands.resources))
+    return (
+        bool(_changed(chart, stands, ()))
+        or as_a_whole
+        and any(
+            source not in chart.resources
+            for source in stands.resources
+            if source.partition("/")[0] in chart.searched and stands.may_be_withdrawn(source)
+        )
+    )
 
 
 def _delta(ctx: Context, request, chart: Chart, stands: Carried, packets_so_far: int) -> Outcome:
@@ -75,7 +89,8 @@ def _delta(ctx: Context, request, chart: Chart, stands: Carried, packets_so_far:
     changed = _changed(chart, stands, attachments)
     if not changed and not withdrawn:
         return Outcome(apply=[lambda conn: note_gathered(conn, ctx)])
-    of_changed = [item for item in attachments if item.source in changed]
+    anew = set(changed)
+    of_changed = [item for item in attachments if item.source in anew]
     return pack(ctx, request, chart, changed, of_changed, base=packets_so_far, withdrawn=withdrawn)
 
 

@@ -33,6 +33,14 @@ def test_a_deleted_record_is_taken_back(gathering):
     assert "1 withdrawn, not to be used (Observation)" in json.dumps(task.get("note", []))
 
 
+def test_a_small_chart_shows_at_every_look_what_is_gone(gathering):
+    gathering.source.put(observation(1), observation(2))
+    gathering.gather()
+    gathering.source.delete("Observation/o2")
+    gathering.exchange.watch()
+    assert gathering.at_bob("Observation")["o2"]["status"] == "entered-in-error"
+
+
 @pytest.mark.parametrize("shows", [True, False])
 def test_a_record_that_was_filed_under_another_patient_is_taken_back(gathering, shows):
     source = gathering.source
