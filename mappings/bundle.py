@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import quote
 
-from mappings.addresses import Bases, is_elsewhere, target_of
-from mappings.codes import as_dict
+from mappings.addresses import LOGICAL_ID, Bases, is_elsewhere, target_of
+from mappings.codes import as_dict, as_text
 from mappings.identifiers import append_identifier, source_identifier, to_identifier
 from mappings.model.errors import MappingError
 from mappings.model.findings import Finding
@@ -56,6 +56,22 @@ class EntryResult:
     version: str | None = None
     etag: str | None = None
     outcome: dict | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One record as it is to stand at the target, and the condition by which a second attempt recognises it."""
+
+    key: str  # Type/id at the source
+    urn: str
+    body: dict
+    condition: str | None  # not yet percent-encoded
+
+    def entry(self, body: object = None) -> dict:
+        """The entry of a transaction that creates it once; ``body`` is the same already written as JSON."""
+        request = {"method": "POST", "url": self.body["resourceType"]}
+        request |= {"ifNoneExist": _in_url(self.condition)} if self.condition else {}
+        return {"fullUrl": self.urn, "resource": self.body if body is None else body, "request": request}
 
 
 class Later(NamedTuple):
@@ -157,14 +173,42 @@ def transaction(
     inside = {key_of(resource): urn_of(identifier_system, key_of(resource)) for resource in chunk}
     if len(inside) < len(chunk):
         raise MappingError("Bundle.entry", "the same Type/id stands twice in one chunk")
-    sending = _Sending(ChainMap(inside, dict(links)), identifier_system, source_base, policies, allow_unidentified)
-    entries = []
-    for resource, urn in zip(chunk, inside.values(), strict=True):
-        body, condition = _prepared(resource, sending, findings)
-        request = {"method": "POST", "url": body["resourceType"]}
-        request |= {"ifNoneExist": _in_url(condition)} if condition else {}
-        entries.append({"fullUrl": urn, "resource": body, "request": request})
-    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    links = ChainMap(inside, dict(links))
+    drafts = [
+        draft(
+            resource,
+            links=links,
+            identifier_system=identifier_system,
+            source_base=source_base,
+            policies=policies,
+            allow_unidentified=allow_unidentified,
+            findings=findings,
+        )
+        for resource in chunk
+    ]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": [each.entry() for each in drafts]}
+
+
+def draft(
+    resource: dict,
+    *,
+    links: Mapping[str, str],
+    identifier_system: str,
+    source_base: str | None = None,
+    policies: Mapping[str, Policy] = POLICIES,
+    allow_unidentified: bool = False,
+    later: Collection[str] = (),
+    findings: list[Finding] | None = None,
+) -> Draft:
+    """The resource as it is to stand at the target.
+
+    ``links`` name what a reference becomes: an id at the target, or the urn of what goes with it. Targets in ``later``
+    (`break_cycles`) do not exist yet: they are written as logical references, without a finding.
+    """
+    sending = _Sending(links, identifier_system, source_base, policies, allow_unidentified, frozenset(later))
+    body, condition = _prepared(resource, sending, findings)
+    key = key_of(resource)
+    return Draft(key, urn_of(identifier_system, key), body, condition)
 
 
 def for_single_create(
@@ -178,12 +222,18 @@ def for_single_create(
     later: Collection[str] = (),
     findings: list[Finding] | None = None,
 ) -> tuple[dict, str | None]:
-    """The resource for one POST and its condition (``identifier=system|value``, not yet percent-encoded).
-
-    Targets in ``later`` (`break_cycles`) do not exist yet: they are written as logical references, without a finding.
-    """
-    sending = _Sending(links, identifier_system, source_base, policies, allow_unidentified, frozenset(later))
-    return _prepared(resource, sending, findings)
+    """The resource for one POST and its condition (``identifier=system|value``, not yet percent-encoded); as `draft`."""
+    made = draft(
+        resource,
+        links=links,
+        identifier_system=identifier_system,
+        source_base=source_base,
+        policies=policies,
+        allow_unidentified=allow_unidentified,
+        later=later,
+        findings=findings,
+    )
+    return made.body, made.condition
 
 
 def for_update(
@@ -221,16 +271,22 @@ def if_none_exist(identifier: Mapping[str, str]) -> str:
     return f"identifier={_escaped(identifier['system'])}|{_escaped(identifier['value'])}"
 
 
-def read_response(bundle_sent: dict, bundle_response: dict) -> list[EntryResult]:
-    """What the server did with each entry; a location is looked for in the response and in the resource returned."""
-    sent, answered = bundle_sent.get("entry", []), bundle_response.get("entry", [])
-    if bundle_response.get("resourceType") != "Bundle" or len(sent) != len(answered):
+def read_response(bundle_sent: dict, bundle_response: object) -> list[EntryResult]:
+    """What the server did with each entry; a location is looked for in the response and in the resource returned.
+
+    An entry of the answer that says nothing readable has status 0: nobody knows what was done. Raises MappingError when
+    the answer does not fit to what was sent.
+    """
+    answer = as_dict(bundle_response)
+    sent, answered = bundle_sent.get("entry", []), answer.get("entry")
+    answered = answered if isinstance(answered, list) else []
+    if answer.get("resourceType") != "Bundle" or len(sent) != len(answered):
         raise MappingError(
             "Bundle.entry",
             f"{len(sent)} entries were sent and {len(answered)} answered; "
             "look for each resource by its identifier before sending again",
         )
-    return [_result(one["fullUrl"], other) for one, other in zip(sent, answered, strict=True)]
+    return [_result(one["fullUrl"], as_dict(other)) for one, other in zip(sent, answered, strict=True)]
 
 
 def components(nodes: Iterable[int], needs: Sequence[Collection[int]]) -> list[list[int]]:
@@ -441,24 +497,23 @@ def _in_url(condition: str) -> str:
 
 
 _LITERAL = "".join(set(map(chr, range(33, 127))) - set("%&#+"))
-_LOCATION = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?")
+_LOCATION = re.compile(rf"(?:.*/)?([A-Z][A-Za-z]+/{LOGICAL_ID})(?:/_history/({LOGICAL_ID}))?/?")
 
 
 def _result(full_url: str, entry: dict) -> EntryResult:
-    response, returned = entry.get("response", {}), entry.get("resource", {})
-    found = _LOCATION.fullmatch(response.get("location") or "")
+    response, returned = as_dict(entry.get("response")), as_dict(entry.get("resource"))
+    found = _LOCATION.fullmatch(as_text(response.get("location")) or "")
     status = re.match(r"\d{3}", str(response.get("status", "")))
-    if status is None:
-        raise MappingError("Bundle.entry.response.status", "there is no HTTP status in the answer")
-    etag = response.get("etag")
+    etag = as_text(response.get("etag"))
     version = (found and found[2]) or (re.sub(r'^W/|"', "", etag) if etag else None)
+    outcome = response.get("outcome")
     return EntryResult(
         full_url,
-        int(status[0]),
+        int(status[0]) if status else 0,
         found[1] if found else _returned_key(returned),
-        version or returned.get("meta", {}).get("versionId"),
+        version or as_text(as_dict(returned.get("meta")).get("versionId")),
         etag,
-        response.get("outcome"),
+        outcome if isinstance(outcome, dict) else None,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from mappings.addresses import Bases
 from mappings.lawful import Change, ruling
 from mappings.references import ATTACHMENT, PLAIN, REFERENCE, RESOURCE, Kind, kind_of, target_of
 from mappings.rendition.narrative import plain_text
@@ -29,7 +30,7 @@ class Difference:
     moved_to: str | None = None  # where the server keeps bytes that were sent inline
 
 
-def compare(sent: dict, read: dict, *, links: Mapping[str, str], target_base: str | None = None) -> list[Difference]:
+def compare(sent: dict, read: dict, *, links: Mapping[str, str], target_base: Bases = None) -> list[Difference]:
     """The differences between a resource as sent and as read back, worst first.
 
     A sent reference may be the id at the target, or anything ``links`` knows (``Type/id`` of the source, urn:uuid: see
@@ -79,7 +80,7 @@ _MAX_TRIALS = 4096  # items sent x items read that are tried at other places
 class _Comparison:
     """Walks two resources side by side along the type tables and notes what differs."""
 
-    def __init__(self, links: Mapping[str, str], target_base: str | None):
+    def __init__(self, links: Mapping[str, str], target_base: Bases):
         self.links = links
         self.target_base = target_base
         self.differences: list[Difference] = []

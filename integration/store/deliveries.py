@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.arrays import blocks
-from integration.store.tables import deliveries, delivery_items
+from integration.store.tables import deliveries, delivery_items, packets
 from mappings.model.delivery import DELIVERY_TRANSITIONS, DeliveryKind, DeliveryStatus
 
 
@@ -104,6 +104,19 @@ def bytes_sent(conn: Connection, request_id: str, source: str) -> list[str]:
         .order_by(deliveries.c.version.desc())
     )
     return list(dict.fromkeys(rows.scalars()))
+
+
+def perhaps_written(conn: Connection, endpoint: str, patient: str) -> set[str]:
+    """Records of one chart that some delivery sent, or was about to send, to an endpoint."""
+    rows = conn.execute(
+        select(delivery_items.c.source)
+        .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
+        .join(packets, and_(packets.c.request_id == deliveries.c.request_id, packets.c.id == deliveries.c.packet_id))
+        .where(
+            packets.c.patient == patient, deliveries.c.endpoint == endpoint, delivery_items.c.sent_sha256.is_not(None)
+        )
+    )
+    return set(rows.scalars())
 
 
 def items(conn: Connection, delivery_id: str) -> dict[str, object]:

@@ -101,9 +101,11 @@ class _Reading:
         self.known_bases = {
             comparable(base) for each in ctx.world.config.endpoints.values() for base in each.bases
         }  # also those of others, which are never this server's
-        # A copy of the fulfiller's own record does not go back where it came from, nor a report to who is still asked.
+        # A copy of the fulfiller's own record does not go back where it came from, nor a report to who is still asked. Where
+        # records travel it stays in the packet: it is linked to its original there, and what points to it keeps pointing to it.
+        as_documents = ctx.endpoint(request.fulfiller).accepts == "documents"
         with ctx.world.engine.begin() as conn:
-            self.theirs = links.frozen_system(conn, request.fulfiller)
+            self.theirs = links.frozen_system(conn, request.fulfiller) if as_documents else None
         self.returned = (ctx.world.config.exchange.identifier_system, f"DocumentReference/{ctx.request_id}-report-")
 
     def searches(self) -> list[tuple[str, str]]:

@@ -25,11 +25,11 @@ def push_records(ctx: Context) -> Outcome:
         deliveries.say_with(conn, delivery.id, requests.version_now(conn, ctx.request_id))
         delivery = deliveries.get(conn, delivery.id)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
+    withdraw(ctx, delivery, packet)  # first: a record that has to wait for a person must not keep a wrong one standing
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
         push_resources(ctx, delivery, packet)
     else:
         push_documents(ctx, delivery, packet, patient)
-    withdraw(ctx, delivery, packet)
 
     def commit(conn: Connection) -> None:
         deliveries.move(conn, delivery.id, DeliveryStatus.SENT)

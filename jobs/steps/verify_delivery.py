@@ -10,10 +10,11 @@ from integration.store import deliveries, links, requests, totals
 from integration.store.steps import AFTER_WORK, NextStep
 from jobs.target.checking import Check, differs, read_back
 from jobs.target.documents import check_documents
+from jobs.target.looking import find_one
+from jobs.target.reading_back import check_resources
 from jobs.target.renewing import is_unchanged
-from jobs.target.resources import check_resources
 from jobs.target.withdrawing import check_withdrawn
-from jobs.target.writing import find_one, version_of
+from jobs.target.writing import version_of
 from jobs.watching import watch_chart_later
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryKind, DeliveryStatus

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from jobs.world import Context
+from mappings.addresses import Bases, base_in, is_elsewhere
 from mappings.allowances import settled
 from mappings.codes import as_dict, as_text
 from mappings.compare import Difference, compare
 from mappings.document_reference import attachments, inline_bytes
 from mappings.model.errors import PermanentError
+from mappings.references import find_references
 
 
 @dataclass
@@ -26,10 +28,21 @@ def read_back(server, target: str | None) -> dict | None:
     return target and server.read_if_there(target)
 
 
-def differs(ctx: Context, sent: dict, read: dict, source: str, known: Mapping[str, str] = MappingProxyType({})) -> bool:
-    """True when something that decides differs; what a server may lawfully do, or was reviewed, is a finding."""
-    endpoint = ctx.server(ctx.step.endpoint).endpoint
-    differences = compare(sent, read, links=known, target_base=endpoint.base_url)
+def differs(
+    ctx: Context,
+    sent: dict,
+    read: dict,
+    source: str,
+    known: Mapping[str, str] = MappingProxyType({}),
+    bases: Bases = None,
+) -> bool:
+    """True when something that decides differs; what a server may lawfully do, or was reviewed, is a finding.
+
+    ``bases``: the addresses the target is known by, where they were learned already.
+    """
+    endpoint = ctx.endpoint(ctx.step.endpoint)
+    bases = bases or _addresses(ctx, ctx.step.endpoint, read)
+    differences = compare(sent, read, links=known, target_base=bases)
     moved = [each for each in differences if each.moved_to is not None and not _is_there(ctx, sent, each, source)]
     decides = bool(moved)
     for difference, by in settled(differences, endpoint.verification.allowances, ctx.now.date()):
@@ -42,6 +55,15 @@ def differs(ctx: Context, sent: dict, read: dict, source: str, known: Mapping[st
             said = f"{difference.message}; allowed until {by.until} by {by.reviewed_by}: {by.reason}"
             ctx.finding("verify-allowed", said, place)
     return decides
+
+
+def _addresses(ctx: Context, endpoint: str, read: dict) -> Bases:
+    """What the server is known by: as config.yaml has it, and what it writes of itself, where the resource names another address."""
+    bases = ctx.endpoint(endpoint).bases
+    if not any(each.target and is_elsewhere(each.target) for each in find_references(read, source_base=bases)):
+        return bases
+    found = ctx.server(endpoint).search(read["resourceType"], {"_id": read["id"]})
+    return (*bases, *dict.fromkeys(base for each in found if (base := base_in(each.full_url, each.reference))))
 
 
 def _is_there(ctx: Context, sent: dict, difference: Difference, source: str) -> bool:

@@ -1,12 +1,15 @@
 """Writing one resource somewhere so that it is there once: look in links, look at the target, then create."""
 
+from collections.abc import Callable
+
 from integration import fhir_json
-from integration.fhir.server import identifier_condition, identifier_token
+from integration.fhir.server import identifier_condition
 from integration.store import links
 from integration.store.one_at_a_time import alone
+from jobs.target.looking import find_first, find_one
 from jobs.world import Context
 from mappings.compare import compare
-from mappings.model.errors import NeedsPerson, PermanentError, UnknownOutcome
+from mappings.model.errors import PermanentError, UnknownOutcome
 from mappings.model.request import Identifier
 
 
@@ -19,6 +22,7 @@ def ensure_created(
     authored: bool = False,
     known_as: Identifier | None = None,
     look: bool = False,
+    find: Callable[[Context, str, str, Identifier], str | None] = find_one,
 ) -> str:
     """Create ``resource`` at ``endpoint`` unless its identifier is there; returns ``Type/id`` there.
 
@@ -26,7 +30,7 @@ def ensure_created(
     3. conditional create; 4. no Location in the answer: search again (some servers answer 200 without one).
     ``authored``: we made it ourselves, so its structure is checked before it is sent. ``known_as``: what it is recognised
     by at the target, where the resource has no room for ``identifier``. ``look``: search first in any case.
-    Raises NeedsPerson when two hold the identifier or none can be found after a successful answer.
+    Raises NeedsPerson when ``find`` does because two hold the identifier or none can be found after a successful answer.
     """
     known = _linked(ctx, endpoint, identifier)
     if known:
@@ -34,7 +38,7 @@ def ensure_created(
     kind, server, known_as = resource["resourceType"], ctx.server(endpoint), known_as or identifier
     found = None
     if look or ctx.looks_first or not ctx.capabilities(endpoint).conditional_create:
-        found = find_one(ctx, endpoint, kind, known_as)
+        found = find(ctx, endpoint, kind, known_as)
     version, is_new = None, False
     if found is None:
         ctx.lease.before_write()
@@ -46,7 +50,7 @@ def ensure_created(
         except PermanentError as error:
             if error.status_code != 412:
                 raise
-    found = found or find_one(ctx, endpoint, kind, known_as)
+    found = found or find(ctx, endpoint, kind, known_as)
     if found is None:
         raise UnknownOutcome(
             f"{endpoint} accepted a {kind} and does not show it by its identifier",
@@ -67,7 +71,7 @@ def ensure_shared(ctx: Context, endpoint: str, resource: dict, identifier: Ident
     if known:
         return known
     with alone(ctx.world.engine, ctx.step, endpoint, identifier.system, identifier.value):
-        return ensure_created(ctx, endpoint, resource, identifier, look=True)
+        return ensure_created(ctx, endpoint, resource, identifier, look=True, find=find_first)
 
 
 def ensure_document(ctx: Context, endpoint: str, resource: dict, identifier: Identifier) -> str:
@@ -116,19 +120,6 @@ def remember(
             version=version,
             sha256=digest,
         )
-
-
-def find_one(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> str | None:
-    """``Type/id`` of the one resource with the identifier, None when there is none."""
-    found = ctx.server(endpoint).search_all(kind, {"identifier": identifier_token(identifier.system, identifier.value)})
-    if len(found) > 1:
-        names = ", ".join(sorted(f"{kind}/{resource['id']}" for resource in found)[:5])
-        raise NeedsPerson(
-            "duplicate-at-target",
-            f"{len(found)} {kind} resources at {endpoint} hold one identifier: {names}",
-            "Decide which is right, have the others removed there, then retry.",
-        )
-    return f"{kind}/{found[0]['id']}" if found else None
 
 
 def version_of(resource: dict) -> str | None:

@@ -474,10 +474,30 @@ def test_it_keeps_the_outcome_of_an_entry():
     [
         answer(),
         answer({"response": {"status": "201"}}, {"response": {"status": "201"}}),
-        answer({"response": {}}),
         {"resourceType": "OperationOutcome"},
+        {"resourceType": "Bundle", "entry": "text"},
+        [],
+        None,
     ],
 )
 def test_an_answer_that_does_not_fit_is_an_error(response):
     with pytest.raises(MappingError, match="Bundle.entry"):
         read_response(send(resource("Basic", "1")), response)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"response": {}},
+        {},
+        None,
+        "text",
+        {"response": []},
+        {"response": {"status": None, "location": 5, "etag": {}, "outcome": "no"}},
+        {"response": {"status": [], "location": {}}, "resource": "Basic"},
+        {"resource": {"resourceType": 5, "id": [], "meta": "x"}},
+    ],
+)
+def test_an_entry_that_says_nothing_is_not_known_to_be_done(entry):
+    (result,) = read_response(send(resource("Basic", "1")), answer(entry))
+    assert (result.status, result.location, result.outcome) == (0, None, None)

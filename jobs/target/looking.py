@@ -1,0 +1,142 @@
+"""Looking for what is there already. What a search answers is believed only of resources that carry what was asked for."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from integration.fhir.server import FhirServer, identifier_token
+from integration.packets import stored as packets
+from integration.store.pace import at_once
+from jobs.world import Context
+from mappings.addresses import base_in
+from mappings.bundle import identity_of
+from mappings.codes import as_dict, as_text
+from mappings.identifiers import identifiers_in
+from mappings.model.errors import NeedsPerson
+from mappings.model.request import Identifier
+from mappings.subject import searched_by
+
+LOOK_BATCH = 40  # identifiers in one search: 40 x ~60 bytes stays under common 8 KB URL limits
+STRANGERS = 100  # so many answers that nobody asked for, and none that was: the server ignores the parameter
+
+
+@dataclass
+class Looked:
+    """What a look-up found: ``{source: resources there that carry what it is recognised by}``."""
+
+    found: dict[str, list[dict]] = field(default_factory=dict)
+    ignored: set[str] = field(default_factory=set)  # types whose search answered with others' resources only
+    bases: set[str] = field(default_factory=set)  # addresses that the server writes of itself
+
+
+def find_all(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> list[dict]:
+    """Every resource at the endpoint that carries the identifier, by id; those the server only answers with are left out."""
+    token = identifier_token(identifier.system, identifier.value)
+    found, _, is_ignored = _carrying(ctx.server(endpoint), kind, token, {identifier})
+    if is_ignored:
+        ctx.finding(
+            "search-ignored", f"{endpoint} answers a search by identifier with resources that do not carry it", kind
+        )
+    return sorted(found, key=lambda each: each["id"])
+
+
+def find_one(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> str | None:
+    """``Type/id`` of the one resource with the identifier, None when there is none. Raises NeedsPerson when there are two."""
+    found = find_all(ctx, endpoint, kind, identifier)
+    if len(found) > 1:
+        raise NeedsPerson(
+            "duplicate-at-target",
+            f"{len(found)} {kind} resources at {endpoint} hold one identifier: {names_of(found)}",
+            "Decide which is right, have the others removed there, then retry.",
+        )
+    return packets.source_of(found[0]) if found else None
+
+
+def find_first(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> str | None:
+    """As ``find_one`` for people and places: of several copies always the same one, and a person is told which.
+
+    They say the same, because all were made of one record; so nothing has to wait until the others are removed.
+    """
+    found = find_all(ctx, endpoint, kind, identifier)
+    if len(found) > 1:
+        ctx.finding(
+            "duplicate-at-target",
+            f"{len(found)} {kind} resources at {endpoint} hold one identifier: {names_of(found)}; the first of them is "
+            "used. Have the others removed there, or merged into it",
+            identifier.value,
+            "error",
+        )
+    return packets.source_of(found[0]) if found else None
+
+
+def names_of(resources: Iterable[dict]) -> str:
+    """The first five as ``Type/id``."""
+    return ", ".join(sorted(map(packets.source_of, resources))[:5])
+
+
+def search_by_identity(ctx: Context, endpoint: str, identities: Mapping[str, Identifier]) -> Looked:
+    """What stands at the endpoint of these (``{source: what it is recognised by}``), searched by type in batches at once."""
+    server, looked = ctx.server(endpoint), Looked()
+    wanted: dict[str, dict[Identifier, list[str]]] = {}
+    for source, identity in identities.items():
+        wanted.setdefault(source.split("/")[0], {}).setdefault(identity, []).append(source)
+
+    def look(batch: tuple[str, list[Identifier]]) -> tuple[str, list[dict], set[str], bool]:
+        kind, asked = batch
+        tokens = ",".join(identifier_token(each.system, each.value) for each in asked)
+        return kind, *_carrying(server, kind, tokens, set(asked))
+
+    for kind, resources, bases, is_ignored in in_parallel(ctx, endpoint, look, _batches(wanted)):
+        looked.bases |= bases
+        looked.ignored |= {kind} if is_ignored else set()
+        for there in resources:
+            for source in {source for each in identifiers_in(there) for source in wanted[kind].get(each, ())}:
+                looked.found.setdefault(source, []).append(there)
+    for there in looked.found.values():
+        there.sort(key=lambda each: each["id"])
+    return looked
+
+
+def identities_of(resources: Iterable[dict], system: str) -> dict[str, Identifier]:
+    """What each record is recognised by at a target, for those that are."""
+    found = ((packets.source_of(resource), identity_of(resource, system)) for resource in resources)
+    return {source: identity for source, identity in found if identity is not None}
+
+
+def search_by_patient(ctx: Context, endpoint: str, kind: str, patient: str) -> list[dict]:
+    """All records of one type about a patient there: how those are looked for that no identifier can find."""
+    found = ctx.server(endpoint).search_all(kind, {searched_by(kind): patient})
+    return [each for each in found if _is_named(each, kind)]
+
+
+def in_parallel(ctx: Context, endpoint: str, do: Callable, tasks: Iterable) -> Iterator:
+    """Each task done, in order; as many at the same time as the endpoint's limits allow."""
+    limits = ctx.endpoint(endpoint).limits
+    with ThreadPoolExecutor(at_once(limits.concurrency, limits.requests_per_second)) as pool:
+        yield from pool.map(do, tasks)
+
+
+def _batches(wanted: Mapping[str, Mapping[Identifier, object]]) -> Iterator[tuple[str, list[Identifier]]]:
+    for kind, asked in sorted(wanted.items()):
+        each = list(asked)
+        yield from ((kind, each[start : start + LOOK_BATCH]) for start in range(0, len(each), LOOK_BATCH))
+
+
+def _carrying(server: FhirServer, kind: str, tokens: str, asked: set[Identifier]) -> tuple[list[dict], set[str], bool]:
+    """The resources that carry what was asked for, the addresses the server gives to its own, and whether it answered as if
+    nothing had been asked."""
+    found, bases, strangers = [], set(), 0
+    for entry in server.search(kind, {"identifier": tokens}):
+        if _is_named(entry.resource, kind) and asked.intersection(identifiers_in(entry.resource)):
+            found.append(entry.resource)
+            bases.add(base_in(entry.full_url, entry.reference))
+        else:
+            strangers += 1
+        if strangers >= STRANGERS and not found:
+            break
+    return found, bases - {None}, bool(strangers) and not found
+
+
+def _is_named(resource: object, kind: str) -> bool:
+    found = as_dict(resource)
+    return found.get("resourceType") == kind and bool(as_text(found.get("id")))

@@ -1,0 +1,153 @@
+"""Reading back the records of a packet: each is there once, says what was written, and is about the right patient."""
+
+from collections.abc import Mapping
+
+from integration.packets import stored as packets
+from integration.store import deliveries, links
+from integration.store.links import Link
+from jobs.target.checking import Check, differs
+from jobs.target.expected import Expected, expected
+from jobs.target.looking import identities_of, in_parallel, names_of, search_by_identity
+from jobs.target.troubles import trouble_of
+from jobs.target.writing import version_of
+from jobs.target.written import last_written
+from jobs.world import Context
+from mappings.addresses import local_reference, target_of
+from mappings.bundle import draft, with_urns
+from mappings.codes import as_dict
+from mappings.merging import holds
+from mappings.model.findings import Finding
+from mappings.subject import may_be_patient, subjects_of
+
+
+def check_resources(ctx: Context, delivery, packet: packets.Packet) -> Check:
+    """Search by what they are recognised by in batches (shows doubles too); by Location what the index does not show yet."""
+    return ReadingBack(ctx, delivery, packet).check()
+
+
+class ReadingBack:
+    """One verification of a packet at an endpoint that takes resources."""
+
+    def __init__(self, ctx: Context, delivery, packet: packets.Packet):
+        self.ctx, self.endpoint, self.packet = ctx, delivery.endpoint, packet
+        self.system = packet.manifest.identifier_system
+        with ctx.world.engine.begin() as conn:
+            carried = packets.rows(conn, ctx.request_id)
+        sources = packets.sources_of(ctx.world.payloads, carried)
+        with ctx.world.engine.begin() as conn:
+            rows = links.find_rows(conn, self.endpoint, [(self.system, source) for source in packet.resources])
+            known = links.find(conn, self.endpoint, self.system, sources)
+            self.items = deliveries.items(conn, delivery.id)
+        self.links: dict[str, Link] = {source: row for (_, source), row in rows.items()}
+        self.names = with_urns(known, self.system)
+        self.bases = packet.manifest.bases(ctx.endpoint(packet.manifest.source_endpoint).bases)
+        self.target_bases = ctx.endpoint(self.endpoint).bases
+        self.found = Check([], [], [])
+
+    def check(self) -> Check:
+        """Every record of the packet, in its order; one that cannot be compared stops no other."""
+        there = self._read()
+        written = last_written(self.ctx.world.payloads, self._ours().values(), self.names)
+        made = None
+        for source in self.packet.resources:
+            read = there.get(source)
+            if read is None:
+                self.found.missing.append(source)
+                continue
+            sent = written.get(source)
+            if sent is None and source in self._ours():  # written by an older version: made once more
+                made = made or expected(self.ctx, self.endpoint, self.packet)
+                sent = self._made_again(source, made)
+            passed = self._passes(source, sent, read)
+            (self.found.verified if passed else self.found.different).append(source)
+        self._note_verified(there)
+        return self.found
+
+    def _ours(self) -> dict[str, Link]:
+        return {source: link for source, link in self.links.items() if link.origin == "created"}
+
+    def _read(self) -> dict[str, dict]:
+        ours = self._ours()
+        identities = identities_of([self.packet.resources[source] for source in ours], self.system)
+        looked = search_by_identity(self.ctx, self.endpoint, identities)
+        self.target_bases += tuple(sorted(looked.bases))
+        there = {source: self._choose(source, resources) for source, resources in looked.found.items()}
+        rest = [source for source in self.packet.resources if source not in there and self._target(source)]
+        server = self.ctx.server(self.endpoint)
+        read = in_parallel(self.ctx, self.endpoint, lambda source: server.read_if_there(self._target(source)), rest)
+        return there | {source: resource for source, resource in zip(rest, read, strict=True) if resource is not None}
+
+    def _target(self, source: str) -> str | None:
+        return self.names.get(source) or (self.items[source].target if source in self.items else None)
+
+    def _choose(self, source: str, there: list[dict]) -> dict:
+        if len(there) > 1:
+            self.ctx.finding(
+                "duplicate-at-target",
+                f"{len(there)} resources hold this identifier: {names_of(there)}",
+                source,
+                "error",
+            )
+        return next((each for each in there if packets.source_of(each) == self.names.get(source)), there[0])
+
+    def _passes(self, source: str, sent: dict | None, read: dict) -> bool:
+        try:
+            if self._is_about_another(source, read):
+                return False
+            if sent is None:  # matched there: it exists; its content is that side's own
+                return True
+            if self.links[source].verified_at is not None:
+                return self._stands_as_verified(source, sent, read)
+            return not differs(self.ctx, sent, read, source, self.names, self.target_bases)
+        except Exception as error:
+            finding = trouble_of(error, source)
+            self.ctx.found.append(Finding("verify-unreadable", finding.message, finding.path, "error"))
+            return False
+
+    def _is_about_another(self, source: str, read: dict) -> bool:
+        """By what the SOURCE says a record is about: what we made of it may have lost its patient."""
+        patient, there = self.names.get(self.packet.manifest.patient), dict(subjects_of(read))
+        for path, node in subjects_of(self.packet.resources[source]):
+            said = node.get("reference")
+            if not said or is_contained(said) or not may_be_patient(node, target_of(said, self.bases)):
+                continue
+            found = local_reference(as_dict(there.get(path)).get("reference"), self.target_bases)
+            if patient is None or found != patient:
+                self.ctx.finding(
+                    "other-patient",
+                    "at the target it is not about the patient that this chart is linked to",
+                    f"{source}#{path}",
+                    "error",
+                )
+                return True
+        return False
+
+    def _stands_as_verified(self, source: str, sent: dict, read: dict) -> bool:
+        """It was read back as written before, and not written since: what the other side changed in its copy is theirs."""
+        if not holds(sent, read):
+            self.ctx.finding(
+                "changed-since-verified", f"{self.endpoint} changed its copy since it was verified", source
+            )
+        return True
+
+    def _made_again(self, source: str, made: Expected) -> dict | None:
+        try:
+            how = dict(identifier_system=self.system, source_base=self.bases, allow_unidentified=True)
+            return draft(made.resources[source], links=self.names, **how).body
+        except Exception as error:
+            self.ctx.found.append(trouble_of(error, source))
+            return {"resourceType": source.split("/")[0], "id": "unknown"}
+
+    def _note_verified(self, there: Mapping[str, dict]) -> None:
+        ours = self._ours()
+        found = {
+            source: (ours[source].sha256, version_of(there[source])) for source in self.found.verified if source in ours
+        }
+        if found:
+            with self.ctx.transaction() as conn:
+                links.read_back(conn, self.endpoint, self.system, found)
+
+
+def is_contained(reference: object) -> bool:
+    """True when what is referred to stands inside the same resource."""
+    return isinstance(reference, str) and reference.startswith("#")
