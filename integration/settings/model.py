@@ -678,4 +678,7 @@ def _named(key: Any, endpoint: Any, web: Web) -> Any:
     if isinstance(base_url, str) and base_url.startswith("hosted:"):
         practice = base_url.removeprefix("hosted:").rstrip("/")
         endpoint = {**endpoint, "base_url": f"{web.address}/fhir/{practice}"}
+        known = endpoint.get("also_known_as", [])
+        if web.public_url and isinstance(known, list):  # what it calls itself to others
+            endpoint["also_known_as"] = [*known, f"{web.public_url}/fhir/{practice}"]
     return {**endpoint, "key": key, "hosted_practice": practice}

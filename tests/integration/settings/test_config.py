@@ -594,3 +594,14 @@ endpoints:
 def test_it_says_of_an_override_that_decided_nothing_that_it_is_gone(write, name: str) -> None:
     with pytest.raises(ConfigError, match="decided nothing"):
         load_config(write(E + f"    capabilities: {{{name}: false}}\n"), {})
+
+
+def test_a_hosted_practice_is_also_known_by_the_address_that_others_use(tmp_path):
+    (tmp_path / "config.yaml").write_text("""\
+web: {sign_in: required, public_url: "https://exchange.example"}
+hosted: [{practice: alice, name: Alice}]
+endpoints:
+  alice: {base_url: "hosted:alice", role: placer}
+""")
+    endpoint = load_config(tmp_path / "config.yaml", {}).endpoints["alice"]
+    assert endpoint.bases == ("http://127.0.0.1:8080/fhir/alice", "https://exchange.example/fhir/alice")
