@@ -5,6 +5,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     alerts,
     api,
     attempts,
+    audit,
     endpoints,
     keys,
     packets,

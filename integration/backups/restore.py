@@ -25,7 +25,7 @@ from integration.backups.backup import (
 )
 from integration.packets.payloads import Payloads
 from integration.postgres.database import MIGRATION_LOCK, Database, alembic_config, known_revisions, revision_of
-from integration.store import audit
+from integration.store import audit, audit_seals
 from mappings.model.errors import ExchangeError
 
 NOT_CONTENT = frozenset({"endpoints"})  # what every command writes: a database with only that is empty
@@ -97,6 +97,7 @@ def look_before_sending(conn: Connection, *, actor: str, detail: dict | None = N
     conn.execute(_FREE_REQUESTS)
     conn.execute(_FORGET_JOBS)
     conn.execute(text("DELETE FROM sessions"))  # who has signed out since must not be in again
+    audit_seals.begin_anew(conn)
     audit.record(conn, actor, "database.restored", detail=detail)
     return marked
 
@@ -200,9 +201,10 @@ def _upgrade(conn: Connection, revision: str) -> None:
 
 def _empty(conn: Connection) -> None:
     names = [*tables_in_order(conn), "procrastinate_jobs"]
-    conn.connection.driver_connection.execute(
-        sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, names)))
-    )
+    with audit_seals.open_for_restore(conn):
+        conn.connection.driver_connection.execute(
+            sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, names)))
+        )
 
 
 def _restore_table(conn: Connection, tar: tarfile.TarFile, table: dict) -> int:

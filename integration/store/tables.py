@@ -1,6 +1,7 @@
 """Every table of the Exchange, once; Alembic and the store read them here."""
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     func,
     text,
 )
@@ -466,9 +468,39 @@ audit = Table(
     Column("subject", Text),
     Column("reason", Text),
     Column("detail", JSONB),
+    Column("transaction", BigInteger, server_default=text("pg_current_xact_id()::text::bigint")),
     Index("audit_request", "request_id", "id"),
     Index("audit_at", "at"),
+    Index("audit_transaction", "transaction", "id"),
 )
+
+# What makes the trail tamper-evident: audit_seals.py. Triggers refuse UPDATE, DELETE and TRUNCATE of both.
+audit_seals = Table(
+    "audit_seals",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    _now("sealed_at"),
+    Column("after_id", BigInteger, nullable=False),
+    Column("from_transaction", BigInteger, nullable=False),
+    Column("to_transaction", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+)
+
+_APPEND_ONLY = [
+    """
+        CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'rows of %% are never changed', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+        END $$"""
+] + [
+    f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+    "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    for table in ("audit", "audit_seals")
+]
+for _statement in _APPEND_ONLY:
+    event.listen(metadata, "after_create", DDL(_statement))
 
 ticks = Table(
     "ticks",

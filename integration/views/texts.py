@@ -57,6 +57,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "rule.unknown-kind": "A worker is too old",
     "rule.database-away": "The database does not answer",
     "rule.payloads-away": "Records cannot be stored",
+    "rule.audit-changed": "The audit trail was changed",
     "rule.process-restarts": "A process ends again and again",
     "rule.notices-unsent": "Alerts could not be sent",
     # times

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from integration.packets.payloads import PayloadsAway
 from integration.postgres import health as database_health
 from integration.store import alarms
+from jobs.upkeep.audit_check import AuditCheck
 from jobs.world import World
 
 log = logging.getLogger("second_opinion.self_check")
@@ -29,6 +30,7 @@ class SelfCheck:
     def __init__(self, world: World, machine: str | None = None):
         self.world, self.machine = world, machine or socket.gethostname()
         self._note = world.config.data_dir / "database-away-since"
+        self._audit = AuditCheck(world.config.data_dir)
         self._payloads_away = True  # unknown: the first good check recovers what a dead worker left open
 
     def __call__(self) -> None:
@@ -46,6 +48,7 @@ class SelfCheck:
             with self.world.engine.begin() as conn:
                 self._note_payloads(conn, payloads)
                 self._note_database(conn, since)
+                self._audit(conn)
         except SQLAlchemyError as error:
             return database_health.reason(error)
         self._payloads_away = payloads is not None

@@ -17,6 +17,7 @@ def upgrade() -> None:
     what_was_written()
     patients_linked()
     orders()
+    audit_is_append_only()
     held_tokens()
 
 
@@ -164,3 +165,31 @@ def held_tokens() -> None:
             for name in ("renew_at", "expires_at", "given_at", "renewing_until")
         ),
     )
+
+
+def audit_is_append_only() -> None:
+    """Rows are added to the audit trail and never changed; seals show it when somebody does so all the same."""
+    now = sa.text("pg_current_xact_id()::text::bigint")
+    op.add_column("audit", sa.Column("transaction", sa.BigInteger(), server_default=now))
+    op.create_index("audit_transaction", "audit", ["transaction", "id"])
+    op.create_table(
+        "audit_seals",
+        sa.Column("id", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("sealed_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.Column("after_id", sa.BigInteger(), nullable=False),
+        sa.Column("from_transaction", sa.BigInteger(), nullable=False),
+        sa.Column("to_transaction", sa.BigInteger(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("previous", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+    )
+    op.execute("""
+        CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'rows of % are never changed', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+        END $$""")
+    for table in ("audit", "audit_seals"):
+        op.execute(
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
