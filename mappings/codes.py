@@ -91,8 +91,7 @@ def one_of(value: Any, allowed: Iterable[str], path: str) -> str:
     """``value`` when it is one of the ``allowed`` codes of a required binding; else a MappingError naming ``path``."""
     if isinstance(value, str) and value in allowed:
         return value
-    shown = repr(value) if isinstance(value, str) and len(value) <= 30 else "not a code"
-    raise MappingError(path, f"unknown code {shown}; known are {', '.join(sorted(allowed))}")
+    raise MappingError(path, f"holds an unknown code; known are {', '.join(sorted(allowed))}")
 
 
 def to_date(value: Any, path: str) -> date:

@@ -99,5 +99,8 @@ def _careful_headers(response):
     )
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")  # with no-referrer browsers post "Origin: null"
-    response.headers.setdefault("Cache-Control", "no-store")
+    if request.endpoint != "static":
+        response.headers["Cache-Control"] = "no-store"  # Flask says no-cache of a download
+    else:
+        response.headers.setdefault("Cache-Control", "no-store")
     return response
