@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -29,8 +29,6 @@ from second_opinion.house import (
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from integration.settings.config import Endpoint
-
 
 @cli.group()
 def endpoints() -> None:
@@ -56,51 +54,38 @@ def endpoints_list(ctx: click.Context, as_json: bool) -> None:
 
 @endpoints.command("check")
 @click.argument("name")
+@click.option(
+    "--write", is_flag=True, help="Also write a marked document there, read it back and take it away; needs --patient."
+)
+@click.option("--patient", metavar="Patient/ID", help="A TEST patient at the endpoint, for --write.")
 @with_json
 @click.pass_context
-def endpoints_check(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Ask an endpoint what it can do; exit code 1 when it cannot be used."""
-    from integration.fhir.capabilities import probe
-    from integration.fhir.servers import Servers
-    from integration.store.tokens import credentials
-    from integration.views.requests import allowed_differences
+def endpoints_check(ctx: click.Context, name: str, write: bool, patient: str | None, as_json: bool) -> None:
+    """Try what our flow needs at an endpoint; exit code 1 when it cannot be used."""
+    from second_opinion.endpoint_check import checked, lines, next_step
 
     config = read_config(ctx)
     if name not in config.endpoints:
         raise click.UsageError(f"there is no endpoint {name}; configured: {', '.join(config.endpoints) or 'none'}")
-    with contextlib.ExitStack() as stack:
-        servers = Servers(config)
-        if (
-            config.web.needs_sign_in and config.endpoints[name].hosted_practice
-        ):  # one of ours, and it wants our credential
-            servers = Servers(config, credentials(stack.enter_context(database_of(config)).engine))
+    if (
+        write != (patient is not None)
+        or patient is not None
+        and not re.fullmatch(r"Patient/[A-Za-z0-9.\-]{1,64}", patient)
+    ):
+        raise click.UsageError(
+            "--write goes with --patient Patient/ID: a test patient of the endpoint, never a real one"
+        )
+    with database_of(config) as database:
+        servers = make_world(config, database.engine).servers
         try:
-            can = probe(servers.server(name)).with_overrides(dict(config.endpoints[name].capabilities))
+            found = checked(config, database.engine, servers, name, patient)
         except TransferError as error:
-            problem = f"{error}{_next_step(config.endpoints[name], error)}"
+            step = next_step(config.endpoints[name], error) if isinstance(error, TemporaryError) else ""
+            problem = f"{error}{step}"
             show({"endpoint": name, "problems": [problem]}, as_json, f"{name}: NOT usable\n  {problem}")
             ctx.exit(EXIT_FAILED)
-    allowed = allowed_differences(config.endpoints[name])
-    show(
-        {"endpoint": name, "problems": list(can.problems), **can.to_json(), "allowed_differences": allowed},
-        as_json,
-        "\n".join(
-            [
-                f"{name}: {'usable' if not can.problems else 'NOT usable'}",
-                *(f"  {line}" for line in can.sentences()),
-                *(f"  reviewed difference: {line}" for line in allowed),
-            ]
-        ),
-    )
-    ctx.exit(EXIT_FAILED if can.problems else 0)
-
-
-def _next_step(endpoint: Endpoint, error: TransferError) -> str:
-    if not isinstance(error, TemporaryError):
-        return ""
-    if endpoint.hosted_practice:
-        return ". It is one of ours: start second-opinion serve first"
-    return f". Check base_url and the firewall, and ask who runs it ({endpoint.contact or 'no contact is configured'})"
+    show({key: value for key, value in found.items() if key != "sentences"}, as_json, lines(found))
+    ctx.exit(EXIT_FAILED if found["problems"] else 0)
 
 
 def pause_command(paused: bool):

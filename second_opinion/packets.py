@@ -170,14 +170,20 @@ def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
 @packet.command("download")
 @click.argument("request_id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@with_reason(help="Why you take it; kept in the audit trail.")
 @with_json
 @click.pass_context
-def packet_download(ctx: click.Context, request_id: str, file: Path, as_json: bool) -> None:
+def packet_download(ctx: click.Context, request_id: str, file: Path, reason: str, as_json: bool) -> None:
     """Write a request's packet to FILE as a zip: the readable PDF, the resources, the original documents, the manifest."""
     from integration.packets.payloads import Payloads
     from integration.packets.zipped import packet_zip
+    from integration.store import audit, requests
 
-    with opened(ctx) as (config, engine), engine.begin() as conn:
-        data = packet_zip(conn, Payloads(config.payloads.url), request_id)
+    with opened(ctx) as (config, engine):
+        with engine.begin() as conn:  # the record stands before anything is read
+            requests.get(conn, request_id)
+            audit.record(conn, ME, "packet.downloaded", request_id, reason=reason)
+        with engine.begin() as conn:
+            data = packet_zip(conn, Payloads(config.payloads.url), request_id)
     file.write_bytes(data)
     show({"file": str(file), "bytes": len(data)}, as_json, f"{file}: {len(data)} bytes")

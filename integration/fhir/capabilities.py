@@ -22,6 +22,7 @@ class Capabilities:
 
     fhir_version: str | None = None
     software: str | None = None
+    software_version: str | None = None
     implementation_url: str | None = None
     transaction: bool = False
     conditional_create: bool = False
@@ -68,6 +69,7 @@ class Capabilities:
             )
         ]
         version = f"FHIR {self.fhir_version or 'version not stated'}, {self.software or 'software not stated'}"
+        version += f" {self.software_version}" if self.software_version else ""
         return [*self.problems, version, *said, f"searches {len(self.searches)} types"]
 
     def with_overrides(self, overrides: Mapping[str, bool | int]) -> "Capabilities":
@@ -102,7 +104,11 @@ def read_statement(statement: Mapping[str, Any]) -> Capabilities:
     if rest is None:
         problems.append("the CapabilityStatement describes no REST server (rest.mode server)")
     told = _of_rest(rest or {}, version, _text(_dict(statement.get("software")).get("name")), tuple(problems))
-    return replace(told, implementation_url=_text(_dict(statement.get("implementation")).get("url")))
+    return replace(
+        told,
+        implementation_url=_text(_dict(statement.get("implementation")).get("url")),
+        software_version=_text(_dict(statement.get("software")).get("version")),
+    )
 
 
 def _of_rest(

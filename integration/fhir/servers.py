@@ -1,7 +1,7 @@
 """One `FhirServer` for each endpoint of config.yaml, made when first asked for."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -55,6 +55,11 @@ class Servers:
         return FhirServer(
             endpoint, Transport(endpoint, sign_in=self._sign_in(endpoint), before=partial(self._before, name))
         )
+
+    def signing_of(self, endpoint_name: str) -> tuple[Callable[[], Mapping[str, str]], Callable[[], str]]:
+        """To try the sign-in of an endpoint by itself: the headers of a request, and what they open where that is said."""
+        sign_in = self._sign_in(self._endpoints[endpoint_name])
+        return sign_in.headers, lambda: getattr(sign_in, "scope", "")
 
     def _sign_in(self, endpoint: Any) -> SignIn:
         """As configured; at a practice that we host by the credential of our own workers."""

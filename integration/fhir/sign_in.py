@@ -82,6 +82,12 @@ class WithToken:
         token = self._shelf.usable() or self._shelf.renew(self._fetch)
         return {"Authorization": f"Bearer {token.value}"}
 
+    @property
+    def scope(self) -> str:
+        """What the present token opens, as the token address said; empty when it did not."""
+        token = self._shelf.usable()
+        return token.scope if token else ""
+
     def refused(self, sent: Mapping[str, str]) -> bool:
         """Once more, with another token, unless this one was made a moment ago."""
         return self._shelf.drop(sent.get("Authorization", "").removeprefix("Bearer "))

@@ -41,6 +41,17 @@ def known(conn: Connection, key: str) -> Known:
     return Known.from_row(conn.execute(select(endpoints).where(endpoints.c.key == key)).one())
 
 
+def software_seen(conn: Connection, key: str, software: str | None, version: str | None) -> str | None:
+    """Note what an endpoint runs now; what it ran at the last check when that was something else."""
+    now = " ".join(filter(None, (software, version))) or None
+    before = conn.execute(
+        select(endpoints.c.software).where(endpoints.c.key == key).with_for_update()
+    ).scalar_one_or_none()
+    if now is not None:
+        conn.execute(update(endpoints).where(endpoints.c.key == key).values(software=now))
+    return f"it ran {before}, and runs {now}" if before and now and before != now else None
+
+
 def register(conn: Connection, config: "Config") -> None:
     """A row for each configured endpoint; identifier system and address stay what they were at first use.
 

@@ -24,6 +24,7 @@ RUN_ELSEWHERE = {
     "restore": "tests/jobs/test_restore.py; it replaces the database",
     "alerts test": "tests/jobs/upkeep/test_alerts.py; it asks a mail server",
     "endpoints moved": "tests/jobs/upkeep/test_endpoint_moved.py; it needs an endpoint that moved",
+    "keys retire": "tests/second_opinion/test_keys.py; it needs the kid of a key that was rotated",
     "database start": "tests/integration/postgres/test_embedded.py; it starts another PostgreSQL",
 }
 
@@ -80,10 +81,13 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("endpoints pause", ("bob", *because)),
         ("endpoints resume", ("bob", *because)),
         ("findings list", ()),
+        ("keys new", ("production",)),
+        ("keys rotate", ("production",)),
+        ("keys list", ()),
         ("map", (str(EXAMPLE),)),
         ("operations list", ()),
         ("operations stop", (str(operation), *because)),
-        ("packet download", (request_id, str(folder / "packet.zip"))),
+        ("packet download", (request_id, str(folder / "packet.zip"), *because)),
         ("packet show", (request_id,)),
         ("patients compare", (request_id, "bob")),
         ("patients link", (request_id, "bob", "Patient/1", *because)),

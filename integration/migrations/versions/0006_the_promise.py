@@ -39,6 +39,7 @@ def patients_linked() -> None:
     """Who a request's patient is at an endpoint, whom a step found, and which server an endpoint was at first use."""
     op.add_column("endpoints", sa.Column("base_url", sa.Text()))
     op.add_column("endpoints", sa.Column("says", JSONB()))
+    op.add_column("endpoints", sa.Column("software", sa.Text()))
     op.create_table(
         "patient_links",
         sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True),
