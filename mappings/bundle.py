@@ -121,18 +121,31 @@ def plan(
     A cycle is never split, so a chunk exceeds ``chunk_size`` or ``max_bytes`` only by holding one single cycle
     (or one single resource).
     """
-    needs = _needs(resources, source_base)
     sizes = [size_of(resource) if max_bytes and size_of else 0 for resource in resources]
+    chunks = plan_numbers(resources, sizes, chunk_size=chunk_size, max_bytes=max_bytes, source_base=source_base)
+    return [[resources[number] for number in chunk] for chunk in chunks]
+
+
+def plan_numbers(
+    resources: Iterable[dict],
+    sizes: Sequence[int],
+    *,
+    chunk_size: int,
+    max_bytes: int | None,
+    source_base: Bases = None,
+) -> list[list[int]]:
+    """As `plan`, of resources that are read one after the other and not kept: the numbers of those in each chunk."""
+    needs = _needs(resources, source_base)
     chunks: list[list[int]] = []
     room, room_bytes = 0, 0
-    for component in components(range(len(resources)), needs):
+    for component in components(range(len(needs)), needs):
         size = sum(sizes[number] for number in component)
         if not chunks or len(component) > room or (max_bytes and size > room_bytes):
             chunks.append([])
             room, room_bytes = chunk_size, max_bytes or 0
         chunks[-1] += component
         room, room_bytes = room - len(component), room_bytes - size
-    return [[resources[number] for number in chunk] for chunk in chunks]
+    return chunks
 
 
 def break_cycles(chunk: Sequence[dict], *, source_base: Bases = None) -> Order:
@@ -333,18 +346,17 @@ def _closed(node: int, path: list[int], unsorted: set[int]) -> list[int]:
     return sorted(component)
 
 
-def _needs(resources: Sequence[dict], source_base: Bases, with_self: bool = False) -> list[list[int]]:
+def _needs(resources: Iterable[dict], source_base: Bases, with_self: bool = False) -> list[list[int]]:
     """For each resource the numbers of those it refers to."""
-    number_of = {key_of(resource): number for number, resource in enumerate(resources)}
-    if len(number_of) < len(resources):
-        raise MappingError("Bundle.entry", "the same Type/id stands twice among the resources")
+    number_of: dict[str, int] = {}
+    targets: list[list[str]] = []
+    for number, resource in enumerate(resources):
+        if number_of.setdefault(key_of(resource), number) != number:
+            raise MappingError("Bundle.entry", "the same Type/id stands twice among the resources")
+        targets.append(targets_of(resource, source_base=source_base))
     return [
-        [
-            number_of[target]
-            for target in targets_of(resource, source_base=source_base)
-            if target in number_of and (with_self or number_of[target] != number)
-        ]
-        for number, resource in enumerate(resources)
+        [number_of[each] for each in asked if each in number_of and (with_self or number_of[each] != number)]
+        for number, asked in enumerate(targets)
     ]
 
 

@@ -79,6 +79,40 @@ class Spool(Lines, MutableMapping[str, dict]):
         self._index = dict(sorted(self._index.items()))
 
 
+class ByteSpool(MutableMapping[str, bytes]):
+    """Bytes by name, in a file that is gone with us; what is stored anew takes the place of what was there."""
+
+    def __init__(self, file: BinaryIO):
+        self._file, self._end = file, 0
+        self._places: dict[str, tuple[int, int]] = {}
+
+    def size(self, name: str) -> int:
+        """How many bytes are stored under a name."""
+        return self._places[name][1]
+
+    def __setitem__(self, name: str, data: bytes) -> None:
+        self._file.write(data)
+        self._file.flush()
+        self._places[name] = (self._end, len(data))
+        self._end += len(data)
+
+    def __getitem__(self, name: str) -> bytes:
+        at, size = self._places[name]
+        return os.pread(self._file.fileno(), size, at)
+
+    def __delitem__(self, name: str) -> None:
+        del self._places[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
 def joined(lines: Iterable[bytes]) -> Iterator[bytes]:
     """One line each, with a line feed between them: no JSON of ours holds one."""
     for number, line in enumerate(lines):

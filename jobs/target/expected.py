@@ -2,11 +2,12 @@
 
 import copy
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from integration.packets import stored as packets
+from integration.packets.payloads import Payloads
 from integration.settings.config import Endpoint
 from integration.store import links
 from jobs.target.deciding import Item
@@ -23,7 +24,7 @@ from mappings.model.packet import ManifestItem
 class Expected:
     """What stands, or is to stand, at a target: records by what they are called at the source, in the packet's order."""
 
-    resources: dict[str, dict]  # attachments inside, references as at the source
+    resources: Mapping[str, dict]  # attachments inside, references as at the source
     items: dict[str, Item]
 
 
@@ -35,18 +36,18 @@ def expected(ctx: Context, endpoint: str, packet: packets.Packet) -> Expected:
     source = ctx.world.config.endpoints.get(packet.manifest.source_endpoint)
     is_home = source is not None and is_same_server(source, ctx.endpoint(endpoint))
     gathered_at, hashes = moment(packet.manifest.gathered_at), _content_hashes(packet.manifest.items)
-    items = {
-        each.source: Item(
+    items = {}
+    for each in packet.manifest.resources:
+        resource = packet.resources[each.source]
+        items[each.source] = Item(
             each.source,
             hashes[each.source],
             each.sha256,
-            moment(as_dict(packet.resources[each.source].get("meta")).get("lastUpdated")),
+            moment(as_dict(resource.get("meta")).get("lastUpdated")),
             gathered_at,
-            each.source if is_home else original_of(packet.resources[each.source], system),
+            each.source if is_home else original_of(resource, system),
             troubles.get(each.source),
         )
-        for each in packet.manifest.resources
-    }
     patient = items.get(packet.manifest.patient)  # who that is at the target was decided before, by more than a number
     if patient is not None:
         items[patient.source] = replace(patient, original=None)
@@ -76,28 +77,45 @@ def moment(text: object) -> datetime | None:
     return found if found.tzinfo else None
 
 
+class WithAttachments(Mapping[str, dict]):
+    """The records of a packet with what was fetched for them inside; each is made when it is asked for."""
+
+    def __init__(self, packet: packets.Packet, payloads: Payloads, outside: Collection[str] = ()):
+        self._records, self._payloads = packet.resources, payloads
+        self._inside: dict[str, list[ManifestItem]] = {}
+        for item in packet.manifest.items:
+            if item.kind == "attachment" and item.source not in outside:
+                self._inside.setdefault(item.source, []).append(item)
+
+    def __getitem__(self, source: str) -> dict:
+        resource, items = self._records[source], self._inside.get(source, ())
+        of = {item.of: (self._payloads.get(item.sha256), item.content_type) for item in items}
+        return packets.inline(copy.deepcopy(resource), of, attachments) if of else resource
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __contains__(self, source: object) -> bool:
+        return source in self._records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+
 def _with_attachments(
     ctx: Context, endpoint: str, packet: packets.Packet
-) -> tuple[dict[str, dict], dict[str, Finding]]:
+) -> tuple[Mapping[str, dict], dict[str, Finding]]:
     """The resources with what was fetched for them inside, and those that cannot be."""
-    limit, resources, troubles = ctx.endpoint(endpoint).limits.max_inline_bytes, dict(packet.resources), {}
-    by_source: dict[str, list[ManifestItem]] = {}
+    limit, troubles = ctx.endpoint(endpoint).limits.max_inline_bytes, {}
     for item in packet.manifest.items:
-        if item.kind == "attachment":
-            by_source.setdefault(item.source, []).append(item)
-    for source, items in by_source.items():
-        large = [item for item in items if item.size > limit]
-        if large:
-            troubles[source] = Finding(
+        if item.kind == "attachment" and item.size > limit:
+            troubles[item.source] = Finding(
                 "attachment-too-large",
-                f"it has {large[0].size} bytes, and {endpoint} takes {limit} inside a record",
-                large[0].of or source,
+                f"it has {item.size} bytes, and {endpoint} takes {limit} inside a record",
+                item.of or item.source,
                 "error",
             )
-            continue
-        of = {item.of: (ctx.world.payloads.get(item.sha256), item.content_type) for item in items}
-        resources[source] = packets.inline(copy.deepcopy(resources[source]), of, attachments)
-    return resources, troubles
+    return WithAttachments(packet, ctx.world.payloads, troubles), troubles
 
 
 def _content_hashes(items: Iterable[ManifestItem]) -> Mapping[str, str]:

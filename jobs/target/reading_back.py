@@ -25,6 +25,9 @@ def check_resources(ctx: Context, delivery, packet: packets.Packet) -> Check:
     return ReadingBack(ctx, delivery, packet).check()
 
 
+AT_ONCE = 1000  # records are read back and compared in blocks of so many: of a long chart no more is in memory
+
+
 class ReadingBack:
     """One verification of a packet at an endpoint that takes resources."""
 
@@ -43,36 +46,42 @@ class ReadingBack:
         self.bases = packet.manifest.bases(ctx.endpoint(packet.manifest.source_endpoint).bases)
         self.target_bases = ctx.endpoint(self.endpoint).bases
         self.found = Check([], [], [])
+        self._expected: Expected | None = None
 
     def check(self) -> Check:
         """Every record of the packet, in its order; one that cannot be compared stops no other."""
-        there = self._read()
-        written = last_written(self.ctx.world.payloads, self._ours().values(), self.names)
-        made = None
-        for source in self.packet.resources:
+        sources = list(self.packet.resources)
+        for start in range(0, len(sources), AT_ONCE):
+            self._check(sources[start : start + AT_ONCE])
+        return self.found
+
+    def _check(self, sources: list[str]) -> None:
+        there = self._read(sources)
+        ours = self._ours(sources)
+        written = last_written(self.ctx.world.payloads, ours.values(), self.names)
+        for source in sources:
             read = there.get(source)
             if read is None:
                 self.found.missing.append(source)
                 continue
             sent = written.get(source)
-            if sent is None and source in self._ours():  # written by an older version: made once more
-                made = made or expected(self.ctx, self.endpoint, self.packet)
-                sent = self._made_again(source, made)
+            if sent is None and source in ours:  # written by an older version: made once more
+                sent = self._made_again(source)
             passed = self._passes(source, sent, read)
             (self.found.verified if passed else self.found.different).append(source)
-        self._note_verified(there)
-        return self.found
+        self._note_verified(ours, there)
 
-    def _ours(self) -> dict[str, Link]:
-        return {source: link for source, link in self.links.items() if link.origin == "created"}
+    def _ours(self, sources: list[str]) -> dict[str, Link]:
+        """Those that we wrote."""
+        known = {source: self.links[source] for source in sources if source in self.links}
+        return {source: link for source, link in known.items() if link.origin == "created"}
 
-    def _read(self) -> dict[str, dict]:
-        ours = self._ours()
-        identities = identities_of([self.packet.resources[source] for source in ours], self.system)
+    def _read(self, sources: list[str]) -> dict[str, dict]:
+        identities = identities_of(map(self.packet.resources.__getitem__, self._ours(sources)), self.system)
         looked = search_by_identity(self.ctx, self.endpoint, identities)
         self.target_bases += tuple(sorted(looked.bases))
         there = {source: self._choose(source, resources) for source, resources in looked.found.items()}
-        rest = [source for source in self.packet.resources if source not in there and self._target(source)]
+        rest = [source for source in sources if source not in there and self._target(source)]
         server = self.ctx.server(self.endpoint)
         read = in_parallel(self.ctx, self.endpoint, lambda source: server.read_if_there(self._target(source)), rest)
         return there | {source: resource for source, resource in zip(rest, read, strict=True) if resource is not None}
@@ -130,18 +139,19 @@ class ReadingBack:
             )
         return True
 
-    def _made_again(self, source: str, made: Expected) -> dict | None:
+    def _made_again(self, source: str) -> dict | None:
         try:
+            self._expected = self._expected or expected(self.ctx, self.endpoint, self.packet)
             how = dict(identifier_system=self.system, source_base=self.bases, allow_unidentified=True)
-            return draft(made.resources[source], links=self.names, **how).body
+            return draft(self._expected.resources[source], links=self.names, **how).body
         except Exception as error:
             self.ctx.found.append(trouble_of(error, source))
             return {"resourceType": source.split("/")[0], "id": "unknown"}
 
-    def _note_verified(self, there: Mapping[str, dict]) -> None:
-        ours = self._ours()
+    def _note_verified(self, ours: Mapping[str, Link], there: Mapping[str, dict]) -> None:
+        failed = {*self.found.missing, *self.found.different}
         found = {
-            source: (ours[source].sha256, version_of(there[source])) for source in self.found.verified if source in ours
+            source: (link.sha256, version_of(there[source])) for source, link in ours.items() if source not in failed
         }
         if found:
             with self.ctx.transaction() as conn:

@@ -9,6 +9,7 @@ import simplejson
 from integration import fhir_json
 from integration.fhir.failures import safe_issues
 from integration.packets import stored as packets
+from integration.packets.lines import ByteSpool
 from integration.store import deliveries, links
 from integration.store.links import Link
 from integration.store.one_at_a_time import alone
@@ -19,7 +20,7 @@ from jobs.target.looking import identities_of, in_parallel, names_of, search_by_
 from jobs.target.troubles import about_content, named_trouble, trouble_of, worth_splitting
 from jobs.target.writing import version_of
 from jobs.world import Context
-from mappings.bundle import Draft, EntryResult, break_cycles, draft, plan, read_response, urn_of
+from mappings.bundle import Draft, EntryResult, break_cycles, draft, plan, plan_numbers, read_response, urn_of
 from mappings.merging import holds, merge, says
 from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import (
@@ -76,7 +77,7 @@ class ResourcePush:
         self.urns = {urn_of(self.system, source): target for source, target in self.names.items()}
         self.links: dict[str, Link] = {source: row for (_, source), row in rows.items()}
         self.drafts: dict[str, Draft] = {}
-        self.lines: dict[str, bytes] = {}
+        self.lines = ByteSpool(ctx.world.payloads.spool())
         self.left: dict[str, Finding] = {}  # what a person has to decide about
         self.to_update: dict[str, None] = {}  # in order
         self.there: dict[str, dict] = {}  # read already
@@ -166,7 +167,9 @@ class ResourcePush:
                 self._draft(source, names, (source,))
                 self.to_update[source] = None
                 return
-            self.drafts[source], self.lines[source] = made, line
+            # of a long chart only what an entry needs beside the line is in memory
+            self.drafts[source] = replace(made, body={"resourceType": made.body["resourceType"]})
+            self.lines[source] = line
         except Exception as error:
             self._left(trouble_of(error, source))
 
@@ -174,7 +177,7 @@ class ResourcePush:
 
     def _look(self, sources: list[str]) -> None:
         by_identity = self.ctx.looks_first or self.another_was_here or not self.can.conditional_create
-        identities = identities_of([self.resources[source] for source in sources], self.system)
+        identities = identities_of(map(self.resources.__getitem__, sources), self.system)
         if by_identity:
             looked = search_by_identity(self.ctx, self.endpoint, identities)
             for kind in sorted(looked.ignored):
@@ -221,15 +224,15 @@ class ResourcePush:
     # Creating
 
     def _create(self, sources: list[str]) -> None:
-        chunks = plan(
-            [self.resources[source] for source in sources],
+        chunks = plan_numbers(
+            map(self.resources.__getitem__, sources),
+            list(map(self.lines.size, sources)),
             chunk_size=self.limits.chunk_size,
             max_bytes=CHUNK_BYTES,
             source_base=self.bases,
-            size_of=lambda resource: len(self.lines[packets.source_of(resource)]),
         )
         for chunk in chunks:
-            self._send([packets.source_of(resource) for resource in chunk])
+            self._send([sources[number] for number in chunk])
 
     def _send(self, chunk: list[str], *, singly: bool = False) -> None:
         """One chunk: what is about to be written is kept and noted first, then sent, then what came of it is stored."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from integration.packets import stored
-from integration.packets.lines import Spool
+from integration.packets.lines import ByteSpool, Spool
 from integration.packets.payloads import Payloads
 from mappings.model.errors import ExchangeError
 from mappings.model.packet import Manifest
@@ -90,3 +90,18 @@ def test_a_long_chart_is_not_in_memory(tmp_path):
     finally:
         tracemalloc.stop()
     assert spool.size > 12_000_000 and peak < 60_000_000, f"{peak} bytes"
+
+
+def test_bytes_by_name_are_what_was_stored_last(payloads):
+    spool = ByteSpool(payloads.spool())
+    spool["a"], spool["b"] = b"first", b"other"
+    spool["a"] = b"second one"
+    assert (spool["a"], spool["b"], spool.size("a"), list(spool), "c" in spool) == (
+        b"second one",
+        b"other",
+        10,
+        ["a", "b"],
+        False,
+    )
+    del spool["b"]
+    assert len(spool) == 1 and spool.get("b") is None
