@@ -208,15 +208,12 @@ def test_the_second_opinion_travels_with_a_third_and_not_with_its_own_request(ex
     exchange.answer()
     exchange.watch()
     [returned] = [each for each in exchange.find("alice", "DocumentReference") if "we agree" in words_in(each)]
-    copy = exchange.put(
-        "alice", {**observation(1), "identifier": [{"system": "urn:test:bob", "value": "Observation/77"}]}
-    )
-    copy["subject"] = returned["subject"]
-    exchange.change("alice", copy)
-    near = exchange.put(
-        "alice", {**observation(2), "identifier": [{"system": "urn:test:bobby", "value": "Observation/7"}]}
-    )
-    exchange.change("alice", near, subject=returned["subject"])
+    [task] = exchange.find("bob", "Task")
+    original = exchange.put("bob", observation(1, task["for"]["reference"]))
+    copied = [{"system": "urn:test:bob", "value": f"Observation/{original['id']}"}]
+    copy = exchange.put("alice", observation(1, returned["subject"]["reference"], identifier=copied))
+    near_by = [{"system": "urn:test:bobby", "value": "Observation/7"}]
+    near = exchange.put("alice", observation(2, returned["subject"]["reference"], identifier=near_by))
     third = exchange.submit(a_request(key="k3", opinion_number=3))
     exchange.drain()
     assert exchange.view(third)["records"] == "verified"
