@@ -6,6 +6,7 @@ and whether a large body is wanted, which is asked before it is read.
 """
 
 import contextlib
+import io
 import socket
 import threading
 import time
@@ -22,6 +23,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
+from werkzeug.exceptions import ClientDisconnected
 
 from integration.hosted import MAX_BODY_BYTES
 from integration.web import PAGE_BODY_BYTES
@@ -74,8 +76,22 @@ def who_makes_room(waiting: Iterable[tuple[str, float, Any]]) -> Any | None:
     return min(found, key=lambda one: (-each[one[0]], one[1]), default=(None, None, None))[2]
 
 
+class Unread(io.RawIOBase):
+    """The body of a request that was not read: who asks for it all the same gets an error, never an empty body that looks whole."""
+
+    def readable(self) -> bool:
+        """As an open file is."""
+        return True
+
+    def readinto(self, _buffer: Any) -> int:
+        """Raises ClientDisconnected, which is a 400."""
+        raise ClientDisconnected()
+
+
 class Request(HTTPRequestParser):
     """One request as it arrives."""
+
+    is_read = True
 
     def __init__(self, adj: Adjustments, limits: Limits):
         super().__init__(adj)
@@ -103,10 +119,14 @@ class Request(HTTPRequestParser):
         body_seconds = now - self.headers_at if self.headers_at else None
         return Arriving(now - self.began_at, body_seconds, self.body_bytes_received)
 
+    def get_body_stream(self) -> Any:
+        """What the application reads."""
+        return super().get_body_stream() if self.is_read else Unread()
+
     def without_body(self, length: int) -> None:
         """Let the application answer it now: it refuses before it would read."""
         self.close()
-        self.body_rcv = None
+        self.body_rcv, self.is_read = None, False
         self.headers |= {"CONTENT_LENGTH": str(length), "CONNECTION": "close"}
         self.completed = True
 

@@ -57,6 +57,20 @@ http.mount(
 )
 
 
+class AppOf:
+    """The application of a world, whichever it is by now."""
+
+    def __init__(self, exchange: "Exchange"):
+        self.exchange = exchange
+
+    def __call__(self, *arguments):
+        return self.exchange.app(*arguments)
+
+    def request_context(self, environ: dict):
+        """Where the server asks whether a large body is wanted."""
+        return self.exchange.app.request_context(environ)
+
+
 class Exchange:
     """Dr Alice asks, Dr Bob answers. ``drain()`` does every step that is due until none is left.
 
@@ -78,7 +92,7 @@ class Exchange:
         system="urn:test",
     ):
         self.engine = database.engine
-        self.server = create_servers(lambda *arguments: self.app(*arguments), host="127.0.0.1", port=0, threads=8)
+        self.server = create_servers(AppOf(self), host="127.0.0.1", port=0, threads=8)
         base = f"http://127.0.0.1:{self.server.port}"
         self.alice, self.bob = alice or f"{base}/fhir/alice", bob or f"{base}/fhir/bob"
         self.proxies = {name: wrap(getattr(self, name)).__enter__() for name, wrap in (before or {}).items()}

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import requests
+from flask import Flask, request
 
 from integration.web import server
 from integration.web.server import Arriving, Limits, is_overdue, who_makes_room
@@ -181,3 +182,23 @@ def test_overdue_is_what_no_honest_connection_needs(arriving, late):
 def test_the_client_with_most_connections_makes_room():
     assert who_makes_room([("a", 1.0, "old"), ("b", 3.0, "new"), ("b", 2.0, "older")]) == "older"
     assert who_makes_room([]) is None
+
+
+@pytest.mark.parametrize("wanted", [False, None])
+def test_a_body_that_was_not_asked_for_never_looks_like_an_empty_one(monkeypatch, wanted):
+    def asked(_environ: dict) -> bool:
+        if wanted is None:
+            raise RuntimeError("the database is away just now")
+        return wanted
+
+    app, got = Flask("reader"), []
+
+    @app.post("/fhir/take")
+    def take():
+        got.append(len(request.get_data()))
+        return "", 201
+
+    monkeypatch.setattr("integration.web.access.gate.wants_body_of", lambda app: asked)
+    with serving(app) as port:
+        answer = requests.post(f"http://127.0.0.1:{port}/fhir/take", data=b"x" * 400_000, timeout=10)
+    assert answer.status_code == 400 and got == []
