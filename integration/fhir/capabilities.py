@@ -28,6 +28,7 @@ class Capabilities:
     conditional_create: bool = False
     versioned_update: bool = False
     task: bool = False
+    binary_create: bool = False
     service_request_create: bool = False
     document_reference_create: bool = False
     max_page: int | None = None  # no CapabilityStatement says it; only config.yaml does
@@ -125,6 +126,7 @@ def _of_rest(
         conditional_create=_all(created, "conditionalCreate"),
         versioned_update=bool(created) and all(each.get("versioning") == "versioned-update" for each in created),
         task={"create", "update", "read"} <= _codes(types.get("Task", {}).get("interaction")),
+        binary_create="Binary" in creates,
         service_request_create="ServiceRequest" in creates,
         document_reference_create="DocumentReference" in creates,
         searches={name: _names(types[name].get("searchParam")) for name in _having(types, "search-type")},

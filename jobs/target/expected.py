@@ -10,6 +10,7 @@ from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
 from integration.settings.config import Endpoint
 from integration.store import links
+from jobs.target.apart import Apart, apart
 from jobs.target.deciding import Item
 from jobs.world import Context
 from mappings.addresses import comparable
@@ -26,11 +27,13 @@ class Expected:
 
     resources: Mapping[str, dict]  # attachments inside, references as at the source
     items: dict[str, Item]
+    beside: dict[str, Apart]  # documents that stand beside their record
 
 
 def expected(ctx: Context, endpoint: str, packet: packets.Packet) -> Expected:
     """Of a whole packet. A record that cannot be written as it is has its trouble in its item, and stops no other."""
-    resources, troubles = _with_attachments(ctx, endpoint, packet)
+    beside = apart(ctx, endpoint, packet)
+    resources, troubles = _with_attachments(ctx, endpoint, packet, beside)
     with ctx.world.engine.begin() as conn:
         system = links.frozen_system(conn, endpoint)
     source = ctx.world.config.endpoints.get(packet.manifest.source_endpoint)
@@ -51,7 +54,7 @@ def expected(ctx: Context, endpoint: str, packet: packets.Packet) -> Expected:
     patient = items.get(packet.manifest.patient)  # who that is at the target was decided before, by more than a number
     if patient is not None:
         items[patient.source] = replace(patient, original=None)
-    return Expected(resources, items)
+    return Expected(resources, items, beside)
 
 
 def is_same_server(one: Endpoint, other: Endpoint) -> bool:
@@ -80,11 +83,11 @@ def moment(text: object) -> datetime | None:
 class WithAttachments(Mapping[str, dict]):
     """The records of a packet with what was fetched for them inside; each is made when it is asked for."""
 
-    def __init__(self, packet: packets.Packet, payloads: Payloads, outside: Collection[str] = ()):
+    def __init__(self, packet: packets.Packet, payloads: Payloads, outside: Collection[str], beside: Collection[str]):
         self._records, self._payloads = packet.resources, payloads
         self._inside: dict[str, list[ManifestItem]] = {}
         for item in packet.manifest.items:
-            if item.kind == "attachment" and item.source not in outside:
+            if item.kind == "attachment" and item.source not in outside and item.of not in beside:
                 self._inside.setdefault(item.source, []).append(item)
 
     def __getitem__(self, source: str) -> dict:
@@ -103,19 +106,19 @@ class WithAttachments(Mapping[str, dict]):
 
 
 def _with_attachments(
-    ctx: Context, endpoint: str, packet: packets.Packet
+    ctx: Context, endpoint: str, packet: packets.Packet, beside: Mapping[str, Apart]
 ) -> tuple[Mapping[str, dict], dict[str, Finding]]:
     """The resources with what was fetched for them inside, and those that cannot be."""
     limit, troubles = ctx.endpoint(endpoint).limits.max_inline_bytes, {}
     for item in packet.manifest.items:
-        if item.kind == "attachment" and item.size > limit:
+        if item.kind == "attachment" and item.size > limit and item.of not in beside:
             troubles[item.source] = Finding(
                 "attachment-too-large",
                 f"it has {item.size} bytes, and {endpoint} takes {limit} inside a record",
                 item.of or item.source,
                 "error",
             )
-    return WithAttachments(packet, ctx.world.payloads, troubles), troubles
+    return WithAttachments(packet, ctx.world.payloads, troubles, beside), troubles
 
 
 def _content_hashes(items: Iterable[ManifestItem]) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from integration.packets import stored as packets
 from integration.store import deliveries, links
 from integration.store.links import Link
+from jobs.target.apart import apart, wrong
 from jobs.target.checking import Check, differs
 from jobs.target.expected import Expected, expected
 from jobs.target.looking import identities_of, in_parallel, names_of, search_by_identity
@@ -53,7 +54,18 @@ class ReadingBack:
         sources = list(self.packet.resources)
         for start in range(0, len(sources), AT_ONCE):
             self._check(sources[start : start + AT_ONCE])
+        self._check_beside()
         return self.found
+
+    def _check_beside(self) -> None:
+        """The bytes of documents that stand beside their record, read back like all that was written."""
+        beside = apart(self.ctx, self.endpoint, self.packet)
+        for place, why in wrong(self.ctx, self.endpoint, self.system, beside.values()).items():
+            source = beside[place].source
+            self.ctx.finding("verify-bytes", why, place, "error")
+            if source in self.found.verified:
+                self.found.verified.remove(source)
+                self.found.different.append(source)
 
     def _check(self, sources: list[str]) -> None:
         there = self._read(sources)

@@ -14,6 +14,7 @@ from integration.store import deliveries, links
 from integration.store.links import Link
 from integration.store.one_at_a_time import alone
 from jobs.target import written
+from jobs.target.apart import send as send_apart
 from jobs.target.deciding import Action, Do, decide
 from jobs.target.expected import Expected, expected
 from jobs.target.looking import identities_of, in_parallel, names_of, search_by_identity, search_by_patient
@@ -61,6 +62,7 @@ class ResourcePush:
     def __init__(self, ctx: Context, delivery, packet: packets.Packet, wanted: Expected):
         self.ctx, self.delivery, self.packet = ctx, delivery, packet
         self.endpoint, self.resources, self.items = delivery.endpoint, wanted.resources, wanted.items
+        self.beside = wanted.beside
         self.system = packet.manifest.identifier_system
         self.bases = packet.manifest.bases(ctx.endpoint(packet.manifest.source_endpoint).bases)
         self.server = ctx.server(self.endpoint)
@@ -88,6 +90,7 @@ class ResourcePush:
         self._adopt_originals([each for each in by_action if each.do is Do.ORIGINAL])
         self._note_kept([each for each in by_action if each.do is Do.KEEP])
         missing = [each.source for each in by_action if each.do is Do.CREATE]
+        self._send_beside()
         self._prepare(missing)
         self._look([source for source in missing if source not in self.left])
         self._create([source for source in missing if source not in self.left and source not in self.names])
@@ -133,6 +136,18 @@ class ResourcePush:
         if rows:
             with self.ctx.transaction() as conn:
                 links.wrote(conn, self.endpoint, rows)
+
+    def _send_beside(self) -> None:
+        """Documents that stand beside their records go first: what names them says where they are."""
+        for document in self.beside.values():
+            if document.source in self.left:
+                continue
+            try:
+                self.names[document.binary] = send_apart(self.ctx, self.endpoint, self.system, document)
+            except TransferError as error:
+                if not about_content(error):
+                    raise
+                self._refused(document.source, error)
 
     # Preparing: each record is written as JSON once.
 

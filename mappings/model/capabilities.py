@@ -20,9 +20,10 @@ _ALL = (
     ),
     Quirk("task", "false: the endpoint holds no Task, so the status of a request is not shown there"),
     Quirk("versioned_update", "false: `If-Match` is not sent with updates, because the endpoint refuses it"),
+    Quirk("binary_create", "whether a document larger than `max_inline_bytes` is sent as a Binary of its own"),
     Quirk("max_page", "the largest `_count` the endpoint bears", int),
 )
 
 QUIRKS: dict[str, Quirk] = {quirk.name: quirk for quirk in _ALL}
 # What earlier versions let one write here although it changed nothing.
-DECIDED_NOTHING = frozenset({"update_create", "service_request_create", "document_reference_create", "binary_create"})
+DECIDED_NOTHING = frozenset({"update_create", "service_request_create", "document_reference_create"})

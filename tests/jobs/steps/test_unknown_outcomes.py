@@ -239,9 +239,10 @@ def test_a_wrong_attachment_hash_makes_no_packet(exchange):
     assert exchange.parked(request_id) == ["record-partial"]
 
 
-def test_an_attachment_too_large_for_the_target_waits_for_a_person(exchange):
+def test_an_attachment_too_large_for_the_target_waits_for_a_person(make_exchange):
     import requests as http
 
+    exchange = make_exchange(capabilities="{binary_create: false}")
     chart = load_chart(exchange)
     binary = http.post(
         f"{exchange.alice}/Binary", data=b"x" * 300_000, headers={"Content-Type": "text/plain"}, timeout=10
