@@ -207,7 +207,7 @@ def draft(
     *,
     links: Mapping[str, str],
     identifier_system: str,
-    source_base: str | None = None,
+    source_base: Bases = None,
     policies: Mapping[str, Policy] = POLICIES,
     allow_unidentified: bool = False,
     later: Collection[str] = (),

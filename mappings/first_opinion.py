@@ -7,6 +7,7 @@ recorder gave it. Nothing else tells who gave a first opinion: the requester oft
 from collections.abc import Mapping
 
 from mappings import codes
+from mappings.addresses import Bases
 from mappings.codes import as_dict, as_dicts, as_text, concept, to_date
 from mappings.identifiers import look_up
 from mappings.model.errors import MappingError
@@ -30,7 +31,7 @@ def to_first_opinion(first: FirstOpinion, inside: list[dict]) -> dict:
     return {"url": codes.EXTENSION_FIRST_OPINION, "extension": parts}
 
 
-def from_first_opinion(resource: dict, included: Mapping[str, dict], base: str | None) -> FirstOpinion | None:
+def from_first_opinion(resource: dict, included: Mapping[str, dict], base: Bases) -> FirstOpinion | None:
     """Who gave the first opinion and what it was; None when the order does not tell, as those of most EHRs do not.
 
     Who gave it may stay unknown. A MappingError when what it tells is not understood.
@@ -45,7 +46,7 @@ def from_first_opinion(resource: dict, included: Mapping[str, dict], base: str |
     return None
 
 
-def _from_extension(extension: dict, resource: dict, included: Mapping[str, dict], base: str | None) -> FirstOpinion:
+def _from_extension(extension: dict, resource: dict, included: Mapping[str, dict], base: Bases) -> FirstOpinion:
     parts = {str(each.get("url")): each for each in as_dicts(extension.get("extension"))}
     given_on = as_dict(parts.get("given-on")).get("valueDate")
     doctor = as_dict(as_dict(parts.get("doctor")).get("valueReference"))
@@ -58,7 +59,7 @@ def _from_extension(extension: dict, resource: dict, included: Mapping[str, dict
     )
 
 
-def _from_condition(condition: dict, resource: dict, included: Mapping[str, dict], base: str | None) -> FirstOpinion:
+def _from_condition(condition: dict, resource: dict, included: Mapping[str, dict], base: Bases) -> FirstOpinion:
     if codes.has_code(condition.get("verificationStatus"), _ENTERED_IN_ERROR):
         raise MappingError("ServiceRequest.reasonReference", "names a Condition that was entered in error")
     recorded = as_text(condition.get("recordedDate"))
@@ -71,9 +72,7 @@ def _from_condition(condition: dict, resource: dict, included: Mapping[str, dict
     )
 
 
-def _asserter(
-    condition: dict, resource: dict, included: Mapping[str, dict], base: str | None
-) -> PractitionerRef | None:
+def _asserter(condition: dict, resource: dict, included: Mapping[str, dict], base: Bases) -> PractitionerRef | None:
     for element in ("asserter", "recorder"):
         reference = as_dict(condition.get(element))
         if reference:

@@ -7,6 +7,7 @@ https://hl7.org/fhir/R4/organization.html
 import re
 from collections.abc import Mapping
 
+from mappings.addresses import Bases
 from mappings.codes import as_dict, as_dicts, as_text, concept, first_code
 from mappings.identifiers import identifiers_in, look_up, to_identifier
 from mappings.model.errors import MappingError
@@ -75,7 +76,7 @@ def to_practitioner_role(ref: PractitionerRef, *, practitioner: str, organizatio
 
 
 def from_practitioner_role(
-    role: dict, included: Mapping[str, dict], *, within: dict | None = None, base: str | None = None
+    role: dict, included: Mapping[str, dict], *, within: dict | None = None, base: Bases = None
 ) -> PractitionerRef:
     """Who a PractitionerRole names; its Practitioner must be ``included``, contained ``within``, or identified."""
     person = _person(role, included, within or role, base)
@@ -84,7 +85,7 @@ def from_practitioner_role(
 
 
 def from_reference(
-    reference: dict, path: str, *, within: dict, included: Mapping[str, dict], base: str | None = None
+    reference: dict, path: str, *, within: dict, included: Mapping[str, dict], base: Bases = None
 ) -> PractitionerRef:
     """The clinician a Reference names, by the resource, else by the identifier or the name in the reference itself.
 
@@ -158,7 +159,7 @@ def _family(name: dict) -> str | None:
     return as_text(name.get("family")) or as_text(name.get("text"))
 
 
-def _person(role: dict, included: Mapping[str, dict], within: dict, base: str | None) -> PractitionerRef:
+def _person(role: dict, included: Mapping[str, dict], within: dict, base: Bases) -> PractitionerRef:
     reference = as_dict(role.get("practitioner"))
     found = look_up(reference, within, included, base)
     if found is not None:
@@ -171,7 +172,7 @@ def _person(role: dict, included: Mapping[str, dict], within: dict, base: str | 
     return said
 
 
-def _place(reference: object, included: Mapping[str, dict], within: dict, base: str | None) -> OrganizationRef | None:
+def _place(reference: object, included: Mapping[str, dict], within: dict, base: Bases) -> OrganizationRef | None:
     found = look_up(reference, within, included, base)
     if found is not None:
         return from_organization(found)

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mappings import codes
+from mappings.addresses import Bases
 from mappings.codes import as_dict, as_dicts, as_text, concept, to_date
 from mappings.communication import from_questions
 from mappings.first_opinion import from_first_opinion, to_first_opinion
@@ -135,7 +136,7 @@ def from_service_request(
     fulfiller: str,
     included: Mapping[str, dict],
     first_opinion: FirstOpinion | None = None,
-    base: str | None = None,
+    base: Bases = None,
 ) -> SecondOpinionRequest:
     """A placer's ServiceRequest as a request; a MappingError names what is not understood.
 
@@ -179,7 +180,7 @@ def from_service_request(
 class _Reader:
     """The parts of one inbound ServiceRequest."""
 
-    def __init__(self, resource: dict, included: Mapping[str, dict], base: str | None):
+    def __init__(self, resource: dict, included: Mapping[str, dict], base: Bases):
         self.resource, self.included, self.base = resource, included, base
 
     def patient(self) -> PatientRef:

@@ -150,7 +150,7 @@ class Orders:
             with self.ctx.world.engine.begin() as conn:
                 fulfiller = requests.get(conn, request_id).fulfiller
         return from_service_request(
-            order, placer=self.key, fulfiller=fulfiller, included=included, base=self.endpoint.base_url
+            order, placer=self.key, fulfiller=fulfiller, included=included, base=self.endpoint.bases
         )
 
     def _no_fulfiller(self, reference: str) -> bool:
@@ -233,7 +233,7 @@ class Orders:
         ]
 
     def _include(self, resource: dict, found: dict[str, dict | None]) -> None:
-        for at in find_references(resource, source_base=self.endpoint.base_url):
+        for at in find_references(resource, source_base=self.endpoint.bases):
             local = local_reference(at.target)
             if local is None or local in found or local.split("/")[0] not in READ_ALONG or not is_address(local):
                 continue
