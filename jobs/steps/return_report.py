@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, select
 
 from integration import fhir_json
+from integration.fhir.transport import TOO_LARGE
 from integration.store import deliveries, links, steps
 from integration.store.steps import NextStep
 from integration.store.tables import reports
@@ -15,7 +16,7 @@ from jobs.world import Context, Outcome
 from mappings.consult_report import documents_in, read_report, to_returned_report
 from mappings.document_reference import inline_bytes
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
-from mappings.model.errors import NeedsPerson
+from mappings.model.errors import NeedsPerson, PermanentError
 from mappings.model.request import Identifier
 
 
@@ -71,11 +72,7 @@ def _to_send(ctx: Context, row, request, report, resource: dict, patient: str, i
     documents = _documents(ctx, row, report, reading)
     size, limit = sum(len(data) for data, _ in documents), ctx.endpoint(row.placer).limits.max_inline_bytes
     if size > limit:
-        raise NeedsPerson(
-            "report-too-large",
-            f"the report has {size} bytes; {row.placer} takes {limit} inline",
-            "Send it another way and tell the primary care provider, or raise limits.max_inline_bytes.",
-        )
+        raise _too_large(row.placer, size, limit)
     replaced = next(_copies_there(ctx, row.placer, report.revision), None)
     ours = own_identifier(ctx, "ServiceRequest", ctx.request_id)
     (data, content_type), *more = documents
@@ -120,10 +117,22 @@ def _document(ctx: Context, row, attachment: dict) -> tuple[bytes, str]:
     data = inline_bytes(attachment)
     if data is not None:
         return data, said or "application/octet-stream"
-    content = ctx.server(row.fulfiller).binary(
-        attachment["url"], content_type=said, max_bytes=ctx.world.config.records.max_attachment_bytes
-    )
+    limit = ctx.endpoint(row.placer).limits.max_inline_bytes
+    try:  # no more is read than could be returned
+        content = ctx.server(row.fulfiller).binary(attachment["url"], content_type=said, max_bytes=limit)
+    except PermanentError as error:
+        if error.cause != TOO_LARGE:
+            raise
+        raise _too_large(row.placer, f"more than {limit}", limit) from None
     return content.data, said or content.content_type
+
+
+def _too_large(placer: str, size: object, limit: int) -> NeedsPerson:
+    return NeedsPerson(
+        "report-too-large",
+        f"the report has {size} bytes; {placer} takes {limit} inline",
+        "Send it another way and tell the primary care provider, or raise limits.max_inline_bytes.",
+    )
 
 
 def _copies_there(ctx: Context, placer: str, before: int) -> Iterator[str]:

@@ -1,9 +1,11 @@
 """Reading one thing back and comparing it with what was sent: what a check found, item by item."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from jobs.target.apart import digest_of
 from jobs.world import Context
 from mappings.addresses import Bases, base_in, is_elsewhere
 from mappings.allowances import settled
@@ -70,9 +72,11 @@ def _is_there(ctx: Context, sent: dict, difference: Difference, source: str) -> 
     """True when the bytes that the server moved to a url are those that were sent."""
     at = difference.path.removesuffix(".data")
     attachment = next((each.attachment for each in attachments(sent) if each.path == at), None)
+    wanted = (inline_bytes(attachment) if attachment is not None else None) or b""
     try:
-        there = ctx.server(ctx.step.endpoint).binary(
+        there, _ = ctx.server(ctx.step.endpoint).save_binary(
             difference.moved_to,
+            digest_of,
             content_type=as_text(as_dict(attachment).get("contentType")),
             max_bytes=ctx.world.config.records.max_attachment_bytes,
         )
@@ -84,7 +88,7 @@ def _is_there(ctx: Context, sent: dict, difference: Difference, source: str) -> 
             "error",
         )
         return False
-    is_same = attachment is not None and there.data == inline_bytes(attachment)
+    is_same = attachment is not None and there == hashlib.sha256(wanted).hexdigest()
     if not is_same:
         ctx.finding(
             "verify-bytes", "the bytes that the server keeps are not those that were sent", f"{source}#{at}", "error"
