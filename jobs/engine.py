@@ -126,7 +126,7 @@ def run_step(world: World, heartbeat: Heartbeat, step_id: int, lease_no: int) ->
     A stale (step, lease) pair does nothing: the lease is the only claim that counts.
     """
     seconds = world.config.engine.lease_seconds
-    step = steps.start(world.engine, step_id, lease_no, seconds)
+    step = _started(world, step_id, lease_no, seconds)
     if step is None:
         return
     lease = Lease(world.engine, step_id, lease_no, seconds)
@@ -139,6 +139,16 @@ def run_step(world: World, heartbeat: Heartbeat, step_id: int, lease_no: int) ->
     traces.tell(ctx, began)
     for endpoint in touched:
         dispatch_endpoint(world.engine, endpoint, limits_of(world))
+
+
+def _started(world: World, step_id: int, lease_no: int, seconds: float) -> Row | None:
+    """Begin it; once more when the connection turns out to be one that the server ended meanwhile."""
+    try:
+        return steps.start(world.engine, step_id, lease_no, seconds)
+    except SQLAlchemyError as error:
+        if not is_away(error):
+            raise
+    return steps.start(world.engine, step_id, lease_no, seconds)
 
 
 def _attempt(ctx: Context) -> set[str]:

@@ -2,7 +2,6 @@
 
 import click
 
-from integration.store import audit_seals
 from second_opinion.house import EXIT_FAILED, cli, opened, progress_of, show, with_json
 
 
@@ -16,6 +15,8 @@ def audit_group() -> None:
 @click.pass_context
 def verify(ctx: click.Context, as_json: bool) -> None:
     """Hold the audit trail against its seals: was a row changed, removed or slipped in?"""
+    from integration.store import audit_seals
+
     with opened(ctx) as (_, engine), progress_of("seals") as progress:
         with engine.begin() as conn:
             audit_seals.seal(conn)

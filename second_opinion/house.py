@@ -140,13 +140,13 @@ def read_config(ctx: click.Context) -> Config:
 
 @contextlib.contextmanager
 def database_of(
-    config: Config, *, migrate: bool = True, name: str = "second-opinion", fresh_plans: bool = False
+    config: Config, *, migrate: bool = True, name: str = "second-opinion", **how: bool
 ) -> Iterator[Database]:
-    """The database, up to date, with a row for each endpoint."""
+    """The database, up to date, with a row for each endpoint; ``how`` as `integration.postgres.database.connect`."""
     from integration.postgres.database import open_database
     from integration.store import endpoints
 
-    database = open_database(config, application_name=name, fresh_plans=fresh_plans)
+    database = open_database(config, application_name=name, **how)
     try:
         if migrate:
             database.migrate()

@@ -123,7 +123,8 @@ def worker(ctx: click.Context, name: str) -> None:
     from jobs.upkeep import self_check
 
     config = read_config(ctx)
-    with database_of(config, migrate=False, name=f"second-opinion worker {name}") as database:
+    # a step whose statement fails because the server was restarted goes back and on: nobody has to ask first
+    with database_of(config, migrate=False, name=f"second-opinion worker {name}", pre_ping=False) as database:
         world = dataclasses.replace(make_world(config, database.engine), tracing=tracing.start(config, name))
         ticker = schedule.start(world)
         try:

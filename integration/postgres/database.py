@@ -179,12 +179,18 @@ def open_database(config: Config, **how) -> Database:
 
 
 def connect(
-    url: str, *, application_name: str = "second-opinion", pool_size: int = 10, fresh_plans: bool = False
+    url: str,
+    *,
+    application_name: str = "second-opinion",
+    pool_size: int = 10,
+    fresh_plans: bool = False,
+    pre_ping: bool = True,
 ) -> Database:
     """Connects once to see that the server is there and new enough, and makes the engine.
 
     Everything libpq understands may stand in the address (several hosts, sslmode, passfile, ...). ``fresh_plans``, for
-    the web: each statement is planned for its values and ends after 15 s.
+    the web: each statement is planned for its values and ends after 15 s. ``pre_ping``: each connection is asked before it
+    is used; without, the first statement after a restart of the server fails, and then all connections are made anew.
     """
     url = url.replace("postgresql+psycopg://", "postgresql://", 1)
     conninfo = _conninfo(url, application_name, FRESH_PLANS if fresh_plans else "")
@@ -192,7 +198,7 @@ def connect(
     engine = create_engine(
         "postgresql+psycopg://",
         creator=lambda: psycopg.connect(conninfo),
-        pool_pre_ping=True,
+        pool_pre_ping=pre_ping,
         pool_size=pool_size,
         max_overflow=pool_size,
         hide_parameters=True,

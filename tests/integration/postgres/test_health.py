@@ -8,6 +8,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError, InternalError
 
 from integration.postgres import health as database_health
+from integration.postgres.database import connect
 from integration.postgres.health import is_away, problem
 
 pytestmark = pytest.mark.postgres
@@ -100,3 +101,21 @@ def test_a_process_that_was_frozen_in_a_transaction_goes_on_later(database):
         time.sleep(0.3)
         connection.execute(text("SELECT 1"))
     assert is_away(refusal.value)
+
+
+def test_without_asking_first_one_statement_fails_after_a_restart_and_then_all_connections_are_new(postgres, database):
+    worker = connect(database.url, pre_ping=False)
+    try:
+        with worker.engine.connect() as one, worker.engine.connect() as other:
+            pids = [each.execute(text("SELECT pg_backend_pid()")).scalar_one() for each in (one, other)]
+        with psycopg.connect(postgres.admin_url(), autocommit=True) as admin:
+            for pid in pids:
+                admin.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        with pytest.raises(DBAPIError) as refusal, worker.engine.begin() as connection:
+            connection.execute(text("SELECT 1"))
+        assert is_away(refusal.value)
+        for _ in range(3):
+            with worker.engine.begin() as one, worker.engine.begin() as other:
+                assert one.execute(text("SELECT 1")).scalar_one() == other.execute(text("SELECT 1")).scalar_one()
+    finally:
+        worker.engine.dispose()
