@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from integration.settings.model import (
 )
 from integration.settings.yaml_lines import At, Document, Problem, read_file
 from mappings.addresses import comparable
+from mappings.allowances import MAX_DAYS
 from mappings.model.capabilities import DECIDED_NOTHING, QUIRKS
 from mappings.model.errors import ConfigError, Mistake
 
@@ -198,6 +200,7 @@ class _Reading:
             *_capability_problems(endpoints),
             *_key_problems(endpoints, self.environ),
             *_lag_problems(endpoints, config),
+            *_review_problems(endpoints),
             *alert_config.problems(values, self.environ),
         ):
             self._problem(at, message)
@@ -228,6 +231,17 @@ def _lag_problems(endpoints: dict[str, Endpoint], config: Config | None) -> Foun
                     "and be written twice; raise engine.lease_seconds too"
                 ),
             )
+
+
+def _review_problems(endpoints: dict[str, Endpoint]) -> Found:
+    last = datetime.now(UTC).date() + timedelta(days=MAX_DAYS)
+    for key, endpoint in endpoints.items():
+        for index, allowed in enumerate(endpoint.verification.allow):
+            if allowed.until > last:
+                yield (
+                    ("endpoints", key, "verification", "allow", index, "until"),
+                    f"is more than {MAX_DAYS} days ahead: what nobody looks at again is not reviewed; at the latest {last}",
+                )
 
 
 def _hosted_problems(values: dict[str, Any], raw: dict[str, Any]) -> Found:

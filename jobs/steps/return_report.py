@@ -35,6 +35,7 @@ def return_report(ctx: Context) -> Outcome:
         sent, reference = _retract(ctx, row, report)
     else:
         sent = _to_send(ctx, row, request, report, resource, patient, identifier)
+        _keep(ctx, delivery_id, identifier, sent)
         reference = ensure_document(ctx, row.placer, sent, identifier)
     _supersede(ctx, row.placer, report.revision)
     _keep(ctx, delivery_id, identifier, sent, reference)
@@ -171,16 +172,17 @@ def _supersede(ctx: Context, placer: str, before: int) -> None:
         supersede(ctx, placer, reference, "an earlier revision of the report")
 
 
-def _keep(ctx: Context, delivery_id: str, identifier: Identifier, sent: dict, reference: str) -> None:
-    """The item is named by the identifier the resource at the placer really carries."""
+def _keep(ctx: Context, delivery_id: str, identifier: Identifier, sent: dict, reference: str | None = None) -> None:
+    """What is written, before it goes; with its ``reference`` when it is there.
+
+    The item is named by the identifier the resource at the placer really carries.
+    """
     own = next(
         (each["value"] for each in sent.get("identifier", []) if each.get("system") == identifier.system),
         identifier.value,
     )
-    digest = ctx.world.payloads.put(fhir_json.dumps(sent))
+    item = dict(source=own, sent_sha256=ctx.world.payloads.put(fhir_json.dumps(sent)), created_by_us=True)
+    if reference is not None:
+        item |= dict(status="sent", target=reference)
     with ctx.transaction() as conn:
-        deliveries.mark_items(
-            conn,
-            delivery_id,
-            [dict(source=own, status="sent", target=reference, sent_sha256=digest, created_by_us=True)],
-        )
+        deliveries.mark_items(conn, delivery_id, [item])

@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -605,3 +606,38 @@ endpoints:
 """)
     endpoint = load_config(tmp_path / "config.yaml", {}).endpoints["alice"]
     assert endpoint.bases == ("http://127.0.0.1:8080/fhir/alice", "https://exchange.example/fhir/alice")
+
+
+def _with_allowed(tmp_path: Path, path: str, until: str) -> Path:
+    allowed = f'{{path: "{path}", difference: lost, reason: it keeps none, reviewed_by: Dr N., until: {until}}}'
+    file = tmp_path / "config.yaml"
+    file.write_text(GOOD + f"    verification: {{allow: [{allowed}]}}\n", encoding="utf-8")
+    return file
+
+
+def _in_days(days: int) -> str:
+    return str(datetime.now(UTC).date() + timedelta(days=days))
+
+
+@pytest.mark.parametrize("until", [_in_days(300), _in_days(-300)])
+def test_a_reviewed_difference_has_a_place_a_reason_a_name_and_a_last_day(tmp_path, until):
+    [allowance] = (
+        load_config(_with_allowed(tmp_path, "*.text", until), {}).endpoints["university"].verification.allowances
+    )
+    assert (allowance.path, allowance.difference, str(allowance.until)) == ("*.text", "lost", until)
+    said = allowance.sentence(datetime.now(UTC).date())
+    assert "Dr N.: it keeps none" in said and ("no longer" in said) == (until < _in_days(0))
+
+
+@pytest.mark.parametrize(
+    "path, until, words",
+    [
+        ("**", _in_days(30), "must name an element"),
+        ("Observation.subject", _in_days(30), "whose record it is"),
+        ("Observation.note[0]", _in_days(30), "without indexes"),
+        ("*.text", _in_days(500), "more than 400 days ahead"),
+    ],
+)
+def test_a_reviewed_difference_that_lets_too_much_pass_is_refused_by_line(tmp_path, path, until, words):
+    [mistake] = mistakes_of(_with_allowed(tmp_path, path, until))
+    assert words in mistake.message and mistake.line
