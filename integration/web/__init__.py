@@ -13,6 +13,9 @@ from integration.settings.config import Config
 PAGE_BODY_BYTES = 4 << 20
 
 
+PUBLIC = ("static", "jwks.of_name", "jwks.of_all")  # what others may keep a copy of
+
+
 def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callable[[], object] = lambda: None) -> Flask:
     """The Flask app. One blueprint a file; everything it needs is handed in and kept in ``app.extensions``.
 
@@ -99,7 +102,7 @@ def _careful_headers(response):
     )
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")  # with no-referrer browsers post "Origin: null"
-    if request.endpoint != "static":
+    if request.endpoint not in PUBLIC:
         response.headers["Cache-Control"] = "no-store"  # Flask says no-cache of a download
     else:
         response.headers.setdefault("Cache-Control", "no-store")

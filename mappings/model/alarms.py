@@ -43,7 +43,7 @@ _ALL = (
     AlarmRule("payloads-away", "payloads cannot be stored",
               "payloads cannot be stored at {subject}", "payloads cannot be stored at {n} machines", S.NOW, T.HOUSE),
     AlarmRule("audit-changed", "the audit trail is not as it was sealed",
-              "the audit trail was changed", "the audit trail was changed {n} times", S.NOW, T.HOUSE),
+              "the audit trail ({subject}) was changed", "the audit trail was changed {n} times", S.NOW, T.HOUSE),
     AlarmRule("process-restarts", "a process ends again and again",
               "{subject} ends again and again", "{n} processes end again and again", S.NOW, T.HOUSE),
     AlarmRule("endpoint-down", "an endpoint does not do what is asked of it",

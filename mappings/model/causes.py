@@ -35,7 +35,7 @@ WAYS: dict[Way, WayOn] = {
     Way.RETRY: WayOn("Retry", "retry", "steps retry"),
     Way.WAIVE: WayOn("Send without it", "waive", "waive"),
     Way.RESEND: WayOn("Send one item again", "resend", "deliveries resend"),
-    Way.LINK: WayOn("Link patient", "link", "patients link"),
+    Way.LINK: WayOn("Link patient", None, "patients link"),
     Way.SKIP_ORDER: WayOn("Skip this order", "skip-order", "findings skip"),
     Way.CORRECT: WayOn("Correct this request", None, "requests revise"),
     Way.CANCEL: WayOn("Cancel request", "cancel", "requests cancel"),
@@ -190,7 +190,7 @@ _ALL = (
     Cause("sign-in-no-discovery", "The endpoint does not say where tokens are given.",
           "Write auth.token_url into config.yaml.", (W.CONFIGURE, W.CALL, W.RETRY), of_all_there=True),
     Cause("sign-in-key", "Our own key or secret for the sign-in cannot be used.",
-          "The message names the file. Restore it, or make another one with second-opinion keys new.",
+          "The message names the file. Restore it, or make another key.",
           (W.CONFIGURE, W.RETRY), of_all_there=True),
     Cause("sign-in-away", "The token address does not answer.", "Usually passes. If it stays, call the contact.",
           _PASSES, True),
@@ -245,8 +245,8 @@ _ALL = (
     Cause("task-gone", "The consultant's Task is not there anymore.",
           "Ask the consulting provider whether the request was taken off their list.", (W.CALL, W.RETRY, W.CANCEL)),
     Cause("endpoint-moved", "The endpoint is at another address than at first use, or answers as another server.",
-          "If it is the same server: second-opinion endpoints moved. If it is another one, write the first address back "
-          "and give that server a name of its own.", (W.CONFIGURE, W.CALL, W.RETRY), of_the_house=True),
+          "If it is the same server, say that it moved. If it is another one, write the first address back and give that "
+          "server a name of its own.", (W.CONFIGURE, W.CALL, W.RETRY), of_the_house=True),
     # --- the patient ---------------------------------------------------------------------------------------------
     Cause("patient-none", "No patient there carries one of the numbers.",
           "Ask the staff there to register the patient, or whom they found, then press Link patient.", _LINK),

@@ -68,6 +68,7 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("api spec", ()),
         ("attempts list", (request_id,)),
         ("attempts show", (attempt,)),
+        ("audit verify", ()),
         ("backup", (str(folder / "backup.zip"),)),
         ("check config", ()),
         ("database migrate", ()),
