@@ -58,7 +58,7 @@ class EntryResult:
     outcome: dict | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Draft:
     """One record as it is to stand at the target, and the condition by which a second attempt recognises it."""
 

@@ -61,9 +61,16 @@ def manifest_of(payloads: Payloads, manifest_sha256: str) -> Manifest:
     return Manifest.model_validate_json(payloads.get(manifest_sha256))
 
 
-def sources_of(payloads: Payloads, packet_rows: Iterable) -> set[str]:
-    """Sources of every record of these packets: a delta refers to what an earlier packet carried."""
-    return {item.source for row in packet_rows for item in manifest_of(payloads, row.manifest_sha256).resources}
+def sources_of(payloads: Payloads, packet_rows: Iterable, loaded: Packet | None = None) -> set[str]:
+    """Sources of every record of these packets: a delta refers to what an earlier packet carried.
+
+    ``loaded``: one of them that is read already; of a long chart a manifest takes 100 MB.
+    """
+    sources = set(loaded.resources if loaded is not None else ())
+    for row in packet_rows:
+        if loaded is None or row.id != loaded.manifest.packet_id:
+            sources.update(item.source for item in manifest_of(payloads, row.manifest_sha256).resources)
+    return sources
 
 
 def load(payloads: Payloads, manifest_sha256: str) -> Packet:

@@ -12,7 +12,7 @@ from integration.store.tables import endpoints, links
 from mappings.model.errors import ExchangeError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Link:
     """What a thing is called at an endpoint, what we last wrote there, and what that was made of.
 

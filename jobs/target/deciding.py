@@ -20,7 +20,7 @@ class Do(StrEnum):
     WAIVE = "waive"  # a person decided that the packet goes without it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One record of a packet, as far as deciding needs it."""
 
@@ -33,7 +33,7 @@ class Item:
     trouble: Finding | None = None  # why it cannot be written as it is
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Action:
     """What to do with ``source``; ``target`` is what it is called there, as far as that is known."""
 

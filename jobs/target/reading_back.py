@@ -37,7 +37,7 @@ class ReadingBack:
         self.system = packet.manifest.identifier_system
         with ctx.world.engine.begin() as conn:
             carried = packets.rows(conn, ctx.request_id)
-        sources = packets.sources_of(ctx.world.payloads, carried)
+        sources = packets.sources_of(ctx.world.payloads, carried, packet)
         with ctx.world.engine.begin() as conn:
             rows = links.find_rows(conn, self.endpoint, [(self.system, source) for source in packet.resources])
             known = links.find(conn, self.endpoint, self.system, sources)

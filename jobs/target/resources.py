@@ -71,7 +71,7 @@ class ResourcePush:
         with ctx.world.engine.begin() as conn:
             carried = packets.rows(conn, ctx.request_id)
             self.another_was_here = packets.of_others(conn, ctx.request_id, packet.manifest.patient)
-        sources = packets.sources_of(ctx.world.payloads, carried)
+        sources = packets.sources_of(ctx.world.payloads, carried, packet)
         with ctx.world.engine.begin() as conn:
             self.names = links.find(conn, self.endpoint, self.system, sources)  # Type/id at the source -> at the target
             rows = links.find_rows(conn, self.endpoint, [(self.system, source) for source in self.resources])
@@ -79,6 +79,7 @@ class ResourcePush:
         self.urns = {urn_of(self.system, source): target for source, target in self.names.items()}
         self.links: dict[str, Link] = {source: row for (_, source), row in rows.items()}
         self.drafts: dict[str, Draft] = {}
+        self.kinds: dict[str, dict] = {}  # what the drafts of a type have instead of a body
         self.lines = ByteSpool(ctx.world.payloads.spool())
         self.left: dict[str, Finding] = {}  # what a person has to decide about
         self.to_update: dict[str, None] = {}  # in order
@@ -183,7 +184,8 @@ class ResourcePush:
                 self.to_update[source] = None
                 return
             # of a long chart only what an entry needs beside the line is in memory
-            self.drafts[source] = replace(made, body={"resourceType": made.body["resourceType"]})
+            kind = made.body["resourceType"]
+            self.drafts[source] = replace(made, body=self.kinds.setdefault(kind, {"resourceType": kind}))
             self.lines[source] = line
         except Exception as error:
             self._left(trouble_of(error, source))
