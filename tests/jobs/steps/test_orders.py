@@ -19,8 +19,8 @@ OURS = "https://second-opinion.example/ids"
 
 
 def plain_order(chart: dict, **elements) -> dict:
-    """What an EHR sends without knowing of us."""
-    return {
+    """What an EHR sends without knowing of us; an element that is None is not there."""
+    made = {
         "resourceType": "ServiceRequest",
         "meta": {"profile": ["http://hl7.org/fhir/us/core/StructureDefinition/us-core-servicerequest"]},
         "status": "active",
@@ -32,6 +32,7 @@ def plain_order(chart: dict, **elements) -> dict:
         "reasonCode": [{"text": "Operate on the LEFT kidney?"}],
         **elements,
     }
+    return {name: value for name, value in made.items() if value is not None}
 
 
 def causes_of(exchange, request_id: str | None = None) -> dict[str, str]:

@@ -213,7 +213,7 @@ def test_orders_that_no_server_should_hold_stop_no_other(make_exchange):
         bundle = json.loads(body)
         odd = {**bundle["entry"][0]["resource"], "meta": {"lastUpdated": "yesterday"}}
         bundle["entry"] += [
-            {"resource": {**odd, "id": "no_address", "requester": None}},
+            {"resource": {**odd, "id": "no address", "requester": None}},
             {"resource": {**odd, "subject": {"reference": "Patient/.."}, "id": "dots"}},
         ]
         return (
@@ -227,7 +227,7 @@ def test_orders_that_no_server_should_hold_stop_no_other(make_exchange):
     poll(exchange)
     assert polled(exchange) == [key_of(order)]
     assert {path.partition("#")[0] for (path,) in rows_of(exchange, "path")} == {
-        "ServiceRequest/no_address",
+        "ServiceRequest/no address",
         "ServiceRequest/dots",
     }
 
