@@ -121,31 +121,42 @@ def plan(
     A cycle is never split, so a chunk exceeds ``chunk_size`` or ``max_bytes`` only by holding one single cycle
     (or one single resource).
     """
-    sizes = [size_of(resource) if max_bytes and size_of else 0 for resource in resources]
-    chunks = plan_numbers(resources, sizes, chunk_size=chunk_size, max_bytes=max_bytes, source_base=source_base)
-    return [[resources[number] for number in chunk] for chunk in chunks]
+    by_key = {key_of(resource): resource for resource in resources}
+    if len(by_key) < len(resources):
+        raise MappingError("Bundle.entry", "the same Type/id stands twice among the resources")
+    chunks = in_chunks(
+        list(by_key),
+        {key: targets_of(resource, source_base=source_base) for key, resource in by_key.items()},
+        chunk_size=chunk_size,
+        max_bytes=max_bytes,
+        sizes={key: size_of(resource) for key, resource in by_key.items()} if max_bytes and size_of else None,
+    )
+    return [[by_key[key] for key in chunk] for chunk in chunks]
 
 
-def plan_numbers(
-    resources: Iterable[dict],
-    sizes: Sequence[int],
+def in_chunks(
+    keys: Sequence[str],
+    targets: Mapping[str, Collection[str]],
     *,
     chunk_size: int,
-    max_bytes: int | None,
-    source_base: Bases = None,
-) -> list[list[int]]:
-    """As `plan`, of resources that are read one after the other and not kept: the numbers of those in each chunk."""
-    needs = _needs(resources, source_base)
+    max_bytes: int | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> list[list[str]]:
+    """As `plan`, by names alone: ``targets`` are what each refers to, whether it is among the ``keys`` or not."""
+    number_of = {key: number for number, key in enumerate(keys)}
+    needs = [
+        [number_of[target] for target in targets[key] if number_of.get(target, n) != n] for n, key in enumerate(keys)
+    ]
     chunks: list[list[int]] = []
     room, room_bytes = 0, 0
-    for component in components(range(len(needs)), needs):
-        size = sum(sizes[number] for number in component)
+    for component in components(range(len(keys)), needs):
+        size = sum(sizes[keys[number]] for number in component) if sizes else 0
         if not chunks or len(component) > room or (max_bytes and size > room_bytes):
             chunks.append([])
             room, room_bytes = chunk_size, max_bytes or 0
         chunks[-1] += component
         room, room_bytes = room - len(component), room_bytes - size
-    return chunks
+    return [[keys[number] for number in chunk] for chunk in chunks]
 
 
 def break_cycles(chunk: Sequence[dict], *, source_base: Bases = None) -> Order:
@@ -153,7 +164,7 @@ def break_cycles(chunk: Sequence[dict], *, source_base: Bases = None) -> Order:
 
     From a cycle the resource with the most references inside it goes first: an Encounter before its five Conditions.
     """
-    needs = _needs(chunk, source_base, with_self=True)
+    needs = _needs(chunk, source_base)
     order = _broken(needs)
     position = {key_of(chunk[number]): place for place, number in enumerate(order)}
     later = [
@@ -346,17 +357,14 @@ def _closed(node: int, path: list[int], unsorted: set[int]) -> list[int]:
     return sorted(component)
 
 
-def _needs(resources: Iterable[dict], source_base: Bases, with_self: bool = False) -> list[list[int]]:
-    """For each resource the numbers of those it refers to."""
-    number_of: dict[str, int] = {}
-    targets: list[list[str]] = []
-    for number, resource in enumerate(resources):
-        if number_of.setdefault(key_of(resource), number) != number:
-            raise MappingError("Bundle.entry", "the same Type/id stands twice among the resources")
-        targets.append(targets_of(resource, source_base=source_base))
+def _needs(resources: Sequence[dict], source_base: Bases) -> list[list[int]]:
+    """For each resource the numbers of those it refers to, itself among them."""
+    number_of = {key_of(resource): number for number, resource in enumerate(resources)}
+    if len(number_of) < len(resources):
+        raise MappingError("Bundle.entry", "the same Type/id stands twice among the resources")
     return [
-        [number_of[each] for each in asked if each in number_of and (with_self or number_of[each] != number)]
-        for number, asked in enumerate(targets)
+        [number_of[target] for target in targets_of(resource, source_base=source_base) if target in number_of]
+        for resource in resources
     ]
 
 

@@ -35,7 +35,8 @@ def merge(base: dict | None, there: dict, wanted: dict) -> Merged:
         base, there = _without_fragments(base or {}), _without_fragments(there)
     conflicts: list[str] = []
     made = _elements(base, there, wanted, wanted["resourceType"], conflicts)
-    ordered = {"resourceType": made.pop("resourceType"), "id": logical_id, **made}
+    ordered = {**made, "resourceType": wanted["resourceType"], "id": logical_id}
+    ordered = {name: ordered[name] for name in dict.fromkeys(["resourceType", "id", *ordered])}
     return Merged(ordered, tuple(conflicts), not _same(wanted, {**ordered, "id": None}))
 
 

@@ -7,12 +7,11 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from integration.fhir.transport import Response
+from mappings.addresses import LOGICAL_ID
+from mappings.codes import as_text
 from mappings.model.errors import TransferError
 
-_LOCATION = re.compile(
-    r"(?:^|/)([A-Z][A-Za-z]+)/((?!\.+(?:/|$))[A-Za-z0-9.-]{1,64})"
-    r"(?:/_history/([A-Za-z0-9.-]{1,64}))?/?$"
-)
+_LOCATION = re.compile(rf"(?:^|/)([A-Z][A-Za-z]+)/({LOGICAL_ID})(?:/_history/({LOGICAL_ID}))?/?$")
 _ETAG = re.compile(r'(?:W/)?"?([^"\s]+)"?')
 
 
@@ -63,7 +62,7 @@ def written(answer: Response, resource_type: str, id: str | None = None) -> Writ
     if type_ != resource_type:
         at = version = None
     resource = _resource(answer, resource_type, needed=at is None)
-    at = at or (resource or {}).get("id") or id
+    at = at or as_text((resource or {}).get("id")) or id
     version = _etag(answer.headers) or version or _version(resource)
     return Written(f"{resource_type}/{at}" if at else None, version, answer.status, resource)
 
@@ -96,4 +95,4 @@ def _etag(headers: Mapping[str, str]) -> str | None:
 
 def _version(resource: Mapping[str, Any] | None) -> str | None:
     meta = resource.get("meta") if resource else None
-    return meta.get("versionId") if isinstance(meta, dict) else None
+    return as_text(meta.get("versionId")) if isinstance(meta, dict) else None

@@ -31,6 +31,7 @@ class Item:
     gathered_at: datetime | None  # when we read it
     original: str | None = None  # Type/id at the target, where this is a copy of a record of the target's own
     trouble: Finding | None = None  # why it cannot be written as it is
+    version: str | None = None  # meta.versionId at the source
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ def expected(ctx: Context, endpoint: str, packet: packets.Packet) -> Expected:
             gathered_at,
             each.source if is_home else original_of(resource, system),
             troubles.get(each.source),
+            each.version,
         )
     patient = items.get(packet.manifest.patient)  # who that is at the target was decided before, by more than a number
     if patient is not None:

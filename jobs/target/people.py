@@ -2,9 +2,10 @@
 
 import hashlib
 
-from integration.fhir.server import identifier_token
 from integration.packets import stored as packets
 from integration.store import links
+from jobs.target.expected import original_of
+from jobs.target.looking import find_all
 from jobs.target.writing import ensure_shared, own_identifier, remember
 from jobs.world import Context
 from mappings import codes
@@ -33,7 +34,7 @@ def resolve_people(ctx: Context, endpoint: str, packet) -> dict[str, str]:
 
 def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, system: str, base: str) -> str:
     identity = Identifier(**source_identifier(system, resource["resourceType"], resource["id"]))
-    matched = _by_npi(ctx, endpoint, resource)
+    matched = _original(ctx, endpoint, resource) or _by_npi(ctx, endpoint, resource)
     if matched is not None:
         remember(ctx, endpoint, identity, matched, origin="matched")
         return matched
@@ -41,6 +42,13 @@ def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, sy
         resource, links=known, identifier_system=system, source_base=base, findings=ctx.found
     )
     return ensure_shared(ctx, endpoint, prepared, identity)
+
+
+def _original(ctx: Context, endpoint: str, resource: dict) -> str | None:
+    """Who the endpoint's own record is about, where this is a copy of it: never written back to where it came from."""
+    with ctx.world.engine.begin() as conn:
+        original = original_of(resource, links.frozen_system(conn, endpoint))
+    return original if original and ctx.server(endpoint).read_if_there(original) is not None else None
 
 
 def _by_npi(ctx: Context, endpoint: str, resource: dict) -> str | None:
@@ -55,9 +63,7 @@ def _by_npi(ctx: Context, endpoint: str, resource: dict) -> str | None:
     )
     if npi is None or resource["resourceType"] not in ("Practitioner", "Organization"):
         return None
-    found = ctx.server(endpoint).search_all(
-        resource["resourceType"], {"identifier": identifier_token(codes.SYSTEM_NPI, npi)}
-    )
+    found = find_all(ctx, endpoint, resource["resourceType"], Identifier(system=codes.SYSTEM_NPI, value=npi))
     if len(found) == 1 and _family(found[0]) == _family(resource):
         return f"{resource['resourceType']}/{found[0]['id']}"
     if found:

@@ -1,6 +1,7 @@
 """Reading back the records of a packet: each is there once, says what was written, and is about the right patient."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from integration.packets import stored as packets
 from integration.store import deliveries, links
@@ -17,6 +18,7 @@ from mappings.addresses import local_reference, target_of
 from mappings.bundle import draft, with_urns
 from mappings.codes import as_dict
 from mappings.merging import holds
+from mappings.model.errors import TemporaryError
 from mappings.model.findings import Finding
 from mappings.subject import may_be_patient, subjects_of
 
@@ -33,7 +35,7 @@ class ReadingBack:
     """One verification of a packet at an endpoint that takes resources."""
 
     def __init__(self, ctx: Context, delivery, packet: packets.Packet):
-        self.ctx, self.endpoint, self.packet = ctx, delivery.endpoint, packet
+        self.ctx, self.endpoint, self.packet, self.sent_at = ctx, delivery.endpoint, packet, delivery.sent_at
         self.system = packet.manifest.identifier_system
         with ctx.world.engine.begin() as conn:
             carried = packets.rows(conn, ctx.request_id)
@@ -91,12 +93,26 @@ class ReadingBack:
     def _read(self, sources: list[str]) -> dict[str, dict]:
         identities = identities_of(map(self.packet.resources.__getitem__, self._ours(sources)), self.system)
         looked = search_by_identity(self.ctx, self.endpoint, identities)
+        if identities and not looked.found:
+            self._wait_for_the_index()
         self.target_bases += tuple(sorted(looked.bases))
         there = {source: self._choose(source, resources) for source, resources in looked.found.items()}
         rest = [source for source in sources if source not in there and self._target(source)]
         server = self.ctx.server(self.endpoint)
         read = in_parallel(self.ctx, self.endpoint, lambda source: server.read_if_there(self._target(source)), rest)
         return there | {source: resource for source, resource in zip(rest, read, strict=True) if resource is not None}
+
+    def _wait_for_the_index(self) -> None:
+        """Nothing of what we wrote is found: until the index must show it, it is asked again. Raises TemporaryError."""
+        lag = timedelta(seconds=self.ctx.endpoint(self.endpoint).limits.search_lag_seconds)
+        left = lag - (self.ctx.now - (self.sent_at or self.ctx.now))
+        if self.sent_at is not None and left > timedelta(0):
+            raise TemporaryError(
+                f"{self.endpoint} does not show yet what was written",
+                endpoint=self.endpoint,
+                cause="not-readable-yet",
+                retry_after_seconds=max(0.2, left.total_seconds()),
+            )
 
     def _target(self, source: str) -> str | None:
         return self.names.get(source) or (self.items[source].target if source in self.items else None)

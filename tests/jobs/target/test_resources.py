@@ -228,10 +228,10 @@ def test_types_that_no_identifier_can_find_travel_like_all_others(make_exchange,
 
 def test_what_was_written_is_compared_also_after_the_mapping_changed(exchange, monkeypatch):
     """An upgrade between sending and reading back must not compare with what was never sent."""
-    from jobs.target import reading_back, resources
+    from jobs.target import creating, reading_back
 
     load_chart(exchange)
-    whole = resources.draft
+    whole = creating.draft
 
     def of_an_older_version(*args, **kwargs):
         made = whole(*args, **kwargs)
@@ -241,7 +241,7 @@ def test_what_was_written_is_compared_also_after_the_mapping_changed(exchange, m
     def of_a_newer_version(*args, **kwargs):
         raise AssertionError("what is read back is compared with what was written, not with what would be written now")
 
-    monkeypatch.setattr(resources, "draft", of_an_older_version)
+    monkeypatch.setattr(creating, "draft", of_an_older_version)
     monkeypatch.setattr(reading_back, "draft", of_a_newer_version)
     request_id = sent(exchange)
     assert exchange.view(request_id)["records"] == "verified", exchange.parked(request_id)
