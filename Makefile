@@ -4,7 +4,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 export SECOND_OPINION_DATA ?= $(wildcard $(abspath ../shared/data))
 
-.PHONY: demo check lock test test-unit test-long chaos bench
+.PHONY: demo check types lock test test-unit test-long chaos bench
 PIP = $(BIN)/pip --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
@@ -30,6 +30,9 @@ demo: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
 
 test: check
 	$(BIN)/python -m tests.prepare
