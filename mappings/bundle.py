@@ -93,7 +93,8 @@ class Order:
 def key_of(resource: dict) -> str:
     """``Type/id``: what a resource is called at its source."""
     has_identifier(resource.get("resourceType", ""))
-    if not resource.get("id"):
+    logical_id = resource.get("id")
+    if not isinstance(logical_id, str) or not logical_id or not logical_id.isascii():
         raise MappingError(f"{resource['resourceType']}.id", "a resource without its source id cannot be sent")
     return f"{resource['resourceType']}/{resource['id']}"
 
