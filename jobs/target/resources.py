@@ -51,7 +51,8 @@ class _Writing:
         self._adopt_originals(actions[Do.ORIGINAL])
         self._note_kept(actions[Do.KEEP])
         self._send_beside()
-        Creating(self.push).create([each.source for each in actions[Do.CREATE]])
+        wanted = [each.source for each in actions[Do.CREATE] if each.source not in self.push.left]
+        Creating(self.push).create(wanted)
         self.push.to_update |= dict.fromkeys(each.source for each in actions[Do.UPDATE])
         Updating(self.push).update()
         self._mark_rest()

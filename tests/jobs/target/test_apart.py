@@ -4,6 +4,8 @@ import hashlib
 
 import pytest
 
+from integration.fhir.server import FhirServer
+from mappings.model.errors import PermanentError
 from tests.jobs.exchange import a_request, http, load_chart
 
 pytestmark = pytest.mark.postgres
@@ -66,3 +68,16 @@ def test_an_endpoint_that_takes_no_binary_is_not_sent_one(make_exchange):
     exchange.drain()
     assert exchange.parked(request_id) == ["attachment-too-large"]
     assert not [each for each in exchange.find("bob", "DocumentReference") if each["type"]["text"] == "scan"]
+
+
+def test_a_document_that_the_endpoint_refuses_stops_its_record_only(exchange, monkeypatch):
+    def refused(self, body, content_type):
+        raise PermanentError("POST Binary: bob answers 413: too large", endpoint="bob", status_code=413)
+
+    monkeypatch.setattr(FhirServer, "create_binary", refused)
+    with_scan(exchange)
+    request_id = exchange.submit(a_request())
+    exchange.drain()
+    said = " ".join(each["message"] or "" for each in exchange.view(request_id)["owed"])
+    assert exchange.parked(request_id) == ["record-refused"] and "413" in said
+    assert len(exchange.find("bob", "Observation")) == 5
