@@ -4,14 +4,15 @@ https://hl7.org/fhir/R4/documentreference.html  https://hl7.org/fhir/R4/diagnost
 Servers show one scanned report both ways (US Core); both readings carry the same attachments, so compare those.
 """
 
+import base64
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from mappings import codes
+from mappings.addresses import Bases
 from mappings.codes import as_dict, as_dicts, as_text
 from mappings.document_reference import (
     DOC_STATUSES,
-    INSTANT,
     STATUSES,
     AttachmentAt,
     attachments,
@@ -21,6 +22,7 @@ from mappings.document_reference import (
 from mappings.identifiers import identifiers_in, local_reference, source_identifier, to_identifier
 from mappings.model.errors import MappingError
 from mappings.model.request import Identifier
+from mappings.times import as_date_time, as_instant
 
 KINDS = ("DocumentReference", "DiagnosticReport")
 # https://hl7.org/fhir/R4/valueset-diagnostic-report-status.html
@@ -51,6 +53,7 @@ class ReportReading:
     doc_status: str | None
     patient: str | None
     related: tuple[str, ...]
+    related_identifiers: tuple[Identifier, ...]
     replaces: tuple[str, ...]
     attachments: tuple[AttachmentAt, ...]
     date: str | None
@@ -60,6 +63,12 @@ class ReportReading:
     amended: bool
     retracted: bool
     problems: tuple[str, ...] = ()
+
+    @property
+    def preliminary(self) -> bool:
+        """Not final yet, and something that may be shown meanwhile."""
+        said = (self.status, self.doc_status)
+        return not self.final and self.stands and ("preliminary" in said or self.status == "partial")
 
     @property
     def stands(self) -> bool:
@@ -73,7 +82,7 @@ def find_reports(resources: list[dict], *, related_to: Collection[str] = ()) -> 
     return [each for each in readings if each.is_consult_note or set(each.related) & set(related_to)]
 
 
-def read_report(resource: dict, base: str | None = None) -> ReportReading:
+def read_report(resource: dict, base: Bases = None) -> ReportReading:
     """One report; a MappingError only for another kind of resource. ``base``: the server it was read from."""
     kind = as_dict(resource).get("resourceType")
     if kind not in KINDS:
@@ -110,7 +119,12 @@ def carries_the_same(one: ReportReading, other: ReportReading) -> bool:
     return bool(said[0]) and said[0] == said[1]
 
 
-def documents_in(reading: ReportReading) -> list[dict]:
+def points_to(reading: ReportReading, service_request: str, identifier: Identifier) -> bool:
+    """True when a report says itself that it answers this request: by reference there, or by the request's identifier."""
+    return service_request in reading.related or identifier in reading.related_identifiers
+
+
+def documents_in(reading: ReportReading) -> list[AttachmentAt]:
     """The Attachments that are the report: its own, else those inside what it contains; only those with bytes or an address."""
     usable = [
         each
@@ -120,7 +134,7 @@ def documents_in(reading: ReportReading) -> list[dict]:
     own = [
         each for each in usable if each.path.startswith((f"{reading.kind}.content[", f"{reading.kind}.presentedForm["))
     ]
-    return [each.attachment for each in own or usable]
+    return own or usable
 
 
 def to_returned_report(
@@ -136,11 +150,13 @@ def to_returned_report(
     replaces: str | None,
     author_display: str | None,
     more: Sequence[tuple[bytes, str]] = (),
+    amends: bool | None = None,
 ) -> dict:
     """The report as one DocumentReference for the primary care EHR; ``more``: further documents of it, with their types.
 
     ``patient`` and ``service_request`` are the EHR's own; ``revision`` counts from 1, and from 2 on ``replaces``
-    names the EHR's copy of the one before. A retracted report is written as entered-in-error.
+    names the EHR's copy of the one before. ``amends``: False when what it replaces was only preliminary. A retracted report
+    is written as entered-in-error.
     """
     if revision > 1 and not replaces:
         raise MappingError("DocumentReference.relatesTo", "a later revision must name the copy it replaces")
@@ -153,12 +169,12 @@ def to_returned_report(
         content_type=content_type,
         data=bytes,
         date=reading.date,
-        period_end=reading.period_end or reading.date,
+        period_end=reading.period_end,
         related=_related(service_request, identifier.system, request_id),
         author=[{"display": author_display}] if author_display else [],
         replaces=replaces,
         status="entered-in-error" if reading.retracted else "current",
-        doc_status=_doc_status(reading, revision),
+        doc_status=_doc_status(reading, revision > 1 if amends is None else amends),
     )
     made["content"] += [
         {"attachment": to_attachment(kind, data, title)} for (data, kind), title in zip(more, titles[1:], strict=True)
@@ -166,7 +182,7 @@ def to_returned_report(
     return made
 
 
-def _read_document(resource: dict, base: str | None) -> dict:
+def _read_document(resource: dict, base: Bases) -> dict:
     status, doc_status = resource.get("status"), resource.get("docStatus")
     links = as_dicts(resource.get("relatesTo"))
     context = as_dict(resource.get("context"))
@@ -180,6 +196,7 @@ def _read_document(resource: dict, base: str | None) -> dict:
         ),
         "date": as_text(resource.get("date")),
         "period_end": as_text(as_dict(context.get("period")).get("end")),
+        "conclusion": None,
         # Many EHRs leave docStatus out: current then has to do.
         "final": status == "current" and doc_status in (None, "final", "amended"),
         "amended": doc_status == "amended" or any(each.get("code") in ("replaces", "appends") for each in links),
@@ -199,6 +216,7 @@ def _read_diagnostic(resource: dict) -> dict:
         "replaces": (),
         "date": as_text(resource.get("issued")),
         "period_end": as_text(resource.get("effectiveDateTime")) or as_text(period),
+        "conclusion": as_text(resource.get("conclusion")),
         "final": status == "final" or status in _CHANGED,
         "amended": status in _CHANGED,
         "retracted": status == "entered-in-error",
@@ -206,8 +224,8 @@ def _read_diagnostic(resource: dict) -> dict:
     }
 
 
-def _complete(resource: dict, read: dict, base: str | None) -> ReportReading:
-    found = tuple(attachments(resource, source_base=base))
+def _complete(resource: dict, read: dict, base: Bases) -> ReportReading:
+    found = tuple(attachments(resource, source_base=base)) or _in_words(read["conclusion"])
     patient = as_text(as_dict(resource.get("subject")).get("reference"))
     logical_id = as_text(resource.get("id"))
     named = to_identifier(resource.get("masterIdentifier")) or next(iter(identifiers_in(resource)), None)
@@ -220,10 +238,11 @@ def _complete(resource: dict, read: dict, base: str | None) -> ReportReading:
         doc_status=read["doc_status"],
         patient=local_reference(patient, base) or patient,
         related=_references(read["related"], base),
+        related_identifiers=tuple(filter(None, (to_identifier(each.get("identifier")) for each in read["related"]))),
         replaces=read["replaces"],
         attachments=found,
-        date=_instant(read["date"]),
-        period_end=read["period_end"],
+        date=as_instant(read["date"]),
+        period_end=as_date_time(read["period_end"]) or as_date_time(read["date"]),
         is_consult_note=codes.has_code(read["type"], codes.CONSULTATION_NOTE),
         final=read["final"],
         amended=read["amended"],
@@ -243,18 +262,26 @@ def _status_problems(status: object, known: tuple[str, ...], doc_status: object)
 
 def _content_problems(read: dict, patient: str | None, found: tuple[AttachmentAt, ...]) -> list[str]:
     problems = [] if patient else ["report.no-patient"]
-    if read["date"] and not _instant(read["date"]):
+    if read["date"] and not as_instant(read["date"]):
         problems.append("report.date-not-an-instant")
+    if read["period_end"] and not as_date_time(read["period_end"]):
+        problems.append("report.period-not-a-date-time")
     if not found:
         problems.append("report.no-attachment")
     return problems if read["final"] or read["retracted"] else [*problems, "report.not-final"]
 
 
-def _instant(date: str | None) -> str | None:
-    return date if date and INSTANT.fullmatch(date) else None
+def _in_words(conclusion: str | None) -> tuple[AttachmentAt, ...]:
+    """A report that holds no document and whose conclusion stands in words: these words are the document."""
+    if conclusion is None:
+        return ()
+    data = base64.b64encode(conclusion.encode("utf-8", "replace")).decode("ascii")
+    return (
+        AttachmentAt("DiagnosticReport.conclusion", {"contentType": "text/plain; charset=utf-8", "data": data}, None),
+    )
 
 
-def _references(found: Iterable[dict], base: str | None) -> tuple[str, ...]:
+def _references(found: Iterable[dict], base: Bases) -> tuple[str, ...]:
     texts = (as_text(each.get("reference")) for each in found)
     return tuple(local_reference(text, base) or text for text in texts if text)
 
@@ -279,11 +306,11 @@ def _titles(reading: ReportReading, revision: int, count: int) -> list[str]:
     return [title] if count == 1 else [f"{title} ({number} of {count})" for number in range(1, count + 1)]
 
 
-def _doc_status(reading: ReportReading, revision: int) -> str:
+def _doc_status(reading: ReportReading, amends: bool) -> str:
     if reading.retracted:
         return "entered-in-error"
     if reading.final:
-        return "amended" if reading.amended or revision > 1 else "final"
-    if "preliminary" in (reading.status, reading.doc_status) or reading.status == "partial":
+        return "amended" if reading.amended or amends else "final"
+    if reading.preliminary:
         return "preliminary"
     raise MappingError(f"{reading.kind}.status", "is neither final, preliminary nor entered-in-error: not returned")

@@ -6,7 +6,6 @@ ours, so the bytes travel inside). R4 Attachment.hash is SHA-1; our own SHA-256 
 
 import base64
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Literal
@@ -18,10 +17,10 @@ from mappings.codes import as_dict, as_text, concept
 from mappings.model.errors import MappingError
 from mappings.model.request import Code, Identifier
 from mappings.references import AttachmentAt, find_attachments
+from mappings.times import as_instant
 
 STATUSES = ("current", "superseded", "entered-in-error")
 DOC_STATUSES = ("preliminary", "final", "amended", "entered-in-error")
-INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
 
 
 def to_document_reference(
@@ -43,7 +42,7 @@ def to_document_reference(
     doc_status: str = "final",
 ) -> dict:
     """One document; ``date`` is an instant, ``period_end`` a dateTime (Oracle Health requires it, with a time)."""
-    if date is not None and not INSTANT.fullmatch(date):
+    if date is not None and as_instant(date) is None:
         raise MappingError("DocumentReference.date", "is not an instant (date, time and zone)")
     made = {
         "resourceType": "DocumentReference",

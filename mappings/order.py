@@ -45,6 +45,11 @@ def mark_of(
     return Mark.DERIVED if _is_derived(order, systems) else None
 
 
+def carries_our_identifier(resource: dict, systems: Collection[str]) -> bool:
+    """True for a resource of any type that the Exchange wrote: it names one of its sources, or one of its own."""
+    return any(_names_ours(each, systems) for each in identifiers_in(resource))
+
+
 def earlier_orders(order: dict, base: str | None) -> tuple[str, ...]:
     """``ServiceRequest/id`` at the same server of what the order is based on or replaces."""
     named = (

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappings import codes
+from mappings.addresses import type_of
 from mappings.codes import as_dict, as_dicts, as_text, concept
 from mappings.identifiers import placer_identifier, source_identifier
 from mappings.model.errors import MappingError
@@ -18,6 +19,7 @@ from mappings.model.states import BSER_CODE, BUSINESS_STATUS, NEEDS_REASON, OPEN
 S = Status
 # What the fulfiller moves on in a Task; all else of it is ours.
 THEIRS = ("status", "businessStatus", "statusReason", "owner", "output", "note", "executionPeriod", "lastModified")
+REPORTS = ("DocumentReference", "DiagnosticReport")
 ENDED = ("completed", "rejected", "cancelled", "failed", "entered-in-error")
 _STARTED = frozenset({S.ACCEPTED, S.IN_PROGRESS, S.ON_HOLD})
 
@@ -229,10 +231,59 @@ def _same_word(one: str, other: str) -> bool:
     return one == other or (one in BSER_CODE and BSER_CODE[one] == BSER_CODE.get(other))
 
 
+def handed_over(task: dict, name: str) -> dict | None:
+    """What a Task holds itself under ``#output[n]`` (bytes, or an address of a file) or ``#id`` (contained), as a report.
+
+    It has no version and no time of its own: the Task's change with every step. None when it holds no such thing.
+    """
+    if not name.startswith("#output["):
+        inside = next((each for each in as_dicts(task.get("contained")) if each.get("id") == name[1:]), None)
+        return inside and {**inside, "id": f"{task.get('id')}-{name[1:]}"}
+    number = name.removeprefix("#output[").removesuffix("]")
+    outputs = task.get("output") if isinstance(task.get("output"), list) else []
+    if not number.isdigit() or int(number) >= len(outputs):
+        return None
+    output = as_dict(outputs[int(number)])
+    attachment = as_dict(output.get("valueAttachment")) or {"url": _address(output)}
+    made = {
+        "resourceType": "DocumentReference",
+        "id": f"{task.get('id')}-output-{number}",
+        "status": "current",
+        "type": output.get("type"),
+        "subject": task.get("for"),
+        "content": [{"attachment": attachment}],
+        "context": {"related": [as_dict(task.get("focus"))]},
+    }
+    return {key: value for key, value in made.items() if value}
+
+
 def _read_outputs(found: Any) -> tuple[tuple[str, ...], list[str]]:
-    references = [as_text(as_dict(each.get("valueReference")).get("reference")) for each in as_dicts(found)]
-    strange = ["inbound.output-not-a-reference"] if None in references else []
-    return tuple(dict.fromkeys(each for each in references if each)), strange
+    """Each output by the reference it gives, or as ``#output[n]`` where the Task holds it, or a file's address, itself."""
+    listed = found if isinstance(found, list) else as_dicts(found)
+    names = [_output_name(number, as_dict(each)) for number, each in enumerate(listed)]
+    strange = ["inbound.output-not-a-reference"] if None in names else []
+    return tuple(dict.fromkeys(each for each in names if each)), strange
+
+
+def _output_name(number: int, output: dict) -> str | None:
+    address = _address(output)
+    if (
+        as_dict(output.get("valueAttachment"))
+        or address
+        and type_of(address) not in REPORTS
+        and not address.startswith("#")
+    ):
+        is_record = type_of(address) not in (None, "Binary") if address else False
+        return address if is_record else f"#output[{number}]"
+    return address
+
+
+def _address(output: dict) -> str | None:
+    """The reference, or the URL, that an output gives."""
+    said = as_text(as_dict(output.get("valueReference")).get("reference"))
+    return said or next(
+        (text for name in ("valueUrl", "valueUri", "valueCanonical") if (text := as_text(output.get(name)))), None
+    )
 
 
 def _read_reason(found: Any) -> str | None:

@@ -62,6 +62,7 @@ def endpoints_list(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def endpoints_check(ctx: click.Context, name: str, write: bool, patient: str | None, as_json: bool) -> None:
     """Try what our flow needs at an endpoint; exit code 1 when it cannot be used."""
+    from integration.fhir.one_server import same_as
     from second_opinion.endpoint_check import checked, lines, next_step
 
     config = read_config(ctx)
@@ -84,7 +85,12 @@ def endpoints_check(ctx: click.Context, name: str, write: bool, patient: str | N
             problem = f"{error}{step}"
             show({"endpoint": name, "problems": [problem]}, as_json, f"{name}: NOT usable\n  {problem}")
             ctx.exit(EXIT_FAILED)
-    show({key: value for key, value in found.items() if key != "sentences"}, as_json, lines(found))
+        others = [servers.server(key) for key, other in config.endpoints.items() if key != name]
+        doubled = [] if found["problems"] else same_as(servers.server(name), others)
+    found["same_server"] = [other for other, _ in doubled]
+    said = [lines(found)]
+    said += [f"  is one server with {other}: {seen} stands at both. Configure it once" for other, seen in doubled]
+    show({key: value for key, value in found.items() if key != "sentences"}, as_json, "\n".join(said))
     ctx.exit(EXIT_FAILED if found["problems"] else 0)
 
 

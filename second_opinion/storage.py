@@ -18,11 +18,14 @@ def check() -> None:
 @click.pass_context
 def check_config(ctx: click.Context, as_json: bool) -> None:
     """Check the configuration; every mistake at once with file and line."""
+    from integration.settings.one_server import doubles
+
     config = read_config(ctx)
+    remarks = list(doubles(config))
     show(
-        {"endpoints": list(config.endpoints), "ok": True},
+        {"endpoints": list(config.endpoints), "ok": True, "remarks": remarks},
         as_json,
-        f"the configuration is right: {len(config.endpoints)} endpoint(s)",
+        "\n".join([f"the configuration is right: {len(config.endpoints)} endpoint(s)", *remarks]),
     )
 
 

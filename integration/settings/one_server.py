@@ -2,19 +2,9 @@
 
 from collections.abc import Iterator
 from itertools import combinations
-from urllib.parse import unquote, urlsplit
 
-from integration.settings.model import Config
-
-_PORTS = {"http": 80, "https": 443}
-
-
-def server_of(base_url: str) -> str:
-    """A base address in one spelling: case of scheme and host, the usual port, a dot or slash at the end do not matter."""
-    parts = urlsplit(base_url)
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
-    path = "/".join(each for each in unquote(parts.path).split("/") if each not in ("", "."))
-    return f"{scheme}://{host}:{parts.port or _PORTS.get(scheme, 0)}/{path}"
+from integration.settings.model import Config, Endpoint
+from mappings.addresses import comparable
 
 
 def names_of(config: Config, key: str) -> tuple[str, ...]:
@@ -22,11 +12,13 @@ def names_of(config: Config, key: str) -> tuple[str, ...]:
     if key not in config.endpoints:
         return (key,)
     wanted = config.endpoints[key]
-    return tuple(
-        name
-        for name, each in config.endpoints.items()
-        if server_of(each.base_url) == server_of(wanted.base_url) or each.identifier_system == wanted.identifier_system
-    )
+    return tuple(name for name, each in config.endpoints.items() if is_one_server(each, wanted))
+
+
+def is_one_server(one: Endpoint, other: Endpoint) -> bool:
+    """True when two endpoints share an address, in whatever spelling, or what their records are called elsewhere."""
+    shared = {*map(_spelled, one.bases)} & {*map(_spelled, other.bases)}
+    return bool(shared) or one.identifier_system == other.identifier_system
 
 
 def doubles(config: Config) -> Iterator[str]:
@@ -36,5 +28,9 @@ def doubles(config: Config) -> Iterator[str]:
             yield (
                 f"endpoints.{one} and endpoints.{other} are one server (the same base_url or identifier_system): its orders "
                 f"are taken in once, and none is sent from one to the other. Configure it once, with role: both if it "
-                f"asks and answers"
+                "asks and answers"
             )
+
+
+def _spelled(base_url: str) -> str:
+    return comparable(base_url).rstrip("/")

@@ -1,58 +1,105 @@
-"""Which of a Task's outputs is the report, and which are not returned: nothing that was handed over is passed by in silence."""
+"""Which of what a fulfiller shows is the report, and what is not returned: nothing that was handed over is passed by in silence."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
-from integration.store import patient_links
+from integration.store import orders, patient_links
+from jobs.items import naming
 from jobs.steps.send_request import find_own
+from jobs.target.writing import own_identifier
 from jobs.world import Context
-from mappings.consult_report import KINDS, ReportReading, carries_the_same, read_report
+from mappings.addresses import is_elsewhere, target_of, type_of
+from mappings.codes import as_dict
+from mappings.consult_report import KINDS, ReportReading, carries_the_same, points_to, read_report
 from mappings.identifiers import local_reference
-from mappings.model.errors import NeedsPerson
+from mappings.model.errors import NeedsPerson, PartialError, PermanentError
+from mappings.order import carries_our_identifier
+from mappings.task import handed_over
 
 NAMED = 10  # outputs that a finding names; it says how many there are
+MAX_SEARCH_PAGES = 20  # of a search for reports that the Task does not name: a server may answer with all it has
+ELSEWHERE = "one that is not on this server"
 
 
 @dataclass(frozen=True)
 class Found:
-    """A report as it was read, and what it says about itself."""
+    """A report as it was read, what it is called there, and what it says about itself."""
 
+    name: str
     resource: dict
     reading: ReportReading
+    was_elsewhere: bool = False  # an output gave it an address that is not known to be this server's
 
 
 def find_reports(
     ctx: Context, row, outputs: tuple[str, ...], *, besides: Collection[str] = ()
 ) -> tuple[list[Found], bool]:
     """The reports among a Task's outputs that are not marked as an error, and True when one cannot be read (yet)."""
-    names = [name for name in _names(ctx, row, outputs) if name.split("/")[0] in KINDS and name not in besides]
-    read = {name: read_at(ctx, row, name) for name in names}
-    for name in (name for name, found in read.items() if found is None):
-        ctx.finding("report-unresolved", f"the Task's output {name} is not there", name, "error")
-    return [found for found in read.values() if found and not found.reading.retracted], None in read.values()
+    found, unread = [], False
+    for name in _names(ctx, row, outputs):
+        if name in besides or not ("#" in name or name.split("/")[0] in KINDS):
+            continue
+        report = None
+        with naming(ctx, name, "report-unreadable"):
+            report = read_at(ctx, row, name)
+            if report is None:
+                ctx.finding("report-unresolved", f"the Task's output {name} is not there", name, "error")
+        unread = unread or report is None
+        found += [report] if report and not report.reading.retracted else []
+    named = {each.name for each in found}
+    return found + [each for each in _at_other_addresses(ctx, row, outputs) if each.name not in named], unread
+
+
+def find_unnamed(ctx: Context, row, *, besides: Collection[str] = ()) -> list[Found]:
+    """Reports that say themselves that they answer this request, though no output of the Task names them.
+
+    Servers ignore parameters: only what points to our ServiceRequest counts, and nothing that the Exchange wrote there.
+    """
+    server, base = ctx.server(row.fulfiller), ctx.endpoint(row.fulfiller).bases
+    service_request, patient = find_own(ctx, row.fulfiller, "ServiceRequest"), _patient(ctx, row)
+    with ctx.world.engine.begin() as conn:
+        systems = orders.systems_known(conn, ctx.world.config)
+    asked = [("DocumentReference", {"related": service_request}), ("DiagnosticReport", {"based-on": service_request})]
+    asked += [(kind, {"patient": patient}) for kind in KINDS if patient]
+    found: dict[str, Found] = {}
+    for kind, params in asked:
+        for resource in _search(ctx, server, kind, params):
+            with naming(ctx, f"{kind}/{resource.get('id')}", "report-unreadable"):
+                report = Found(f"{kind}/{resource['id']}", resource, read_report(resource, base))
+                if not carries_our_identifier(resource, systems) and _answers(ctx, row, report.reading):
+                    found[report.name] = report
+        if found:
+            break
+    return [each for name, each in found.items() if name not in besides and not each.reading.retracted]
 
 
 def read_at(ctx: Context, row, name: str) -> Found | None:
     """One report at the fulfiller; None when it is not there."""
-    resource = ctx.server(row.fulfiller).read_if_there(name)
-    return resource and Found(resource, read_report(resource, ctx.endpoint(row.fulfiller).base_url))
+    server = ctx.server(row.fulfiller)
+    if "#" in name:  # the Task holds it, or the address of its file
+        task = server.read_if_there(name.split("#")[0])
+        resource = task and handed_over(task, f"#{name.split('#')[1]}")
+    else:
+        resource = server.read_if_there(name)
+    return resource and Found(name, resource, read_report(resource, ctx.endpoint(row.fulfiller).bases))
 
 
 def name_others(
     ctx: Context,
     row,
     outputs: tuple[str, ...],
-    returned: ReportReading | None,
+    returned: Found | None,
     found: list[Found],
     *,
     besides: Collection[str] = (),
 ) -> None:
     """A finding for what the Task handed over and we do not return."""
     done = {*besides, *(old for each in found for old in each.reading.replaces)}
-    done |= {each.reading.reference for each in found if not each.reading.stands}
+    done |= {each.name for each in found if not each.reading.stands}
+    done |= {ELSEWHERE} if any(each.was_elsewhere for each in found) else set()
     if returned:
-        done |= {returned.reference, *returned.replaces}
-        done |= {each.reading.reference for each in found if carries_the_same(each.reading, returned)}
+        done |= {returned.name, *returned.reading.replaces}
+        done |= {each.name for each in found if carries_the_same(each.reading, returned.reading)}
     others = [name for name in _names(ctx, row, outputs) if name not in done]
     if others:
         ctx.finding(
@@ -63,31 +110,65 @@ def name_others(
         )
 
 
-def check_report(ctx: Context, row, found: ReportReading) -> None:
+def check_report(ctx: Context, row, found: Found) -> None:
     """Raises NeedsPerson for a report about another patient or another request."""
-    server, reference = ctx.server(row.fulfiller), found.reference
-    with ctx.world.engine.begin() as conn:
-        link = patient_links.of(conn, row.id, row.fulfiller)
-    known = {link.reference} if link else set()
+    server, reading, base = ctx.server(row.fulfiller), found.reading, ctx.endpoint(row.fulfiller).bases
     service_request = server.read(*find_own(ctx, row.fulfiller, "ServiceRequest").split("/"))
-    known.add(service_request["subject"]["reference"])
-    base = ctx.endpoint(row.fulfiller).base_url
-    if local_reference(found.patient, base) not in {local_reference(each, base) for each in known}:
+    known = {_patient(ctx, row), local_reference(as_dict(service_request.get("subject")).get("reference"), base)} - {
+        None
+    }
+    if local_reference(reading.patient, base) not in known:
         raise NeedsPerson(
             "report-other-patient",
-            f"{reference} at {row.fulfiller} is about another patient than the request",
+            f"{found.name} at {row.fulfiller} is about another patient than the request",
             "Phone the consulting provider. Nothing was returned. Retry after they corrected it.",
         )
-    related = {local_reference(each, base) for each in found.related if "ServiceRequest/" in each}
+    related = {local_reference(each, base) for each in reading.related if "ServiceRequest/" in each}
     if related and f"ServiceRequest/{service_request['id']}" not in related:
         raise NeedsPerson(
             "report-other-request",
-            f"{reference} at {row.fulfiller} is related to another ServiceRequest",
+            f"{found.name} at {row.fulfiller} is related to another ServiceRequest",
             "Phone the consulting provider. Nothing was returned. Retry after they corrected it.",
         )
 
 
+def _patient(ctx: Context, row) -> str | None:
+    """``Patient/id`` of the request at the fulfiller."""
+    with ctx.world.engine.begin() as conn:
+        link = patient_links.of(conn, row.id, row.fulfiller)
+    return link.reference if link else None
+
+
+def _search(ctx: Context, server, kind: str, params: dict) -> Iterator[dict]:
+    """What a search shows, as far as it goes: it is only looked for what nobody named."""
+    try:
+        for entry in server.search(kind, params, max_pages=MAX_SEARCH_PAGES):
+            if entry.resource.get("resourceType") == kind:
+                yield entry.resource
+    except (PermanentError, PartialError):
+        return
+
+
+def _answers(ctx: Context, row, reading: ReportReading) -> bool:
+    service_request = find_own(ctx, row.fulfiller, "ServiceRequest")
+    return points_to(reading, service_request, own_identifier(ctx, "ServiceRequest", ctx.request_id))
+
+
+def _at_other_addresses(ctx: Context, row, outputs: tuple[str, ...]) -> list[Found]:
+    """An output at an address that we do not know the server by: what has that id there counts when it names our request."""
+    found = []
+    for target in filter(None, (target_of(each, ctx.endpoint(row.fulfiller).bases) for each in outputs)):
+        if not is_elsewhere(target) or type_of(target) not in KINDS:
+            continue
+        name = "/".join(target.rsplit("/", 2)[-2:])
+        with naming(ctx, ELSEWHERE, "report-unreadable"):
+            report = read_at(ctx, row, name)
+            if report is not None and not report.reading.retracted and _answers(ctx, row, report.reading):
+                found.append(replace(report, was_elsewhere=True))
+    return found
+
+
 def _names(ctx: Context, row, outputs: tuple[str, ...]) -> list[str]:
-    """``Type/id`` of outputs at the fulfiller; an address elsewhere may hold anything, so it is not repeated."""
-    base = ctx.endpoint(row.fulfiller).base_url
-    return [local_reference(each, base) or "one that is not on this server" for each in outputs]
+    """``Type/id`` of outputs at the fulfiller, ``Task/id#...`` of what the Task holds; an address elsewhere is not repeated."""
+    base, task = ctx.endpoint(row.fulfiller).bases, find_own(ctx, row.fulfiller, "Task")
+    return [f"{task}{each}" if each.startswith("#") else local_reference(each, base) or ELSEWHERE for each in outputs]

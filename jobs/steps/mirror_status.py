@@ -5,6 +5,8 @@ from sqlalchemy import update
 from integration.store import requests
 from integration.store.tables import requests as table
 from jobs.world import Context, Outcome
+from mappings.codes import as_dict
+from mappings.identifiers import local_reference
 from mappings.model.errors import PermanentError
 from mappings.model.states import Status
 from mappings.task import to_business_status
@@ -57,8 +59,10 @@ def _mirror_tasks(ctx: Context, row, reference: str, word: str) -> None:
         return
     server = ctx.server(row.placer)
     for task in server.search_all("Task", {"focus": reference}):
+        if local_reference(as_dict(task.get("focus")).get("reference"), ctx.endpoint(row.placer).bases) != reference:
+            continue  # a server that ignores the parameter shows every Task it has
         wanted = {
-            "status": row.status if row.status != "draft" else task["status"],
+            "status": row.status if row.status != "draft" else task.get("status"),
             "businessStatus": to_business_status(word),
         }
         if {key: task.get(key) for key in wanted} != wanted:

@@ -2,22 +2,33 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.fhir.transport import TOO_LARGE
-from integration.store import deliveries, links, steps
+from integration.store import deliveries, links, reports, steps
+from integration.store.reports import Report
 from integration.store.steps import NextStep
-from integration.store.tables import reports
 from jobs.patients import find_patient
+from jobs.report_bytes import documents_of, list_of
 from jobs.target.corrections import supersede
 from jobs.target.writing import ensure_document, find_one, own_identifier, version_of
 from jobs.world import Context, Outcome
 from mappings.consult_report import documents_in, read_report, to_returned_report
-from mappings.document_reference import inline_bytes
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, PermanentError
 from mappings.model.request import Identifier
+
+REMARKS = {
+    "report.no-patient": "the report names no patient",
+    "report.date-not-an-instant": "the report's date is no instant (date, time and zone); it is returned without it",
+    "report.period-not-a-date-time": "the time of the visit is no FHIR dateTime; the report is returned without it, or with its date",
+    "report.not-final": "the report is not final",
+    "report.superseded": "the report is marked as superseded",
+    "report.unknown-status": "the report has a status that FHIR does not know",
+    "report.unknown-doc-status": "the report has a document status that FHIR does not know",
+    "report.no-attachment": "the report holds no document",
+}
 
 
 def return_report(ctx: Context) -> Outcome:
@@ -63,13 +74,15 @@ def report_identifier(ctx: Context, revision: int) -> Identifier:
 
 def _newest(ctx: Context):
     with ctx.world.engine.begin() as conn:
-        return conn.execute(
-            select(reports).where(reports.c.request_id == ctx.request_id).order_by(reports.c.revision.desc()).limit(1)
-        ).one()
+        return reports.of_request(conn, ctx.request_id)[-1]
 
 
 def _to_send(ctx: Context, row, request, report, resource: dict, patient: str, identifier: Identifier) -> dict:
-    reading = read_report(resource)
+    reading = read_report(resource, ctx.endpoint(row.fulfiller).bases)
+    for problem in reading.problems:
+        ctx.finding(
+            problem, REMARKS.get(problem, "the report says something of itself that is not understood"), report.source
+        )
     documents = _documents(ctx, row, report, reading)
     size, limit = sum(len(data) for data, _ in documents), ctx.endpoint(row.placer).limits.max_inline_bytes
     if size > limit:
@@ -87,13 +100,21 @@ def _to_send(ctx: Context, row, request, report, resource: dict, patient: str, i
         patient=patient,
         service_request=request.service_request or ours,
         revision=report.revision if replaced else 1,
+        amends=_amends(ctx, report.revision),
         replaces=replaced,
         author_display=ctx.endpoint(row.fulfiller).name,
     )
 
 
-def _documents(ctx: Context, row, report, reading) -> list[tuple[bytes, str]]:
-    """The report's own documents, all of them: bytes and content type."""
+def _amends(ctx: Context, revision: int) -> bool:
+    """False for a first final report after preliminary ones: nothing that was final is changed by it."""
+    with ctx.world.engine.begin() as conn:
+        known = reports.of_request(conn, ctx.request_id)
+    return any(each.state != reports.PRELIMINARY for each in known if each.revision < revision)
+
+
+def _documents(ctx: Context, row, report: Report, reading) -> list[tuple[bytes, str]]:
+    """The report's own documents, all of them; which bytes they are is kept, because others may stand there tomorrow."""
     found = documents_in(reading)
     if not found:
         raise NeedsPerson(
@@ -109,23 +130,17 @@ def _documents(ctx: Context, row, report, reading) -> list[tuple[bytes, str]]:
             report.source,
             "error",
         )
-    return [_document(ctx, row, each) for each in found]
-
-
-def _document(ctx: Context, row, attachment: dict) -> tuple[bytes, str]:
-    """Its bytes: inline, or read from the fulfiller."""
-    said = attachment.get("contentType")
-    data = inline_bytes(attachment)
-    if data is not None:
-        return data, said or "application/octet-stream"
     limit = ctx.endpoint(row.placer).limits.max_inline_bytes
     try:  # no more is read than could be returned
-        content = ctx.server(row.fulfiller).binary(attachment["url"], content_type=said, max_bytes=limit)
+        documents = documents_of(ctx, row.fulfiller, reading, max_bytes=limit)
     except PermanentError as error:
         if error.cause != TOO_LARGE:
             raise
         raise _too_large(row.placer, f"more than {limit}", limit) from None
-    return content.data, said or content.content_type
+    digest = ctx.world.payloads.put(list_of([data for data, _ in documents]))
+    with ctx.transaction() as conn:
+        reports.set_returned(conn, ctx.request_id, report.revision, digest)
+    return documents
 
 
 def _too_large(placer: str, size: object, limit: int) -> NeedsPerson:

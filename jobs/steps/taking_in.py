@@ -7,7 +7,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from integration.fhir.server import NotFound
-from integration.settings.one_server import server_of
+from integration.settings.one_server import is_one_server
 from integration.store import findings, operations, orders, requests
 from integration.store.orders import Order
 from integration.store.storable import storable
@@ -157,9 +157,7 @@ class Orders:
         fulfiller = self.endpoint.default_fulfiller
         if fulfiller is None:
             why = "a second opinion request, and no default_fulfiller is configured for this placer"
-        elif fulfiller in self.names or server_of(self.config.endpoints[fulfiller].base_url) == server_of(
-            self.endpoint.base_url
-        ):
+        elif fulfiller in self.names or is_one_server(self.config.endpoints[fulfiller], self.endpoint):
             why = f"the default_fulfiller {fulfiller} is the server that asks: nothing is sent to where it comes from"
         else:
             return False

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.packets import stored as packets
-from integration.store import deliveries, links, requests, totals
+from integration.store import deliveries, links, reports, requests, totals
 from integration.store.steps import AFTER_WORK, NextStep
 from jobs.target.checking import Check, differs, read_back
 from jobs.target.documents import check_documents
@@ -95,7 +95,8 @@ def verify_report(ctx: Context) -> Outcome:
 
     def commit(conn: Connection) -> None:
         deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
-        ctx.closed_loop = requests.close(conn, ctx.request_id)
+        if reports.is_the_answer(conn, ctx.request_id, delivery.version):
+            ctx.closed_loop = requests.close(conn, ctx.request_id)
 
     return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])
 

@@ -3,20 +3,19 @@
 import hashlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection
 
 from integration import fhir_json
-from integration.store import findings, requests, steps
+from integration.store import findings, reports, requests
+from integration.store.reports import Report
 from integration.store.steps import NextStep
-from integration.store.tables import events, reports
-from integration.store.tables import steps as step_table
-from jobs.steps.find_report import Found, check_report, find_reports, name_others, read_at
+from jobs.report_bytes import documents_of, list_of
+from jobs.steps.find_report import Found, check_report, find_reports, find_unnamed, name_others, read_at
 from jobs.steps.send_request import find_own
 from jobs.watching import REPORT, TASK
 from jobs.world import Context, Outcome
 from mappings.consult_report import successor, to_return_first
-from mappings.model.errors import NeedsPerson
+from mappings.model.errors import MappingError, NeedsPerson, PermanentError
 from mappings.model.states import FINAL, Actor, Status, may_move
 from mappings.task import read_task, to_business_status
 
@@ -48,9 +47,7 @@ def watch_fulfiller(ctx: Context) -> Outcome:
 def _quiet_since(ctx: Context) -> datetime:
     """When the fulfiller last said something, or the watch began."""
     with ctx.world.engine.begin() as conn:
-        last = conn.execute(
-            select(func.max(events.c.created_at)).where(events.c.request_id == ctx.request_id)
-        ).scalar_one()
+        last = reports.last_event(conn, ctx.request_id)
     return max(last or ctx.step.created_at, ctx.step.created_at)
 
 
@@ -74,14 +71,8 @@ def _read_task(ctx: Context, row):
 
 def _is_news(ctx: Context, row, reading) -> bool:
     """False for a version already seen: a repeated event does nothing."""
-    version = _version(reading)
     with ctx.world.engine.begin() as conn:
-        seen = conn.execute(
-            select(events.c.id).where(
-                events.c.request_id == ctx.request_id, events.c.source == "Task", events.c.version == version
-            )
-        ).first()
-    return seen is None
+        return not reports.was_seen(conn, ctx.request_id, _version(reading))
 
 
 def _version(reading) -> str:
@@ -113,55 +104,79 @@ def _apply(conn: Connection, ctx: Context, row, reading) -> None:
                 request_id=ctx.request_id,
                 endpoint=row.fulfiller,
             )
-    conn.execute(
-        insert(events)
-        .values(
-            request_id=ctx.request_id, source="Task", version=_version(reading), status=status, applied=applied, why=why
-        )
-        .on_conflict_do_nothing()
-    )
+    reports.add_event(conn, ctx.request_id, _version(reading), status, applied=applied, why=why)
 
 
 def _completed(ctx: Context, row, reading, again) -> Outcome:
-    """Completed counts only with a report that resolves, is about this patient and this request."""
+    """Completed counts only with a final report that resolves, is about this patient and this request.
+
+    A preliminary one is returned as what it is, and the final one is waited for.
+    """
     found, unread = find_reports(ctx, row, reading.outputs)
+    if not unread and not any(each.reading.final for each in found):
+        found += [each for each in find_unnamed(ctx, row) if each.name not in {known.name for known in found}]
     first = to_return_first([each.reading for each in found]) if found else None
     if first is None or (unread and not first.is_consult_note):  # what cannot be read yet may be the consult note
         ctx.finding(
             "report-missing",
-            "the Task is completed and no output is a consult report that can be read; the request stays open",
-            f"Task {reading.version}",
+            "the Task is completed, and neither an output of it nor anything that points to the request is a report that can "
+            "be read; the request stays open",
+            "Task",
             "error",
         )
         return Outcome(again_at=again)
     report = next(each for each in found if each.reading is first)
-    check_report(ctx, row, first)
-    name_others(ctx, row, reading.outputs, first, found)
+    check_report(ctx, row, report)
+    name_others(ctx, row, reading.outputs, report, found)
+    if not first.final:
+        return _not_final(ctx, row, report, again)
+    with ctx.world.engine.begin() as conn:
+        earlier = reports.of_request(conn, ctx.request_id)
 
     def commit(conn: Connection) -> None:
         _apply(conn, ctx, row, reading)
-        _store_report(conn, ctx, report, revision=1, state="final")
+        _store_report(conn, ctx, report, revision=len(earlier) + 1, state=reports.FINAL)
+        reports.report_found(conn, ctx.request_id)
+        reports.wake_return(conn, ctx.request_id)
 
     # the watch goes on: an amended or retracted report is returned too
-    return Outcome(
-        again_at=again, next_steps=(NextStep("return_report", row.placer, deadline=row.records_due_at),), apply=[commit]
+    return Outcome(again_at=again, next_steps=(_return(row),), apply=[commit])
+
+
+def _not_final(ctx: Context, row, report: Found, again) -> Outcome:
+    """The consultant completed the Task before the report was final: the request stays open until it is."""
+    ctx.finding(
+        "report-not-final",
+        f"the Task is completed and {report.name} is {report.reading.doc_status or report.reading.status}: it is "
+        f"{'returned as that, ' if report.reading.preliminary else ''}and the final report is waited for",
+        "Task",
+        "error",
     )
+    with ctx.world.engine.begin() as conn:
+        earlier = reports.of_request(conn, ctx.request_id)
+    if not report.reading.preliminary or earlier and not _differs(ctx, row, earlier[-1], report):
+        return Outcome(again_at=again)
+
+    def commit(conn: Connection) -> None:
+        _store_report(conn, ctx, report, revision=len(earlier) + 1, state=reports.PRELIMINARY)
+        reports.wake_return(conn, ctx.request_id)
+
+    return Outcome(again_at=again, next_steps=(_return(row),), apply=[commit])
+
+
+def _return(row) -> NextStep:
+    return NextStep("return_report", row.placer, deadline=row.records_due_at)
 
 
 def _store_report(conn: Connection, ctx: Context, found: Found, *, revision: int, state: str) -> None:
-    digest = ctx.world.payloads.put(fhir_json.dumps(found.resource))
-    conn.execute(
-        insert(reports)
-        .values(
-            id=f"{ctx.request_id}-report-{revision}",
-            request_id=ctx.request_id,
-            source=f"{found.resource['resourceType']}/{found.resource['id']}",
-            source_version=found.reading.version,
-            revision=revision,
-            state=state,
-            resource_sha256=digest,
-        )
-        .on_conflict_do_nothing()
+    reports.add(
+        conn,
+        ctx.request_id,
+        revision,
+        source=found.name,
+        version=found.reading.version,
+        state=state,
+        resource_sha256=ctx.world.payloads.put(fhir_json.dumps(found.resource)),
     )
 
 
@@ -169,9 +184,7 @@ def _watch_report(ctx: Context, row) -> Outcome:
     """After completion: a newer version of the report is an amendment, entered-in-error a retraction, a new output may replace it."""
     config = ctx.world.config
     with ctx.world.engine.begin() as conn:
-        known = conn.execute(
-            select(reports).where(reports.c.request_id == ctx.request_id).order_by(reports.c.revision)
-        ).all()
+        known = reports.of_request(conn, ctx.request_id)
     if ctx.now - known[0].created_at > timedelta(days=config.records.watch_days):
         return Outcome()
     newest = known[-1]
@@ -184,17 +197,36 @@ def _watch_report(ctx: Context, row) -> Outcome:
             newest.source,
             "error",
         )
-    elif found.reading.status != "superseded" and not _is_known(ctx, newest, found):
+    elif found.reading.status != "superseded" and _differs(ctx, row, newest, found):
         return _revised(ctx, row, found, newest.revision + 1, again)
     return _look_for_successor(ctx, row, known, found, again)
 
 
-def _is_known(ctx: Context, newest, found: Found) -> bool:
-    """True when this is what was stored: by version where the server counts them, else by content."""
-    if found.reading.version and newest.source_version:
-        return found.reading.version == newest.source_version
+def _differs(ctx: Context, row, newest: Report, found: Found) -> bool:
+    """True when this is another report than the one stored: by version where the server counts them, by content, by its bytes."""
     stored = fhir_json.loads(ctx.world.payloads.get(newest.resource_sha256))
-    return {**stored, "meta": None} == {**found.resource, "meta": None}
+    is_same_version = bool(found.reading.version) and found.reading.version == newest.source_version
+    if found.name != newest.source or not is_same_version and not _says_the_same(stored, found.resource):
+        return True
+    return not found.reading.retracted and _has_other_bytes(ctx, row, newest, found)
+
+
+def _says_the_same(stored: dict, found: dict) -> bool:
+    return {**stored, "meta": None} == {**found, "meta": None}
+
+
+def _has_other_bytes(ctx: Context, row, newest: Report, found: Found) -> bool:
+    """True when its documents are not those that were returned: a file may be replaced at its address, and nothing else changes."""
+    if newest.bytes_sha256 is None:
+        return False
+    try:
+        documents = documents_of(ctx, row.fulfiller, found.reading)
+    except (PermanentError, MappingError) as error:
+        ctx.finding(
+            "report-bytes-gone", f"the returned report's document cannot be read any more: {error}", found.name, "error"
+        )
+        return False
+    return list_of([data for data, _ in documents]) != ctx.world.payloads.get(newest.bytes_sha256)
 
 
 def _look_for_successor(ctx: Context, row, known, found: Found | None, again) -> Outcome:
@@ -217,7 +249,7 @@ def _look_for_successor(ctx: Context, row, known, found: Found | None, again) ->
             newest.source,
             "error",
         )
-    name_others(ctx, row, reading.outputs, found and found.reading, others, besides=sources)
+    name_others(ctx, row, reading.outputs, found, others, besides=sources)
     seen = is_news and not unread and all(each.reading.final for each in others)
     return Outcome(again_at=again, apply=[lambda conn: _apply(conn, ctx, row, reading)] if seen else [])
 
@@ -234,23 +266,11 @@ def _task_if_there(ctx: Context, row):
 
 def _revised(ctx: Context, row, found: Found, revision: int, again) -> Outcome:
     if not found.reading.retracted:
-        check_report(ctx, row, found.reading)
+        check_report(ctx, row, found)
 
     def commit(conn: Connection) -> None:
-        _store_report(conn, ctx, found, revision=revision, state="retracted" if found.reading.retracted else "amended")
-        _wake_return(conn, ctx)
+        state = reports.RETRACTED if found.reading.retracted else reports.AMENDED
+        _store_report(conn, ctx, found, revision=revision, state=state)
+        reports.wake_return(conn, ctx.request_id)
 
-    return Outcome(
-        again_at=again, next_steps=(NextStep("return_report", row.placer, deadline=row.records_due_at),), apply=[commit]
-    )
-
-
-def _wake_return(conn: Connection, ctx: Context) -> None:
-    """A return that waits or gave up takes the newest report: it may succeed now. What a person parked stays parked."""
-    waiting = select(step_table.c.id).where(
-        step_table.c.request_id == ctx.request_id,
-        step_table.c.kind == "return_report",
-        step_table.c.cause.is_distinct_from("parked-by-person"),
-    )
-    for step_id in conn.execute(waiting).scalars():
-        steps.make_due(conn, step_id)
+    return Outcome(again_at=again, next_steps=(_return(row),), apply=[commit])

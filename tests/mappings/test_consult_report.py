@@ -268,7 +268,7 @@ def test_its_documents_are_its_own_attachments_with_bytes_or_an_address():
     made = diagnostic(
         contained=[photo], presentedForm=[{"url": "Binary/b1"}, {"title": "to follow"}, {"data": "JVBERg=="}]
     )
-    assert documents_in(read_report(made)) == [{"url": "Binary/b1"}, {"data": "JVBERg=="}]
+    assert [each.attachment for each in documents_in(read_report(made))] == [{"url": "Binary/b1"}, {"data": "JVBERg=="}]
 
 
 def test_further_documents_of_a_report_stand_beside_the_first():
