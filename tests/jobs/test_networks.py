@@ -17,7 +17,7 @@ from waitress.server import create_server
 from integration.fhir.servers import Servers
 from integration.packets.payloads import Payloads
 from integration.settings.config import load_config
-from integration.store import operations, steps
+from integration.store import endpoints, steps
 from integration.store.tables import findings, polls, requests
 from integration.store.tables import steps as step_table
 from integration.web import create_app
@@ -79,7 +79,7 @@ class Network(Exchange):
             if party.name != party.server:  # the same server under another address
                 self.proxies[party.name] = LyingProxy(getattr(self, party.name)).__enter__()
         path = folder / "config.yaml"
-        endpoints = {
+        configured = {
             party.name: {
                 "base_url": self.proxies[party.name].address
                 if party.name in self.proxies
@@ -96,7 +96,7 @@ class Network(Exchange):
         hosted = [{"practice": name, "name": name} for name in sorted({party.server for party in parties})]
         retry = {"first_retry_seconds": 0.1, "max_retry_seconds": 1, "max_attempts": 3}
         path.write_text(
-            json.dumps({"data_dir": str(folder / "data"), "hosted": hosted, "endpoints": endpoints, "retry": retry})
+            json.dumps({"data_dir": str(folder / "data"), "hosted": hosted, "endpoints": configured, "retry": retry})
         )
         self.config = load_config(path, {})
         self.payloads = Payloads(self.config.payloads.url)
@@ -105,7 +105,7 @@ class Network(Exchange):
         self.world = World(self.config, self.engine, Servers(self.config), self.payloads)
         self.heartbeat = Heartbeat(self.config.engine.lease_seconds)
         with self.engine.begin() as conn:
-            operations.register_endpoints(conn, self.config)
+            endpoints.register(conn, self.config)
 
     def run(self) -> None:
         """Every placer is polled, everything is done, and all is looked at again as on the next day; three times."""
