@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -39,7 +40,7 @@ from jobs.steps import (
 from jobs.upkeep import bulk_retry, check_alarms, prune, send_alerts
 from jobs.world import Context, Lease, Outcome, Revised, World
 from mappings.model.causes import cause_named
-from mappings.model.delivery import DeliveryStatus, next_attempt_at
+from mappings.model.delivery import DeliveryStatus, RetryPolicy, next_attempt_at
 from mappings.model.errors import (
     ExchangeError,
     NeedsPerson,
@@ -262,7 +263,7 @@ def _again(ctx: Context, error: Revised, started_at) -> None:
 
 def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> None:
     """Record the attempt; later, or a person. The delivery and the records track follow."""
-    step, policy = ctx.step, ctx.world.config.retry
+    step, policy = ctx.step, _retry_policy(ctx)
     attempts = step.attempts + 1
     at = next_attempt_at(
         policy, error, attempts=attempts, since=step.first_attempt_at or started_at, now=ctx.now, spread=random.random()
@@ -298,6 +299,15 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
         _count(conn, step, outcome_word(error), time.monotonic() - began)
     ctx.came_of = (outcome_word(error), word)
     log.warning("step failed", extra={**_ids(step, "failed"), "cause": word, "parked": at is None})
+
+
+def _retry_policy(ctx: Context) -> RetryPolicy:
+    """A poll waits no longer than the next one would come anyway: when an outage is over, orders are seen at once."""
+    policy = ctx.world.config.retry
+    if ctx.step.kind != "poll_requests":
+        return policy
+    longest = min(policy.max_retry_seconds, ctx.world.config.schedules.poll_requests_seconds)
+    return replace(policy, max_retry_seconds=longest)
 
 
 def _beside(ctx: Context, conn: Connection, cause: str, store: Callable[[], object]) -> None:

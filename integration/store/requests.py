@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit, findings, steps, totals
 from integration.store.tables import orders, request_versions, requests, settings
+from mappings.model.causes import cause_named
 from mappings.model.errors import ExchangeError, Mistake, RequestError
 from mappings.model.findings import Finding
 from mappings.model.request import SecondOpinionRequest, unknown_parts
@@ -19,10 +20,6 @@ from mappings.model.states import AUDIT_EVENT, NEEDS_REASON, Actor, Records, Sta
 NAMESPACE = uuid.UUID("6d1f3a52-0c6f-5d0a-9a57-2f9f6d3c8e11")
 LEAD_DAYS = 3  # the default of records.lead_days
 INFORMATION_MISSING = "information-missing"
-INFORMATION_ACTION = (
-    "Ask whoever placed the order. Complete the request (correct it), or have the order completed in its EHR; or retry to "
-    "send it as it is: what is not known is then said to be not stated. Without a question it does not go."
-)
 
 
 class UnknownRequest(ExchangeError):
@@ -99,7 +96,9 @@ def _ask(
     """Nothing is read or sent before a person completed what the order does not tell, or let it go as it is."""
     message = f"{request.service_request} of {request.placer} does not say: {', '.join(unknown)}"
     if step_id is not None:
-        steps.park_new(conn, step_id, cause=INFORMATION_MISSING, message=message, action=INFORMATION_ACTION)
+        steps.park_new(
+            conn, step_id, cause=INFORMATION_MISSING, message=message, action=cause_named(INFORMATION_MISSING).to_do
+        )
     set_records(conn, request_id, Records.BLOCKED)
     found = Finding(INFORMATION_MISSING, message, request.service_request or "", "error")
     findings.record(conn, [found], request_id=request_id, endpoint=request.placer)

@@ -12,6 +12,7 @@ from integration.store.orders import Order
 from integration.store.storable import storable
 from jobs.world import Context
 from mappings.codes import as_dict
+from mappings.model.causes import cause_named
 from mappings.model.errors import ExchangeError, TemporaryError
 from mappings.model.findings import Finding
 from mappings.model.request import SecondOpinionRequest
@@ -20,11 +21,6 @@ from mappings.revision import in_words
 
 LONGEST_SUBJECT = 200
 OTHER_PATIENT = "order-other-patient"
-OTHER_PATIENT_ACTION = (
-    "Ask the provider who placed the order which patient is meant. If the order was moved to the right patient, cancel this "
-    "request, phone the consulting provider, and have a new order placed. If the move was a mistake, have it undone there, "
-    "then retry."
-)
 
 
 @dataclass(frozen=True)
@@ -126,8 +122,9 @@ def _stop(conn: Connection, key: str, known: Order) -> None:
         f"the order is about another patient in its EHR now: nothing more is sent for request {known.request_id}; what was "
         "sent before is about the patient it named then"
     )
-    orders.stop_sending(conn, known.request_id, cause=OTHER_PATIENT, message=message, action=OTHER_PATIENT_ACTION)
-    _tell(conn, key, known, OTHER_PATIENT, f"{message}. {OTHER_PATIENT_ACTION}")
+    to_do = cause_named(OTHER_PATIENT).to_do
+    orders.stop_sending(conn, known.request_id, cause=OTHER_PATIENT, message=message, action=to_do)
+    _tell(conn, key, known, OTHER_PATIENT, f"{message}. {to_do}")
 
 
 def _tell(

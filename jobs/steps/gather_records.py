@@ -17,7 +17,6 @@ def gather_records(ctx: Context) -> Outcome:
         raise NeedsPerson(
             requests.INFORMATION_MISSING,
             f"{request.service_request} of {request.placer} does not say: the question",
-            requests.INFORMATION_ACTION,
         )
     with ctx.transaction() as conn:
         requests.set_records(conn, ctx.request_id, Records.GATHERING)

@@ -38,7 +38,6 @@ class _Poll:
 
     def __init__(self, ctx: Context):
         self.ctx, self.key = ctx, ctx.step.endpoint
-        self.until = time.monotonic() + BUDGET_SECONDS
         with ctx.world.engine.begin() as conn:
             self.at = orders.reading(conn, self.key)
             self.refused = findings.refused(conn, self.key, self.at.now)
@@ -50,6 +49,9 @@ class _Poll:
         since = self.at.since
         if since is None:
             return
+        self.until = (
+            time.monotonic() + BUDGET_SECONDS / 2
+        )  # a server may answer with all it has: the rest is the sweep's
         begun = Progress.from_json(self.at.changes) or sweeping.changes_since(since - OVERLAP, self.at.now)
 
         def keep(conn: Connection, progress: Progress, is_last: bool) -> None:
@@ -62,6 +64,7 @@ class _Poll:
 
     def sweep(self) -> None:
         """All active orders once a day; then what became of those that are requests now."""
+        self.until = time.monotonic() + BUDGET_SECONDS / 2
         progress = Progress.from_json(self.at.sweep)
         if progress is None:
             if self.at.since is not None and not sweeping.sweep_is_due(self.at.swept_at, self.at.now):
@@ -180,7 +183,10 @@ class _Poll:
             return
         server = self.ctx.server(self.key)
         ids = ",".join(each.reference.split("/")[1] for each in wanted)
-        shown = {f"ServiceRequest/{each.get('id')}": each for each in server.search_all("ServiceRequest", {"_id": ids})}
+        shown = {
+            name_of(each.resource): each.resource
+            for each in server.search("ServiceRequest", {"_id": ids}).page(None).entries
+        }
         for order in wanted:
             found = shown.get(order.reference) or server.read_if_there(order.reference)
             if found is not None:
