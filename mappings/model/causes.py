@@ -273,15 +273,6 @@ _ALL = (
     Cause("patient-deceased-differs", "One side says that the patient has died.", _LINK_WORDS, _LINK),
     Cause("patient-multiple-birth-differs", "They are different children of one birth.", _LINK_WORDS, _LINK),
     Cause("patient-twin", "The patient is a twin, and not all given names are the same.", _LINK_WORDS, _LINK),
-    Cause("patient-no-shared-identifier", "No number of the patient found is one we know.", _LINK_WORDS, _LINK),
-    Cause("patient-identifier-differs", "The patient found has another number of the same kind.", _LINK_WORDS, _LINK),
-    Cause("patient-name-unknown", "The name is missing on one side.", _LINK_WORDS, _LINK),
-    Cause("patient-name-differs", "The patient found has another name.", _LINK_WORDS, _LINK),
-    Cause("patient-birth-date-unknown", "The date of birth is missing on one side.", _LINK_WORDS, _LINK),
-    Cause("patient-birth-date-differs", "The patient found has another date of birth.", _LINK_WORDS, _LINK),
-    Cause("patient-sex-differs", "The patient found has another sex on record.", _LINK_WORDS, _LINK),
-    Cause("patient-deceased-differs", "One side says that the patient is deceased, the other does not.", _LINK_WORDS,
-          _LINK),
     # --- the order -----------------------------------------------------------------------------------------------
     Cause("information-missing", "The order of the EHR does not say all that the consultant needs.",
           "Ask whoever placed the order, and correct the request, or have the order completed in its EHR. Retry sends it as "
