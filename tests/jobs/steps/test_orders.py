@@ -94,7 +94,9 @@ def test_what_is_completed_in_the_ehr_lets_a_plain_order_go(exchange):
 
 
 def test_an_order_without_a_question_never_goes_without_one(exchange):
-    exchange.put("alice", plain_order(load_chart(exchange), reasonCode=None))
+    order = plain_order(load_chart(exchange))
+    order.pop("reasonCode")
+    exchange.put("alice", order)
     exchange.poll()
     request_id = only_request(exchange)
     with exchange.engine.begin() as conn:
