@@ -19,7 +19,6 @@ from mappings.model.states import BSER_CODE, BUSINESS_STATUS, NEEDS_REASON, OPEN
 S = Status
 # What the fulfiller moves on in a Task; all else of it is ours.
 THEIRS = ("status", "businessStatus", "statusReason", "owner", "output", "note", "executionPeriod", "lastModified")
-REPORTS = ("DocumentReference", "DiagnosticReport")
 ENDED = ("completed", "rejected", "cancelled", "failed", "entered-in-error")
 _STARTED = frozenset({S.ACCEPTED, S.IN_PROGRESS, S.ON_HOLD})
 
@@ -267,15 +266,9 @@ def _read_outputs(found: Any) -> tuple[tuple[str, ...], list[str]]:
 
 def _output_name(number: int, output: dict) -> str | None:
     address = _address(output)
-    if (
-        as_dict(output.get("valueAttachment"))
-        or address
-        and type_of(address) not in REPORTS
-        and not address.startswith("#")
-    ):
-        is_record = type_of(address) not in (None, "Binary") if address else False
-        return address if is_record else f"#output[{number}]"
-    return address
+    kind = type_of(address.split("/_history/")[0]) if address else None
+    is_file = address is not None and not address.startswith("#") and kind in (None, "Binary")
+    return f"#output[{number}]" if is_file or as_dict(output.get("valueAttachment")) else address
 
 
 def _address(output: dict) -> str | None:
