@@ -5,10 +5,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from integration import fhir_json
-from integration.fhir.server import identifier_token
 from integration.patients import Wanted, numbers_of, wanted_at
 from integration.store import links, patient_links
 from integration.store.patient_links import PatientLink
+from jobs.target.looking import find_all
 from jobs.target.writing import ensure_shared, remember
 from jobs.world import Context, World
 from mappings.bundle import for_single_create
@@ -217,22 +217,8 @@ def _read(ctx: Context, endpoint: str, reference: str) -> dict | None:
 
 def _candidates(ctx: Context, endpoint: str, identifiers: Iterable[Identifier]) -> list[dict]:
     """Patients who carry one of the identifiers: what a server answers without is somebody else, and said."""
-    server, found, strangers = ctx.server(endpoint), {}, 0
-    for identifier in dict.fromkeys(identifiers):
-        token = identifier_token(identifier.system, identifier.value)
-        for patient in server.search_all("Patient", {"identifier": token}):
-            if carries(patient, identifier) and isinstance(patient.get("id"), str):
-                found[patient["id"]] = patient
-            else:
-                strangers += 1
-    if strangers:
-        ctx.finding(
-            "search-ignored",
-            f"{endpoint} answered a search for a patient's number with {strangers} resource(s) that do not carry it; "
-            "they were left out",
-            "Patient",
-        )
-    return list(found.values())
+    found = (each for one in dict.fromkeys(identifiers) for each in find_all(ctx, endpoint, "Patient", one))
+    return list({each["id"]: each for each in found}.values())
 
 
 def _namesakes(ctx: Context, endpoint: str, described: PatientRef | dict) -> list[dict]:

@@ -5,13 +5,14 @@ https://hl7.org/fhir/R4/organization.html
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mappings.addresses import Bases
-from mappings.codes import as_dict, as_dicts, as_text, concept, first_code
+from mappings.codes import SYSTEM_NPI, as_dict, as_dicts, as_text, concept, first_code
 from mappings.identifiers import identifiers_in, look_up, to_identifier
 from mappings.model.errors import MappingError
 from mappings.model.request import Code, HumanName, OrganizationRef, PractitionerRef
+from mappings.names import fold
 
 # Preferred first; a name marked old, maiden, nickname or anonymous is not what the person is called now.
 _NAME_USES = ("official", "usual", None, "temp")
@@ -24,6 +25,26 @@ def npi_is_valid(npi: str) -> bool:
     digits = [int(each) for each in "80840" + npi]
     doubled = [digit * 2 for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(value // 10 + value % 10 for value in doubled)) % 10 == 0
+
+
+def npi_of(resource: dict) -> str | None:
+    """The valid NPI of a Practitioner or Organization; a person and an NPI belong together for life."""
+    numbers = (each.value for each in identifiers_in(resource) if each.system == SYSTEM_NPI)
+    return next(filter(npi_is_valid, numbers), None)
+
+
+def is_same_by_npi(one: dict, other: dict) -> bool:
+    """True when two carry one valid NPI and, for persons, share a family name: a mistyped NPI is somebody else's."""
+    if npi_of(one) is None or npi_of(one) != npi_of(other) or one.get("resourceType") != other.get("resourceType"):
+        return False
+    if one.get("resourceType") != "Practitioner":
+        return True
+    return bool(_family_names(one) & _family_names(other))
+
+
+def first_of_doubles(doubles: Iterable[dict]) -> dict:
+    """The one of several that say the same person that everybody takes: in use before not, then the one made first."""
+    return min(doubles, key=lambda each: (each.get("active") is False, len(str(each.get("id"))), str(each.get("id"))))
 
 
 def to_practitioner(ref: PractitionerRef) -> dict:
@@ -157,6 +178,11 @@ def as_given(name: dict) -> tuple[str, ...]:
 
 def _family(name: dict) -> str | None:
     return as_text(name.get("family")) or as_text(name.get("text"))
+
+
+def _family_names(resource: dict) -> set[str]:
+    names = (as_text(name.get("family")) for name in as_dicts(resource.get("name")))
+    return {fold(name) for name in names if name} - {""}
 
 
 def _person(role: dict, included: Mapping[str, dict], within: dict, base: Bases) -> PractitionerRef:

@@ -5,14 +5,14 @@ import hashlib
 from integration.packets import stored as packets
 from integration.store import links
 from jobs.target.expected import original_of
-from jobs.target.looking import find_all
+from jobs.target.looking import find_all, names_of
 from jobs.target.writing import ensure_shared, own_identifier, remember
 from jobs.world import Context
 from mappings import codes
 from mappings.bundle import for_single_create, plan
 from mappings.identifiers import source_identifier
 from mappings.model.request import Identifier, PractitionerRef
-from mappings.practitioner import npi_is_valid, to_practitioner
+from mappings.practitioner import first_of_doubles, is_same_by_npi, npi_of, to_practitioner
 
 PEOPLE = ("Organization", "Location", "Practitioner", "PractitionerRole")
 
@@ -52,32 +52,29 @@ def _original(ctx: Context, endpoint: str, resource: dict) -> str | None:
 
 
 def _by_npi(ctx: Context, endpoint: str, resource: dict) -> str | None:
-    """The one practitioner or organization there with the same valid NPI and, for a person, the same family name."""
-    npi = next(
-        (
-            each["value"]
-            for each in resource.get("identifier", [])
-            if each.get("system") == codes.SYSTEM_NPI and npi_is_valid(each.get("value", ""))
-        ),
-        None,
-    )
-    if npi is None or resource["resourceType"] not in ("Practitioner", "Organization"):
+    """The practitioner or organization there with the same valid NPI and, for a person, a family name in common.
+
+    Where one is there several times every request takes the same one: a third would help nobody.
+    """
+    npi, kind = npi_of(resource), resource["resourceType"]
+    if npi is None or kind not in ("Practitioner", "Organization"):
         return None
-    found = find_all(ctx, endpoint, resource["resourceType"], Identifier(system=codes.SYSTEM_NPI, value=npi))
-    if len(found) == 1 and _family(found[0]) == _family(resource):
-        return f"{resource['resourceType']}/{found[0]['id']}"
-    if found:
+    found = find_all(ctx, endpoint, kind, Identifier(system=codes.SYSTEM_NPI, value=npi))
+    same = [each for each in found if is_same_by_npi(resource, each)]
+    if len(same) > 1:
+        ctx.finding(
+            "duplicate-at-target",
+            f"{len(same)} {kind} resources at {endpoint} hold one NPI and name: {names_of(same)}; one of them is used. "
+            "Have the others removed there, or merged into it",
+            packets.source_of(first_of_doubles(same)),
+        )
+    elif found and not same:
         ctx.finding(
             "npi-unsure",
-            f"{len(found)} resource(s) at {endpoint} hold this NPI and do not surely agree",
-            packets.source_of(resource),
+            f"{len(found)} resource(s) at {endpoint} hold this NPI and another name: {names_of(found)}",
+            kind,
         )
-    return None
-
-
-def _family(resource: dict) -> set[str]:
-    names = resource.get("name") or []
-    return {name.get("family", "").casefold() for name in names} if isinstance(names, list) else set()
+    return packets.source_of(first_of_doubles(same)) if same else None
 
 
 def resolve_practitioner(ctx: Context, endpoint: str, person: PractitionerRef | None) -> str | None:

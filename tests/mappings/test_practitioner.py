@@ -8,11 +8,13 @@ from mappings.model.errors import MappingError
 from mappings.model.request import HumanName, Identifier, OrganizationRef
 from mappings.practitioner import (
     contained,
+    first_of_doubles,
     from_human_names,
     from_organization,
     from_practitioner,
     from_practitioner_role,
     from_reference,
+    is_same_by_npi,
     npi_is_valid,
     to_organization,
     to_practitioner,
@@ -164,3 +166,32 @@ def test_it_reads_every_official_practitioner_that_names_somebody(folder):
         if each.get("name") or each.get("identifier"):
             ref = from_practitioner(each)
             assert ref.identifiers or isinstance(ref.name, HumanName)
+
+
+def doctor(npi="1234567893", **more):
+    number = {"system": "http://hl7.org/fhir/sid/us-npi", "value": npi}
+    return {"resourceType": "Practitioner", "identifier": [number], "name": [{"family": "Núñez"}], **more}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (doctor(), doctor(name=[{"family": "NUNEZ"}]), True),
+        (doctor(), doctor(name=[{"family": "Other"}, {"family": "Nunez"}]), True),
+        (doctor(), doctor(name=[{"family": "Other"}]), False),
+        (doctor(), doctor(name=None), False),
+        (doctor(), doctor("1245319599"), False),
+        (doctor("1234567890"), doctor("1234567890"), False),
+        (doctor(), {**doctor(), "resourceType": "Organization"}, False),
+        ({**doctor(), "resourceType": "Organization"}, {**doctor(), "resourceType": "Organization", "name": "x"}, True),
+        ({**doctor(), "identifier": "text"}, doctor(), False),
+    ],
+)
+def test_an_npi_and_a_family_name_say_who_a_clinician_is(one, other, same):
+    assert is_same_by_npi(one, other) is same is is_same_by_npi(other, one)
+
+
+def test_of_doubles_everybody_takes_the_same_one():
+    there = [{"id": "10"}, {"id": "9"}, {"id": "2", "active": False}]
+    assert first_of_doubles(there)["id"] == first_of_doubles(reversed(there))["id"] == "9"
+    assert first_of_doubles(there[2:])["id"] == "2"
