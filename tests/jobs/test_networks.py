@@ -103,6 +103,7 @@ class Network(Exchange):
         self.app = create_app(self.config, self.engine, self.payloads)
         threading.Thread(target=self._serve, daemon=True).start()
         self.world = World(self.config, self.engine, Servers(self.config), self.payloads)
+        self.hosted_log = self.app.extensions["second_opinion"]["hosted_log"]
         self.heartbeat = Heartbeat(self.config.engine.lease_seconds)
         with self.engine.begin() as conn:
             endpoints.register(conn, self.config)
