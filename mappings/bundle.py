@@ -13,13 +13,15 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from mappings.addresses import LOGICAL_ID, Bases, is_elsewhere, target_of
-from mappings.codes import as_dict, as_text
+from mappings.codes import as_dict, as_list, as_text
 from mappings.identifiers import append_identifier, source_identifier, to_identifier
 from mappings.model.errors import MappingError
 from mappings.model.findings import Finding
 from mappings.model.request import Identifier
 from mappings.references import (
+    AttachmentAt,
     Policy,
+    ReferenceAt,
     Resolution,
     find_attachments,
     find_references,
@@ -171,13 +173,17 @@ def break_cycles(chunk: Sequence[dict], *, source_base: Bases = None) -> Order:
     later = [
         Later(chunk[number], found.path, found.target)
         for place, number in enumerate(order)
-        for found in [
-            *find_references(chunk[number], source_base=source_base),
-            *find_attachments(chunk[number], source_base=source_base),
-        ]
-        if position.get(found.target or "", -1) >= place
+        for found in _pointers(chunk[number], source_base)
+        if found.target and position.get(found.target, -1) >= place
     ]
     return Order([chunk[number] for number in order], later)
+
+
+def _pointers(resource: dict, source_base: Bases) -> list[ReferenceAt | AttachmentAt]:
+    return [
+        *find_references(resource, source_base=source_base),
+        *find_attachments(resource, source_base=source_base),
+    ]
 
 
 def transaction(
@@ -303,8 +309,7 @@ def read_response(bundle_sent: dict, bundle_response: object) -> list[EntryResul
     the answer does not fit to what was sent.
     """
     answer = as_dict(bundle_response)
-    sent, answered = bundle_sent.get("entry", []), answer.get("entry")
-    answered = answered if isinstance(answered, list) else []
+    sent, answered = bundle_sent.get("entry", []), as_list(answer.get("entry"))
     if answer.get("resourceType") != "Bundle" or len(sent) != len(answered):
         raise MappingError(
             "Bundle.entry",

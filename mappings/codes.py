@@ -118,6 +118,11 @@ def as_dicts(value: Any) -> list[dict]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
+def as_list(value: Any) -> list:
+    """``value`` when it is a JSON list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
 def as_text(value: Any) -> str | None:
     """``value`` without surrounding white space, or None when there are no words in it."""
     return (value.strip() or None) if isinstance(value, str) else None

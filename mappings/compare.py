@@ -267,8 +267,8 @@ class _Comparison:
         at_place = [trial(index, index) for index in range(min(len(sent), len(read)))]
         left = [index for index in range(len(sent)) if index >= len(at_place) or _fail(at_place[index])]
         free = [place for place in range(len(read)) if place >= len(at_place) or _fail(at_place[place])]
-        for found in at_place:
-            self.differences += [] if _fail(found) else found
+        for each in at_place:
+            self.differences += [] if _fail(each) else each
         if not left and not free:
             return
 
@@ -341,10 +341,10 @@ def _found_elsewhere(
     if len(left) * (len(free) - len(taken)) > _MAX_TRIALS:
         return found
     for index in left:
-        place = next((place for place in free if place not in taken and is_same(index, place)), None)
-        if place is not None:
-            found[index] = place
-            taken.add(place)
+        same = next((place for place in free if place not in taken and is_same(index, place)), None)
+        if same is not None:
+            found[index] = same
+            taken.add(same)
     return found
 
 

@@ -101,7 +101,8 @@ def to_return_first(readings: Sequence[ReportReading]) -> ReportReading:
 
 def successor(readings: Sequence[ReportReading], source: str) -> ReportReading | None:
     """The one that says it replaces ``source``, directly or through others; None unless it stands and is final."""
-    line, newest = {source}, None
+    line: set[str | None] = {source}
+    newest: ReportReading | None = None
     left = [each for each in readings if not each.retracted and each.reference != source]
     while following := next((each for each in left if line & {*each.replaces}), None):
         left.remove(following)

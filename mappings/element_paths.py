@@ -3,8 +3,11 @@
 Made by ``python -m tests.mappings.make_element_paths`` (R4 4.0.1, and what R4B 4.3 adds).
 """
 
+from typing import Literal
+
+Cardinality = Literal["many", "single", "none"]
 # Every resource type -> how many identifiers it holds: many, single or none.
-IDENTIFIERS: dict[str, str] = {
+IDENTIFIERS: dict[str, Cardinality] = {
     "Account": "many",
     "ActivityDefinition": "many",
     "AdministrableProductDefinition": "many",

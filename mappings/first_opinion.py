@@ -40,8 +40,8 @@ def from_first_opinion(resource: dict, included: Mapping[str, dict], base: Bases
         if extension.get("url") == codes.EXTENSION_FIRST_OPINION:
             return _from_extension(extension, resource, included, base)
     for reference in as_dicts(resource.get("reasonReference")):
-        condition = look_up(reference, resource, included, base)
-        if as_dict(condition).get("resourceType") == "Condition" and _has_words(condition.get("code")):
+        condition = as_dict(look_up(reference, resource, included, base))
+        if condition.get("resourceType") == "Condition" and _has_words(condition.get("code")):
             return _from_condition(condition, resource, included, base)
     return None
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from mappings.addresses import Bases, local_reference
 from mappings.codes import PLACER_IDENTIFIER, as_dict, as_dicts, as_text, concept
+from mappings.element_paths import Cardinality
 from mappings.model.request import Identifier
 
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -67,7 +68,7 @@ def look_up(reference: Any, within: dict, included: Mapping[str, dict], base: Ba
     return included.get(local_reference(target, base) or target)
 
 
-def _room(resource: dict) -> str:
+def _room(resource: dict) -> Cardinality:
     # Imported here: the tables behind it are large, and most callers never ask.
     from mappings.references import has_identifier
 

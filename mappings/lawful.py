@@ -7,7 +7,7 @@ https://hl7.org/fhir/R4/resource.html#Meta, https://hl7.org/fhir/R4/datatypes.ht
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 Change = Literal[
     "changed",
@@ -168,6 +168,6 @@ def _matches(rule: Lawful, path: str) -> bool:
     return re.fullmatch(rule.at, path) is not None and re.fullmatch(rule.but_not, path) is None
 
 
-_RULES: dict[str, tuple[Lawful, ...]] = {
-    kind: tuple(rule for rule in LAWFUL if kind in rule.kinds) for kind in Change.__args__
+_RULES: dict[Change, tuple[Lawful, ...]] = {
+    kind: tuple(rule for rule in LAWFUL if kind in rule.kinds) for kind in get_args(Change)
 }

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/datatypes.html#HumanName
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 # Only in these scripts a mark is an accent that registries leave out. In others it makes another letter: Japanese ka and
 # ga, a Tamil consonant with and without its vowel.
@@ -36,7 +37,7 @@ def is_initial(name: str) -> bool:
     return len(name) == 1 and name.upper() != name.lower()
 
 
-def _without_accents(text: str):
+def _without_accents(text: str) -> Iterator[str]:
     base = ""
     for each in text:
         if not unicodedata.combining(each):

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from mappings.codes import as_dict, as_dicts, as_text, one_of
+from mappings.codes import as_dict, as_dicts, as_list, as_text, one_of
 
 SEVERITIES = ("fatal", "error", "warning", "information")
 # https://hl7.org/fhir/R4/valueset-issue-type.html
@@ -87,8 +87,11 @@ def _head(issue: dict) -> str:
 def _paths(issue: dict) -> list[str]:
     # Some servers fill only the older `location`, some put whole sentences in there: paths have no spaces.
     for name in ("expression", "location"):
-        found = issue.get(name) if isinstance(issue.get(name), list) else []
-        paths = [path for path in found if isinstance(path, str) and re.fullmatch(r"[\w.\[\]()/@*:-]{1,120}", path)]
+        paths = [
+            path
+            for path in as_list(issue.get(name))
+            if isinstance(path, str) and re.fullmatch(r"[\w.\[\]()/@*:-]{1,120}", path)
+        ]
         if paths:
             return paths
     return []

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from mappings.codes import as_dict, as_dicts, as_text
 from mappings.identifiers import identifiers_in, local_reference, to_identifier
-from mappings.model.request import SecondOpinionRequest
+from mappings.model.request import Identifier, SecondOpinionRequest
 from mappings.revision import FIXED
 
 _NAMES_A_RESOURCE = re.compile(r"[A-Z][A-Za-z]+/\S+")
@@ -105,7 +105,7 @@ def changed_elements(before: dict, after: dict) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if before.get(name) != after.get(name)))
 
 
-def _names_ours(identifier, systems: Collection[str]) -> bool:
+def _names_ours(identifier: Identifier, systems: Collection[str]) -> bool:
     return identifier.system in systems and _NAMES_A_RESOURCE.fullmatch(identifier.value) is not None
 
 

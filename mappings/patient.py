@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from mappings.codes import as_dict, as_dicts, as_text, one_of, to_date
+from mappings.codes import as_dict, as_dicts, as_list, as_text, one_of, to_date
 from mappings.identifiers import identifiers_in
 from mappings.model.errors import MappingError
 from mappings.model.request import HumanName, Identifier, PatientRef
@@ -332,8 +332,7 @@ def _folded(family: str, given: Collection[str], suffix: str) -> _Name:
 
 
 def _suffix(name: dict) -> list[str]:
-    suffix = name.get("suffix") if isinstance(name.get("suffix"), list) else []
-    return [each for each in suffix if isinstance(each, str)]
+    return [each for each in as_list(name.get("suffix")) if isinstance(each, str)]
 
 
 def current_names(patient: dict) -> list[dict]:

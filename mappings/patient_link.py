@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/patient.html#links
 from dataclasses import dataclass
 from typing import Protocol
 
-from mappings.codes import as_dict, as_dicts, as_text
+from mappings.codes import as_dicts, as_list, as_text
 from mappings.identifiers import identifiers_in
 from mappings.model.causes import cause_named
 from mappings.model.request import PatientRef
@@ -167,6 +167,5 @@ def _one(value: object) -> tuple[str, ...]:
 
 
 def _address(address: dict) -> str:
-    lines = address.get("line") if isinstance(address.get("line"), list) else []
-    parts = [*lines, *(as_dict(address).get(name) for name in ("city", "state", "postalCode"))]
+    parts = [*as_list(address.get("line")), *(address.get(name) for name in ("city", "state", "postalCode"))]
     return ", ".join(str(part) for part in parts if part)

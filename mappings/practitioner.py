@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from mappings.addresses import Bases
-from mappings.codes import SYSTEM_NPI, as_dict, as_dicts, as_text, concept, first_code
+from mappings.codes import SYSTEM_NPI, as_dict, as_dicts, as_list, as_text, concept, first_code
 from mappings.identifiers import identifiers_in, look_up, to_identifier
 from mappings.model.errors import MappingError
 from mappings.model.request import Code, HumanName, OrganizationRef, PractitionerRef
@@ -172,8 +172,7 @@ def from_human_names(names: object) -> HumanName | None:
 
 def as_given(name: dict) -> tuple[str, ...]:
     """The given names of one HumanName, without empty ones."""
-    given = name.get("given") if isinstance(name.get("given"), list) else []
-    return tuple(found for found in map(as_text, given) if found)
+    return tuple(found for found in map(as_text, as_list(name.get("given"))) if found)
 
 
 def _family(name: dict) -> str | None:

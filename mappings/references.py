@@ -6,18 +6,17 @@ Spec: https://hl7.org/fhir/R4/references.html
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import Literal
+from functools import cache, partial
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qs
 
 from mappings import codes
 from mappings.addresses import Bases, is_elsewhere, target_of, type_of
-from mappings.element_paths import ELEMENTS, IDENTIFIERS
+from mappings.element_paths import ELEMENTS, IDENTIFIERS, Cardinality
 from mappings.model.errors import MappingError
 from mappings.model.findings import Finding
 
 Policy = Literal["copy", "logical", "fail", "keep"]
-Cardinality = Literal["many", "single", "none"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class AttachmentAt:
     target: str | None
 
 
-def has_identifier(resource_type: str) -> Cardinality:
+def has_identifier(resource_type: object) -> Cardinality:
     """How many business identifiers a resource of this type can hold (https://hl7.org/fhir/R4/resourcelist.html)."""
     if not isinstance(resource_type, str) or resource_type not in IDENTIFIERS:
         raise MappingError("resourceType", "this is not a FHIR R4 resource type")
@@ -105,7 +104,7 @@ def rewrite(
     result = _copied(resource, copies)
     findings: list[Finding] = []
     for kind, node, at in _hits(resource):
-        change = _change(kind, node, resolve, source_base, lambda at=at: _path(resource, at))
+        change = _change(kind, node, resolve, source_base, partial(_path, resource, at))
         if change is not None:
             values, finding = change
             _apply(_copy_down(result, at, copies), values)
@@ -129,6 +128,7 @@ for _each in [PLAIN, *_KINDS.values()]:
 _KINDS["BundleEntry"].pop("resource")
 _KINDS["BundleEntryResponse"].pop("outcome", None)
 
+_Node = TypeVar("_Node", dict, list)
 _At = tuple  # (_At of the parent | None, key, index | None): where a node stands, cheap to make
 
 
@@ -138,9 +138,9 @@ def kind_of(resource: dict) -> Kind:
     return _KINDS.get(name, PLAIN) if isinstance(name, str) else PLAIN
 
 
-def _hits(resource: dict) -> list[tuple[Kind, dict, _At]]:
+def _hits(resource: dict) -> list[tuple[Kind, dict, _At | None]]:
     """(kind, node, place) of each Reference and Attachment. Iterative: depth is the sender's choice, not ours."""
-    found: list[tuple[Kind, dict, _At]] = []
+    found: list[tuple[Kind, dict, _At | None]] = []
     stack: list[tuple[dict, Kind, _At | None]] = [(resource, kind_of(resource), None)]
     while stack:
         node, kind, at = stack.pop()
@@ -235,9 +235,10 @@ def _search_identifier(text: object) -> tuple[str, dict] | None:
     kind, asked, query = text.strip().partition("?") if isinstance(text, str) else ("", "", "")
     token = parse_qs(query).get("identifier", [""])[0]
     system, _, value = token.rpartition("|")
-    if not asked or not value or type_of(f"{kind}/x") is None:
+    named = type_of(f"{kind}/x")
+    if not asked or not value or named is None:
         return None
-    return type_of(f"{kind}/x"), {"system": system, "value": value} if system else {"value": value}
+    return named, {"system": system, "value": value} if system else {"value": value}
 
 
 def uri_identifier(uri: str) -> dict:
@@ -245,7 +246,7 @@ def uri_identifier(uri: str) -> dict:
     return {"system": "urn:ietf:rfc:3986", "value": uri}
 
 
-def _as_identifier(node: dict, text: str, kind: str | None, identifier: dict) -> dict:
+def _as_identifier(node: dict, text: object, kind: str | None, identifier: dict) -> dict:
     values: dict = {"reference": _REMOVED}
     values |= {"type": kind} if kind and "type" not in node else {}
     return values | ({"extension": _as_written(node, text)} if node.get("identifier") else {"identifier": identifier})
@@ -253,8 +254,10 @@ def _as_identifier(node: dict, text: str, kind: str | None, identifier: dict) ->
 
 def _as_written(node: dict, text: object) -> list:
     """The extensions of a reference, and what the source wrote in it: it is lost to nobody."""
-    given = node.get("extension") if isinstance(node.get("extension"), list) else []
-    return [*given, {"url": codes.EXTENSION_REFERENCE_AS_WRITTEN, "valueString": _words(text)}]
+    return [
+        *codes.as_list(node.get("extension")),
+        {"url": codes.EXTENSION_REFERENCE_AS_WRITTEN, "valueString": _words(text)},
+    ]
 
 
 def _words(text: object) -> str:
@@ -296,7 +299,7 @@ def _apply(node: dict, values: dict) -> None:
             node[key] = value
 
 
-def _copied(node: dict | list, copies: dict[int, dict | list]) -> dict | list:
+def _copied(node: _Node, copies: dict[int, dict | list]) -> _Node:
     """A shallow copy of ``node``, remembered so that it is made once; a copy is its own copy."""
     copy = node.copy()
     copies[id(copy)] = copy
@@ -309,7 +312,7 @@ def _copy_down(result: dict, at: _At | None, copies: dict[int, dict | list]) -> 
     while at is not None:
         at, key, index = at
         keys += [key] if index is None else [index, key]
-    node: dict | list = result
+    node: Any = result
     for key in reversed(keys):
         child = node[key]
         if id(child) not in copies:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from mappings.lawful import Change
 
@@ -66,7 +67,7 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def is_identical(sent: object, read: object) -> bool:
+def is_identical(sent: Any, read: Any) -> bool:
     """Equal to the last digit; == alone takes 1.10 for 1.1 and True for 1. The short way for nearly everything."""
     if sent.__class__ is not read.__class__:
         return False

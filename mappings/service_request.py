@@ -184,8 +184,8 @@ class _Reader:
         self.resource, self.included, self.base = resource, included, base
 
     def patient(self) -> PatientRef:
-        found = look_up(self.resource.get("subject"), self.resource, self.included, self.base)
-        if as_dict(found).get("resourceType") != "Patient":
+        found = as_dict(look_up(self.resource.get("subject"), self.resource, self.included, self.base))
+        if found.get("resourceType") != "Patient":
             raise MappingError("ServiceRequest.subject", "names no Patient that was fetched")
         return from_patient(found)
 
@@ -249,8 +249,10 @@ class _Reader:
         return next((each for each in self.references("supportingInfo") if each.startswith("Consent/")), None)
 
     def references(self, element: str) -> tuple[str, ...]:
-        found = (as_dict(each).get("reference") for each in as_dicts(self.resource.get(element)))
-        return tuple(local_reference(each, self.base) or each for each in found if as_text(each))
+        found = (each.get("reference") for each in as_dicts(self.resource.get(element)))
+        return tuple(
+            local_reference(each, self.base) or each for each in found if isinstance(each, str) and each.strip()
+        )
 
     def _clinician(self, reference: dict, path: str) -> PractitionerRef:
         return from_reference(reference, path, within=self.resource, included=self.included, base=self.base)
@@ -297,8 +299,10 @@ def _to_code(request: SecondOpinionRequest) -> dict:
 def _to_person(ref: PractitionerRef | None, reference: str | None, name: str, inside: list[dict]) -> dict | None:
     if reference:
         return {"reference": reference}
-    if ref is None:
-        return None
+    return None if ref is None else _to_contained(ref, name, inside)
+
+
+def _to_contained(ref: PractitionerRef, name: str, inside: list[dict]) -> dict:
     made, to_it = contained(ref, name)
     inside.extend(made)
     return to_it
@@ -308,7 +312,7 @@ def _to_performers(request: SecondOpinionRequest, refs: Refs, inside: list[dict]
     known = [{"reference": refs.performer}] if refs.performer else []
     if request.consultant is None or (refs.performer or "").startswith(("Practitioner/", "PractitionerRole/")):
         return known
-    return [*known, _to_person(request.consultant, None, "consultant", inside)]
+    return [*known, _to_contained(request.consultant, "consultant", inside)]
 
 
 def _to_reasons(request: SecondOpinionRequest) -> list[dict]:

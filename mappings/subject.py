@@ -47,7 +47,7 @@ def whose(resource: dict, patient: dict, bases: Bases) -> tuple[Whose, str]:
     ``unclear``: its subject may be anybody: an address of an unknown server, a contained patient, something unreadable.
     ``nobody``: it names no patient at all, or a group or a device.
     """
-    own = {"Patient/" + str(patient.get("id")): "theirs"}
+    own: dict[str, Whose] = {"Patient/" + str(patient.get("id")): "theirs"}
     found = [(_one(resource, node, own, patient, bases), path) for path, node in subjects_of(resource)]
     for verdict in ("another", "unclear", "theirs"):
         for each, path in found:

@@ -328,4 +328,4 @@ CAUSES: dict[str, Cause] = {cause.word: cause for cause in _ALL}
 def cause_named(word: str | None) -> Cause:
     """The cause of this word; a status or word that is not declared keeps its word, with Retry and the contact as ways on."""
     known = CAUSES.get(word or "") or CAUSES.get(f"{word[:6]}xx" if word and word[:5] == "http-" else "")
-    return replace(known, word=word) if known else Cause(word or "", "", "", (Way.RETRY, Way.CALL), True)
+    return replace(known, word=word) if known and word else Cause(word or "", "", "", (Way.RETRY, Way.CALL), True)

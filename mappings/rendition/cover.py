@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from mappings.codes import as_dict, as_dicts
 from mappings.model.packet import Manifest
-from mappings.model.request import HumanName, PractitionerRef, SecondOpinionRequest
+from mappings.model.request import Code, HumanName, PractitionerRef, SecondOpinionRequest
 from mappings.rendition.model import NOT_STATED, Correction
 from mappings.rendition.words import Words, scalar_words
 
@@ -117,7 +117,7 @@ def _clinician(person: PractitionerRef) -> str:
     return ", ".join(parts)
 
 
-def _code(code) -> str:
+def _code(code: Code | None) -> str:
     return code.display or f"{code.code} ({code.system})" if code else NOT_STATED
 
 

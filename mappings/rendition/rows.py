@@ -41,7 +41,8 @@ class RowMaker:
         return Words({**self.names, **inside})
 
     def _cells(self, resource: dict, table: Table, words: Words) -> tuple[tuple[str, ...], set[str]]:
-        cells, used = [], set()
+        cells: list[str] = []
+        used: set[str] = set()
         for column in table.columns:
             keys = dict.fromkeys(key for element in column.elements for key in matching(resource, element))
             used.update(keys)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from mappings.codes import as_dicts
 from mappings.rendition.model import Column
@@ -27,7 +28,7 @@ class Table:
     takes: Callable[[dict], bool] = lambda resource: True
 
 
-def _table(key: str, title: str, types: str, *columns: tuple[str, int, str], **more) -> Table:
+def _table(key: str, title: str, types: str, *columns: tuple[str, int, str], **more: Any) -> Table:
     return Table(
         key,
         title,

@@ -47,7 +47,8 @@ _USUAL_USES = ("official", "usual", "work", "home")
 
 def number_words(value: Decimal | int) -> str:
     """A number with the digits it came with: 1.10 stays 1.10, 0.0000001 is no 1E-7."""
-    if isinstance(value, Decimal) and value.as_tuple().exponent <= 0:
+    exponent = value.as_tuple().exponent if isinstance(value, Decimal) else None
+    if isinstance(exponent, int) and exponent <= 0:
         return format(value, "f")
     return str(value)
 

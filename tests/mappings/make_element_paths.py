@@ -42,8 +42,9 @@ def render() -> str:
     return "".join(
         [
             HEAD,
+            'from typing import Literal\n\nCardinality = Literal["many", "single", "none"]\n'
             "# Every resource type -> how many identifiers it holds: many, single or none.\n",
-            f"IDENTIFIERS: dict[str, str] = {_dump(cardinality)}\n\n",
+            f"IDENTIFIERS: dict[str, Cardinality] = {_dump(cardinality)}\n\n",
             "# Type -> element -> type of the element, for the elements that lead to one of the three.\n"
             "# `extension` is not listed: it may stand everywhere.\n",
             f"ELEMENTS: dict[str, dict[str, str]] = {_dump(leading)}\n",
