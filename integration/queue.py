@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, text
 from integration.settings.config import Config
 from integration.store import parking, steps, totals
 from integration.store.tables import SUSPECT
-from mappings.model.delivery import DeliveryStatus
+from mappings.model.causes import CAUSES
 
 JOB_NAME = "run_step"
 QUEUE = "steps"
@@ -127,16 +127,15 @@ def reap(conn: Connection, endpoint: str, limits: Limits) -> int:
 
     Each loss is a line of history. A step that never started (its job waited too long) has lost nothing.
     """
-    reaped = conn.execute(
-        _REAP, {"endpoint": endpoint, "max_lost": limits.max_lost, "lease": limits.lease_seconds}
-    ).all()
+    values = {"endpoint": endpoint, "max_lost": limits.max_lost, "lease": limits.lease_seconds}
+    reaped = conn.execute(_REAP, {**values, "to_do": CAUSES[WORKER_LOST].to_do}).all()
     lost = [row for row in reaped if row.had_started]
     for row in lost:
         steps.record_attempt(conn, row, row.last_heard_of, "lost", cause=WORKER_LOST, message=row.message)
         if row.status == "parked":
-            parking.give_up(conn, row, WORKER_LOST, row.message, row.action)
+            parking.told_of(conn, row, WORKER_LOST, row.message)
         else:
-            parking.follow(conn, row, DeliveryStatus.RETRYING, WORKER_LOST, row.message)
+            parking.goes_on(conn, row, WORKER_LOST, row.message)
     for kind in sorted(row.kind for row in lost):
         totals.count(conn, totals.STEP, 0.0, endpoint=endpoint, kind=kind, outcome="lost")
     return len(reaped)
@@ -195,7 +194,7 @@ _REAP = text(f"""
             parked_at = CASE WHEN losses >= :max_lost THEN statement_timestamp() ELSE parked_at END,
             cause = CASE WHEN started THEN '{WORKER_LOST}' ELSE cause END,
             message = CASE WHEN started THEN 'the worker that did this step stopped answering' ELSE message END,
-            action = CASE WHEN losses >= :max_lost THEN 'Workers die at this step. Read the worker log, then retry it.' ELSE action END
+            action = CASE WHEN losses >= :max_lost THEN CAST(:to_do AS text) ELSE action END
         FROM expired x WHERE s.id = x.id
         RETURNING s.id, s.request_id, s.delivery_id, s.kind, s.endpoint, s.lease_no, s.status, s.message, s.action,
                   x.had_started, x.last_heard_of),

@@ -40,7 +40,7 @@ from jobs.steps import (
 from jobs.upkeep import bulk_retry, check_alarms, prune, send_alerts
 from jobs.world import Context, Lease, Outcome, Revised, World
 from mappings.model.causes import cause_named
-from mappings.model.delivery import DeliveryStatus, RetryPolicy, next_attempt_at
+from mappings.model.delivery import RetryPolicy, next_attempt_at
 from mappings.model.errors import (
     ExchangeError,
     NeedsPerson,
@@ -271,17 +271,15 @@ def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> Non
     if at is not None and isinstance(error, UnknownOutcome):
         at = _look_at(ctx, at if attempts > 1 else ctx.now + timedelta(seconds=min(1.0, policy.first_retry_seconds)))
     word, message = cause_of(error), storable(str(error), 1000)
-    to_do = cause_named(word).to_do or "Read the message, correct what it names, then retry."
     with ctx.transaction() as conn:
         _beside(ctx, conn, "findings-not-stored", lambda: ctx.store_findings(conn))
         if at is None and ctx.was_revised(conn):
             at = ctx.now  # what was wrong may have been corrected meanwhile
         if at is None:
-            steps.park(conn, step, cause=word, message=message, action=to_do)
-            parking.give_up(conn, step, word, message, to_do)
+            parking.gave_up(conn, step, word, message, error.items)
         else:
             steps.postpone(conn, step, at, cause=word, message=message)
-            parking.follow(conn, step, DeliveryStatus.RETRYING, word, message)
+            parking.goes_on(conn, step, word, message)
         attempt_id = steps.record_attempt(
             conn,
             step,

@@ -13,8 +13,9 @@ from integration.fhir.server import FhirServer
 from integration.packets.payloads import Payloads
 from integration.server_address import address_of
 from integration.settings.config import Config, Endpoint
-from integration.store import endpoints, findings, requests, steps
+from integration.store import endpoints, findings, requests, steps, waivers
 from integration.store.steps import LeaseLost, NextStep, fenced
+from integration.store.waivers import Waiver
 from integration.tracing import OFF, NoTracing
 from jobs.recorder import Recorder
 from mappings.model.errors import ExchangeError, NeedsPerson
@@ -169,6 +170,15 @@ class Context:
                 f"Mend the endpoint or config.yaml, see that second-opinion endpoints check {key} is content, then retry.",
             )
         return can
+
+    def waivers(self) -> list[Waiver]:
+        """What this request is sent without, or with its bytes as they are, because a person said so."""
+        with self.world.engine.begin() as conn:
+            return waivers.in_force(conn, self.request_id)
+
+    def waived(self) -> frozenset[str]:
+        """The items (``Type/id`` or ``Type/id#path``) that this request is sent without."""
+        return frozenset(each.item for each in self.waivers() if not each.as_it_is)
 
     def transaction(self):
         """A transaction that commits only while the lease is ours."""

@@ -175,6 +175,20 @@ def findings_list(ctx: click.Context, endpoint: str | None, after: int | None, l
     show(views, as_json, "\n".join(_finding_line(view) for view in views) or "no finding")
 
 
+@findings_group.command("skip")
+@click.argument("finding_id", type=ID)
+@with_reason()
+@with_json
+@click.pass_context
+def findings_skip(ctx: click.Context, finding_id: int, reason: str, as_json: bool) -> None:
+    """The refused order of a finding is dealt with: no alarm, and not taken in, until the order changes."""
+    from integration.store import refused_orders
+
+    with opened(ctx) as (_, engine), engine.begin() as conn:
+        reference = refused_orders.skip(conn, str(finding_id), actor=ME, reason=reason)
+    show({"finding_id": finding_id, "order": reference}, as_json, f"{reference} is skipped until it changes")
+
+
 def _finding_line(view: dict) -> str:
     return f"{view['id']:<7} {view['endpoint'] or '':<16} {view['path']:<32} {view['cause']:<18} {view['state']:<15}  {view['message']}"
 

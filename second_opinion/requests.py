@@ -171,6 +171,36 @@ def requests_revise(
     show(done, as_json, "\n".join([title, *follows]))
 
 
+@cli.command("waive")
+@click.argument("request_id")
+@click.argument("item", metavar="ITEM")
+@click.option("--as-it-is", is_flag=True, help="Instead of leaving it out: send its bytes although their hash differs.")
+@click.option("--undo", is_flag=True, help="Take a waiver back, before the packet is made or sent.")
+@with_reason(help="Why; the consultant reads it, and it is kept in the audit trail.")
+@with_json
+@click.pass_context
+def waive(
+    ctx: click.Context, request_id: str, item: str, as_it_is: bool, undo: bool, reason: str, as_json: bool
+) -> None:
+    """Send a request's records without ITEM (Type/id or Type/id#path, as the parked step names it); the consultant is told."""
+    from integration.store import waivers
+
+    if as_it_is and undo:
+        raise click.UsageError("--as-it-is gives a waiver and --undo takes one back: one of both")
+    with acting(ctx) as (_, engine), engine.begin() as conn:
+        if undo:
+            waivers.undo(conn, request_id, item, actor=ME, reason=reason)
+            done, words = {"item": item, "undone": True}, f"{item} is wanted again"
+        else:
+            made = waivers.waive(conn, request_id, item, actor=ME, reason=reason, as_it_is=as_it_is)
+            done = {"item": item, "as_it_is": as_it_is, "due": made.due, "left": made.left}
+            words = (
+                f"{item}: {'its bytes are taken as they are' if as_it_is else 'left out'}; {made.due} step(s) due now"
+            )
+            words += f"; still missing: {', '.join(made.left)}" if made.left else ""
+    show({"request_id": request_id, **done}, as_json, words)
+
+
 @requests.command("cancel")
 @click.argument("request_id")
 @with_reason(help="Why; the consultant reads it.")
@@ -250,3 +280,18 @@ deliveries.command("retry", help="Try a parked or waiting delivery now.")(
     action_on_delivery("retry_delivery", "due now")
 )
 deliveries.command("park", help="Stop trying; a person decides.")(action_on_delivery("park_delivery", "parked"))
+
+
+@deliveries.command("resend")
+@click.argument("delivery_id")
+@click.option("--item", required=True, help="The item, as `deliveries show` names it.")
+@with_reason()
+@with_json
+@click.pass_context
+def deliveries_resend(ctx: click.Context, delivery_id: str, item: str, reason: str, as_json: bool) -> None:
+    """Look at one item where it was sent, then create or update it there alone; everything else stays as it is."""
+    from integration.store import resending
+
+    with acting(ctx) as (_, engine), engine.begin() as conn:
+        resending.resend(conn, delivery_id, item, actor=ME, reason=reason)
+    show({"delivery_id": delivery_id, "item": item}, as_json, f"{item} of {delivery_id} is looked at and sent again")

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select
 
-from integration.store import audit, operations, parking
+from integration.store import operations, parking
 from integration.store.arrays import any_of
 from integration.store.tables import audit as audit_table
 from integration.store.tables import steps
-from mappings.model.delivery import DeliveryStatus
+from mappings.model.steps import kind_words
 
-CAN_RETRY, CAN_PARK = ("parked", "waiting"), ("waiting", "due")
+CAN_RETRY = ("parked", "waiting")
 
 
 @dataclass(frozen=True)
@@ -70,32 +70,19 @@ def retry_many(conn: Connection, wanted: list[Seen], *, actor: str, reason: str)
 
 
 def park(conn: Connection, seen: Seen, *, actor: str, reason: str) -> Result:
-    """Stop trying a step; what it would send is kept, and a person decides."""
-    step, moved = _locked(conn, seen, CAN_PARK)
-    if moved:
-        return Result(0, moved)
-    conn.execute(
-        update(steps)
-        .where(steps.c.id == step.id)
-        .values(
-            status="parked",
-            cause="parked-by-person",
-            message=reason,
-            action="Retry it when the reason is gone.",
-            parked_at=func.statement_timestamp(),
-        )
-    )
-    parking.follow(conn, step, DeliveryStatus.PARKED, "parked-by-person", reason)
-    audit.record(conn, actor, "step.parked", step.request_id, subject=f"step {step.id}", reason=reason)
-    return Result(1, f"Step {step.id} ({step.kind}, {step.endpoint}) is parked.")
+    """Stop trying a step; what it would send is kept, and a person decides. Attempts meanwhile do not matter: it stops now."""
+    step = conn.execute(select(steps).where(steps.c.id == seen.step_id).with_for_update()).one_or_none()
+    if step is None:
+        return Result(0, f"There is no step {seen.step_id}.")
+    if parking.by_person(conn, step.id, actor=actor, reason=reason) is None:
+        running = " Press Park once more in a moment." if step.status == "leased" else ""
+        return Result(0, f"Step {step.id}: nothing done. {_since(conn, step, seen)}{running}")
+    return Result(1, f"{kind_words(step.kind)} at {step.endpoint} is parked (step {step.id}).")
 
 
 def park_now(conn: Connection, step_id: int, *, actor: str, reason: str) -> Result:
     """Park a step as it stands. Raises NotPossible when it is neither waiting nor due."""
-    lease_no = conn.execute(
-        select(steps.c.lease_no).where(steps.c.id == step_id).with_for_update()
-    ).scalar_one_or_none()
-    result = park(conn, Seen(step_id, lease_no or 0), actor=actor, reason=reason)
+    result = park(conn, Seen(step_id, 0), actor=actor, reason=reason)
     if not result.changed:
         raise operations.NotPossible(result.message)
     return result

@@ -3,13 +3,14 @@
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from integration.settings.config import Config
 from integration.store import (
     audit,
     deliveries,
     findings,
+    parking,
     patient_links,
     requests,
     schedules,
@@ -75,21 +76,9 @@ def retry_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: st
 
 def park_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: str) -> None:
     """Stop trying; the payload is kept and a person decides."""
-    parked = conn.execute(
-        update(step_table)
-        .where(step_table.c.delivery_id == delivery_id, step_table.c.status.in_(("waiting", "due")))
-        .values(
-            status="parked",
-            cause="parked-by-person",
-            message=reason or "parked by a person",
-            action="Retry it when the reason is gone.",
-            parked_at=func.statement_timestamp(),
-        )
-    )
-    if not parked.rowcount:
+    step_id = open_step_of(conn, delivery_id)
+    if step_id is None or parking.by_person(conn, step_id, actor=actor, reason=reason) is None:
         raise NotPossible(f"delivery {delivery_id} has no waiting or due step to park")
-    deliveries.move(conn, delivery_id, DeliveryStatus.PARKED, cause="parked-by-person", message=reason)
-    audit.record(conn, actor, "delivery.parked", subject=delivery_id, reason=reason)
 
 
 def cancel(conn: Connection, request_id: str, *, actor: str, reason: str) -> None:

@@ -16,6 +16,7 @@ from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
 from mappings.model.request import SecondOpinionRequest
 from mappings.model.states import OPEN
+from mappings.model.steps import TO_SEND
 
 KIND = "ServiceRequest"
 
@@ -131,22 +132,16 @@ def note(
     )
 
 
-def stop_sending(conn: Connection, request_id: str, *, cause: str, message: str, action: str) -> int:
+def stop_sending(conn: Connection, request_id: str, *, cause: str, message: str) -> int:
     """Park whatever would still send something for a request; a person decides. Returns how many steps."""
     steps.lock_with_request(conn, request_id)
-    stopped = conn.execute(
-        update(step_table)
-        .where(
-            step_table.c.request_id == request_id,
-            step_table.c.kind.in_(steps.TO_SEND),
-            step_table.c.status.in_(("waiting", "due")),
-        )
-        .values(status="parked", cause=cause, message=message, action=action, parked_at=func.statement_timestamp())
-        .returning(step_table)
-    ).all()
-    for step in stopped:
-        parking.give_up(conn, step, cause, message, action)
-    return len(stopped)
+    return parking.stop(
+        conn,
+        step_table.c.request_id == request_id,
+        step_table.c.kind.in_(TO_SEND),
+        cause=cause,
+        message=message,
+    )
 
 
 # --- where reading stands -----------------------------------------------------------------------------------------

@@ -1,32 +1,60 @@
-"""What follows when a step goes on later or waits for a person: its delivery says so, and giving up is a finding."""
+"""Parking: a step gave up or a person stopped it. The one place where that is done, with what follows from it.
 
-from sqlalchemy import Connection, Row
+A delivery says the same as its step, a step about records blocks that track, and giving up is a finding.
+"""
 
-from integration.store import deliveries, requests
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, Connection, Row
+
+from integration.store import audit, deliveries, requests, steps
 from integration.store.findings import record
 from mappings.model.delivery import DeliveryStatus
 from mappings.model.findings import Finding
 from mappings.model.states import Records
 from mappings.model.steps import RECORD_KINDS
 
+BY_PERSON = "parked-by-person"
 
-def follow(
-    conn: Connection, step: Row, status: DeliveryStatus, cause: str, message: str, action: str | None = None
-) -> None:
-    """The step was postponed (RETRYING) or parked (PARKED)."""
+
+def gave_up(conn: Connection, step: Row, cause: str, message: str, items: Iterable[str] = ()) -> None:
+    """Inside the step's own lease: it cannot go on by itself. ``items``: what of the record it is about."""
+    steps.park(conn, step, cause=cause, message=message, items=items)
+    told_of(conn, step, cause, message)
+
+
+def stop(conn: Connection, *which: ColumnElement[bool], cause: str, message: str) -> int:
+    """Park the waiting and due steps of a choice, because something was found out. Returns how many."""
+    stopped = steps.stop(conn, *which, cause=cause, message=message)
+    for step in stopped:
+        told_of(conn, step, cause, message)
+    return len(stopped)
+
+
+def by_person(conn: Connection, step_id: int, *, actor: str, reason: str) -> Row | None:
+    """A person stops a waiting or due step; what it would send is kept. None when it is neither."""
+    for step in steps.stop(conn, steps.steps.c.id == step_id, cause=BY_PERSON, message=reason):
+        _follow_parked(conn, step, BY_PERSON, reason)
+        audit.record(conn, actor, "step.parked", step.request_id, subject=f"step {step.id}", reason=reason)
+        return step
+    return None
+
+
+def told_of(conn: Connection, step: Row, cause: str, message: str) -> None:
+    """What follows for a step that is parked already: a finding, its delivery, the records track."""
+    found = Finding(cause, message, f"step {step.kind}", "error")
+    record(conn, [found], request_id=step.request_id, delivery_id=step.delivery_id, endpoint=step.endpoint)
+    _follow_parked(conn, step, cause, message)
+
+
+def goes_on(conn: Connection, step: Row, cause: str, message: str) -> None:
+    """The step was postponed: its delivery says so."""
     if step.delivery_id:
-        deliveries.move(conn, step.delivery_id, status, cause=cause, message=message, action=action)
-    if status is DeliveryStatus.PARKED and step.kind in RECORD_KINDS and step.request_id:
+        deliveries.move(conn, step.delivery_id, DeliveryStatus.RETRYING, cause=cause, message=message)
+
+
+def _follow_parked(conn: Connection, step: Row, cause: str, message: str) -> None:
+    if step.delivery_id:
+        deliveries.move(conn, step.delivery_id, DeliveryStatus.PARKED, cause=cause, message=message, action=step.action)
+    if step.kind in RECORD_KINDS and step.request_id:
         requests.set_records(conn, step.request_id, Records.BLOCKED)
-
-
-def give_up(conn: Connection, step: Row, cause: str, message: str, action: str) -> None:
-    """The step was parked because it cannot go on by itself."""
-    record(
-        conn,
-        [Finding(cause, message, f"step {step.kind}", "error")],
-        request_id=step.request_id,
-        delivery_id=step.delivery_id,
-        endpoint=step.endpoint,
-    )
-    follow(conn, step, DeliveryStatus.PARKED, cause, message, action)

@@ -11,7 +11,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit, findings, steps, totals
 from integration.store.tables import orders, request_versions, requests, settings
-from mappings.model.causes import cause_named
 from mappings.model.errors import ExchangeError, Mistake, RequestError
 from mappings.model.findings import Finding
 from mappings.model.request import SecondOpinionRequest, unknown_parts
@@ -96,9 +95,7 @@ def _ask(
     """Nothing is read or sent before a person completed what the order does not tell, or let it go as it is."""
     message = f"{request.service_request} of {request.placer} does not say: {', '.join(unknown)}"
     if step_id is not None:
-        steps.park_new(
-            conn, step_id, cause=INFORMATION_MISSING, message=message, action=cause_named(INFORMATION_MISSING).to_do
-        )
+        steps.stop(conn, steps.steps.c.id == step_id, cause=INFORMATION_MISSING, message=message)
     set_records(conn, request_id, Records.BLOCKED)
     found = Finding(INFORMATION_MISSING, message, request.service_request or "", "error")
     findings.record(conn, [found], request_id=request_id, endpoint=request.placer)

@@ -1,20 +1,22 @@
 """Steps: what is owed and when, done under a lease; every change says which lease it holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, Row, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.tables import NEVER, attempts, requests, steps
+from mappings.model.causes import cause_named
 from mappings.model.errors import ExchangeError, TemporaryError
 from mappings.model.steps import OPEN, TO_SEND
 
 _NEVER = datetime.fromisoformat(NEVER)
 AFTER_WORK = _NEVER + timedelta(hours=6)  # no deadline either: watches never end, so what ends comes before them
 LAST_OF_ALL = _NEVER + timedelta(hours=12)  # and those of charts come last
+STOPPABLE = ("waiting", "due")  # no worker has it
 EARLIER_OPEN = "earlier-delivery-open"
 
 
@@ -55,10 +57,12 @@ def create(
     return made.scalar_one_or_none()
 
 
-def park_new(conn: Connection, step_id: int, *, cause: str, message: str, action: str) -> None:
-    """A step that was just created waits for a person before its first attempt."""
-    values = dict(status="parked", cause=cause, message=message, action=action)
-    conn.execute(update(steps).where(steps.c.id == step_id).values(**values, parked_at=func.statement_timestamp()))
+def stop(conn: Connection, *which: ColumnElement[bool], cause: str, message: str) -> list[Row]:
+    """Waiting and due steps wait for a person from now on: the one way to park what no worker has. Returns their rows."""
+    stopped = (
+        update(steps).where(*which, steps.c.status.in_(STOPPABLE)).values(_parked(cause, message)).returning(steps)
+    )
+    return list(conn.execute(stopped).all())
 
 
 def start(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> Row | None:
@@ -110,6 +114,7 @@ def finish(
         cause=None,
         message=None,
         action=None,
+        items=None,
         parked_at=None,
     )
     if again_at is None:
@@ -199,21 +204,20 @@ def put_back(conn: Connection, step: Row, at: datetime, *, cause: str, message: 
     )
 
 
-def park(conn: Connection, step: Row, *, cause: str, message: str, action: str) -> None:
+def park(conn: Connection, step: Row, *, cause: str, message: str, items: Iterable[str] = ()) -> None:
     """Inside ``fenced``: gave up or cannot know; waits for a person, since the first time when it went on by itself."""
-    _release(
-        conn,
-        step,
-        dict(
-            status="parked",
-            attempts=steps.c.attempts + 1,
-            lease_until=None,
-            started=False,
-            cause=cause,
-            message=message,
-            action=action,
-            parked_at=func.coalesce(steps.c.parked_at, func.statement_timestamp()),
-        ),
+    released = dict(attempts=steps.c.attempts + 1, lease_until=None, started=False)
+    _release(conn, step, {**_parked(cause, message, items), **released})
+
+
+def _parked(cause: str, message: str, items: Iterable[str] = ()) -> dict[str, object]:
+    return dict(
+        status="parked",
+        cause=cause,
+        message=message,
+        action=cause_named(cause).to_do or "Read the message, correct what it names, then retry.",
+        items=list(items) or None,
+        parked_at=func.coalesce(steps.c.parked_at, func.statement_timestamp()),
     )
 
 

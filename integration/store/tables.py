@@ -272,7 +272,7 @@ delivery_items = Table(
     metadata,
     Column("delivery_id", Text, ForeignKey("deliveries.id"), primary_key=True),
     Column("source", Text, primary_key=True),  # Type/id at the source
-    Column("status", Text, nullable=False, server_default="queued"),  # queued sent verified different missing
+    Column("status", Text, nullable=False, server_default="queued"),  # an ItemStatus of mappings/model/delivery.py
     Column("target", Text),  # Type/id at the target
     Column("sent_sha256", Text),  # of the bytes we sent, or were about to send
     Column("sent_in", Text),  # payload that has them as a line; empty: they are a payload of their own

@@ -1,11 +1,12 @@
 """What pages, API and command line show, read from the tables: ids and sentences, no patient data."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
 from integration.settings.config import Config, Endpoint
-from integration.store import operations, requests
+from integration.store import operations, requests, waivers
 from integration.store.tables import (
     attempts,
     audit,
@@ -52,6 +53,7 @@ def request_view(conn: Connection, request_id: str) -> dict:
         "closed_at": row.closed_at,
         "owed": [step for step in rows["steps"] if step["status"] in ("waiting", "due", "leased", "parked")],
         "missing_to_close": missing_to_close(row, rows),
+        "waivers": [asdict(each) for each in waivers.of_request(conn, request_id)],
         **rows,
     }
 

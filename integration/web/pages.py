@@ -63,6 +63,7 @@ def set_up(app: Flask) -> None:
         ago=markup.ago,
         state_of=words.state_of,
         explain=causes.explain,
+        buttons_of=causes.buttons,
         span=words.span,
         has_deadline=words.has_deadline,
         nav=_nav,

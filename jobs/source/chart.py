@@ -96,7 +96,7 @@ class _Reading:
         if packets.source_of(self.patient) != patient:
             raise PartialError([f"{patient}: the server answers with another patient"])
         found = Spool(ctx.world.payloads.spool(), {patient: self.patient})
-        self.chart = Chart(patient, found, list(self.server.endpoint.bases), Problems())
+        self.chart = Chart(patient, found, list(self.server.endpoint.bases), Problems(ctx.waived()))
         self.taking = Lock()
         self.known_bases = {
             comparable(base) for each in ctx.world.config.endpoints.values() for base in each.bases

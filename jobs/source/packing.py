@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from integration.packets import stored as packets
 from integration.store import deliveries, links, requests
 from integration.store.steps import NextStep
+from integration.store.waivers import covers
 from jobs.source.chart import Chart
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryKind
@@ -30,7 +31,7 @@ def pack(
     """
     chart.problems.must_be_none()
     items = [packets.resource_item(source, chart.resources.about(source)) for source in sources]
-    items += [*attachments, *withdrawn, *_waived(chart)]
+    items += [*attachments, *withdrawn, *_waived(ctx, chart)]
     version = (base or 0) + 1
     with ctx.world.engine.begin() as conn:
         system = links.frozen_system(conn, request.placer)
@@ -65,10 +66,17 @@ def pack(
     return Outcome(next_steps=(following,), apply=[commit])
 
 
-def _waived(chart: Chart) -> list[ManifestItem]:
+def _waived(ctx: Context, chart: Chart) -> list[ManifestItem]:
+    """A line for each item that could not be had and a person said to send without, with why and whose word that is."""
+    said = ctx.waivers()
     return [
-        ManifestItem(source=place.partition("#")[0], kind="waived", size=0, sha256="", of=place, why=why)
-        for place, why in chart.problems.waived.items()
+        ManifestItem(
+            source=place.partition("#")[0], kind="waived", size=0, sha256="", of=place, why=f"{cannot}; {whose}"
+        )
+        for place, cannot in chart.problems.waived.items()
+        for whose in [
+            next(f"sent without it by {each.actor}: {each.reason}" for each in said if covers(each.item, place))
+        ]
     ]
 
 

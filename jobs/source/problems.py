@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from integration.store.waivers import covers
 from mappings.model.errors import MappingError, PartialError, PermanentError
 
 # What a resource of any shape can make code raise that reads it: somebody else's mistake, so it is told as one.
@@ -48,4 +49,4 @@ class Problems:
             raise PartialError([f"{place}: {why}" for place, why in open_ones.items()], items=open_ones)
 
     def _is_waived(self, place: str) -> bool:
-        return place in self._waived or place.partition("#")[0] in self._waived
+        return any(covers(each, place) for each in self._waived)

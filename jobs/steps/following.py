@@ -123,7 +123,7 @@ def _stop(conn: Connection, key: str, known: Order) -> None:
         "sent before is about the patient it named then"
     )
     to_do = cause_named(OTHER_PATIENT).to_do
-    orders.stop_sending(conn, known.request_id, cause=OTHER_PATIENT, message=message, action=to_do)
+    orders.stop_sending(conn, known.request_id, cause=OTHER_PATIENT, message=message)
     _tell(conn, key, known, OTHER_PATIENT, f"{message}. {to_do}")
 
 

@@ -8,6 +8,7 @@ from integration.store.steps import NextStep
 from jobs.patients import current_patient
 from jobs.target.documents import push_documents
 from jobs.target.resources import push_resources
+from jobs.target.waiving import mark_waived, without_waived
 from jobs.target.withdrawing import withdraw
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryStatus
@@ -24,7 +25,8 @@ def push_records(ctx: Context) -> Outcome:
         deliveries.move(conn, delivery.id, DeliveryStatus.SENDING)
         deliveries.say_with(conn, delivery.id, requests.version_now(conn, ctx.request_id))
         delivery = deliveries.get(conn, delivery.id)
-    packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
+    packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256))
+    mark_waived(ctx, delivery.id, packet)
     withdraw(ctx, delivery, packet)  # first: a record that has to wait for a person must not keep a wrong one standing
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
         push_resources(ctx, delivery, packet)

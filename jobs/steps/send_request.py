@@ -10,6 +10,7 @@ from jobs.patients import current_patient
 from jobs.target.documents import current_summaries, identifier_of, keep_renewed
 from jobs.target.people import resolve_practitioner
 from jobs.target.renewing import ensure_current, says_it
+from jobs.target.waiving import note_of
 from jobs.target.writing import find_one, own_identifier
 from jobs.world import Context, Outcome
 from mappings.codes import as_dict
@@ -78,9 +79,9 @@ def send_request(ctx: Context) -> Outcome:
         wanted_by=request.wanted_by.isoformat() if request.wanted_by else None,
         inputs=_inputs(inputs, questions),
     )
-    _write(
-        ctx, endpoint, delivery_id, with_note(task, _what_is_corrected(ctx, version, corrected)) if corrected else task
-    )
+    for said in filter(None, (note_of(ctx), _what_is_corrected(ctx, version, corrected) if corrected else None)):
+        task = with_note(task, said)
+    _write(ctx, endpoint, delivery_id, task)
 
     def commit(conn: Connection) -> None:
         ctx.must_be_current(conn)  # else the next version goes at once

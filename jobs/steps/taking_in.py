@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from integration.fhir.server import NotFound
 from integration.settings.one_server import is_one_server
-from integration.store import findings, operations, orders, requests
+from integration.store import findings, operations, orders, refused_orders, requests
 from integration.store.orders import Order
 from integration.store.storable import storable
 from jobs.items import naming
@@ -60,9 +60,12 @@ class Orders:
             known = orders.known(conn, self.names, [each for each in found if is_address(each)])
             earlier = {each for order in asked.values() for each in earlier_orders(order, self.endpoint.base_url)}
             ours = orders.written_by_us(conn, self.names, {*filter(is_address, asked), *earlier})
-        changes = []
+            dealt_with = refused_orders.skipped(conn, self.key, list(found))
+        changes, before = [], len(self.ctx.found)
         for reference, order in found.items():
             if order is None or not (reference in known or reference in asked):
+                continue
+            if reference in dealt_with and dealt_with[reference] == _said(order):
                 continue
             with naming(self.ctx, reference, "request-unreadable"):
                 change = (
@@ -71,7 +74,16 @@ class Orders:
                     else self._new(reference, order, ours)
                 )
                 changes += [(reference, change)] if change else []
+        refused = {
+            findings.reference_of(each.path) for each in self.ctx.found[before:] if each.cause in findings.REFUSED
+        }
+        for reference in refused & asked.keys():
+            changes.append((reference, self._note_refused(reference, asked[reference])))
         return changes
+
+    def _note_refused(self, reference: str, order: dict) -> Change:
+        """A person may deal with it as it is now; it comes back when it says something else."""
+        return lambda conn: refused_orders.note(conn, self.key, reference, _said(order))
 
     def is_gone(self, order: Order) -> None:
         """An open request whose order is no longer in its EHR: a person decides, nothing is drawn from silence."""
@@ -244,6 +256,11 @@ class Orders:
 def is_address(reference: str) -> bool:
     """Whether a read can ask for it: a server may give ids that no address holds."""
     return local_reference(reference) == reference and reference.split("/")[1].strip(".") != ""
+
+
+def _said(order: dict) -> str:
+    """One value for what an order says; that a server touched it is no change."""
+    return digest({name: value for name, value in order.items() if name != "meta"})
 
 
 def name_of(resource: dict) -> str:

@@ -13,6 +13,7 @@ from jobs.target.documents import check_documents
 from jobs.target.looking import find_one
 from jobs.target.reading_back import check_resources
 from jobs.target.renewing import is_unchanged
+from jobs.target.waiving import without_waived
 from jobs.target.withdrawing import check_withdrawn
 from jobs.target.writing import version_of
 from jobs.watching import watch_chart_later
@@ -30,7 +31,7 @@ def verify_records(ctx: Context) -> Outcome:
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.get(conn, ctx.step.delivery_id)
         packet_row = packets.by_id(conn, delivery.packet_id)
-    packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
+    packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256))
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
         check = check_resources(ctx, delivery, packet)
     else:
@@ -149,7 +150,7 @@ def _decide(ctx: Context, delivery, check: Check) -> None:
             "verify-different",
             f"{len(check.different)} item(s) at {delivery.endpoint} differ from what was "
             f"sent: {', '.join(check.different[:5])}",
-            "Look at the findings; mend the target with its contact, then retry the verification.",
+            items=check.different,
         )
     if check.missing:
         waited = ctx.now - (delivery.sent_at or ctx.now)
@@ -164,6 +165,5 @@ def _decide(ctx: Context, delivery, check: Check) -> None:
         raise NeedsPerson(
             "verify-missing",
             f"{len(check.missing)} item(s) cannot be read back at {delivery.endpoint}: {', '.join(check.missing[:5])}",
-            "Ask the endpoint's contact what became of them; they were "
-            "accepted. Nothing is sent again before a person decides.",
+            items=check.missing,
         )

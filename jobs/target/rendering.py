@@ -45,6 +45,7 @@ class _Page:
     type_code: Code = codes.RECORDS_SUMMARY
     replaces: str | None = None
     appends: str | None = None
+    of: str | None = None  # the place of the original in the packet
 
 
 def documents_of(ctx: Context, delivery, packet, patient: str, earlier: Earlier) -> Iterator[Document]:
@@ -114,6 +115,7 @@ def _original(ctx: Context, packet, original: Original, earlier: Earlier) -> _Pa
         data,
         _type(resource),
         replaces=earlier.replaced_original(original.of),
+        of=original.of,
     )
 
 
@@ -144,7 +146,7 @@ def _as_document(ctx: Context, delivery, packet, patient: str, page: _Page) -> D
         raise NeedsPerson(
             "attachment-too-large",
             f"document {page.name} has {len(page.data)} bytes; {delivery.endpoint} takes {_limit(ctx, delivery)} inline",
-            "Agree another way with the endpoint's contact, or raise limits.max_inline_bytes.",
+            items=(page.of,) if page.of else (),
         )
     resource = to_document_reference(
         identifier=own_identifier(ctx, "DocumentReference", f"{packet.manifest.packet_id}-{page.name}"),

@@ -24,7 +24,7 @@ class Way(StrEnum):
 
 @dataclass(frozen=True)
 class WayOn:
-    """Where a way is: the page's action (None: only words and a contact), and the command that does the same."""
+    """Where a way is: the page's action, or page (None: only words and a contact), and the command that does the same."""
 
     button: str
     action: str | None
@@ -35,7 +35,7 @@ WAYS: dict[Way, WayOn] = {
     Way.RETRY: WayOn("Retry", "retry", "steps retry"),
     Way.WAIVE: WayOn("Send without it", "waive", "waive"),
     Way.RESEND: WayOn("Send one item again", "resend", "deliveries resend"),
-    Way.LINK: WayOn("Link patient", None, "patients link"),
+    Way.LINK: WayOn("Link patient", "patient.compare", "patients link"),
     Way.SKIP_ORDER: WayOn("Skip this order", "skip-order", "findings skip"),
     Way.CORRECT: WayOn("Correct this request", None, "requests revise"),
     Way.CANCEL: WayOn("Cancel request", "cancel", "requests cancel"),
@@ -247,6 +247,14 @@ _ALL = (
     Cause("endpoint-moved", "The endpoint is at another address than at first use, or answers as another server.",
           "If it is the same server, say that it moved. If it is another one, write the first address back and give that "
           "server a name of its own.", (W.CONFIGURE, W.CALL, W.RETRY), of_the_house=True),
+    Cause("information-missing", "The order does not say everything a consultant needs to know.",
+          "Ask whoever placed the order. Correct this request, or have the order completed in its EHR; or retry to send it "
+          "as it is: what is not known is then said to be not stated. Without a question it does not go.",
+          (W.CORRECT, W.CALL, W.RETRY, W.CANCEL)),
+    Cause("order-other-patient", "The order is about another patient in its EHR now. Nothing more is sent.",
+          "Ask the provider who placed the order which patient is meant. If it was moved to the right patient, cancel this "
+          "request, call the consulting provider, and have a new order placed. If the move was a mistake, have it undone "
+          "there, then retry.", (W.CALL, W.CANCEL, W.RETRY)),
     # --- the patient ---------------------------------------------------------------------------------------------
     Cause("patient-none", "No patient there carries one of the numbers.",
           "Ask the staff there to register the patient, or whom they found, then press Link patient.", _LINK),

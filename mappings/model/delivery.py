@@ -27,6 +27,18 @@ class DeliveryStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class ItemStatus(StrEnum):
+    """Where one item of a delivery stands."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    AGAIN = "again"  # a person wants it looked at and sent again
+    VERIFIED = "verified"
+    DIFFERENT = "different"
+    MISSING = "missing"
+    WAIVED = "waived"  # a person said to send without it
+
+
 D = DeliveryStatus
 DELIVERY_TRANSITIONS: dict[DeliveryStatus, frozenset[DeliveryStatus]] = {
     D.QUEUED: frozenset({D.SENDING, D.PARKED, D.CANCELLED, D.RETRYING}),

@@ -6,7 +6,7 @@ from integration.store import findings as finding_store
 from integration.store import numbers as number_store
 from integration.store import schedules as schedule_store
 from integration.web import pages, world
-from integration.web.api.acting import act
+from integration.web.api.acting import act, act_or_refuse
 from integration.web.api.answers import (
     Alarm,
     Alarms,
@@ -101,6 +101,12 @@ def findings(query: FindingsQuery) -> Findings:
             conn, endpoint=query.endpoint, after=query.after, limit=query.limit
         )
     return Findings(items=[_finding(row) for row in found], next=following)
+
+
+@post("/findings/<int:finding_id>/skip", refuses=("wrong-body", "not-possible"))
+def skip_order(finding_id: int, body: Because) -> Done:
+    """The refused order of a finding is dealt with: no alarm, not taken in, until it changes."""
+    return act_or_refuse("skip-order", body.reason, finding=finding_id)
 
 
 def _finding(row) -> Finding:

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from integration.store import bulk, numbers
 from integration.store.filters import MAX_LENGTH
+from mappings.model.delivery import ItemStatus
 
 PAGE, MAX_PAGE = 50, 500
 
@@ -60,9 +61,7 @@ class StepsPageQuery(StepsQuery):
 class ItemsQuery(_Input):
     """Which items of a delivery, and from where on."""
 
-    status: Literal["queued", "sent", "verified", "different", "missing"] | None = Field(
-        None, description="Only those.", examples=["missing"]
-    )
+    status: Literal[tuple(map(str, ItemStatus))] | None = Field(None, description="Only those.", examples=["missing"])
     after: str = Field("", max_length=300, description="`next` of the page before.", examples=["Observation/17"])
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="Most items on a page.", examples=[100])
 
@@ -141,3 +140,27 @@ class CancelRequest(Because):
         description="`status` of the request when you decided; when it is another by now, nothing is done.",
         examples=["requested"],
     )
+
+
+ItemName = Annotated[
+    Clean, Field(max_length=1300, description="`Type/id` or `Type/id#path`.", examples=["DocumentReference/9"])
+]
+
+
+class WaiveItem(Because):
+    """What to send without, and why; the consulting provider reads the reason."""
+
+    item: ItemName
+    as_it_is: bool = Field(False, description="Instead: send its bytes as they are, though their hash differs.")
+
+
+class UndoWaiver(Because):
+    """Whose waiver to take back."""
+
+    item: ItemName
+
+
+class ResendItem(Because):
+    """Which item to look at and send again."""
+
+    item: ItemName

@@ -145,6 +145,20 @@ class Audited(Answer):
     detail: Any = None
 
 
+class Waiver(Answer):
+    """An item that a person said to send without, or as it is."""
+
+    item: str = Field(examples=["DocumentReference/9"])
+    what: str = Field(description="What it is, in words.")
+    as_it_is: bool = Field(description="Its bytes are sent, although their hash differs.")
+    actor: str
+    reason: str
+    created_at: datetime
+    undone_at: datetime | None
+    undone_by: str | None
+    undone_reason: str | None
+
+
 class Request(Answer):
     """Everything about one request; ids and words only."""
 
@@ -176,3 +190,4 @@ class Request(Answer):
     packets: list[Packet]
     reports: list[Report]
     audit: list[Audited]
+    waivers: list[Waiver] = Field(description="What it is sent without, and what is sent as it is; those undone too.")

@@ -11,7 +11,7 @@ from integration.views.requests import delivery_page, items_view, request_view
 from integration.web import forms, spans, world
 from integration.web.api.acting import act_or_refuse
 from integration.web.api.answers import Done
-from integration.web.api.bodies import CancelRequest, ItemsQuery
+from integration.web.api.bodies import CancelRequest, ItemsQuery, ResendItem, UndoWaiver, WaiveItem
 from integration.web.api.request_answers import Delivery, DeliveryPage, Item, Request, RequestLine, TakenIn
 from integration.web.api.routes import get, post, read_json
 from integration.web.problems import Problem
@@ -89,3 +89,21 @@ def cancel(request_id: str, body: CancelRequest) -> Done:
         with world.engine().connect() as conn:
             seen = store.get(conn, request_id).status
     return act_or_refuse("cancel", body.reason, request=request_id, seen=seen)
+
+
+@post("/requests/<request_id>/waivers", refuses=("wrong-body", "unknown", "not-possible"))
+def waive(request_id: str, body: WaiveItem) -> Done:
+    """Send without one item; the consulting provider is told. With `as_it_is`: send its bytes although their hash differs."""
+    return act_or_refuse("accept" if body.as_it_is else "waive", body.reason, request=request_id, item=body.item)
+
+
+@post("/requests/<request_id>/waivers/undo", refuses=("wrong-body", "unknown", "not-possible"))
+def undo_waiver(request_id: str, body: UndoWaiver) -> Done:
+    """Take a waiver back, before the packet is made or sent."""
+    return act_or_refuse("undo-waiver", body.reason, request=request_id, item=body.item)
+
+
+@post("/deliveries/<delivery_id>/resend", refuses=("wrong-body", "not-possible"))
+def resend(delivery_id: str, body: ResendItem) -> Done:
+    """Look at one item where it was sent, then create or update it there alone."""
+    return act_or_refuse("resend", body.reason, delivery=delivery_id, item=body.item)

@@ -13,7 +13,7 @@ from integration.views import words
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from integration.web.access import accounts as account_pages
-from integration.web.operations import alarms, questions
+from integration.web.operations import alarms, questions, ways_on
 from integration.web.operations.questions import Question, Stale, seen_in
 
 blueprint = pages.sentences(Blueprint("actions", __name__, url_prefix="/actions"))
@@ -142,6 +142,7 @@ ACTIONS = {
     "run-schedule": (questions.run_schedule, _run_schedule),
     "retry-matching": (questions.retry_matching, _retry_matching),
     "stop-operation": (questions.stop_operation, _stop_operation),
+    **ways_on.ACTIONS,
     **alarms.ACTIONS,
     **account_pages.ACTIONS,
 }

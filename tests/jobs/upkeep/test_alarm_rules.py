@@ -8,12 +8,13 @@ from sqlalchemy import func, insert, select, text, update
 from integration.queue import reap
 from integration.store import actions, deliveries, findings, operations, requests, steps
 from integration.store.tables import LOOP_OPEN, RECORDS_OWED, attempts, endpoints
+from integration.store.tables import audit as audit_table
 from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
 from jobs.engine import limits_of
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.findings import Finding
-from mappings.model.states import FINAL, OPEN, Status
+from mappings.model.states import FINAL, OPEN, Records, Status
 from tests.jobs.exchange import a_request
 from tests.jobs.upkeep.alerted import owed
 
@@ -92,6 +93,50 @@ def test_every_way_to_park_a_step_says_when(exchange):
         reap(conn, "bob", limits_of(exchange.world))
         rows = conn.execute(select(step_table)).all()
     assert {row.status for row in rows} == {"parked"} and all(row.parked_at for row in rows) and by_name
+
+
+def test_every_way_to_park_says_the_same_everywhere(exchange):
+    """Page, API, `steps park` and `deliveries park` are one verb: delivery, records track and audit row follow."""
+    seen = []
+    for way in ("steps", "deliveries"):
+        request_id = exchange.submit(a_request(key=f"k-{way}"))
+        with exchange.engine.begin() as conn:
+            delivery_id = deliveries.create(conn, request_id, "bob", DeliveryKind.RECORDS)
+            requests.set_records(conn, request_id, Records.GATHERING)
+            step_id = steps.create(conn, "push_records", "bob", request_id=request_id, delivery_id=delivery_id)
+            if way == "steps":
+                actions.park_now(conn, step_id, actor="olga", reason="their maintenance")
+            else:
+                operations.park_delivery(conn, delivery_id, actor="olga", reason="their maintenance")
+        with exchange.engine.begin() as conn:
+            step = conn.execute(select(step_table).where(step_table.c.id == step_id)).one()
+            delivery, row = deliveries.get(conn, delivery_id), requests.get(conn, request_id)
+            told = conn.execute(
+                select(audit_table).where(audit_table.c.request_id == request_id, audit_table.c.actor == "olga")
+            ).one()
+        seen.append(
+            (
+                step.status,
+                step.cause,
+                step.message,
+                step.action,
+                delivery.status,
+                delivery.cause,
+                row.records,
+                told.action,
+            )
+        )
+        assert told.subject == f"step {step_id}"
+    assert seen[0] == seen[1]
+    assert seen[0][4:] == ("parked", "parked-by-person", "blocked", "step.parked")
+
+
+def test_a_watch_that_ran_meanwhile_is_parked_all_the_same(exchange):
+    """It runs every 20 seconds: the page is always a lease behind."""
+    with exchange.engine.begin() as conn:
+        step_id = steps.create(conn, "watch_fulfiller", "bob")
+        conn.execute(step_table.update().values(lease_no=7, status="waiting"))
+        assert actions.park(conn, actions.Seen(step_id, 3, "due"), actor="olga", reason="too loud").changed == 1
 
 
 def test_silence_where_something_is_due(operator):

@@ -1,0 +1,50 @@
+"""What a person said to send without: left out of the packet that is sent, told to the consultant, marked on the delivery."""
+
+from dataclasses import replace
+
+from integration.packets.stored import Packet
+from integration.store import deliveries
+from integration.store.waivers import Waiver, covers
+from jobs.world import Context
+from mappings.model.delivery import ItemStatus
+from mappings.model.packet import ManifestItem
+
+
+def without_waived(ctx: Context, packet: Packet) -> Packet:
+    """The packet as it goes: waived items are in its manifest as such, which the cover of the summary lists."""
+    gone = [each for each in ctx.waivers() if not each.as_it_is]
+    if not gone:
+        return packet
+    items = tuple(_as_it_goes(item, gone) for item in packet.manifest.items)
+    kept = {item.source for item in items if item.kind == "resource"}
+    resources = {source: resource for source, resource in packet.resources.items() if source in kept}
+    return replace(packet, manifest=packet.manifest.model_copy(update={"items": items}), resources=resources)
+
+
+def mark_waived(ctx: Context, delivery_id: str, packet: Packet) -> None:
+    """The delivery says which items it goes without."""
+    left_out = {item.source for item in packet.manifest.waived} - packet.resources.keys()
+    with ctx.transaction() as conn:
+        known = deliveries.items(conn, delivery_id)
+        marks = [dict(source=source, status=ItemStatus.WAIVED) for source in sorted(left_out & known.keys())]
+        deliveries.mark_items(conn, delivery_id, marks)
+
+
+def note_of(ctx: Context) -> str | None:
+    """For whoever works from the Task: what the records lack, what it is and why; None when they lack nothing."""
+    gone = [each for each in ctx.waivers() if not each.as_it_is]
+    said = "; ".join(f"{each.item} ({each.what}): {each.reason}" for each in gone)
+    return f"The records were sent without: {said}." if gone else None
+
+
+def _as_it_goes(item: ManifestItem, gone: list[Waiver]) -> ManifestItem:
+    place = item.of or item.source
+    waiver = next((each for each in gone if covers(each.item, place)), None)
+    if waiver is None or item.kind not in ("resource", "attachment"):
+        return item
+    return ManifestItem(source=item.source, kind="waived", size=0, sha256="", of=place, why=why(waiver))
+
+
+def why(waiver: Waiver) -> str:
+    """Who decided that, and the reason."""
+    return f"sent without it by decision of {waiver.actor}: {waiver.reason}"
