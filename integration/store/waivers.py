@@ -119,7 +119,7 @@ def _article(word: str) -> str:
 def _named(conn: Connection, request_id: str) -> set[str]:
     """What the parked steps of a request are about."""
     rows = conn.execute(
-        select(step_table.c.items).where(step_table.c.request_id == request_id, step_table.c.status == "parked")
+        select(step_table.c["items"]).where(step_table.c.request_id == request_id, step_table.c.status == "parked")
     ).scalars()
     return {item for items in rows for item in items or ()}
 

@@ -1,24 +1,48 @@
 """What a person said to send without: left out of the packet that is sent, told to the consultant, marked on the delivery."""
 
+import copy
 from dataclasses import replace
 
 from integration.packets.stored import Packet
 from integration.store import deliveries
 from integration.store.waivers import Waiver, covers
 from jobs.world import Context
+from mappings.document_reference import attachments
 from mappings.model.delivery import ItemStatus
 from mappings.model.packet import ManifestItem
+
+# https://hl7.org/fhir/R4/extension-data-absent-reason.html
+DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_SAYS_BYTES = ("data", "_data", "url", "_url", "hash", "_hash", "size", "_size")
 
 
 def without_waived(ctx: Context, packet: Packet) -> Packet:
     """The packet as it goes: waived items are in its manifest as such, which the cover of the summary lists."""
     gone = [each for each in ctx.waivers() if not each.as_it_is]
-    if not gone:
-        return packet
     items = tuple(_as_it_goes(item, gone) for item in packet.manifest.items)
+    waived = {item.of or item.source for item in items if item.kind == "waived"}
+    if not waived:
+        return packet
     kept = {item.source for item in items if item.kind == "resource"}
-    resources = {source: resource for source, resource in packet.resources.items() if source in kept}
+    resources = {
+        source: _without_documents(source, resource, waived)
+        for source, resource in packet.resources.items()
+        if source in kept
+    }
     return replace(packet, manifest=packet.manifest.model_copy(update={"items": items}), resources=resources)
+
+
+def _without_documents(source: str, resource: dict, waived: set[str]) -> dict:
+    """The resource without the address, bytes and hash of its waived documents: they would lead nowhere."""
+    if not any(each.startswith(f"{source}#") for each in waived):
+        return resource
+    made = copy.deepcopy(resource)
+    for at in attachments(made):
+        if f"{source}#{at.path}" in waived:
+            for name in _SAYS_BYTES:
+                at.attachment.pop(name, None)
+            at.attachment["_data"] = {"extension": [{"url": DATA_ABSENT, "valueCode": "unknown"}]}
+    return made
 
 
 def mark_waived(ctx: Context, delivery_id: str, packet: Packet) -> None:

@@ -1,0 +1,155 @@
+"""Nobody is stuck: what cannot travel is left out by a named person, who says why, and the consultant is told."""
+
+import base64
+
+import pytest
+from sqlalchemy import select
+
+from integration.store import operations, waivers
+from integration.store.tables import audit
+from integration.store.tables import steps as step_table
+from tests.jobs.exchange import Exchange, a_request, load_chart
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(params=["resources", "documents"])
+def form(request, tmp_path, database):
+    """An exchange in each form of delivery."""
+    made = Exchange(tmp_path, database, accepts=request.param)
+    yield made
+    made.close()
+
+
+def a_document(exchange, subject: str, **attachment) -> dict:
+    """A DocumentReference at Alice with one attachment."""
+    return exchange.put(
+        "alice",
+        {
+            "resourceType": "DocumentReference",
+            "status": "current",
+            "subject": {"reference": subject},
+            "content": [{"attachment": {"contentType": "application/pdf", **attachment}}],
+        },
+    )
+
+
+def the_parked(exchange, request_id: str):
+    with exchange.engine.connect() as conn:
+        return conn.execute(
+            select(step_table).where(step_table.c.request_id == request_id, step_table.c.status == "parked")
+        ).one()
+
+
+def waive(exchange, request_id: str, item: str, **more) -> waivers.Waived:
+    with exchange.engine.begin() as conn:
+        return waivers.waive(conn, request_id, item, actor="olga", reason="it went by courier", **more)
+
+
+def test_a_document_that_cannot_be_had_is_left_out_and_the_consultant_is_told(form):
+    chart = load_chart(form, observations=1)
+    subject = f"Patient/{chart['patient']['id']}"
+    lost = [a_document(form, subject, url=f"Binary/not-there-{number}") for number in range(2)]
+    request_id = form.submit(a_request())
+    form.drain()
+    assert form.parked(request_id) == ["record-partial"], "a partial packet without a waiver stays an error"
+    places = [f"DocumentReference/{each['id']}#DocumentReference.content[0].attachment" for each in lost]
+    named = the_parked(form, request_id).items
+    assert len(named) == 2 and {each.partition("#")[0] for each in named} == {each.partition("#")[0] for each in places}
+
+    first = waive(form, request_id, named[0])
+    assert first.due == 0 and first.left == (named[1],)
+    form.drain()
+    assert form.parked(request_id) == ["record-partial"]
+    assert waive(form, request_id, named[1]).due == 1
+    form.drain()
+    assert form.parked(request_id) == []
+    assert form.view(request_id)["records"] == "verified"
+    [task] = form.find("bob", "Task")
+    [note] = task["note"]
+    assert all(each in note["text"] for each in named) and "it went by courier" in note["text"]
+    form.answer()
+    form.watch()
+    assert form.view(request_id)["closed"]
+    assert [each["item"] for each in form.view(request_id)["waivers"]] == named
+    with form.engine.connect() as conn:
+        told = conn.execute(select(audit).where(audit.c.action == "item.waived")).all()
+    assert [(row.actor, row.subject, row.reason) for row in told] == [
+        ("olga", each, "it went by courier") for each in named
+    ]
+
+
+def test_what_is_too_large_for_the_endpoint_is_left_out(tmp_path, database):
+    exchange = Exchange(tmp_path, database, accepts="documents")
+    try:
+        chart = load_chart(exchange, observations=1)
+        large = a_document(
+            exchange,
+            f"Patient/{chart['patient']['id']}",
+            data=base64.b64encode(b"%PDF-1.4 " + b"x" * 100_000).decode(),
+        )
+        request_id = exchange.submit(a_request())
+        limits = exchange.world.config.endpoints["bob"].limits
+        object.__setattr__(limits, "max_inline_bytes", 80_000)
+        exchange.drain()
+        assert exchange.parked(request_id) == ["attachment-too-large"]
+        [item] = the_parked(exchange, request_id).items
+        assert item.startswith(f"DocumentReference/{large['id']}#")
+        assert waive(exchange, request_id, item).due == 1
+        exchange.drain()
+        assert exchange.parked(request_id) == [] and exchange.view(request_id)["records"] == "verified"
+        [task] = exchange.find("bob", "Task")
+        assert item in task["note"][0]["text"]
+    finally:
+        exchange.close()
+
+
+def test_bytes_with_another_hash_go_as_they_are_when_a_person_says_so(form):
+    chart = load_chart(form, observations=1)
+    data = base64.b64encode(b"%PDF-1.4 the report").decode()
+    doubted = a_document(
+        form, f"Patient/{chart['patient']['id']}", data=data, hash=base64.b64encode(b"9" * 20).decode()
+    )
+    request_id = form.submit(a_request())
+    form.drain()
+    assert form.parked(request_id) == ["record-partial"]
+    [item] = the_parked(form, request_id).items
+    assert item.startswith(f"DocumentReference/{doubted['id']}#")
+    waive(form, request_id, item, as_it_is=True)
+    form.drain()
+    assert form.parked(request_id) == [] and "attachment-accepted" in form.causes()
+    [task] = form.find("bob", "Task")
+    assert "note" not in task, "nothing is missing"
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        ("Patient/1", "the patient cannot be left out"),
+        ("everything", "name one item"),
+        ("Observation/never-heard-of", "names Observation/never-heard-of"),
+        ("", "name one item"),
+    ],
+)
+def test_a_waiver_is_of_one_item_that_something_of_the_request_names(exchange, item, why):
+    request_id = exchange.submit(a_request())
+    with pytest.raises(operations.NotPossible, match=why):
+        waive(exchange, request_id, item)
+
+
+def test_a_waiver_is_undone_until_a_packet_went_without_the_item(exchange):
+    chart = load_chart(exchange, observations=1)
+    subject = f"Patient/{chart['patient']['id']}"
+    a_document(exchange, subject, url="Binary/not-there-1"), a_document(exchange, subject, url="Binary/not-there-2")
+    request_id = exchange.submit(a_request())
+    exchange.drain()
+    first, second = the_parked(exchange, request_id).items
+    waive(exchange, request_id, first)
+    with exchange.engine.begin() as conn:
+        waivers.undo(conn, request_id, first, actor="olga", reason="they found it")
+    assert waive(exchange, request_id, second).left == (first,)
+    waive(exchange, request_id, first)
+    exchange.drain()
+    assert exchange.parked(request_id) == []
+    with exchange.engine.begin() as conn, pytest.raises(operations.NotPossible, match="made or sent already"):
+        waivers.undo(conn, request_id, first, actor="olga", reason="too late")
