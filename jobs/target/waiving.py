@@ -1,6 +1,7 @@
 """What a person said to send without: left out of the packet that is sent, told to the consultant, marked on the delivery."""
 
 import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from integration.packets.stored import Packet
@@ -24,12 +25,26 @@ def without_waived(ctx: Context, packet: Packet) -> Packet:
     if not waived:
         return packet
     kept = {item.source for item in items if item.kind == "resource"}
-    resources = {
-        source: _without_documents(source, resource, waived)
-        for source, resource in packet.resources.items()
-        if source in kept
-    }
+    resources = _Kept(packet.resources, kept, waived)
     return replace(packet, manifest=packet.manifest.model_copy(update={"items": items}), resources=resources)
+
+
+class _Kept(Mapping[str, dict]):
+    """The resources that go, each read when it is asked for."""
+
+    def __init__(self, resources: Mapping[str, dict], kept: set[str], waived: set[str]):
+        self._resources, self._kept, self._waived = resources, kept, waived
+
+    def __getitem__(self, source: str) -> dict:
+        if source not in self._kept:
+            raise KeyError(source)
+        return _without_documents(source, self._resources[source], self._waived)
+
+    def __iter__(self) -> Iterator[str]:
+        return (source for source in self._resources if source in self._kept)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _without_documents(source: str, resource: dict, waived: set[str]) -> dict:
