@@ -76,8 +76,12 @@ def retry_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: st
 
 def park_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: str) -> None:
     """Stop trying; the payload is kept and a person decides."""
-    step_id = open_step_of(conn, delivery_id)
-    if step_id is None or parking.by_person(conn, step_id, actor=actor, reason=reason) is None:
+    open_ones = conn.execute(
+        select(step_table.c.id)
+        .where(step_table.c.delivery_id == delivery_id, step_table.c.status.in_(OPEN))
+        .order_by(step_table.c.id)
+    ).scalars()
+    if not [one for one in open_ones.all() if parking.by_person(conn, one, actor=actor, reason=reason)]:
         raise NotPossible(f"delivery {delivery_id} has no waiting or due step to park")
 
 

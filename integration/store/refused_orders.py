@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit
+from integration.store.arrays import any_of
 from integration.store.findings import REFUSED
 from integration.store.operations import NotPossible
 from integration.store.tables import findings, refused_orders
@@ -26,11 +27,11 @@ def skipped(conn: Connection, endpoint: str, references: Collection[str]) -> dic
     rows = conn.execute(
         select(refused_orders.c.reference, refused_orders.c.skipped_sha256).where(
             refused_orders.c.endpoint == endpoint,
-            refused_orders.c.reference == func.any(list(references)),
+            any_of(refused_orders.c.reference, references),
             refused_orders.c.skipped_sha256.is_not(None),
         )
     )
-    return dict(rows.tuples())
+    return dict(rows.tuples().all())
 
 
 def finding(conn: Connection, finding_id: str) -> Row:

@@ -103,7 +103,7 @@ def findings(query: FindingsQuery) -> Findings:
     return Findings(items=[_finding(row) for row in found], next=following)
 
 
-@post("/findings/<int:finding_id>/skip", refuses=("wrong-body", "not-possible"))
+@post("/findings/<int:finding_id>/skip", refuses=("wrong-body", "unknown", "not-possible"))
 def skip_order(finding_id: int, body: Because) -> Done:
     """The refused order of a finding is dealt with: no alarm, not taken in, until it changes."""
     return act_or_refuse("skip-order", body.reason, finding=finding_id)

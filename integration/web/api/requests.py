@@ -103,7 +103,7 @@ def undo_waiver(request_id: str, body: UndoWaiver) -> Done:
     return act_or_refuse("undo-waiver", body.reason, request=request_id, item=body.item)
 
 
-@post("/deliveries/<delivery_id>/resend", refuses=("wrong-body", "not-possible"))
+@post("/deliveries/<delivery_id>/resend", refuses=("wrong-body", "unknown", "not-possible"))
 def resend(delivery_id: str, body: ResendItem) -> Done:
     """Look at one item where it was sent, then create or update it there alone."""
     return act_or_refuse("resend", body.reason, delivery=delivery_id, item=body.item)

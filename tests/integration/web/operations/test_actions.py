@@ -7,11 +7,13 @@ from html import unescape
 import pytest
 from sqlalchemy import func, select, update
 
-from integration.store import alarms, bulk
+from integration.store import alarms, bulk, findings, refused_orders, waivers
 from integration.store.filters import parse
-from integration.store.tables import bulk_operations, endpoints, requests, steps
+from integration.store.tables import bulk_operations, delivery_items, endpoints, requests, steps
+from integration.store.tables import findings as finding_table
 from integration.web.access import accounts as account_pages
 from integration.web.operations.actions import ACTIONS
+from mappings.model.findings import Finding
 from tests.integration.web.site import Site
 
 pytestmark = pytest.mark.postgres
@@ -22,6 +24,20 @@ def addresses(site: Site) -> dict[str, str]:
     """A place where each button can be pressed."""
     request_id = site.request()
     site.step("match_people", "mercy", request_id=request_id, cause="patient-similar")
+    place = "DocumentReference/9#DocumentReference.content[0].attachment"
+    delivery = site.delivery(request_id)
+    site.step(
+        "push_records", request_id=request_id, delivery_id=delivery, items=["Observation/8", "Observation/9", place]
+    )
+    with site.engine.begin() as conn:
+        conn.execute(delivery_items.insert().values(delivery_id=delivery, source="Observation/9", status="missing"))
+        waivers.waive(conn, request_id, "Observation/8", actor="test", reason="test")
+        refused = Finding("request-unreadable", "no question", "ServiceRequest/9#ServiceRequest.code", "error")
+        findings.record(conn, [refused], endpoint="alice")
+        refused_orders.note(conn, "alice", "ServiceRequest/9", "0" * 64)
+        order = conn.execute(
+            select(finding_table.c.id).where(finding_table.c.cause == "request-unreadable")
+        ).scalar_one()
     step, waiting = site.step("send_request", "bob"), site.step("verify_records", "bob", "waiting")
     with site.engine.begin() as conn:
         conn.execute(update(endpoints).where(endpoints.c.key == "alice").values(paused=True))
@@ -32,6 +48,11 @@ def addresses(site: Site) -> dict[str, str]:
         "retry": f"/actions/retry?step={step}:0:parked",
         "park": f"/actions/park?step={waiting}:0:waiting",
         "cancel": f"/actions/cancel?request={request_id}",
+        "waive": f"/actions/waive?request={request_id}&item=Observation/9",
+        "accept": f"/actions/accept?request={request_id}&item=DocumentReference/9%23DocumentReference.content[0].attachment",
+        "undo-waiver": f"/actions/undo-waiver?request={request_id}&item=Observation/8",
+        "resend": f"/actions/resend?delivery={delivery}&item=Observation/9",
+        "skip-order": f"/actions/skip-order?finding={order}",
         "pause": "/actions/pause?at=bob",
         "resume": "/actions/resume?at=alice",
         "run-schedule": "/actions/run-schedule?schedule=prune",
@@ -46,6 +67,11 @@ AUDITED = {
     "retry": "step.retried",
     "park": "step.parked",
     "cancel": "request.cancel-requested",
+    "waive": "item.waived",
+    "accept": "item.accepted-as-it-is",
+    "undo-waiver": "item.waiver-undone",
+    "resend": "item.resent",
+    "skip-order": "order.skipped",
     "pause": "endpoint.paused",
     "resume": "endpoint.resumed",
     "run-schedule": "schedule.run",
