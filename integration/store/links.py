@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.arrays import any_of, blocks, unnested
@@ -169,6 +169,21 @@ def find_rows(conn: Connection, endpoint: str, pairs: Iterable[tuple[str, str]])
         .where(links.c.endpoint == endpoint)
     )
     return {(row.system, row.value): Link.from_row(row) for row in rows}
+
+
+def forget(conn: Connection, endpoint: str, system: str, value: str) -> None:
+    """What was linked is not there: nothing is known of it anymore."""
+    conn.execute(delete(links).where(*_one(endpoint, system, value)))
+
+
+def unknown_what(conn: Connection, endpoint: str, system: str, value: str) -> None:
+    """It is there, and what it says is in doubt: it is brought up to date, as if it was not known what was written."""
+    doubt = dict(sha256=None, source_sha256=None, source_version=None, source_updated_at=None, gathered_at=None)
+    conn.execute(update(links).where(*_one(endpoint, system, value)).values(**doubt, verified_at=None))
+
+
+def _one(endpoint: str, system: str, value: str) -> tuple:
+    return links.c.endpoint == endpoint, links.c.system == system, links.c.value == value
 
 
 def of_reference(conn: Connection, endpoint: str, reference: str) -> list[Link]:

@@ -6,6 +6,7 @@ from integration.packets import stored as packets
 from integration.store import deliveries, requests
 from integration.store.steps import NextStep
 from jobs.patients import current_patient
+from jobs.target.again import look_again
 from jobs.target.documents import push_documents
 from jobs.target.resources import push_resources
 from jobs.target.waiving import mark_waived, without_waived
@@ -27,6 +28,7 @@ def push_records(ctx: Context) -> Outcome:
         delivery = deliveries.get(conn, delivery.id)
     packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256))
     mark_waived(ctx, delivery.id, packet)
+    look_again(ctx, delivery, packet)
     withdraw(ctx, delivery, packet)  # first: a record that has to wait for a person must not keep a wrong one standing
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
         push_resources(ctx, delivery, packet)

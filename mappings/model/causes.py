@@ -282,14 +282,6 @@ _ALL = (
     Cause("patient-multiple-birth-differs", "They are different children of one birth.", _LINK_WORDS, _LINK),
     Cause("patient-twin", "The patient is a twin, and not all given names are the same.", _LINK_WORDS, _LINK),
     # --- the order -----------------------------------------------------------------------------------------------
-    Cause("information-missing", "The order of the EHR does not say all that the consultant needs.",
-          "Ask whoever placed the order, and correct the request, or have the order completed in its EHR. Retry sends it as "
-          "it is: what is not known is said to be not stated. Without a question it does not go.",
-          (W.CORRECT, W.CALL, W.RETRY, W.CANCEL)),
-    Cause("order-other-patient", "The order is about another patient in its EHR now. Nothing more is sent.",
-          "Ask the provider who placed it which patient is meant. If the order was moved on purpose, cancel this request, "
-          "call the consulting provider, and have a new order placed. If not, have it moved back there, then retry.",
-          (W.CALL, W.CANCEL, W.RETRY)),
     # --- the report ----------------------------------------------------------------------------------------------
     Cause("report-other-patient", "The report is about another patient. It was not returned.",
           "Call the consulting provider at once. When they have corrected it, retry.", (W.CALL, W.RETRY)),

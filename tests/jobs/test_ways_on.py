@@ -1,9 +1,10 @@
 """Nobody is stuck: what cannot travel is left out by a named person, who says why, and the consultant is told."""
 
 import base64
+import contextlib
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from integration.store import operations, waivers
 from integration.store.tables import audit
@@ -153,3 +154,47 @@ def test_a_waiver_is_undone_until_a_packet_went_without_the_item(exchange):
     assert exchange.parked(request_id) == []
     with exchange.engine.begin() as conn, pytest.raises(operations.NotPossible, match="made or sent already"):
         waivers.undo(conn, request_id, first, actor="olga", reason="too late")
+
+
+def lose(conn, reference: str) -> None:
+    """As their restore of an older backup does: it is nowhere anymore."""
+    for table in ("hosted_index", "hosted_versions", "hosted_resources"):
+        conn.execute(text(f"DELETE FROM {table} WHERE practice = 'bob' AND id = :id"), {"id": reference.split("/")[1]})
+
+
+@pytest.mark.parametrize("accepts", ["resources", "documents"])
+def test_one_item_that_is_gone_at_the_target_is_created_again_and_nothing_else(tmp_path, database, accepts):
+    exchange = Exchange(tmp_path, database, accepts=accepts)
+    try:
+        chart = load_chart(exchange, observations=2)
+        request_id = exchange.submit(a_request())
+        for _ in range(40):  # until it is written, and not yet read back
+            with exchange.engine.begin() as conn:
+                conn.execute(
+                    step_table.update()
+                    .where(step_table.c.kind == "verify_records", step_table.c.status == "due")
+                    .values(status="waiting", next_attempt_at=text("now() + interval '1 day'"))
+                )
+            with contextlib.suppress(AssertionError):
+                exchange.drain(hurry=False, rounds=1)
+        [delivery] = [each for each in exchange.view(request_id)["deliveries"] if each["kind"] == "records"]
+        assert delivery["status"] == "sent"
+        source = f"Observation/{chart['observation-0']['id']}" if accepts == "resources" else "document:rendition"
+        with exchange.engine.begin() as conn:
+            item = conn.execute(select(delivery_items).where(delivery_items.c.source == source)).one()
+        kind = "Observation" if accepts == "resources" else "DocumentReference"
+        before = {each["id"]: each["meta"]["versionId"] for each in exchange.find("bob", kind)}
+        with exchange.engine.begin() as conn:
+            lose(conn, item.target)
+        exchange.watch()
+        assert exchange.parked(request_id) == ["verify-missing"], "nothing is sent again before a person decides"
+        with exchange.engine.begin() as conn:
+            resending.resend(conn, delivery["id"], source, actor="olga", reason="their restore lost it")
+        exchange.drain()
+        assert exchange.parked(request_id) == [] and exchange.view(request_id)["records"] == "verified"
+        after = {each["id"]: each["meta"]["versionId"] for each in exchange.find("bob", kind)}
+        kept = before.keys() - {item.target.split("/")[1]}
+        assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+        assert len(after) == len(before)
+    finally:
+        exchange.close()
