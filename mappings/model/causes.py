@@ -160,7 +160,7 @@ _ALL = (
     Cause("not-searchable", "The endpoint does not find yet what we sent.", "Usually passes: its index is late.",
           _PASSES, True),
     Cause("not-readable-yet", "The endpoint does not show yet what we sent.", "Usually passes: its index is late.",
-          _PASSES, True),
+          (*_PASSES, W.RESEND), True),
     Cause("not-the-attachment", "The address of a document gives something else.",
           "Send without the item, or ask the contact to repair the document.", (W.WAIVE, W.CALL, W.RETRY)),
     Cause("not-base64", "A document at the endpoint cannot be decoded.",
