@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from integration import fhir_json
+from integration.packets.payloads import away_when_refused
 from mappings.codes import as_dict, as_text
 from mappings.model.errors import ExchangeError
 
@@ -30,7 +31,7 @@ class Lines(Mapping[str, dict]):
     def line(self, source: str) -> bytes:
         """The bytes of one resource, as they were stored."""
         line = self._index[source]
-        data = os.pread(self._file.fileno(), line.size, line.at)
+        data = _read(self._file, line.at, line.size)
         if hashlib.sha256(data).hexdigest() != line.sha256:
             raise ExchangeError(f"{source} does not have the hash of the manifest: its bytes were changed on disk")
         return data
@@ -65,8 +66,7 @@ class Spool(Lines, MutableMapping[str, dict]):
     def __setitem__(self, source: str, resource: dict) -> None:
         """Raises ValueError for what no JSON can hold."""
         data = fhir_json.dumps(resource)
-        self._file.write(data)
-        self._file.flush()
+        _append(self._file, data)
         version = as_text(as_dict(resource.get("meta")).get("versionId"))
         self._index[source] = Line(self.size, len(data), hashlib.sha256(data).hexdigest(), version)
         self.size += len(data)
@@ -91,14 +91,13 @@ class ByteSpool(MutableMapping[str, bytes]):
         return self._places[name][1]
 
     def __setitem__(self, name: str, data: bytes) -> None:
-        self._file.write(data)
-        self._file.flush()
+        _append(self._file, data)
         self._places[name] = (self._end, len(data))
         self._end += len(data)
 
     def __getitem__(self, name: str) -> bytes:
         at, size = self._places[name]
-        return os.pread(self._file.fileno(), size, at)
+        return _read(self._file, at, size)
 
     def __delitem__(self, name: str) -> None:
         del self._places[name]
@@ -111,6 +110,18 @@ class ByteSpool(MutableMapping[str, bytes]):
 
     def __len__(self) -> int:
         return len(self._places)
+
+
+def _append(file: BinaryIO, data: bytes) -> None:
+    """Written now, not at some later line. Raises PayloadsAway: these files lie beside the payloads."""
+    with away_when_refused():
+        file.write(data)
+        file.flush()
+
+
+def _read(file: BinaryIO, at: int, size: int) -> bytes:
+    with away_when_refused():
+        return os.pread(file.fileno(), size, at)
 
 
 def joined(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -43,6 +43,19 @@ class PayloadsAway(ExchangeError):
     cause = "payloads-away"
 
 
+@contextmanager
+def away_when_refused() -> Iterator[None]:
+    """Disk full, read-only or unreachable: PayloadsAway for all of them. An absent payload is another matter."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise PayloadsAway(
+            f"the payload store cannot be used now ({error.strerror or type(error).__name__})"
+        ) from error
+
+
 def url_problem(url: str) -> str | None:
     """Why an address can be no store here: nobody knows its kind, or the library for it is not installed."""
     kinds = url.partition("://")[0].split("::") if "://" in url else ()
@@ -77,7 +90,7 @@ class Payloads:
         ``anew`` writes over what is there under that hash: it may be damaged.
         """
         digest = hashlib.sha256(data).hexdigest()
-        with self._away():
+        with away_when_refused():
             if self._remote:
                 self._put_remote(digest, data, anew)
             elif anew or not self._path(digest).exists():
@@ -87,7 +100,7 @@ class Payloads:
     def put_stream(self, blocks: Iterable[bytes]) -> Stored:
         """Store bytes as they come, never whole in memory. What ``blocks`` raises is raised, and nothing stays behind."""
         folder = None if self._remote else self._folder
-        with self._away(), self._new_file(folder) as (file, name):
+        with away_when_refused(), self._new_file(folder) as (file, name):
             stored = _copied(blocks, file)
             if self._remote:
                 if not self._fs.exists(self._key(stored.sha256)):
@@ -118,7 +131,7 @@ class Payloads:
     def get(self, digest: str) -> bytes:
         """The bytes with this hash. Raises PayloadMissing when absent or changed."""
         try:
-            with self._away():
+            with away_when_refused():
                 data = self._fs.cat_file(self._key(digest)) if self._remote else self._path(digest).read_bytes()
         except FileNotFoundError as error:
             raise _absent(digest) from error
@@ -130,7 +143,7 @@ class Payloads:
         """A file beside the payloads that is gone when it is closed, to be written; or a payload as a file, to be read."""
         if digest is not None and not self._remote:
             return self._opened(digest)
-        with self._away():
+        with away_when_refused():
             if not self._remote:
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             file = tempfile.TemporaryFile(dir=None if self._remote else self._folder)
@@ -154,7 +167,7 @@ class Payloads:
 
     def check_writable(self) -> None:
         """Raise PayloadsAway when nothing can be stored now (disk full, read-only, unreachable)."""
-        with self._away():
+        with away_when_refused():
             if self._remote:
                 self._fs.pipe_file(f"{self.url}/check", CHECK)
             else:
@@ -172,13 +185,13 @@ class Payloads:
 
     def _opened(self, digest: str) -> BinaryIO:
         try:
-            with self._away():
+            with away_when_refused():
                 return self._fs.open(self._key(digest), "rb") if self._remote else self._path(digest).open("rb")
         except FileNotFoundError as error:
             raise _absent(digest) from error
 
     def _read(self, file: BinaryIO) -> bytes:
-        with self._away():
+        with away_when_refused():
             return file.read(BLOCK_BYTES)
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -200,18 +213,6 @@ class Payloads:
                 yield file, name
         finally:
             Path(name).unlink(missing_ok=True)
-
-    @contextmanager
-    def _away(self) -> Iterator[None]:
-        """Disk full, read-only or unreachable: one error for all of them. An absent payload is another matter."""
-        try:
-            yield
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise PayloadsAway(
-                f"the payload store cannot be used now ({error.strerror or type(error).__name__})"
-            ) from error
 
     @staticmethod
     def _sync_folder(folder: Path) -> None:

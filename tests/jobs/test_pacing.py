@@ -5,8 +5,7 @@ import time
 from functools import partial
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import create_engine, select, text
 
 from integration.fhir.servers import Servers
 from integration.queue import dispatch_endpoint
@@ -88,7 +87,7 @@ def test_a_database_that_is_away_when_a_turn_is_taken_lets_nothing_go_and_the_st
     exchange.submit(a_request())
 
     def away(_name):
-        raise OperationalError("turn", None, Exception("the connection was closed"))
+        wait_for_turn(create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none"), "alice")
 
     with_before(exchange, away)
     step = gather_once(exchange)

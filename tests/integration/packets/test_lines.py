@@ -1,5 +1,7 @@
 """A chart in a file: what is asked for is read, and is what was stored."""
 
+import subprocess
+import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -105,3 +107,18 @@ def test_bytes_by_name_are_what_was_stored_last(payloads):
     )
     del spool["b"]
     assert len(spool) == 1 and spool.get("b") is None
+
+
+def test_a_full_disk_under_the_lines_is_a_payload_store_that_is_away(tmp_path):
+    """Needs no mount: the kernel refuses the write. A step that meets it waits; it is no mistake of ours."""
+    code = (
+        "import resource, signal, sys; from integration.packets.lines import ByteSpool, Spool\n"
+        "from integration.packets.payloads import Payloads, PayloadsAway\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
+        "spool = Payloads(sys.argv[1]).spool\n"
+        "for attempt in (lambda: Spool(spool(), {'Basic/1': {'x': 'x' * 4096}}), lambda: ByteSpool(spool()).update(a=b'x' * 4096)):\n"
+        "    try: attempt()\n"
+        "    except PayloadsAway: print('away')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
+    assert done.stdout == "away\naway\n", done.stderr
