@@ -95,8 +95,8 @@ def key_set(folder: Path, name: str) -> dict:
 def _read(path: Path) -> KeyFile:
     try:
         said = json.loads(path.read_text())
-        times = {field: datetime.fromisoformat(said.pop(field)).astimezone(UTC) for field in ("made_at", "signs_from")}
-        return KeyFile(name=path.parent.name, **said, **times)
+        said |= {field: datetime.fromisoformat(said[field]).astimezone(UTC) for field in ("made_at", "signs_from")}
+        return KeyFile(name=path.parent.name, **said)
     except (OSError, ValueError, TypeError, KeyError):
         raise KeyProblem(f"{path} is no key file of ours: restore it, or remove it with its .pem") from None
 

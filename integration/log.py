@@ -18,7 +18,7 @@ class JsonLines(logging.Formatter):
     """Message, level and the ``extra`` fields as one JSON line; of an exception its type and places, never its text."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        line: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "log": record.name,

@@ -10,7 +10,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,11 @@ from integration.settings.config import Config
 from mappings.model.errors import ExchangeError
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+    from opentelemetry.trace import Span, SpanKind
+
     from integration.fhir.exchanges import Exchange
 
 log = logging.getLogger("second_opinion.tracing")
@@ -136,7 +141,7 @@ class _Tracing(NoTracing):
                 self._exchange(exchange, self._api.set_span_in_context(span))
             self._end(span, attempt.ended, attempt.outcome not in WELL, attempt.cause)
 
-    def _exchange(self, exchange: "Exchange", inside) -> None:
+    def _exchange(self, exchange: "Exchange", inside: "Context") -> None:
         began = exchange.began.timestamp()
         values = {
             "endpoint": exchange.endpoint,
@@ -182,7 +187,7 @@ class _Tracing(NoTracing):
         """Hand over what is there now; for tests."""
         return self._provider.force_flush(int(EXPORT_SECONDS * 1000))
 
-    def _inside(self, request_id: str | None):
+    def _inside(self, request_id: str | None) -> "Context":
         """The context of a request's trace; a trace of its own without one."""
         if request_id is None:
             return self._api.set_span_in_context(self._api.INVALID_SPAN)
@@ -192,7 +197,7 @@ class _Tracing(NoTracing):
         )
         return self._api.set_span_in_context(self._api.NonRecordingSpan(outermost))
 
-    def _span(self, name: str, inside, kind, began: float, values: dict):
+    def _span(self, name: str, inside: "Context", kind: "SpanKind", began: float, values: dict) -> "Span":
         named = {
             key if "." in key and not key.startswith("step.") else f"second_opinion.{key}": value
             for key, value in values.items()
@@ -202,7 +207,7 @@ class _Tracing(NoTracing):
             name, context=inside, kind=kind, attributes=named, start_time=_nanoseconds(began)
         )
 
-    def _end(self, span, ended: float, failed: bool = False, cause: str = "") -> None:
+    def _end(self, span: "Span", ended: float, failed: bool = False, cause: str = "") -> None:
         if failed:
             span.set_status(self._api.StatusCode.ERROR)
             span.set_attribute("error.type", cause or "_OTHER")
@@ -222,11 +227,11 @@ def _undisturbed() -> Iterator[None]:
         log.warning("span not made", extra={"action": "tracing", "error": type(error).__name__})
 
 
-def _saying(exporter):
+def _saying(exporter: "SpanExporter") -> "SpanExporter":
     """The exporter; that spans are lost is said, but not each time."""
     send, said = exporter.export, [float("-inf")]
 
-    def export(spans):
+    def export(spans: "Sequence[ReadableSpan]") -> "SpanExportResult":
         result = send(spans)
         if result.name != "SUCCESS" and time.monotonic() - said[0] > SAID_SECONDS:
             said[0] = time.monotonic()
@@ -235,5 +240,5 @@ def _saying(exporter):
             )
         return result
 
-    exporter.export = export
+    exporter.export = export  # type: ignore[method-assign]  # all that is lost goes by here, and nothing else tells
     return exporter

@@ -10,7 +10,7 @@ from typing import Any
 
 from mappings import codes
 from mappings.addresses import type_of
-from mappings.codes import as_dict, as_dicts, as_text, concept
+from mappings.codes import as_dict, as_dicts, as_list, as_text, concept
 from mappings.identifiers import placer_identifier, source_identifier
 from mappings.model.errors import MappingError
 from mappings.model.request import Code
@@ -239,7 +239,7 @@ def handed_over(task: dict, name: str) -> dict | None:
         inside = next((each for each in as_dicts(task.get("contained")) if each.get("id") == name[1:]), None)
         return inside and {**inside, "id": f"{task.get('id')}-{name[1:]}"}
     number = name.removeprefix("#output[").removesuffix("]")
-    outputs = task.get("output") if isinstance(task.get("output"), list) else []
+    outputs = as_list(task.get("output"))
     if not number.isdigit() or int(number) >= len(outputs):
         return None
     output = as_dict(outputs[int(number)])

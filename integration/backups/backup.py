@@ -21,9 +21,11 @@ from sqlalchemy import Connection, Engine, func, select, text
 
 from integration.packets.payloads import PayloadMissing, Payloads
 from integration.postgres.database import revision_of
+from integration.postgres.driver import driver
 from integration.store.tables import delivery_items, links, packets, reports
 from mappings.model.errors import ExchangeError
 
+Progress = Callable[[int, int], None]  # done, of how many
 FORMAT = 1
 MANIFEST = "manifest.json"
 NAMES_PAYLOADS = (
@@ -50,9 +52,7 @@ class Written:
     damaged: tuple[str, ...]
 
 
-def back_up(
-    engine: Engine, payloads: Payloads, path: Path, *, progress: Callable[[int, int], None] = lambda done, all_: None
-) -> Written:
+def back_up(engine: Engine, payloads: Payloads, path: Path, *, progress: Progress = lambda done, all_: None) -> Written:
     """Write a backup to ``path``: whole or not at all, readable by its owner only.
 
     1. all tables in one snapshot, 2. all payloads, each checked against its hash, 3. the manifest over them, 4. rename.
@@ -61,11 +61,12 @@ def back_up(
     with _whole_file(path) as (file, tar):
         with _snapshot(engine) as conn:
             made_at = datetime.now(UTC).isoformat(timespec="seconds")
-            manifest = {
+            tables = [_add_table(conn, tar, path.parent, name) for name in tables_in_order(conn)]
+            manifest: dict = {
                 "format": FORMAT,
                 "made_at": made_at,
                 "revision": revision_of(conn),
-                "tables": [_add_table(conn, tar, path.parent, name) for name in tables_in_order(conn)],
+                "tables": tables,
             }
             named = _named_payloads(conn)
         stored = sorted(payloads.all())
@@ -77,13 +78,13 @@ def back_up(
         manifest["payloads"] = {"count": len(kept), "sha256": hash_of_names(kept)}
         _add(tar, MANIFEST, json.dumps(manifest, indent=1).encode())
     damaged = tuple(sorted((set(stored) | named) - set(kept)))
-    return Written(path, sum(each["rows"] for each in manifest["tables"]), len(kept), path.stat().st_size, damaged)
+    return Written(path, sum(each["rows"] for each in tables), len(kept), path.stat().st_size, damaged)
 
 
 def tables_in_order(conn: Connection) -> list[str]:
     """Our tables, each after those it refers to. Engine jobs are wake-ups and stay out: rows are the truth."""
     names = set(conn.execute(_TABLES).scalars())
-    needs = {name: set() for name in names}
+    needs: dict[str, set[str]] = {name: set() for name in names}
     for child, parent in conn.execute(_REFERENCES):
         if child in names and parent in names and child != parent:
             needs[child].add(parent)
@@ -148,7 +149,7 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
 def _add_table(conn: Connection, tar: tarfile.TarFile, folder: Path, table: str) -> dict:
     columns, hashed = columns_of(conn, table), hashlib.sha256()
     with tempfile.TemporaryFile(dir=folder) as spool:  # a tar member's size stands before its bytes
-        cursor = conn.connection.driver_connection.cursor()
+        cursor = driver(conn).cursor()
         with cursor.copy(copy_statement(table, columns, "TO STDOUT")) as copy:
             for block in copy:
                 hashed.update(block)
@@ -167,7 +168,9 @@ def _named_payloads(conn: Connection) -> set[str]:
     }
 
 
-def _add_payload(tar: tarfile.TarFile, payloads: Payloads, digest: str, progress, number: int, total: int) -> bool:
+def _add_payload(
+    tar: tarfile.TarFile, payloads: Payloads, digest: str, progress: Progress, number: int, total: int
+) -> bool:
     """False when the payload is gone or changed: the backup goes on, and tells."""
     try:
         _add(tar, f"payloads/{digest}", payloads.get(digest))

@@ -6,9 +6,10 @@ What happened after the backup is known to the others and not to us: see ``look_
 import hashlib
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 from psycopg import sql
@@ -18,6 +19,7 @@ from integration.backups.backup import (
     FORMAT,
     MANIFEST,
     BackupFailed,
+    Progress,
     columns_of,
     copy_statement,
     hash_of_names,
@@ -25,6 +27,7 @@ from integration.backups.backup import (
 )
 from integration.packets.payloads import Payloads
 from integration.postgres.database import MIGRATION_LOCK, Database, alembic_config, known_revisions, revision_of
+from integration.postgres.driver import driver
 from integration.store import audit, audit_seals
 from mappings.model.errors import ExchangeError
 
@@ -53,7 +56,7 @@ def restore(
     *,
     replace: bool = False,
     actor: str,
-    progress: Callable[[int, int], None] = lambda done, all_: None,
+    progress: Progress = lambda done, all_: None,
 ) -> Restored:
     """Restore the backup in ``path``. Raises RestoreRefused before anything is changed.
 
@@ -120,7 +123,7 @@ def _checked(tar: tarfile.TarFile) -> dict:
         raise RestoreRefused(
             "the file is not a whole backup: it has no manifest. It was cut short, or is something else"
         )
-    manifest = json.load(tar.extractfile(found[MANIFEST]))
+    manifest = json.load(_file(tar, MANIFEST))
     if manifest.get("format") != FORMAT:
         raise RestoreRefused(
             f"the backup has format {manifest.get('format')}, this version reads {FORMAT}: "
@@ -136,8 +139,15 @@ def _checked(tar: tarfile.TarFile) -> dict:
     return manifest
 
 
+def _file(tar: tarfile.TarFile, name: str) -> BufferedReader:
+    file = tar.extractfile(name)
+    if not isinstance(file, BufferedReader):  # None for a folder
+        raise RestoreRefused(f"{name} in the backup is no file; nothing was restored. Take another backup file")
+    return file
+
+
 def _check(tar: tarfile.TarFile, found: dict, name: str, sha256: str) -> None:
-    if name not in found or hashlib.file_digest(tar.extractfile(found[name]), "sha256").hexdigest() != sha256:
+    if name not in found or hashlib.file_digest(_file(tar, name), "sha256").hexdigest() != sha256:
         raise RestoreRefused(
             f"{name} in the backup is not what was written; nothing was restored. Take another backup file"
         )
@@ -177,15 +187,14 @@ def _check_idle(conn: Connection) -> None:
 
 
 def _has_rows(conn: Connection, table: str) -> bool:
-    return conn.connection.driver_connection.execute(
-        sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(table))
-    ).fetchone()[0]
+    found = driver(conn).execute(sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(table)))
+    return found.fetchone() == (True,)
 
 
-def _restore_payloads(tar: tarfile.TarFile, manifest: dict, payloads: Payloads, progress) -> int:
+def _restore_payloads(tar: tarfile.TarFile, manifest: dict, payloads: Payloads, progress: Progress) -> int:
     digests = _payload_names(tar)
     for number, digest in enumerate(digests, 1):
-        payloads.put(tar.extractfile(f"payloads/{digest}").read(), anew=True)
+        payloads.put(_file(tar, f"payloads/{digest}").read(), anew=True)
         progress(number, len(digests))
     return len(digests)
 
@@ -202,19 +211,19 @@ def _upgrade(conn: Connection, revision: str) -> None:
 def _empty(conn: Connection) -> None:
     names = [*tables_in_order(conn), "procrastinate_jobs"]
     with audit_seals.open_for_restore(conn):
-        conn.connection.driver_connection.execute(
+        driver(conn).execute(
             sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, names)))
         )
 
 
 def _restore_table(conn: Connection, tar: tarfile.TarFile, table: dict) -> int:
-    cursor, name = conn.connection.driver_connection.cursor(), table["name"]
+    cursor, name = driver(conn).cursor(), table["name"]
     gone = set(table["columns"]) - set(columns_of(conn, name))
     if gone:
         raise RestoreRefused(f"{name} has no column {', '.join(sorted(gone))} here; nothing was restored")
     with (
         cursor.copy(copy_statement(name, table["columns"], "FROM STDIN")) as copy,
-        tar.extractfile(f"database/{name}") as member,
+        _file(tar, f"database/{name}") as member,
     ):
         while block := member.read(1 << 18):
             copy.write(block)

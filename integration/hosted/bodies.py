@@ -87,8 +87,8 @@ def check_same_id(resource: dict[str, Any], id_: str, path: str = "") -> None:
 def binary_bytes(resource: dict[str, Any]) -> tuple[bytes, str]:
     """The bytes a Binary stands for, and a content type that is safe in a header."""
     content_type = resource.get("contentType")
-    is_safe = isinstance(content_type, str) and _MEDIA_TYPE.fullmatch(content_type)
-    return base64.b64decode(resource.get("data", "")), content_type if is_safe else "application/octet-stream"
+    safe = content_type if isinstance(content_type, str) and _MEDIA_TYPE.fullmatch(content_type) else None
+    return base64.b64decode(resource.get("data", "")), safe or "application/octet-stream"
 
 
 def preference(values: Sequence[str], name: str) -> str | None:

@@ -23,9 +23,9 @@ def span_of(value: str) -> tuple[datetime, datetime]:
     match = _VALUE.fullmatch(value.replace(" ", "+"))
     if match is None:
         raise ValueError("not a FHIR date or time")
-    year, month, day, hour, minute, second = (int(part) if part else None for part in match.groups()[:6])
+    month, day, hour, minute, second = (int(part) if part else None for part in match.groups()[1:6])
     micros = int((match[7] or "0")[:6].ljust(6, "0"))
-    start = datetime(year, month or 1, day or 1, hour or 0, minute or 0, second or 0, micros, _zone(match[8]))
+    start = datetime(int(match[1]), month or 1, day or 1, hour or 0, minute or 0, second or 0, micros, _zone(match[8]))
     return start, start + _length(start, month, day, hour, second, match[7])
 
 

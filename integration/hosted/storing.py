@@ -32,6 +32,7 @@ from integration.hosted.instants import to_instant
 from integration.hosted.outcomes import Refusal, not_found
 from integration.hosted.parameters import index_rows
 from integration.hosted.tables import hosted_clock, hosted_index, hosted_resources, hosted_versions
+from integration.postgres.driver import driver
 
 # Our sessions end when they idle 2 s inside a transaction: rows go to the database as they are made.
 FLUSH_AFTER = 200
@@ -210,7 +211,7 @@ def _copy(connection: Connection, table: Table, rows: list[tuple]) -> None:
     """COPY takes a third of the time of INSERT; ``rows`` have the order of the table's columns."""
     if rows:
         columns = ", ".join(table.columns.keys())
-        cursor = connection.connection.driver_connection.cursor()
+        cursor = driver(connection).cursor()
         with cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)

@@ -161,15 +161,15 @@ def _refuse_twice(names: list[str], what: str) -> None:
 
 
 def _resolve_conditions(writer: Writer, practice: str, entries: list[Entry]) -> None:
-    conditional = [entry for entry in entries if entry.condition]
-    by_identifier = {id(entry): wanted for entry in conditional if (wanted := _identifier_of(entry.condition))}
+    conditional = [(entry, entry.condition) for entry in entries if entry.condition]
+    by_identifier = {id(entry): wanted for entry, condition in conditional if (wanted := _identifier_of(condition))}
     found = finding.with_identifiers(writer.connection, practice, by_identifier.values())
-    for entry in conditional:
+    for entry, condition in conditional:
         wanted = by_identifier.get(id(entry))
         ids = (
             found.get(wanted, set())
             if wanted
-            else {match.id for match in finding.find(writer.connection, practice, entry.condition, 2)}
+            else {match.id for match in finding.find(writer.connection, practice, condition, 2)}
         )
         if len(ids) > 1:
             raise several_match(f"{entry.at}.request.ifNoneExist")

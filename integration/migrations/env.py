@@ -7,7 +7,7 @@ from integration.postgres.database import remember_oldest_code
 from integration.store.tables import metadata
 
 
-def include_name(name: str | None, kind: str, parents: dict) -> bool:
+def include_name(name: str | None, kind: str, parents: object) -> bool:
     """Procrastinate's tables are Procrastinate's: comparing must not propose to drop them."""
     return not (kind == "table" and name is not None and name.startswith("procrastinate_"))
 

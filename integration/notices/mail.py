@@ -6,6 +6,7 @@ import re
 import smtplib
 import socket
 import ssl
+from collections.abc import Iterator
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -55,10 +56,10 @@ class _Talk:
 
     def connect(self, trust: ssl.SSLContext) -> smtplib.SMTP:
         """A connection, encrypted as configured."""
-        wanted = dict(host=self.server.host, port=self.server.port, timeout=self.server.timeout_seconds)
+        host, port, wait = self.server.host, self.server.port, self.server.timeout_seconds
         if self.server.security == "tls":
-            return smtplib.SMTP_SSL(**wanted, context=trust)
-        smtp = smtplib.SMTP(**wanted)
+            return smtplib.SMTP_SSL(host=host, port=port, timeout=wait, context=trust)
+        smtp = smtplib.SMTP(host=host, port=port, timeout=wait)
         if self.server.security == "starttls":
             try:
                 smtp.starttls(context=trust)
@@ -69,7 +70,7 @@ class _Talk:
 
     def log_in(self, smtp: smtplib.SMTP) -> None:
         """With the configured name, if there is one. A refusal is told by its number: its text may repeat what was sent."""
-        if self.server.user is None:
+        if self.server.user is None or self.password is None:  # the settings have both or neither
             return
         if not f"{self.server.user}{self.password}".isascii():
             raise NotSent("`user` and password of `alerts.smtp` must be ASCII", for_all=True)
@@ -91,6 +92,7 @@ class _Talk:
         smtp.ehlo_or_helo_if_needed()
         self._expect(smtp.mail(self.server.from_address), "refused the address `from_address`", for_all=True)
         self._expect(smtp.rcpt(message["To"]), "refused the recipient")
+        answer: tuple[int, bytes | str]
         try:
             answer = smtp.data(message.as_bytes(policy=WIRE))
         except smtplib.SMTPDataError as error:
@@ -98,7 +100,7 @@ class _Talk:
         self._expect(answer, "refused the mail")
         return self._said(*answer)
 
-    def _expect(self, answer: tuple[int, bytes], what: str, *, for_all: bool = False) -> None:
+    def _expect(self, answer: tuple[int, bytes | str], what: str, *, for_all: bool = False) -> None:
         if not 200 <= answer[0] < 300:
             raise NotSent(f"{self.place} {what}: {self._said(*answer)}", for_all=for_all)
 
@@ -115,7 +117,7 @@ class _Talk:
         return [self.password, *(base64.b64encode(each.encode()).decode() for each in forms)]
 
     @contextlib.contextmanager
-    def sentences(self, when: str):
+    def sentences(self, when: str) -> Iterator[None]:
         """Turns what smtplib and the network raise into NotSent."""
         try:
             yield

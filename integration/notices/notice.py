@@ -92,7 +92,7 @@ def secret(file: str | None, variable: str | None, key: str) -> str | None:
     if file is None and variable is None:
         return None
     try:
-        value = Path(file).read_text("utf-8").strip() if file else os.environ.get(variable, "").strip()
+        value = (Path(file).read_text("utf-8") if file else os.environ.get(variable or "", "")).strip()
     except (OSError, ValueError):
         raise NotSent(f"the file that `{key}_file` names cannot be read") from None
     if not value:

@@ -11,6 +11,7 @@ import hmac
 import http.client
 import ssl
 from datetime import datetime
+from urllib.parse import SplitResult
 
 from integration.notices.mail import unreachable
 from integration.notices.notice import Notice, NotSent
@@ -79,7 +80,8 @@ def _bytes_of(secret: str) -> bytes:
         raise NotSent(f"the webhook's secret begins with {WHSEC} and goes on with what is no base64") from None
 
 
-def _connection(parts, trust: ssl.SSLContext) -> http.client.HTTPConnection:
+def _connection(parts: SplitResult, trust: ssl.SSLContext) -> http.client.HTTPConnection:
+    host = parts.hostname or ""  # checked: it has one
     if parts.scheme == "https":
-        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS, context=trust)
-    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+        return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_SECONDS, context=trust)
+    return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS)

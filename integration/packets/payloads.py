@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.registry import known_implementations
@@ -79,10 +79,10 @@ class Payloads:
     def __init__(self, url: str | Path):
         self.url = str(url)
         self._remote = "://" in self.url and not self.url.startswith("file://")
-        self._folder = None if self._remote else Path(self.url.removeprefix("file://"))
+        self._folder = Path(self.url.removeprefix("file://"))  # when it is none of the remote ones
         if problem := url_problem(self.url):
             raise ExchangeError(f"payloads.url {problem}")
-        self._fs = fsspec.core.url_to_fs(self.url)[0] if self._remote else None
+        self._fs: Any = fsspec.core.url_to_fs(self.url)[0] if self._remote else None
 
     def put(self, data: bytes, *, anew: bool = False) -> str:
         """Store bytes and return their SHA-256 (hex). They are on disk when this returns.

@@ -3,10 +3,10 @@
 import base64
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, Row, exists, select
 
 from integration.packets.lines import Line, Lines, joined
 from integration.packets.payloads import Payloads
@@ -16,6 +16,7 @@ from mappings.decoding import media_type, words_of
 from mappings.model.errors import ExchangeError, MappingError
 from mappings.model.packet import Manifest, ManifestItem
 from mappings.model.request import SecondOpinionRequest
+from mappings.references import AttachmentAt
 from mappings.rendition import AttachedText, Correction, Rendition, render
 
 
@@ -31,7 +32,7 @@ class Packet:
         return {
             item.of: (payloads.get(item.sha256), item.content_type)
             for item in self.manifest.items
-            if item.kind == "attachment"
+            if item.kind == "attachment" and item.of is not None
         }
 
 
@@ -114,7 +115,7 @@ def of_others(conn: Connection, request_id: str, patient: str) -> bool:
     ).scalar_one()
 
 
-def by_id(conn: Connection, packet_id: str):
+def by_id(conn: Connection, packet_id: str) -> Row:
     """One packet row."""
     return conn.execute(select(packets).where(packets.c.id == packet_id)).one()
 
@@ -149,7 +150,9 @@ def rendition_of(
     )
 
 
-def inline(resource: dict, of: dict[str, tuple[bytes, str | None]], attachments_at) -> dict:
+def inline(
+    resource: dict, of: dict[str, tuple[bytes, str | None]], attachments_at: Callable[[dict], Iterable[AttachmentAt]]
+) -> dict:
     """The resource with fetched attachments as inline bytes: url out, data, size and SHA-1 hash in."""
     for at in attachments_at(resource):
         fetched = of.get(f"{source_of(resource)}#{at.path}")

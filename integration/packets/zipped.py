@@ -12,6 +12,7 @@ from integration.packets.payloads import Payloads
 from integration.packets.pdf import lacking, to_pdfs
 from integration.store import requests
 from mappings.model.errors import ExchangeError
+from mappings.model.request import SecondOpinionRequest
 from mappings.rendition import as_text
 
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same packet gives the same bytes
@@ -36,7 +37,9 @@ def packet_zip(conn: Connection, payloads: Payloads, request_id: str) -> bytes:
     return buffer.getvalue()
 
 
-def _write(archive: zipfile.ZipFile, folder: str, packet, payloads: Payloads, request) -> None:
+def _write(
+    archive: zipfile.ZipFile, folder: str, packet: packets.Packet, payloads: Payloads, request: SecondOpinionRequest
+) -> None:
     rendition = packets.rendition_of(packet, payloads, request, printed=contents(packet).printed)
     for number, volume in enumerate(to_pdfs(rendition), 1):
         _add(archive, f"{folder}/records{'' if number == 1 else f'-{number}'}.pdf", volume)

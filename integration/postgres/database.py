@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -163,7 +163,7 @@ def remember_oldest_code(connection: Connection, revision: str) -> None:
         connection.execute(text(f"COMMENT ON TABLE alembic_version IS '{_OLDEST_CODE}{oldest}'"))
 
 
-def open_database(config: Config, **how) -> Database:
+def open_database(config: Config, **how: Any) -> Database:
     """The external database of ``database.url``, else the embedded one (started, or joined) in ``data_dir``; ``how`` as `connect`."""
     if (url := _external_url(config)) is not None:
         return connect(url, **how)
@@ -269,7 +269,7 @@ def in_words(error: SQLAlchemyError | psycopg.Error) -> str:
     """What went wrong with the database, as a sentence. Only words that name no value: a row may be about a patient."""
     cause = getattr(error, "orig", None) or error
     state = getattr(cause, "sqlstate", None) or ""
-    said = cause.diag.message_primary if state.startswith(_NO_VALUES) else None
+    said = cause.diag.message_primary if isinstance(cause, psycopg.Error) and state.startswith(_NO_VALUES) else None
     if state == "42501":
         return f"the database does not let us ({said}): make the role in database.url the owner of its database and of its tables"
     if said:

@@ -267,7 +267,7 @@ class EmbeddedPostgres:
         try:
             return bool(work())
         except OSError as exc:
-            what_to_do = _WHAT_TO_DO.get(exc.errno, "look at data_dir, {data_dir}").format(data_dir=self.data_dir)
+            what_to_do = _WHAT_TO_DO.get(exc.errno or 0, "look at data_dir, {data_dir}").format(data_dir=self.data_dir)
             raise ExchangeError(
                 f"{exc.filename or self.data_dir} cannot be opened ({exc.strerror}): {what_to_do}"
             ) from None

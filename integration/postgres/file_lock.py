@@ -41,7 +41,8 @@ class _Lock:
         return True
 
     def _drop(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
         self._descriptor = None
 
 
@@ -52,7 +53,7 @@ class FileLock(_Lock):
         """True when it is ours, also when it already was; False when another process (or object) has it."""
         if self.is_held:
             return True
-        if not self._flock(fcntl.LOCK_EX):
+        if not self._flock(fcntl.LOCK_EX) or self._descriptor is None:
             return False
         with contextlib.suppress(OSError):  # on a full disk the number is missing, and the lock still ours
             os.ftruncate(self._descriptor, 0)

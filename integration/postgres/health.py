@@ -46,7 +46,8 @@ def reason(error: SQLAlchemyError) -> str:
         and any(each in str(origin) for each in _TOO_MANY)
     ):
         return NO_CONNECTION
-    return {DiskFull: DISK_FULL, ReadOnlySqlTransaction: READ_ONLY}.get(type(origin), DOES_NOT_ANSWER)
+    said: dict[type, str] = {DiskFull: DISK_FULL, ReadOnlySqlTransaction: READ_ONLY}
+    return said.get(type(origin), DOES_NOT_ANSWER)
 
 
 # connection, no room, stopped by an operator, rolled back for another; read-only; ended because this process was frozen

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -49,7 +50,7 @@ def shut_down(cluster: Path) -> None:
         if pid is None:
             return
         os.kill(pid, how)
-        if wait_until(lambda pid=pid: not _is_alive(pid), STOP_SECONDS):
+        if wait_until(partial(_is_gone, pid), STOP_SECONDS):
             return
 
 
@@ -76,6 +77,10 @@ def _works_in(process: psutil.Process, cluster: Path) -> bool:
         )
     except (psutil.Error, OSError):
         return False
+
+
+def _is_gone(pid: int) -> bool:
+    return not _is_alive(pid)
 
 
 def _is_alive(pid: int) -> bool:

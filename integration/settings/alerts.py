@@ -311,7 +311,8 @@ def problems(values: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tup
     """What is wrong between keys of `alerts`, and files and variables that are not there."""
     seen: set[Any] = set()
     for index, recipient in _recipients(values):
-        at, name = ("alerts", "send_to", index), recipient.get("name")
+        at: At = ("alerts", "send_to", index)
+        name = recipient.get("name")
         if isinstance(name, str) and name in seen:
             yield (*at, "name"), "is the name of two recipients; each needs its own"
         seen.add(name if isinstance(name, str) else None)

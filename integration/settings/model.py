@@ -499,8 +499,7 @@ def _is_cron_field(text: str, bounds: tuple[int, int]) -> bool:
         if not found:
             return high == 6 and re.fullmatch(r"(mon|tue|wed|thu|fri|sat|sun)", part) is not None
         first, last, step = (int(number) if number else None for number in found.groups())
-        last = first if last is None else last
-        if first is not None and not low <= first <= last <= high or (step or 1) > high:
+        if first is not None and not low <= first <= (first if last is None else last) <= high or (step or 1) > high:
             return False
     return True
 
@@ -510,16 +509,21 @@ class Retry(RetryPolicy):
     """Bounds of retrying a delivery, in count and in time."""
 
     first_retry_seconds: float = Field(
-        5.0, strict=True, gt=0, le=86400, description="Wait before the second attempt; doubles after.", examples=[5]
+        default=5.0,
+        strict=True,
+        gt=0,
+        le=86400,
+        description="Wait before the second attempt; doubles after.",
+        examples=[5],
     )
     max_retry_seconds: float = Field(
-        900.0, strict=True, gt=0, le=7 * 86400, description="Longest wait between attempts.", examples=[900]
+        default=900.0, strict=True, gt=0, le=7 * 86400, description="Longest wait between attempts.", examples=[900]
     )
     max_attempts: int = Field(
-        12, strict=True, ge=1, le=1000, description="Attempts before it is parked.", examples=[12]
+        default=12, strict=True, ge=1, le=1000, description="Attempts before it is parked.", examples=[12]
     )
     max_age_seconds: float = Field(
-        3 * 86400.0,
+        default=3 * 86400.0,
         strict=True,
         gt=0,
         le=366 * 86400,
@@ -527,7 +531,7 @@ class Retry(RetryPolicy):
         examples=[259200],
     )
     jitter: float = Field(
-        0.2, strict=True, ge=0, le=1, description="Random share of the wait that is added.", examples=[0.2]
+        default=0.2, strict=True, ge=0, le=1, description="Random share of the wait that is added.", examples=[0.2]
     )
 
 

@@ -46,10 +46,10 @@ class PatientLink:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Somebody a step found at an endpoint when it was not sure, as read then; ``sha256`` None: was not there."""
+    """Somebody a step found at an endpoint when it was not sure, as read then."""
 
     reference: str
-    sha256: str | None
+    sha256: str
     why: str
     read_at: datetime
 
@@ -197,9 +197,7 @@ def described(conn: Connection, request_id: str, endpoint: str) -> str | None:
     return conn.execute(wanted).scalar_one_or_none()
 
 
-def set_candidates(
-    conn: Connection, request_id: str, endpoint: str, found: Iterable[tuple[str, str | None, str]]
-) -> None:
+def set_candidates(conn: Connection, request_id: str, endpoint: str, found: Iterable[tuple[str, str, str]]) -> None:
     """Whom a step found: ``(reference, sha256, why)`` each; replaces what was found before."""
     conn.execute(
         delete(patient_candidates).where(*_at(request_id, endpoint), patient_candidates.c.reference != DESCRIBED)

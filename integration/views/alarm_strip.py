@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from integration.settings.config import Config
 from integration.store import alarms
@@ -36,7 +36,7 @@ def _rank(rule: str) -> int:
     return list(RULES).index(rule) if rule in RULES else len(RULES)
 
 
-def _line(group, config: Config) -> StripLine:
+def _line(group: Row, config: Config) -> StripLine:
     known = [config.endpoints[each] for each in group.subjects if each in config.endpoints]
     return StripLine(
         group.rule,

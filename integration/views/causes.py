@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
 
 from integration.views.texts import t
 from mappings.model.causes import WAYS, Cause, Way, cause_named
 from mappings.model.steps import RECORD_KINDS, StepKind
 
 ITEMS_SHOWN = 3
+Pressed = tuple[str, str, dict[str, str]]  # words, action and fields of a button
 OF_RECORDS = (*RECORD_KINDS, StepKind.WATCH_CHART)
 OTHER_HASH = "do not have the hash"  # in the sentence of a document whose bytes are not what its record says
 
@@ -22,7 +26,7 @@ class Button:
     is_first: bool = False
 
 
-def explain(row) -> tuple[str, str]:
+def explain(row: Any) -> tuple[str, str]:
     """What happened and what to do, for a step, delivery or group (anything with cause, action and maybe message).
 
     A cause that is not declared, as of a newer version, shows what is stored with the step.
@@ -32,7 +36,7 @@ def explain(row) -> tuple[str, str]:
     return happened, known.to_do or getattr(row, "action", None) or ""
 
 
-def buttons(step) -> list[Button]:
+def buttons(step: Row) -> list[Button]:
     """What a person may press about an open step, the way that leads on first."""
     if step.status == "parked":
         return list(_of_parked(step, cause_named(step.cause)))
@@ -41,7 +45,7 @@ def buttons(step) -> list[Button]:
     return found + [Button(t("queue.park"), "park", _seen(step))] if step.status in ("waiting", "due") else found
 
 
-def _of_parked(step, known: Cause) -> Iterator[Button]:
+def _of_parked(step: Row, known: Cause) -> Iterator[Button]:
     """A button for each way on that applies to this step; Retry always, and first only where it can help."""
     first = next((way for way in known.ways if way in _WAYS), None)
     for way in (*known.ways, *(() if Way.RETRY in known.ways else (Way.RETRY,))):
@@ -51,19 +55,19 @@ def _of_parked(step, known: Cause) -> Iterator[Button]:
             yield Button(words, action, fields, leads and (way is not Way.RETRY or known.retry_helps))
 
 
-def _seen(step) -> dict[str, str]:
+def _seen(step: Row) -> dict[str, str]:
     return {"step": f"{step.id}:{step.lease_no}:{step.status}"}
 
 
-def _items(step) -> list[str]:
+def _items(step: Row) -> list[str]:
     return list(getattr(step, "items", None) or ()) if not callable(getattr(step, "items", None)) else []
 
 
-def _retry(step):
+def _retry(step: Row) -> Iterator[Pressed]:
     yield t("queue.retry"), "retry", _seen(step)
 
 
-def _waive(step):
+def _waive(step: Row) -> Iterator[Pressed]:
     if step.request_id is None or step.kind not in OF_RECORDS:
         return
     for item in _items(step)[:ITEMS_SHOWN]:
@@ -74,7 +78,7 @@ def _waive(step):
         yield t("queue.waive_other"), "waive", {"request": step.request_id}
 
 
-def _resend(step):
+def _resend(step: Row) -> Iterator[Pressed]:
     if step.delivery_id is None:
         return
     for item in _items(step)[:ITEMS_SHOWN]:
@@ -83,17 +87,17 @@ def _resend(step):
         yield t("queue.resend_other"), "resend", {"delivery": step.delivery_id}
 
 
-def _link(step):
+def _link(step: Row) -> Iterator[Pressed]:
     if step.request_id is not None:
         yield t("queue.link"), WAYS[Way.LINK].action, {"request_id": step.request_id, "at": step.endpoint}
 
 
-def _cancel(step):
+def _cancel(step: Row) -> Iterator[Pressed]:
     if step.request_id is not None:
         yield t("request.cancel"), "cancel", {"request": step.request_id}
 
 
-def _pause(step):
+def _pause(step: Row) -> Iterator[Pressed]:
     yield t("queue.pause"), "pause", {"at": step.endpoint}
 
 

@@ -1,5 +1,7 @@
 """What follows from a correction, as sentences for whoever confirms it: pages and command line say the same."""
 
+from datetime import date
+
 from sqlalchemy import Connection, Row
 
 from integration.store import deliveries
@@ -34,5 +36,5 @@ def _summary_is_there(conn: Connection, request_id: str) -> bool:
     return any(map(has_begun, deliveries.of_request(conn, request_id, DeliveryKind.RECORDS)))
 
 
-def _day(value) -> str:
+def _day(value: date | None) -> str:
     return value.strftime("%Y-%m-%d") if value else t("time.none")

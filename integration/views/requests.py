@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, Table, select
 
 from integration.settings.config import Config, Endpoint
 from integration.store import operations, requests, waivers
@@ -58,7 +58,7 @@ def request_view(conn: Connection, request_id: str) -> dict:
     }
 
 
-def missing_to_close(row, rows: dict) -> list[str]:
+def missing_to_close(row: Row, rows: dict) -> list[str]:
     """What a loop still lacks, as sentences; empty when it is closed."""
     if row.closed_at is not None:
         return []
@@ -78,7 +78,7 @@ def missing_to_close(row, rows: dict) -> list[str]:
     return lacks
 
 
-def _rows(conn: Connection, table, request_id: str) -> list[dict]:
+def _rows(conn: Connection, table: Table, request_id: str) -> list[dict]:
     order = table.c.id if "created_at" not in table.c else table.c.created_at
     return [
         row._asdict()
@@ -94,7 +94,7 @@ def items_view(conn: Connection, delivery_id: str) -> list[dict]:
     return [row._asdict() for row in conn.execute(wanted)]
 
 
-def report_revision(conn: Connection, request_id: str, revision: int):
+def report_revision(conn: Connection, request_id: str, revision: int) -> Row | None:
     """The row of one revision of a request's report, or None."""
     wanted = select(reports).where(reports.c.request_id == request_id, reports.c.revision == revision)
     return conn.execute(wanted).one_or_none()
@@ -140,13 +140,13 @@ def allowed_differences(endpoint: Endpoint) -> list[str]:
     return [each.sentence(today) for each in endpoint.verification.allowances]
 
 
-def _refuses(row) -> bool:
+def _refuses(row: Row) -> bool:
     return row.last_failure_at is not None and (
         row.last_success_at is None or row.last_failure_at > row.last_success_at
     )
 
 
-def endpoint_health(row) -> dict:
+def endpoint_health(row: Row | None) -> dict:
     """How an endpoint is, as a word, with what it was told from."""
     if row is None:
         return {"health": "not used yet"}

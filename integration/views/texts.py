@@ -770,7 +770,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
 class Catalogue:
     """``t("key", n=3)``: a text with its values filled in; of a pair, the first for one and the second for more."""
 
-    def __call__(self, key: str, **values) -> str:
+    def __call__(self, key: str, **values: object) -> str:
         text = TEXTS[key]
         if isinstance(text, tuple):
             text = text[0] if values.get("n") == 1 else text[1]

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import Row
+
 from integration.views.texts import t
 from mappings.model.steps import BEFORE_THE_VISIT
 
@@ -13,7 +15,7 @@ FAR = datetime(9000, 1, 1, tzinfo=UTC)
 SOON = timedelta(hours=24)
 
 
-def clean(value, length: int = 300) -> str:
+def clean(value: object, length: int = 300) -> str:
     """Text from elsewhere, shortened and without control characters (they are shown as a replacement character)."""
     text = "" if value is None else str(value)
     cut = text[:length].rstrip() + "…" if len(text) > length else text
@@ -51,14 +53,14 @@ def countdown(deadline: datetime | None, now: datetime) -> Countdown:
     return Countdown("soon" if left < SOON else "fine", t("deadline.left", span=span(left)))
 
 
-def state_of(step) -> str:
+def state_of(step: Row) -> str:
     """The tab a step belongs to: its status, except that a failed one that will be tried again is retrying."""
     if step.status == "leased":
         return "running"
     return "retrying" if step.status in ("waiting", "due") and step.attempts else step.status
 
 
-def has_deadline(step) -> bool:
+def has_deadline(step: Row) -> bool:
     """True for an open step that has to be done before the visit."""
     return step.status not in ("done", "cancelled") and step.kind in BEFORE_THE_VISIT
 
@@ -73,6 +75,6 @@ def size(number: int | None) -> str:
     return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
 
 
-def number(value) -> str:
+def number(value: float) -> str:
     """A count with a thin space between thousands."""
     return f"{value:,}".replace(",", "\u202f")
