@@ -12,6 +12,7 @@ from mappings.subject import SUBJECT_ELEMENTS, whose
 
 GONE = "it was deleted at its source"
 REFILED = "its source says now that it is about another patient"
+A_FEW = 3  # so many records are taken back without asking, however small the chart is
 
 _BY_STATUS = frozenset(
     """Account Appointment CarePlan CareTeam ChargeItem Claim ClaimResponse ClinicalImpression Communication
@@ -65,6 +66,14 @@ def why_withdrawn(there: dict | None, patient: dict, bases: Bases) -> str | None
     if there is None:
         return GONE
     return REFILED if whose(there, patient, bases)[0] == "another" else None
+
+
+def is_a_mass(withdrawn: int, carried_records: int, percent: int) -> bool:
+    """True when more than a few, and more than ``percent`` of what was carried, are to be taken back at once.
+
+    A source that was restored from an old backup, or shows an empty chart, looks the same as one that corrected itself.
+    """
+    return withdrawn > A_FEW and withdrawn * 100 > carried_records * percent
 
 
 def withdrawn_item(carried_item: ManifestItem, why: str) -> ManifestItem:

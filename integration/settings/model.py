@@ -575,6 +575,15 @@ class RecordsKept(_Section):
         description="Largest packet we carry, records and attachments together; what would make it larger is named.",
         examples=[8589934592],
     )
+    max_withdrawn_percent: int = Field(
+        20,
+        ge=0,
+        le=100,
+        description="Of the records sent for a request, the share that may be gone at their source at once and is taken back "
+        "without asking; more waits for a person (a source restored from an old backup). 100 never asks. Up to three "
+        "records are always taken back.",
+        examples=[20],
+    )
 
 
 class Retention(_Section):

@@ -200,6 +200,10 @@ _ALL = (
     Cause("record-partial", "Part of the record could not be read, so no packet was made.",
           "Ask the referring provider's IT to make it readable, then retry; or send without the items named.",
           (W.WAIVE, W.CALL, W.RETRY)),
+    Cause("many-withdrawn", "Many of the records that were sent are gone at their source at once. None was taken back.",
+          "Ask the referring provider's IT whether the system lost records (an old backup). When they are there again, retry. "
+          "If they are gone on purpose, set records.max_withdrawn_percent in config.yaml to 100, retry, and set it back.",
+          (W.CALL, W.RETRY, W.CONFIGURE)),
     Cause("resource-unreadable", "A resource cannot be read the way FHIR writes it.",
           "The message names the resource. Send without it, or have it repaired where it comes from.",
           (W.WAIVE, W.CALL, W.RETRY)),

@@ -9,6 +9,7 @@ from mappings.withdrawal import (
     GONE,
     REFILED,
     carried,
+    is_a_mass,
     is_marked_in_error,
     marked_in_error,
     why_withdrawn,
@@ -92,3 +93,20 @@ def test_what_is_marked_says_so(kind):
 
 def test_a_type_without_such_a_mark_is_left_to_a_person():
     assert marked_in_error({"resourceType": "AdverseEvent"}) is None
+
+
+@pytest.mark.parametrize(
+    ("withdrawn", "sent", "percent", "asks"),
+    [
+        (3, 3, 20, False),  # a few, however small the chart is
+        (4, 4, 20, True),
+        (4, 20, 20, False),
+        (5, 20, 20, True),
+        (1000, 10_000, 20, False),
+        (2001, 10_000, 20, True),
+        (4, 400, 0, True),
+        (10_000, 10_000, 100, False),
+    ],
+)
+def test_many_at_once_are_a_mass(withdrawn, sent, percent, asks):
+    assert is_a_mass(withdrawn, sent, percent) is asks

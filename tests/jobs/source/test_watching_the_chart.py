@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from integration.store import operations
+from integration.views.requests import request_view
 from tests.servers.unkind_source import b64, document, observation
 
 pytestmark = pytest.mark.postgres
@@ -61,6 +63,41 @@ def test_what_a_search_merely_does_not_show_is_not_taken_back(gathering):
     a_day_later(gathering)
     assert gathering.at_bob("Observation")["o2"]["status"] == "final"
     assert "record-withdrawn" not in gathering.findings()
+
+
+@pytest.mark.parametrize("how", ["gone", "another patient"])
+def test_many_that_are_gone_at_once_wait_for_a_person_and_nothing_is_taken_back(gathering, how):
+    source = gathering.source
+    source.put(*(observation(number) for number in range(8)))
+    request_id = gathering.gather()
+    for number in range(1, 8):
+        if how == "gone":
+            source.delete(f"Observation/o{number}")
+        else:
+            source.put(observation(number, "Patient/other"))
+    source.put(observation(0, status="corrected"))
+    a_day_later(gathering)
+    assert gathering.exchange.parked(request_id) == ["many-withdrawn"]
+    assert "7 of 8 records" in gathering.message(request_id) and "Observation/o1" in gathering.message(request_id)
+    assert {each["status"] for each in gathering.at_bob("Observation").values()} == {"final"}
+    assert "record-withdrawn" not in gathering.findings()
+
+
+def test_when_the_source_has_them_again_a_retry_goes_on(gathering):
+    source = gathering.source
+    source.put(*(observation(number) for number in range(8)))
+    request_id = gathering.gather()
+    held = dict(source.held)
+    source.held = {name: each for name, each in held.items() if not name.startswith("Observation/")}
+    a_day_later(gathering)
+    source.held = held
+    source.put(observation(0, status="corrected"))
+    with gathering.exchange.engine.begin() as conn:
+        [step] = [each for each in request_view(conn, request_id)["owed"] if each["status"] == "parked"]
+        operations.retry_step(conn, step["id"], actor="test", reason="restored")
+    gathering.exchange.drain()
+    assert gathering.exchange.parked(request_id) == []
+    assert gathering.at_bob("Observation")["o0"]["status"] == "corrected"
 
 
 def test_what_comes_back_stands_again(gathering):
