@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Row
 
 from integration.fhir.capabilities import Capabilities, probe
 from integration.fhir.server import FhirServer
+from integration.fhir.servers import configured
 from integration.packets.payloads import Payloads
 from integration.server_address import address_of
 from integration.settings.config import Config, Endpoint
@@ -136,8 +137,8 @@ class Context:
             )
 
     def endpoint(self, key: str) -> Endpoint:
-        """The configuration of an endpoint."""
-        return self.world.config.endpoints[key]
+        """The configuration of an endpoint. Raises PermanentError when config.yaml has it no longer."""
+        return configured(self.world.config.endpoints, key)
 
     def server(self, key: str) -> FhirServer:
         """The FHIR server of an endpoint; what is exchanged with it is kept beside this attempt."""
@@ -203,14 +204,15 @@ def capabilities_of(world: World, key: str, server: Callable[[], FhirServer]) ->
     """Read from the endpoint's row, or probe ``server()`` and remember. Raises NeedsPerson when another server answers."""
     with world.engine.begin() as conn:
         known = endpoints.known(conn, key)
-    overrides = dict(world.config.endpoints[key].capabilities)
+    endpoint = configured(world.config.endpoints, key)
+    overrides = dict(endpoint.capabilities)
     if known.capabilities and known.probed_at and (world.now() - known.probed_at).total_seconds() < PROBE_SECONDS:
         return Capabilities.from_json(known.capabilities).with_overrides(overrides)
     probed = probe(server())
     if probed.problems:
         return probed  # not remembered: it is asked again when somebody has mended it
     says = probed.of_itself
-    is_hosted = bool(world.config.endpoints[key].hosted_practice)
+    is_hosted = bool(endpoint.hosted_practice)
     if known.says is not None and known.says != says and not is_hosted:
         raise NeedsPerson(
             endpoints.MOVED,

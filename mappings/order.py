@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mappings.addresses import Bases
 from mappings.codes import as_dict, as_dicts, as_text
 from mappings.identifiers import identifiers_in, local_reference, to_identifier
 from mappings.model.request import Identifier, SecondOpinionRequest
@@ -25,20 +26,20 @@ class Mark(StrEnum):
 
 
 def mark_of(
-    order: dict, *, systems: Collection[str], own_system: str, bases: Collection[str] = (), base: str | None = None
+    order: dict, *, systems: Collection[str], own_system: str, bases: Collection[str] = (), own_bases: Bases = None
 ) -> Mark | None:
     """What an order itself says of being ours; None when it carries no sign of it.
 
     ``systems`` are all identifier systems the Exchange ever used, its own and those of its endpoints: a record carries
-    {system of its source; Type/id}. ``own_system`` and ``base`` belong to the server the order was read from, ``bases``
-    to the others.
+    {system of its source; Type/id}. ``own_system`` and ``own_bases`` belong to the server the order was read from,
+    ``bases`` to the others.
     """
     itself = (own_system, f"ServiceRequest/{order.get('id')}")
     if any(_names_ours(each, systems) and (each.system, each.value) != itself for each in identifiers_in(order)):
         return Mark.OURS
     meta = as_dict(order.get("meta"))
     source = as_text(meta.get("source")) or ""
-    if any(source.startswith(f"{each.rstrip('/')}/ServiceRequest/") for each in bases if each != base):
+    if _is_order_at(source, tuple(bases)) and not _is_order_at(source, own_bases):
         return Mark.OURS
     if any(each.get("system") in systems for each in as_dicts(meta.get("tag"))):
         return Mark.OURS
@@ -50,10 +51,10 @@ def carries_our_identifier(resource: dict, systems: Collection[str]) -> bool:
     return any(_names_ours(each, systems) for each in identifiers_in(resource))
 
 
-def earlier_orders(order: dict, base: str | None) -> tuple[str, ...]:
+def earlier_orders(order: dict, bases: Bases) -> tuple[str, ...]:
     """``ServiceRequest/id`` at the same server of what the order is based on or replaces."""
     named = (
-        local_reference(each.get("reference"), base)
+        local_reference(each.get("reference"), bases)
         for element in ("basedOn", "replaces")
         for each in as_dicts(order.get(element))
     )
@@ -107,6 +108,11 @@ def changed_elements(before: dict, after: dict) -> tuple[str, ...]:
 
 def _names_ours(identifier: Identifier, systems: Collection[str]) -> bool:
     return identifier.system in systems and _NAMES_A_RESOURCE.fullmatch(identifier.value) is not None
+
+
+def _is_order_at(url: str, bases: Bases) -> bool:
+    """True for the address of a ServiceRequest below one of these addresses; a relative one is at no server in particular."""
+    return "://" in url and (local_reference(url, bases) or "").startswith("ServiceRequest/")
 
 
 def _is_derived(order: dict, systems: Collection[str]) -> bool:

@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from integration.fhir.server import FhirServer
 from integration.fhir.sign_in import Fixed, SignIn, TokenShelf, Unsigned
 from integration.fhir.transport import Transport, careful_session
 from mappings.model.errors import PermanentError
+
+E = TypeVar("E")
 
 
 class Servers:
@@ -45,20 +47,14 @@ class Servers:
             server.close()
 
     def _new(self, name: str) -> FhirServer:
-        endpoint = self._endpoints.get(name)
-        if endpoint is None:
-            raise PermanentError(
-                f"config.yaml has no endpoint {name!r}; add it or correct the name",
-                endpoint=name,
-                cause="unknown-endpoint",
-            )
+        endpoint = configured(self._endpoints, name)
         return FhirServer(
             endpoint, Transport(endpoint, sign_in=self._sign_in(endpoint), before=partial(self._before, name))
         )
 
     def signing_of(self, endpoint_name: str) -> tuple[Callable[[], Mapping[str, str]], Callable[[], str]]:
         """To try the sign-in of an endpoint by itself: the headers of a request, and what they open where that is said."""
-        sign_in = self._sign_in(self._endpoints[endpoint_name])
+        sign_in = self._sign_in(configured(self._endpoints, endpoint_name))
         return sign_in.headers, lambda: getattr(sign_in, "scope", "")
 
     def _sign_in(self, endpoint: Any) -> SignIn:
@@ -78,3 +74,13 @@ class Servers:
 
         tls = getattr(endpoint, "tls", None)
         return sign_in_of(endpoint, session=lambda: careful_session(1, tls), shelf=self._shelf, keys_dir=self._keys_dir)
+
+
+def configured(endpoints: Mapping[str, E], name: str) -> E:
+    """The endpoint of this name. Raises PermanentError: what is owed may name one that is no longer in config.yaml."""
+    endpoint = endpoints.get(name)
+    if endpoint is None:
+        raise PermanentError(
+            f"config.yaml has no endpoint {name!r}; add it or correct the name", endpoint=name, cause="unknown-endpoint"
+        )
+    return endpoint

@@ -46,7 +46,9 @@ class Orders:
         with ctx.world.engine.begin() as conn:
             self.names = orders.names_of_server(conn, self.config, key)
             self.systems = orders.systems_known(conn, self.config)
-        self.bases = [each.base_url for name, each in self.config.endpoints.items() if name not in self.names]
+        self.bases = [
+            base for name, each in self.config.endpoints.items() if name not in self.names for base in each.bases
+        ]
         self.codes = [Code(system=each.system, code=each.code) for each in self.endpoint.local_codes]
 
     def changes_of(self, found: Mapping[str, dict | None]) -> list[tuple[str, Change]]:
@@ -58,7 +60,7 @@ class Orders:
                     asked[reference] = order
         with self.ctx.world.engine.begin() as conn:
             known = orders.known(conn, self.names, [each for each in found if is_address(each)])
-            earlier = {each for order in asked.values() for each in earlier_orders(order, self.endpoint.base_url)}
+            earlier = {each for order in asked.values() for each in earlier_orders(order, self.endpoint.bases)}
             ours = orders.written_by_us(conn, self.names, {*filter(is_address, asked), *earlier})
             dealt_with = refused_orders.skipped(conn, self.key, list(found))
         changes, before = [], len(self.ctx.found)
@@ -116,13 +118,13 @@ class Orders:
             systems=self.systems,
             own_system=self.endpoint.identifier_system,
             bases=self.bases,
-            base=self.endpoint.base_url,
+            own_bases=self.endpoint.bases,
         )
         if mark is Mark.OURS or reference in ours:
             return None
         if order.get("status") != "active":
             return None
-        if mark is Mark.DERIVED or ours & set(earlier_orders(order, self.endpoint.base_url)):
+        if mark is Mark.DERIVED or ours & set(earlier_orders(order, self.endpoint.bases)):
             self.ctx.finding(
                 "order-derived",
                 "this order was made from one that the Exchange wrote there: it is part of that request, and not taken in as "

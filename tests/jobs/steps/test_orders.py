@@ -10,7 +10,7 @@ from integration.store.links import SystemChanged
 from integration.store.tables import findings, links, polls, requests
 from integration.store.tables import steps as step_table
 from jobs.steps.taking_in import is_address
-from tests.jobs.exchange import load_chart, patient
+from tests.jobs.exchange import a_request, load_chart, patient
 from tests.jobs.test_loop import order_of, polled
 
 pytestmark = pytest.mark.postgres
@@ -219,12 +219,14 @@ def test_an_order_that_is_gone_is_told_and_nothing_is_drawn_from_it(exchange):
         {"identifier": [{"system": OURS, "value": "ServiceRequest/r1"}]},
         {"identifier": [{"system": "urn:test:bob", "value": "ServiceRequest/7"}]},
         {"meta": {"source": "{bob}/ServiceRequest/7"}},
+        {"meta": {"source": "{BOB}/ServiceRequest/7/_history/2"}},
         {"meta": {"tag": [{"system": OURS, "code": "x"}]}},
     ],
 )
 def test_what_carries_our_mark_is_never_an_order(exchange, mark):
     if "source" in mark.get("meta", {}):
-        mark = {"meta": {"source": f"{exchange.bob}/ServiceRequest/7"}}
+        upper = exchange.bob.replace("http://", "HTTPS://")  # as a proxy in front of it writes it
+        mark = {"meta": {"source": mark["meta"]["source"].format(bob=exchange.bob, BOB=upper)}}
     exchange.put("alice", order_of(load_chart(exchange), **mark))
     exchange.poll()
     assert polled(exchange) == [] and causes_of(exchange) == {}
@@ -242,9 +244,20 @@ def test_what_we_wrote_there_is_never_an_order_also_where_the_server_dropped_our
                 origin="created",
             )
         )
-    exchange.put("alice", order_of(load_chart(exchange), basedOn=[{"reference": f"ServiceRequest/{order['id']}"}]))
+    other_name = "http://127.0.0.1:8080/fhir/alice/"  # also_known_as
+    for base in ("", other_name, f"{exchange.alice}/"):
+        based_on = [{"reference": f"{base}ServiceRequest/{order['id']}"}]
+        exchange.put("alice", order_of(load_chart(exchange), basedOn=based_on))
     exchange.poll()
     assert polled(exchange) == [] and set(causes_of(exchange)) == {"order-derived"}
+
+
+@pytest.mark.parametrize("own", ["{alice}", "http://127.0.0.1:8080/fhir/alice"])
+def test_an_order_that_names_itself_by_an_address_of_its_own_server_is_no_mark(exchange, own):
+    source = f"{own.format(alice=exchange.alice)}/ServiceRequest/7"
+    order = exchange.put("alice", order_of(load_chart(exchange), meta={"source": source}))
+    exchange.poll()
+    assert polled(exchange) == [f"alice:ServiceRequest/{order['id']}"]
 
 
 def test_an_identifier_of_the_ehr_that_only_begins_like_ours_is_no_mark(exchange):
@@ -275,6 +288,20 @@ def test_an_endpoint_under_another_name_takes_no_order_in_again(exchange):
     poll_as(exchange, "hillside")
     assert len(polled(exchange)) == 2 and f"hillside:ServiceRequest/{later['id']}" in polled(exchange)
     assert len(exchange.find("bob", "Task")) == 2
+
+
+@pytest.mark.parametrize("gone", ["alice", "bob"])
+@pytest.mark.parametrize("when", ["entered", "sent", "answered"])
+def test_what_is_owed_to_an_endpoint_that_was_removed_says_so(exchange, gone, when):
+    load_chart(exchange, observations=1)
+    request_id = exchange.submit(a_request())
+    if when != "entered":
+        exchange.drain()
+    if when == "answered":
+        exchange.answer()
+    renamed(exchange, **{gone: "other"})
+    exchange.watch()
+    assert set(exchange.parked(request_id)) == {"unknown-endpoint"}
 
 
 def test_one_server_under_two_addresses_is_noticed_and_its_orders_are_taken_in_once(exchange):
