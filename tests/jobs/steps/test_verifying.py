@@ -125,6 +125,42 @@ def test_words_and_labels_lost_changed_or_added_never_count_as_verified(make_exc
     }
 
 
+@pytest.mark.parametrize("element", ["subject", "patient"])
+@pytest.mark.parametrize("said", ["Patient/somebody-else", "{bob}/Patient/somebody-else", None])
+def test_what_a_server_files_under_another_patient_never_counts_as_verified(make_exchange, element, said):
+    kind = {"subject": "Observation", "patient": "AllergyIntolerance"}[element]
+
+    def refile(resource: dict) -> None:
+        if resource["resourceType"] == kind:
+            resource[element] = {"reference": said.format(bob=exchange.bob)} if said else {"type": "Patient"}
+
+    exchange = make_exchange(before={"bob": lossy(refile)})
+    chart = load_chart(exchange, observations=1)
+    subject = {"reference": f"Patient/{chart['patient']['id']}"}
+    exchange.put("alice", {"resourceType": "AllergyIntolerance", "patient": subject, "code": {"text": "penicillin"}})
+    request_id = exchange.submit(a_request())
+    exchange.drain()
+    assert exchange.parked(request_id) == ["verify-different"]
+    assert errors(exchange) == {("other-patient", f"{kind}.{element}"), ("verify-different", "")}
+
+
+def test_what_the_other_side_holds_itself_is_judged_by_whose_the_source_says_it_is(exchange):
+    """Alice's copy of a record of Bob is about her patient; at Bob it is re-filed: linked there, it would be a stranger's."""
+    chart = load_chart(exchange, observations=1)
+    there = exchange.put(
+        "bob", patient(name=[{"family": "Else"}], identifier=[{"system": "urn:test:mrn", "value": "M2"}])
+    )
+    mine = {"resourceType": "Observation", "status": "final", "code": {"text": "of bob"}}
+    mine = exchange.put("bob", {**mine, "subject": {"reference": f"Patient/{there['id']}"}})
+    own = [{"system": "urn:test:bob", "value": f"Observation/{mine['id']}"}]
+    subject = {"reference": f"Patient/{chart['patient']['id']}"}
+    exchange.put("alice", {**mine, "identifier": own, "subject": subject})
+    request_id = exchange.submit(a_request())
+    exchange.drain()
+    assert exchange.view(request_id)["records"] == "blocked"
+    assert ("other-patient", "Observation.subject") in errors(exchange)
+
+
 def _keep_bytes_elsewhere(kept: dict[str, bytes], cut: int | None):
     """A server that keeps inline bytes as Binaries, perhaps not all of them."""
 

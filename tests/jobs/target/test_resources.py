@@ -1,5 +1,7 @@
 """Records at an endpoint that takes resources: corrections, second requests, what the other side added, what it refuses."""
 
+import json
+
 import pytest
 from sqlalchemy import text
 
@@ -163,6 +165,28 @@ def test_a_record_that_came_from_the_target_is_linked_there_and_not_written(exch
     assert not at_bob(exchange, copied)
     assert at_bob(exchange, pointing)[0]["hasMember"] == [{"reference": f"Observation/{mine['id']}"}]
     assert exchange.find("bob", "Observation", _id=mine["id"])[0]["meta"]["versionId"] == mine["meta"]["versionId"]
+
+
+@pytest.mark.parametrize("kind", ["Practitioner", "Organization", "Location"])
+def test_people_and_places_that_came_from_the_target_are_linked_there_and_not_written(exchange, kind):
+    chart = load_chart(exchange, observations=1)
+    name = [{"family": "Bob"}] if kind == "Practitioner" else "Bob's practice"
+    mine = exchange.put("bob", {"resourceType": kind, "name": name})
+    own = [{"system": "urn:test:bob", "value": f"{kind}/{mine['id']}"}]
+    copied = exchange.put("alice", {"resourceType": kind, "name": name, "identifier": own})
+    reference = {"reference": f"{kind}/{copied['id']}"}
+    where = {"performer": [reference]} if kind != "Location" else {"extension": [_at(reference)]}
+    pointing = exchange.change("alice", chart["observation-0"], **where)
+    request_id = sent(exchange)
+    assert exchange.view(request_id)["records"] == "verified", exchange.parked(request_id)
+    assert not at_bob(exchange, copied)
+    [there] = at_bob(exchange, pointing)
+    assert f"{kind}/{mine['id']}" in json.dumps(there)
+    assert exchange.find("bob", kind, _id=mine["id"])[0]["meta"]["versionId"] == mine["meta"]["versionId"]
+
+
+def _at(place: dict) -> dict:
+    return {"url": "http://hl7.org/fhir/StructureDefinition/event-location", "valueReference": place}
 
 
 def test_a_record_whose_original_is_gone_is_named_and_the_rest_is_written(exchange):
