@@ -176,7 +176,10 @@ def advance(
         .where(requests.c.id == request_id, requests.c.status == current)
         .values(status=to, status_reason=reason, updated_at=func.now())
     )
-    audit.record(conn, actor or by.value, AUDIT_EVENT[to], request_id, reason=reason, detail={"from": current})
+    said = (
+        reason if actor or by is not Actor.FULFILLER else None
+    )  # theirs may tell of the patient: it stands in the row
+    audit.record(conn, actor or by.value, AUDIT_EVENT[to], request_id, reason=said, detail={"from": current})
     return True
 
 
