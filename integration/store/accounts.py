@@ -23,6 +23,8 @@ RESERVED = frozenset({"anonymous", "api", "cli", "exchange", "fulfiller", "nobod
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
 # Of a password nobody has: who asks for an unknown account waits as long as who mistypes.
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$0f9zd0FaCLQagixA2t1nwQ$xbcr9d/qTb09g7eFywrdfe0Z2zPRjagqWoRbj6wBGGQ"
+_JUDGED = 72  # characters: to judge one takes longer with the square of its length
+_OURS = ("second", "opinion", "exchange", "second-opinion", "hospital", "patient", "doctor", "clinic")
 _FEW = threading.BoundedSemaphore(4)  # a flood of sign-ins may use 76 MiB of a process, not more
 
 
@@ -154,7 +156,18 @@ def _hash(name: str, password: str) -> str:
         raise AccountRefused(f"a password has {SHORTEST} to {LONGEST} characters; a few words in a row are a good one")
     if password.casefold() == name.casefold():
         raise AccountRefused("the password must not be the account's name")
+    if _is_easily_guessed(name, password):
+        raise AccountRefused(
+            "this password is easily guessed; a few words that have nothing to do with each other are a good one"
+        )
     return _HASHER.hash(password)
+
+
+def _is_easily_guessed(name: str, password: str) -> bool:
+    """True when fewer than 10^8 tries of common passwords, words, names, years and keyboard rows find it."""
+    from zxcvbn import zxcvbn  # 2 MB of word lists, for those who set a password only
+
+    return zxcvbn(password[:_JUDGED], user_inputs=[name, *_OURS])["score"] < 3
 
 
 def _plain(password: str) -> str:

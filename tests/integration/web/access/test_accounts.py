@@ -68,6 +68,8 @@ def test_an_account_is_made_listed_given_roles_disabled_and_enabled_by_commands(
 
 @pytest.mark.parametrize(("name", "password", "said"), [
     ("olga", "eleven char", "12 to 256 characters"), ("olga", "x" * 257, "12 to 256"), ("olga-olga-olga", "Olga-Olga-Olga", "account's name"),
+    ("olga", "Password1234", "easily guessed"), ("olga", "qwertyuiop12", "easily guessed"), ("olga", "a" * 100, "easily guessed"),
+    ("olga", "hospital2026", "easily guessed"), ("olga.bishop", "Olga.Bishop1", "easily guessed"), ("olga", "1234567890ab", "easily guessed"),
     ("Olga", PASSWORD, "small letters"), ("web", PASSWORD, "another name"), ("-x", PASSWORD, "small letters"), (ADMIN, PASSWORD, "already"),
 ])  # fmt: skip
 def test_a_weak_password_and_a_name_that_misleads_are_refused(run, name, password, said):
