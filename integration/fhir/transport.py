@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -147,6 +147,7 @@ class Transport:
         self.name: str = getattr(endpoint, "key", "") or endpoint.name
         self.base_url: str = endpoint.base_url.rstrip("/")
         self._origin = _origin(urlsplit(self.base_url))
+        self._paths = (urlsplit(self.base_url).path, *getattr(endpoint, "file_paths", ()))
         self._timeout: float = endpoint.limits.timeout_seconds
         self.max_bytes: int = endpoint.limits.max_answer_bytes
         self._max_depth: int = endpoint.limits.max_json_depth
@@ -232,7 +233,10 @@ class Transport:
         self._session.close()
 
     def url_of(self, path: str) -> str:
-        """The absolute address of ``path``; another origin raises PermanentError, our token must not go there."""
+        """The absolute address of ``path``; one that is not below the base raises PermanentError, our token must not go there.
+
+        On the same host another path may be another organization, whose records we must not take for this one's.
+        """
         if _SCHEME.match(path):
             url = path
         elif path.startswith("/"):
@@ -241,20 +245,26 @@ class Transport:
             url = f"{self.base_url}/{path}".rstrip("/")
         if not self.is_ours(url):
             raise PermanentError(
-                f"an address of another server than {self.name} is not followed",
+                f"an address that is below neither base_url nor file_paths of {self.name} is not followed",
                 endpoint=self.name,
                 cause="other-origin",
             )
         return url
 
     def is_ours(self, url: str) -> bool:
-        """True when scheme, host and port are those of the base address."""
+        """True when scheme, host and port are those of the base address, and the path is below the base's or ``file_paths``."""
         if _UNSAFE.search(url):  # urlsplit and urllib3 would not agree on the host
             return False
         try:
-            return _origin(urlsplit(url)) == self._origin
+            parts = urlsplit(url)
+            return _origin(parts) == self._origin and self._is_below(parts.path)
         except ValueError:
             return False
+
+    def _is_below(self, path: str) -> bool:
+        path = _decoded(path)
+        climbs = any(segment.partition(";")[0] in (".", "..") for segment in path.replace("\\", "/").split("/"))
+        return not climbs and any(not base or path == base or path.startswith(f"{base}/") for base in self._paths)
 
     @contextmanager
     def _open(
@@ -406,6 +416,13 @@ def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
     if parts.username is not None or parts.password is not None or parts.scheme not in _PORTS:
         raise ValueError("not an address we go to")
     return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS[parts.scheme]
+
+
+def _decoded(path: str) -> str:
+    """As the most willing server reads it: ``%252e%252e`` climbs as well as ``..``."""
+    while (once := unquote(path)) != path:
+        path = once
+    return path
 
 
 def _data(body: Body | None) -> Body | io.BytesIO | None:

@@ -381,6 +381,13 @@ class Endpoint(_Section):
         "inside the hospital. http for https, and another case of the host, need not be said.",
         examples=[["http://fhir-app-01.internal:8080/fhir"]],
     )
+    file_paths: tuple[Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-])+$")], ...] = Field(
+        (),
+        strict=False,
+        description="Paths outside of `base_url`, on the same host, below which the server keeps the files of its documents. "
+        "Any other path there may be another organization's and is never asked.",
+        examples=[["/files"]],
+    )
     role: Literal["placer", "fulfiller", "both"] = Field(
         description="placer asks for second opinions, fulfiller gives them.", examples=["placer"]
     )

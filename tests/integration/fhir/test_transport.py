@@ -137,13 +137,38 @@ def test_it_goes_to_no_other_origin(transport):
         assert "elsewhere" not in str(error)
 
 
+@pytest.mark.parametrize("prefix", ["https://hospital.example.invalid", ""], ids=["absolute", "path"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/", "/other/Patient/1", "/fhir2/Patient/1", "/fhirs", "/FHIR/Patient/1", "/fhir/../other/Patient/1", "/fhir/..",
+        "/fhir/%2e%2e/other/Patient/1", "/fhir/%2E./other", "/fhir/.%2e/other", "/fhir/%252e%252e/other/Patient/1",
+        "/fhir/..%2fother/Patient/1", "/fhir/%2e%2e%2fother", "/fhir%2f..%2fother", "/fhir/..;/other/Patient/1",
+        "/fhir/..;x=1/other", "/fhir/%2e%2e;/other", "/fhir/..%5cother", "/fhir/%5c..%5cother", "/fhir/./../other",
+        "/fhir/Binary/../../other", "/fhir/../fhir2", "/fhir/%25252e%25252e/other", "/./fhir/../other",
+        "/?_getpages=1", "/other?x=/fhir/", "/other#/fhir/", "/other;/fhir/",
+    ],
+)  # fmt: skip
+def test_another_path_of_the_same_host_is_another_tenant(transport, prefix, path):
+    error = failure(transport, write=False, path=prefix + path)
+    assert (type(error), error.cause) == (PermanentError, "other-origin") and "other/" not in str(error)
+
+
+@pytest.mark.parametrize("path", ["../other/Patient/1", "Binary/../../other", "%2e%2e/other/Patient/1", "..;/other"])
+def test_a_relative_address_does_not_climb_out_of_the_base(transport, path):
+    assert failure(transport, write=False, path=path).cause == "other-origin"
+
+
 @pytest.mark.parametrize(
     ("path", "url"),
     [
         ("Patient/1", f"{BASE}/Patient/1"),
         ("", BASE),
         ("/fhir/Binary/1", f"{BASE}/Binary/1"),
-        ("HTTPS://HOSPITAL.example.invalid:443/other/2", "HTTPS://HOSPITAL.example.invalid:443/other/2"),
+        ("HTTPS://HOSPITAL.example.invalid:443/fhir/2", "HTTPS://HOSPITAL.example.invalid:443/fhir/2"),
+        ("?_getpages=1", f"{BASE}/?_getpages=1"),
+        (f"{BASE}?_getpages=1", f"{BASE}?_getpages=1"),
+        ("Binary/a%20b", f"{BASE}/Binary/a%20b"),
         ("Patient?identifier=http://a|1", f"{BASE}/Patient?identifier=http://a|1"),
     ],
 )
@@ -268,7 +293,6 @@ def test_no_error_of_a_failed_connection_names_the_patient():
         ("Patient/1", "GET Patient/1"),
         ("Patient/1/_history/2", "GET Patient/1/_history/2"),
         (f"{BASE}/files/{SECRET}.pdf", "GET ..."),
-        (f"https://hospital.example.invalid/{SECRET}", "GET ..."),
         (f"Patient/1/{SECRET}", "GET Patient/..."),
         (f"Patient?name={SECRET}", "GET Patient:"),
         ("", "GET the base address"),

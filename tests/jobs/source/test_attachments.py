@@ -37,7 +37,6 @@ def sent(gathering) -> bytes:
         ("{https}/Binary/b1", "/fhir/Binary/b1"),
         ("{inner}/Binary/b1", "/fhir/Binary/b1"),
         (" Binary/b1 ", "/fhir/Binary/b1"),
-        ("/files/letter.pdf", "/files/letter.pdf"),
         ("Binary/my file.pdf", "/fhir/Binary/my file.pdf"),
         ("Binary/" + "Ab3_" * 20, "/fhir/Binary/" + "Ab3_" * 20),
     ],
@@ -51,6 +50,21 @@ def test_an_address_of_the_source_is_fetched_whatever_its_spelling(gathering, ur
     request_id = gathering.gather()
     assert gathering.exchange.view(request_id)["records"] == "verified", gathering.message(request_id)
     assert sent(gathering) == PDF
+
+
+@pytest.mark.parametrize("paths", [("/files",), ()])
+def test_a_file_outside_the_base_is_fetched_only_where_the_configuration_says_so(gathering, paths):
+    world = gathering.exchange.world
+    alice = world.config.endpoints["alice"].model_copy(update={"file_paths": paths})
+    world.servers._endpoints = {**world.config.endpoints, "alice": alice}
+    gathering.source.put(document({**LETTER, "url": "/files/letter.pdf"}))
+    gathering.source.also = serving("/files/letter.pdf", PDF)
+    request_id = gathering.gather()
+    if paths:
+        assert sent(gathering) == PDF
+    else:
+        assert gathering.exchange.parked(request_id) == ["record-partial"]
+        assert "neither base_url nor file_paths" in gathering.message(request_id)
 
 
 @pytest.mark.parametrize(
