@@ -33,11 +33,14 @@ def test_a_request_is_corrected_after_seeing_exactly_what_changes(page, site):
     page.get_by_label("Consultant's NPI").fill("123")
     page.get_by_label("Opinion needed by").fill("2031-01-10")
     page.get_by_role("button", name="See what will change").click()
+    assert "is not an NPI" in page.locator("main").inner_text(), "a slip of the fingers is told beside its field"
+    page.get_by_label("Consultant's NPI").fill("1679576722")
+    page.get_by_role("button", name="See what will change").click()
     words = page.locator("main").inner_text()
     assert "Is surgery needed?" in words and "Is chemotherapy needed? <img src=x" in words and "2031-01-10" in words
     looks_well(page, "correct-confirm")
     page.get_by_role("button", name="Back to the form").click()
-    assert page.get_by_label("Consultant's NPI").input_value() == "123"
+    assert page.get_by_label("Consultant's NPI").input_value() == "1679576722"
     page.get_by_label("Consultant's NPI").fill("1234567893")
     page.get_by_role("button", name="See what will change").click()
     page.get_by_role("button", name="Store version 2").click()

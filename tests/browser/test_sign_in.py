@@ -65,7 +65,8 @@ def enter(page, name: str = "olga") -> None:
 def test_somebody_signs_in_presses_a_button_under_their_name_signs_out_and_back_shows_nothing(page, site):
     page.goto(site.address + "/queue?q=state:parked")
     assert (
-        page.url.endswith("/sign-in?next=/?q%3Dstate:parked") and page.evaluate("document.activeElement.id") == "name"
+        page.url.endswith("/sign-in?next=/queue?q%3Dstate:parked")
+        and page.evaluate("document.activeElement.id") == "name"
     )
     picture(page, "sign-in")
     assert serious_problems(page) == [] and not is_too_wide(page)
@@ -81,7 +82,7 @@ def test_somebody_signs_in_presses_a_button_under_their_name_signs_out_and_back_
     assert serious_problems(page) == []
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/?q=state:parked")
+    page.wait_for_url("**/queue?q=state:parked")
     page.locator(".card-parked .act a:has-text('Retry')").first.click()
     page.get_by_label("Reason").fill("it is up again")
     page.get_by_role("button", name="Retry 1 step").click()
@@ -132,6 +133,7 @@ def test_a_patient_stays_shown_while_the_page_renews_itself_and_goes_when_the_se
     assert "Synthetic-Test" not in page.content()
     picture(page, "patient-masked")
     assert serious_problems(page) == [] and not is_too_wide(page)
+    panel.get_by_label("Reason").fill("call from the ward")
     panel.get_by_role("button", name="Show").click()
     assert "Ada Synthetic-Test" in panel.inner_text() and request_id in page.url and "Synthetic" not in page.url
     picture(page, "patient-shown")
