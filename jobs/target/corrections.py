@@ -62,10 +62,8 @@ def is_replaced(ctx: Context, delivery) -> bool:
     with ctx.world.engine.begin() as conn:
         rows = packets.rows(conn, ctx.request_id)
     manifests = {row.version: packets.manifest_of(ctx.world.payloads, row.manifest_sha256) for row in rows}
-    later = {
-        item.source for version, each in manifests.items() if version > delivery.version for item in _carried(each)
-    }
-    return bool(later) and _sources(manifests[delivery.version]) <= later
+    later = {source for version, each in manifests.items() if version > delivery.version for source in _told(each)}
+    return bool(later) and _told(manifests[delivery.version]) <= later
 
 
 def _delivery_id(ctx: Context, version: int) -> str:
@@ -74,20 +72,16 @@ def _delivery_id(ctx: Context, version: int) -> str:
 
 def _summaries(sent: list[_Sent], manifest) -> tuple[list[_Sent], list[_Sent]]:
     """The earlier packets that are corrected as a whole by now, and the others; newest first."""
-    later, whole, partly = {item.source for item in _carried(manifest)}, [], []
+    later, whole, partly = _told(manifest), [], []
     for each in reversed(sent):
-        (whole if _sources(each.manifest) <= later else partly).append(each)
-        later |= _sources(each.manifest)
+        (whole if _told(each.manifest) <= later else partly).append(each)
+        later |= _told(each.manifest)
     return whole, partly
 
 
-def _carried(manifest) -> list:
-    """What a packet says anew: records, and those it takes back."""
-    return [item for item in manifest.items if item.kind in ("resource", "withdrawn")]
-
-
-def _sources(manifest) -> set[str]:
-    return {item.source for item in manifest.resources}
+def _told(manifest) -> set[str]:
+    """Of which records a packet says something: those it carries, and those it takes back."""
+    return {item.source for item in manifest.items if item.kind in ("resource", "withdrawn")}
 
 
 def _targets(sent: list[_Sent], name: str) -> list[str]:

@@ -229,3 +229,23 @@ def test_a_record_that_cannot_be_shown_is_sent_as_it_came(make_exchange, monkeyp
     assert exchange.parked(request_id) == [] and "render.record-unshown" in exchange.causes()
     [(_, kind, data)] = _titled(exchange, f"{source} as it came")
     assert kind == "application/fhir+json" and b'"lab 0"' in data
+
+
+def test_what_takes_a_record_back_stands_until_something_says_otherwise_of_that_record(make_exchange):
+    """Else a later correction of another record hid it, and the first summary went on showing what is another patient's."""
+    exchange = make_exchange(accepts="documents")
+    chart = load_chart(exchange, observations=3)
+    request_id = exchange.submit(a_request())
+    exchange.drain()
+    refiled, corrected = chart["observation-0"], chart["observation-1"]
+    other = exchange.put("alice", {"resourceType": "Patient", "name": [{"family": "Other-Test"}]})
+    exchange.change("alice", refiled, subject={"reference": f"Patient/{other['id']}"})
+    exchange.watch()
+    exchange.change("alice", corrected, status="corrected", valueQuantity={"value": 9.5})
+    exchange.watch()
+    assert exchange.parked(request_id) == []
+    [(withdrawn, _, data)] = _titled(exchange, "Correction 1 to first-opinion records")
+    assert f"Observation/{refiled['id']}: its source says now that it is about another patient" in shown(data)
+    assert withdrawn["status"] == "current"
+    [(second, *_)] = _titled(exchange, "Correction 2 to first-opinion records")
+    assert [each["code"] for each in second["relatesTo"]] == ["appends"]
