@@ -150,7 +150,11 @@ def begin(engine: Engine, port: int, number: int) -> None:
         answer.read()
         if answer.status != 200:
             raise RuntimeError(f"the hosted endpoint answers {answer.status}")
-    patient = {"identifiers": [mrn], "name": {"family": f"Bench{number}"}, "birth_date": "1960-01-01"}
+    patient = {
+        "identifiers": [mrn],
+        "name": {"family": f"Bench{number}", "given": ["Casey"]},
+        "birth_date": "1960-01-01",
+    }
     with engine.begin() as conn:
         requests.take_in(conn, a_request(key=f"memory-{number}", patient=patient), actor="bench")
 
@@ -162,7 +166,7 @@ def chart(mrn: dict, number: int) -> dict:
         {
             "resourceType": "Patient",
             "identifier": [mrn],
-            "name": [{"family": f"Bench{number}"}],
+            "name": [{"family": f"Bench{number}", "given": ["Casey"]}],
             "birthDate": "1960-01-01",
             "gender": "female",
         }

@@ -166,7 +166,7 @@ class Machines:
         patient = {
             "resourceType": "Patient",
             "identifier": [{"system": "urn:machines:mrn", "value": f"M{number}"}],
-            "name": [{"family": f"Machine{number:03}"}],
+            "name": [{"family": f"Machine{number:03}", "given": ["Casey"]}],
             "birthDate": "1960-01-01",
             "gender": "female",
         }
@@ -197,7 +197,7 @@ class Machines:
             "question": "Is the plan right?",
             "patient": {
                 "identifiers": [{"system": "urn:machines:mrn", "value": f"M{number}"}],
-                "name": {"family": f"Machine{number:03}"},
+                "name": {"family": f"Machine{number:03}", "given": ["Casey"]},
                 "birth_date": "1960-01-01",
             },
             "requester": {"name": {"family": "Alice"}},
