@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy import Connection, Engine, Row
 
@@ -19,6 +20,7 @@ from integration.store.steps import LeaseLost, NextStep, fenced
 from integration.store.waivers import Waiver
 from integration.tracing import OFF, NoTracing
 from jobs.recorder import Recorder
+from mappings.addresses import comparable
 from mappings.model.errors import ExchangeError, NeedsPerson
 from mappings.model.findings import Finding
 from mappings.model.request import SecondOpinionRequest
@@ -95,7 +97,9 @@ class Context:
         self.exchanges = Recorder()
         self.came_of: tuple[str, str] | None = None  # outcome and cause of what is told in traces
         self.closed_loop = False
-        self._same: set[str] = set()  # endpoints that are the servers they were
+        self._addresses: dict[
+            str, tuple[str, ...]
+        ] = {}  # of endpoints that are the servers they were: what they showed
         self.read_version: int | None = None  # of the request's content, once this attempt has read it
 
     @property
@@ -143,23 +147,53 @@ class Context:
     def server(self, key: str) -> FhirServer:
         """The FHIR server of an endpoint; what is exchanged with it is kept beside this attempt."""
         self._must_be_where_it_was(key)
-        return self.world.servers.server(key).observed(self.exchanges, self.lease.as_it_goes)
+        return self.world.servers.server(key).observed(
+            self.exchanges, self.lease.as_it_goes, partial(self.learn_address, key)
+        )
+
+    def bases(self, key: str) -> tuple[str, ...]:
+        """Every address that names the server of an endpoint: as configured, and as its own answers showed, now or earlier."""
+        self._must_be_where_it_was(key)
+        return (*self.endpoint(key).bases, *self._addresses[key])
+
+    def learn_address(self, key: str, base: str) -> None:
+        """Another address of an endpoint's server, because it says so of what it keeps; never that of another endpoint.
+
+        Remembered at once: who reads back may be another worker, and the server's index too late to show it again.
+        """
+        others = {comparable(each) for one in self.world.config.endpoints.values() for each in one.bases}
+        if comparable(base) in others | {comparable(each) for each in self._addresses[key]}:
+            return
+        with self.world.engine.begin() as conn:
+            is_new = endpoints.learn_address(conn, key, base)
+        self._addresses[key] += (base,)
+        if is_new:
+            self.say_learned(key, base)
+
+    def say_learned(self, key: str, base: str) -> None:
+        """That a server calls itself by an address that config.yaml does not tell."""
+        self.finding(
+            "address-learned",
+            f"{key} calls itself {base}; references to that address are understood as its own. "
+            "Write it under `also_known_as` of the endpoint, or have its base address set right",
+            base,
+        )
 
     def _must_be_where_it_was(self, key: str) -> None:
         """Another address may be another server, where the same ids name other patients. Asked once in an attempt."""
         endpoint = self.world.config.endpoints.get(key)
-        if key in self._same or endpoint is None:
+        if key in self._addresses or endpoint is None:
             return
         with self.world.engine.begin() as conn:
-            was = endpoints.known(conn, key).base_url
-        now = address_of(endpoint)
+            known = endpoints.known(conn, key)
+        was, now = known.base_url, address_of(endpoint)
         if was not in (None, now):
             raise NeedsPerson(
                 endpoints.MOVED,
                 f"base_url of {key} was {was} at first use and is {now} now; nothing is sent to it or read from it",
                 _moved_action(key),
             )
-        self._same.add(key)
+        self._addresses[key] = known.addresses
 
     def capabilities(self, key: str) -> Capabilities:
         """What the endpoint can do, asked once a day and overridden by config."""

@@ -63,6 +63,16 @@ def base_in(full_url: object, key: str) -> str | None:
     return text.removesuffix(f"/{key}") if known else None
 
 
+def base_of_location(location: object) -> str | None:
+    """The base address in the ``Location`` that a server gave to what was written there; None when it names none.
+
+    https://hl7.org/fhir/R4/http.html#create
+    """
+    text = location.strip().partition("/_history/")[0].rstrip("/") if isinstance(location, str) else ""
+    parts = text.rsplit("/", 2)
+    return base_in(text, "/".join(parts[1:])) if len(parts) == 3 and parts[1] in IDENTIFIERS else None
+
+
 def base_of_search(url: object, resource_type: str) -> str | None:
     """The base address in a link that a server gave to its own search for a type; None when it cannot be told."""
     text = url.partition("?")[0].rstrip("/") if isinstance(url, str) else ""

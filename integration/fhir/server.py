@@ -24,7 +24,8 @@ from integration.fhir.writes import (
     written,
 )
 from integration.fhir_json import dumps, loads
-from mappings.addresses import LOGICAL_ID, base_of_search, below
+from mappings.addresses import LOGICAL_ID, base_of_location, base_of_search, below
+from mappings.codes import as_dict
 from mappings.model.errors import MappingError, PartialError, PermanentError, UnknownOutcome
 
 __all__ = [
@@ -65,10 +66,20 @@ class FhirServer(ModelServer):
     def __init__(self, endpoint: Any, transport: Transport):
         super().__init__(transport)
         self.endpoint = endpoint
+        self._learned: Callable[[str], object] = lambda base: None
 
-    def observed(self, after: Observer, before_write: Callable[[], object] = at_once) -> "FhirServer":
-        """This server, with every exchange told to ``after`` and each write allowed by ``before_write``; connections are shared."""
+    def observed(
+        self,
+        after: Observer,
+        before_write: Callable[[], object] = at_once,
+        learned: Callable[[str], object] = lambda base: None,
+    ) -> "FhirServer":
+        """This server, with every exchange told to ``after`` and each write allowed by ``before_write``; connections are shared.
+
+        ``learned`` is told each base address under which the server says that it keeps what was written.
+        """
         seen = copy.copy(self)
+        seen._learned = learned
         seen.transport = self.transport.observed(after, before_write)
         return seen
 
@@ -187,6 +198,8 @@ class FhirServer(ModelServer):
         response = answer.json()
         is_bundle = isinstance(response, dict) and response.get("resourceType") == "Bundle"
         if is_bundle and isinstance(response.get("entry"), list):
+            for each in response["entry"]:
+                self._learn(as_dict(as_dict(each).get("response")).get("location"))
             return response
         raise UnknownOutcome(
             f"POST of a {bundle.get('type')} Bundle: {self.name} answers {answer.status} without saying what was done",
@@ -243,7 +256,7 @@ class FhirServer(ModelServer):
             headers={"Content-Type": content_type, "Prefer": "return=minimal"},
             headers_only=True,
         )
-        return written(answer, "Binary")
+        return self._written(answer, "Binary")
 
     def metadata(self) -> Resource:
         """The CapabilityStatement as it came (https://hl7.org/fhir/R4/capabilitystatement.html)."""
@@ -273,7 +286,17 @@ class FhirServer(ModelServer):
             write=True,
             headers={"Prefer": "return=minimal", **headers},
         )
+        return self._written(answer, resource_type, id)
+
+    def _written(self, answer: Response, resource_type: str, id: str | None = None) -> Written:
+        self._learn(answer.headers.get("Location"))
         return written(answer, resource_type, id)
+
+    def _learn(self, location: object) -> None:
+        """Behind a proxy a server writes its inner address, here and in references."""
+        base = base_of_location(location)
+        if base is not None:
+            self._learned(base)
 
     def _refuse_web_page(self, wanted: str, got: str) -> None:
         """A sign-in page with status 200 must not travel as somebody's X-ray report."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from integration.settings.config import Config
 
 MOVED = "endpoint-moved"
+MOST_ADDRESSES = 20  # of one server; with more it writes something else into its answers
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,12 @@ class Known:
     says: dict | None
     capabilities: dict | None
     probed_at: datetime | None
+    addresses: tuple[str, ...] = ()  # other base addresses of it, as its own answers showed them
 
     @classmethod
     def from_row(cls, row: Row) -> "Known":
         """As it is stored."""
-        return cls(row.base_url, row.says, row.capabilities, row.probed_at)
+        return cls(row.base_url, row.says, row.capabilities, row.probed_at, tuple(row.addresses))
 
 
 def known(conn: Connection, key: str) -> Known:
@@ -101,12 +103,20 @@ def remember(conn: Connection, key: str, capabilities: Mapping, says: Mapping, a
     )
 
 
+def learn_address(conn: Connection, key: str, base: str) -> bool:
+    """Remember another address of an endpoint's server; False when it is known, or it has shown ``MOST_ADDRESSES``."""
+    there = endpoints.c.addresses
+    is_new = and_(func.array_position(there, base).is_(None), func.cardinality(there) < MOST_ADDRESSES)
+    learned = update(endpoints).where(endpoints.c.key == key, is_new)
+    return conn.execute(learned.values(addresses=func.array_append(there, base))).rowcount == 1
+
+
 def set_moved(conn: Connection, key: str, address: str) -> int:
     """It is at this address from now on; what stopped for that is due. Returns how many steps."""
     conn.execute(
         update(endpoints)
         .where(endpoints.c.key == key)
-        .values(base_url=address, says=null(), capabilities=null(), probed_at=None)
+        .values(base_url=address, says=null(), capabilities=null(), probed_at=None, addresses=[])
     )
     waiting = select(step_table.c.id).where(step_table.c.status == "parked", step_table.c.cause == MOVED)
     return sum(steps.make_due(conn, step_id) for step_id in conn.execute(waiting).scalars().all())

@@ -202,6 +202,9 @@ endpoints = Table(
     Column("base_url", Text),  # normalised, frozen at first use: another address may be another server
     Column("software", Text),  # name and version at the last check
     Column("says", JSONB),  # what the server said of itself at first use: software, implementation
+    Column(
+        "addresses", ARRAY(Text), nullable=False, server_default=text("'{}'")
+    ),  # its own, as its answers showed them
 )
 
 held_tokens = Table(

@@ -96,10 +96,10 @@ class _Reading:
         if packets.source_of(self.patient) != patient:
             raise PartialError([f"{patient}: the server answers with another patient"])
         found = Spool(ctx.world.payloads.spool(), {patient: self.patient})
-        self.chart = Chart(patient, found, list(self.server.endpoint.bases), Problems(ctx.waived()))
+        self.chart = Chart(patient, found, list(ctx.bases(request.placer)), Problems(ctx.waived()))
         self.taking = Lock()
-        self.known_bases = {
-            comparable(base) for each in ctx.world.config.endpoints.values() for base in each.bases
+        self.known_bases = {comparable(base) for each in ctx.world.config.endpoints.values() for base in each.bases} | {
+            comparable(base) for base in self.chart.bases
         }  # also those of others, which are never this server's
         # A copy of the fulfiller's own record does not go back where it came from, nor a report to who is still asked. Where
         # records travel it stays in the packet: it is linked to its original there, and what points to it keeps pointing to it.
@@ -144,12 +144,7 @@ class _Reading:
             return
         self.known_bases.add(comparable(base))
         self.chart.bases.append(base)
-        self.ctx.finding(
-            "address-learned",
-            f"{self.request.placer} calls itself {base}; references to that address are understood as its own. "
-            "Write it under `also_known_as` of the endpoint, or have its base address set right",
-            base,
-        )
+        self.ctx.say_learned(self.request.placer, base)
 
     def take(self, kind: str, number: int, entry: Entry) -> None:
         """Keep what a search found, unless it is another patient's (servers return such), the order, or goes back."""

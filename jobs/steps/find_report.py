@@ -55,7 +55,7 @@ def find_unnamed(ctx: Context, row, *, besides: Collection[str] = ()) -> list[Fo
 
     Servers ignore parameters: only what points to our ServiceRequest counts, and nothing that the Exchange wrote there.
     """
-    server, base = ctx.server(row.fulfiller), ctx.endpoint(row.fulfiller).bases
+    server, base = ctx.server(row.fulfiller), ctx.bases(row.fulfiller)
     service_request, patient = find_own(ctx, row.fulfiller, "ServiceRequest"), _patient(ctx, row)
     with ctx.world.engine.begin() as conn:
         systems = orders.systems_known(conn, ctx.world.config)
@@ -81,7 +81,7 @@ def read_at(ctx: Context, row, name: str) -> Found | None:
         resource = task and handed_over(task, f"#{name.split('#')[1]}")
     else:
         resource = server.read_if_there(name)
-    return resource and Found(name, resource, read_report(resource, ctx.endpoint(row.fulfiller).bases))
+    return resource and Found(name, resource, read_report(resource, ctx.bases(row.fulfiller)))
 
 
 def name_others(
@@ -112,7 +112,7 @@ def name_others(
 
 def check_report(ctx: Context, row, found: Found) -> None:
     """Raises NeedsPerson for a report about another patient or another request."""
-    server, reading, base = ctx.server(row.fulfiller), found.reading, ctx.endpoint(row.fulfiller).bases
+    server, reading, base = ctx.server(row.fulfiller), found.reading, ctx.bases(row.fulfiller)
     service_request = server.read(*find_own(ctx, row.fulfiller, "ServiceRequest").split("/"))
     known = {_patient(ctx, row), local_reference(as_dict(service_request.get("subject")).get("reference"), base)} - {
         None
@@ -157,7 +157,7 @@ def _answers(ctx: Context, row, reading: ReportReading) -> bool:
 def _at_other_addresses(ctx: Context, row, outputs: tuple[str, ...]) -> list[Found]:
     """An output at an address that we do not know the server by: what has that id there counts when it names our request."""
     found = []
-    for target in filter(None, (target_of(each, ctx.endpoint(row.fulfiller).bases) for each in outputs)):
+    for target in filter(None, (target_of(each, ctx.bases(row.fulfiller)) for each in outputs)):
         if not is_elsewhere(target) or type_of(target) not in KINDS:
             continue
         name = "/".join(target.rsplit("/", 2)[-2:])
@@ -170,5 +170,5 @@ def _at_other_addresses(ctx: Context, row, outputs: tuple[str, ...]) -> list[Fou
 
 def _names(ctx: Context, row, outputs: tuple[str, ...]) -> list[str]:
     """``Type/id`` of outputs at the fulfiller, ``Task/id#...`` of what the Task holds; an address elsewhere is not repeated."""
-    base, task = ctx.endpoint(row.fulfiller).bases, find_own(ctx, row.fulfiller, "Task")
+    base, task = ctx.bases(row.fulfiller), find_own(ctx, row.fulfiller, "Task")
     return [f"{task}{each}" if each.startswith("#") else local_reference(each, base) or ELSEWHERE for each in outputs]

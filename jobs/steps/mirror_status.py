@@ -59,7 +59,7 @@ def _mirror_tasks(ctx: Context, row, reference: str, word: str) -> None:
         return
     server = ctx.server(row.placer)
     for task in server.search_all("Task", {"focus": reference}):
-        if local_reference(as_dict(task.get("focus")).get("reference"), ctx.endpoint(row.placer).bases) != reference:
+        if local_reference(as_dict(task.get("focus")).get("reference"), ctx.bases(row.placer)) != reference:
             continue  # a server that ignores the parameter shows every Task it has
         wanted = {
             "status": row.status if row.status != "draft" else task.get("status"),

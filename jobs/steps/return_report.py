@@ -78,7 +78,7 @@ def _newest(ctx: Context):
 
 
 def _to_send(ctx: Context, row, request, report, resource: dict, patient: str, identifier: Identifier) -> dict:
-    reading = read_report(resource, ctx.endpoint(row.fulfiller).bases)
+    reading = read_report(resource, ctx.bases(row.fulfiller))
     for problem in reading.problems:
         ctx.finding(
             problem, REMARKS.get(problem, "the report says something of itself that is not understood"), report.source

@@ -61,11 +61,13 @@ def differs(
 
 def _addresses(ctx: Context, endpoint: str, read: dict) -> Bases:
     """What the server is known by: as config.yaml has it, and what it writes of itself, where the resource names another address."""
-    bases = ctx.endpoint(endpoint).bases
+    bases = ctx.bases(endpoint)
     if not any(each.target and is_elsewhere(each.target) for each in find_references(read, source_base=bases)):
         return bases
-    found = ctx.server(endpoint).search(read["resourceType"], {"_id": read["id"]})
-    return (*bases, *dict.fromkeys(base for each in found if (base := base_in(each.full_url, each.reference))))
+    for each in ctx.server(endpoint).search(read["resourceType"], {"_id": read["id"]}):
+        if base := base_in(each.full_url, each.reference):
+            ctx.learn_address(endpoint, base)
+    return ctx.bases(endpoint)
 
 
 def _is_there(ctx: Context, sent: dict, difference: Difference, source: str) -> bool:

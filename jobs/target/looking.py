@@ -26,7 +26,6 @@ class Looked:
 
     found: dict[str, list[dict]] = field(default_factory=dict)
     ignored: set[str] = field(default_factory=set)  # types whose search answered with others' resources only
-    bases: set[str] = field(default_factory=set)  # addresses that the server writes of itself
 
 
 def find_all(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> list[dict]:
@@ -87,7 +86,8 @@ def search_by_identity(ctx: Context, endpoint: str, identities: Mapping[str, Ide
         return kind, *_carrying(server, kind, tokens, set(asked))
 
     for kind, resources, bases, is_ignored in in_parallel(ctx, endpoint, look, _batches(wanted)):
-        looked.bases |= bases
+        for base in sorted(bases):
+            ctx.learn_address(endpoint, base)
         looked.ignored |= {kind} if is_ignored else set()
         for there in resources:
             for source in {source for each in identifiers_in(there) for source in wanted[kind].get(each, ())}:

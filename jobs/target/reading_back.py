@@ -28,6 +28,10 @@ def check_resources(ctx: Context, delivery, packet: packets.Packet) -> Check:
     return ReadingBack(ctx, delivery, packet).check()
 
 
+NOT_ABOUT = (
+    "at the target it is not about the patient that this chart is linked to, or names that patient at an address that "
+    "the server has not shown as its own (where it is, write it under `also_known_as` of the endpoint)"
+)
 AT_ONCE = 1000  # records are read back and compared in blocks of so many: of a long chart no more is in memory
 
 
@@ -47,7 +51,7 @@ class ReadingBack:
         self.links: dict[str, Link] = {source: row for (_, source), row in rows.items()}
         self.names = with_urns(known, self.system)
         self.bases = packet.manifest.bases(ctx.endpoint(packet.manifest.source_endpoint).bases)
-        self.target_bases = ctx.endpoint(self.endpoint).bases
+        self.target_bases = ctx.bases(self.endpoint)
         self.found = Check([], [], [])
         self._expected: Expected | None = None
 
@@ -95,7 +99,7 @@ class ReadingBack:
         looked = search_by_identity(self.ctx, self.endpoint, identities)
         if identities and not looked.found:
             self._wait_for_the_index()
-        self.target_bases += tuple(sorted(looked.bases))
+        self.target_bases = self.ctx.bases(self.endpoint)  # its answers may just have shown another one
         there = {source: self._choose(source, resources) for source, resources in looked.found.items()}
         rest = [source for source in sources if source not in there and self._target(source)]
         server = self.ctx.server(self.endpoint)
@@ -150,12 +154,7 @@ class ReadingBack:
                 continue
             found = local_reference(as_dict(there.get(path)).get("reference"), self.target_bases)
             if patient is None or found != patient:
-                self.ctx.finding(
-                    "other-patient",
-                    "at the target it is not about the patient that this chart is linked to",
-                    f"{source}#{path}",
-                    "error",
-                )
+                self.ctx.finding("other-patient", NOT_ABOUT, f"{source}#{path}", "error")
                 return True
         return False
 

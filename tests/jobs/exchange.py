@@ -32,7 +32,7 @@ hosted: [{{practice: alice, name: Dr Alice}}, {{practice: bob, name: Dr Bob}}]
 endpoints:
   alice: {{base_url: "{alice}", role: placer, name: Dr Alice, default_fulfiller: bob, identifier_system: "{system}:alice",
           also_known_as: ["http://127.0.0.1:8080/fhir/alice"]}}
-  bob: {{base_url: "{bob}", role: fulfiller, name: Dr Bob, accepts: {accepts}, patients: {patients}, identifier_system: "{system}:bob",
+  bob: {{base_url: "{bob}", also_known_as: ["http://127.0.0.1:8080/fhir/bob"], role: fulfiller, name: Dr Bob, accepts: {accepts}, patients: {patients}, identifier_system: "{system}:bob",
         limits: {{chunk_size: 5, max_inline_bytes: 200000, search_lag_seconds: 1}}, capabilities: {capabilities}, verification: {{allow: {allow}}}}}
 schedules: {{watch_seconds: 3600}}
 retry: {{first_retry_seconds: 0.1, max_retry_seconds: 1, max_attempts: 5}}

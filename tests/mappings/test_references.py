@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mappings import codes, element_paths
-from mappings.addresses import target_of
+from mappings.addresses import base_of_location, target_of
 from mappings.element_paths import ELEMENTS, IDENTIFIERS
 from mappings.model.errors import MappingError
 from mappings.references import (
@@ -440,3 +440,21 @@ def test_every_reference_of_a_real_chart_is_resolved(name):
         for key in targets_of(source):
             expected = expected.replace(f'"reference": "{key}"', f'"reference": "{to_target(key).reference}"')
         assert json.loads(json.dumps(target, default=str)) == json.loads(expected)
+
+
+@pytest.mark.parametrize(
+    "location, base",
+    [
+        ("http://inner.example:8080/fhir/Observation/1/_history/2", "http://inner.example:8080/fhir"),
+        ("https://a.example/Patient/1", "https://a.example"),
+        ("Observation/1/_history/2", None),
+        ("/fhir/Observation/1", None),
+        ("http://a.example/fhir/metadata", None),
+        ("http://a.example/fhir/page/1", None),
+        ("urn:uuid:1", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_the_base_address_of_what_was_written_is_what_stands_before_its_name(location, base):
+    assert base_of_location(location) == base

@@ -19,11 +19,17 @@ def upgrade() -> None:
     orders()
     audit_is_append_only()
     held_tokens()
+    addresses_learned()
 
 
 def charts_read() -> None:
     """When the whole chart of a request was last read: what is gone or re-filed no search by time shows."""
     op.add_column("requests", sa.Column("chart_read_at", sa.DateTime(timezone=True)))
+
+
+def addresses_learned() -> None:
+    """Other base addresses under which the server of an endpoint says that it keeps what was written there."""
+    op.add_column("endpoints", sa.Column("addresses", ARRAY(sa.Text()), nullable=False, server_default=sa.text("'{}'")))
 
 
 def what_was_written() -> None:

@@ -36,6 +36,17 @@ def why(exchange, request_id: str) -> object:
     return exchange.parked(request_id), sorted(each for each in found if each[0] != "type-not-offered")
 
 
+def submitted_and_waited_for(exchange) -> str:
+    """A request, worked on by the real clock until its records are verified or parked."""
+    request_id = exchange.submit(a_request())
+    for _ in range(40):
+        exchange.drain(hurry=False)
+        if exchange.view(request_id)["records"] == "verified" or exchange.parked(request_id):
+            break
+        time.sleep(0.25)
+    return request_id
+
+
 def with_contained(exchange, chart) -> dict:
     """A prescription whose medicine stands inside it."""
     return exchange.put(
@@ -141,14 +152,33 @@ def test_a_search_by_identifier_that_is_ignored_finds_nothing(unkind, capabiliti
 def test_an_index_that_is_late_is_waited_for(unkind):
     exchange, bob = unkind(late=0.5)
     load_chart(exchange)
-    request_id = exchange.submit(a_request())
-    for _ in range(40):
-        exchange.drain(hurry=False)
-        if exchange.view(request_id)["records"] == "verified":
-            break
-        time.sleep(0.25)
+    request_id = submitted_and_waited_for(exchange)
     assert exchange.view(request_id)["records"] == "verified", why(exchange, request_id)
     assert len(bob.of("Observation")) == 5
+
+
+@pytest.mark.parametrize("capabilities", ["{}", "{transaction: false}"])
+def test_an_index_later_than_the_lag_is_no_other_patient(unkind, capabilities):
+    """What is read back by id names the server's inner address: known from where it said that it keeps what was written."""
+    exchange, bob = unkind(late=3600, capabilities=capabilities)
+    load_chart(exchange)
+    request_id = submitted_and_waited_for(exchange)
+    assert exchange.view(request_id)["records"] == "verified", why(exchange, request_id)
+    exchange.drain(hurry=False)
+    assert len(bob.of("ServiceRequest")) == 1 and not exchange.parked(request_id), why(exchange, request_id)
+    assert "address-learned" in exchange.causes()
+
+
+def test_an_address_that_the_server_does_not_show_is_not_its_own(unkind):
+    def answer(method, path, status, body):
+        if method == "GET" and "/Observation/" in path:
+            body = {**body, "subject": {"reference": body["subject"]["reference"].replace("inner.", "another.")}}
+        return status, body
+
+    exchange, _ = unkind(late=3600, answer=answer)
+    load_chart(exchange)
+    request_id = submitted_and_waited_for(exchange)
+    assert exchange.parked(request_id) == ["verify-different"] and "other-patient" in exchange.causes()
 
 
 def test_a_doubled_practitioner_parks_nothing(unkind):
