@@ -15,6 +15,7 @@ from mappings.lawful import Change, ruling
 from mappings.references import ATTACHMENT, PLAIN, REFERENCE, RESOURCE, Kind, kind_of, target_of
 from mappings.rendition.narrative import plain_text
 from mappings.same_value import is_empty, is_identical, letters, primitive_difference
+from mappings.structure import shown_name
 
 Severity = Literal["fail", "finding"]
 
@@ -110,9 +111,9 @@ class _Comparison:
             if key == "meta" and is_empty(other) and isinstance(value, dict):
                 self.elements(value, {}, PLAIN, f"{path}.meta")
             elif is_empty(other):
-                self.note(f"{path}.{key}", "lost")
+                self.note(f"{path}.{shown_name(key)}", "lost")
             else:
-                self.value(value, other, kind.get(key, PLAIN), f"{path}.{key}", key)
+                self.value(value, other, kind.get(key, PLAIN), f"{path}.{shown_name(key)}", key)
         if len(read) > len(sent) or read.keys() - sent.keys():
             self.added(sent, read, path, skip)
 
@@ -127,7 +128,7 @@ class _Comparison:
                 self.note(f"{path}.tag.subsetted", "added")
             else:
                 generated = _is_narrative(key, value) and value.get("status") == "generated"
-                self.note(f"{path}.{key}{'.generated' if generated else ''}", "added")
+                self.note(f"{path}.{shown_name(key)}{'.generated' if generated else ''}", "added")
 
     def value(self, sent: object, read: object, kind: Kind, path: str, key: str) -> None:
         """One element, whatever its shape."""

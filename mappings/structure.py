@@ -95,7 +95,7 @@ def _object(value: dict, model: Any, path: str, *, is_resource: bool = False) ->
             continue
         element = elements.get(name)
         if element is None:
-            yield _error("structure", f"{path}.{_shown(name)}", "R4 has no such element here.")
+            yield _error("structure", f"{path}.{shown_name(name)}", "R4 has no such element here.")
         elif name.startswith("_"):
             yield from _extensions(given, element, f"{path}.{name[1:]}")
         else:
@@ -329,7 +329,7 @@ def _type_name(kind: str) -> str:
     return kind[0].lower() + kind[1:]
 
 
-def _shown(name: str) -> str:
+def shown_name(name: str) -> str:
     """A name somebody made up may be as long as a record: only what looks like an element's name is repeated."""
     return name if re.fullmatch(r"_?[A-Za-z][A-Za-z0-9]{0,39}", name) else "?"
 

@@ -18,6 +18,7 @@ from tests.integration.notices.told import Hook
 from tests.jobs.canaries import Canaries, told_in_tables
 from tests.jobs.exchange import Exchange, load_chart, report_on
 from tests.jobs.steps.test_orders import only_request
+from tests.jobs.steps.test_verifying import lossy
 from tests.jobs.test_loop import OURS as OURS_IDS
 from tests.jobs.test_loop import order_of
 from tests.jobs.test_tracing import Collector
@@ -171,44 +172,46 @@ def test_a_loop_with_a_canary_in_every_word_tells_none_of_them(watched):
     )
 
 
-def changed_and_refused(canaries: Canaries):
-    """Dr Bob's server changes every observation, and refuses conditions with words about them."""
-    outcome = {"resourceType": "OperationOutcome", "issue": [{
-        "severity": "error", "code": "invalid", "diagnostics": canaries.word("diagnostics"),
-        "details": {"text": canaries.word("details"), "coding": [{"system": "urn:x", "code": canaries.word("code")}]},
-        "expression": [f"Condition.code.where(text = '{canaries.word('expression')}')"]}]}  # fmt: skip
+def refusing(canaries: Canaries):
+    """Dr Bob's server refuses conditions, with words about them."""
+    word = canaries.word
+    details = {"text": word("details"), "coding": [{"system": "urn:x", "code": word("code")}]}
+    expression = [f"Condition.code.where(text = '{word('expression')}')"]
+    issue = {"severity": "error", "code": "invalid", "diagnostics": word("diagnostics"), "details": details}
+    outcome = json.dumps({"resourceType": "OperationOutcome", "issue": [{**issue, "expression": expression}]}).encode()
+    headers = [("Content-Type", "application/fhir+json"), ("X-Why", word("header"))]
 
-    def ask(method, path, headers, body):
-        if method in ("POST", "PUT") and "/Condition" in path:
-            return (
-                422,
-                [("Content-Type", "application/fhir+json"), ("X-Why", canaries.word("header"))],
-                as_bytes(outcome),
-            )
-        return body
+    def ask(method, path, headers_, body):
+        return (422, headers, outcome) if method in ("POST", "PUT") and "/Condition" in path else body
 
-    def tell(method, path, answer):
-        if method != "GET" or b"Observation" not in answer[2]:
-            return answer
-        text = answer[2].decode().replace('"unit":"g/dL"', f'"unit":"{canaries.word("unit")}"')
-        return answer[0], [each for each in answer[1] if each[0].lower() != "content-length"] + [
-            ("Content-Length", str(len(text.encode())))], text.encode()  # fmt: skip
-
-    return {"bob": lambda url: LyingProxy(url, ask=ask, tell=tell)}
+    return {"bob": lambda url: LyingProxy(url, ask=ask)}
 
 
-def as_bytes(resource: dict) -> bytes:
-    return json.dumps(resource).encode()
+def changing(canaries: Canaries):
+    """Dr Bob's server keeps other words than it was given."""
+
+    def change(resource: dict) -> None:
+        if resource["resourceType"] == "Observation":
+            resource["code"] = {"text": canaries.word("changed text")}
+            resource["status"] = canaries.word("changed status")
+            resource[canaries.word("new element")] = canaries.word("new value")
+
+    return {"bob": lossy(change)}
 
 
-GOES_WRONG = {"before": changed_and_refused, "capabilities": "{transaction: false}"}
-
-
-@pytest.mark.parametrize("watched", [GOES_WRONG], ids=[""], indirect=True)
-def test_a_server_that_refuses_and_changes_makes_us_tell_nothing(watched):
+@pytest.mark.parametrize(
+    ("watched", "cause"),
+    [
+        ({"before": refusing, "capabilities": "{transaction: false}"}, "record-refused"),
+        ({"before": changing}, "verify-different"),
+    ],
+    ids=["refusing", "changing"],
+    indirect=["watched"],
+)
+def test_a_server_that_refuses_or_changes_makes_us_tell_nothing(watched, cause):
     exchange = watched.exchange
     request_id = ask(watched)
-    assert exchange.parked(request_id), exchange.causes()
+    assert exchange.parked(request_id) == [cause], exchange.causes()
     assert watched.heard() == []
 
 
