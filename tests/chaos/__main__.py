@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import math
 import random
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -34,11 +36,13 @@ def main() -> int:
     parser.add_argument("--corrections", action="store_true", help="records, questions and orders change meanwhile")
     parser.add_argument("--no-conditional-create", action="store_true")
     parser.add_argument("--between", type=float, default=1.8, help="seconds between two kills, on average")
+    parser.add_argument("--kill-seconds", type=float, default=math.inf, help="no kill comes after so many seconds")
     parser.add_argument("--settle", type=float, default=300, help="seconds it may need when nothing is killed any more")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it, logs included")
     parser.add_argument("--servers", choices=["hosted", "hapi"], default="hosted")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what we started ends with us
     print(f"seed {given.seed}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="second-opinion-chaos-", ignore_cleanup_errors=True) as name:
         folder = given.keep or Path(name)
@@ -56,7 +60,12 @@ def main() -> int:
                 servers=servers,
             )
             try:
-                result = chaos.run(given.kills, seconds_between=given.between, settle_seconds=given.settle)
+                result = chaos.run(
+                    given.kills,
+                    seconds_between=given.between,
+                    settle_seconds=given.settle,
+                    kill_seconds=given.kill_seconds,
+                )
             finally:
                 chaos.stop()
     print(as_json(result))

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import math
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -135,9 +137,18 @@ class Chaos:
         )
 
     def run(
-        self, kills: int, *, seconds_between: float = 1.0, settle_seconds: float = 300, heals_after: float = 60
+        self,
+        kills: int,
+        *,
+        seconds_between: float = 1.0,
+        settle_seconds: float = 300,
+        heals_after: float = 60,
+        kill_seconds: float = math.inf,
     ) -> Result:
-        """Load, submit, kill ``kills`` times, then let it settle and count; the network goes on failing for ``heals_after`` seconds."""
+        """Load, submit, kill ``kills`` times, then let it settle and count; the network goes on failing for ``heals_after`` seconds.
+
+        After ``kill_seconds`` nothing more is killed, however few it were.
+        """
         began = time.monotonic()
         self.start()
         with self.proxies[0], self.proxies[1], Consultant(self.fulfiller, self._may_complete):
@@ -147,13 +158,18 @@ class Chaos:
                 self.load_patient(number)
             sources += [self.load_order(number) for number in self.ordered]
             ids = self.ids = [self.submit(number) for number in range(self.number // 2)]
-            while self.victims.total() < kills:
+            enough = threading.Event()
+            corrected = ThreadPoolExecutor(1).submit(self.keep_correcting, enough)
+            while self.victims.total() < kills and time.monotonic() < began + kill_seconds:
                 time.sleep(self.random.uniform(0.3, 1.7) * seconds_between)
                 self.kill_something()
                 if len(ids) < self.number:
                     ids += [made for made in [self.submit(len(ids), patient_seconds=1)] if made]
-                if self.with_corrections:
-                    self.correct_something()
+            enough.set()
+            while not corrected.done():
+                self.revive()
+                time.sleep(0.2)
+            corrected.result()
             while len(ids) < self.number:
                 ids += [made for made in [self.submit(len(ids))] if made]
             if self.with_corrections:
@@ -232,16 +248,22 @@ class Chaos:
             time.sleep(0.2)
         raise TimeoutError(f"the Exchange was not ready within {seconds} s; see {self.folder}/exchange.log")
 
+    def keep_correcting(self, enough: threading.Event) -> None:
+        """Correct one thing after the other, as people do who know nothing of the kills, until it is enough."""
+        while self.with_corrections and not enough.wait(self.corrections.random.uniform(0.5, 3)):
+            self.correct_something()
+
     def correct_something(self) -> None:
         """A record, mostly; sometimes a question on the command line, or an order in the EHR."""
-        what = self.random.choices(["record", "question", "order", "nothing"], [6, 1, 1, 2])[0]
+        chance = self.corrections.random
+        what = chance.choices(["record", "question", "order"], [6, 1, 1])[0]
         held = [number for number, each in enumerate(self.ids) if self._is_held(each)]
         if what == "record":
             self.corrections.correct_record()
         elif what == "order":
-            self.corrections.correct_order(self.random.choice(self.ordered))
+            self.corrections.correct_order(chance.choice(self.ordered))
         elif what == "question" and held:
-            number = self.random.choice(held)
+            number = chance.choice(held)
             self.corrections.revise(number, self.ids[number], self._request(number))
 
     def of_orders(self, seconds: float = 120) -> list[str]:
