@@ -202,7 +202,7 @@ class Search:
         urls = [
             link.get("url")
             for link in _list(bundle.get("link"))
-            if isinstance(link, dict) and link.get("relation") == "next"
+            if isinstance(link, dict) and str(link.get("relation")).strip().lower() == "next"
         ]
         if not urls:
             return None
@@ -266,7 +266,7 @@ def _reference(resource: Mapping[str, Any]) -> str:
 
 def _joined(base: str, url: Any) -> str | None:
     try:
-        return urljoin(base, url) if isinstance(url, str) and url else None
+        return urljoin(base, url.strip().replace(" ", "%20")) if isinstance(url, str) and url.strip() else None
     except ValueError:
         return None
 

@@ -88,6 +88,17 @@ def test_it_resolves_a_relative_next_link_against_the_page_it_stood_on(hospital,
     assert ids(server.search_all("Observation")) == ["a", "b"]
 
 
+@pytest.mark.parametrize("relation", ["next", "Next", " next "])
+@pytest.mark.parametrize("url", ["?_getpages=a b", f" {BASE}?_getpages=a b", f"{BASE}?_getpages=a%20b\n"])
+def test_a_next_link_as_careless_servers_write_it_is_followed(hospital, server, relation, url):
+    first = page(observation("a"))
+    first["link"].append({"relation": relation, "url": url})
+    hospital.get(f"{BASE}/Observation", json=first, match=[query_param_matcher({"_count": "50"})])
+    for there in (BASE, f"{BASE}/Observation"):
+        hospital.get(there, json=page(observation("b")), match=[query_param_matcher({"_getpages": "a b"})])
+    assert ids(server.search_all("Observation")) == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "next",
     [
