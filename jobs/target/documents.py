@@ -1,15 +1,22 @@
 """Packets at an endpoint that takes documents: rendered once, each document written once, and read back as it was written."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from integration import fhir_json
+from integration.fhir.failures import safe_issues
 from integration.packets import stored as packets
+from integration.packets.originals import contents
 from integration.store import deliveries, links
 from jobs.target.checking import Check, differs, read_back
 from jobs.target.corrections import earlier_than, is_replaced, supersede
-from jobs.target.rendering import SUMMARY, Document, documents_of, summaries_of
+from jobs.target.rendering import SUMMARY, Document, documents_of, name_of, summaries_of
+from jobs.target.renewing import ensure_current
+from jobs.target.troubles import named_trouble, worth_splitting
 from jobs.target.writing import ensure_document
 from jobs.world import Context
+from mappings.model.delivery import ItemStatus
+from mappings.model.errors import TransferError
+from mappings.model.findings import Finding
 from mappings.model.request import Identifier
 
 
@@ -20,25 +27,70 @@ def push_documents(ctx: Context, delivery, packet, patient: str) -> None:
     compares with the same, whatever version of the Exchange does it.
     """
     earlier = earlier_than(ctx, delivery, packet)
-    if not _kept(ctx, delivery):
+    if not _kept(ctx, delivery) or packet.manifest.waived:  # what a person said to send without may have come later
         _keep(ctx, delivery, documents_of(ctx, delivery, packet, patient, earlier))
-    for name, item in _kept(ctx, delivery).items():
-        resource = fhir_json.loads(ctx.world.payloads.get(item.sent_sha256))
-        reference = ensure_document(ctx, delivery.endpoint, resource, identifier_of(resource))
+    refused = {}
+    for name, item in _to_write(ctx, delivery, packet).items():
+        try:
+            reference = _write(ctx, delivery.endpoint, item, anew=bool(packet.manifest.waived))
+        except TransferError as error:
+            if name.startswith(SUMMARY) or not worth_splitting(error, ctx.step.attempts):
+                raise
+            refused[name] = error
+            continue
         carried = packet.resources if name == SUMMARY else ()
         with ctx.transaction() as conn:
             sent = [
                 dict(source=source, status="sent", target=reference, created_by_us=True) for source in (name, *carried)
             ]
             deliveries.mark_items(conn, delivery.id, sent)
+    if refused:
+        raise named_trouble(delivery.endpoint, _named(ctx, delivery.endpoint, packet, refused))
     for reference in earlier.superseded:
         supersede(ctx, delivery.endpoint, reference, "an earlier copy of what was corrected since")
+
+
+def _write(ctx: Context, endpoint: str, item, *, anew: bool) -> str:
+    """One document that was kept; ``anew``: it may stand there as it was before a person left something out."""
+    resource = fhir_json.loads(ctx.world.payloads.get(item.sent_sha256))
+    identifier = identifier_of(resource)
+    reference = ensure_document(ctx, endpoint, resource, identifier)
+    return ensure_current(ctx, endpoint, resource, identifier) if anew else reference
+
+
+def _to_write(ctx: Context, delivery, packet) -> dict:
+    """What was kept, without the originals that a person said to send without."""
+    kept, waived = _kept(ctx, delivery), _waived_names(packet)
+    unwritten = sorted(name for name in waived & kept.keys() if kept[name].target is None)
+    with ctx.transaction() as conn:
+        deliveries.mark_items(conn, delivery.id, [dict(source=name, status=ItemStatus.WAIVED) for name in unwritten])
+    return {name: item for name, item in kept.items() if name not in waived}
+
+
+def _waived_names(packet) -> set[str]:
+    """The names of originals that do not go, unless the same bytes stand elsewhere in the packet."""
+    going = {each.sha256 for each in contents(packet).originals}
+    return {name_of(each.sha256) for each in packet.manifest.waived if each.of and each.sha256 not in going}
+
+
+def _named(ctx: Context, endpoint: str, packet, refused: Mapping[str, TransferError]) -> dict[str, Finding]:
+    """What the endpoint says of each document that it refuses, by its place in the packet."""
+    places, left = {name_of(each.sha256): each.of for each in contents(packet).originals}, {}
+    for name, error in refused.items():
+        words = "; ".join([str(error.status_code or error.cause), *safe_issues(error.outcome or {})])
+        place = places.get(name, name)
+        left[place] = Finding("record-refused", f"{endpoint} refuses it: {words}", place, "error")
+    ctx.found += left.values()
+    return left
 
 
 def check_documents(ctx: Context, delivery, packet) -> Check:
     """Each document read back and compared with the bytes that were kept; the records count with their summary."""
     server, check, summary = ctx.server(delivery.endpoint), Check([], [], []), Check([], [], [])
+    waived = _waived_names(packet)
     for name, item in _documents(ctx, delivery).items():
+        if name in waived and item.target is None:
+            continue
         part = summary if name.startswith(SUMMARY) else check
         read, written = read_back(server, item.target), _written(ctx, delivery, packet, name, item)
         if read is None:

@@ -24,6 +24,7 @@ from mappings.rendition.names import names_of
 
 SUMMARY = "document:rendition"
 TITLE = "First-opinion records"
+SHORT = 32  # characters of a hash that name an original
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ def summaries_of(ctx: Context, delivery, packet, patient: str, earlier: Earlier,
     """The readable summary of a packet alone, with what a version of the request says."""
     pages = _summary(ctx, delivery, packet, contents(packet), earlier, version)
     return [_as_document(ctx, delivery, packet, patient, page) for page in pages]
+
+
+def name_of(sha256: str) -> str:
+    """What an original of these bytes is called among the delivery's items."""
+    return f"document:{sha256[:SHORT]}"
 
 
 def _pages(ctx: Context, delivery, packet, held: Contents, earlier: Earlier) -> Iterator[_Page]:
@@ -109,7 +115,7 @@ def _original(ctx: Context, packet, original: Original, earlier: Earlier) -> _Pa
     resource = packet.resources.get(original.source, {})
     data = original.inside if original.inside is not None else ctx.world.payloads.get(original.sha256)
     return _Page(
-        original.sha256[:32],
+        original.sha256[:SHORT],
         _title(original, resource),
         original.content_type or "application/octet-stream",
         data,

@@ -46,4 +46,5 @@ def named_trouble(endpoint: str, left: Mapping[str, Finding]) -> NeedsPerson:
         cause,
         f"{len(left)} record(s) were not written at {endpoint}: {', '.join(list(left)[:5])}. {first.path}: {first.message}",
         ACTION,
+        items=tuple(left),
     )

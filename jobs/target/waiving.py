@@ -81,7 +81,7 @@ def _as_it_goes(item: ManifestItem, gone: list[Waiver]) -> ManifestItem:
     waiver = next((each for each in gone if covers(each.item, place)), None)
     if waiver is None or item.kind not in ("resource", "attachment"):
         return item
-    return ManifestItem(source=item.source, kind="waived", size=0, sha256="", of=place, why=why(waiver))
+    return ManifestItem(source=item.source, kind="waived", size=0, sha256=item.sha256, of=place, why=why(waiver))
 
 
 def why(waiver: Waiver) -> str:

@@ -1,8 +1,10 @@
 """Nobody is stuck: what cannot travel is left out by a named person, who says why, and the consultant is told."""
 
 import base64
+import io
 
 import pytest
+from pypdf import PdfReader
 from sqlalchemy import select, text
 
 from integration.store import operations, resending, waivers
@@ -11,6 +13,7 @@ from integration.store.tables import steps as step_table
 from jobs.engine import JOBS
 from mappings.model.errors import TemporaryError
 from tests.jobs.exchange import Exchange, a_request, load_chart
+from tests.servers.lying import LyingProxy
 
 pytestmark = pytest.mark.postgres
 
@@ -102,6 +105,64 @@ def test_what_is_too_large_for_the_endpoint_is_left_out(tmp_path, database):
         assert exchange.parked(request_id) == [] and exchange.view(request_id)["records"] == "verified"
         [task] = exchange.find("bob", "Task")
         assert item in task["note"][0]["text"]
+    finally:
+        exchange.close()
+
+
+def test_a_document_that_the_endpoint_refuses_stops_no_other_and_is_left_out(tmp_path, database):
+    """The documents were made, and some written, before a person says to send without one of them."""
+    refused = base64.b64encode(b"%PDF-1.4 refused").decode()
+
+    def ask(method, path, headers, body):
+        if method == "POST" and refused.encode() in (body or b""):
+            return 413, [("Content-Length", "0")], b""
+        return body
+
+    exchange = Exchange(tmp_path, database, accepts="documents", before={"bob": lambda url: LyingProxy(url, ask=ask)})
+    try:
+        chart = load_chart(exchange, observations=1)
+        subject = f"Patient/{chart['patient']['id']}"
+        for data in (refused, base64.b64encode(b"%PDF-1.4 taken").decode()):
+            last = a_document(exchange, subject, data=data)
+        request_id = exchange.submit(a_request())
+        exchange.drain()
+        assert exchange.parked(request_id) == ["record-refused"]
+        [item] = the_parked(exchange, request_id).items
+        assert item.startswith("DocumentReference/") and last["id"] not in item
+        titles = {each["content"][0]["attachment"]["title"] for each in exchange.find("bob", "DocumentReference")}
+        assert len(titles) == 3 and any(last["id"] in each for each in titles), "the summary, the letter and this one"
+        assert waive(exchange, request_id, item).due == 1
+        exchange.drain()
+        assert exchange.parked(request_id) == [] and exchange.view(request_id)["records"] == "verified"
+        there = exchange.find("bob", "DocumentReference")
+        assert {each["content"][0]["attachment"]["title"] for each in there} == titles and len(there) == 3
+        [summary] = [each for each in there if each["content"][0]["attachment"]["title"] == "First-opinion records"]
+        pages = PdfReader(io.BytesIO(base64.b64decode(summary["content"][0]["attachment"]["data"]))).pages
+        assert "it went by courier" in " ".join("".join(page.extract_text() for page in pages).split())
+        [task] = exchange.find("bob", "Task")
+        assert item in task["note"][0]["text"]
+    finally:
+        exchange.close()
+
+
+def test_a_record_that_the_endpoint_refuses_is_named_on_the_step_and_left_out(tmp_path, database):
+    def ask(method, path, headers, body):
+        if method == "POST" and b"never this one" in (body or b""):
+            return 422, [("Content-Length", "0")], b""
+        return body
+
+    exchange = Exchange(tmp_path, database, before={"bob": lambda url: LyingProxy(url, ask=ask)})
+    try:
+        chart = load_chart(exchange, observations=1)
+        odd = exchange.change("alice", chart["observation-0"], code={"text": "never this one"})
+        request_id = exchange.submit(a_request())
+        exchange.drain()
+        assert exchange.parked(request_id) == ["record-refused"]
+        assert the_parked(exchange, request_id).items == [f"Observation/{odd['id']}"]
+        assert waive(exchange, request_id, f"Observation/{odd['id']}").due == 1
+        exchange.drain()
+        assert exchange.parked(request_id) == [] and exchange.view(request_id)["records"] == "verified"
+        assert exchange.find("bob", "Observation") == []
     finally:
         exchange.close()
 
