@@ -27,21 +27,22 @@ DISPATCH_AIM, PAGE_AIM = 5, 300  # milliseconds at p95
 LIMITS = Limits()
 SOME = 123_456  # the request that is looked for: one of the finished half
 VIEWED = {
-    "what needs a person (first page)": "/",
+    "what needs a person (first page)": "/queue",
     "second page": "",
-    "due": "/?q=state:due",
-    "done": "/?q=state:done",
-    "all": "/?q=state:all",
-    "one endpoint, due": "/?q=state:due endpoint:e7",
-    "one kind": "/?q=kind:records",
-    "due within 3 days": "/?q=state:due due:<3d",
-    "search a cause": "/?q=error:timeout",
-    "search a cause nobody has": "/?q=state:all error:nothing-like-this",
-    "search a request id": f"/?q=state:all request:r{SOME:020d}",
-    "search the beginning of one": f"/?q=state:all r{SOME:020d}"[:-3],
-    "search a patient": f"/?q=state:all patient:{hashlib.md5(str(SOME).encode()).hexdigest()}",
-    "of urgent requests": "/?q=priority:urgent",
+    "due": "/queue?q=state:due",
+    "done": "/queue?q=state:done",
+    "all": "/queue?q=state:all",
+    "one endpoint, due": "/queue?q=state:due endpoint:e7",
+    "one kind": "/queue?q=kind:records",
+    "due within 3 days": "/queue?q=state:due due:<3d",
+    "search a cause": "/queue?q=error:timeout",
+    "search a cause nobody has": "/queue?q=state:all error:nothing-like-this",
+    "search a request id": f"/queue?q=state:all request:r{SOME:020d}",
+    "search the beginning of one": f"/queue?q=state:all r{SOME:020d}"[:-3],
+    "search a patient": f"/queue?q=state:all patient:{hashlib.md5(str(SOME).encode()).hexdigest()}",
+    "of urgent requests": "/queue?q=priority:urgent",
     "failures in groups": "/failures",
+    "numbers of a year": "/numbers?days=365",
     "one request": f"/requests/r{SOME:020d}",
 }
 ASKED = f"""
@@ -52,14 +53,14 @@ ASKED = f"""
            now() + n % 60 * interval '1 day', CASE WHEN n > {REQUESTS} / 2 THEN now() END
     FROM generate_series(1, {REQUESTS}) n"""
 OWED = f"""
-    INSERT INTO steps (request_id, kind, endpoint, status, deadline, attempts, cause, message, action, first_attempt_at)
-    SELECT id, 'gather_records', placer, CASE WHEN n % ({REQUESTS} / 2 / {PARKED}) = 0 THEN 'parked' ELSE 'due' END, records_due_at,
+    INSERT INTO steps (request_id, priority, kind, endpoint, status, deadline, attempts, cause, message, action, first_attempt_at)
+    SELECT id, priority, 'gather_records', placer, CASE WHEN n % ({REQUESTS} / 2 / {PARKED}) = 0 THEN 'parked' ELSE 'due' END, records_due_at,
            CASE WHEN n % 10 = 0 THEN 3 ELSE 0 END, CASE WHEN n % 10 = 0 THEN (ARRAY['timeout', 'http-503', 'not-fhir'])[n / 10 % 3 + 1] END,
            CASE WHEN n % 10 = 0 THEN 'synthetic' END, CASE WHEN n % 10 = 0 THEN 'Retry.' END, CASE WHEN n % 10 = 0 THEN now() END
     FROM (SELECT *, row_number() OVER (ORDER BY id) AS n FROM requests WHERE closed_at IS NULL) r"""
 FINISHED = f"""
-    INSERT INTO steps (request_id, kind, endpoint, status, deadline, created_at, finished_at)
-    SELECT id, (ARRAY['gather_records', 'push_records', 'verify_records', 'return_report', 'mirror_status'])[k], fulfiller, 'done',
+    INSERT INTO steps (request_id, priority, kind, endpoint, status, deadline, created_at, finished_at)
+    SELECT id, priority, (ARRAY['gather_records', 'push_records', 'verify_records', 'return_report', 'mirror_status'])[k], fulfiller, 'done',
            records_due_at, now() - n * interval '10 seconds', now() - n * interval '10 seconds'
     FROM (SELECT *, row_number() OVER (ORDER BY id) AS n FROM requests) r, generate_series(1, {DONE_EACH}) k"""
 DELIVERED = f"""
@@ -192,7 +193,7 @@ def view(app, address: str) -> str:
 
 def following(app) -> str:
     """The address of the queue's second page."""
-    return re.search(r'href="(/\?[^"]*after=[^"]*)"', view(app, "/"))[1].replace("&amp;", "&")
+    return re.search(r'href="(/queue\?[^"]*after=[^"]*)"', view(app, "/queue"))[1].replace("&amp;", "&")
 
 
 def pair(what: str, taken: list[float], aim: float | None, note: str = "") -> list[Row]:

@@ -276,6 +276,7 @@ def _store(conn: Connection, row: Row, request: SecondOpinionRequest, made: Plan
             updated_at=func.now(),
         )
     )
+    steps.set_priority(conn, row.id, request.priority)
     audit.record(
         conn,
         actor,

@@ -250,6 +250,12 @@ def _of_request(column: str):
     return lambda value, _now: steps.c.request_id.in_(select(requests.c.id).where(requests.c[column] == value))
 
 
+def _priority(value: str, _now) -> ColumnElement:
+    """As the step says; where it does not, as its request does (the list of those is made only when one is met)."""
+    unsaid = and_(steps.c.priority.is_(None), steps.c.request_id.isnot(None))
+    return or_(steps.c.priority == value, and_(unsaid, _of_request("priority")(value, _now)))
+
+
 def _plain(value: str) -> str:
     return value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
@@ -264,7 +270,7 @@ _CONDITIONS = {
     "due": _due,
     "attempts": _attempts,
     "patient": _of_request("patient_hash"),
-    "priority": _of_request("priority"),
+    "priority": _priority,
     "placer": _of_request("placer"),
     "fulfiller": _of_request("fulfiller"),
 }

@@ -49,12 +49,20 @@ def create(
     row = dict(
         kind=kind, endpoint=endpoint, request_id=request_id, delivery_id=delivery_id, status="waiting" if at else "due"
     )
+    if request_id is not None:
+        row["priority"] = select(requests.c.priority).where(requests.c.id == request_id).scalar_subquery()
     if deadline is not None:
         row["deadline"] = deadline
     if at is not None:
         row["due_at"] = row["next_attempt_at"] = at
     made = conn.execute(insert(steps).values(row).on_conflict_do_nothing().returning(steps.c.id))
     return made.scalar_one_or_none()
+
+
+def set_priority(conn: Connection, request_id: str, priority: str) -> None:
+    """The request was corrected: all that was ever owed for it is found by what it says now."""
+    changes = steps.c.priority.is_distinct_from(priority)
+    conn.execute(update(steps).where(steps.c.request_id == request_id, changes).values(priority=priority))
 
 
 def stop(conn: Connection, *which: ColumnElement[bool], cause: str, message: str) -> list[Row]:

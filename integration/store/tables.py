@@ -149,6 +149,7 @@ steps = Table(
     _now("created_at"),
     _time("finished_at"),
     _time("parked_at"),
+    Column("priority", Text),  # of the request; null in what an older version made: the request says it
     Column("holds", Text),
     Column("holds_lease", Integer),  # what no other step may make meanwhile; counts while it has that lease
     Index("steps_due", "endpoint", "deadline", "id", postgresql_where=text("status = 'due'")),

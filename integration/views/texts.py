@@ -539,6 +539,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "numbers.closed": "Loops closed",
     "numbers.rate": "Loop closure rate",
     "numbers.rate_hint": "Closed of all requests taken in during the period, after CMS50 (closing the referral loop); those that were entered in error are not counted.",
+    "numbers.counted": "Counted {at}.",
     "numbers.to_records": "To records verified",
     "numbers.to_report": "To report returned",
     "numbers.median": "median",

@@ -20,6 +20,7 @@ def upgrade() -> None:
     audit_is_append_only()
     held_tokens()
     addresses_learned()
+    priority_of_steps()
 
 
 def charts_read() -> None:
@@ -30,6 +31,12 @@ def charts_read() -> None:
 def addresses_learned() -> None:
     """Other base addresses under which the server of an endpoint says that it keeps what was written there."""
     op.add_column("endpoints", sa.Column("addresses", ARRAY(sa.Text()), nullable=False, server_default=sa.text("'{}'")))
+
+
+def priority_of_steps() -> None:
+    """How soon the request wants it, beside what is owed: the queue is filtered by it. Null: look at the request."""
+    op.add_column("steps", sa.Column("priority", sa.Text()))
+    op.execute("UPDATE steps SET priority = r.priority FROM requests r WHERE r.id = steps.request_id")
 
 
 def what_was_written() -> None:

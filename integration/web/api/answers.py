@@ -246,6 +246,7 @@ class PeriodPart(Answer):
 class Numbers(Answer):
     """Volume, times and loop closure."""
 
+    counted_at: datetime = Field(description="Where there is much to count, it is not counted anew for each look.")
     summary: Period
     series: list[PeriodPart]
 

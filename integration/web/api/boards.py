@@ -3,7 +3,6 @@
 from integration.store import alarms as alarm_store
 from integration.store import deadlines as deadline_store
 from integration.store import findings as finding_store
-from integration.store import numbers as number_store
 from integration.store import schedules as schedule_store
 from integration.web import pages, world
 from integration.web.api.acting import act, act_or_refuse
@@ -26,6 +25,7 @@ from integration.web.api.bodies import Because, FindingsQuery, NumbersQuery
 from integration.web.api.routes import get, post
 from integration.web.operations import boards
 from integration.web.problems import Problem
+from integration.web.recent import numbers_of
 
 
 @get("/endpoints")
@@ -81,9 +81,8 @@ def deadlines() -> Deadlines:
 @get("/numbers", refuses=("wrong-query",))
 def numbers(query: NumbersQuery) -> Numbers:
     """Volume, times to verified records and returned report, and the loop-closure rate."""
-    with world.engine().connect() as conn:
-        summary, series = number_store.read(conn, pages.now(), int(query.days))
-    return Numbers.model_validate({"summary": summary, "series": series})
+    found = numbers_of(int(query.days))
+    return Numbers.model_validate({"counted_at": found.counted_at, "summary": found.summary, "series": found.series})
 
 
 @get("/alarms")

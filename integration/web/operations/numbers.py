@@ -9,34 +9,35 @@ from flask import Blueprint, Response, request
 from integration.store import numbers as store
 from integration.views import words
 from integration.views.texts import t
-from integration.web import pages, world
+from integration.web import pages
 from integration.web.operations import charts
+from integration.web.recent import Numbers, numbers_of
 
 blueprint = pages.sentences(Blueprint("numbers", __name__))
 COLUMNS = ("start", "requests", "closed", "records_median", "records_p90", "report_median", "report_p90")
 
 
-def _read() -> tuple[int, dict, list[dict]]:
+def _read() -> tuple[int, Numbers]:
     asked = request.args.get("days", "30")
     days = int(asked) if asked in map(str, store.PERIODS) else 30
-    with world.engine().connect() as conn:
-        return days, *store.read(conn, pages.now(), days)
+    return days, numbers_of(days)
 
 
 @blueprint.get("/numbers")
 def numbers():
     """Charts and table of the period."""
-    days, summary, rows = _read()
+    days, found = _read()
     unit = t("numbers.unit_day" if days < 90 else "numbers.unit_week")
     return pages.render(
         "numbers.html",
         days=days,
         periods=store.PERIODS,
-        summary=summary,
-        rows=rows,
+        summary=found.summary,
+        rows=found.series,
+        counted_at=found.counted_at,
         unit=unit,
         length=length,
-        charts=_charts(rows, unit),
+        charts=_charts(found.series, unit),
     )
 
 
@@ -85,18 +86,22 @@ def _charts(rows: list[dict], unit: str) -> list[dict]:
 @blueprint.get("/numbers.json")
 def as_json():
     """The same numbers for programs; times in seconds."""
-    _, summary, rows = _read()
-    return {"summary": _plain(summary), "series": [_plain({name: row[name] for name in COLUMNS}) for row in rows]}
+    _, found = _read()
+    return {
+        "counted_at": found.counted_at.isoformat(),
+        "summary": _plain(found.summary),
+        "series": [_plain({name: row[name] for name in COLUMNS}) for row in found.series],
+    }
 
 
 @blueprint.get("/numbers.csv")
 def as_csv():
     """The same numbers for a spreadsheet; times in seconds."""
-    days, _, rows = _read()
+    days, found = _read()
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    writer.writerows([_plain(row)[name] for name in COLUMNS] for row in rows)
+    writer.writerows([_plain(row)[name] for name in COLUMNS] for row in found.series)
     return Response(
         out.getvalue(),
         content_type="text/csv; charset=utf-8",

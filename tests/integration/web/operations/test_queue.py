@@ -4,11 +4,12 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from integration.store.filters import STATES, parse
 from integration.store.requests import patient_hash
 from integration.store.search import count_matching, counts, rows
+from integration.store.steps import set_priority
 from integration.store.tables import steps
 
 pytestmark = pytest.mark.postgres
@@ -253,3 +254,21 @@ def test_pages_carry_no_inline_script_or_style(site):
     for address in ("/", "/numbers", "/endpoints"):
         page = site.get(address)
         assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=", page)
+
+
+def test_steps_are_found_by_what_their_request_wants_now_also_those_of_an_older_version(site):
+    urgent, routine = site.request("k1", priority="urgent"), site.request("k2")
+    site.step(request_id=urgent, kind="verify_records")  # an older version says no priority
+    site.step(request_id=routine, kind="verify_records")
+    site.step(kind="prune")
+
+    def found(priority: str) -> list[str]:
+        with site.engine.begin() as conn:
+            there, _ = rows(conn, parse(f"state:all priority:{priority}"), NOW)
+            return sorted({row.request_id for row in there})
+
+    assert found("urgent") == [urgent] and found("routine") == [routine]
+    with site.engine.begin() as conn:
+        conn.execute(text("UPDATE requests SET priority = 'asap' WHERE id = :id"), {"id": urgent})
+        set_priority(conn, urgent, "asap")
+    assert found("asap") == [urgent] and found("urgent") == []
