@@ -1,6 +1,6 @@
 """Makes what was gathered into an immutable packet, its delivery, and the step that sends it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -31,7 +31,7 @@ def pack(
     """
     chart.problems.must_be_none()
     items = [packets.resource_item(source, chart.resources.about(source)) for source in sources]
-    items += [*attachments, *withdrawn, *_waived(ctx, chart)]
+    items += [*attachments, *withdrawn, *_missing(ctx, chart, sources)]
     version = (base or 0) + 1
     with ctx.world.engine.begin() as conn:
         system = links.frozen_system(conn, request.placer)
@@ -66,18 +66,19 @@ def pack(
     return Outcome(next_steps=(following,), apply=[commit])
 
 
-def _waived(ctx: Context, chart: Chart) -> list[ManifestItem]:
-    """A line for each item that could not be had and a person said to send without, with why and whose word that is."""
+def _missing(ctx: Context, chart: Chart, sources: Collection[str]) -> Iterator[ManifestItem]:
+    """A line for each item that could not be had: with whose word it goes without, or why it need not be there."""
     said = ctx.waivers()
-    return [
-        ManifestItem(
-            source=place.partition("#")[0], kind="waived", size=0, sha256="", of=place, why=f"{cannot}; {whose}"
-        )
-        for place, cannot in chart.problems.waived.items()
-        for whose in [
-            next(f"sent without it by {each.actor}: {each.reason}" for each in said if covers(each.item, place))
-        ]
-    ]
+    for place, cannot in chart.problems.waived.items():
+        whose = next(f"sent without it by {each.actor}: {each.reason}" for each in said if covers(each.item, place))
+        yield _without(place, f"{cannot}; {whose}")
+    for place, why in chart.problems.may_be_missing.items():
+        if place.partition("#")[0] in sources:
+            yield _without(place, why)
+
+
+def _without(place: str, why: str) -> ManifestItem:
+    return ManifestItem(source=place.partition("#")[0], kind="waived", size=0, sha256="", of=place, why=why)
 
 
 def note_gathered(conn: Connection, ctx: Context) -> None:

@@ -19,6 +19,7 @@ class Problems:
     def __init__(self, waived: Collection[str] = ()):
         self._waived = frozenset(waived)
         self._found: dict[str, str] = {}
+        self.may_be_missing: dict[str, str] = {}  # {place: why} of what could not be had and stops nothing
 
     @contextmanager
     def about(self, place: str) -> Iterator[None]:

@@ -145,9 +145,16 @@ def test_a_binary_in_fhir_xml_is_unwrapped_and_a_cda_is_not(gathering):
     assert sent(gathering) == CDA
 
 
-def test_a_document_entered_in_error_that_cannot_be_had_stops_nothing(gathering):
-    gathering.source.put(document(LETTER, status="entered-in-error"), observation(1))
+@pytest.mark.parametrize("accepts", ["resources", "documents"])
+@pytest.mark.parametrize("attachment", [{}, {"data": "not base64!"}, {"url": "Binary/gone"}, {"url": ""}])
+def test_a_document_entered_in_error_that_cannot_be_had_stops_nothing(gathering, attachment, accepts):
+    gathering.accepts = accepts
+    gathering.source.put(document(LETTER | attachment, status="entered-in-error"), observation(1))
     request_id = gathering.gather()
+    assert gathering.exchange.view(request_id)["records"] == "verified", gathering.message(request_id)
+    if accepts == "resources":
+        [there] = gathering.at_bob("DocumentReference").values()
+        assert there["status"] == "entered-in-error" and "url" not in there["content"][0]["attachment"]
     assert gathering.exchange.view(request_id)["packets"][0]["resources"] == 3
     assert gathering.findings()["attachment-of-error"] == {PLACE}
 
@@ -155,11 +162,13 @@ def test_a_document_entered_in_error_that_cannot_be_had_stops_nothing(gathering)
 def test_an_attachment_without_any_bytes_is_told_and_travels(gathering):
     gathering.source.put(document({"contentType": "application/pdf", "title": "on paper"}))
     request_id = gathering.gather()
+    assert gathering.exchange.view(request_id)["records"] == "verified"
     assert gathering.exchange.view(request_id)["packets"][0]["attachments"] == 0
     assert gathering.findings()["attachment-without-bytes"] == {PLACE}
 
 
 def test_an_attachment_on_another_server_is_told_and_never_fetched(gathering):
     gathering.source.put(document({"contentType": "application/pdf", "url": "https://pacs.example/fhir/Binary/b1"}))
-    gathering.gather()
+    request_id = gathering.gather()
+    assert gathering.exchange.view(request_id)["records"] == "verified"
     assert gathering.findings()["attachment-elsewhere"] == {PLACE}
