@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, Engine, text
 
+from integration.postgres.driver import driver
 from integration.settings.config import Config
 from integration.store import parking, steps, totals
 from integration.store.tables import SUSPECT
@@ -77,15 +78,16 @@ def dispatch_endpoint(engine: Engine, endpoint: str, limits: Limits) -> list[Dis
     """
     given = {"endpoint": endpoint, "lease": limits.lease_seconds, "queue": QUEUE, "job": JOB_NAME}
     with engine.begin() as conn:
-        raw = conn.connection.driver_connection
+        raw = driver(conn)
         with raw.pipeline():  # sent together, done one after the other
             locked, counted = raw.execute(LOCK, given), raw.execute(COUNT, given)
-            row, (live, expired) = locked.fetchone(), counted.fetchone()
+            row, (live, expired) = locked.fetchone(), counted.fetchone() or (0, 0)
         if row is None:
             return None
         if expired:
             live -= reap(conn, endpoint, limits)
-        room = most_at(*row, limits) - live
+        concurrency, rests, probes, workers = row
+        room = most_at(concurrency, rests, probes, workers, limits) - live
         if room <= 0:
             return []
         with raw.pipeline():

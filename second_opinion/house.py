@@ -169,7 +169,7 @@ def make_world(config: Config, engine: Engine) -> World:
     from jobs.world import World
 
     servers = Servers(config, credentials(engine), partial(wait_for_turn, engine), partial(Shelf, engine))
-    return World(config=config, engine=engine, servers=servers, payloads=Payloads(config.payloads.url))
+    return World(config=config, engine=engine, servers=servers, payloads=Payloads(config.payload_store))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from integration import keys as store
+from integration.settings.config import Config
 from second_opinion.house import cli, read_config, show, with_json
 
 
@@ -21,9 +22,9 @@ def keys() -> None:
 def keys_new(ctx: click.Context, name: str, algorithm: str, as_json: bool) -> None:
     """Make the first key called NAME, such as production or test; vendors want another one for each."""
     config = read_config(ctx)
-    if store.listed(config.keys_dir, name):
+    if store.listed(config.keys_folder, name):
         raise store.KeyProblem(f"there are keys {name} already: second-opinion keys rotate {name} makes the next one")
-    _made(config, store.make(config.keys_dir, name, algorithm, datetime.now(UTC)), as_json)
+    _made(config, store.make(config.keys_folder, name, algorithm, datetime.now(UTC)), as_json)
 
 
 @keys.command("rotate")
@@ -34,11 +35,11 @@ def keys_new(ctx: click.Context, name: str, algorithm: str, as_json: bool) -> No
 def keys_rotate(ctx: click.Context, name: str, algorithm: str | None, as_json: bool) -> None:
     """Make the next key called NAME: it is published now and signs in a day, when the other side has read it."""
     config, now = read_config(ctx), datetime.now(UTC)
-    present = store.signer(config.keys_dir, name, now)
-    _made(config, store.make(config.keys_dir, name, algorithm or present.algorithm, now), as_json)
+    present = store.signer(config.keys_folder, name, now)
+    _made(config, store.make(config.keys_folder, name, algorithm or present.algorithm, now), as_json)
 
 
-def _made(config, key: store.KeyFile, as_json: bool) -> None:
+def _made(config: Config, key: store.KeyFile, as_json: bool) -> None:
     address = f"{config.web.public_url or config.web.address}/.well-known/jwks/{key.name}.json"
     said = f"{key.name} {key.kid} ({key.algorithm}), signs from {key.signs_from:%Y-%m-%d %H:%M} UTC\nits public half: {address}"
     show(_plain(key, address), as_json, said)
@@ -50,8 +51,8 @@ def _made(config, key: store.KeyFile, as_json: bool) -> None:
 def keys_list(ctx: click.Context, as_json: bool) -> None:
     """Every key: its name, kid, since when it signs; the one that signs now is marked."""
     config, now = read_config(ctx), datetime.now(UTC)
-    found = store.listed(config.keys_dir)
-    signing = {store.signer(config.keys_dir, name, now).kid for name in {key.name for key in found}}
+    found = store.listed(config.keys_folder)
+    signing = {store.signer(config.keys_folder, name, now).kid for name in {key.name for key in found}}
     lines = [
         f"{key.name:<14} {key.kid:<20} {key.algorithm}  "
         + (
@@ -73,7 +74,7 @@ def keys_list(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def keys_retire(ctx: click.Context, name: str, kid: str, as_json: bool) -> None:
     """Stop publishing a key that does not sign any more, and remove it."""
-    store.retire(read_config(ctx).keys_dir, name, kid, datetime.now(UTC))
+    store.retire(read_config(ctx).keys_folder, name, kid, datetime.now(UTC))
     show({"name": name, "kid": kid, "retired": True}, as_json, f"{name} {kid} is retired")
 
 

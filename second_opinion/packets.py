@@ -38,7 +38,7 @@ def patients_compare(
             with engine.begin() as conn:
                 requests.get(conn, request_id)
                 audit.record(conn, ME, "patient.compared", request_id, subject=endpoint, reason=reason)
-        found = comparison(engine, Payloads(config.payloads.url), config, request_id, endpoint)
+        found = comparison(engine, Payloads(config.payload_store), config, request_id, endpoint)
     view = _compared_view(found, shown)
     show(view, as_json, "\n".join(_compared_lines(view)))
 
@@ -105,7 +105,7 @@ def patients_link(
     from integration.patients import NeedsSecondWord, link
 
     with acting(ctx) as (config, engine):
-        payloads = Payloads(config.payloads.url)
+        payloads = Payloads(config.payload_store)
         try:
             link(engine, payloads, config, request_id, endpoint, reference, actor=ME, reason=reason, confirmed=confirm)
         except NeedsSecondWord as error:
@@ -153,7 +153,7 @@ def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
 
     with opened(ctx) as (config, engine), engine.connect() as conn:
         requests.get(conn, request_id)
-        payloads = Payloads(config.payloads.url)
+        payloads = Payloads(config.payload_store)
         manifests = [packets.load(payloads, row.manifest_sha256).manifest for row in packets.rows(conn, request_id)]
     show(
         [manifest.model_dump(mode="json") for manifest in manifests],
@@ -184,6 +184,6 @@ def packet_download(ctx: click.Context, request_id: str, file: Path, reason: str
             requests.get(conn, request_id)
             audit.record(conn, ME, "packet.downloaded", request_id, reason=reason)
         with engine.begin() as conn:
-            data = packet_zip(conn, Payloads(config.payloads.url), request_id)
+            data = packet_zip(conn, Payloads(config.payload_store), request_id)
     file.write_bytes(data)
     show({"file": str(file), "bytes": len(data)}, as_json, f"{file}: {len(data)} bytes")

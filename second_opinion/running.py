@@ -65,7 +65,7 @@ def web(ctx: click.Context) -> None:
     with database_of(config, migrate=False, name="second-opinion web", fresh_plans=True) as database:
         check_port(config.web)
         app = create_app(
-            config, database.engine, Payloads(config.payloads.url), Waker(database.engine, limits_of(config))
+            config, database.engine, Payloads(config.payload_store), Waker(database.engine, limits_of(config))
         )
         say_how_to_sign_in(config, database.engine)
         try:

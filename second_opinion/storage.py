@@ -102,7 +102,7 @@ def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
     from integration.packets.payloads import Payloads
 
     with opened(ctx) as (config, engine), progress_of("payloads") as progress:
-        written = back_up(engine, Payloads(config.payloads.url), file, progress=progress)
+        written = back_up(engine, Payloads(config.payload_store), file, progress=progress)
     show(
         {
             "file": str(file),
@@ -136,7 +136,7 @@ def restore(ctx: click.Context, file: Path, replace: bool, as_json: bool) -> Non
     config = read_config(ctx)
     with bare_database(config) as opened_database, progress_of("payloads") as progress:
         done = restore_file(
-            opened_database, Payloads(config.payloads.url), file, replace=replace, actor=ME, progress=progress
+            opened_database, Payloads(config.payload_store), file, replace=replace, actor=ME, progress=progress
         )
     show(
         {"made_at": done.made_at, "rows": done.rows, "payloads": done.payloads, "open_steps": done.open_steps},

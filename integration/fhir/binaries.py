@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/binary.html, https://www.rfc-editor.org/rfc/rfc8259#sect
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from integration.fhir_json import loads
 
@@ -92,7 +92,7 @@ class Unwrapped:
             self._is_data = self._depth == 1 and self._text == b'"data"'
         self._text = token
 
-    def _data(self, first: bytes) -> Iterator[bytes]:
+    def _data(self, first: bytes) -> Generator[bytes, None, bytes]:
         """Decode up to the closing quote; returns what came after it, the quote included."""
         block: bytes | None = first
         held = odd = b""

@@ -38,8 +38,9 @@ class _NoBinary(Exception):
 
 
 class _Reading:
-    def __init__(self):
-        self.depth, self.values = 0, {}
+    def __init__(self) -> None:
+        self.depth = 0
+        self.values: dict[str, str] = {}
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if self.depth == 0 and name != _BINARY:

@@ -1,6 +1,6 @@
 """What a FHIR server says it can do, corrected by what config.yaml knows better: servers lie."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,7 +52,7 @@ class Capabilities:
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "Capabilities":
         """What `to_json` gave; fields this version does not know are left out."""
-        known = {name: value for name, value in kept.items() if name in cls.__dataclass_fields__}
+        known: dict[str, Any] = {name: value for name, value in kept.items() if name in cls.__dataclass_fields__}
         searches = {kind: frozenset(names) for kind, names in known.get("searches", {}).items()}
         return cls(**{**known, "searches": searches, "problems": tuple(known.get("problems", ()))})
 
@@ -75,7 +75,7 @@ class Capabilities:
 
     def with_overrides(self, overrides: Mapping[str, bool | int]) -> "Capabilities":
         """As config.yaml says; a name that is no capability becomes a problem."""
-        known = {name: value for name, value in overrides.items() if name in QUIRKS}
+        known: dict[str, Any] = {name: value for name, value in overrides.items() if name in QUIRKS}
         wrong = tuple(
             f"capabilities.{name} in config.yaml is no capability; there are {', '.join(sorted(QUIRKS))}"
             for name in sorted(set(overrides) - set(known))
@@ -161,7 +161,7 @@ def _names(parameters: Any) -> frozenset[str]:
     return frozenset(each["name"] for each in _dicts(parameters) if isinstance(each.get("name"), str))
 
 
-def _all(resources: list[Mapping[str, Any]], flag: str) -> bool:
+def _all(resources: Sequence[Mapping[str, Any]], flag: str) -> bool:
     return bool(resources) and all(each.get(flag) is True for each in resources)
 
 

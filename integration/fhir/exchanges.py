@@ -64,7 +64,8 @@ class Watch:
         self.endpoint, self.method, self.shown, self.began = endpoint, method, shown, began
         self.status: int | None = None
         self._body, self._clock, self._at, self._keeps = body, clock, clock(), keeps
-        self._received, self._kept, self._kept_bytes = 0, [], 0
+        self._received = self._kept_bytes = 0
+        self._kept: list[bytes] = []
 
     def block(self, data: bytes) -> None:
         """Some of the answer has come."""

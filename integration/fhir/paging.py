@@ -173,7 +173,8 @@ class Search:
         if not isinstance(resource, dict) or not resource.get("resourceType"):
             raise self._partial(f"page {self.pages} has an entry without a resource")
         if resource["resourceType"] == "OperationOutcome":
-            return self._remark(resource)
+            self._remark(resource)
+            return None
         if is_subsetted(resource):
             raise self._partial(f"{_reference(resource)} came with elements left out (SUBSETTED)")
         mode = raw.get("search", {}).get("mode", "match") if isinstance(raw.get("search", {}), dict) else "match"
@@ -198,7 +199,7 @@ class Search:
             self._warn(f"{entry.reference} changed while the pages were read")
         return False
 
-    def _next(self, bundle: Mapping[str, Any], from_url: str) -> str | None:
+    def _next(self, bundle: Resource, from_url: str) -> str | None:
         urls = [
             link.get("url")
             for link in _list(bundle.get("link"))

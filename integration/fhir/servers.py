@@ -27,7 +27,8 @@ class Servers:
         before: Callable[[str], object] = lambda name: None,
         shelf: Callable[[str, str], TokenShelf] | None = None,
     ):
-        self._endpoints, self._keys_dir, self._shelf = config.endpoints, getattr(config, "keys_dir", None), shelf
+        self._endpoints, self._shelf = config.endpoints, shelf
+        self._keys_dir: Any = getattr(config, "keys_dir", None)
         self._credential_of, self._before = credential_of, before
         self._servers: dict[str, FhirServer] = {}
         self._lock = threading.Lock()

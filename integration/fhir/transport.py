@@ -154,7 +154,8 @@ class Transport:
         self._session = session or careful_session(endpoint.limits.concurrency, getattr(endpoint, "tls", None))
         self._sign_in = sign_in or Unsigned()
         self._now, self._clock = now, clock
-        self._before, self._before_write = before, at_once
+        self._before = before
+        self._before_write: Callable[[], object] = at_once
         self._after: Observer = ignore
 
     def observed(self, after: Observer, before_write: Callable[[], object] = at_once) -> "Transport":

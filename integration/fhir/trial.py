@@ -7,7 +7,7 @@ import re
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,7 +48,7 @@ def certificate(base_url: str, tls: Any, now: datetime) -> Tried | None:
             socket.create_connection((parts.hostname, parts.port or 443), CONNECT_SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=parts.hostname) as secured,
         ):
-            ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(secured.getpeercert()["notAfter"]), UTC)
+            ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"])), UTC)
             version = secured.version()
     except ssl.SSLCertVerificationError as error:
         return Tried("certificate", False, f"it is not believed: {error.verify_message}. {_certificate_advice(error)}")
@@ -164,7 +164,7 @@ def test_document(patient: str, identifier: Identifier) -> dict:
     }
 
 
-def _read_back(server: FhirServer, reference: str, document: dict) -> Iterator[Tried]:
+def _read_back(server: FhirServer, reference: str, document: dict) -> Generator[Tried, None, dict | None]:
     try:
         there = server.read_if_there(reference)
     except ExchangeError as error:

@@ -43,9 +43,14 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 class HostedPractice(Protocol):
     """What is needed to know of a practice."""
 
-    practice: str
-    name: str
-    strict: bool
+    @property
+    def practice(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def strict(self) -> bool: ...
 
 
 Note = Callable[[Connection, str, list[Finding]], None]

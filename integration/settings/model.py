@@ -687,6 +687,16 @@ class Config(_Section):
             object.__setattr__(self, "keys_dir", self.data_dir / "keys")
         return self
 
+    @property
+    def payload_store(self) -> str:
+        """`payloads.url`, or where they are without one."""
+        return self.payloads.url or str(self.data_dir / "payloads")
+
+    @property
+    def keys_folder(self) -> Path:
+        """`keys_dir`, or where it is without one."""
+        return self.keys_dir or self.data_dir / "keys"
+
 
 def _named(key: Any, endpoint: Any, web: Web) -> Any:
     """``endpoint`` knowing its name, with ``hosted:<practice>`` resolved to our own address."""

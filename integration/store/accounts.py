@@ -131,7 +131,7 @@ def is_right(row: Row | None, password: str) -> bool:
     """True when it is the password of an enabled account. Takes as long when there is none."""
     with _FEW:
         try:
-            right = _HASHER.verify(row.password_hash if row is not None else _NOBODY, _plain(password)[:LONGEST])
+            right: bool = _HASHER.verify(row.password_hash if row is not None else _NOBODY, _plain(password)[:LONGEST])
         except (VerificationError, InvalidHashError):
             right = False
     return right and row is not None and row.enabled

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from integration.store import operations, parking
 from integration.store.arrays import any_of
@@ -99,7 +99,7 @@ def _locked(conn: Connection, seen: Seen, allowed: tuple[str, ...]) -> tuple:
     return step, f"Step {step.id}: nothing done. {_since(conn, step, seen)}"
 
 
-def _since(conn: Connection, step, seen: Seen) -> str:
+def _since(conn: Connection, step: Row, seen: Seen) -> str:
     """What happened to a step since the page was made."""
     by = conn.execute(
         select(audit_table)

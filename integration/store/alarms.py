@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
 from integration.store import audit
@@ -39,7 +39,7 @@ def recover(conn: Connection, rule: str, subject: str, now: datetime | None = No
     )
 
 
-def note_past(conn: Connection, rule: str, subject: str, message: str, since) -> bool:
+def note_past(conn: Connection, rule: str, subject: str, message: str, since: datetime) -> bool:
     """An alarm that could not be written while it lasted: raised and over. False when another process noted it already."""
     known = select(alarms.c.id).where(
         alarms.c.rule == rule, alarms.c.subject == subject, alarms.c.last_seen_at >= since
@@ -134,7 +134,7 @@ def page(
 ) -> tuple[list[Row], int | None]:
     """Alarms that are open, over, or (None) both, newest first; and the id after which the next page begins (None at the end)."""
     over = alarms.c.recovered_at.is_not(None)
-    wanted = [] if is_open is None else [~over if is_open else over]
+    wanted: list[ColumnElement[bool]] = [] if is_open is None else [~over if is_open else over]
     wanted += [alarms.c.rule == rule] if rule else []
     wanted += [alarms.c.id < after] if after else []
     found = list(conn.execute(select(alarms).where(*wanted).order_by(alarms.c.id.desc()).limit(limit + 1)).all())

@@ -50,13 +50,13 @@ class Broken:
 def newest(conn: Connection) -> Seal | None:
     """The last seal."""
     row = conn.execute(select(audit_seals).order_by(audit_seals.c.id.desc()).limit(1)).one_or_none()
-    return row and Seal.from_row(row)
+    return None if row is None else Seal.from_row(row)
 
 
 def by_id(conn: Connection, id: int) -> Seal | None:
     """The seal with a number."""
     row = conn.execute(select(audit_seals).where(audit_seals.c.id == id)).one_or_none()
-    return row and Seal.from_row(row)
+    return None if row is None else Seal.from_row(row)
 
 
 def seal(conn: Connection) -> Seal | None:

@@ -1,8 +1,10 @@
 """One button on many steps: a background operation with exact members, progress, a rate, and an end people can choose."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal, get_args
 
-from sqlalchemy import Connection, func, literal, select, update
+from sqlalchemy import Connection, Row, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import actions, audit, ourselves, search, steps
@@ -15,7 +17,8 @@ from integration.store.tables import steps as step_table
 from mappings.model.steps import OPEN
 
 STEP = "bulk_retry"
-RATES = (10, 50, 200)  # steps made due per second
+Rate = Literal[10, 50, 200]  # steps made due per second
+RATES: tuple[Rate, ...] = get_args(Rate)
 TICK_SECONDS = 2
 
 
@@ -81,11 +84,11 @@ def next_batch(conn: Connection) -> bool:
     return any(_batch(conn, operation, found) for operation, found in members.items())
 
 
-def _size(operation) -> int:
+def _size(operation: Row) -> int:
     return max(1, operation.per_second * TICK_SECONDS)
 
 
-def _members(conn: Connection, operation) -> list:
+def _members(conn: Connection, operation: Row) -> Sequence[Row]:
     return conn.execute(
         select(bulk_steps)
         .where(bulk_steps.c.operation_id == operation.id, bulk_steps.c.outcome.is_(None))
@@ -94,7 +97,7 @@ def _members(conn: Connection, operation) -> list:
     ).all()
 
 
-def _batch(conn: Connection, operation, members: list) -> bool:
+def _batch(conn: Connection, operation: Row, members: Sequence[Row]) -> bool:
     for member in members:
         result = actions.retry(
             conn, actions.Seen(member.step_id, member.lease_no), actor=operation.actor, reason=operation.reason
@@ -133,13 +136,12 @@ def view(conn: Connection, operation_id: int) -> dict:
     row = conn.execute(select(bulk_operations).where(bulk_operations.c.id == operation_id)).one_or_none()
     if row is None:
         raise NotPossible(f"there is no operation {operation_id}")
-    counted = dict(
-        conn.execute(
-            select(func.coalesce(bulk_steps.c.outcome, "left"), func.count())
-            .where(bulk_steps.c.operation_id == operation_id)
-            .group_by(bulk_steps.c.outcome)
-        ).all()
+    found = conn.execute(
+        select(func.coalesce(bulk_steps.c.outcome, "left"), func.count())
+        .where(bulk_steps.c.operation_id == operation_id)
+        .group_by(bulk_steps.c.outcome)
     )
+    counted: dict[str, int] = dict(map(tuple, found))
     return {**row._asdict(), **{name: counted.get(name, 0) for name in ("retried", "changed", "left")}}
 
 

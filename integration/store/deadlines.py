@@ -1,8 +1,9 @@
 """The deadlines board: records that have to be there before a date and are not verified yet."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, exists, func, literal, not_, select, text
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal, not_, select, text
 
 from integration.store.tables import RECORDS_OWED, requests, steps
 from mappings.model.states import OPEN, Records
@@ -14,7 +15,7 @@ _open = and_(requests.c.closed_at.is_(None), requests.c.status.in_(OPEN), reques
 _parked = exists().where(steps.c.request_id == requests.c.id, steps.c.status == "parked").correlate(requests)
 
 
-def board(conn: Connection, now: datetime, limit: int = 100) -> dict[str, tuple[int, list]]:
+def board(conn: Connection, now: datetime, limit: int = 100) -> dict[str, tuple[int, Sequence[Row]]]:
     """``{late, risk, due: (number, the nearest)}``; at risk is near, or held up by something that needs a person."""
     late = requests.c.records_due_at < now
     risk = and_(not_(late), (requests.c.records_due_at < now + timedelta(hours=RISK_HOURS)) | _parked)
@@ -22,7 +23,7 @@ def board(conn: Connection, now: datetime, limit: int = 100) -> dict[str, tuple[
     return {name: _column(conn, condition, limit) for name, condition in (("late", late), ("risk", risk), ("due", due))}
 
 
-def _column(conn: Connection, condition, limit: int) -> tuple[int, list]:
+def _column(conn: Connection, condition: ColumnElement, limit: int) -> tuple[int, Sequence[Row]]:
     wanted = and_(_open, requests.c.records_due_at.is_not(None), condition)
     columns = (
         requests.c.id,

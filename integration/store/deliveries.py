@@ -1,8 +1,9 @@
 """Deliveries: one packet, request or report to one endpoint, and what happened to each item of it."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Connection, Row, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.arrays import blocks
@@ -24,7 +25,7 @@ def create(
     version: int = 1,
     packet_id: str | None = None,
     sources: Iterable[str] = (),
-    deadline=None,
+    deadline: datetime | None = None,
 ) -> str:
     """Store a delivery with its items; the same one again changes nothing."""
     delivery_id = delivery_id_of(request_id, kind, version)
@@ -44,7 +45,7 @@ def create(
     return delivery_id
 
 
-def get(conn: Connection, delivery_id: str):
+def get(conn: Connection, delivery_id: str) -> Row | None:
     """The row of one delivery; None when there is none."""
     return conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
 
@@ -60,7 +61,7 @@ def move(
 ) -> bool:
     """Change a delivery's status; False when the table of transitions does not allow it."""
     allowed = [status.value for status, nexts in DELIVERY_TRANSITIONS.items() if to in nexts]
-    values = dict(status=to, updated_at=func.now(), cause=cause, message=message, action=action)
+    values: dict = dict(status=to, updated_at=func.now(), cause=cause, message=message, action=action)
     if to is DeliveryStatus.SENT:
         values["sent_at"] = func.now()
     if to is DeliveryStatus.VERIFIED:
@@ -119,7 +120,7 @@ def perhaps_written(conn: Connection, endpoint: str, patient: str) -> set[str]:
     return set(rows.scalars())
 
 
-def items(conn: Connection, delivery_id: str) -> dict[str, object]:
+def items(conn: Connection, delivery_id: str) -> dict[str, Row]:
     """``{source: item row}`` of a delivery."""
     rows = conn.execute(select(delivery_items).where(delivery_items.c.delivery_id == delivery_id))
     return {row.source: row for row in rows}

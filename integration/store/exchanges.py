@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import Connection, Row, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, or_, select, text, update
 
+from integration.postgres.driver import driver
 from integration.store.arrays import any_of
 from integration.store.tables import attempts, exchanges
 from mappings.model.errors import ExchangeError
@@ -49,7 +50,7 @@ def record(conn: Connection, attempt_id: int, seen: Iterable[tuple[int, Any]]) -
         for number, each in seen
     ]
     if rows:
-        with conn.connection.driver_connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        with driver(conn).cursor() as cursor, cursor.copy(_COPY) as copy:
             for row in rows:
                 copy.write_row(row)
 
@@ -145,7 +146,7 @@ def prune(conn: Connection, days: int) -> int:
     ).rowcount
 
 
-def _ago(days: int):
+def _ago(days: int) -> ColumnElement:
     return func.statement_timestamp() - text(f"interval '{int(days)} days'")
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -79,7 +80,7 @@ class Filter:
             value for term in self.terms if term.name == "patient" for value in term.values if not HASH.fullmatch(value)
         )
 
-    def with_hashes(self, hash_of) -> "Filter":
+    def with_hashes(self, hash_of: Callable[[str], str]) -> "Filter":
         """The same filter with ``hash_of(identifier)`` in the place of each patient identifier."""
         return replace(
             self,
@@ -121,14 +122,16 @@ def parse(text: str) -> Filter:
     return Filter(tuple(terms), state or "attention")
 
 
-def _tokens(text: str):
+def _tokens(text: str) -> Iterator[re.Match]:
     position = 0
     while position < len(text):
         if text[position].isspace():
             position += 1
             continue
         found = _TOKEN.match(text, position)
-        if found.end() == position or text[found.end() : found.end() + 1] == '"':
+        if found is None or found.end() == position:
+            raise FilterError(position, 1, 'a quotation mark " has no partner here')
+        if text[found.end() : found.end() + 1] == '"':
             raise FilterError(found.end(), 1, 'a quotation mark " has no partner here')
         yield found
         position = found.end()
@@ -189,14 +192,21 @@ def _quoted(value: str) -> str:
 
 def span_of(value: str) -> tuple[str, timedelta]:
     """``<3d`` as its sign and its length."""
-    sign, number, unit = _SPAN.fullmatch(value).groups()
-    return sign, timedelta(**{_UNITS[unit]: int(number)})
+    found = _whole(_SPAN, value)
+    return found[1], timedelta(**{_UNITS[found[3]]: int(found[2])})
 
 
 def number_of(value: str) -> tuple[str, int]:
     """``>3`` as its sign and its number."""
-    sign, number = _NUMBER.fullmatch(value).groups()
-    return sign, int(number)
+    found = _whole(_NUMBER, value)
+    return found[1], int(found[2])
+
+
+def _whole(pattern: re.Pattern[str], value: str) -> re.Match[str]:
+    found = pattern.fullmatch(value)
+    if found is None:  # a term was read with the same pattern
+        raise FilterError(0, len(value), "is not what this term takes")
+    return found
 
 
 def kinds_of(value: str) -> tuple[str, ...]:

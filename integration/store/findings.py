@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.arrays import blocks
@@ -65,7 +65,7 @@ def without_request(
     conn: Connection, *, endpoint: str | None = None, after: int | None = None, limit: int = PAGE
 ) -> tuple[list[Row], int | None]:
     """Findings that belong to no request, newest first; and the id after which the next page begins (None at the end)."""
-    wanted = [_OF_NO_REQUEST]
+    wanted: list[ColumnElement | TextClause] = [_OF_NO_REQUEST]
     wanted += [findings.c.endpoint == endpoint] if endpoint else []
     wanted += [findings.c.id < after] if after else []
     found = list(conn.execute(select(findings).where(*wanted).order_by(findings.c.id.desc()).limit(limit + 1)).all())

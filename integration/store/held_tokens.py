@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.tables import held_tokens
@@ -82,10 +82,10 @@ class Shelf:
             with self._engine.begin() as conn:
                 conn.execute(update(held_tokens).where(*self._mine()).values(renewing_until=None, **kept))
 
-    def _mine(self):
+    def _mine(self) -> tuple[ColumnElement, ColumnElement]:
         return held_tokens.c.endpoint == self._endpoint, held_tokens.c.fingerprint == self._fingerprint
 
-    def _row(self, conn: Connection):
+    def _row(self, conn: Connection) -> Row | None:
         now = func.statement_timestamp()
         return conn.execute(
             select(
@@ -98,7 +98,7 @@ class Shelf:
         ).one_or_none()
 
 
-def _token(row) -> Token:
+def _token(row: Row) -> Token:
     return Token(row.token, row.renew_at, row.expires_at, row.scope or "")
 
 

@@ -1,12 +1,14 @@
 """Numbers over requests: volume, time to verified records and returned report, and the loop-closure rate."""
 
 from datetime import date, datetime, timedelta
+from typing import Literal, get_args
 
-from sqlalchemy import Connection, and_, extract, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, extract, func, literal_column, select, tuple_
 
 from integration.store.tables import deliveries, requests
 
-PERIODS = (7, 30, 90, 365)
+Period = Literal["7", "30", "90", "365"]  # days
+PERIODS = tuple(int(days) for days in get_args(Period))
 
 
 def read(conn: Connection, now: datetime, days: int) -> tuple[dict, list[dict]]:
@@ -57,11 +59,11 @@ def _starts(now: datetime, days: int, step: int) -> list[date]:
     return [start + timedelta(days=number) for number in range(0, (now.date() - start).days + 1, step)]
 
 
-def _seconds(end):
+def _seconds(end: ColumnElement) -> ColumnElement:
     return extract("epoch", end - requests.c.created_at)
 
 
-def _times(name: str, seconds) -> tuple:
+def _times(name: str, seconds: ColumnElement) -> tuple:
     return (
         func.percentile_cont(0.5).within_group(seconds).label(f"{name}_median"),
         func.percentile_cont(0.9).within_group(seconds).label(f"{name}_p90"),

@@ -168,8 +168,8 @@ def reading(conn: Connection, endpoint: str) -> Reading:
     return Reading(
         since=min(datetime.fromisoformat(mark.value), mark.updated_at, now) if mark else None,
         now=now,
-        changes=_loaded(row and row.changes),
-        sweep=_loaded(row and row.sweep),
+        changes=_loaded(row.changes if row else None),
+        sweep=_loaded(row.sweep if row else None),
         swept_at=row.swept_at if row else None,
     )
 

@@ -62,7 +62,7 @@ class Candidate:
 def of(conn: Connection, request_id: str, endpoint: str) -> PatientLink | None:
     """The link of one request at one endpoint that holds."""
     row = conn.execute(select(patient_links).where(*_holds(request_id, endpoint))).one_or_none()
-    return row and PatientLink.from_row(row)
+    return None if row is None else PatientLink.from_row(row)
 
 
 def of_request(conn: Connection, request_id: str) -> list[PatientLink]:

@@ -3,7 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, or_, select, text, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    TextClause,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from integration.store.steps import OPEN
@@ -79,13 +92,14 @@ def _matching(query: Select, wanted: Wanted) -> Select:
     return query.where(*conditions)
 
 
-def _tab(tab: str) -> ColumnElement:
-    return {
+def _tab(tab: str) -> ColumnElement | TextClause:
+    conditions: dict[str, ColumnElement | TextClause] = {
         "attention": requests.c.id.in_(_PARKED),
         "open": _is_open,
         "closed": _is_closed,
         "all": true(),
-    }[tab]
+    }
+    return conditions[tab]
 
 
 def _plain(value: str) -> str:

@@ -6,7 +6,7 @@ import secrets
 import uuid
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit, findings, steps, totals
@@ -137,7 +137,7 @@ def patient_hash(conn: Connection, identifier_value: str) -> str:
     return hmac.new(bytes.fromhex(key), identifier_value.strip().encode(), "sha256").hexdigest()[:32]
 
 
-def get(conn: Connection, request_id: str):
+def get(conn: Connection, request_id: str) -> Row:
     """The row of one request. Raises UnknownRequest."""
     row = conn.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
     if row is None:
@@ -145,12 +145,12 @@ def get(conn: Connection, request_id: str):
     return row
 
 
-def content(row) -> SecondOpinionRequest:
+def content(row: Row) -> SecondOpinionRequest:
     """The request as it was entered, or corrected since; of a row of `requests` or `request_versions`."""
     return SecondOpinionRequest.model_validate_json(row.body)
 
 
-def exported_status(row) -> str:
+def exported_status(row: Row) -> str:
     """The business status others see (states.business_status)."""
     return business_status(
         Status(row.status), records=Records(row.records), visit=Visit(row.visit), cancel_requested=row.cancel_requested

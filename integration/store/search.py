@@ -1,12 +1,15 @@
 """Finds steps for the queue page: rows by keyset, counts for every tab, failure groups; each answers a filter."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
+    TextClause,
     and_,
     func,
     literal,
@@ -50,7 +53,7 @@ COLUMNS = (
 # Constants as text, not as parameters: a partial index is chosen only for what the planner can see.
 _is_open = text(f"steps.status IN ({', '.join(repr(status) for status in OPEN)})")
 _NEVER = datetime.fromisoformat(NEVER)
-_EMPTY = literal_column("''")
+_EMPTY: ColumnElement[str] = literal_column("''")
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def hashed(conn: Connection, wanted: Filter) -> Filter:
 
 def rows(
     conn: Connection, wanted: Filter, now: datetime, *, after: Place | None = None, limit: int = PAGE
-) -> tuple[list, Place | None]:
+) -> tuple[Sequence[Row], Place | None]:
     """One page of steps, and where the next one begins (None at the end).
 
     The order ends with the id, and the place names both, so that no row of the same second is lost.
@@ -114,7 +117,7 @@ def _beyond(order: tuple, after: Place, descending: bool) -> ColumnElement:
     return mine < theirs if descending else mine > theirs
 
 
-def _place_of(row, order: tuple) -> Place:
+def _place_of(row: Row, order: tuple) -> Place:
     return Place("" if len(order) == 1 else getattr(row, order[0].name).isoformat(), row.id)
 
 
@@ -152,13 +155,13 @@ def _capped(conn: Connection, wanted: Filter, now: datetime) -> int:
     return conn.execute(select(func.count()).select_from(inner.subquery())).scalar_one()
 
 
-def state_is(state: str, now: datetime) -> ColumnElement:
+def state_is(state: str, now: datetime) -> ColumnElement | TextClause:
     """The condition of one tab."""
     status, failed = steps.c.status, steps.c.attempts > 0
     parked = text("steps.status = 'parked'")
     late = and_(_is_open, steps.c.deadline < now, steps.c.kind.in_(BEFORE_THE_VISIT))
     retrying = and_(status.in_(("waiting", "due")), failed)
-    return {
+    tabs: dict[str, ColumnElement | TextClause] = {
         "parked": parked,
         "retrying": retrying,
         "late": late,
@@ -169,7 +172,8 @@ def state_is(state: str, now: datetime) -> ColumnElement:
         "cancelled": text("steps.status = 'cancelled'"),
         "all": true(),
         "attention": and_(_is_open, or_(parked, and_(status.in_(("waiting", "due", "leased")), failed), late)),
-    }[state]
+    }
+    return tabs[state]
 
 
 def retryable() -> ColumnElement:
@@ -184,7 +188,7 @@ def matching(wanted: Filter, now: datetime) -> Select:
     )
 
 
-def count_matching(conn: Connection, wanted: Filter, now: datetime) -> list:
+def count_matching(conn: Connection, wanted: Filter, now: datetime) -> Sequence[Row]:
     """Exact counts of what can be retried: (endpoint, status, number, request count)."""
     return conn.execute(
         select(
@@ -220,19 +224,19 @@ def _due(value: str, now: datetime) -> ColumnElement:
     )
 
 
-def _attempts(value: str, _now) -> ColumnElement:
+def _attempts(value: str, _now: datetime) -> ColumnElement:
     sign, number = number_of(value)
     column = steps.c.attempts
     return column > number if sign == ">" else column < number if sign == "<" else column == number
 
 
-def _error(value: str, _now) -> ColumnElement:
+def _error(value: str, _now: datetime) -> ColumnElement:
     if value.startswith("="):
         return func.coalesce(steps.c.cause, "") == value[1:]
     return steps.c.cause.ilike(f"%{_plain(value)}%", escape="\\")
 
 
-def _any(value: str, _now) -> ColumnElement:
+def _any(value: str, _now: datetime) -> ColumnElement:
     part = f"%{_plain(value)}%"
     keyed = select(requests.c.id).where(requests.c.key.ilike(part, escape="\\"))
     return or_(
@@ -240,13 +244,13 @@ def _any(value: str, _now) -> ColumnElement:
     )
 
 
-def _request(value: str, _now) -> ColumnElement:
+def _request(value: str, _now: datetime) -> ColumnElement:
     if len(value) >= 21:
         return steps.c.request_id == value
     return steps.c.request_id.in_(select(requests.c.id).where(requests.c.id.like(f"{_plain(value)}%", escape="\\")))
 
 
-def _of_request(column: str):
+def _of_request(column: str) -> Callable[[str, datetime], ColumnElement]:
     return lambda value, _now: steps.c.request_id.in_(select(requests.c.id).where(requests.c[column] == value))
 
 
@@ -276,7 +280,7 @@ _CONDITIONS = {
 }
 
 
-def groups(conn: Connection, wanted: Filter, now: datetime, limit: int = 200) -> list:
+def groups(conn: Connection, wanted: Filter, now: datetime, limit: int = 200) -> Sequence[Row]:
     """Failures by cause and endpoint, most first: number, requests, first and last seen, nearest deadline, one example."""
     failing = and_(_is_open, or_(steps.c.status == "parked", steps.c.attempts > 0))
     cause = func.coalesce(steps.c.cause, _EMPTY)

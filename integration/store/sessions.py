@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, text, update
 
 from integration.store.roles import Role, all_of
 from integration.store.tables import accounts, sessions
@@ -77,5 +77,5 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _ago(*, hours: int = 0, minutes: int = 0):
+def _ago(*, hours: int = 0, minutes: int = 0) -> ColumnElement:
     return func.now() - func.make_interval(0, 0, 0, 0, hours, minutes)

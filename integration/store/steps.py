@@ -46,7 +46,7 @@ def create(
     at: datetime | None = None,
 ) -> int | None:
     """Make a step due (or waiting until ``at``). None when an open one of this kind exists: that one is enough."""
-    row = dict(
+    row: dict = dict(
         kind=kind, endpoint=endpoint, request_id=request_id, delivery_id=delivery_id, status="waiting" if at else "due"
     )
     if request_id is not None:
@@ -112,7 +112,7 @@ def finish(
     conn: Connection, step: Row, *, again_at: datetime | None = None, next_steps: tuple[NextStep, ...] = ()
 ) -> None:
     """Inside ``fenced``: the step is done (or waits until ``again_at``), and its successors are due."""
-    values = dict(
+    values: dict = dict(
         lease_until=None,
         started=False,
         attempts=0,
@@ -328,7 +328,7 @@ def _mine(step_id: int, lease_no: int) -> tuple:
     return steps.c.id == step_id, steps.c.lease_no == lease_no, steps.c.status == "leased"
 
 
-def _from_now(seconds: float):
+def _from_now(seconds: float) -> ColumnElement:
     return func.statement_timestamp() + text(f"interval '{float(seconds)} seconds'")
 
 

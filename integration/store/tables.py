@@ -1,5 +1,7 @@
 """Every table of the Exchange, once; Alembic and the store read them here."""
 
+from typing import Any
+
 from sqlalchemy import (
     DDL,
     BigInteger,
@@ -35,7 +37,7 @@ LINKED_ORDERS = "reference like 'ServiceRequest/%'"
 ANSWERED = "(status = 'completed' or visit = 'completed')"
 
 
-def _time(name: str, **kwargs) -> Column:
+def _time(name: str, **kwargs: Any) -> Column:
     return Column(name, DateTime(timezone=True), **kwargs)
 
 

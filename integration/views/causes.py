@@ -89,7 +89,7 @@ def _resend(step: Row) -> Iterator[Pressed]:
 
 def _link(step: Row) -> Iterator[Pressed]:
     if step.request_id is not None:
-        yield t("queue.link"), WAYS[Way.LINK].action, {"request_id": step.request_id, "at": step.endpoint}
+        yield t("queue.link"), WAYS[Way.LINK].action or "", {"request_id": step.request_id, "at": step.endpoint}
 
 
 def _cancel(step: Row) -> Iterator[Pressed]:

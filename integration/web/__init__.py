@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from sqlalchemy import Engine
 
 from integration import tracing
@@ -78,10 +78,10 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     return app
 
 
-def _waking(wake: Callable[[], object]):
+def _waking(wake: Callable[[], object]) -> Callable[[Response], Response]:
     """Not for the hosted endpoints: what is written there is found by a poll."""
 
-    def after(response):
+    def after(response: Response) -> Response:
         if (
             request.method not in ("GET", "HEAD", "OPTIONS")
             and response.status_code < 400
@@ -93,7 +93,7 @@ def _waking(wake: Callable[[], object]):
     return after
 
 
-def _careful_headers(response):
+def _careful_headers(response: Response) -> Response:
     """No script from elsewhere, no framing, nothing cached: patient data may stand on any page."""
     response.headers.setdefault(
         "Content-Security-Policy",

@@ -1,6 +1,7 @@
 """Forms nobody else can send: a signed token bound to the browser, and messages that survive one redirect."""
 
 import secrets
+from typing import cast
 from urllib.parse import urlsplit
 
 from flask import Response, g, redirect, request
@@ -52,7 +53,7 @@ def is_ours() -> bool:
 def was_ours() -> bool:
     """True also when the session has ended since the page was made: then nothing may be done, but what was typed is kept."""
     signed = _signed(request.form.get("token", ""), None)
-    return comes_from_here() and bool(signed) and signed[0] == request.cookies.get(COOKIE)
+    return comes_from_here() and signed is not None and signed[0] == request.cookies.get(COOKIE)
 
 
 def comes_from_here() -> bool:
@@ -99,9 +100,14 @@ def local(address: str | None, default: str = "/") -> str:
     return default if parts.netloc or parts.scheme else address
 
 
+def see_other(address: str) -> Response:
+    """Go on to ``address`` with GET."""
+    return cast(Response, redirect(address, 303))  # Flask makes it of its own class
+
+
 def told(message: str, address: str, *, good: bool = True) -> Response:
     """Go on to ``address`` with a message."""
-    answer = redirect(address, 303)
+    answer = see_other(address)
     keep(answer, MESSAGE, signer("message").dumps([message[:1000], good]), 60)
     return answer
 

@@ -1,6 +1,7 @@
 """Liveness, readiness and numbers for machines."""
 
 from flask import Blueprint, Response
+from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from integration.packets.payloads import PayloadsAway
@@ -12,13 +13,13 @@ blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/health/live")
-def live():
+def live() -> ResponseReturnValue:
     """The process runs."""
     return {"live": True}
 
 
 @blueprint.get("/health/ready")
-def ready():
+def ready() -> ResponseReturnValue:
     """It can do its work now: database and payload store can be written. 503 names what is missing."""
     missing = list(filter(None, [database_health.problem(world.engine())]))
     try:
@@ -29,7 +30,7 @@ def ready():
 
 
 @blueprint.get("/metrics")
-def metrics():
+def metrics() -> ResponseReturnValue:
     """Prometheus text; no patient, no request."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Metrics(world.config(), world.engine(), pages.now()))

@@ -12,7 +12,7 @@ SECONDS = 300  # how long others may keep a copy; a rotated key is published for
 @blueprint.get("/jwks/<name>.json")
 def of_name(name: str) -> Response:
     """The JWK Set of the keys of one name (https://www.rfc-editor.org/rfc/rfc7517#section-5)."""
-    found = keys.key_set(world.config().keys_dir, name) if "/" not in name and "." not in name else {"keys": []}
+    found = keys.key_set(world.config().keys_folder, name) if "/" not in name and "." not in name else {"keys": []}
     if not found["keys"]:
         abort(404)
     answer = jsonify(found)
@@ -23,7 +23,7 @@ def of_name(name: str) -> Response:
 @blueprint.get("/jwks.json")
 def of_all() -> Response:
     """Those of every name together, for who was given this address."""
-    folder = world.config().keys_dir
+    folder = world.config().keys_folder
     answer = jsonify({"keys": [key.public for key in keys.listed(folder)]})
     answer.headers["Cache-Control"] = f"public, max-age={SECONDS}"
     return answer

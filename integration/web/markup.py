@@ -8,7 +8,7 @@ from integration.views.texts import t
 from integration.views.words import FAR, clean, number, size, span
 
 
-def foreign(value, length: int = 300) -> Markup:
+def foreign(value: object, length: int = 300) -> Markup:
     """Text from elsewhere, cleaned, escaped and isolated in its direction."""
     return Markup("<bdi>{}</bdi>").format(clean(value, length))
 

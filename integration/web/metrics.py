@@ -4,7 +4,7 @@ Open work is counted by partial indexes; what is finished comes from totals that
 says what each is for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from itertools import accumulate, groupby
@@ -48,7 +48,9 @@ class Metrics(Collector):
         yield from found or ()
 
 
-def _gauge(name: str, words: str, values, *labels: str) -> GaugeMetricFamily:
+def _gauge(
+    name: str, words: str, values: Iterable[tuple[Sequence[str | None], float]], *labels: str
+) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"second_opinion_{name}", words, labels=labels)
     for where, value in values:
         family.add_metric([part or "" for part in where], value)

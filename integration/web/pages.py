@@ -1,9 +1,11 @@
 """What every page shares: rendering with the words and formats of the house, and sentences for what goes wrong."""
 
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, render_template, request
+from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -40,7 +42,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def render(template: str, status: int = 200, **values) -> Response:
+def render(template: str, status: int = 200, **values: Any) -> Response:
     """A page."""
     page = render_template(template, now=now(), **values)
     return Response(page, status, content_type="text/html; charset=utf-8")
@@ -75,7 +77,7 @@ def set_up(app: Flask) -> None:
     app.after_request(forms.cookies)
 
 
-def _no_such_page(error: HTTPException):
+def _no_such_page(error: HTTPException) -> ResponseReturnValue:
     if request.path.startswith(("/fhir/", "/api/", "/static/")):
         return problems.http(error)
     return problem(t("problem.missing"), t("problem.missing_why", why=""), 404)
@@ -89,7 +91,7 @@ def _nav() -> list[tuple[str, str]]:
     return [(endpoint, t(key)) for endpoint, key in NAV if endpoint in there and who.may(NEEDS[endpoint])]
 
 
-def _right_host():
+def _right_host() -> Response | None:
     """A page of another site that made its name point to this machine may not read ours."""
     host = request.host.rsplit(":", 1)[0].strip("[]") if not request.host.endswith("]") else request.host.strip("[]")
     public = urlsplit(world.config().web.public_url or "").hostname
@@ -105,21 +107,21 @@ def sentences(blueprint: Blueprint) -> Blueprint:
     """Errors under this blueprint become pages."""
 
     @blueprint.errorhandler(ExchangeError)
-    def known(error: ExchangeError):
+    def known(error: ExchangeError) -> Response:
         status = 404 if isinstance(error, UnknownRequest) else 409
         return problem(t("problem.missing") if status == 404 else blueprint.name.capitalize(), str(error), status)
 
     @blueprint.errorhandler(HTTPException)
-    def http(error: HTTPException):
+    def http(error: HTTPException) -> Response:
         return problem(error.name, error.description or "", error.code or 500)
 
     @blueprint.errorhandler(DataError)
-    def impossible(_error: DataError):
+    def impossible(_error: DataError) -> Response:
         return problem(t("problem.missing"), t("problem.missing_why", why=""), 404)
 
     @blueprint.errorhandler(DBAPIError)
     @blueprint.errorhandler(PoolTimeout)
-    def down(error: DBAPIError | PoolTimeout):
+    def down(error: DBAPIError | PoolTimeout) -> Response:
         if not is_away(error):
             raise error
         return problem(t("problem.down"), t("problem.down_why"), 503)

@@ -101,7 +101,7 @@ def http(error: HTTPException) -> Response | HTTPException:
     """What Flask itself refuses under /api, in the same shape; elsewhere as it is."""
     if not request.path.startswith("/api/"):
         return error
-    kind = {404: "unknown", 413: "too-large"}.get(error.code)
+    kind = {404: "unknown", 413: "too-large"}.get(error.code or 0)
     type_, title = (BASE + kind, PROBLEMS[kind][1]) if kind else ("about:blank", error.name)
     answer = _answer(type_, title, error.code or 500, error.description or error.name, [])
     for name, value in error.get_headers():

@@ -92,6 +92,7 @@ class Request(HTTPRequestParser):
     """One request as it arrives."""
 
     is_read = True
+    expect_continue: bool
 
     def __init__(self, adj: Adjustments, limits: Limits):
         super().__init__(adj)
@@ -269,7 +270,8 @@ class Servers:
             max_request_body_size=1 << 60,  # Limits.body says it, and the application answers
             **options,
         )
-        self._dispatcher, self._map = ThreadedTaskDispatcher(), {}
+        self._dispatcher = ThreadedTaskDispatcher()
+        self._map: dict[int, Any] = {}
         self._closing, self._ended = threading.Event(), threading.Event()
         self._dispatcher.set_thread_count(threads)
         self._servers = [

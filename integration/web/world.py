@@ -1,9 +1,11 @@
 """What the app was handed, for its blueprints."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from flask import current_app
 from sqlalchemy import Engine
+from werkzeug.routing import Rule
 
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
@@ -40,6 +42,6 @@ def place_name(key: str | None) -> str:
     return endpoint.name if endpoint is not None else key or ""
 
 
-def rules():
+def rules() -> Iterator[Rule]:
     """The app's routes."""
     return current_app.url_map.iter_rules()

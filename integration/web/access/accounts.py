@@ -1,7 +1,10 @@
 """Accounts: one's own page, the list for admins, and the buttons on it. They are made on the command line."""
 
-from flask import Blueprint, abort, request, url_for
-from sqlalchemy import Connection
+from collections.abc import Callable
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection, Row
 from werkzeug.datastructures import MultiDict
 
 from integration.store import accounts, tokens
@@ -13,26 +16,28 @@ from integration.web.access import sign_in, who
 from integration.web.operations.questions import Question
 
 blueprint = pages.sentences(Blueprint("accounts", __name__))
+Ask = Callable[[Connection, MultiDict], Question]
+Act = Callable[[Connection, MultiDict, str], tuple[str, bool, str]]
 GIVEN = tuple(role for role in Role if role is not Role.VIEWER)  # everyone who signs in is a viewer
 
 
 @blueprint.before_request
-def only_with_sign_in():
+def only_with_sign_in() -> None:
     """Without sign-in there is nobody to show."""
     if not world.config().web.needs_sign_in:
         abort(404, t("accounts.off"))
 
 
 @blueprint.get("/account")
-def mine():
+def mine() -> ResponseReturnValue:
     """One's own account: roles, password, sessions."""
     return _mine(200)
 
 
 @blueprint.post("/account/password")
-def change_password():
+def change_password() -> ResponseReturnValue:
     """Another password for oneself: the one of now must be right; every other session ends."""
-    asking, new = who.who(), request.form.get("new-password", "")
+    asking, new = who.must(), request.form.get("new-password", "")
     if not forms.is_ours():
         return _mine(403, forms.refusal())
     if not asking.account or new != request.form.get("again-password", ""):
@@ -52,9 +57,9 @@ def change_password():
 
 
 @blueprint.post("/account/sign-out")
-def sign_out_everywhere():
+def sign_out_everywhere() -> ResponseReturnValue:
     """End all of one's own sessions."""
-    asking = who.who()
+    asking = who.must()
     if not forms.is_ours() or not asking.account:
         return _mine(403, forms.refusal())
     with world.engine().begin() as conn:
@@ -62,19 +67,19 @@ def sign_out_everywhere():
     return forms.told(t("sign_in.out_everywhere"), url_for("sign_in.form"))
 
 
-def _mine(status: int, error: str = ""):
+def _mine(status: int, error: str = "") -> Response:
     return pages.render("account.html", status, asking=who.who(), roles=list(Role), error=error)
 
 
 @blueprint.get("/accounts")
-def listed():
+def listed() -> ResponseReturnValue:
     """Every account and every token, without what they are known by."""
     with world.engine().connect() as conn:
         found, machines = accounts.views(conn), tokens.views(conn)
     return pages.render("accounts.html", accounts=found, tokens=machines, given=GIVEN, here=request.path)
 
 
-def _row(conn: Connection, given: MultiDict):
+def _row(conn: Connection, given: MultiDict) -> Row:
     if not world.config().web.needs_sign_in:
         raise NotPossible(t("accounts.off"))
     return accounts.get(conn, given.get("account", ""))
@@ -86,7 +91,7 @@ def _role(given: MultiDict) -> Role:
     return Role(given["role"])
 
 
-def _question(name: str, row, command: str, **fields: str) -> Question:
+def _question(name: str, row: Row, command: str, **fields: str) -> Question:
     return Question(
         t(f"{name}.title", name=row.name, **fields),
         t(f"{name}.button"),
@@ -98,7 +103,7 @@ def _question(name: str, row, command: str, **fields: str) -> Question:
     )
 
 
-def _ask(name: str, verb: str):
+def _ask(name: str, verb: str) -> Ask:
     def ask(conn: Connection, given: MultiDict) -> Question:
         row = _row(conn, given)
         return _question(name, row, f"{verb} {row.name}")
@@ -106,7 +111,7 @@ def _ask(name: str, verb: str):
     return ask
 
 
-def _ask_role(name: str, with_it: bool):
+def _ask_role(name: str, with_it: bool) -> Ask:
     def ask(conn: Connection, given: MultiDict) -> Question:
         row, role = _row(conn, given), _role(given)
         roles = [f"--role {each}" for each in _changed(row.roles, role, with_it)] or ["--no-role"]
@@ -119,7 +124,7 @@ def _changed(before: list[str], role: Role, with_it: bool) -> list[str]:
     return in_order({*before, role} if with_it else set(before) - {role})
 
 
-def _enabling(name: str, enabled: bool):
+def _enabling(name: str, enabled: bool) -> Act:
     def act(conn: Connection, given: MultiDict, reason: str) -> tuple[str, bool, str]:
         row = _row(conn, given)
         if row.enabled is enabled:
@@ -130,7 +135,7 @@ def _enabling(name: str, enabled: bool):
     return act
 
 
-def _giving(name: str, with_it: bool):
+def _giving(name: str, with_it: bool) -> Act:
     def act(conn: Connection, given: MultiDict, reason: str) -> tuple[str, bool, str]:
         row, role = _row(conn, given), _role(given)
         if (role in row.roles) is with_it:

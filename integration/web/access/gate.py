@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flask import Flask, Response, g, redirect, request, url_for
+from flask import Flask, Response, g, request, url_for
 
 from integration.hosted.outcomes import Refusal
 from integration.store import installation, tokens
@@ -44,7 +44,7 @@ def needed(endpoint: str, values: dict | None = None) -> Role | None:
     return NEEDS[endpoint]
 
 
-def may_use(endpoint: str, **values) -> bool:
+def may_use(endpoint: str, **values: object) -> bool:
     """True when who asks may use a route: templates show only what can be pressed."""
     return who.may(needed(endpoint, values))
 
@@ -139,8 +139,8 @@ def _signed_in_with_the_form() -> "who.Who | Response":
     if "X-Live" in request.headers:
         return Response(status=401)
     if request.method in SAFE:
-        return redirect(url_for("sign_in.form", next=request.full_path.rstrip("?")), 303)
-    return sign_in.carried() or who.who()
+        return forms.see_other(url_for("sign_in.form", next=request.full_path.rstrip("?")))
+    return sign_in.carried() or who.must()
 
 
 def _not_allowed(asking: who.Who, need: Role) -> Response:

@@ -5,8 +5,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from flask import Blueprint, Response, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 from itsdangerous import BadData
 from sqlalchemy import Connection, Row
 from werkzeug.datastructures import ImmutableMultiDict
@@ -25,7 +27,7 @@ KEPT_CHARACTERS, KEPT_FIELDS = 300_000, 1000  # of what was typed into a form; a
 
 
 @blueprint.get("/sign-in")
-def form():
+def form() -> ResponseReturnValue:
     """The page; who has signed in already goes on."""
     if who.who() is not None:
         return redirect(_next(), 303)
@@ -33,7 +35,7 @@ def form():
 
 
 @blueprint.post("/sign-in")
-def enter():
+def enter() -> ResponseReturnValue:
     """Sign in and go on to where somebody wanted to go; only ever a path of ours."""
     if not world.config().web.needs_sign_in:
         return redirect("/", 303)
@@ -42,7 +44,7 @@ def enter():
 
 
 @blueprint.post("/sign-out")
-def leave():
+def leave() -> ResponseReturnValue:
     """End this session."""
     asking = who.who()
     if asking is None or not asking.session:
@@ -57,7 +59,7 @@ def leave():
     return forms.told(t("sign_in.out"), url_for("sign_in.form"))
 
 
-def carried():
+def carried() -> Response | None:
     """A form came without a session. None when its sender has signed in with it; else the page that asks for that.
 
     What was typed goes along as hidden fields, and when somebody has signed in, the form's own page shows it again and
@@ -95,7 +97,7 @@ def page(status: int = 200, *, kept: list[tuple[str, str]] | None = None, next: 
     )
 
 
-def refused_page(refused: "Refused", **values) -> Response:
+def refused_page(refused: "Refused", **values: Any) -> Response:
     """The page again, with why not."""
     answer = page(refused.status, error=refused.sentence, **values)
     if refused.wait:
@@ -136,7 +138,7 @@ def proven(name: str, password: str, failed: str, then: Callable[[Connection, Ro
         row = accounts.find(conn, name) if accounts.NAME.fullmatch(name) else None
     right = accounts.is_right(row, password)
     with world.engine().begin() as conn:
-        if not right or not accounts.still_right(conn, row, password):
+        if row is None or not right or not accounts.still_right(conn, row, password):
             audit.record(conn, "web", failed, subject=row.name if row else None, detail=_from())
             return Refused(t("sign_in.wrong"), 401)
         sign_in_tries.forgive(conn, limited)

@@ -29,6 +29,14 @@ def who() -> Who | None:
     return g.who
 
 
+def must() -> Who:
+    """Who asks, where the gate has let somebody in."""
+    asking = who()
+    if asking is None:
+        raise LookupError("nobody has signed in")
+    return asking
+
+
 def may(role: str | None) -> bool:
     """True when who asks has this role."""
     asking = who()
@@ -65,11 +73,11 @@ def _of_session() -> Who | None:
             hours=web.session_hours,
             active="X-Live" not in request.headers,  # a page that renews itself is nobody's click
         )
-    return found and Who(found.account, found.roles, found.account, found.token_sha256)
+    return None if found is None else Who(found.account, found.roles, found.account, found.token_sha256)
 
 
 def _of_token(token: str) -> Who | None:
     with world.engine().begin() as conn:
         row = tokens.find(conn, token)
     # A token without a role is for a hosted endpoint alone.
-    return row and Who(f"token {row.name}", all_of([Role.VIEWER, *row.roles] if row.roles else []))
+    return None if row is None else Who(f"token {row.name}", all_of([Role.VIEWER, *row.roles] if row.roles else []))

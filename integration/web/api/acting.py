@@ -8,7 +8,7 @@ from integration.web.operations.actions import ACTIONS
 from integration.web.problems import Problem
 
 
-def act(name: str, reason: str, **fields) -> tuple[Done, str]:
+def act(name: str, reason: str, **fields: object) -> tuple[Done, str]:
     """Do it in one transaction. Returns what is told, and the address where it goes on."""
     given = MultiDict({field: str(value) for field, value in fields.items()})
     with world.engine().begin() as conn:
@@ -16,7 +16,7 @@ def act(name: str, reason: str, **fields) -> tuple[Done, str]:
     return Done(changed=changed, message=message), address
 
 
-def act_or_refuse(name: str, reason: str, **fields) -> Done:
+def act_or_refuse(name: str, reason: str, **fields: object) -> Done:
     """Do it; when nothing changed, what was asked for is not so: 409."""
     done, _ = act(name, reason, **fields)
     if not done.changed:

@@ -1,5 +1,7 @@
 """Boards for programs: endpoints, schedules, deadlines, numbers, alarms, findings; pause, resume, run now."""
 
+from sqlalchemy import Row
+
 from integration.store import alarms as alarm_store
 from integration.store import deadlines as deadline_store
 from integration.store import findings as finding_store
@@ -108,7 +110,7 @@ def skip_order(finding_id: int, body: Because) -> Done:
     return act_or_refuse("skip-order", body.reason, finding=finding_id)
 
 
-def _finding(row) -> Finding:
+def _finding(row: Row) -> Finding:
     return Finding.model_validate({**row._asdict(), "state": finding_store.state(row, pages.now())})
 
 

@@ -6,9 +6,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from integration.store import bulk, numbers
 from integration.store.filters import MAX_LENGTH
-from mappings.model.delivery import ItemStatus
 
 PAGE, MAX_PAGE = 50, 500
+ItemWord = Literal["queued", "sent", "again", "verified", "different", "missing", "waived"]  # those of ItemStatus
 
 
 def _clean(text: str) -> str:
@@ -61,7 +61,7 @@ class StepsPageQuery(StepsQuery):
 class ItemsQuery(_Input):
     """Which items of a delivery, and from where on."""
 
-    status: Literal[tuple(map(str, ItemStatus))] | None = Field(None, description="Only those.", examples=["missing"])
+    status: ItemWord | None = Field(None, description="Only those.", examples=["missing"])
     after: str = Field("", max_length=300, description="`next` of the page before.", examples=["Observation/17"])
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="Most items on a page.", examples=[100])
 
@@ -69,9 +69,7 @@ class ItemsQuery(_Input):
 class NumbersQuery(_Input):
     """Which period."""
 
-    days: Literal[tuple(str(days) for days in numbers.PERIODS)] = Field(
-        "30", description="How many days, today included.", examples=["30"]
-    )
+    days: numbers.Period = Field("30", description="How many days, today included.", examples=["30"])
 
 
 class FindingsQuery(_Input):
@@ -126,9 +124,7 @@ class RetryMatching(Because):
         "When more match now, nothing is done.",
         examples=[12],
     )
-    per_second: Literal[bulk.RATES] = Field(
-        bulk.RATES[1], description="Steps made due per second.", examples=[bulk.RATES[1]]
-    )
+    per_second: bulk.Rate = Field(bulk.RATES[1], description="Steps made due per second.", examples=[bulk.RATES[1]])
 
 
 class CancelRequest(Because):

@@ -91,7 +91,7 @@ def _routes(app: Flask) -> Iterator[Route]:
         if hasattr(view, "described"):
             parameters = tuple(re.findall(r"<(?:(\w+):)?(\w+)>", rule.rule))
             path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
-            for method in sorted(rule.methods & {"GET", "POST", "PUT", "DELETE"}):
+            for method in sorted((rule.methods or set()) & {"GET", "POST", "PUT", "DELETE"}):
                 yield Route(path, method.lower(), rule.endpoint, parameters, view.__doc__ or "", view.described)
 
 

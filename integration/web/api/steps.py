@@ -1,7 +1,7 @@
 """Steps: the queue page for programs. The same filter, the same pages, the same buttons."""
 
 from flask import url_for
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from integration.store import search
 from integration.store.actions import Seen
@@ -106,12 +106,12 @@ def _place(after: str | None) -> search.Place | None:
     return place
 
 
-def _explained(row) -> ExplainedStep:
+def _explained(row: Row) -> ExplainedStep:
     happened, advice = explain(row)
     return ExplainedStep.model_validate({**row._asdict(), "happened": happened, "advice": advice})
 
 
-def _group(row) -> FailureGroup:
+def _group(row: Row) -> FailureGroup:
     happened, advice = explain(row)
     narrowed = str(Filter((Term("endpoint", (row.endpoint,)), Term("error", (f"={row.cause}",)))))
     return FailureGroup.model_validate({**row._asdict(), "happened": happened, "advice": advice, "q": narrowed})

@@ -1,7 +1,10 @@
 """Correct a request: the form filled in, then exactly what will change and what follows, then a new version of it."""
 
+from collections.abc import Callable
+
 from flask import Blueprint, Response, request, url_for
-from sqlalchemy import Row
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection, Row
 
 from integration.store import audit, requests, revisions
 from integration.store.revisions import Plan, RevisionRefused
@@ -18,7 +21,7 @@ OURS = ("token", "expected", "reason", "back")
 
 
 @blueprint.post("/correct")
-def open_form(request_id: str):
+def open_form(request_id: str) -> ResponseReturnValue:
     """The form with what the request says now. It shows patient data: the look is recorded first, with the reason."""
     row = _row(request_id)
 
@@ -30,19 +33,19 @@ def open_form(request_id: str):
 
 
 @blueprint.post("/correct/check")
-def check(request_id: str):
+def check(request_id: str) -> ResponseReturnValue:
     """Say exactly what would change, from what to what, and who would be told; or the form again with what is wrong."""
     return _with_typed(request_id, _confirm)
 
 
 @blueprint.post("/correct/do")
-def do(request_id: str):
+def do(request_id: str) -> ResponseReturnValue:
     """Store the next version. Everything is checked once more, under a lock: two people at once have one effect."""
     return _with_typed(request_id, _revise)
 
 
 @blueprint.post("/versions/look")
-def look(request_id: str):
+def look(request_id: str) -> ResponseReturnValue:
     """One version as it was entered. The look is recorded first."""
     _row(request_id)
     number = forms.typed("version", 9)
@@ -55,7 +58,7 @@ def _row(request_id: str) -> Row:
         return requests.get(conn, request_id)
 
 
-def _looked(request_id: str, subject: str, show) -> Response:
+def _looked(request_id: str, subject: str, show: Callable[[], Response]) -> Response:
     back = url_for("requests.show", request_id=request_id)
     refuse = lambda _status, why: forms.told(why, back, good=False)  # noqa: E731
     return looks.opened("request.looked-at", request_id, subject=subject, show=show, refuse=refuse)
@@ -73,7 +76,9 @@ def _content(request_id: str, version: int) -> Response:
     )
 
 
-def _with_typed(request_id: str, go_on) -> Response:
+def _with_typed(
+    request_id: str, go_on: Callable[[Row, SecondOpinionRequest, dict[str, str], str], Response]
+) -> Response:
     """1. the form is ours, 2. a reason is given, 3. it is not stale, 4. read as any request file is, 5. ``go_on`` with it.
 
     Else the form again, with what was typed and a sentence. What is stored is shown only after the look is recorded.
@@ -162,7 +167,7 @@ def _revise(row: Row, made: SecondOpinionRequest, _typed_: dict[str, str], reaso
     return forms.told(t("correct.done", id=row.id, n=plan.version), address)
 
 
-def _follows(conn, row: Row, plan: Plan) -> list[str]:
+def _follows(conn: Connection, row: Row, plan: Plan) -> list[str]:
     accepts = world.config().endpoints[row.fulfiller].accepts if row.fulfiller in world.config().endpoints else ""
     return consequences(conn, row, plan, place=world.place_name(row.fulfiller), accepts=accepts)
 

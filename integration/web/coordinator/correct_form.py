@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import replace
+from typing import Any
 
 from integration.settings.request_file import load_request
 from integration.views.texts import t
@@ -70,7 +71,7 @@ def _offering(field: Field, request: SecondOpinionRequest) -> Field:
     return replace(field, choices=(own, *field.choices))
 
 
-def _text(value) -> str:
+def _text(value: object) -> str:
     return "\n".join(value) if isinstance(value, list) else "" if value is None else str(value)
 
 
@@ -83,8 +84,8 @@ def _parts(path: str) -> list[tuple[str, bool]]:
     return [(part.partition("[")[0], "[" in part) for part in path.split(".")]
 
 
-def _get(whole: dict, path: str):
-    found = whole
+def _get(whole: dict, path: str) -> Any:
+    found: Any = whole
     for name, listed in _parts(path):
         found = found.get(name) if isinstance(found, dict) else None
         if listed and isinstance(found, list):
@@ -127,7 +128,7 @@ def _first_of(some: list, path: str, value: str) -> dict:
     return found
 
 
-def _pruned(value):
+def _pruned(value: Any) -> Any:
     """Without what became empty: an identifier, then perhaps the person."""
     if isinstance(value, dict):
         made = {name: _pruned(inner) for name, inner in value.items()}

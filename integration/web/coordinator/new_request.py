@@ -5,7 +5,8 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
 
 from integration.settings.request_file import load_request
 from integration.store import requests
@@ -140,14 +141,14 @@ def _choices(name: str, *values: str) -> tuple[tuple[str, str], ...]:
 
 
 @blueprint.get("/new")
-def form():
+def form() -> ResponseReturnValue:
     """An empty form with a key of its own: sent twice, it is the same request."""
     first = {field.path: field.choices[0][0] for field in fields()[0][1] if len(field.choices) == 1}
     return _page({"key": f"web-{secrets.token_hex(8)}", "priority": "routine", **first}, {}, [], 200)
 
 
 @blueprint.post("/new")
-def take_in():
+def take_in() -> ResponseReturnValue:
     """1. the form is ours, 2. read as any request file is, 3. store; else the form again with each mistake beside its field."""
     typed = {
         name: value.replace("\x00", "").replace("\r\n", "\n") for name, value in request.form.items() if name != "token"
@@ -168,7 +169,7 @@ def take_in():
     )
 
 
-def _page(typed: dict[str, str], mistakes: dict[str, str], others: list[str], status: int):
+def _page(typed: dict[str, str], mistakes: dict[str, str], others: list[str], status: int) -> Response:
     return pages.render("new.html", status, sections=fields(), typed=typed, mistakes=mistakes, others=others)
 
 
@@ -188,7 +189,7 @@ def _nested(typed: dict[str, str]) -> dict:
     return made
 
 
-def _put(made: dict, path: str, value) -> None:
+def _put(made: dict, path: str, value: object) -> None:
     *parents, last = path.split(".")
     for part in parents:
         name, listed, _ = part.partition("[")
@@ -211,7 +212,9 @@ def _complete(made: dict) -> None:
 
 def placed(error: RequestError) -> tuple[dict[str, str], list[str]]:
     """Mistakes by the field they belong to, and those that belong to none."""
-    known, found, others = [field.path for _, section in fields() for field in section], {}, []
+    known = [field.path for _, section in fields() for field in section]
+    found: dict[str, str] = {}
+    others: list[str] = []
     for mistake in error.mistakes:
         message = re.sub(r"`[a-z_]+: ([^`]*)`", r"\1", mistake.message)  # an example as typed, not as in a file
         at = next((path for path in known if path == mistake.path), None) or next(

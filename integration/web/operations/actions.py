@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from flask import Blueprint, abort, request, url_for
+from flask import Blueprint, Response, abort, request, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, select
 from werkzeug.datastructures import MultiDict
 
@@ -22,7 +23,7 @@ Told = tuple[str, bool, str]
 
 
 @blueprint.get("/<name>")
-def ask(name: str):
+def ask(name: str) -> ResponseReturnValue:
     """Say exactly what would happen, and ask for the reason."""
     question = _question(name, request.args)
     return pages.render(
@@ -31,7 +32,7 @@ def ask(name: str):
 
 
 @blueprint.post("/<name>")
-def do(name: str):
+def do(name: str) -> ResponseReturnValue:
     """1. the form is ours, 2. a reason is given, 3. do it in one transaction, 4. tell. Else ask again; nothing typed is lost."""
     reason, back = forms.typed("reason"), forms.local(request.form.get("back"))
     if not forms.is_ours():
@@ -57,7 +58,7 @@ def _question(name: str, given: MultiDict) -> Question:
         return _known(name)[0](conn, given)
 
 
-def _again(name: str, back: str, reason: str, error: str, status: int):
+def _again(name: str, back: str, reason: str, error: str, status: int) -> Response:
     """Ask again with what is so now; when there is nothing left to ask, only tell."""
     try:
         question = _question(name, request.form)
@@ -77,7 +78,7 @@ def _retry(conn: Connection, given: MultiDict, reason: str) -> Told:
 
 
 def _park(conn: Connection, given: MultiDict, reason: str) -> Told:
-    [seen, *_] = seen_in(given) or [None]
+    seen = next(iter(seen_in(given)), None)
     if seen is None:
         raise operations.NotPossible(t("action.missing"))
     result = actions.park(conn, seen, actor=forms.actor(), reason=reason)
@@ -97,7 +98,7 @@ def _cancel(conn: Connection, given: MultiDict, reason: str) -> Told:
     )
 
 
-def _pausing(paused: bool):
+def _pausing(paused: bool) -> Callable[[Connection, MultiDict, str], Told]:
     name = "pause" if paused else "resume"
 
     def act(conn: Connection, given: MultiDict, reason: str) -> Told:

@@ -4,6 +4,7 @@ import shlex
 from datetime import timedelta
 
 from flask import Blueprint, request, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 from werkzeug.datastructures import MultiDict
 
@@ -19,7 +20,7 @@ HOURS, USUAL_HOURS = (1, 4, 8, 24, 72, 168), 8
 
 
 @blueprint.get("/alarms")
-def listed():
+def listed() -> ResponseReturnValue:
     """Open alarms, or with ``past`` those that are over; of one rule, and from one place on."""
     past, rule, after = (
         "past" in request.args,
@@ -51,8 +52,7 @@ def _number(text: str) -> int | None:
 
 
 def _here(past: bool, rule: str, after: int | None = None) -> str:
-    values = {"past": "yes" if past else None, "rule": rule or None, "after": after}
-    return url_for("alarms.listed", **{name: value for name, value in values.items() if value})
+    return url_for("alarms.listed", past="yes" if past else None, rule=rule or None, after=after or None)
 
 
 # --- the buttons: asked by questions, done by actions ---

@@ -1,6 +1,7 @@
 """One attempt of a step: what it asked other servers and what they answered; bodies only after a look that is recorded."""
 
-from flask import Blueprint, abort, url_for
+from flask import Blueprint, Response, abort, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy import Row
 
 from integration.store import exchanges
@@ -15,13 +16,13 @@ blueprint = pages.sentences(
 
 
 @blueprint.get("")
-def show(request_id: str, attempt_id: int):
+def show(request_id: str, attempt_id: int) -> ResponseReturnValue:
     """Its exchanges: address, status, time and sizes; no content."""
     return _page(request_id, attempt_id)
 
 
 @blueprint.post("/look")
-def look(request_id: str, attempt_id: int):
+def look(request_id: str, attempt_id: int) -> ResponseReturnValue:
     """Both bodies of one exchange, as far as they are kept. The look is recorded first."""
     _attempt(request_id, attempt_id)
     number = forms.typed("number", 9)
@@ -42,14 +43,14 @@ def _attempt(request_id: str, attempt_id: int) -> Row:
             abort(404, str(error))
 
 
-def _page(request_id: str, attempt_id: int, status: int = 200, error: str = ""):
+def _page(request_id: str, attempt_id: int, status: int = 200, error: str = "") -> Response:
     row = _attempt(request_id, attempt_id)
     with world.engine().connect() as conn:
         seen = exchanges.of_attempt(conn, attempt_id)
     return pages.render("attempt.html", status, attempt=row, seen=seen, error=error, left_out=exchanges.left_out(seen))
 
 
-def _bodies(request_id: str, attempt_id: int, number: int):
+def _bodies(request_id: str, attempt_id: int, number: int) -> Response:
     with world.engine().connect() as conn:
         kept = exchanges.bodies(conn, attempt_id, number)
     if not kept:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from flask import Blueprint, request, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, func, select
 
 from integration.settings.config import Config
@@ -21,7 +22,7 @@ blueprint = pages.sentences(Blueprint("boards", __name__))
 
 
 @blueprint.get("/endpoints")
-def endpoints():
+def endpoints() -> ResponseReturnValue:
     """Each endpoint: health, circuit, last success, step times, open steps, pause and resume."""
     with world.engine().connect() as conn:
         views = endpoint_board(conn, world.config(), pages.now())
@@ -29,7 +30,7 @@ def endpoints():
 
 
 @blueprint.get("/findings")
-def findings():
+def findings() -> ResponseReturnValue:
     """What polls found and no request holds, newest first, from one place on."""
     after = request.args.get("after", type=int)
     with world.engine().connect() as conn:
@@ -88,7 +89,7 @@ def _silence(view: dict, now: datetime, after: timedelta) -> timedelta | None:
 
 
 @blueprint.get("/schedules")
-def schedules():
+def schedules() -> ResponseReturnValue:
     """Each schedule: how often, last, next, drift; run now."""
     with world.engine().connect() as conn:
         views = schedule_board(conn, world.config(), pages.now())
@@ -120,7 +121,7 @@ def _schedule(conn: Connection, config: Config, name: str, now: datetime, paused
 
 
 @blueprint.get("/deadlines")
-def deadlines():
+def deadlines() -> ResponseReturnValue:
     """Records due, at risk and late."""
     with world.engine().connect() as conn:
         board, undated = store.board(conn, pages.now()), store.undated(conn)

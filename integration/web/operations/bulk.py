@@ -1,6 +1,7 @@
 """Bulk operations: how far each came, and the button that stops it."""
 
 from flask import Blueprint
+from flask.typing import ResponseReturnValue
 
 from integration.store import bulk
 from integration.web import pages, world
@@ -9,7 +10,7 @@ blueprint = pages.sentences(Blueprint("bulk", __name__, url_prefix="/operations"
 
 
 @blueprint.get("")
-def listed():
+def listed() -> ResponseReturnValue:
     """The newest operations."""
     with world.engine().connect() as conn:
         found = bulk.recent(conn)
@@ -17,7 +18,7 @@ def listed():
 
 
 @blueprint.get("/<int:operation_id>")
-def show(operation_id: int):
+def show(operation_id: int) -> ResponseReturnValue:
     """One operation with its counts."""
     with world.engine().connect() as conn:
         view = bulk.view(conn, operation_id)

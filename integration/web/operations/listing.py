@@ -1,8 +1,10 @@
 """The first page: the list of requests, what each waits for, and one search box that opens what it is given."""
 
 from datetime import datetime
+from typing import Any
 
 from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 
 from integration.store import request_list
 from integration.store.request_list import TABS, Wanted
@@ -14,10 +16,10 @@ blueprint = pages.sentences(Blueprint("listing", __name__))
 
 
 @blueprint.get("/")
-def requests():
+def requests() -> ResponseReturnValue:
     """The requests of a tab, newest first; an id or key typed into the search box opens its request."""
     if "q" in request.args:  # an address of the queue from before it moved to /queue
-        return redirect(url_for("queue.queue", **request.args), 301)
+        return redirect(url_for("queue.queue", q=request.args["q"], after=request.args.get("after")), 301)
     wanted = _wanted()
     with world.engine().connect() as conn:
         if wanted.word and (found := request_list.called(conn, wanted.word)):
@@ -49,7 +51,8 @@ def _wanted() -> Wanted:
 
 
 def _address(wanted: Wanted, after: str | None = None) -> str:
-    return url_for("listing.requests", show=wanted.tab, find=wanted.word or None, after=after, **dict(wanted.values))
+    narrowed: dict[str, Any] = dict(wanted.values)
+    return url_for("listing.requests", show=wanted.tab, find=wanted.word or None, after=after, **narrowed)
 
 
 def _place(text: str) -> tuple[datetime, str] | None:

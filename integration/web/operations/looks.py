@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import simplejson
 from flask import Response
@@ -46,7 +47,7 @@ def page(title: str, parts: list[Part], *, back: str, back_words: str, cut_words
     return pages.render("content.html", title=title, parts=parts, back=back, back_words=back_words, cut_words=cut_words)
 
 
-def pretty(heading: str, value, *, cut: bool = False) -> Part:
+def pretty(heading: str, value: Any, *, cut: bool = False) -> Part:
     """A resource, or bytes that may be one, as people read JSON; bounded. What is no JSON stands as it came."""
     if isinstance(value, bytes):
         text = value.decode("utf-8", "replace")

@@ -3,8 +3,10 @@
 import csv
 import io
 from datetime import timedelta
+from decimal import Decimal
 
 from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
 
 from integration.store import numbers as store
 from integration.views import words
@@ -24,7 +26,7 @@ def _read() -> tuple[int, Numbers]:
 
 
 @blueprint.get("/numbers")
-def numbers():
+def numbers() -> ResponseReturnValue:
     """Charts and table of the period."""
     days, found = _read()
     unit = t("numbers.unit_day" if days < 90 else "numbers.unit_week")
@@ -41,7 +43,7 @@ def numbers():
     )
 
 
-def length(seconds) -> str:
+def length(seconds: float | Decimal | None) -> str:
     """Seconds as a length of time; a dash for none."""
     return t("numbers.none") if seconds is None else words.span(timedelta(seconds=float(seconds)))
 
@@ -84,7 +86,7 @@ def _charts(rows: list[dict], unit: str) -> list[dict]:
 
 
 @blueprint.get("/numbers.json")
-def as_json():
+def as_json() -> ResponseReturnValue:
     """The same numbers for programs; times in seconds."""
     _, found = _read()
     return {
@@ -95,7 +97,7 @@ def as_json():
 
 
 @blueprint.get("/numbers.csv")
-def as_csv():
+def as_csv() -> ResponseReturnValue:
     """The same numbers for a spreadsheet; times in seconds."""
     days, found = _read()
     out = io.StringIO()

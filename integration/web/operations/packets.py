@@ -1,8 +1,10 @@
 """The packet of a request: its manifest for everyone; its content only after an explicit click that is recorded."""
 
 import io
+from collections.abc import Callable
 
 from flask import Blueprint, Response, request, send_file, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
 from integration.packets import stored as packets
@@ -19,7 +21,7 @@ ITEMS = 200
 
 
 @blueprint.get("")
-def manifest(request_id: str):
+def manifest(request_id: str) -> ResponseReturnValue:
     """What the packets hold: sources, versions, sizes and hashes; no content."""
     with world.engine().begin() as conn:
         requests.get(conn, request_id)
@@ -27,7 +29,7 @@ def manifest(request_id: str):
     return _page(request_id, rows, 200)
 
 
-def _page(request_id: str, rows: list, status: int, error: str = ""):
+def _page(request_id: str, rows: list, status: int, error: str = "") -> Response:
     manifests, broken = [], error
     for row in reversed(rows):
         try:
@@ -47,24 +49,24 @@ def _page(request_id: str, rows: list, status: int, error: str = ""):
 
 
 @blueprint.post("/look")
-def look(request_id: str):
+def look(request_id: str) -> ResponseReturnValue:
     """The content of one item. The look is recorded first, in its own transaction."""
     return _opened(request_id, "packet.looked-at", _show)
 
 
 @blueprint.post("/read")
-def read(request_id: str):
+def read(request_id: str) -> ResponseReturnValue:
     """The newest packet as people read records: sections, dates, values. The look is recorded first."""
     return _opened(request_id, "packet.read", _readable)
 
 
 @blueprint.post("/download")
-def download(request_id: str):
+def download(request_id: str) -> ResponseReturnValue:
     """Everything as one zip. The download is recorded first."""
     return _opened(request_id, "packet.downloaded", _zip)
 
 
-def _opened(request_id: str, action: str, show) -> Response:
+def _opened(request_id: str, action: str, show: Callable[[Connection, str, list, str], Response]) -> Response:
     item = forms.typed("item", 400)
     with world.engine().begin() as conn:
         requests.get(conn, request_id)

@@ -1,8 +1,12 @@
 """Who a request is about: masked until somebody asks for it, and each look is recorded before anything is shown."""
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Engine
 
 from integration import patients
+from integration.packets.payloads import Payloads
+from integration.settings.config import Config
 from integration.store import audit, operations, requests
 from integration.store.operations import NotPossible
 from integration.views.texts import t
@@ -15,7 +19,7 @@ blueprint = pages.sentences(Blueprint("patient", __name__, url_prefix="/requests
 
 
 @blueprint.post("/<request_id>")
-def look(request_id: str):
+def look(request_id: str) -> ResponseReturnValue:
     """The request's page with its patient shown: 1. the form is ours, 2. a reason is given, 3. the look is recorded, 4. it is read."""
     if not forms.is_ours():
         return request_pages.page(request_id, 403, patient_error=forms.refusal())
@@ -31,13 +35,13 @@ def look(request_id: str):
 
 
 @blueprint.get("/<request_id>/patient/<at>")
-def compare(request_id: str, at: str):
+def compare(request_id: str, at: str) -> ResponseReturnValue:
     """Who the patient is at an at, and who could be: what agrees and what differs, without a value of theirs."""
     return _compared(request_id, at)
 
 
 @blueprint.post("/<request_id>/patient/<at>")
-def compare_shown(request_id: str, at: str):
+def compare_shown(request_id: str, at: str) -> ResponseReturnValue:
     """The same with both persons shown; a reason is given and recorded before anything is read."""
     reason = forms.typed("reason")
     if error := _not_allowed(reason):
@@ -46,7 +50,7 @@ def compare_shown(request_id: str, at: str):
 
 
 @blueprint.post("/<request_id>/patient/<at>/link")
-def link(request_id: str, at: str):
+def link(request_id: str, at: str) -> ResponseReturnValue:
     """A person says which of them it is; where the two differ they say so twice."""
     reason, typed = forms.typed("reason"), forms.typed("typed", 300)
     reference = typed if request.form.get("reference") == TYPED else forms.typed("reference", 300)
@@ -72,7 +76,7 @@ def link(request_id: str, at: str):
 
 
 @blueprint.post("/<request_id>/patient/<at>/unlink")
-def unlink(request_id: str, at: str):
+def unlink(request_id: str, at: str) -> ResponseReturnValue:
     """Undo a link; what went there meanwhile is told."""
     reason = forms.typed("reason")
     if error := _not_allowed(reason):
@@ -92,14 +96,14 @@ def _not_allowed(reason: str) -> tuple[int, str] | None:
     return None if reason else (400, t("action.no_reason"))
 
 
-def _shown(request_id: str, endpoint: str, reason: str, status: int = 200, error: str = ""):
+def _shown(request_id: str, endpoint: str, reason: str, status: int = 200, error: str = "") -> Response:
     with world.engine().begin() as conn:
         requests.get(conn, request_id)
         audit.record(conn, forms.actor(), "patient.compared", request_id, subject=endpoint, reason=reason)
     return _compared(request_id, endpoint, status, error, shown=True)
 
 
-def _compared(request_id: str, endpoint: str, status: int = 200, error: str = "", *, shown: bool = False):
+def _compared(request_id: str, endpoint: str, status: int = 200, error: str = "", *, shown: bool = False) -> Response:
     compared = patients.comparison(*_house(), request_id, endpoint)
     return pages.render(
         "compare.html",
@@ -116,7 +120,7 @@ def _compared(request_id: str, endpoint: str, status: int = 200, error: str = ""
     )
 
 
-def _house():
+def _house() -> tuple[Engine, Payloads, Config]:
     return world.engine(), world.payloads(), world.config()
 
 

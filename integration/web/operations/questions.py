@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from flask import url_for
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 from werkzeug.datastructures import MultiDict
 
 from integration.store import bulk, operations, requests, schedules, search
@@ -43,7 +43,7 @@ def seen_in(given: MultiDict) -> list[Seen]:
     return [seen for seen in map(Seen.read, given.getlist("step")[:MAX_SELECTED]) if seen is not None]
 
 
-def _steps(conn: Connection, given: MultiDict) -> list[tuple[Seen, object]]:
+def _steps(conn: Connection, given: MultiDict) -> list[tuple[Seen, Row]]:
     seen = {one.step_id: one for one in seen_in(given)}
     found = conn.execute(select(step_table).where(step_table.c.id.in_(seen)).order_by(step_table.c.id)).all()
     if not found:
@@ -51,7 +51,7 @@ def _steps(conn: Connection, given: MultiDict) -> list[tuple[Seen, object]]:
     return [(seen[step.id], step) for step in found]
 
 
-def _told(step) -> dict:
+def _told(step: Row) -> dict:
     return {
         "kind": kind_words(step.kind),
         "place": world.place_name(step.endpoint),
@@ -59,7 +59,7 @@ def _told(step) -> dict:
     }
 
 
-def _line(step) -> str:
+def _line(step: Row) -> str:
     state = t(f"state.{words.state_of(step)}") if t.has(f"state.{words.state_of(step)}") else step.status
     return f"{kind_words(step.kind)}, {world.place_name(step.endpoint)}, {step.request_id or t('queue.no_request')}: {state}, {step.cause or ''}".rstrip(
         " ,"
@@ -117,7 +117,7 @@ def cancel(conn: Connection, given: MultiDict) -> Question:
     )
 
 
-def endpoint_row(conn: Connection, key: str):
+def endpoint_row(conn: Connection, key: str) -> Row:
     """The row of a configured endpoint. Raises NotPossible."""
     row = conn.execute(select(endpoints).where(endpoints.c.key == key)).one_or_none()
     if row is None or key not in world.config().endpoints:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from flask import Blueprint, redirect, request, url_for
-from sqlalchemy import Connection, select
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import search
@@ -28,7 +29,7 @@ class Tab:
 
 
 @blueprint.get("/queue")
-def queue():
+def queue() -> ResponseReturnValue:
     """The steps that match; without a filter, those that need a person."""
     typed = request.args.get("q", "")
     try:
@@ -57,7 +58,7 @@ def queue():
 
 
 @blueprint.post("/search")
-def find():
+def find() -> ResponseReturnValue:
     """Go to the address of a filter; a patient identifier becomes its keyed hash before it is in any address."""
     typed = request.form.get("q", "")
     try:
@@ -66,12 +67,12 @@ def find():
         return _not_understood(typed, error)
 
 
-def _hashed(wanted: Filter):
+def _hashed(wanted: Filter) -> Response:
     with world.engine().begin() as conn:
-        return redirect(address(search.hashed(conn, wanted)), 303)
+        return forms.see_other(address(search.hashed(conn, wanted)))
 
 
-def _not_understood(typed: str, error: FilterError):
+def _not_understood(typed: str, error: FilterError) -> Response:
     with world.engine().connect() as conn:
         shared = _shared(conn)
     end = error.position + error.length
@@ -95,7 +96,7 @@ def _not_understood(typed: str, error: FilterError):
 def address(wanted: Filter, after: search.Place | None = None) -> str:
     """The address that shows a filter; it can be shared."""
     values = {name: value for name, value in (("q", str(wanted)), ("after", str(after or ""))) if value}
-    return url_for("queue.queue", **values)
+    return url_for("queue.queue", q=values.get("q"), after=values.get("after"))
 
 
 def _tabs(wanted: Filter, counts: dict[str, int]) -> list[Tab]:
@@ -134,7 +135,7 @@ def _help(before: str) -> dict:
 
 
 @blueprint.get("/failures")
-def groups():
+def groups() -> ResponseReturnValue:
     """Open failures by cause and endpoint; the filter of the queue narrows them."""
     wanted = parse(request.args.get("q", ""))
     with world.engine().connect() as conn:
@@ -144,12 +145,12 @@ def groups():
     )
 
 
-def _filter_of(group) -> str:
+def _filter_of(group: Row) -> str:
     return str(Filter((Term("endpoint", (group.endpoint,)), Term("error", (f"={group.cause}",)))))
 
 
 @blueprint.post("/views")
-def save_view():
+def save_view() -> ResponseReturnValue:
     """Keep the filter under a name, for everyone here; an empty name changes nothing."""
     name, wanted = forms.typed("name", 60), parse(request.form.get("q", ""))
     if not forms.is_ours() or not name:
@@ -161,7 +162,7 @@ def save_view():
 
 
 @blueprint.post("/views/delete")
-def delete_view():
+def delete_view() -> ResponseReturnValue:
     """Forget a saved view."""
     name, back = forms.typed("name"), forms.local(request.form.get("back"))
     if not forms.is_ours():

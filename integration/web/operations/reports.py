@@ -1,6 +1,8 @@
 """The consult report of a request, opened in a browser: the bytes that were returned to the primary care EHR."""
 
 from flask import Blueprint, Response
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Row
 
 from integration import fhir_json
 from integration.store.requests import get as request_row
@@ -16,7 +18,7 @@ blueprint = pages.sentences(Blueprint("reports", __name__, url_prefix="/requests
 
 
 @blueprint.post("/<int:revision>")
-def look(request_id: str, revision: int):
+def look(request_id: str, revision: int) -> ResponseReturnValue:
     """One revision of the report. The look is recorded first, in its own transaction."""
     with world.engine().begin() as conn:
         request_row(conn, request_id)
@@ -30,7 +32,7 @@ def look(request_id: str, revision: int):
     )
 
 
-def _shown(row) -> Response:
+def _shown(row: Row) -> Response:
     """The document's own bytes where it holds any; else the resource as it was read."""
     resource = fhir_json.loads(world.payloads().get(row.resource_sha256))
     name = f"report-{row.revision}"

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from flask import Blueprint, abort, request
+from flask import Blueprint, Response, abort, request
+from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, func, select
 
 from integration.store import exchanges, revisions
@@ -27,14 +28,14 @@ class Side:
 
 
 @blueprint.get("/<request_id>")
-def show(request_id: str):
+def show(request_id: str) -> ResponseReturnValue:
     """One request. Ids and words only; who it is about is masked, clinical content is behind the packet's own page."""
     return page(request_id)
 
 
 def page(
     request_id: str, status: int = 200, *, patient: list | None = None, patient_error: str = "", report_error: str = ""
-):
+) -> Response:
     """The page; with ``patient``, what the panel about the patient shows."""
     with world.engine().begin() as conn:
         view = request_view(conn, request_id)
@@ -105,7 +106,7 @@ def _others(conn: Connection, request_id: str) -> tuple[int, str]:
 
 
 @blueprint.get("/<request_id>/deliveries/<delivery_id>")
-def delivery(request_id: str, delivery_id: str):
+def delivery(request_id: str, delivery_id: str) -> ResponseReturnValue:
     """One delivery with its items, page by page."""
     after = request.args.get("after", "")
     with world.engine().connect() as conn:

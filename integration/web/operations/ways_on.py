@@ -3,7 +3,7 @@
 import shlex
 
 from flask import url_for
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 from werkzeug.datastructures import MultiDict
 
 from integration.store import findings as finding_store
@@ -26,11 +26,11 @@ def _wanted(given: MultiDict, hint: str) -> tuple[dict, ...]:
     return () if _item(given) else (named,)
 
 
-def _fields(row, given: MultiDict) -> dict[str, list[str]]:
+def _fields(row: Row, given: MultiDict) -> dict[str, list[str]]:
     return {"request": [row.id], **({"item": [_item(given)]} if _item(given) else {})}
 
 
-def _back(row) -> str:
+def _back(row: Row) -> str:
     return url_for("requests.show", request_id=row.id)
 
 

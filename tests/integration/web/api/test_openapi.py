@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
@@ -14,8 +15,10 @@ from integration.store import alarms, bulk
 from integration.store.filters import parse
 from integration.store.tables import delivery_items
 from integration.web.access.roles import NEEDS
+from integration.web.api.bodies import ItemWord
 from integration.web.api.document import openapi
 from integration.web.problems import PROBLEMS
+from mappings.model.delivery import ItemStatus
 from tests.integration.web.serving import serving
 
 EXAMPLES, SEED = 3, 20260301
@@ -126,3 +129,7 @@ def test_a_program_that_reads_it_finds_no_lie(served, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "passed" in done.stdout
+
+
+def test_items_can_be_asked_for_by_every_status_they_can_have():
+    assert set(get_args(ItemWord)) == set(ItemStatus)

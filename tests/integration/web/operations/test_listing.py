@@ -104,6 +104,11 @@ def test_an_old_address_of_the_queue_leads_to_it(site):
     assert answer.status_code == 301 and answer.headers["Location"] == "/queue?q=state:parked&after=x"
 
 
+def test_only_what_the_queue_takes_goes_on_from_its_old_address(site):
+    answer = site.client.get("/?q=state:parked&endpoint=x&_external=1&_scheme=ftp")
+    assert answer.status_code == 301 and answer.headers["Location"] == "/queue?q=state:parked"
+
+
 def test_what_waits_is_what_a_person_must_do_before_what_is_due_next(site):
     request_id = site.request("k1")
     site.step("watch_chart", "alice", "waiting", request_id=request_id, attempts=0, cause=None)
