@@ -232,7 +232,7 @@ def _put_back(
             time.sleep(0.5)
 
 
-def _commit(ctx: Context, outcome: Outcome, started_at, began: float) -> None:
+def _commit(ctx: Context, outcome: Outcome, started_at: datetime, began: float) -> None:
     with ctx.transaction() as conn:
         for change in outcome.apply:
             change(conn)
@@ -249,7 +249,7 @@ def _commit(ctx: Context, outcome: Outcome, started_at, began: float) -> None:
     log.info("step done", extra=_ids(ctx.step, "done"))
 
 
-def _again(ctx: Context, error: Revised, started_at) -> None:
+def _again(ctx: Context, error: Revised, started_at: datetime) -> None:
     """Do it once more with the request as it is now: nobody's failure, so no attempt is spent."""
     with ctx.transaction() as conn:
         ctx.store_findings(conn)
@@ -261,7 +261,7 @@ def _again(ctx: Context, error: Revised, started_at) -> None:
     log.info("step goes again", extra=_ids(ctx.step, "again"))
 
 
-def _failed(ctx: Context, error: ExchangeError, started_at, began: float) -> None:
+def _failed(ctx: Context, error: ExchangeError, started_at: datetime, began: float) -> None:
     """Record the attempt; later, or a person. The delivery and the records track follow."""
     step, policy = ctx.step, _retry_policy(ctx)
     attempts = step.attempts + 1
@@ -332,7 +332,7 @@ def _look_at(ctx: Context, soon: datetime) -> datetime:
     return max(soon, ctx.now + timedelta(seconds=endpoint.limits.search_lag_seconds)) if endpoint else soon
 
 
-def _count(conn, step: Row, outcome: str, seconds: float) -> None:
+def _count(conn: Connection, step: Row, outcome: str, seconds: float) -> None:
     totals.count(conn, totals.STEP, seconds, endpoint=step.endpoint, kind=step.kind, outcome=outcome)
 
 

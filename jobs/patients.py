@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from integration import fhir_json
+from integration.packets.stored import Packet
 from integration.patients import Wanted, numbers_of, wanted_at
 from integration.store import links, patient_links
 from integration.store.patient_links import PatientLink
@@ -52,7 +53,7 @@ def current_patient(ctx: Context, request: SecondOpinionRequest) -> str:
     return reference
 
 
-def resolve_patient(ctx: Context, request: SecondOpinionRequest, packet) -> str | None:
+def resolve_patient(ctx: Context, request: SecondOpinionRequest, packet: Packet) -> str | None:
     """The patient at the fulfiller of a packet; None when it is to be created there. Raises NeedsPerson."""
     source = packet.resources.get(packet.manifest.patient)
     if source is not None:
@@ -72,7 +73,7 @@ def wanted_in(world: World, request_id: str, request: SecondOpinionRequest, endp
     return wanted_at(world.engine, world.payloads, world.config, request_id, request, endpoint)
 
 
-def create_patient(ctx: Context, request: SecondOpinionRequest, packet, people: dict[str, str]) -> str:
+def create_patient(ctx: Context, request: SecondOpinionRequest, packet: Packet, people: dict[str, str]) -> str:
     """Create the patient at the fulfiller, and see that who is there then is the one. Raises NeedsPerson."""
     endpoint, manifest = request.fulfiller, packet.manifest
     wanted = _of_packets(ctx, request)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.queue import dispatch
@@ -177,7 +177,7 @@ def views(world: World) -> list[dict]:
     return [_view(schedule, rows.get(schedule.name), world.now()) for schedule in schedules(world)]
 
 
-def _view(schedule: Schedule, row, now: datetime) -> dict:
+def _view(schedule: Schedule, row: Row, now: datetime) -> dict:
     return {
         "name": schedule.name,
         "last": row.last if row else None,

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from integration.store import requests, steps
 from jobs.world import Context
+from mappings.model.request import SecondOpinionRequest
 
 HOUR, DAY = 3600, 86400
 
@@ -34,7 +35,7 @@ CHART = Pace(1 / 24, 4 * HOUR)  # about thirty searches each
 CHART_AFTERWARDS = Pace(1 / 24, DAY)
 
 
-def watch_chart_later(conn: Connection, ctx: Context, request) -> None:
+def watch_chart_later(conn: Connection, ctx: Context, request: SecondOpinionRequest) -> None:
     """Begin to watch the chart for corrections, unless the request is being cancelled."""
     if requests.get(conn, ctx.request_id).cancel_requested:
         return

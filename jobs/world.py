@@ -3,9 +3,11 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, Row
 
@@ -25,6 +27,9 @@ from mappings.model.errors import ExchangeError, NeedsPerson
 from mappings.model.findings import Finding
 from mappings.model.request import SecondOpinionRequest
 
+if TYPE_CHECKING:
+    from integration.fhir.servers import Servers
+
 RENEWAL_SHARE = 0.8  # no write to another system when the last renewal is older than this share of the lease
 FRESH_SECONDS = 0.25  # a renewal older than this is asked for again when the write goes out
 PROBE_SECONDS = 86400
@@ -41,7 +46,7 @@ class World:
 
     config: Config
     engine: Engine
-    servers: object  # integration.fhir.servers.Servers
+    servers: "Servers"
     payloads: Payloads
     now: Callable[[], datetime] = utc_now
     tracing: NoTracing = OFF
@@ -215,7 +220,7 @@ class Context:
         """The items (``Type/id`` or ``Type/id#path``) that this request is sent without."""
         return frozenset(each.item for each in self.waivers() if not each.as_it_is)
 
-    def transaction(self):
+    def transaction(self) -> AbstractContextManager[Connection]:
         """A transaction that commits only while the lease is ours."""
         return fenced(self.world.engine, self.step.id, self.step.lease_no)
 

@@ -1,6 +1,7 @@
 """Commands about who may come in: accounts of people, tokens of machines and practices."""
 
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import TextIO
 
@@ -104,7 +105,7 @@ def accounts_password(ctx: click.Context, name: str, password_file: TextIO | Non
     show({"account": name}, as_json, f"{name} has a new password and is signed out everywhere")
 
 
-def enabling_command(enabled: bool):
+def enabling_command(enabled: bool) -> Callable[..., None]:
     """Enable or disable, at once in every web process."""
 
     @click.argument("name")

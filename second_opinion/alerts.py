@@ -11,8 +11,9 @@ import click
 from second_opinion.house import EXIT_FAILED, ID, ME, cli, opened, read_config, show, with_json, with_reason
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
+    from integration.settings.alerts import Recipient
     from integration.settings.config import Config
 
 
@@ -48,7 +49,7 @@ def alerts_test(ctx: click.Context, recipient: str | None, as_json: bool) -> Non
     ctx.exit(0 if all(each["sent"] for each in results) else EXIT_FAILED)
 
 
-def _test(config, recipient) -> dict:
+def _test(config: Config, recipient: Recipient) -> dict:
     import uuid
 
     from integration.notices.notice import Notice, NotSent
@@ -106,11 +107,11 @@ def alarms_list(
     show(views, as_json, "\n".join(_line(view) for view in views) or "no alarm")
 
 
-def _until(silence) -> datetime | None:
+def _until(silence: Row | None) -> datetime | None:
     return silence.until if silence is not None else None
 
 
-def _told(notice) -> dict:
+def _told(notice: Row) -> dict:
     names = ("recipient", "channel", "kind", "status", "created_at", "sent_at", "last_error")
     return {name: getattr(notice, name) for name in names}
 
@@ -150,7 +151,7 @@ def alarms_silence(
     if hours is not None and math.isnan(hours):
         raise click.BadParameter("is not a number", param_hint="--hours")
     now = datetime.now(UTC)
-    end = until.replace(tzinfo=UTC) if until else now + timedelta(hours=hours)
+    end = until.replace(tzinfo=UTC) if until else now + timedelta(hours=hours or 0)
     with opened(ctx) as (config, engine), engine.begin() as conn:
         known = subject == alarms.ANY or _may_be_about(conn, config, subject)
         alarms.silence(conn, rule, subject, end, now, actor=ME, reason=reason)

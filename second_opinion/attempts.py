@@ -1,10 +1,14 @@
 """Commands about attempts: what a step asked other servers and what they answered."""
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from second_opinion.house import ID, ME, cli, opened, show, with_json, with_reason
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 @cli.group("attempts")
@@ -61,7 +65,7 @@ def attempts_show(ctx: click.Context, attempt_id: int, bodies: bool, reason: str
         with engine.connect() as conn:
             attempt = exchanges.attempt(conn, attempt_id)._asdict()
             seen = [row._asdict() for row in exchanges.of_attempt(conn, attempt_id)]
-        if bodies:
+        if bodies and reason is not None:
             _add_bodies(engine, attempt, seen, reason)
     show(
         {**attempt, "exchanges": seen},
@@ -70,7 +74,7 @@ def attempts_show(ctx: click.Context, attempt_id: int, bodies: bool, reason: str
     )
 
 
-def _add_bodies(engine, attempt: dict, seen: list[dict], reason: str) -> None:
+def _add_bodies(engine: "Engine", attempt: dict, seen: list[dict], reason: str) -> None:
     """The look is committed before anything is read."""
     from integration.store import audit, exchanges
 

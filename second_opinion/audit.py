@@ -29,7 +29,7 @@ def verify(ctx: click.Context, as_json: bool) -> None:
         "broken": [{"seal": each.seal, "sealed_at": each.sealed_at.isoformat(), "what": each.what} for each in broken],
     }
     lines = [f"seal {each.seal} of {each.sealed_at:%Y-%m-%d %H:%M} UTC: {each.what}" for each in broken]
-    whole = f"the audit trail is whole: {told['seals']} seals, the newest {(told['newest_sha256'] or 'none')[:16]}"
+    whole = f"the audit trail is whole: {told['seals']} seals, the newest {last.sha256[:16] if last else 'none'}"
     show(told, as_json, "\n".join(lines) or whole)
     if broken:
         ctx.exit(EXIT_FAILED)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from integration.fhir.capabilities import Capabilities
     from integration.fhir.servers import Servers
     from integration.fhir.trial import Tried
-    from integration.settings.config import Config
+    from integration.settings.config import Config, Endpoint
 
 _WORD = {True: "yes", False: "NO", None: "?"}
 
@@ -46,7 +46,7 @@ def checked(config: Config, engine: Engine, servers: Servers, name: str, patient
 _MUST = ("certificate", "sign-in")
 
 
-def _tried(endpoint, servers: Servers, patient: str | None) -> tuple[Capabilities, list[Tried]]:
+def _tried(endpoint: Endpoint, servers: Servers, patient: str | None) -> tuple[Capabilities, list[Tried]]:
     from integration.fhir import trial
     from integration.fhir.capabilities import Capabilities
 
@@ -61,7 +61,7 @@ def _tried(endpoint, servers: Servers, patient: str | None) -> tuple[Capabilitie
     return can, tried
 
 
-def _before_speaking(endpoint, servers: Servers) -> Iterator[Tried]:
+def _before_speaking(endpoint: Endpoint, servers: Servers) -> Iterator[Tried]:
     from integration.fhir import trial
 
     seen = trial.certificate(endpoint.base_url, endpoint.tls, datetime.now(UTC))
@@ -88,7 +88,7 @@ def lines(found: dict) -> str:
     return "\n".join(shown)
 
 
-def next_step(endpoint, error: TransferError) -> str:
+def next_step(endpoint: Endpoint, error: TransferError) -> str:
     """What to do when it does not answer."""
     if endpoint.hosted_practice:
         return ". It is one of ours: start second-opinion serve first"

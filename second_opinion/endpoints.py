@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -94,7 +95,7 @@ def endpoints_check(ctx: click.Context, name: str, write: bool, patient: str | N
     ctx.exit(EXIT_FAILED if found["problems"] else 0)
 
 
-def pause_command(paused: bool):
+def pause_command(paused: bool) -> Callable[..., None]:
     """Pause or resume, for all workers."""
 
     @click.argument("name")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -29,10 +29,13 @@ ID = click.IntRange(0, 2**63 - 1)  # of a step, an operation, an alarm, an attem
 ME = f"cli {os.environ.get('USER') or os.environ.get('LOGNAME') or os.getuid()}"
 
 
+_Command = TypeVar("_Command", bound=Callable)
+
+
 class Sentences(click.Group):
     """Turns errors into sentences: 1 it failed, 2 wrong usage or configuration."""
 
-    def invoke(self, ctx: click.Context):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except FileError as error:
@@ -105,12 +108,14 @@ def cli(ctx: click.Context, config_path: Path | None, log_level: str) -> None:
     ctx.obj = config_path
 
 
-def with_json(command):
+def with_json(command: _Command) -> _Command:
     """Adds --json: one JSON value on standard output instead of words."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
-def with_reason(*, required: bool = True, help: str = "Why; kept in the audit trail."):
+def with_reason(
+    *, required: bool = True, help: str = "Why; kept in the audit trail."
+) -> Callable[[_Command], _Command]:
     """Adds --reason, which is never blank."""
     return click.option("--reason", required=required, callback=_not_blank, help=help)
 
@@ -121,7 +126,7 @@ def _not_blank(ctx: click.Context, option: click.Parameter, reason: str | None) 
     return reason
 
 
-def show(value, as_json: bool, words: str | None = None) -> None:
+def show(value: object, as_json: bool, words: str | None = None) -> None:
     """Print a result for a person or a program."""
     try:
         click.echo(json.dumps(value, default=str) if as_json or words is None else words)

@@ -1,6 +1,7 @@
 """Commands about second opinion requests and their deliveries."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -259,7 +260,7 @@ def deliveries_show(ctx: click.Context, delivery_id: str, as_json: bool) -> None
     show(view, as_json, json.dumps(view, indent=2, default=str))
 
 
-def action_on_delivery(name: str, done: str):
+def action_on_delivery(name: str, done: str) -> Callable[..., None]:
     """A command that does one thing of ``operations`` to one delivery, with a reason."""
 
     @click.argument("delivery_id")

@@ -56,17 +56,16 @@ def steps_retry(
         if matching is None:
             for step_id in sorted(step_ids):
                 operations.retry_step(conn, step_id, actor=ME, reason=reason)
-            done, words = {"step_ids": step_ids}, f"{len(step_ids)} step(s) due now"
+            done: dict = {"step_ids": step_ids}
+            words = f"{len(step_ids)} step(s) due now"
         else:
             wanted = search.hashed(conn, filters.parse(matching))
             operation_id = bulk.start_retry(
                 conn, wanted, datetime.now(UTC), actor=ME, reason=reason, per_second=per_second
             )
             total = bulk.view(conn, operation_id)["total"]
-            done, words = (
-                {"operation_id": operation_id, "total": total},
-                f"operation {operation_id} started: {total} step(s)",
-            )
+            done = {"operation_id": operation_id, "total": total}
+            words = f"operation {operation_id} started: {total} step(s)"
     show(done, as_json, words)
 
 

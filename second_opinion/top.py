@@ -8,11 +8,15 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from second_opinion.house import cli, opened, show, with_json
+
+if TYPE_CHECKING:
+    from second_opinion.top_screen import Screen
 
 SEQUENCES = {
     "\x1b[A": "up",
@@ -62,7 +66,7 @@ def top(ctx: click.Context, filter_text: str, every: float, once: bool, as_json:
             run(screen, every)
 
 
-def run(screen, every: float) -> None:
+def run(screen: "Screen", every: float) -> None:
     """Draw, wait for a key or the time, until q."""
     from rich.console import Console, Group
     from rich.live import Live
@@ -80,9 +84,10 @@ def run(screen, every: float) -> None:
 
 
 @contextlib.contextmanager
-def keys() -> Iterator:
+def keys() -> Iterator[Callable[[float], str | None]]:
     """Single keys from the terminal; gives a function that waits for one, and None when none came."""
-    fd, waiting, decoder = sys.stdin.fileno(), [], codecs.getincrementaldecoder("utf-8")("replace")
+    waiting: list[str] = []
+    fd, decoder = sys.stdin.fileno(), codecs.getincrementaldecoder("utf-8")("replace")
     before = termios.tcgetattr(fd)
 
     def next_key(seconds: float) -> str | None:

@@ -1,10 +1,11 @@
 """What `second-opinion top` shows and what its keys do; knows nothing of terminals but their width and height."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rich.text import Text
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from integration.settings.config import Config
@@ -29,7 +30,7 @@ class Seen:
 
     at: datetime
     counts: dict[str, int]
-    steps: list
+    steps: Sequence[Row]
     endpoints: list[dict]
     alarms: list
 
@@ -91,7 +92,7 @@ class Screen:
             self.message = "The database does not answer; this is what was so before. It is tried again."
 
     @property
-    def step(self):
+    def step(self) -> Row | None:
         """The selected step; None when there is none."""
         return self.seen.steps[self.selected] if self.seen and self.seen.steps else None
 
@@ -136,6 +137,8 @@ class Screen:
             self.message = "Write why: it is kept in the audit trail. Esc leaves it."
             return
         step, self.mode = self.step, "list"
+        if step is None:
+            return
         seen = actions.Seen(step.id, step.lease_no, step.status)
         try:
             with self.engine.begin() as conn:
@@ -186,11 +189,11 @@ class Screen:
         if self.seen is None:
             return [_fit(Text(self.message or "Reading ..."), width)]
         above, below = (
-            [*_head(self, width), _filter_line(self)],
+            [*_head(self, self.seen, width), _filter_line(self)],
             [*_detail(self), *_endpoint_lines(self.seen), _foot(self)],
         )
         room = None if height is None else max(1, height - len(above) - len(below))
-        middle = _owed(self, room) if self.mode == "owed" else _rows(self, room)
+        middle = _owed(self, room) if self.mode == "owed" else _rows(self, self.seen, room)
         middle = middle if room is None else (middle + [Text("")] * room)[:room]
         found = [_fit(line, width) for line in (*above, *middle, *below)]
         return found if height is None else found[:height]
@@ -225,7 +228,7 @@ def _owed(screen: Screen, room: int | None) -> list[Text]:
     more = len(screen.owed) - room if room is not None else 0
     shown = (
         screen.owed
-        if more <= 0
+        if room is None or more <= 0
         else [*screen.owed[: room - 1], f"  and {more + 1} more lines: second-opinion requests show"]
     )
     return [Text(line) for line in shown]
@@ -237,18 +240,18 @@ def _fit(line: Text, width: int) -> Text:
     return line
 
 
-def _head(screen: Screen, width: int) -> list[Text]:
+def _head(screen: Screen, seen: Seen, width: int) -> list[Text]:
     """The first line, and the tabs on as many as they need."""
-    opened = screen.seen.alarms
+    opened = seen.alarms
     told = f"{len(opened)} alarm(s): {clean(opened[0].rule)} {clean(opened[0].subject, 30)}" if opened else "no alarm"
     first = Text.assemble(
-        (f"Second Opinion Exchange  {screen.seen.at:%H:%M:%S} UTC", "bold"),
+        (f"Second Opinion Exchange  {seen.at:%H:%M:%S} UTC", "bold"),
         "   ",
         (told, "bold red" if opened else "dim"),
     )
     lines, line = [first], Text()
     for state in TABS:
-        word = f"{state} {screen.seen.counts[state]:,}"
+        word = f"{state} {seen.counts[state]:,}"
         piece = Text(f"[{word}]", "bold reverse") if state == screen.wanted.state else Text(f" {word} ")
         if line.cell_len + piece.cell_len > width:
             lines.append(line)
@@ -263,14 +266,14 @@ def _filter_line(screen: Screen) -> Text:
     return Text(f"filter: {str(screen.wanted) or 'none: what needs a person, nearest deadline first'}", "dim")
 
 
-def _rows(screen: Screen, room: int | None) -> list[Text]:
+def _rows(screen: Screen, seen: Seen, room: int | None) -> list[Text]:
     """The table, moved so that the selected row is in it."""
-    rows = screen.seen.steps
+    rows = seen.steps
     room = len(rows) + 1 if room is None else room
     first = max(0, min(screen.selected - (room - 1) // 2, len(rows) - (room - 1)))
     lines = [Text(f"  {'left':<13}{'step':<17}{'endpoint':<13}{'request':<13}why", "bold")]
     for index, row in enumerate(rows[first : first + max(0, room - 1)], first):
-        left = countdown(row.deadline, screen.seen.at)
+        left = countdown(row.deadline, seen.at)
         chosen = index == screen.selected
         line = Text(f"{'>' if chosen else ' '} ", "bold" if chosen else "")
         line.append(f"{left.words:<12.12} ", LEVELS[left.level])
@@ -281,7 +284,7 @@ def _rows(screen: Screen, room: int | None) -> list[Text]:
     return lines if rows else [*lines, Text("  nothing matches", "dim")]
 
 
-def _state(row) -> str:
+def _state(row: Row) -> str:
     return {"parked": "", "leased": "runs "}.get(row.status, f"{row.status} ") + (
         f"{row.attempts}x " if row.attempts else ""
     )
@@ -320,8 +323,8 @@ def _endpoint_line(view: dict, now: datetime) -> Text:
 
 
 def _foot(screen: Screen) -> Text:
-    if screen.mode == "reason":
-        step = screen.step
+    step = screen.step
+    if screen.mode == "reason" and step is not None:
         words = f"{screen.message}  " if screen.message else ""
         return Text.assemble(
             (f"{words}Why retry {step.kind} at {step.endpoint}? ", "bold"), screen.typed[-40:], ("_", "blink")

@@ -16,6 +16,7 @@ from jobs.world import Context
 from mappings.addresses import base_in, base_of_search, comparable
 from mappings.identifiers import identifiers_in, local_reference
 from mappings.model.errors import NeedsPerson, PartialError
+from mappings.model.request import SecondOpinionRequest
 from mappings.references import find_references
 from mappings.subject import searched_by, whose
 
@@ -69,7 +70,12 @@ class Chart:
 
 
 def read_chart(
-    ctx: Context, request, patient: str, *, since: datetime | None = None, known: frozenset[str] = frozenset()
+    ctx: Context,
+    request: SecondOpinionRequest,
+    patient: str,
+    *,
+    since: datetime | None = None,
+    known: frozenset[str] = frozenset(),
 ) -> Chart:
     """The patient, typed searches in parallel, then everything they point to.
 
@@ -89,7 +95,7 @@ def read_chart(
 class _Reading:
     """One reading of a chart."""
 
-    def __init__(self, ctx: Context, request, patient: str):
+    def __init__(self, ctx: Context, request: SecondOpinionRequest, patient: str):
         self.ctx, self.request = ctx, request
         self.server: FhirServer = ctx.server(request.placer)
         self.patient = self.server.read(*patient.split("/"))

@@ -12,11 +12,12 @@ from jobs.source.chart import Chart
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryKind
 from mappings.model.packet import Manifest, ManifestItem
+from mappings.model.request import SecondOpinionRequest
 
 
 def pack(
     ctx: Context,
-    request,
+    request: SecondOpinionRequest,
     chart: Chart,
     sources: Sequence[str],
     attachments: Collection[ManifestItem],

@@ -1,6 +1,6 @@
 """Mirror the request's status to the placer's own ServiceRequest and Task, where that EHR can hold it."""
 
-from sqlalchemy import update
+from sqlalchemy import Row, update
 
 from integration.store import requests
 from integration.store.tables import requests as table
@@ -42,7 +42,7 @@ def mirror_status(ctx: Context) -> Outcome:
     )
 
 
-def _mirror_service_request(ctx: Context, row, reference: str) -> None:
+def _mirror_service_request(ctx: Context, row: Row, reference: str) -> None:
     wanted = SERVICE_REQUEST_STATUS.get(Status(row.status))
     if wanted is None or (wanted == "completed" and row.closed_at is None):
         return
@@ -54,7 +54,7 @@ def _mirror_service_request(ctx: Context, row, reference: str) -> None:
         server.update(resource, if_match=(resource.get("meta") or {}).get("versionId"))
 
 
-def _mirror_tasks(ctx: Context, row, reference: str, word: str) -> None:
+def _mirror_tasks(ctx: Context, row: Row, reference: str, word: str) -> None:
     if not ctx.capabilities(row.placer).task:
         return
     server = ctx.server(row.placer)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from integration import fhir_json
 from integration.fhir.transport import TOO_LARGE
@@ -17,7 +17,7 @@ from jobs.world import Context, Outcome
 from mappings.consult_report import documents_in, read_report, to_returned_report
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, PermanentError
-from mappings.model.request import Identifier
+from mappings.model.request import Identifier, SecondOpinionRequest
 
 REMARKS = {
     "report.no-patient": "the report names no patient",
@@ -77,7 +77,15 @@ def _newest(ctx: Context):
         return reports.of_request(conn, ctx.request_id)[-1]
 
 
-def _to_send(ctx: Context, row, request, report, resource: dict, patient: str, identifier: Identifier) -> dict:
+def _to_send(
+    ctx: Context,
+    row: Row,
+    request: SecondOpinionRequest,
+    report: Report,
+    resource: dict,
+    patient: str,
+    identifier: Identifier,
+) -> dict:
     reading = read_report(resource, ctx.bases(row.fulfiller))
     for problem in reading.problems:
         ctx.finding(
@@ -113,7 +121,7 @@ def _amends(ctx: Context, revision: int) -> bool:
     return any(each.state != reports.PRELIMINARY for each in known if each.revision < revision)
 
 
-def _documents(ctx: Context, row, report: Report, reading) -> list[tuple[bytes, str]]:
+def _documents(ctx: Context, row: Row, report: Report, reading) -> list[tuple[bytes, str]]:
     """The report's own documents, all of them; which bytes they are is kept, because others may stand there tomorrow."""
     found = documents_in(reading)
     if not found:
@@ -164,7 +172,7 @@ def _at_placer(ctx: Context, placer: str, revision: int) -> str | None:
     return linked or find_one(ctx, placer, "DocumentReference", identifier)
 
 
-def _retract(ctx: Context, row, report) -> tuple[dict, str]:
+def _retract(ctx: Context, row: Row, report: Report) -> tuple[dict, str]:
     """Mark the copy we wrote as entered-in-error; never delete it."""
     reference = next(_copies_there(ctx, row.placer, report.revision), None)
     if reference is None:

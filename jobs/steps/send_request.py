@@ -1,6 +1,6 @@
 """Send the request itself: patient's questions, ServiceRequest, and last the Task the consultant works from."""
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from integration import fhir_json
 from integration.packets import stored as packets
@@ -17,7 +17,7 @@ from mappings.codes import as_dict
 from mappings.communication import to_patient_questions, withdrawn
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, TemporaryError
-from mappings.model.request import Identifier
+from mappings.model.request import Identifier, SecondOpinionRequest
 from mappings.model.states import FINAL, Actor, Status
 from mappings.revision import correction_note, in_words
 from mappings.service_request import Refs, to_service_request
@@ -214,7 +214,7 @@ def _read_back(ctx: Context, endpoint: str, delivery_id: str, task: dict) -> Non
         deliveries.mark_items(conn, delivery_id, [dict(source=identifier.value, status="verified")])
 
 
-def _what_changed(ctx: Context, delivery) -> str:
+def _what_changed(ctx: Context, delivery: Row) -> str:
     """For whoever works from the Task: how many records, of which types, by which delivery; no values."""
     with ctx.world.engine.begin() as conn:
         packet = packets.by_id(conn, delivery.packet_id)
@@ -223,7 +223,7 @@ def _what_changed(ctx: Context, delivery) -> str:
     return correction_note(manifest, packets.sources_of(ctx.world.payloads, older), delivery.version - 1)
 
 
-def _record_inputs(ctx: Context, delivery) -> list[dict]:
+def _record_inputs(ctx: Context, delivery: Row) -> list[dict]:
     """Inputs of the Task for what a delivery of records carried: its documents, or else what it corrected."""
     with ctx.world.engine.begin() as conn:
         items = sorted(deliveries.items(conn, delivery.id).items())
@@ -247,7 +247,7 @@ _DOCUMENT = "DocumentReference/"  # of the records, the documents; a correction 
 
 
 def _write_questions(
-    ctx: Context, endpoint: str, delivery_id: str, request, service_request: str, patient: str
+    ctx: Context, endpoint: str, delivery_id: str, request: SecondOpinionRequest, service_request: str, patient: str
 ) -> str | None:
     """The patient's questions; those asked before and no longer are marked, never deleted."""
     identifier = own_identifier(ctx, "Communication", ctx.request_id)

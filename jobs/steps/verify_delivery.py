@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from integration import fhir_json
 from integration.packets import stored as packets
@@ -102,7 +102,7 @@ def verify_report(ctx: Context) -> Outcome:
     return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])
 
 
-def check_written(ctx: Context, delivery) -> Check:
+def check_written(ctx: Context, delivery: Row) -> Check:
     """Compare each item of a delivery of our own resources with the bytes we kept; items are named by their identifier."""
     server, check = ctx.server(delivery.endpoint), Check([], [], [])
     with ctx.world.engine.begin() as conn:
@@ -140,7 +140,7 @@ def _loses_words(ctx: Context, sent: dict, read: dict, name: str) -> bool:
     return True
 
 
-def _decide(ctx: Context, delivery, check: Check) -> None:
+def _decide(ctx: Context, delivery: Row, check: Check) -> None:
     """Mark items; anything but all verified raises: later while the index may lag, else a person."""
     with ctx.transaction() as conn:
         for status, names in (("verified", check.verified), ("different", check.different), ("missing", check.missing)):

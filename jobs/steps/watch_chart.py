@@ -16,6 +16,7 @@ from jobs.watching import CHART, CHART_AFTERWARDS
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryKind
 from mappings.model.packet import ManifestItem
+from mappings.model.request import SecondOpinionRequest
 from mappings.model.states import FINAL, Status
 from mappings.withdrawal import Carried, carried
 
@@ -54,7 +55,7 @@ def _is_over(ctx: Context, row: Row) -> bool:
     return ctx.now - (row.closed_at or row.updated_at) > timedelta(days=ctx.world.config.records.watch_days)
 
 
-def _in_full(ctx: Context, row: Row, request) -> bool:
+def _in_full(ctx: Context, row: Row, request: SecondOpinionRequest) -> bool:
     """True when the chart is to be read in full now: a day is over, or a correction changed which records are wanted."""
     if row.chart_read_at is None or ctx.now - row.chart_read_at >= IN_FULL_EVERY:
         return True
@@ -65,7 +66,7 @@ def _in_full(ctx: Context, row: Row, request) -> bool:
         return revisions.content(conn, ctx.request_id, gathered).records != request.records
 
 
-def _shows_a_change(ctx: Context, request, patient: str, last: datetime, stands: Carried) -> bool:
+def _shows_a_change(ctx: Context, request: SecondOpinionRequest, patient: str, last: datetime, stands: Carried) -> bool:
     """Whether the searches show something else than what was carried: all of a small chart, of others what is younger."""
     as_a_whole = len(stands.resources) <= SMALL_CHART
     since = None if as_a_whole else last - WATCH_OVERLAP
@@ -81,7 +82,7 @@ def _shows_a_change(ctx: Context, request, patient: str, last: datetime, stands:
     )
 
 
-def _delta(ctx: Context, request, chart: Chart, stands: Carried, packets_so_far: int) -> Outcome:
+def _delta(ctx: Context, request: SecondOpinionRequest, chart: Chart, stands: Carried, packets_so_far: int) -> Outcome:
     """A packet of what changed in the whole chart, or only the note that it was read."""
     attachments = attachment_items(ctx, request.placer, chart, list(chart.resources))
     withdrawn = withdrawn_items(ctx, request.placer, chart, stands)

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from integration import fhir_json
 from integration.store import findings, reports, requests
@@ -51,7 +51,7 @@ def _quiet_since(ctx: Context) -> datetime:
     return max(last or ctx.step.created_at, ctx.step.created_at)
 
 
-def _read_task(ctx: Context, row):
+def _read_task(ctx: Context, row: Row):
     reference = find_own(ctx, row.fulfiller, "Task")
     task = ctx.server(row.fulfiller).read_if_there(reference)
     if task is None:
@@ -69,7 +69,7 @@ def _read_task(ctx: Context, row):
     return reading
 
 
-def _is_news(ctx: Context, row, reading) -> bool:
+def _is_news(ctx: Context, row: Row, reading) -> bool:
     """False for a version already seen: a repeated event does nothing."""
     with ctx.world.engine.begin() as conn:
         return not reports.was_seen(conn, ctx.request_id, _version(reading))
@@ -83,7 +83,7 @@ def _version(reading) -> str:
     return f"{said}/{reading.status}"
 
 
-def _apply(conn: Connection, ctx: Context, row, reading) -> None:
+def _apply(conn: Connection, ctx: Context, row: Row, reading) -> None:
     """Store the event; move the status when the fulfiller may, else flag it."""
     status, current = reading.status, Status(row.status)
     applied, why = False, None
@@ -107,7 +107,7 @@ def _apply(conn: Connection, ctx: Context, row, reading) -> None:
     reports.add_event(conn, ctx.request_id, _version(reading), status, applied=applied, why=why)
 
 
-def _completed(ctx: Context, row, reading, again) -> Outcome:
+def _completed(ctx: Context, row: Row, reading, again) -> Outcome:
     """Completed counts only with a final report that resolves, is about this patient and this request.
 
     A preliminary one is returned as what it is, and the final one is waited for.
@@ -143,7 +143,7 @@ def _completed(ctx: Context, row, reading, again) -> Outcome:
     return Outcome(again_at=again, next_steps=(_return(row),), apply=[commit])
 
 
-def _not_final(ctx: Context, row, report: Found, again) -> Outcome:
+def _not_final(ctx: Context, row: Row, report: Found, again) -> Outcome:
     """The consultant completed the Task before the report was final: the request stays open until it is."""
     ctx.finding(
         "report-not-final",
@@ -164,7 +164,7 @@ def _not_final(ctx: Context, row, report: Found, again) -> Outcome:
     return Outcome(again_at=again, next_steps=(_return(row),), apply=[commit])
 
 
-def _return(row) -> NextStep:
+def _return(row: Row) -> NextStep:
     return NextStep("return_report", row.placer, deadline=row.records_due_at)
 
 
@@ -180,7 +180,7 @@ def _store_report(conn: Connection, ctx: Context, found: Found, *, revision: int
     )
 
 
-def _watch_report(ctx: Context, row) -> Outcome:
+def _watch_report(ctx: Context, row: Row) -> Outcome:
     """After completion: a newer version of the report is an amendment, entered-in-error a retraction, a new output may replace it."""
     config = ctx.world.config
     with ctx.world.engine.begin() as conn:
@@ -202,7 +202,7 @@ def _watch_report(ctx: Context, row) -> Outcome:
     return _look_for_successor(ctx, row, known, found, again)
 
 
-def _differs(ctx: Context, row, newest: Report, found: Found) -> bool:
+def _differs(ctx: Context, row: Row, newest: Report, found: Found) -> bool:
     """True when this is another report than the one stored: by version where the server counts them, by content, by its bytes."""
     stored = fhir_json.loads(ctx.world.payloads.get(newest.resource_sha256))
     is_same_version = bool(found.reading.version) and found.reading.version == newest.source_version
@@ -215,7 +215,7 @@ def _says_the_same(stored: dict, found: dict) -> bool:
     return {**stored, "meta": None} == {**found, "meta": None}
 
 
-def _has_other_bytes(ctx: Context, row, newest: Report, found: Found) -> bool:
+def _has_other_bytes(ctx: Context, row: Row, newest: Report, found: Found) -> bool:
     """True when its documents are not those that were returned: a file may be replaced at its address, and nothing else changes."""
     if newest.bytes_sha256 is None:
         return False
@@ -229,7 +229,7 @@ def _has_other_bytes(ctx: Context, row, newest: Report, found: Found) -> bool:
     return list_of([data for data, _ in documents]) != ctx.world.payloads.get(newest.bytes_sha256)
 
 
-def _look_for_successor(ctx: Context, row, known, found: Found | None, again) -> Outcome:
+def _look_for_successor(ctx: Context, row: Row, known, found: Found | None, again) -> Outcome:
     """What the Task names since the report was returned: a document that replaces it is the next revision, all else a finding."""
     reading = _task_if_there(ctx, row)
     is_news, is_over = reading is not None and _is_news(ctx, row, reading), found is None or not found.reading.stands
@@ -254,7 +254,7 @@ def _look_for_successor(ctx: Context, row, known, found: Found | None, again) ->
     return Outcome(again_at=again, apply=[lambda conn: _apply(conn, ctx, row, reading)] if seen else [])
 
 
-def _task_if_there(ctx: Context, row):
+def _task_if_there(ctx: Context, row: Row):
     try:
         return _read_task(ctx, row)
     except NeedsPerson as error:  # the report itself is still watched
@@ -264,7 +264,7 @@ def _task_if_there(ctx: Context, row):
         return None
 
 
-def _revised(ctx: Context, row, found: Found, revision: int, again) -> Outcome:
+def _revised(ctx: Context, row: Row, found: Found, revision: int, again) -> Outcome:
     if not found.reading.retracted:
         check_report(ctx, row, found)
 

@@ -1,6 +1,9 @@
 """An item that a person wants sent again: looked at where it was written, so that only what is missing or differs is written."""
 
+from sqlalchemy import Row
+
 from integration import fhir_json
+from integration.packets.stored import Packet
 from integration.store import deliveries, links
 from integration.store.links import Link
 from jobs.target.writing import own_identifier, version_of
@@ -8,7 +11,7 @@ from jobs.world import Context
 from mappings.model.delivery import ItemStatus
 
 
-def look_again(ctx: Context, delivery, packet) -> None:
+def look_again(ctx: Context, delivery: Row, packet: Packet) -> None:
     """For each such item: what is not there is forgotten, and the push creates it; what is there is brought up to date."""
     with ctx.world.engine.begin() as conn:
         wanted = {
@@ -24,7 +27,7 @@ def look_again(ctx: Context, delivery, packet) -> None:
             _look(ctx, delivery.endpoint, source, item, link)
 
 
-def _pair(ctx: Context, packet, source: str) -> tuple[str, str]:
+def _pair(ctx: Context, packet: Packet, source: str) -> tuple[str, str]:
     """The identifier by which it is known there."""
     name = source.removeprefix("document:")
     if name == source:
@@ -33,7 +36,7 @@ def _pair(ctx: Context, packet, source: str) -> tuple[str, str]:
     return own.system, own.value
 
 
-def _look(ctx: Context, endpoint: str, source: str, item, link: Link) -> None:
+def _look(ctx: Context, endpoint: str, source: str, item: Row, link: Link) -> None:
     there = ctx.server(endpoint).read_if_there(link.reference)
     if there is None:
         with ctx.transaction() as conn:

@@ -3,7 +3,10 @@
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from sqlalchemy import Row
+
 from integration.packets import stored as packets
+from integration.packets.stored import Packet
 from integration.store import deliveries
 from jobs.target.writing import version_of
 from jobs.world import Context
@@ -36,7 +39,7 @@ class _Sent:
     items: dict
 
 
-def earlier_than(ctx: Context, delivery, packet) -> Earlier:
+def earlier_than(ctx: Context, delivery: Row, packet: Packet) -> Earlier:
     """Compare a packet with those before it."""
     if delivery.version == 1:
         return Earlier()
@@ -57,7 +60,7 @@ def earlier_than(ctx: Context, delivery, packet) -> Earlier:
     )
 
 
-def is_replaced(ctx: Context, delivery) -> bool:
+def is_replaced(ctx: Context, delivery: Row) -> bool:
     """True when later packets corrected everything that the summary of this delivery shows."""
     with ctx.world.engine.begin() as conn:
         rows = packets.rows(conn, ctx.request_id)
@@ -117,7 +120,7 @@ def _attachments(manifest) -> list:
     return [item for item in manifest.items if item.kind == "attachment"]
 
 
-def _patient(ctx: Context, rows: list, packet) -> dict | None:
+def _patient(ctx: Context, rows: list, packet: Packet) -> dict | None:
     """The patient's record from the newest packet that holds it."""
     source = packet.manifest.patient
     if source in packet.resources:

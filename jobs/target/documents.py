@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
+from sqlalchemy import Row
+
 from integration import fhir_json
 from integration.fhir.failures import safe_issues
 from integration.packets import stored as packets
 from integration.packets.originals import contents
+from integration.packets.stored import Packet
 from integration.store import deliveries, links
 from jobs.target.checking import Check, differs, read_back
 from jobs.target.corrections import earlier_than, is_replaced, supersede
@@ -20,7 +23,7 @@ from mappings.model.findings import Finding
 from mappings.model.request import Identifier
 
 
-def push_documents(ctx: Context, delivery, packet, patient: str) -> None:
+def push_documents(ctx: Context, delivery: Row, packet: Packet, patient: str) -> None:
     """The packet as a person reads it: a summary of everything, and each original document once.
 
     What is written is made once and kept before any of it goes: a later attempt sends the same, and so the reading back
@@ -50,7 +53,7 @@ def push_documents(ctx: Context, delivery, packet, patient: str) -> None:
         supersede(ctx, delivery.endpoint, reference, "an earlier copy of what was corrected since")
 
 
-def _write(ctx: Context, endpoint: str, item, *, anew: bool) -> str:
+def _write(ctx: Context, endpoint: str, item: Row, *, anew: bool) -> str:
     """One document that was kept; ``anew``: it may stand there as it was before a person left something out."""
     resource = fhir_json.loads(ctx.world.payloads.get(item.sent_sha256))
     identifier = identifier_of(resource)
@@ -58,7 +61,7 @@ def _write(ctx: Context, endpoint: str, item, *, anew: bool) -> str:
     return ensure_current(ctx, endpoint, resource, identifier) if anew else reference
 
 
-def _to_write(ctx: Context, delivery, packet) -> dict:
+def _to_write(ctx: Context, delivery: Row, packet: Packet) -> dict:
     """What was kept, without the originals that a person said to send without."""
     kept, waived = _kept(ctx, delivery), _waived_names(packet)
     unwritten = sorted(name for name in waived & kept.keys() if kept[name].target is None)
@@ -67,13 +70,13 @@ def _to_write(ctx: Context, delivery, packet) -> dict:
     return {name: item for name, item in kept.items() if name not in waived}
 
 
-def _waived_names(packet) -> set[str]:
+def _waived_names(packet: Packet) -> set[str]:
     """The names of originals that do not go, unless the same bytes stand elsewhere in the packet."""
     going = {each.sha256 for each in contents(packet).originals}
     return {name_of(each.sha256) for each in packet.manifest.waived if each.of and each.sha256 not in going}
 
 
-def _named(ctx: Context, endpoint: str, packet, refused: Mapping[str, TransferError]) -> dict[str, Finding]:
+def _named(ctx: Context, endpoint: str, packet: Packet, refused: Mapping[str, TransferError]) -> dict[str, Finding]:
     """What the endpoint says of each document that it refuses, by its place in the packet."""
     places, left = {name_of(each.sha256): each.of for each in contents(packet).originals}, {}
     for name, error in refused.items():
@@ -84,7 +87,7 @@ def _named(ctx: Context, endpoint: str, packet, refused: Mapping[str, TransferEr
     return left
 
 
-def check_documents(ctx: Context, delivery, packet) -> Check:
+def check_documents(ctx: Context, delivery: Row, packet: Packet) -> Check:
     """Each document read back and compared with the bytes that were kept; the records count with their summary."""
     server, check, summary = ctx.server(delivery.endpoint), Check([], [], []), Check([], [], [])
     waived = _waived_names(packet)
@@ -106,7 +109,7 @@ def check_documents(ctx: Context, delivery, packet) -> Check:
     return check
 
 
-def current_summaries(ctx: Context, delivery, patient: str, version: int) -> list[Document]:
+def current_summaries(ctx: Context, delivery: Row, patient: str, version: int) -> list[Document]:
     """The summary of a delivery with what a version of the request says; a part that it no longer has is superseded.
 
     None when nothing of it was written, or later packets corrected all of it.
@@ -124,17 +127,17 @@ def current_summaries(ctx: Context, delivery, patient: str, version: int) -> lis
     return made + [Document(name, _superseded(ctx, written[name])) for name in sorted(gone)]
 
 
-def keep_renewed(ctx: Context, delivery, document: Document, reference: str) -> None:
+def keep_renewed(ctx: Context, delivery: Row, document: Document, reference: str) -> None:
     """A document of the delivery says something else now: that is what reading back compares with."""
     with ctx.transaction() as conn:
         deliveries.mark_items(conn, delivery.id, [_mark(ctx, document) | dict(target=reference)])
 
 
-def _superseded(ctx: Context, item) -> dict:
+def _superseded(ctx: Context, item: Row) -> dict:
     return {**fhir_json.loads(ctx.world.payloads.get(item.sent_sha256)), "status": "superseded"}
 
 
-def _keep(ctx: Context, delivery, documents: Iterable[Document]) -> None:
+def _keep(ctx: Context, delivery: Row, documents: Iterable[Document]) -> None:
     """The bytes one after the other, the items at once: what is kept is everything, or nothing yet."""
     marks = [_mark(ctx, each) for each in documents]
     with ctx.transaction() as conn:
@@ -145,7 +148,7 @@ def _mark(ctx: Context, document: Document) -> dict:
     return dict(source=document.name, sent_sha256=ctx.world.payloads.put(fhir_json.dumps(document.resource)))
 
 
-def _documents(ctx: Context, delivery) -> dict:
+def _documents(ctx: Context, delivery: Row) -> dict:
     """The items that are documents, the summary first: the records are marked with it."""
     with ctx.world.engine.begin() as conn:
         items = deliveries.items(conn, delivery.id)
@@ -153,11 +156,11 @@ def _documents(ctx: Context, delivery) -> dict:
     return dict(sorted(found.items(), key=lambda pair: (not pair[0].startswith(SUMMARY), pair[0])))
 
 
-def _kept(ctx: Context, delivery) -> dict:
+def _kept(ctx: Context, delivery: Row) -> dict:
     return {name: item for name, item in _documents(ctx, delivery).items() if item.sent_sha256}
 
 
-def _written(ctx: Context, delivery, packet, name: str, item) -> dict | None:
+def _written(ctx: Context, delivery: Row, packet: Packet, name: str, item: Row) -> dict | None:
     """What was written; what an older version of the Exchange wrote is known by its link."""
     digest = item.sent_sha256
     if digest is None:

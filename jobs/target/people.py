@@ -3,6 +3,7 @@
 import hashlib
 
 from integration.packets import stored as packets
+from integration.packets.stored import Packet
 from integration.store import links
 from jobs.target.expected import original_of
 from jobs.target.looking import find_all, names_of
@@ -17,7 +18,7 @@ from mappings.practitioner import first_of_doubles, is_same_by_npi, npi_of, to_p
 PEOPLE = ("Organization", "Location", "Practitioner", "PractitionerRole")
 
 
-def resolve_people(ctx: Context, endpoint: str, packet) -> dict[str, str]:
+def resolve_people(ctx: Context, endpoint: str, packet: Packet) -> dict[str, str]:
     """``{source: Type/id there}`` of every person and place of the packet: linked, matched by NPI, or created."""
     system = packet.manifest.identifier_system
     people = [packet.resources[source] for source in packet.resources if source.split("/")[0] in PEOPLE]

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from sqlalchemy import Row
+
 from integration.fhir.failures import safe_issues
 from integration.packets import stored as packets
 from integration.store import deliveries, links
@@ -19,7 +21,7 @@ MAX_REFUSED = 20  # in one attempt: with more it is not the records
 class Push:
     """One push of a packet as resources."""
 
-    def __init__(self, ctx: Context, delivery, packet: packets.Packet, wanted: Expected):
+    def __init__(self, ctx: Context, delivery: Row, packet: packets.Packet, wanted: Expected):
         self.ctx, self.delivery, self.packet = ctx, delivery, packet
         self.endpoint, self.resources, self.items = delivery.endpoint, wanted.resources, wanted.items
         self.beside = wanted.beside

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+from sqlalchemy import Row
+
 from integration.packets import stored as packets
 from integration.store import deliveries, links
 from integration.store.links import Link
@@ -23,7 +25,7 @@ from mappings.model.findings import Finding
 from mappings.subject import may_be_patient, subjects_of
 
 
-def check_resources(ctx: Context, delivery, packet: packets.Packet) -> Check:
+def check_resources(ctx: Context, delivery: Row, packet: packets.Packet) -> Check:
     """Search by what they are recognised by in batches (shows doubles too); by Location what the index does not show yet."""
     return ReadingBack(ctx, delivery, packet).check()
 
@@ -38,7 +40,7 @@ AT_ONCE = 1000  # records are read back and compared in blocks of so many: of a 
 class ReadingBack:
     """One verification of a packet at an endpoint that takes resources."""
 
-    def __init__(self, ctx: Context, delivery, packet: packets.Packet):
+    def __init__(self, ctx: Context, delivery: Row, packet: packets.Packet):
         self.ctx, self.endpoint, self.packet, self.sent_at = ctx, delivery.endpoint, packet, delivery.sent_at
         self.system = packet.manifest.identifier_system
         with ctx.world.engine.begin() as conn:

@@ -4,11 +4,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sqlalchemy import Row
+
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.packets.originals import Contents, Original, contents
 from integration.packets.pdf import findings as pdf_findings
 from integration.packets.pdf import lacking, to_pdfs
+from integration.packets.stored import Packet
 from integration.store import revisions
 from jobs.target.corrections import Earlier
 from jobs.target.writing import own_identifier
@@ -49,7 +52,7 @@ class _Page:
     of: str | None = None  # the place of the original in the packet
 
 
-def documents_of(ctx: Context, delivery, packet, patient: str, earlier: Earlier) -> Iterator[Document]:
+def documents_of(ctx: Context, delivery: Row, packet: Packet, patient: str, earlier: Earlier) -> Iterator[Document]:
     """Everything of a packet as documents, one after the other, the summary first.
 
     Raises NeedsPerson at the end, naming them, when a document of the packet was in none.
@@ -62,7 +65,9 @@ def documents_of(ctx: Context, delivery, packet, patient: str, earlier: Earlier)
     _must_be_whole(held, sent)
 
 
-def summaries_of(ctx: Context, delivery, packet, patient: str, earlier: Earlier, version: int) -> list[Document]:
+def summaries_of(
+    ctx: Context, delivery: Row, packet: Packet, patient: str, earlier: Earlier, version: int
+) -> list[Document]:
     """The readable summary of a packet alone, with what a version of the request says."""
     pages = _summary(ctx, delivery, packet, contents(packet), earlier, version)
     return [_as_document(ctx, delivery, packet, patient, page) for page in pages]
@@ -73,7 +78,7 @@ def name_of(sha256: str) -> str:
     return f"document:{sha256[:SHORT]}"
 
 
-def _pages(ctx: Context, delivery, packet, held: Contents, earlier: Earlier) -> Iterator[_Page]:
+def _pages(ctx: Context, delivery: Row, packet: Packet, held: Contents, earlier: Earlier) -> Iterator[_Page]:
     yield from _summary(ctx, delivery, packet, held, earlier, delivery.request_version or 1)
     seen = set(held.printed)
     for each in held.originals:
@@ -82,7 +87,9 @@ def _pages(ctx: Context, delivery, packet, held: Contents, earlier: Earlier) -> 
             yield _original(ctx, packet, each, earlier)
 
 
-def _summary(ctx: Context, delivery, packet, held: Contents, earlier: Earlier, version: int) -> Iterator[_Page]:
+def _summary(
+    ctx: Context, delivery: Row, packet: Packet, held: Contents, earlier: Earlier, version: int
+) -> Iterator[_Page]:
     """The PDF, in volumes; what its fonts cannot show as text; and as it came what could not be shown at all."""
     with ctx.world.engine.begin() as conn:
         request = revisions.content(conn, ctx.request_id, version)
@@ -111,7 +118,7 @@ def _summary(ctx: Context, delivery, packet, held: Contents, earlier: Earlier, v
         yield _Page(f"rendition-raw-{name}", f"{source} as it came", "application/fhir+json", data)
 
 
-def _original(ctx: Context, packet, original: Original, earlier: Earlier) -> _Page:
+def _original(ctx: Context, packet: Packet, original: Original, earlier: Earlier) -> _Page:
     resource = packet.resources.get(original.source, {})
     data = original.inside if original.inside is not None else ctx.world.payloads.get(original.sha256)
     return _Page(
@@ -147,7 +154,7 @@ def _type(resource: dict) -> Code:
     return Code(system=codes.SYSTEM_LOINC, code=code["code"], display=as_text(code.get("display")))
 
 
-def _as_document(ctx: Context, delivery, packet, patient: str, page: _Page) -> Document:
+def _as_document(ctx: Context, delivery: Row, packet: Packet, patient: str, page: _Page) -> Document:
     if len(page.data) > _limit(ctx, delivery):
         raise NeedsPerson(
             "attachment-too-large",
@@ -171,7 +178,7 @@ def _as_document(ctx: Context, delivery, packet, patient: str, page: _Page) -> D
     return Document(f"document:{page.name}", resource)
 
 
-def _limit(ctx: Context, delivery) -> int:
+def _limit(ctx: Context, delivery: Row) -> int:
     return ctx.endpoint(delivery.endpoint).limits.max_inline_bytes
 
 

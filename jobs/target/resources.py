@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from sqlalchemy import Row
+
 from integration.packets import stored as packets
 from integration.store import deliveries, links
 from integration.store.links import Link
@@ -20,7 +22,7 @@ from mappings.model.errors import TransferError
 MEANWHILE_SECONDS = 2.0  # a push of the same chart may take minutes: the step goes back rather than hold a thread
 
 
-def push_resources(ctx: Context, delivery, packet: packets.Packet) -> None:
+def push_resources(ctx: Context, delivery: Row, packet: packets.Packet) -> None:
     """While no other request's packet of the same chart is: both hold the same records, and servers race on conditional creates.
 
     Raises NeedsPerson when a person has to decide about some records; all others are written by then.

@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
+from sqlalchemy import Row
+
 from integration.packets import stored as packets
+from integration.packets.stored import Packet
 from integration.store import deliveries, links
 from integration.store.links import Link
 from jobs.target.checking import Check, read_back
@@ -12,7 +15,7 @@ from mappings.model.packet import ManifestItem
 from mappings.withdrawal import carried, is_marked_in_error, marked_in_error
 
 
-def withdraw(ctx: Context, delivery, packet) -> None:
+def withdraw(ctx: Context, delivery: Row, packet: Packet) -> None:
     """Mark each withdrawn record's copy, or the copies of its originals; what is not ours to change is told to a person."""
     if not packet.manifest.withdrawn:
         return
@@ -28,7 +31,7 @@ def withdraw(ctx: Context, delivery, packet) -> None:
             deliveries.mark_items(conn, delivery.id, [mark])
 
 
-def check_withdrawn(ctx: Context, delivery, packet, check: Check) -> None:
+def check_withdrawn(ctx: Context, delivery: Row, packet: Packet, check: Check) -> None:
     """Read them back: a copy that is ours says that it should never have existed, or is no longer there."""
     server = ctx.server(delivery.endpoint)
     with ctx.world.engine.begin() as conn:
@@ -47,7 +50,7 @@ def _is_ours(ctx: Context, endpoint: str, there: dict) -> bool:
     return marked_in_error(there) is not None and any(link.origin == "created" for link in known)
 
 
-def _records(ctx: Context, delivery, packet) -> dict[str, list[Link]]:
+def _records(ctx: Context, delivery: Row, packet: Packet) -> dict[str, list[Link]]:
     system = packet.manifest.identifier_system
     pairs = [(system, item.source) for item in packet.manifest.withdrawn]
     with ctx.world.engine.begin() as conn:
@@ -55,7 +58,7 @@ def _records(ctx: Context, delivery, packet) -> dict[str, list[Link]]:
     return {source: [row] for (_, source), row in rows.items()}
 
 
-def _originals(ctx: Context, delivery, packet) -> dict[str, list[Link]]:
+def _originals(ctx: Context, delivery: Row, packet: Packet) -> dict[str, list[Link]]:
     """The documents there that are originals of the withdrawn records and of no record that still stands."""
     with ctx.world.engine.begin() as conn:
         rows = packets.rows(conn, ctx.request_id)

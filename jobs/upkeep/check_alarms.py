@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from integration.settings.config import Config
 from integration.store import alarms, notices, ourselves
@@ -46,7 +46,7 @@ def lasting(troubles: list[Trouble], now: datetime, after: timedelta) -> dict[st
     return {each.subject: each.message for each in troubles if each.since is not None and now - each.since >= after}
 
 
-def _down(row, config: Config) -> Trouble:
+def _down(row: Row, config: Config) -> Trouble:
     if row.since is None:
         return Trouble(row.key, None, "")
     endpoint = config.endpoints.get(row.key)
@@ -59,7 +59,7 @@ def _down(row, config: Config) -> Trouble:
     )
 
 
-def _unknown(row) -> Trouble:
+def _unknown(row: Row) -> Trouble:
     return Trouble(row.kind, row.since, f"no worker knows {row.kind}; {row.number} step(s) wait. Upgrade the workers.")
 
 

@@ -10,6 +10,7 @@ import hashlib
 import io
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -64,7 +65,8 @@ class Server:
 
     def search(self, query: str) -> list[dict]:
         """Every match on every page."""
-        found, url = [], query
+        found: list[dict] = []
+        url: str | None = query
         while url:
             page = self.call("GET", url).json()
             found += [
@@ -82,7 +84,7 @@ class Server:
         return link
 
 
-def act(base_url: str, *, session: requests.Session | None = None, on_event=print) -> int:
+def act(base_url: str, *, session: requests.Session | None = None, on_event: Callable[[str], object] = print) -> int:
     """Answer every requested Task once; how many were completed."""
     server = Server(base_url, session)
     done = 0
@@ -95,7 +97,7 @@ def act(base_url: str, *, session: requests.Session | None = None, on_event=prin
     return done
 
 
-def answer(server: Server, task: dict, on_event=print) -> None:
+def answer(server: Server, task: dict, on_event: Callable[[str], object] = print) -> None:
     """Accept, start, read, write the report, complete: what a consultant's system does with one Task."""
     name = f"Task/{task['id']}"
     task = move(server, task, "accepted")
@@ -143,7 +145,7 @@ def read_records(server: Server, task: dict) -> list[dict]:
         try:
             records += server.search(f"{kind}?patient={quote(patient)}")
         except requests.HTTPError as error:  # a server need not hold every type
-            if error.response.status_code not in (400, 404):
+            if error.response is None or error.response.status_code not in (400, 404):
                 raise
     return list({(record["resourceType"], record["id"]): record for record in records}.values())
 

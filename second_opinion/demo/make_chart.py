@@ -570,17 +570,17 @@ def add_procedures(chart: Chart) -> None:
                 "performer": [{"actor": ref("dr-surgeon")}],
             },
         )
-    for code, name, day in (
+    for vaccine, name, day in (
         ("140", "Influenza, split virus, trivalent, PF", "2025-10-02"),
         ("115", "Tdap", "2019-05-20"),
         ("187", "zoster recombinant", "2024-04-11"),
     ):
         chart.add(
-            f"immunization-{code}",
+            f"immunization-{vaccine}",
             {
                 "resourceType": "Immunization",
                 "status": "completed",
-                "vaccineCode": concept(CVX, code, name),
+                "vaccineCode": concept(CVX, vaccine, name),
                 "patient": ref("patient"),
                 "occurrenceDateTime": day,
                 "primarySource": True,

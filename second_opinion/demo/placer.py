@@ -3,6 +3,7 @@
 import re
 from datetime import date, timedelta
 from importlib.resources import files
+from typing import Any
 
 import requests
 import simplejson
@@ -50,7 +51,7 @@ def _order(base: str, places: dict[str, str], today: date) -> bool:
     return True
 
 
-def moved(value, by: timedelta):
+def moved(value: Any, by: timedelta) -> Any:
     """FHIR JSON with every date, date-time and month moved by whole days; birthdays and bytes stay."""
     if isinstance(value, list):
         return [moved(each, by) for each in value]

@@ -9,6 +9,7 @@ import tempfile
 import time
 from datetime import date
 from pathlib import Path
+from typing import IO
 
 import requests
 
@@ -98,12 +99,12 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def start(*arguments: str, stderr=None) -> subprocess.Popen:
+def start(*arguments: str, stderr: IO[str] | int | None = None) -> subprocess.Popen:
     """A Python process of ours that ends with us."""
     return subprocess.Popen([sys.executable, *arguments], stderr=stderr, preexec_fn=die_with_parent)
 
 
-def _wait_until_ready(exchange: subprocess.Popen, base: str, words) -> None:
+def _wait_until_ready(exchange: subprocess.Popen, base: str, words: IO[str]) -> None:
     """Until our own ``serve`` answers. Exits with its words when it ended, or when time is over."""
     until = time.monotonic() + READY_SECONDS
     while not _answers(f"{base}/health/ready"):
