@@ -30,6 +30,7 @@ demo: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 types: $(READY)
 	$(BIN)/mypy

@@ -8,6 +8,7 @@ from integration import fhir_json
 from integration.packets.stored import Packet
 from integration.patients import Wanted, numbers_of, wanted_at
 from integration.store import links, patient_links
+from integration.store.links import Link
 from integration.store.patient_links import PatientLink
 from jobs.target.looking import find_all
 from jobs.target.writing import ensure_shared, remember
@@ -84,17 +85,20 @@ def create_patient(ctx: Context, request: SecondOpinionRequest, packet: Packet, 
         findings=ctx.found,
         source_base=manifest.bases(ctx.endpoint(manifest.source_endpoint).bases),
     )
-    reference = ensure_shared(ctx, endpoint, resource, wanted.chart)
+    chart = wanted.chart
+    if chart is None:
+        raise LookupError("a packet says what its chart is called")
+    reference = ensure_shared(ctx, endpoint, resource, chart)
     there = _read(ctx, endpoint, reference)
     if there is None:
         raise TemporaryError(
             f"{reference} was created at {endpoint} and cannot be read yet", endpoint=endpoint, cause="not-readable-yet"
         )
     found = doubts(wanted.compared_as, there, wanted.compared_by)
-    if contradictions(found) or not carries(there, wanted.chart) and found:
+    if contradictions(found) or not carries(there, chart) and found:
         with ctx.transaction() as conn:
             patient_links.forget_chart(conn, endpoint, reference)
-        raise _ask(ctx, wanted, found[0] if carries(there, wanted.chart) else "not-created", (there,))
+        raise _ask(ctx, wanted, found[0] if carries(there, chart) else "not-created", (there,))
     return _link(ctx, wanted, there, "created")
 
 
@@ -110,12 +114,14 @@ def _linked(ctx: Context, wanted: Wanted) -> str | None:
     if link is None:
         return None
     there = _read(ctx, wanted.endpoint, link.reference)
+    if there is None:
+        raise _ask(ctx, wanted, "gone", (), link)
     described, numbers = wanted.compared_as, wanted.compared_by
     chart = wanted.chart.value if wanted.chart else ""
     refused = link.by_person and why_refused(link.reference, described, there, numbers, chart)
     why = (refused,) if refused else why_it_ends(link, described, there, numbers)
     if why:
-        raise _ask(ctx, wanted, why[0], (there,) if there else (), link)
+        raise _ask(ctx, wanted, why[0], (there,), link)
     now = compared(described, there, numbers)
     if link.by_person and link.found is None and now.doubts:
         ctx.finding(
@@ -137,13 +143,15 @@ def _matched(ctx: Context, wanted: Wanted) -> str | None:
     if known and there is None:
         raise _ask(ctx, wanted, "gone", ())
     sure = match(wanted.compared_as, [there], wanted.compared_by).sure if there else None
-    if sure is None and there and known.origin == "created":
+    origin = known.origin if known else ""
+    if sure is None and there and origin == "created":
         # our own copy: what is missing on both sides is no doubt
         sure = None if contradictions(doubts(wanted.compared_as, there, wanted.compared_by)) else there
     if sure is not None:
-        return _link(ctx, wanted, sure, "created" if known.origin == "created" else "matched")
-    identifiers = [*identifiers_in(wanted.compared_as)] if isinstance(wanted.described, dict) else []
-    found = _candidates(ctx, endpoint, identifiers or wanted.described.identifiers)
+        return _link(ctx, wanted, sure, "created" if origin == "created" else "matched")
+    described = wanted.described
+    identifiers = identifiers_in(wanted.compared_as) if isinstance(described, dict) else described.identifiers
+    found = _candidates(ctx, endpoint, identifiers)
     # beside whom an earlier packet of this chart went to, another one is a doubt about both
     verdict = match(wanted.compared_as, [*([there] if there else []), *found], wanted.compared_by)
     if verdict.sure is not None:
@@ -165,8 +173,10 @@ def _must_be_nobody(ctx: Context, wanted: Wanted) -> None:
         raise _ask(ctx, wanted, "similar", similar)
 
 
-def _of_chart(ctx: Context, wanted: Wanted):
+def _of_chart(ctx: Context, wanted: Wanted) -> Link | None:
     """The link of the chart itself, which an earlier request or packet left."""
+    if wanted.chart is None:
+        return None
     pair = (wanted.chart.system, wanted.chart.value)
     with ctx.world.engine.begin() as conn:
         return links.find_rows(conn, wanted.endpoint, [pair]).get(pair)

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Connection, Row, delete, func, select
@@ -35,7 +37,7 @@ class Schedule:
     """One schedule: its name, trigger, and what a tick makes due."""
 
     name: str
-    trigger: object
+    trigger: BaseTrigger
     make_due: Callable[[Connection], object]
     sees_to_time: bool = False  # the one that notices for all waiting steps when the clock was set back
 
@@ -45,7 +47,7 @@ def schedules(world: World) -> list[Schedule]:
     polls = every(world.config.schedules.poll_requests_seconds)
     prunes = CronTrigger.from_crontab(world.config.schedules.prune_cron, timezone=UTC)
     return [
-        Schedule(name, prunes if name == "prune" else polls, lambda conn, name=name: store.make_due(conn, name))
+        Schedule(name, prunes if name == "prune" else polls, partial(store.make_due, name=name))
         for name in store.names(world.config)
     ]
 
@@ -90,7 +92,7 @@ def _forget_future(conn: Connection, schedule: Schedule, last: datetime, now: da
     return conn.execute(select(func.max(ticks.c.fire_time)).where(mine)).scalar_one()
 
 
-def missed(trigger, last: datetime | None, now: datetime) -> list[datetime]:
+def missed(trigger: BaseTrigger, last: datetime | None, now: datetime) -> list[datetime]:
     """Fire times after ``last`` up to ``now``; without a last one, only the latest of a minute."""
     previous = last or now - timedelta(seconds=FIRST_TICK_SECONDS)
     fire_times: list[datetime] = []
@@ -126,9 +128,7 @@ def start(world: World) -> BackgroundScheduler:
     )
     scheduler.add_job(_quiet(SelfCheck(world), "self-check"), every(SELF_CHECK_SECONDS), name="self-check")
     for schedule in [*schedules(world), *housekeeping()]:
-        scheduler.add_job(
-            _quiet(lambda schedule=schedule: tick(world, schedule), schedule.name), schedule.trigger, name=schedule.name
-        )
+        scheduler.add_job(_quiet(partial(tick, world, schedule), schedule.name), schedule.trigger, name=schedule.name)
     scheduler.start()
     threading.Thread(target=_mind_the_clock, args=(scheduler,), name="clock", daemon=True).start()
     return scheduler
@@ -177,7 +177,7 @@ def views(world: World) -> list[dict]:
     return [_view(schedule, rows.get(schedule.name), world.now()) for schedule in schedules(world)]
 
 
-def _view(schedule: Schedule, row: Row, now: datetime) -> dict:
+def _view(schedule: Schedule, row: Row | None, now: datetime) -> dict:
     return {
         "name": schedule.name,
         "last": row.last if row else None,

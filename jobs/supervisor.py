@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 log = logging.getLogger("second_opinion.supervisor")
@@ -36,7 +37,7 @@ class Child:
 class Supervisor:
     """Keeps children running until told to stop. A worker whose loop ended is started again, a little later each time."""
 
-    def __init__(self, children: list[Child], *, tell=lambda name, in_trouble: None):
+    def __init__(self, children: list[Child], *, tell: Callable[[str, bool], object] = lambda name, in_trouble: None):
         """``tell(name, True)`` when a process ends again and again, ``tell(name, False)`` when that is over."""
         self.children, self.tell = children, tell
         self.stopping = threading.Event()
@@ -81,7 +82,7 @@ class Supervisor:
             extra={
                 "action": "restart",
                 "child": child.name,
-                "exit_code": child.process.returncode,
+                "exit_code": child.process.returncode if child.process else None,
                 "in_seconds": child.wait,
             },
         )

@@ -133,6 +133,13 @@ class Context:
         self.read_version = row.version
         return requests.content(row)
 
+    @property
+    def version(self) -> int:
+        """Of the request's content, as this attempt has read it."""
+        if self.read_version is None:
+            raise LookupError("the request has not been read")
+        return self.read_version
+
     def was_revised(self, conn: Connection) -> bool:
         """True when the request was corrected since this attempt read it; until the transaction ends it stays as it is."""
         return self.read_version is not None and requests.version_now(conn, self.request_id) != self.read_version

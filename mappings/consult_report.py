@@ -120,7 +120,7 @@ def carries_the_same(one: ReportReading, other: ReportReading) -> bool:
     return bool(said[0]) and said[0] == said[1]
 
 
-def points_to(reading: ReportReading, service_request: str, identifier: Identifier) -> bool:
+def points_to(reading: ReportReading, service_request: str | None, identifier: Identifier) -> bool:
     """True when a report says itself that it answers this request: by reference there, or by the request's identifier."""
     return service_request in reading.related or identifier in reading.related_identifiers
 

@@ -32,12 +32,18 @@ def in_words(*whys: str) -> str:
 class Link(Protocol):
     """What was decided, and on what; ``found`` None: said by a person and not compared yet."""
 
-    origin: str
-    confirmed: bool
-    described: str | None
-    found: str | None
-    merges: tuple[str, ...]
-    doubts: tuple[str, ...]
+    @property
+    def origin(self) -> str: ...
+    @property
+    def confirmed(self) -> bool: ...
+    @property
+    def described(self) -> str | None: ...
+    @property
+    def found(self) -> str | None: ...
+    @property
+    def merges(self) -> tuple[str, ...]: ...
+    @property
+    def doubts(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,11 @@ def get(conn: Connection, delivery_id: str) -> Row | None:
     return conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
 
 
+def one(conn: Connection, delivery_id: str) -> Row:
+    """The row of the delivery that a step works on: it is there for as long as the step is."""
+    return conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one()
+
+
 def move(
     conn: Connection,
     delivery_id: str,

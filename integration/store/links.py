@@ -107,7 +107,7 @@ def wrote(conn: Connection, endpoint: str, rows: Iterable[Link]) -> None:
         )
 
 
-def read_back(conn: Connection, endpoint: str, system: str, found: Mapping[str, tuple[str, str | None]]) -> None:
+def read_back(conn: Connection, endpoint: str, system: str, found: Mapping[str, tuple[str | None, str | None]]) -> None:
     """What we last wrote was read back as written: ``{value: (hash of what was compared, version there)}``.
 
     Nothing is said of what was written anew meanwhile.

@@ -119,7 +119,7 @@ class _Fetching:
         elif path not in self.fetched:
             stated, save = as_text(attachment.get("contentType")), self.ctx.world.payloads.put_stream
             self.fetched[path] = self.server.save_binary(path, save, content_type=stated, max_bytes=self.limit)
-        return path and self.fetched[path]
+        return self.fetched[path] if path else None
 
     def _path(self, url: str) -> str | None:
         """What to ask the placer's server for; None for an address that is not its own.

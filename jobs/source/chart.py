@@ -85,7 +85,7 @@ def read_chart(
     reading = _Reading(ctx, request, patient)
     limits = ctx.endpoint(request.placer).limits
     with ThreadPoolExecutor(at_once(limits.concurrency, limits.requests_per_second)) as pool:
-        for _ in pool.map(lambda search: reading.search(*search, since), reading.searches()):
+        for _ in pool.map(lambda asked: reading.search(asked[0], asked[1], since), reading.searches()):
             pass  # each is taken while it is read
         reading.close_over_references(known, pool)
     reading.chart.resources.sort()

@@ -85,4 +85,4 @@ def _without(place: str, why: str) -> ManifestItem:
 def note_gathered(conn: Connection, ctx: Context) -> None:
     """The whole chart was read for the request's content as it is now. Raises Revised when it was corrected meanwhile."""
     ctx.must_be_current(conn)
-    requests.set_gathered(conn, ctx.request_id, ctx.read_version, ctx.now)
+    requests.set_gathered(conn, ctx.request_id, ctx.version, ctx.now)

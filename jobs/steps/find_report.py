@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Row
 
+from integration.fhir.server import FhirServer
 from integration.store import orders, patient_links
 from jobs.items import naming
 from jobs.steps.send_request import find_own
@@ -83,7 +84,7 @@ def read_at(ctx: Context, row: Row, name: str) -> Found | None:
         resource = task and handed_over(task, f"#{name.split('#')[1]}")
     else:
         resource = server.read_if_there(name)
-    return resource and Found(name, resource, read_report(resource, ctx.bases(row.fulfiller)))
+    return Found(name, resource, read_report(resource, ctx.bases(row.fulfiller))) if resource else None
 
 
 def name_others(
@@ -107,7 +108,7 @@ def name_others(
         ctx.finding(
             "report-many-outputs",
             f"{len(others)} more output(s) of the Task were not returned: {', '.join(others[:NAMED])}",
-            find_own(ctx, row.fulfiller, "Task"),
+            find_own(ctx, row.fulfiller, "Task") or "Task",
             "error",
         )
 
@@ -115,7 +116,8 @@ def name_others(
 def check_report(ctx: Context, row: Row, found: Found) -> None:
     """Raises NeedsPerson for a report about another patient or another request."""
     server, reading, base = ctx.server(row.fulfiller), found.reading, ctx.bases(row.fulfiller)
-    service_request = server.read(*find_own(ctx, row.fulfiller, "ServiceRequest").split("/"))
+    ours = find_own(ctx, row.fulfiller, "ServiceRequest")
+    service_request = server.read(*ours.split("/")) if ours else {}
     known = {_patient(ctx, row), local_reference(as_dict(service_request.get("subject")).get("reference"), base)} - {
         None
     }
@@ -141,7 +143,7 @@ def _patient(ctx: Context, row: Row) -> str | None:
     return link.reference if link else None
 
 
-def _search(ctx: Context, server, kind: str, params: dict) -> Iterator[dict]:
+def _search(ctx: Context, server: FhirServer, kind: str, params: dict) -> Iterator[dict]:
     """What a search shows, as far as it goes: it is only looked for what nobody named."""
     try:
         for entry in server.search(kind, params, max_pages=MAX_SEARCH_PAGES):

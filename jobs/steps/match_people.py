@@ -12,7 +12,7 @@ def match_people(ctx: Context) -> Outcome:
     """Resolve the patient and, where resources travel, every person and place of the packet; one at a time."""
     request = ctx.request()
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.get(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery_id)
         packet_row = packets.by_id(conn, delivery.packet_id)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
     patient = resolve_patient(ctx, request, packet)

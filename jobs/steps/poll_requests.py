@@ -5,9 +5,11 @@ Reading is page by page (jobs/steps/sweeping.py): what a page holds is committed
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from sqlalchemy import Connection
 
+from integration.fhir.paging import Page
 from integration.fhir.server import NotFound
 from integration.store import findings, orders
 from jobs.items import naming
@@ -119,17 +121,17 @@ class _Poll:
                 self.ctx.finding(
                     "order-unreadable", f"an entry of the search cannot be read: {problem}", problem, "error"
                 )
-            found = {
+            found: dict[str, dict | None] = {
                 name_of(each.resource): each.resource
                 for each in page.entries
                 if each.resource["resourceType"] == "ServiceRequest"
             }
-            self._settle(found, lambda conn, at=progress, last=is_last: keep(conn, at, last))
+            self._settle(found, _keeping(keep, progress, is_last))
             if is_last:
                 return progress
         return None
 
-    def _page(self, progress: Progress):
+    def _page(self, progress: Progress) -> Page | None:
         """The next page; None when the server no longer has it, and the search has to begin anew."""
         search = self.ctx.server(self.key).search("ServiceRequest", progress.params)
         try:
@@ -172,9 +174,7 @@ class _Poll:
                 return
             after = batch[-1].request_id
             kept = Progress(progress.began, {KNOWN: after}).to_json()
-            self._settle(
-                dict(self._as_they_are(batch)), lambda conn, kept=kept: orders.set_reading(conn, self.key, sweep=kept)
-            )
+            self._settle(dict(self._as_they_are(batch)), partial(orders.set_reading, endpoint=self.key, sweep=kept))
 
     def _as_they_are(self, batch: list[orders.Order]) -> Iterator[tuple[str, dict]]:
         """Only those that were not just read with the changes or the sweep."""
@@ -222,3 +222,9 @@ class _Poll:
 
 
 KNOWN = "known"  # in place of a search's parameters: the request id after which the look at known orders goes on
+
+
+def _keeping(
+    keep: Callable[[Connection, Progress, bool], None], progress: Progress, is_last: bool
+) -> Callable[[Connection], None]:
+    return lambda conn: keep(conn, progress, is_last)

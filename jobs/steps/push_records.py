@@ -20,12 +20,12 @@ def push_records(ctx: Context) -> Outcome:
     """Send what is not there yet; every chunk's links are stored before the next chunk goes."""
     patient = current_patient(ctx, ctx.request())
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.get(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery_id)
         packet_row = packets.by_id(conn, delivery.packet_id)
     with ctx.transaction() as conn:
         deliveries.move(conn, delivery.id, DeliveryStatus.SENDING)
         deliveries.say_with(conn, delivery.id, requests.version_now(conn, ctx.request_id))
-        delivery = deliveries.get(conn, delivery.id)
+        delivery = deliveries.one(conn, delivery.id)
     packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256))
     mark_waived(ctx, delivery.id, packet)
     look_again(ctx, delivery, packet)

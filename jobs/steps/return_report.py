@@ -14,7 +14,7 @@ from jobs.report_bytes import documents_of, list_of
 from jobs.target.corrections import supersede
 from jobs.target.writing import ensure_document, find_one, own_identifier, version_of
 from jobs.world import Context, Outcome
-from mappings.consult_report import documents_in, read_report, to_returned_report
+from mappings.consult_report import ReportReading, documents_in, read_report, to_returned_report
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, PermanentError
 from mappings.model.request import Identifier, SecondOpinionRequest
@@ -72,7 +72,7 @@ def report_identifier(ctx: Context, revision: int) -> Identifier:
     return own_identifier(ctx, "DocumentReference", f"{ctx.request_id}-report-{revision}")
 
 
-def _newest(ctx: Context):
+def _newest(ctx: Context) -> Report:
     with ctx.world.engine.begin() as conn:
         return reports.of_request(conn, ctx.request_id)[-1]
 
@@ -121,7 +121,7 @@ def _amends(ctx: Context, revision: int) -> bool:
     return any(each.state != reports.PRELIMINARY for each in known if each.revision < revision)
 
 
-def _documents(ctx: Context, row: Row, report: Report, reading) -> list[tuple[bytes, str]]:
+def _documents(ctx: Context, row: Row, report: Report, reading: ReportReading) -> list[tuple[bytes, str]]:
     """The report's own documents, all of them; which bytes they are is kept, because others may stand there tomorrow."""
     found = documents_in(reading)
     if not found:

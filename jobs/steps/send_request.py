@@ -1,5 +1,7 @@
 """Send the request itself: patient's questions, ServiceRequest, and last the Task the consultant works from."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection, Row
 
 from integration import fhir_json
@@ -32,7 +34,7 @@ def send_request(ctx: Context) -> Outcome:
     The Task goes last, so that what it names is there; before a correction is written it is looked at first.
     """
     request, row = ctx.request(), ctx.row()
-    version, endpoint, system = ctx.read_version, request.fulfiller, ctx.world.config.exchange.identifier_system
+    version, endpoint, system = ctx.version, request.fulfiller, ctx.world.config.exchange.identifier_system
     delivery_id = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.REQUEST, version)
     if Status(row.status) in FINAL:
         return _too_late(ctx, delivery_id)
@@ -91,7 +93,7 @@ def send_request(ctx: Context) -> Outcome:
     return Outcome(next_steps=(NextStep("verify_request", endpoint, delivery_id=delivery_id),), apply=[commit])
 
 
-def _begin(ctx: Context, endpoint: str, version: int, due_at) -> int | None:
+def _begin(ctx: Context, endpoint: str, version: int, due_at: datetime | None) -> int | None:
     """Begin the delivery of this version; it replaces earlier ones that were not verified.
 
     Returns the version that the fulfiller has (at least in part), None when nothing was ever on its way there.
@@ -180,7 +182,7 @@ def tell_correction(ctx: Context) -> Outcome:
     A Task that is not there yet names them when it is sent. One that has ended is told too, and a person with it.
     """
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.get(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery_id)
         sent = [each for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.REQUEST) if each.sent_at]
         before = deliveries.bytes_sent(conn, ctx.request_id, own_identifier(ctx, "Task", ctx.request_id).value)
     task = find_own(ctx, delivery.endpoint, "Task")

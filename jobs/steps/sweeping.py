@@ -8,6 +8,8 @@ second opinions is decided by their codes as they come: a reason's code, where m
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from mappings.codes import as_dict
+
 OVERLAP = timedelta(minutes=5)  # servers print whole seconds and compare finer; clocks differ
 FIRST_LOOK_BACK = timedelta(
     days=1
@@ -86,7 +88,7 @@ def mark_of_first_sweep(progress: Progress, now: datetime) -> datetime:
 
 def last_updated(resource: dict) -> datetime | None:
     """When a resource says it was changed; None unless it says so with a zone."""
-    meta = resource.get("meta")
+    meta = as_dict(resource.get("meta"))
     try:
         at = datetime.fromisoformat(meta["lastUpdated"])
         return at.astimezone(UTC) if at.tzinfo else None

@@ -164,7 +164,11 @@ class Orders:
             with self.ctx.world.engine.begin() as conn:
                 fulfiller = requests.get(conn, request_id).fulfiller
         return from_service_request(
-            order, placer=self.key, fulfiller=fulfiller, included=included, base=self.endpoint.bases
+            order,
+            placer=self.key,
+            fulfiller=fulfiller or "",  # looked at before: without one no order is taken in
+            included=included,
+            base=self.endpoint.bases,
         )
 
     def _no_fulfiller(self, reference: str) -> bool:

@@ -29,7 +29,7 @@ from mappings.task import THEIRS
 def verify_records(ctx: Context) -> Outcome:
     """Every record of the packet is at the fulfiller, once, and says what was sent."""
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.get(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery_id)
         packet_row = packets.by_id(conn, delivery.packet_id)
     packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256))
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
@@ -48,7 +48,7 @@ def verify_records(ctx: Context) -> Outcome:
         if delivery.version == 1:
             watch_chart_later(conn, ctx, request)
 
-    sending = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.REQUEST, ctx.read_version)
+    sending = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.REQUEST, ctx.version)
     if delivery.version == 1:
         following = NextStep("send_request", request.fulfiller, delivery_id=sending)
     else:
@@ -59,7 +59,7 @@ def verify_records(ctx: Context) -> Outcome:
 def verify_request(ctx: Context) -> Outcome:
     """ServiceRequest and Task are at the fulfiller as sent; then its progress is watched."""
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.get(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery_id)
     check = check_written(ctx, delivery)
     _decide(ctx, delivery, check)
     watch_at = ctx.now
@@ -82,7 +82,7 @@ def verify_request(ctx: Context) -> Outcome:
 def verify_report(ctx: Context) -> Outcome:
     """The report is in the primary care EHR, findable by its identifier, with the bytes we sent: the loop closes."""
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.get(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery_id)
     check = check_written(ctx, delivery)
     _decide(ctx, delivery, check)
     for name in check.verified:

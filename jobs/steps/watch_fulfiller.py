@@ -17,7 +17,7 @@ from jobs.world import Context, Outcome
 from mappings.consult_report import successor, to_return_first
 from mappings.model.errors import MappingError, NeedsPerson, PermanentError
 from mappings.model.states import FINAL, Actor, Status, may_move
-from mappings.task import read_task, to_business_status
+from mappings.task import TaskReading, read_task, to_business_status
 
 ENDED = FINAL - {Status.COMPLETED}
 
@@ -51,13 +51,13 @@ def _quiet_since(ctx: Context) -> datetime:
     return max(last or ctx.step.created_at, ctx.step.created_at)
 
 
-def _read_task(ctx: Context, row: Row):
+def _read_task(ctx: Context, row: Row) -> TaskReading:
     reference = find_own(ctx, row.fulfiller, "Task")
-    task = ctx.server(row.fulfiller).read_if_there(reference)
-    if task is None:
+    task = ctx.server(row.fulfiller).read_if_there(reference) if reference else None
+    if reference is None or task is None:
         raise NeedsPerson(
             "task-gone",
-            f"{reference} is no longer at {row.fulfiller}",
+            f"{reference or 'our Task'} is no longer at {row.fulfiller}",
             "Ask the fulfiller's contact; cancel the request or have the Task restored, then retry.",
         )
     if task.get("businessStatus") == to_business_status("request-sent"):
@@ -69,13 +69,13 @@ def _read_task(ctx: Context, row: Row):
     return reading
 
 
-def _is_news(ctx: Context, row: Row, reading) -> bool:
+def _is_news(ctx: Context, row: Row, reading: TaskReading) -> bool:
     """False for a version already seen: a repeated event does nothing."""
     with ctx.world.engine.begin() as conn:
         return not reports.was_seen(conn, ctx.request_id, _version(reading))
 
 
-def _version(reading) -> str:
+def _version(reading: TaskReading) -> str:
     """What tells one state of the Task from another, also at a server that counts no versions and keeps no time."""
     if reading.version:
         return reading.version
@@ -83,7 +83,7 @@ def _version(reading) -> str:
     return f"{said}/{reading.status}"
 
 
-def _apply(conn: Connection, ctx: Context, row: Row, reading) -> None:
+def _apply(conn: Connection, ctx: Context, row: Row, reading: TaskReading) -> None:
     """Store the event; move the status when the fulfiller may, else flag it."""
     status, current = reading.status, Status(row.status)
     applied, why = False, None
@@ -107,7 +107,7 @@ def _apply(conn: Connection, ctx: Context, row: Row, reading) -> None:
     reports.add_event(conn, ctx.request_id, _version(reading), status, applied=applied, why=why)
 
 
-def _completed(ctx: Context, row: Row, reading, again) -> Outcome:
+def _completed(ctx: Context, row: Row, reading: TaskReading, again: datetime | None) -> Outcome:
     """Completed counts only with a final report that resolves, is about this patient and this request.
 
     A preliminary one is returned as what it is, and the final one is waited for.
@@ -143,7 +143,7 @@ def _completed(ctx: Context, row: Row, reading, again) -> Outcome:
     return Outcome(again_at=again, next_steps=(_return(row),), apply=[commit])
 
 
-def _not_final(ctx: Context, row: Row, report: Found, again) -> Outcome:
+def _not_final(ctx: Context, row: Row, report: Found, again: datetime | None) -> Outcome:
     """The consultant completed the Task before the report was final: the request stays open until it is."""
     ctx.finding(
         "report-not-final",
@@ -229,7 +229,9 @@ def _has_other_bytes(ctx: Context, row: Row, newest: Report, found: Found) -> bo
     return list_of([data for data, _ in documents]) != ctx.world.payloads.get(newest.bytes_sha256)
 
 
-def _look_for_successor(ctx: Context, row: Row, known, found: Found | None, again) -> Outcome:
+def _look_for_successor(
+    ctx: Context, row: Row, known: list[Report], found: Found | None, again: datetime | None
+) -> Outcome:
     """What the Task names since the report was returned: a document that replaces it is the next revision, all else a finding."""
     reading = _task_if_there(ctx, row)
     is_news, is_over = reading is not None and _is_news(ctx, row, reading), found is None or not found.reading.stands
@@ -254,7 +256,7 @@ def _look_for_successor(ctx: Context, row: Row, known, found: Found | None, agai
     return Outcome(again_at=again, apply=[lambda conn: _apply(conn, ctx, row, reading)] if seen else [])
 
 
-def _task_if_there(ctx: Context, row: Row):
+def _task_if_there(ctx: Context, row: Row) -> TaskReading | None:
     try:
         return _read_task(ctx, row)
     except NeedsPerson as error:  # the report itself is still watched
@@ -264,7 +266,7 @@ def _task_if_there(ctx: Context, row: Row):
         return None
 
 
-def _revised(ctx: Context, row: Row, found: Found, revision: int, again) -> Outcome:
+def _revised(ctx: Context, row: Row, found: Found, revision: int, again: datetime | None) -> Outcome:
     if not found.reading.retracted:
         check_report(ctx, row, found)
 

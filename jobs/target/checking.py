@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from integration.fhir.server import FhirServer
 from jobs.target.apart import digest_of
 from jobs.world import Context
 from mappings.addresses import Bases, base_in, is_elsewhere
@@ -26,8 +27,8 @@ class Check:
     versions: dict[str, str | None] = field(default_factory=dict)  # of our own resources that are exactly as written
 
 
-def read_back(server, target: str | None) -> dict | None:
-    return target and server.read_if_there(target)
+def read_back(server: FhirServer, target: str | None) -> dict | None:
+    return server.read_if_there(target) if target else None
 
 
 def differs(
@@ -77,7 +78,7 @@ def _is_there(ctx: Context, sent: dict, difference: Difference, source: str) -> 
     wanted = (inline_bytes(attachment) if attachment is not None else None) or b""
     try:
         there, _ = ctx.server(ctx.step.endpoint).save_binary(
-            difference.moved_to,
+            difference.moved_to or "",
             digest_of,
             content_type=as_text(as_dict(attachment).get("contentType")),
             max_bytes=ctx.world.config.records.max_attachment_bytes,

@@ -12,6 +12,7 @@ from jobs.target.writing import version_of
 from jobs.world import Context
 from mappings.model.delivery import DeliveryKind
 from mappings.model.errors import PermanentError
+from mappings.model.packet import Manifest
 from mappings.rendition import Correction
 
 
@@ -35,8 +36,8 @@ class Earlier:
 class _Sent:
     """An earlier packet and where its documents are."""
 
-    manifest: object
-    items: dict
+    manifest: Manifest
+    items: dict[str, Row]
 
 
 def earlier_than(ctx: Context, delivery: Row, packet: Packet) -> Earlier:
@@ -73,16 +74,18 @@ def _delivery_id(ctx: Context, version: int) -> str:
     return deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, version)
 
 
-def _summaries(sent: list[_Sent], manifest) -> tuple[list[_Sent], list[_Sent]]:
+def _summaries(sent: list[_Sent], manifest: Manifest) -> tuple[list[_Sent], list[_Sent]]:
     """The earlier packets that are corrected as a whole by now, and the others; newest first."""
-    later, whole, partly = _told(manifest), [], []
+    whole: list[_Sent] = []
+    partly: list[_Sent] = []
+    later = _told(manifest)
     for each in reversed(sent):
         (whole if _told(each.manifest) <= later else partly).append(each)
         later |= _told(each.manifest)
     return whole, partly
 
 
-def _told(manifest) -> set[str]:
+def _told(manifest: Manifest) -> set[str]:
     """Of which records a packet says something: those it carries, and those it takes back."""
     return {item.source for item in manifest.items if item.kind in ("resource", "withdrawn")}
 
@@ -101,7 +104,7 @@ def _summary_targets(sent: list[_Sent]) -> list[str]:
     ]
 
 
-def _originals(sent: list[_Sent], manifest) -> dict[str, str]:
+def _originals(sent: list[_Sent], manifest: Manifest) -> dict[str, str]:
     """Where an original has other bytes now: its place -> the newest earlier copy there, unless those bytes are still in use."""
     newest = {item.of: item.sha256 for item in _attachments(manifest)}
     before: dict[str, tuple[str, str]] = {}
@@ -116,7 +119,7 @@ def _originals(sent: list[_Sent], manifest) -> dict[str, str]:
     }
 
 
-def _attachments(manifest) -> list:
+def _attachments(manifest: Manifest) -> list:
     return [item for item in manifest.items if item.kind == "attachment"]
 
 

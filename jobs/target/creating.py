@@ -256,9 +256,9 @@ class Creating:
     def _link_of(self, source: str, result: EntryResult, digest: str, pack: str) -> Link:
         """Of what was not made now, or does not say everything yet, nobody knows what it was made of: it is brought up to date."""
         if result.status != 201:
-            return Link(self.push.system, source, result.location, "created")
+            return Link(self.push.system, source, result.location or "", "created")
         made_of = {} if source in self.push.to_update else self.push.made_of(source)
-        return Link(self.push.system, source, result.location, "created", result.version, digest, pack, **made_of)
+        return Link(self.push.system, source, result.location or "", "created", result.version, digest, pack, **made_of)
 
     def _place(self, results: Mapping[str, EntryResult]) -> None:
         refused = {source: each for source, each in results.items() if each.status >= 300}

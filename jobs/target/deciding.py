@@ -70,7 +70,7 @@ def _action(item: Item, link: Link | None, is_waived: bool) -> Action:
     if link.origin == "created":
         return Action(Do.UPDATE, item.source, target)
     changed = link.source_sha256 is not None  # else it was only just matched
-    return Action(Do.KEEP, item.source, target, _by_hand(item.source, target) if changed else None)
+    return Action(Do.KEEP, item.source, target, _by_hand(item.source, link.reference) if changed else None)
 
 
 def is_older(item: Item, link: Link) -> bool:
@@ -80,7 +80,9 @@ def is_older(item: Item, link: Link) -> bool:
     """
     if item.updated_at and link.source_updated_at and item.updated_at != link.source_updated_at:
         return item.updated_at < link.source_updated_at
-    return bool(item.gathered_at and link.gathered_at) and item.gathered_at < link.gathered_at
+    if item.gathered_at is None or link.gathered_at is None:
+        return False
+    return item.gathered_at < link.gathered_at
 
 
 def _is_as_older_versions_noted(item: Item, link: Link) -> bool:

@@ -93,7 +93,7 @@ class WithAttachments(Mapping[str, dict]):
 
     def __getitem__(self, source: str) -> dict:
         resource, items = self._records[source], self._inside.get(source, ())
-        of = {item.of: (self._payloads.get(item.sha256), item.content_type) for item in items}
+        of = {item.of: (self._payloads.get(item.sha256), item.content_type) for item in items if item.of is not None}
         return packets.inline(copy.deepcopy(resource), of, attachments) if of else resource
 
     def __iter__(self) -> Iterator[str]:

@@ -125,16 +125,19 @@ def _batches(wanted: Mapping[str, Mapping[Identifier, object]]) -> Iterator[tupl
 def _carrying(server: FhirServer, kind: str, tokens: str, asked: set[Identifier]) -> tuple[list[dict], set[str], bool]:
     """The resources that carry what was asked for, the addresses the server gives to its own, and whether it answered as if
     nothing had been asked."""
-    found, bases, strangers = [], set(), 0
+    found: list[dict] = []
+    bases: set[str] = set()
+    strangers = 0
     for entry in server.search(kind, {"identifier": tokens}):
         if _is_named(entry.resource, kind) and asked.intersection(identifiers_in(entry.resource)):
             found.append(entry.resource)
-            bases.add(base_in(entry.full_url, entry.reference))
+            base = base_in(entry.full_url, entry.reference)
+            bases |= {base} if base is not None else set()
         else:
             strangers += 1
         if strangers >= STRANGERS and not found:
             break
-    return found, bases - {None}, bool(strangers) and not found
+    return found, bases, bool(strangers) and not found
 
 
 def _is_named(resource: object, kind: str) -> bool:

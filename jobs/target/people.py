@@ -10,6 +10,7 @@ from jobs.target.looking import find_all, names_of
 from jobs.target.writing import ensure_shared, own_identifier, remember
 from jobs.world import Context
 from mappings import codes
+from mappings.addresses import Bases
 from mappings.bundle import for_single_create, plan
 from mappings.identifiers import source_identifier
 from mappings.model.request import Identifier, PractitionerRef
@@ -33,7 +34,7 @@ def resolve_people(ctx: Context, endpoint: str, packet: Packet) -> dict[str, str
     return known
 
 
-def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, system: str, base: str) -> str:
+def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, system: str, base: Bases) -> str:
     identity = Identifier(**source_identifier(system, resource["resourceType"], resource["id"]))
     matched = _original(ctx, endpoint, resource) or _by_npi(ctx, endpoint, resource)
     if matched is not None:

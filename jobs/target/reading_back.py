@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Row
 
@@ -103,9 +104,9 @@ class ReadingBack:
             self._wait_for_the_index()
         self.target_bases = self.ctx.bases(self.endpoint)  # its answers may just have shown another one
         there = {source: self._choose(source, resources) for source, resources in looked.found.items()}
-        rest = [source for source in sources if source not in there and self._target(source)]
+        rest = {source: at for source in sources if source not in there and (at := self._target(source))}
         server = self.ctx.server(self.endpoint)
-        read = in_parallel(self.ctx, self.endpoint, lambda source: server.read_if_there(self._target(source)), rest)
+        read = in_parallel(self.ctx, self.endpoint, lambda source: server.read_if_there(rest[source]), list(rest))
         return there | {source: resource for source, resource in zip(rest, read, strict=True) if resource is not None}
 
     def _wait_for_the_index(self) -> None:
@@ -171,7 +172,7 @@ class ReadingBack:
     def _made_again(self, source: str) -> dict | None:
         try:
             self._expected = self._expected or expected(self.ctx, self.endpoint, self.packet)
-            how = dict(identifier_system=self.system, source_base=self.bases, allow_unidentified=True)
+            how: dict[str, Any] = dict(identifier_system=self.system, source_base=self.bases, allow_unidentified=True)
             return draft(self._expected.resources[source], links=self.names, **how).body
         except Exception as error:
             self.ctx.found.append(trouble_of(error, source))

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Row
 
@@ -104,7 +105,7 @@ def _summary(
     ctx.found += [*rendition.findings, *pdf_findings(rendition)]
     correction = earlier.correction
     title = f"Correction {correction.number} to {TITLE.lower()}" if correction else TITLE
-    relation = dict(replaces=earlier.replaced_summary, appends=earlier.appended_summary)
+    relation: dict[str, Any] = dict(replaces=earlier.replaced_summary, appends=earlier.appended_summary)
     volumes = to_pdfs(rendition, max_bytes=_limit(ctx, delivery))
     for number, volume in enumerate(volumes, 1):
         name = "rendition" if number == 1 else f"rendition-{number}"

@@ -6,6 +6,7 @@ import re
 from integration import fhir_json
 from integration.fhir.server import structure_problems
 from integration.store import deliveries, links
+from integration.store.links import Link
 from jobs.target.writing import ensure_created, remember, version_of
 from jobs.world import Context
 from mappings.compare import Difference, compare
@@ -77,7 +78,7 @@ def _hash(resource: dict) -> str:
     return hashlib.sha256(fhir_json.dumps(resource)).hexdigest()
 
 
-def _link(ctx: Context, endpoint: str, identifier: Identifier):
+def _link(ctx: Context, endpoint: str, identifier: Identifier) -> Link | None:
     pair = (identifier.system, identifier.value)
     with ctx.world.engine.begin() as conn:
         return links.find_rows(conn, endpoint, [pair]).get(pair)
@@ -112,7 +113,7 @@ def _says(there: dict, wanted: dict) -> bool:
 def _untouched(ctx: Context, endpoint: str, identifier: Identifier, there: dict, before: list[dict]) -> dict | None:
     """What we wrote that is still there: by its version, else because it still says exactly that. None: it was changed."""
     link = _link(ctx, endpoint, identifier)
-    if link.sha256 and link.version and link.version == version_of(there):
+    if link and link.sha256 and link.version and link.version == version_of(there):
         return fhir_json.loads(ctx.world.payloads.get(link.sha256))
     return next((each for each in before if is_unchanged(each, there)), None)
 

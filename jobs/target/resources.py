@@ -66,7 +66,7 @@ class _Writing:
         for action in actions:
             if action.finding is not None:
                 self.push.ctx.found.append(action.finding)
-            if action.do is Do.LEAVE:
+            if action.do is Do.LEAVE and action.finding is not None:
                 self.push.left[action.source] = action.finding
         return actions
 
@@ -82,7 +82,7 @@ class _Writing:
                     "original-gone", f"it came from {self.push.endpoint} and is no longer there", action.source
                 )
             else:
-                rows.append(Link(self.push.system, action.source, action.target, "matched"))
+                rows.append(Link(self.push.system, action.source, action.target or "", "matched"))
         if rows:
             with self.push.ctx.transaction() as conn:
                 links.wrote(conn, self.push.endpoint, rows)

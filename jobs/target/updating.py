@@ -28,7 +28,7 @@ class Updating:
         lines = written.lines_of(
             self.push.ctx.world.payloads, ((each.ours_sha256 or each.sha256, each.written_in) for each in known)
         )
-        bases = {each.value: lines.get(each.ours_sha256 or each.sha256) for each in known}
+        bases = {each.value: lines.get(each.ours_sha256 or each.sha256 or "") for each in known}
         for source in sources:
             try:
                 self._bring_up_to_date(source, bases.get(source))

@@ -32,11 +32,12 @@ def keep(payloads: Payloads, lines: list[bytes]) -> Kept:
 def lines_of(payloads: Payloads, wanted: Iterable[tuple[str | None, str | None]]) -> dict[str, bytes]:
     """``{hash: bytes}`` of (hash, payload that holds it as a line, or None: it is one); what is not kept is left out."""
     found: dict[str, bytes] = {}
-    by_pack: dict[str | None, set[str]] = {}
+    alone: set[str] = set()
+    by_pack: dict[str, set[str]] = {}
     for digest, pack in wanted:
         if digest is not None:
-            by_pack.setdefault(pack, set()).add(digest)
-    for digest in by_pack.pop(None, ()):
+            (alone if pack is None else by_pack.setdefault(pack, set())).add(digest)
+    for digest in alone:
         try:
             found[digest] = payloads.get(digest)
         except PayloadMissing:  # older versions stored a hash of the source here

@@ -1,6 +1,6 @@
 """An endpoint moved to another address: is it still the same server? Every link is read and compared before anything goes there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from integration.fhir.capabilities import probe
@@ -9,6 +9,7 @@ from integration.server_address import address_of, is_for_tests
 from integration.store import audit, patient_links, requests
 from integration.store import endpoints as store
 from integration.store.operations import NotPossible
+from integration.store.patient_links import PatientLink
 from jobs.patients import wanted_in
 from jobs.world import World
 from mappings.identifiers import identifiers_in
@@ -107,7 +108,7 @@ def _must_have_moved(world: World, key: str, is_same_address: bool) -> None:
         raise NotPossible(f"{key} has not moved: its address and what it says of itself are those of first use")
 
 
-def _patients_lost(world: World, key: str, links) -> Iterator[Lost]:
+def _patients_lost(world: World, key: str, links: Iterable[PatientLink]) -> Iterator[Lost]:
     for link in links:
         with world.engine.begin() as conn:
             request = requests.content(requests.get(conn, link.request_id))

@@ -2,9 +2,10 @@
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from integration.notices import mail, notice, webhook
 from integration.notices.notice import Notice, NotSent
@@ -21,7 +22,8 @@ def send_alerts(ctx: Context) -> Outcome:
     """Everything that is due, in order; after a failure the same recipient, or the same mail server, is not tried again now."""
     with ctx.world.engine.begin() as conn:
         waiting = notices.due(conn, ctx.now)
-    began, failing = time.monotonic(), {}
+    began = time.monotonic()
+    failing: dict[str, str] = {}
     for row in waiting:
         if time.monotonic() - began > BUDGET_SECONDS:
             break
@@ -51,7 +53,7 @@ def _one(ctx: Context, row: Row, failing: dict[str, str]) -> None:
         _commit(ctx, row, "sent", lambda conn: notices.sent(conn, row.id, ctx.now))
 
 
-def _commit(ctx: Context, row: Row, action: str, change) -> None:
+def _commit(ctx: Context, row: Row, action: str, change: Callable[[Connection], object]) -> None:
     with ctx.transaction() as conn:
         change(conn)
     log.info(
@@ -64,8 +66,11 @@ def deliver(alerts: Alerts, recipient: Recipient, what: Notice, now: datetime) -
     """Send one notice to one recipient; returns what was answered. Raises NotSent."""
     trust = notice.trust(alerts)
     if recipient.email:
-        password = notice.secret(alerts.smtp.password_file, alerts.smtp.password_env, "password")
-        return mail.send(mail.compose(what, alerts.smtp, recipient.email), alerts.smtp, password=password, trust=trust)
+        smtp = alerts.smtp
+        if smtp is None:
+            raise NotSent("`alerts.smtp`, the mail server that takes it, is not configured", for_all=True)
+        password = notice.secret(smtp.password_file, smtp.password_env, "password")
+        return mail.send(mail.compose(what, smtp, recipient.email), smtp, password=password, trust=trust)
     address = recipient.webhook or notice.secret(recipient.webhook_file, recipient.webhook_env, "webhook")
     signed_with = notice.secret(recipient.secret_file, recipient.secret_env, "secret")
-    return webhook.send(what, address, secret=signed_with, trust=trust, now=now)
+    return webhook.send(what, address or "", secret=signed_with, trust=trust, now=now)
