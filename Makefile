@@ -27,10 +27,9 @@ $(BIN)/uv:
 demo: $(READY)
 	$(BIN)/second-opinion demo $(ARGS)
 
-check: $(READY)
+check: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 types: $(READY)
 	$(BIN)/mypy
