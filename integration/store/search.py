@@ -254,7 +254,7 @@ def _of_request(column: str) -> Callable[[str, datetime], ColumnElement]:
     return lambda value, _now: steps.c.request_id.in_(select(requests.c.id).where(requests.c[column] == value))
 
 
-def _priority(value: str, _now) -> ColumnElement:
+def _priority(value: str, _now: datetime) -> ColumnElement:
     """As the step says; where it does not, as its request does (the list of those is made only when one is met)."""
     unsaid = and_(steps.c.priority.is_(None), steps.c.request_id.isnot(None))
     return or_(steps.c.priority == value, and_(unsaid, _of_request("priority")(value, _now)))
