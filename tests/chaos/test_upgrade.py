@@ -27,6 +27,8 @@ def upgrade():
     op.create_table("new_things", sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True), sa.Column("step_id", sa.BigInteger()))
 """
 NEW_KIND = """
+from sqlalchemy import text
+
 
 def new_kind(ctx):
     def commit(conn):
