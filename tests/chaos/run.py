@@ -256,7 +256,7 @@ class Chaos:
     def correct_something(self) -> None:
         """A record, mostly; sometimes a question on the command line, or an order in the EHR."""
         chance = self.corrections.random
-        what = chance.choices(["record", "question", "order"], [6, 1, 1])[0]
+        what = chance.choices(["record", "question", "order"], [5, 2, 2])[0]
         held = [number for number, each in enumerate(self.ids) if self._is_held(each)]
         if what == "record":
             self.corrections.correct_record()
