@@ -224,6 +224,8 @@ class Search:
         https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.total: the matches of the whole search, never includes.
         """
         total = bundle.get("total")
+        if isinstance(total, str) and total.strip().isdecimal():
+            total = int(total)
         if not isinstance(total, int) or isinstance(total, bool) or total == self._matches:
             return
         if total > self._matches + self._remarks:
