@@ -28,7 +28,7 @@ LET_GO_SECONDS = 5.0  # the web process of a serve that was killed lets go of th
 @click.pass_context
 def serve(ctx: click.Context) -> None:
     """Run everything on this machine: database, web, workers and schedules."""
-    from integration.settings.one_server import doubles
+    from integration.settings.remarks import remarks
     from jobs.supervisor import Child, Supervisor
     from jobs.upkeep.self_check import restarts_teller
 
@@ -42,7 +42,7 @@ def serve(ctx: click.Context) -> None:
             for number in range(1, config.engine.workers + 1)
         ]
         check_port(config.web, LET_GO_SECONDS)
-        for remark in doubles(config):
+        for remark in remarks(config):
             click.echo(remark, err=True)
         click.echo(f"Second Opinion Exchange: {config.web.public_url or config.web.address}/", err=True)
         supervisor = Supervisor(children, tell=restarts_teller(database.engine))

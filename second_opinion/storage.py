@@ -18,14 +18,14 @@ def check() -> None:
 @click.pass_context
 def check_config(ctx: click.Context, as_json: bool) -> None:
     """Check the configuration; every mistake at once with file and line."""
-    from integration.settings.one_server import doubles
+    from integration.settings.remarks import remarks
 
     config = read_config(ctx)
-    remarks = list(doubles(config))
+    said = list(remarks(config))
     show(
-        {"endpoints": list(config.endpoints), "ok": True, "remarks": remarks},
+        {"endpoints": list(config.endpoints), "ok": True, "remarks": said},
         as_json,
-        "\n".join([f"the configuration is right: {len(config.endpoints)} endpoint(s)", *remarks]),
+        "\n".join([f"the configuration is right: {len(config.endpoints)} endpoint(s)", *said]),
     )
 
 

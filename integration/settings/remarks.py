@@ -1,0 +1,16 @@
+"""What is right in a configuration and still better said before it runs."""
+
+from collections.abc import Iterator
+
+from integration.settings.model import Config
+from integration.settings.one_server import doubles
+
+
+def remarks(config: Config) -> Iterator[str]:
+    """A sentence each: one server twice, an endpoint with nobody to call, alarms that are told to nobody."""
+    yield from doubles(config)
+    for key, endpoint in config.endpoints.items():
+        if not endpoint.contact:
+            yield f"endpoints.{key}.contact is not set: whoever sees it in trouble does not know whom to call"
+    if not config.alerts.send_to:
+        yield "alerts.send_to names nobody: alarms are only on the pages"
