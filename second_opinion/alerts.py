@@ -169,19 +169,9 @@ def alarms_silence(
 
 def _may_be_about(conn: Connection, config: Config, subject: str) -> bool:
     """False for what is probably mistyped. Machines, processes and kinds of steps are known by their alarms only."""
-    from sqlalchemy import select, union_all
+    from integration.store import alarms
 
-    from integration.store.tables import alarms, endpoints, requests
-
-    places = select(endpoints.c.key).where(
-        endpoints.c.key == subject.partition(" ")[0]
-    )  # an order: its endpoint comes first
-    stored = union_all(
-        places,
-        select(requests.c.id).where(requests.c.id == subject),
-        select(alarms.c.subject).where(alarms.c.subject == subject),
-    )
-    return subject in {each.name for each in config.alerts.send_to} or conn.execute(stored.limit(1)).first() is not None
+    return subject in {each.name for each in config.alerts.send_to} or alarms.is_known_subject(conn, subject)
 
 
 @alarms_group.command("unsilence")

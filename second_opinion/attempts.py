@@ -23,16 +23,11 @@ def attempts_group() -> None:
 @click.pass_context
 def attempts_list(ctx: click.Context, request_id: str, limit: int, as_json: bool) -> None:
     """The newest attempts of a request, with the numbers that `attempts show` wants."""
-    from sqlalchemy import select
-
-    from integration.store import requests
-    from integration.store.tables import attempts as table
+    from integration.store import requests, steps
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
         requests.get(conn, request_id)
-        rows = conn.execute(
-            select(table).where(table.c.request_id == request_id).order_by(table.c.id.desc()).limit(limit)
-        ).all()
+        rows = steps.attempts_of(conn, request_id, limit)
     show(
         [row._asdict() for row in rows],
         as_json,

@@ -228,13 +228,10 @@ def deliveries() -> None:
 @click.pass_context
 def deliveries_list(ctx: click.Context, status: str | None, limit: int, as_json: bool) -> None:
     """The newest deliveries."""
-    from sqlalchemy import select
+    from integration.store import deliveries as store
 
-    from integration.store.tables import deliveries as table
-
-    wanted = select(table).order_by(table.c.updated_at.desc(), table.c.id.desc()).limit(limit)
     with opened(ctx) as (_, engine), engine.connect() as conn:
-        rows = conn.execute(wanted if status is None else wanted.where(table.c.status == status)).all()
+        rows = store.newest(conn, status, limit)
     show(
         [row._asdict() for row in rows],
         as_json,

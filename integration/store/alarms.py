@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, text, union_all, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
 from integration.store import audit
 from integration.store.operations import NotPossible
-from integration.store.tables import alarm_silences, alarms, told_alarms
+from integration.store.tables import alarm_silences, alarms, endpoints, requests, told_alarms
 from mappings.model.alarms import RULES
 
 ANY = "*"  # in a silence: every rule, or every subject
@@ -127,6 +127,16 @@ def open_groups(conn: Connection, named: int) -> list[Row]:
             .group_by(alarms.c.rule)
         ).all()
     )
+
+
+def is_known_subject(conn: Connection, subject: str) -> bool:
+    """True for an endpoint, an order of one (its endpoint comes first), a request, and what an alarm was about."""
+    stored = union_all(
+        select(endpoints.c.key).where(endpoints.c.key == subject.partition(" ")[0]),
+        select(requests.c.id).where(requests.c.id == subject),
+        select(alarms.c.subject).where(alarms.c.subject == subject),
+    )
+    return conn.execute(stored.limit(1)).first() is not None
 
 
 def page(

@@ -154,3 +154,9 @@ def counts(conn: Connection, delivery_id: str) -> dict[str, int]:
         .group_by(delivery_items.c.status)
     )
     return dict(rows.all())
+
+
+def newest(conn: Connection, status: str | None, limit: int) -> list[Row]:
+    """The deliveries that changed last, of one status or of any."""
+    wanted = select(deliveries).order_by(deliveries.c.updated_at.desc(), deliveries.c.id.desc()).limit(limit)
+    return list(conn.execute(wanted if status is None else wanted.where(deliveries.c.status == status)).all())

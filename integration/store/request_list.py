@@ -72,6 +72,12 @@ def page(
     return list(found[:limit]), (found[limit - 1].created_at, found[limit - 1].id) if more else None
 
 
+def newest(conn: Connection, limit: int) -> list[Row]:
+    """``request_id``, ``status`` and ``created_at`` of the newest requests."""
+    shown = select(requests.c.id.label("request_id"), requests.c.status, requests.c.created_at)
+    return list(conn.execute(shown.order_by(requests.c.created_at.desc(), requests.c.id.desc()).limit(limit)).all())
+
+
 def counts(conn: Connection, wanted: Wanted) -> dict[str, int]:
     """How many each tab holds, counted up to ``COUNT_CAP + 1``."""
     return {tab: _count(conn, Wanted(tab, wanted.values, wanted.word)) for tab in TABS}

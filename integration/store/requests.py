@@ -183,6 +183,11 @@ def advance(
     return True
 
 
+def set_mirrored(conn: Connection, request_id: str, word: str) -> None:
+    """Note the business status that the placer's EHR shows now."""
+    conn.execute(update(requests).where(requests.c.id == request_id).values(mirrored=word))
+
+
 def version_now(conn: Connection, request_id: str) -> int:
     """The version of a request's content, held until the caller's transaction ends: no correction comes between."""
     return conn.execute(select(requests.c.version).where(requests.c.id == request_id).with_for_update()).scalar_one()

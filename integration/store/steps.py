@@ -337,3 +337,9 @@ def _release(conn: Connection, step: Row, values: dict) -> None:
     conn.execute(
         update(requests).where(requests.c.id == step.request_id, requests.c.live_step == step.id).values(live_step=None)
     )
+
+
+def attempts_of(conn: Connection, request_id: str, limit: int) -> list[Row]:
+    """The newest attempts of a request."""
+    wanted = select(attempts).where(attempts.c.request_id == request_id).order_by(attempts.c.id.desc()).limit(limit)
+    return list(conn.execute(wanted).all())

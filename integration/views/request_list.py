@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row
 from integration.store import request_list, requests
 from integration.store.request_list import Waits, Wanted
 from mappings.model.states import Status
+from mappings.specialties import SPECIALTIES
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _line(row: Row, waits: Waits | None) -> Line:
         key=row.key,
         patient=row.patient_hash[:6],
         patient_hash=row.patient_hash,
-        specialty=(specialty.display or specialty.code) if specialty else "",
+        specialty=SPECIALTIES.get(specialty.code, specialty.code[:20]) if specialty else "",
         placer=row.placer,
         fulfiller=row.fulfiller,
         status=row.status,

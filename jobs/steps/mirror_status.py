@@ -1,9 +1,8 @@
 """Mirror the request's status to the placer's own ServiceRequest and Task, where that EHR can hold it."""
 
-from sqlalchemy import Row, update
+from sqlalchemy import Row
 
 from integration.store import requests
-from integration.store.tables import requests as table
 from jobs.world import Context, Outcome
 from mappings.codes import as_dict
 from mappings.identifiers import local_reference
@@ -37,9 +36,7 @@ def mirror_status(ctx: Context) -> Outcome:
             request.service_request,
             "info",
         )
-    return Outcome(
-        apply=[lambda conn: conn.execute(update(table).where(table.c.id == ctx.request_id).values(mirrored=word))]
-    )
+    return Outcome(apply=[lambda conn: requests.set_mirrored(conn, ctx.request_id, word)])
 
 
 def _mirror_service_request(ctx: Context, row: Row, reference: str) -> None:

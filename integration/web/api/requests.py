@@ -1,12 +1,10 @@
 """Requests: take one in (idempotent by key), see where it stands, cancel it; its deliveries item by item."""
 
 from flask import request
-from sqlalchemy import select
 
 from integration.settings.request_file import endpoint_mistakes, load_request
-from integration.store import deliveries
+from integration.store import deliveries, request_list
 from integration.store import requests as store
-from integration.store.tables import requests as table
 from integration.views.requests import delivery_page, items_view, request_view
 from integration.web import forms, spans, world
 from integration.web.api.acting import act_or_refuse
@@ -37,12 +35,7 @@ def create() -> tuple[TakenIn, int, dict]:
 def listed() -> list[RequestLine]:
     """The newest requests, at most 100."""
     with world.engine().connect() as conn:
-        rows = conn.execute(
-            select(table.c.id.label("request_id"), table.c.status, table.c.created_at)
-            .order_by(table.c.created_at.desc(), table.c.id.desc())
-            .limit(100)
-        )
-        return [RequestLine.model_validate(row) for row in rows]
+        return [RequestLine.model_validate(row) for row in request_list.newest(conn, 100)]
 
 
 @get("/requests/<request_id>", refuses=("unknown",))

@@ -13,32 +13,12 @@ from integration.store import requests
 from integration.views.texts import t
 from integration.web import forms, pages, spans, world
 from mappings.model.errors import ExchangeError, RequestError
+from mappings.specialties import SPECIALTIES
 
 blueprint = pages.sentences(Blueprint("new_request", __name__))
 NPI = "http://hl7.org/fhir/sid/us-npi"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED = "http://snomed.info/sct"
-# https://hl7.org/fhir/R4/valueset-c80-practice-codes.html, those that give second opinions most
-SPECIALTIES = {
-    "394593009": "Medical oncology",
-    "394803006": "Clinical hematology",
-    "394579002": "Cardiology",
-    "394591006": "Neurology",
-    "394610002": "Neurosurgery",
-    "394801008": "Trauma and orthopedics",
-    "394609007": "General surgery",
-    "394584008": "Gastroenterology",
-    "394612005": "Urology",
-    "394585009": "Obstetrics and gynecology",
-    "394589003": "Nephrology",
-    "394583002": "Endocrinology",
-    "418112009": "Pulmonary medicine",
-    "394582007": "Dermatology",
-    "394594003": "Ophthalmology",
-    "394587001": "Psychiatry",
-    "394914008": "Radiology",
-    "394915009": "General pathology",
-}
 
 
 @dataclass(frozen=True)
