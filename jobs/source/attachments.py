@@ -158,6 +158,9 @@ class _Fetching:
         with problems.about(place):
             yield
         if problems is not self.chart.problems and place in problems:
-            why = "a document of a record that was entered in error could not be had; the record travels without it"
-            self.ctx.finding("attachment-of-error", why, place)
-            self.chart.problems.may_be_missing[place] = why
+            self.ctx.finding(
+                "attachment-of-error",
+                "a document of a record that was entered in error could not be had; the record travels without it",
+                place,
+            )
+            self.chart.problems.may_be_missing[place] = "it is of a record that was entered in error"

@@ -145,6 +145,8 @@ def _documents(ctx: Context, row: Row, report: Report, reading: ReportReading) -
         if error.cause != TOO_LARGE:
             raise
         raise _too_large(row.placer, f"more than {limit}", limit) from None
+    for data, _ in documents:  # who opens the report here sees what was returned
+        ctx.world.payloads.put(data)
     digest = ctx.world.payloads.put(list_of([data for data, _ in documents]))
     with ctx.transaction() as conn:
         reports.set_returned(conn, ctx.request_id, report.revision, digest)

@@ -25,6 +25,8 @@ RUN_ELSEWHERE = {
     "alerts test": "tests/jobs/upkeep/test_alerts.py; it asks a mail server",
     "endpoints moved": "tests/jobs/upkeep/test_endpoint_moved.py; it needs an endpoint that moved",
     "keys retire": "tests/second_opinion/test_keys.py; it needs the kid of a key that was rotated",
+    "deliveries resend": "tests/integration/web/operations/test_ways_on.py; it needs a delivery that stopped",
+    "findings skip": "tests/integration/web/operations/test_ways_on.py; it needs an order that was refused",
     "database start": "tests/integration/postgres/test_embedded.py; it starts another PostgreSQL",
 }
 
@@ -49,6 +51,8 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         step = conn.execute(insert(steps).values(made).returning(steps.c.id)).scalar_one()
         operation = bulk.start_retry(conn, parse("kind:push_records"), datetime.now(UTC), actor="test", reason="test")
         alarms.raise_alarm(conn, "silence", "bob", "nothing succeeds")
+        one = text("SELECT source FROM delivery_items WHERE delivery_id = :id AND source LIKE 'Observation/%' LIMIT 1")
+        item = conn.execute(one, {"id": f"{other}-records-1"}).scalar_one()
         attempt = str(conn.execute(select(attempts.c.id).limit(1)).scalar_one())
     request, new, because = folder / "request.json", folder / "new.json", ("--reason", "tested")
     new.write_text(a_request(key="k3").model_dump_json(exclude_defaults=True))
@@ -76,6 +80,7 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("deliveries list", ()),
         ("deliveries show", (f"{request_id}-records-1",)),
         ("deliveries retry", (f"{other}-records-1", *because)),
+        ("waive", (other, item, *because)),
         ("deliveries park", (f"{other}-records-1", *because)),
         ("endpoints check", ("bob",)),
         ("endpoints list", ()),

@@ -1,5 +1,7 @@
 """The consult report of a request, opened in a browser: the bytes that were returned to the primary care EHR."""
 
+import json
+
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Row
@@ -13,6 +15,7 @@ from integration.web.operations import looks
 from integration.web.operations import requests as request_pages
 from integration.web.operations.packets import download_of
 from mappings.document_reference import attachments, inline_bytes
+from mappings.model.errors import ExchangeError
 
 blueprint = pages.sentences(Blueprint("reports", __name__, url_prefix="/requests/<request_id>/reports"))
 
@@ -32,15 +35,24 @@ def look(request_id: str, revision: int) -> ResponseReturnValue:
     )
 
 
+def _returned(row: Row) -> bytes | None:
+    """The first document that was returned; None when none was yet, or a restore did not bring its bytes back."""
+    try:
+        return world.payloads().get(json.loads(world.payloads().get(row.bytes_sha256))[0]) if row.bytes_sha256 else None
+    except (ExchangeError, ValueError, LookupError):
+        return None
+
+
 def _shown(row: Row) -> Response:
     """The document's own bytes where it holds any; else the resource as it was read."""
     resource = fhir_json.loads(world.payloads().get(row.resource_sha256))
     name = f"report-{row.revision}"
-    if row.bytes_sha256:
-        return download_of(world.payloads().get(row.bytes_sha256), row.content_type, name)
-    for at in attachments(resource):
+    found = list(attachments(resource))
+    for at in found:
         if data := inline_bytes(at.attachment):
             return download_of(data, at.attachment.get("contentType"), name)
+    if (returned := _returned(row)) is not None:
+        return download_of(returned, found[0].attachment.get("contentType") if found else None, name)
     return looks.page(
         t("report.content", n=row.revision),
         [looks.pretty("", resource)],

@@ -294,6 +294,10 @@ def action_addresses(site: Site) -> list[str]:
         "/api/endpoints/mercy/resume",
         "/api/schedules/prune/run",
         "/api/operations/1/stop",
+        f"/api/requests/{request_id}/waivers",
+        f"/api/requests/{request_id}/waivers/undo",
+        "/api/deliveries/none/resend",
+        "/api/findings/1/skip",
     ]
 
 
