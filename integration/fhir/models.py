@@ -15,6 +15,7 @@ from fhirclient.server import FHIRServer
 
 from integration.fhir.transport import Transport
 from integration.fhir_json import dumps
+from mappings.structure import structure_issues
 
 _KINDS = {KeyError: "is missing", AttributeError: "is not in R4"}
 
@@ -53,7 +54,7 @@ class _Answer:
 
 
 def structure_problems(resource: dict[str, Any]) -> list[str]:
-    """What R4 (fhirclient's strict model) finds wrong with a resource *we* made: element paths, no values.
+    """What R4 finds wrong with a resource *we* made, by fhirclient's strict model and by that of fhir.resources: paths, no values.
 
     Not for resources that only pass through: real ones break the rules, and travel as they are.
     """
@@ -66,7 +67,7 @@ def structure_problems(resource: dict[str, Any]) -> list[str]:
         model.as_json()
     except FHIRValidationError as error:
         return [*_problems(error, resource_type)]
-    return []
+    return [f"{each.path}: {each.message}" for each in structure_issues(resource) if each.severity == "error"]
 
 
 def _plain(value: Any) -> Any:

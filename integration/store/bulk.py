@@ -142,7 +142,25 @@ def view(conn: Connection, operation_id: int) -> dict:
         .group_by(bulk_steps.c.outcome)
     )
     counted: dict[str, int] = dict(map(tuple, found))
-    return {**row._asdict(), **{name: counted.get(name, 0) for name in ("retried", "changed", "left")}}
+    return {
+        **row._asdict(),
+        **{name: counted.get(name, 0) for name in ("retried", "changed", "left")},
+        **_became(conn, operation_id),
+    }
+
+
+def _became(conn: Connection, operation_id: int) -> dict[str, int]:
+    """What the retried steps came to: done, still under way, and waiting for a person again."""
+    found = conn.execute(
+        select(step_table.c.status, func.count())
+        .join(bulk_steps, bulk_steps.c.step_id == step_table.c.id)
+        .where(bulk_steps.c.operation_id == operation_id, bulk_steps.c.outcome == "retried")
+        .group_by(step_table.c.status)
+    )
+    counted: dict[str, int] = dict(map(tuple, found))
+    done, parked = counted.get("done", 0), counted.get("parked", 0)
+    ended = counted.get("cancelled", 0)
+    return {"came_done": done, "came_parked": parked, "under_way": sum(counted.values()) - done - parked - ended}
 
 
 def recent(conn: Connection, limit: int = 50) -> list[dict]:

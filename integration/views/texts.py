@@ -463,6 +463,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "bulk.status": "Status",
     "bulk.stop": "Stop…",
     "bulk.counts": "{retried} retried, {changed} had moved on, {left} left, of {total}",
+    "bulk.became": "Of what was retried: {came_done} done, {under_way} under way, {came_parked} waiting for a person again",
     "bulk.running": "running",
     "bulk.done": "done",
     "bulk.cancelled": "stopped",

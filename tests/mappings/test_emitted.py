@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from mappings.structure import structure_issues
 from tests.mappings.mapping_factories import (
     GOLDEN,
     check_with_fhir_resources,
@@ -74,3 +75,8 @@ def test_nothing_empty_is_written(name):
         return (not value or any(map(empty, value))) if isinstance(value, list) else value in (None, "")
 
     assert not empty(EMITTED[name])
+
+
+@pytest.mark.parametrize("name", sorted(EMITTED))
+def test_what_we_author_bends_no_rule_of_r4(name):
+    assert structure_issues(EMITTED[name]) == []

@@ -26,7 +26,16 @@ def endpoints() -> ResponseReturnValue:
     """Each endpoint: health, circuit, last success, step times, open steps, pause and resume."""
     with world.engine().connect() as conn:
         views = endpoint_board(conn, world.config(), pages.now())
-    return pages.render("endpoints.html", endpoints=views, here=request.path)
+    return pages.render("endpoints.html", endpoints=sorted(views, key=_worst_first), here=request.path)
+
+
+_WORST = ("failing", "resting", "probing", "paused", "not used yet", "well")
+
+
+def _worst_first(view: dict) -> tuple[bool, int, str]:
+    """What is silent or fails is on top; what is well comes last."""
+    word = view["health"]
+    return not view["silent"], _WORST.index(word) if word in _WORST else 0, view["key"]
 
 
 @blueprint.get("/findings")
