@@ -78,7 +78,7 @@ class Lease:
         if time.monotonic() - self._renewed > RENEWAL_SHARE * self.seconds:
             raise LeaseLost(f"the renewal of step {self.step_id} took longer than its lease allows")
 
-    def as_it_goes(self) -> None:
+    def renew_if_it_waited(self) -> None:
         """Called with each write when it goes out: asks again when it had to wait for its turn."""
         if time.monotonic() - self._renewed > FRESH_SECONDS:
             self.before_write()
@@ -160,7 +160,7 @@ class Context:
         """The FHIR server of an endpoint; what is exchanged with it is kept beside this attempt."""
         self._must_be_where_it_was(key)
         return self.world.servers.server(key).observed(
-            self.exchanges, self.lease.as_it_goes, partial(self.learn_address, key)
+            self.exchanges, self.lease.renew_if_it_waited, partial(self.learn_address, key)
         )
 
     def bases(self, key: str) -> tuple[str, ...]:

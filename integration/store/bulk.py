@@ -7,11 +7,11 @@ from typing import Literal, get_args
 from sqlalchemy import Connection, Row, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import actions, audit, ourselves, search, steps
+from integration.store import actions, audit, own_steps, search, steps
 from integration.store.arrays import any_of
 from integration.store.filters import Filter
 from integration.store.operations import NotPossible
-from integration.store.ourselves import OURSELVES
+from integration.store.own_steps import OWN
 from integration.store.tables import bulk_operations, bulk_steps
 from integration.store.tables import steps as step_table
 from mappings.model.steps import OPEN
@@ -57,11 +57,11 @@ def start_retry(
 
 def _wake(conn: Connection) -> None:
     """See that the background step runs. Its row is locked first: one that is just ending is waited for."""
-    ourselves.register(conn)
+    own_steps.register(conn)
     conn.execute(
         select(step_table.c.id).where(step_table.c.kind == STEP, step_table.c.status.in_(OPEN)).with_for_update()
     )
-    steps.create(conn, STEP, OURSELVES)
+    steps.create(conn, STEP, OWN)
 
 
 def next_batch(conn: Connection) -> bool:

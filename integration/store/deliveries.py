@@ -80,7 +80,7 @@ def move(
     )
 
 
-def say_with(conn: Connection, delivery_id: str, request_version: int, *, anew: bool = False) -> None:
+def note_request_version(conn: Connection, delivery_id: str, request_version: int, *, anew: bool = False) -> None:
     """Note which version of the request the readable summary of a records delivery speaks with; kept unless ``anew``."""
     version = request_version if anew else func.coalesce(deliveries.c.request_version, request_version)
     conn.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(request_version=version))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, select, text, update
 
 from integration.notices.notice import LISTED, Notice
 from integration.settings.config import Config
-from integration.store import ourselves
+from integration.store import own_steps
 from integration.store.tables import alarms, notices
 
 STEP = "send_alerts"
@@ -50,7 +50,7 @@ def tell(conn: Connection, config: Config, now: datetime) -> None:
 def wake(conn: Connection, now: datetime) -> None:
     """Something is to be sent now: a step does it. One that runs already may have looked before; the next check sees to that."""
     if due(conn, now, limit=1):
-        ourselves.make_due(conn, STEP)
+        own_steps.make_due(conn, STEP)
 
 
 def _content(conn: Connection, config: Config, made: Row) -> dict:

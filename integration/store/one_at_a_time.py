@@ -21,7 +21,7 @@ AGAIN_SECONDS = 0.05
 
 
 @contextmanager
-def alone(
+def exclusively(
     engine: Engine, step: Row, endpoint: str, system: str, value: str, *, wait_seconds: float | None = None
 ) -> Iterator[None]:
     """No other step is inside for the same (endpoint, system, value). A step holds one thing at a time.

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 
 from integration.settings.config import Config
-from integration.store import ourselves, steps
+from integration.store import own_steps, steps
 
 LEFT_PARKED = ("parked-by-person", "worker-lost")  # polls that only a person lets go on: workers die at the second
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)  # every node anchors intervals here, so that they share fire times
@@ -19,13 +19,15 @@ def names(config: Config) -> list[str]:
 
 def endpoint_of(name: str) -> str:
     """The endpoint a schedule's step runs under; none's when it is our own work."""
-    return name.partition(" ")[2] or ourselves.OURSELVES
+    return name.partition(" ")[2] or own_steps.OWN
 
 
 def make_due(conn: Connection, name: str) -> bool:
     """Make its step due now, also one that gave up by itself: nobody else resumes it. False when one is open already."""
     kind, _, endpoint = name.partition(" ")
-    return steps.see_to(conn, kind, endpoint, left=LEFT_PARKED) if endpoint else ourselves.make_due(conn, kind)
+    return (
+        steps.make_due_or_create(conn, kind, endpoint, left=LEFT_PARKED) if endpoint else own_steps.make_due(conn, kind)
+    )
 
 
 def next_fire(config: Config, name: str, now: datetime) -> datetime | None:

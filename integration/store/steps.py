@@ -264,7 +264,9 @@ def make_due(conn: Connection, step_id: int) -> bool:
     )
 
 
-def see_to(conn: Connection, kind: str, endpoint: str, *, left: tuple[str, ...] = ("parked-by-person",)) -> bool:
+def make_due_or_create(
+    conn: Connection, kind: str, endpoint: str, *, left: tuple[str, ...] = ("parked-by-person",)
+) -> bool:
     """See that a step of no request runs: one that parked itself goes on, with one attempt, unless its cause is to be ``left``.
 
     False when one is open already.

@@ -24,7 +24,7 @@ def push_records(ctx: Context) -> Outcome:
         packet_row = packets.by_id(conn, delivery.packet_id)
     with ctx.transaction() as conn:
         deliveries.move(conn, delivery.id, DeliveryStatus.SENDING)
-        deliveries.say_with(conn, delivery.id, requests.version_now(conn, ctx.request_id))
+        deliveries.note_request_version(conn, delivery.id, requests.version_now(conn, ctx.request_id))
         delivery = deliveries.one(conn, delivery.id)
     packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256))
     mark_waived(ctx, delivery.id, packet)

@@ -173,7 +173,7 @@ def _renew_summaries(ctx: Context, endpoint: str, version: int, delivery_id: str
             reference = _write(ctx, endpoint, delivery_id, document.resource, identifier_of(document.resource))
             keep_renewed(ctx, records, document, reference)
         with ctx.transaction() as conn:
-            deliveries.say_with(conn, records.id, version, anew=True)
+            deliveries.note_request_version(conn, records.id, version, anew=True)
 
 
 def tell_correction(ctx: Context) -> Outcome:

@@ -7,7 +7,7 @@ from sqlalchemy import Row
 from integration.packets import stored as packets
 from integration.store import deliveries, links
 from integration.store.links import Link
-from integration.store.one_at_a_time import alone
+from integration.store.one_at_a_time import exclusively
 from jobs.target.apart import send as send_apart
 from jobs.target.creating import Creating
 from jobs.target.deciding import Action, Do, decide
@@ -28,7 +28,7 @@ def push_resources(ctx: Context, delivery: Row, packet: packets.Packet) -> None:
     Raises NeedsPerson when a person has to decide about some records; all others are written by then.
     """
     manifest = packet.manifest
-    with alone(
+    with exclusively(
         ctx.world.engine,
         ctx.step,
         delivery.endpoint,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from integration import fhir_json
 from integration.fhir.server import identifier_condition
 from integration.store import links
-from integration.store.one_at_a_time import alone
+from integration.store.one_at_a_time import exclusively
 from jobs.target.looking import find_first, find_one
 from jobs.world import Context
 from mappings.compare import compare
@@ -70,7 +70,7 @@ def ensure_shared(ctx: Context, endpoint: str, resource: dict, identifier: Ident
     known = _linked(ctx, endpoint, identifier)
     if known:
         return known
-    with alone(ctx.world.engine, ctx.step, endpoint, identifier.system, identifier.value):
+    with exclusively(ctx.world.engine, ctx.step, endpoint, identifier.system, identifier.value):
         return ensure_created(ctx, endpoint, resource, identifier, look=True, find=find_first)
 
 

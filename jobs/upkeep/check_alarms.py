@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Row, text
 
 from integration.settings.config import Config
-from integration.store import alarms, notices, ourselves
+from integration.store import alarms, notices, own_steps
 from jobs.upkeep import alarm_rules
 from jobs.world import Context, Outcome
 from mappings.model.causes import cause_named
@@ -65,7 +65,7 @@ def _unknown(row: Row) -> Trouble:
 
 def make_due(conn: Connection) -> None:
     """It runs under our own name: no endpoint's breaker or pause holds it back."""
-    ourselves.make_due(conn, "check_alarms")
+    own_steps.make_due(conn, "check_alarms")
 
 
 # The first failure since the last success, of those whose breaker is not closed; and the last answer, whatever it was.

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from integration.packets.payloads import Payloads
 from integration.queue import dispatch
 from integration.store import one_at_a_time
-from integration.store.one_at_a_time import alone
+from integration.store.one_at_a_time import exclusively
 from integration.store.steps import LeaseLost
 from integration.store.tables import endpoints, steps
 from jobs.engine import limits_of, run_step
@@ -138,7 +138,7 @@ def test_who_waits_too_long_goes_back_and_blames_no_endpoint(exchange, monkeypat
     chart = load_chart(exchange, observations=1)
     request_id = exchange.submit(a_request())
     mine, other = until(exchange, kind), another(exchange.engine)
-    with alone(
+    with exclusively(
         exchange.engine, other, "bob", "urn:test:alice", f"{chart[shared]['resourceType']}/{chart[shared]['id']}"
     ):
         for step in mine:
@@ -156,10 +156,10 @@ def test_what_a_step_holds_is_free_when_its_lease_is_gone(database):
     first, second = another(database.engine), another(database.engine)
 
     def take(step):
-        with alone(database.engine, step, "bob", "urn:test", "1", wait_seconds=0):
+        with exclusively(database.engine, step, "bob", "urn:test", "1", wait_seconds=0):
             return True
 
-    with alone(database.engine, first, "bob", "urn:test", "1"):
+    with exclusively(database.engine, first, "bob", "urn:test", "1"):
         with pytest.raises(TemporaryError):
             take(second)
         with database.engine.begin() as conn:  # its lease ran out, and a new one was given to another worker
@@ -175,7 +175,7 @@ def test_of_many_at_once_one_is_inside(database):
 
     def go(step):
         for _ in range(5):
-            with alone(database.engine, step, "bob", "urn:test", "1"):
+            with exclusively(database.engine, step, "bob", "urn:test", "1"):
                 inside.append(step.id)
                 most.append(len(inside))
                 time.sleep(0.01)

@@ -14,7 +14,7 @@ from integration.web.problems import Problem
 from mappings.model.errors import ExchangeError
 
 HOSTED = "hosted."  # these let in by practice, see ``admit``
-ANYONE, OURSELVES = "anyone", "exchange"  # sign-in is off; our own workers
+ANYONE, OWN = "anyone", "exchange"  # sign-in is off; our own workers
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -75,7 +75,7 @@ def admit(practice: str) -> str:
         return ANYONE
     given = who.bearer() or ""
     if tokens.is_own(_own_secret(), practice, given):
-        return OURSELVES
+        return OWN
     with world.engine().begin() as conn:
         row = tokens.find(conn, given)
     if row is None:

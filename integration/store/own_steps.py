@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import insert
 from integration.store import steps
 from integration.store.tables import endpoints
 
-OURSELVES = "(exchange)"  # the endpoint row they run under; no configured name can be that
+OWN = "(exchange)"  # the endpoint row they run under; no configured name can be that
 CONCURRENCY = 4  # each kind runs once at a time; a mail server that is slow holds up no other kind
 
 
@@ -14,12 +14,12 @@ def register(conn: Connection) -> None:
     """The row they run under. It is not locked: a step that ends holds its own row and wants this one."""
     conn.execute(
         insert(endpoints)
-        .values(key=OURSELVES, identifier_system="", concurrency=CONCURRENCY, rate=20)
+        .values(key=OWN, identifier_system="", concurrency=CONCURRENCY, rate=20)
         .on_conflict_do_nothing()
     )
     conn.execute(
         update(endpoints)
-        .where(endpoints.c.key == OURSELVES, endpoints.c.concurrency != CONCURRENCY)
+        .where(endpoints.c.key == OWN, endpoints.c.concurrency != CONCURRENCY)
         .values(concurrency=CONCURRENCY)
     )
 
@@ -30,4 +30,4 @@ def make_due(conn: Connection, kind: str) -> bool:
     False when one is open already.
     """
     register(conn)
-    return steps.see_to(conn, kind, OURSELVES)
+    return steps.make_due_or_create(conn, kind, OWN)
