@@ -1,12 +1,17 @@
 """Commands about the keys we sign in with: made, rotated, listed, retired; their public half is what vendors are told."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from integration import keys as store
-from integration.settings.config import Config
 from second_opinion.house import cli, read_config, show, with_json
+
+if TYPE_CHECKING:
+    from integration.settings.config import Config
 
 
 @cli.group()

@@ -31,7 +31,7 @@ def skipped(conn: Connection, endpoint: str, references: Collection[str]) -> dic
             refused_orders.c.skipped_sha256.is_not(None),
         )
     )
-    return dict(rows.tuples().all())
+    return {row.reference: row.skipped_sha256 for row in rows}
 
 
 def finding(conn: Connection, finding_id: str) -> Row:

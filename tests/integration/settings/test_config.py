@@ -235,7 +235,7 @@ CORPUS = {
         E + "    colour: x\n",
         5,
         "endpoints.clinic.colour",
-        "the keys are `base_url`, `also_known_as`, `role`",
+        "the keys are `base_url`, `also_known_as`, ",
     ),
     "one level up": (E + "    concurrency: 3\n", 5, "endpoints.clinic.concurrency", "it belongs under `limits`"),
     "retry key": ("retry:\n  max_attempt: 3\n", 2, "retry.max_attempt", "did you mean `max_attempts`?"),

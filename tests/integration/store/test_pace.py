@@ -170,7 +170,7 @@ def test_the_turn_comes_first_then_the_word_whether_to_write_and_neither_is_need
         seen.transport.request("POST", "", body=b"{}", write=True)
         assert said == ["turn at lakeview", "may write", "sent"]
         said.clear()
-        with pytest.raises(Exception, match="another server"):
+        with pytest.raises(Exception, match="neither base_url nor file_paths"):
             seen.transport.request("GET", "http://elsewhere.invalid/Patient")
         assert said == []
         servers.close()
