@@ -251,7 +251,7 @@ def capabilities_of(world: World, key: str, server: Callable[[], FhirServer]) ->
     with world.engine.begin() as conn:
         known = endpoints.known(conn, key)
     endpoint = configured(world.config.endpoints, key)
-    overrides = dict(endpoint.capabilities)
+    overrides = endpoint.overrides
     if known.capabilities and known.probed_at and (world.now() - known.probed_at).total_seconds() < PROBE_SECONDS:
         return Capabilities.from_json(known.capabilities).with_overrides(overrides)
     probed = probe(server())

@@ -3,11 +3,15 @@
 import ast
 import re
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 
+from integration.settings.roads import LevelWord, ProfileKey, RoadWord
 from jobs.engine import JOBS
 from mappings.model.causes import CAUSES, WAYS, Way, cause_named
+from mappings.model.profiles import PROFILES
+from mappings.model.roads import LEVELS, ROADS, Level, RoadName
 from mappings.model.steps import KINDS, StepKind
 from tests.reference_pages import commands, sources
 
@@ -128,3 +132,10 @@ def test_steps_are_made_only_of_kinds_that_are_declared_and_follow_the_table() -
                 assert set(kinds) <= follows, (
                     f"{path} makes {kinds}: mappings/model/steps.py does not say that it follows"
                 )
+
+
+def test_config_knows_each_profile_road_and_level() -> None:
+    assert set(get_args(ProfileKey)) == set(PROFILES)
+    assert set(get_args(RoadWord)) == set(RoadName) == set(ROADS)
+    assert set(get_args(LevelWord)) == set(Level) == set(LEVELS)
+    assert all(set(profile.roads) <= set(RoadName) for profile in PROFILES.values())

@@ -92,7 +92,7 @@ def probe(server: FhirServer) -> Capabilities:
         statement = server.metadata()
     except PermanentError as error:
         return Capabilities(problems=(f"{error}. Is base_url the address of a FHIR R4 server?",))
-    return read_statement(statement).with_overrides(server.endpoint.capabilities)
+    return read_statement(statement).with_overrides(server.endpoint.overrides)
 
 
 def read_statement(statement: Mapping[str, Any]) -> Capabilities:

@@ -171,12 +171,12 @@ class FhirServer(ModelServer):
     @property
     def sends_versions(self) -> bool:
         """False where config.yaml says that the server refuses ``If-Match``: an update then wins over what it did not see."""
-        return self.endpoint.capabilities.get("versioned_update") is not False
+        return self.endpoint.overrides.get("versioned_update") is not False
 
     @property
     def page_size(self) -> int:
         """``_count`` of searches: what config.yaml says, at most what the server is known to bear."""
-        known = self.endpoint.capabilities.get("max_page")
+        known = self.endpoint.overrides.get("max_page")
         return min(self.endpoint.limits.page_size, known) if known else self.endpoint.limits.page_size
 
     def create(self, resource: Resource, *, if_none_exist: str | None = None, authored: bool = False) -> Written:

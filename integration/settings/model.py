@@ -6,6 +6,7 @@ Loaded by `integration.settings.config.load_config`; docs/reference/config.md is
 import ipaddress
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,8 +21,11 @@ from integration.settings.parts import Section as _Section
 from integration.settings.parts import check_http as _check_http
 from integration.settings.parts import is_host as _is_host
 from integration.settings.parts import is_loopback as _is_loopback
+from integration.settings.roads import Document, LevelWord, ProfileKey, RoadWord
 from mappings.allowances import Allowance, pattern_problem
 from mappings.model.delivery import RetryPolicy
+from mappings.model.profiles import PROFILES, DocumentHabits, Profile
+from mappings.model.roads import DEFAULT_CLOSES_ON, Level, RoadName
 
 # Gathered when nothing else is said: what a consultant reads. Billing and scheduling stay at home.
 RECORD_TYPES = (
@@ -414,6 +418,30 @@ class Endpoint(_Section):
         description="Records as FHIR resources, or rendered as documents (PDF plus the originals).",
         examples=["documents"],
     )
+    profile: ProfileKey = Field(
+        "generic",
+        description="What it is: the defaults of its roads, of `document` and of `capabilities` "
+        "(docs/reference/vendors.md).",
+        examples=["epic"],
+    )
+    roads: tuple[RoadWord, ...] | None = Field(
+        None,
+        strict=False,
+        min_length=1,
+        description="The ways in which a report reaches it, in the order in which they are tried. The next one is tried when "
+        "one is impossible, never when it is not known what became of a document. Default: the profile's.",
+        examples=[["fhir-document", "hl7v2", "download"]],
+    )
+    closes_on: tuple[LevelWord, ...] = Field(
+        tuple(each.value for each in DEFAULT_CLOSES_ON),
+        strict=False,
+        min_length=1,
+        description="On which evidence that the report is in this EHR a loop closes.",
+        examples=[["read-back", "handed-over"]],
+    )
+    document: Document = Field(
+        default_factory=Document, description="What it demands of a document, where it differs from its profile."
+    )
     patients: Literal["match", "create"] = Field(
         "match",
         description="May we create the patient there? match: only ever a sure match, else a person decides.",
@@ -455,6 +483,32 @@ class Endpoint(_Section):
     def bases(self) -> tuple[str, ...]:
         """Every address it is known by; the first is where it is asked."""
         return (self.base_url, *self.also_known_as)
+
+    @property
+    def of_profile(self) -> Profile:
+        """What is known of its vendor."""
+        return PROFILES[self.profile]
+
+    @property
+    def road_names(self) -> tuple[RoadName, ...]:
+        """How a report reaches it, in the order in which the roads are tried."""
+        return self.of_profile.roads if self.roads is None else tuple(map(RoadName, self.roads))
+
+    @property
+    def habits(self) -> DocumentHabits:
+        """What it demands of a document: the profile's values, and over them those of config.yaml."""
+        given = {name: value for name, value in self.document if value is not None}
+        return replace(self.of_profile.document, **given)
+
+    @property
+    def overrides(self) -> dict[str, bool | int]:
+        """What its own CapabilityStatement is corrected by: the profile's, and over them those of config.yaml."""
+        return {**self.of_profile.capabilities, **self.capabilities}
+
+    @property
+    def closing_levels(self) -> frozenset[Level]:
+        """The evidence on which a loop closes."""
+        return frozenset(map(Level, self.closes_on))
 
     @property
     def is_placer(self) -> bool:

@@ -266,6 +266,8 @@ deliveries = Table(
     _now("updated_at"),
     _time("sent_at"),
     _time("verified_at"),
+    Column("road", Text),  # by which it went: a RoadName of mappings/model/roads.py
+    Column("level", Text),  # what is known of it: a Level of mappings/model/roads.py; empty before 0007: read-back
     UniqueConstraint("request_id", "kind", "version"),
     Index("deliveries_list", "updated_at", "id"),
     Index("deliveries_status", "status", "updated_at", "id"),
@@ -284,6 +286,33 @@ delivery_items = Table(
     Column("sent_in", Text),  # payload that has them as a line; empty: they are a payload of their own
     Column("created_by_us", Boolean),
     _now("updated_at"),
+)
+
+# One row for each document of ours at each endpoint, written before it is sent: what is not here was never on its way.
+sendings = Table(
+    "sendings",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("delivery_id", Text, ForeignKey("deliveries.id"), nullable=False),
+    Column("road", Text, nullable=False),
+    Column("state", Text, nullable=False),  # begun taken impossible absent handed-over
+    Column("sha256", Text),  # of what was about to be sent, a payload of its own
+    Column("control_id", Text),
+    Column("reference", Text),  # what it is called there
+    Column("level", Text),
+    Column("receipt", JSONB, nullable=False, server_default=text("'{}'")),
+    Column(
+        "tried", JSONB, nullable=False, server_default=text("'[]'")
+    ),  # roads that were impossible: road, cause, message
+    Column(
+        "sends", Integer, nullable=False, server_default="0"
+    ),  # how often it was sent, repeats of the same message too
+    _time("begun_at"),  # when it was first sent by this road
+    _time("ended_at"),
+    Index("sendings_delivery", "delivery_id"),
 )
 
 attempts = Table(

@@ -1,0 +1,49 @@
+"""How documents reach one endpoint, and on which evidence a loop closes: keys of an endpoint in config.yaml."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from integration.settings.parts import Name, Section
+
+ProfileKey = Literal[
+    "generic", "epic", "oracle-health", "athenahealth", "meditech", "eclinicalworks", "nextgen", "medplum", "hapi"
+]
+RoadWord = Literal["fhir-document", "vendor-rest", "hl7v2", "hosted", "download"]
+LevelWord = Literal["read-back", "accepted", "handed-over", "unverifiable"]
+
+
+class Document(Section):
+    """What the endpoint demands of a document over FHIR, where it differs from its profile."""
+
+    formats: tuple[Name, ...] | None = Field(
+        None,
+        strict=False,
+        description="Content types that it takes, best first; an empty list: any. Default: the profile's.",
+        examples=[["application/pdf", "text/plain"]],
+    )
+    attachments: Literal["all", "first"] | None = Field(
+        None,
+        description="`first` where it keeps only the first attachment of a document. Default: the profile's.",
+        examples=["all"],
+    )
+    encounter: Literal["never", "if-known", "required"] | None = Field(
+        None,
+        description="Whether a document has to name an encounter of the patient. Default: the profile's.",
+        examples=["required"],
+    )
+    period: bool | None = Field(
+        None, description="Whether it has to name the period of the service. Default: the profile's.", examples=[True]
+    )
+    doc_status: Literal["final", "preliminary"] | None = Field(
+        None,
+        description="Write a final report as this: `preliminary` files a draft that a clinician there signs. "
+        "Default: what the report says of itself.",
+        examples=["preliminary"],
+    )
+    finds_by_identifier: bool | None = Field(
+        None,
+        description="false: a search by `identifier` is ignored or refused there. Default: the profile's, else what the "
+        "server says.",
+        examples=[False],
+    )
