@@ -10,7 +10,7 @@ from integration.patients import Wanted, numbers_of, wanted_at
 from integration.store import links, patient_links
 from integration.store.links import Link
 from integration.store.patient_links import PatientLink
-from jobs.target.looking import find_all
+from jobs.target.looking import CONDITION_IGNORED, find_all
 from jobs.target.writing import ensure_shared, remember
 from jobs.world import Context, World
 from mappings.bundle import for_single_create
@@ -88,7 +88,14 @@ def create_patient(ctx: Context, request: SecondOpinionRequest, packet: Packet, 
     chart = wanted.chart
     if chart is None:
         raise LookupError("a packet says what its chart is called")
-    reference = ensure_shared(ctx, endpoint, resource, chart)
+    try:
+        reference = ensure_shared(ctx, endpoint, resource, chart)
+    except NeedsPerson as error:
+        if error.cause != CONDITION_IGNORED:
+            raise
+        raise _ask(
+            ctx, wanted, "not-created", filter(None, (_read(ctx, endpoint, each) for each in error.items))
+        ) from None
     there = _read(ctx, endpoint, reference)
     if there is None:
         raise TemporaryError(

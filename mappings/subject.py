@@ -9,6 +9,7 @@ from typing import Literal
 from mappings.addresses import Bases, is_elsewhere, target_of, type_of
 from mappings.codes import as_dict, as_dicts
 from mappings.element_paths import ELEMENTS, IDENTIFIERS
+from mappings.references import find_references
 
 NAMES = ("subject", "patient", "for", "beneficiary", "individual", "candidate")
 SUBJECT_ELEMENTS = {
@@ -54,6 +55,25 @@ def whose(resource: dict, patient: dict, bases: Bases) -> tuple[Whose, str]:
             if each == verdict:
                 return verdict, path
     return "nobody", resource.get("resourceType", "")
+
+
+def whose_by_search(resource: dict, patient: dict, bases: Bases) -> tuple[Whose, str]:
+    """As ``whose``, for what a search by the patient showed: a server that ignores the parameter shows everybody's.
+
+    A record that names no patient where its type has a place for that has to name this one anywhere (the participant of an
+    Appointment); whose subject is said by a number that nobody here knows is ``unclear``.
+    """
+    verdict, path = whose(resource, patient, bases)
+    if verdict != "nobody":
+        return verdict, path
+    named = {target_of(each.target, bases) for each in find_references(resource, source_base=bases)}
+    people = {each for each in named if each and type_of(each) == "Patient"}
+    if people:
+        return ("theirs" if f"Patient/{patient.get('id')}" in people else "another"), path
+    numbered = [
+        at for at, node in subjects_of(resource) if as_dict(node.get("identifier")) and may_be_patient(node, None)
+    ]
+    return ("unclear", numbered[0]) if numbered else ("nobody", path)
 
 
 def _one(resource: dict, node: dict, own: dict[str, Whose], patient: dict, bases: Bases) -> Whose:

@@ -98,6 +98,12 @@ class FhirServer(ModelServer):
                 endpoint=self.name,
                 cause="wrong-resource",
             )
+        if resource.get("id") not in (None, id):
+            raise PermanentError(
+                f"GET {path}: {self.name} answers with another {resource_type} than was asked for",
+                endpoint=self.name,
+                cause="wrong-resource",
+            )
         if is_subsetted(resource):
             raise PartialError([f"GET {path}: {self.name} left elements out (SUBSETTED)"])
         return resource

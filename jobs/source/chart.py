@@ -1,9 +1,9 @@
 """Reads the chart of one patient at the placer: everything of it, of nobody else, closed over references."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from threading import Lock
 
 from integration.fhir.server import Entry, FhirServer
@@ -15,10 +15,11 @@ from jobs.source.problems import Problems
 from jobs.world import Context
 from mappings.addresses import base_in, base_of_search, comparable
 from mappings.identifiers import identifiers_in, local_reference
+from mappings.instants import last_updated
 from mappings.model.errors import NeedsPerson, PartialError
 from mappings.model.request import SecondOpinionRequest
 from mappings.references import find_references
-from mappings.subject import searched_by, whose
+from mappings.subject import searched_by, whose, whose_by_search
 
 # What closes the packet: read when something in it points there. Other patients, alone or in
 # a group, and our own traffic stay out.
@@ -40,6 +41,7 @@ NOT_FOLLOWED = frozenset(
     }
 )
 MAX_ROUNDS = 10
+WHOLE_SECOND = timedelta(seconds=1)  # servers print `lastUpdated` coarser than they compare it
 READ_AHEAD = 200
 
 
@@ -103,6 +105,9 @@ class _Reading:
             raise PartialError([f"{patient}: the server answers with another patient"])
         found = Spool(ctx.world.payloads.spool(), {patient: self.patient})
         self.chart = Chart(patient, found, list(ctx.bases(request.placer)), Problems(ctx.waived()))
+        self.included = Spool(ctx.world.payloads.spool(), {})
+        wanted = request.records.since
+        self.since = datetime.combine(wanted, time(0), UTC) if wanted else None
         self.taking = Lock()
         self.known_bases = {comparable(base) for each in ctx.world.config.endpoints.values() for base in each.bases} | {
             comparable(base) for base in self.chart.bases
@@ -157,18 +162,38 @@ class _Reading:
         with self.chart.problems.about(f"{kind}?patient entry {number}"):
             source = packets.source_of(entry.resource)
             self._learn(base_in(entry.full_url, source))
-            self._take(source, entry.resource)
+            if self._was_asked_for(kind, source, entry.resource):
+                self._take(source, entry.resource, whose_by_search)
 
-    def _take(self, source: str, resource: dict) -> None:
+    def _was_asked_for(self, kind: str, source: str, resource: dict) -> bool:
+        """False for what a server shows that ignores a parameter. What it includes is kept aside until something points to it."""
+        if resource.get("resourceType") not in (kind, "Patient"):
+            self.included[source] = resource
+            return False
+        updated = last_updated(resource)
+        if self.since is None or updated is None or updated >= self.since - WHOLE_SECOND:
+            return True
+        self._say_once(
+            "search-ignored",
+            f"{self.request.placer} shows records that are older than was asked for; they were left out",
+            f"{kind}?_lastUpdated",
+        )
+        return False
+
+    def _say_once(self, cause: str, words: str, path: str) -> None:
+        if not any((each.cause, each.path) == (cause, path) for each in self.ctx.found):
+            self.ctx.finding(cause, words, path)
+
+    def _take(self, source: str, resource: dict, whose: Callable = whose) -> None:
         with self.chart.problems.about(source):
             if source == self.chart.patient:
                 return
             if source == self.request.service_request or self._goes_back(source, resource):
                 self.chart.left_out.add(source)
-            elif self._is_theirs(source, resource):
+            elif self._is_theirs(source, resource, whose):
                 self.chart.resources[source] = resource
 
-    def _is_theirs(self, source: str, resource: dict) -> bool:
+    def _is_theirs(self, source: str, resource: dict, whose: Callable) -> bool:
         """False for what is another person's; what may be anybody's is a problem and is not taken."""
         verdict, path = whose(resource, self.patient, self.chart.bases)
         if verdict == "another" or source.startswith("Patient/"):
@@ -177,6 +202,14 @@ class _Reading:
                 "other-patient", "the server returned a resource of another patient; it was left out", source, severity
             )
             self.chart.left_out.add(source)
+            return False
+        if verdict == "nobody" and whose is whose_by_search:
+            self.ctx.finding(
+                "search-ignored",
+                f"{self.request.placer} shows it in a search by patient, and it names no patient; it was left out",
+                source,
+                "error",
+            )
             return False
         if verdict == "unclear":
             place = f"{source}#{path.partition('.')[2]}"
@@ -248,6 +281,8 @@ class _Reading:
             yield from zip(block, pool.map(self._read, block), strict=True)
 
     def _read(self, target: str) -> dict | None:
+        if target in self.included:
+            return self.included[target]
         with self.chart.problems.about(target):
             return self.server.read_if_there(target)
         return None

@@ -17,6 +17,7 @@ from jobs.steps import sweeping
 from jobs.steps.sweeping import Progress
 from jobs.steps.taking_in import Orders, is_address, name_of
 from jobs.world import Context, Outcome
+from mappings.instants import last_updated
 from mappings.model.errors import NeedsPerson, PartialError, PermanentError, TemporaryError
 
 OVERLAP = sweeping.OVERLAP
@@ -107,7 +108,7 @@ class _Poll:
                     )
                     return None
                 continue
-            newest = max(filter(None, (sweeping.last_updated(each.resource) for each in page.entries)), default=None)
+            newest = max(filter(None, (last_updated(each.resource) for each in page.entries)), default=None)
             progress = progress.after_page(page.next_url, newest)
             is_last = progress.url is None or progress.pages >= sweeping.MAX_PAGES
             if progress.pages >= sweeping.MAX_PAGES:

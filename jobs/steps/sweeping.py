@@ -6,9 +6,7 @@ second opinions is decided by their codes as they come: a reason's code, where m
 """
 
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
-
-from mappings.codes import as_dict
+from datetime import datetime, timedelta
 
 OVERLAP = timedelta(minutes=5)  # servers print whole seconds and compare finer; clocks differ
 FIRST_LOOK_BACK = timedelta(
@@ -84,13 +82,3 @@ def mark_of_first_sweep(progress: Progress, now: datetime) -> datetime:
     if now - progress.began_at < OVERLAP and progress.newest_at is not None:
         return min(progress.newest_at, now)
     return progress.began_at - FIRST_LOOK_BACK
-
-
-def last_updated(resource: dict) -> datetime | None:
-    """When a resource says it was changed; None unless it says so with a zone."""
-    meta = as_dict(resource.get("meta"))
-    try:
-        at = datetime.fromisoformat(meta["lastUpdated"])
-        return at.astimezone(UTC) if at.tzinfo else None
-    except (TypeError, KeyError, ValueError, OverflowError):
-        return None

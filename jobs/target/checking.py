@@ -66,7 +66,9 @@ def _addresses(ctx: Context, endpoint: str, read: dict) -> Bases:
     if not any(each.target and is_elsewhere(each.target) for each in find_references(read, source_base=bases)):
         return bases
     for each in ctx.server(endpoint).search(read["resourceType"], {"_id": read["id"]}):
-        if base := base_in(each.full_url, each.reference):
+        if each.reference == f"{read['resourceType']}/{read['id']}" and (
+            base := base_in(each.full_url, each.reference)
+        ):
             ctx.learn_address(endpoint, base)
     return ctx.bases(endpoint)
 

@@ -13,10 +13,17 @@ from integration.packets.lines import ByteSpool
 from integration.store import deliveries
 from integration.store.links import Link
 from jobs.target import written
-from jobs.target.looking import identities_of, search_by_identity, search_by_patient
+from jobs.target.looking import (
+    condition_ignored,
+    identities_of,
+    in_parallel,
+    search_by_identity,
+    search_by_patient,
+)
 from jobs.target.push import Push
 from jobs.target.troubles import trouble_of, worth_splitting
 from mappings.bundle import Draft, EntryResult, break_cycles, draft, in_chunks, read_response, urn_of
+from mappings.identifiers import identifiers_in
 from mappings.merging import holds
 from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import MappingError, PermanentError, TemporaryError, TransferError, UnknownOutcome
@@ -247,11 +254,28 @@ class Creating:
     def _settle(self, results: Mapping[str, EntryResult], wrote: Mapping[str, str], pack: str) -> None:
         """Store what was written where; name what was refused; look for what the answer did not place."""
         placed = {source: each for source, each in results.items() if 200 <= each.status < 300 and each.location}
+        # 200: it was there already, and may say something else
+        there = {source: each.location or "" for source, each in placed.items() if each.status != 201}
+        foreign = self._foreign(there)
+        # what was made beside a foreign one may point to it: it is brought up to date when a person has decided
+        self.push.to_update |= dict.fromkeys(placed if foreign else there)
+        placed = {source: each for source, each in placed.items() if source not in foreign}
         rows = [self._link_of(source, result, wrote[source], pack) for source, result in placed.items()]
         self.push.store(rows, {source: result.status == 201 for source, result in placed.items()})
-        # 200: it was there already, and may say something else
-        self.push.to_update |= dict.fromkeys(source for source, result in placed.items() if result.status != 201)
+        if foreign:
+            raise condition_ignored(self.push.endpoint, foreign.values())
         self._place({source: each for source, each in results.items() if source not in placed})
+
+    def _foreign(self, there: Mapping[str, str]) -> dict[str, str]:
+        """Those of ``{source: Type/id}`` that do not carry what the record is recognised by: the server ignored the condition."""
+        if not there:
+            return {}
+        wanted = identities_of(map(self.push.resources.__getitem__, there), self.push.system)
+        read = in_parallel(self.push.ctx, self.push.endpoint, self.push.server.read_if_there, there.values())
+        found = {source: each for source, each in zip(there, read, strict=True) if each is not None}
+        foreign = {each for each in found if each not in wanted or wanted[each] not in identifiers_in(found[each])}
+        self.push.there |= {source: each for source, each in found.items() if source not in foreign}
+        return {source: there[source] for source in foreign}
 
     def _link_of(self, source: str, result: EntryResult, digest: str, pack: str) -> Link:
         """Of what was not made now, or does not say everything yet, nobody knows what it was made of: it is brought up to date."""

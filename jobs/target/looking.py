@@ -17,6 +17,7 @@ from mappings.model.request import Identifier
 from mappings.subject import searched_by
 
 LOOK_BATCH = 40  # identifiers in one search: 40 x ~60 bytes stays under common 8 KB URL limits
+CONDITION_IGNORED = "condition-ignored"
 STRANGERS = 100  # so many answers that nobody asked for, and none that was: the server ignores the parameter
 
 
@@ -66,6 +67,27 @@ def find_first(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -
             "error",
         )
     return packets.source_of(found[0]) if found else None
+
+
+def must_be_ours(ctx: Context, endpoint: str, reference: str, identifier: Identifier) -> None:
+    """After a conditional create that made nothing: what the server calls the one that was there has to carry the identifier.
+
+    A server that ignores the condition's parameter answers with whatever it has. Raises NeedsPerson; nothing is linked.
+    """
+    there = ctx.server(endpoint).read_if_there(reference)
+    if there is not None and identifier not in identifiers_in(there):
+        raise condition_ignored(endpoint, [reference])
+
+
+def condition_ignored(endpoint: str, references: Iterable[str]) -> NeedsPerson:
+    """The error that a person is asked with: nothing of these was linked, nothing was written over them."""
+    named = sorted(references)
+    return NeedsPerson(
+        CONDITION_IGNORED,
+        f"{endpoint} says that what we sent was there already, and names {', '.join(named[:5])}, which does not carry "
+        "our identifier: it ignores the condition of a create",
+        items=named,
+    )
 
 
 def names_of(resources: Iterable[dict]) -> str:

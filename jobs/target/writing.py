@@ -6,7 +6,7 @@ from integration import fhir_json
 from integration.fhir.server import identifier_condition
 from integration.store import links
 from integration.store.one_at_a_time import exclusively
-from jobs.target.looking import find_first, find_one
+from jobs.target.looking import find_first, find_one, must_be_ours
 from jobs.world import Context
 from mappings.compare import compare
 from mappings.model.errors import PermanentError, UnknownOutcome
@@ -47,6 +47,8 @@ def ensure_created(
                 resource, if_none_exist=identifier_condition(known_as.system, known_as.value), authored=authored
             )
             found, version, is_new = written.location, written.version, written.created
+            if found is not None and not is_new:
+                must_be_ours(ctx, endpoint, found, known_as)
         except PermanentError as error:
             if error.status_code != 412:
                 raise

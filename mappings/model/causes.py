@@ -238,6 +238,9 @@ _ALL = (
           (W.RESEND, W.CALL, W.RETRY)),
     Cause("duplicate-at-target", "The endpoint holds the same thing more than once.",
           "Ask the contact which one is right and to remove the other, then retry.", (W.CALL, W.RETRY)),
+    Cause("condition-ignored", "The endpoint says that what we sent was there already, and shows something that is not ours.",
+          "Nothing was linked or written over. Set capabilities.conditional_create to false for this endpoint, then retry: "
+          "the target is then searched before each create.", (W.CONFIGURE, W.ENDPOINT, W.RETRY)),
     Cause("changed-at-target", "The endpoint changed it since we wrote it, so the correction was not written over it.",
           "Agree with the contact which is right. If theirs, correct the request to say the same. If ours, have them "
           "turn theirs back, then retry.", (W.CALL, W.CORRECT, W.RETRY)),

@@ -1,6 +1,9 @@
 """A proxy that makes an honest server lie: hooks change what is asked and what is answered."""
 
 from collections.abc import Callable
+from urllib.parse import parse_qsl
+
+import requests
 
 from tests.chaos.proxy import FaultProxy
 
@@ -43,3 +46,30 @@ def swallow_first_writes(count: int):
         return answer
 
     return tell
+
+
+def ignoring_searches(url: str) -> LyingProxy:
+    """A server that looks at no search parameter: whatever it is asked for, it shows everything of the type, and says so of none."""
+
+    def tell(method: str, path: str, answer: Answer) -> Answer:
+        kind, _, query = path.rpartition("/")[2].partition("?")
+        asked = [name for name, _ in parse_qsl(query) if name not in ("_count", "_page")]
+        if method != "GET" or not asked or "_page" in query or not kind[:1].isupper():
+            return answer
+        everything = requests.get(f"{url}/{kind}", params={"_count": "200"}, timeout=30)
+        return everything.status_code, [("Content-Type", "application/fhir+json")], everything.content
+
+    return LyingProxy(url, tell=tell)
+
+
+def matching_anything(url: str, whatever: Callable[[str], str | None]) -> LyingProxy:
+    """A server that ignores the parameter of a conditional create: ``whatever(Type)`` names what it says was there already."""
+
+    def ask(method: str, path: str, headers, body: bytes) -> bytes | Answer:
+        if method != "POST":
+            return body
+        if headers.get("If-None-Exist") and (there := whatever(path.rpartition("/")[2])):
+            return 200, [("Location", f"{url}/{there}")], b""
+        return body
+
+    return LyingProxy(url, ask=ask)

@@ -18,6 +18,7 @@ from integration.store.tables import requests, watermarks
 from integration.store.tables import steps as step_table
 from jobs.steps import poll_requests, sweeping
 from jobs.steps.sweeping import Progress
+from mappings.instants import last_updated
 from tests.jobs.exchange import patient
 from tests.jobs.steps.test_polling import poll as poll_once
 from tests.jobs.steps.test_polling import poll_step, rows_of
@@ -226,7 +227,7 @@ def test_a_long_first_sweep_leaves_the_mark_where_nothing_was_passed_by():
     [None, [], "x", {"lastUpdated": 5}, {"lastUpdated": "2020-01-01"}, {"lastUpdated": "0001-01-01T00:00:00+14:00"}],
 )
 def test_a_time_that_is_none_moves_no_mark(meta):
-    assert sweeping.last_updated({"meta": meta}) is None
+    assert last_updated({"meta": meta}) is None
 
 
 @pytest.mark.postgres
