@@ -7,9 +7,11 @@ from urllib.parse import urljoin
 
 from integration.fhir.failures import NotFound, safe_issues
 from integration.fhir.transport import TOO_DEEP, TOO_LARGE, Response
+from mappings.codes import as_dict
 from mappings.model.errors import PartialError, PermanentError, TemporaryError
 
 MAX_PAGES = 2000
+_EPIC_SESSION_EXPIRED = "4113"  # "Session ID for cached search results has expired."
 SMALLER = 4  # a page that is too large is asked for again with a quarter of the resources
 _IS = {TOO_LARGE: "larger than max_answer_bytes", TOO_DEEP: "nested deeper than max_json_depth"}
 SUBSETTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "SUBSETTED")
@@ -130,8 +132,8 @@ class Search:
         self.pages += 1
         try:
             answer = self._fetch(url, self._size)
-        except NotFound as error:
-            if url is None:
+        except PermanentError as error:
+            if url is None or not (isinstance(error, NotFound) or _is_forgotten(error)):
                 raise
             # Servers forget a search (HAPI after 60 minutes): begin again, there is no going on.
             raise TemporaryError(
@@ -276,3 +278,12 @@ def _joined(base: str, url: Any) -> str | None:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _is_forgotten(error: PermanentError) -> bool:
+    """Whether a refusal says that a search is over: by FHIR's own word, or by Epic's number, which comes with a 400."""
+    issues = _list((error.outcome or {}).get("issue"))
+    codings = [each for one in issues for each in _list(as_dict(as_dict(one).get("details")).get("coding"))]
+    return any(as_dict(one).get("code") == "expired" for one in issues) or any(
+        as_dict(each).get("code") == _EPIC_SESSION_EXPIRED for each in codings
+    )

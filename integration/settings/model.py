@@ -81,6 +81,10 @@ GATHERABLE_TYPES = (
     "VisionPrescription",
 )
 
+SearchParts = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*=[^&]+$")], ...], Field(strict=False)
+]  # parameter=value of each search
+
 
 class Database(_Section):
     """Where the rows live. Without a url an embedded PostgreSQL runs under `data_dir`."""
@@ -467,6 +471,13 @@ class Endpoint(_Section):
         description="Overrides of what the server says it can do.",
         examples=[{"transaction": False, "conditional_create": True}],
     )
+    records_by: Mapping[str, SearchParts] = Field(
+        default_factory=dict,
+        description="Types of records that the server searches only by more than the patient: one search is made for each "
+        "`parameter=value`, and nothing else of the type is gathered. An empty list: by the patient alone. Default: the "
+        "profile's.",
+        examples=[{"Observation": ["category=laboratory", "category=vital-signs"]}],
+    )
     default_fulfiller: str | None = Field(
         None,
         description="Endpoint that gets requests found here (by polling) that name no fulfiller.",
@@ -504,6 +515,10 @@ class Endpoint(_Section):
     def overrides(self) -> dict[str, bool | int]:
         """What its own CapabilityStatement is corrected by: the profile's, and over them those of config.yaml."""
         return {**self.of_profile.capabilities, **self.capabilities}
+
+    def searches_for(self, kind: str) -> tuple[str, ...]:
+        """``parameter=value`` of each search for a type of records; empty: one, by the patient alone."""
+        return self.records_by.get(kind, self.of_profile.records_by.get(kind, ()))
 
     @property
     def closing_levels(self) -> frozenset[Level]:

@@ -119,21 +119,33 @@ class _Reading:
             self.theirs = links.frozen_system(conn, request.fulfiller) if as_documents else None
         self.returned = (ctx.world.config.exchange.identifier_system, f"DocumentReference/{ctx.request_id}-report-")
 
-    def searches(self) -> list[tuple[str, str]]:
-        """(type, search parameter) of what is asked for; a finding for each type that the server does not offer."""
+    def searches(self) -> list[tuple[str, dict[str, str]]]:
+        """(type, search parameters) of what is asked for; a finding for each type that is not offered, or only in part."""
         can = self.ctx.capabilities(self.request.placer)
         asked = []
         for kind in self.request.records.types or self.ctx.world.config.records.types:
             names = [name for name in (searched_by(kind), "subject") if not can.searches or can.can_search(kind, name)]
             if kind != "Patient" and names:
-                asked.append((kind, names[0]))
+                asked += [(kind, {names[0]: self.chart.patient, **more}) for more in self._in_parts(kind)]
             elif kind != "Patient":
                 self.ctx.finding("type-not-offered", "the placer's server does not offer this type", kind, "info")
         return asked
 
-    def search(self, kind: str, parameter: str, since: datetime | None) -> None:
+    def _in_parts(self, kind: str) -> list[dict[str, str]]:
+        """Parameters beside the patient, by search: some servers search a type only by category."""
+        parts = self.ctx.endpoint(self.request.placer).searches_for(kind)
+        if parts:
+            self.ctx.finding(
+                "gathered-in-part",
+                f"the server is asked by {', '.join(parts)} only; what else there is of this type is not gathered",
+                kind,
+                "info",
+            )
+        return [dict([part.split("=", 1)]) for part in parts] or [{}]
+
+    def search(self, kind: str, params: dict[str, str], since: datetime | None) -> None:
         """Take every entry of every page while it is read: no more than a page is in memory."""
-        params = {parameter: self.chart.patient}
+        params = dict(params)
         self.chart.searched.add(kind)
         if since is not None:
             params["_lastUpdated"] = f"ge{since.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"

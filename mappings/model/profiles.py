@@ -32,7 +32,8 @@ class DocumentHabits:
 
 @dataclass(frozen=True)
 class Profile:
-    """``roads``: how a report reaches it, in the order in which they are tried; ``capabilities`` as in config.yaml."""
+    """``roads``: how a report reaches it, in the order in which they are tried; ``capabilities`` and ``records_by`` as in
+    config.yaml."""
 
     key: str
     name: str
@@ -40,6 +41,7 @@ class Profile:
     document: DocumentHabits = field(default_factory=DocumentHabits)
     capabilities: Mapping[str, bool | int] = field(default_factory=dict)
     sends_scope: bool = True
+    records_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 _GENERIC = (RoadName.FHIR_DOCUMENT, RoadName.DOWNLOAD)
@@ -57,6 +59,11 @@ PROFILES: dict[str, Profile] = {
             DocumentHabits(("text/plain",), "first", "required", finds_by_identifier=False),
             {"conditional_create": False, "task": False, "transaction": False},
             sends_scope=False,
+            # "Must have either code or category" (59108); US Core demands that a server takes a category.
+            records_by={
+                "Observation": tuple(f"category={each}" for each in ("laboratory", "vital-signs", "social-history")),
+                "CarePlan": ("category=38717003",),  # longitudinal
+            },
         ),
         Profile(
             "oracle-health",

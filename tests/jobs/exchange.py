@@ -31,7 +31,7 @@ data_dir: {folder}
 hosted: [{{practice: alice, name: Dr Alice}}, {{practice: bob, name: Dr Bob}}]
 endpoints:
   alice: {{base_url: "{alice}", role: placer, name: Dr Alice, default_fulfiller: bob, identifier_system: "{system}:alice",
-          also_known_as: ["http://127.0.0.1:8080/fhir/alice"]}}
+          also_known_as: ["http://127.0.0.1:8080/fhir/alice"]{at_alice}}}
   bob: {{base_url: "{bob}", also_known_as: ["http://127.0.0.1:8080/fhir/bob"], role: fulfiller, name: Dr Bob, accepts: {accepts}, patients: {patients}, identifier_system: "{system}:bob",
         limits: {{chunk_size: 5, max_inline_bytes: 200000, search_lag_seconds: 1}}, capabilities: {capabilities}, verification: {{allow: {allow}}}}}
 schedules: {{watch_seconds: 3600}}
@@ -74,7 +74,8 @@ class AppOf:
 class Exchange:
     """Dr Alice asks, Dr Bob answers. ``drain()`` does every step that is due until none is left.
 
-    ``before`` puts a proxy before an endpoint: ``{"bob": lambda url: LyingProxy(url, ...)}``.
+    ``before`` puts a proxy before an endpoint: ``{"bob": lambda url: LyingProxy(url, ...)}``. ``at_alice``: further keys of
+    Alice's endpoint, in YAML.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Exchange:
         bob="",
         before=None,
         system="urn:test",
+        at_alice="",
     ):
         self.engine = database.engine
         self.server = create_servers(AppOf(self), host="127.0.0.1", port=0, threads=8)
@@ -108,6 +110,7 @@ class Exchange:
                 capabilities=capabilities,
                 allow=allow,
                 system=system,
+                at_alice=f", {at_alice}" if at_alice else "",
             )
         )
         self.config: Config = load_config(path, {})

@@ -38,7 +38,7 @@ def endpoint(
         base_url=base_url,
         bases=(base_url,),
         limits=limits,
-        capabilities=capabilities,
+        overrides=capabilities,
         auth="none",
     )
 

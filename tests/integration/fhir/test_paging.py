@@ -151,6 +151,27 @@ def test_a_page_the_server_forgot_means_to_begin_again_later(hospital, server, s
     assert caught.value.cause == "page-expired"
 
 
+@pytest.mark.parametrize(
+    "said", [{"code": "expired"}, {"code": "processing", "details": {"coding": [{"code": "4113"}]}}]
+)
+def test_a_search_that_is_said_to_be_over_begins_again_whatever_the_status(hospital, server, said):
+    """Epic says so with a 400, and by its own number."""
+    pages(hospital, page(observation("a"), next=NEXT))
+    hospital.get(BASE, status=400, json={"resourceType": "OperationOutcome", "issue": [{"severity": "fatal"} | said]})
+    with pytest.raises(TemporaryError) as caught:
+        server.search_all("Observation")
+    assert caught.value.cause == "page-expired"
+
+
+def test_any_other_refusal_of_a_page_is_one(hospital, server):
+    pages(hospital, page(observation("a"), next=NEXT))
+    hospital.get(
+        BASE, status=400, json={"resourceType": "OperationOutcome", "issue": [{"code": "invalid", "details": 7}]}
+    )
+    with pytest.raises(PermanentError):
+        server.search_all("Observation")
+
+
 def test_a_first_page_that_is_not_there_is_not_found(hospital, server):
     hospital.get(f"{BASE}/Observation", status=404, json={})
     with pytest.raises(NotFound):

@@ -69,6 +69,7 @@ REGISTERED = frozenset(
 ) | {"DocumentReference.create", "Patient.create", "Patient.$match"}
 REFUSED_TYPES = ("18842-5", "34105-7", "69730-0")  # discharge summaries, patient instructions
 FILED = ("status", "docStatus", "type", "subject", "date", "context")  # the rest of a note is not kept
+OBSERVATIONS = ("laboratory", "vital-signs", "social-history", "core-characteristics", "smartdata", "survey")
 NEEDS_PATIENT = ("AllergyIntolerance", "Condition", "DocumentReference", "Encounter", "MedicationRequest", "CarePlan")
 BACKGROUND_USER = {"reference": "Practitioner/background", "display": "User Interconnect"}
 CLINICAL_NOTE = {
@@ -155,6 +156,11 @@ class Epic(Vendor):
             return _fatal(400, "required", "4111", "Required search parameter missing from request")
         if kind == "Observation" and not names & {"category", "code", "_id"}:
             return _fatal(400, "required", "59108", "Must have either code or category.")
+        if (
+            kind == "Observation"
+            and dict(params).get("category", OBSERVATIONS[0]).rpartition("|")[2] not in OBSERVATIONS
+        ):
+            return _fatal(400, "value", "59111", "Required category invalid", "category")
         if kind == "CarePlan" and not names & {"category", "_id"}:
             return _fatal(400, "required", "59108", "This resource requires a category for searching.")
         found = [each for each in self.of(kind) if self._shows(each, kind, params)]

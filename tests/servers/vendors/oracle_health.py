@@ -76,7 +76,7 @@ class OracleHealth(Vendor):
 
     def search_problem(self, kind: str, params: list[tuple[str, str]]) -> Told | None:
         names = [name.partition(":")[0] for name, _ in params]
-        unknown = set(names) - set(self.kinds[kind].search) - {"_revinclude"}
+        unknown = set(names) - set(self.kinds[kind].search) - {"_revinclude", "_count"}
         if unknown or not params:
             return _refused(f"No supported search parameters provided: {', '.join(sorted(unknown))}")
         enough = {"_id", "patient", "subject", "identifier", "recipient"}

@@ -212,6 +212,7 @@ def test_a_page_that_is_asked_for_too_late_is_gone(epic):
             "59108",
         ),  # [E] "either the category or code parameter must be specified"
         ("CarePlan", {"patient": "Patient/1"}, "59108"),
+        ("Observation", {"patient": "Patient/1", "category": "labresults"}, "59111"),  # [E] 59111, its own example
         ("Condition", {"category": "problem-list-item"}, "4111"),  # [E] 4111: required search parameter missing
         ("ServiceRequest", {"status": "active"}, "4111"),
         ("Encounter", {}, "4110"),  # [E] 4110: no parameters
