@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -32,6 +33,27 @@ _ISSUE_CODES = frozenset(
 _SEVERITIES = frozenset({"fatal", "error", "warning", "information"})
 
 
+@dataclass(frozen=True)
+class _ByNumber:
+    """What one of Epic's numbers says, which its HTTP status (400 or 403) does not."""
+
+    cause: str
+    kind: type[TransferError]
+    means: str
+    wait_seconds: float | None = None
+
+
+_LOCKED = _ByNumber("break-the-glass", PermanentError, "this chart is protected there (break-the-glass)")
+# https://fhir.epic.com/Documentation?docId=troubleshooting; 4135 comes until the hospital's midnight, whichever that is.
+_BY_NUMBER = {
+    "4130": _LOCKED,
+    "4131": _LOCKED,
+    "4135": _ByNumber(
+        "daily-ceiling", TemporaryError, "no more of this is answered today", MAX_RETRY_AFTER_SECONDS * 3
+    ),
+}
+
+
 class NotFound(PermanentError):
     """The server does not have it (404), or not any more (410)."""
 
@@ -41,16 +63,34 @@ def of_status(
 ) -> TransferError:
     """The error for an answer that is not 2xx; ``what`` names the exchange without patient data."""
     outcome = _outcome(body)
-    kind = _kind_of_status(status, write, is_page=outcome is None and body.lstrip().startswith(b"<"))
+    said = _said_by_number(outcome)
+    kind = said.kind if said else _kind_of_status(status, write, outcome is None and body.lstrip().startswith(b"<"))
     words = "; ".join(safe_issues(outcome)) if outcome else ""
-    message = f"{what}: {endpoint} answers {status}{_advice(status)}{f' ({words})' if words else ''}"
+    advice = f": {said.means}" if said else _advice(status)
+    message = f"{what}: {endpoint} answers {status}{advice}{f' ({words})' if words else ''}"
     return kind(
         message,
         endpoint=endpoint,
         status_code=status,
+        cause=said.cause if said else "",
         outcome=outcome,
-        retry_after_seconds=retry_after_seconds(headers, now),
+        retry_after_seconds=retry_after_seconds(headers, now) or (said.wait_seconds if said else None),
     )
+
+
+def numbers_in(outcome: Mapping[str, Any] | None) -> Iterator[str]:
+    """The vendor's own codes in an OperationOutcome: ``issue.details.coding.code``, where Epic writes its numbers."""
+    issues = (outcome or {}).get("issue")
+    for issue in issues if isinstance(issues, list) else ():
+        details = issue.get("details") if isinstance(issue, dict) else None
+        codings = details.get("coding") if isinstance(details, dict) else None
+        for coding in codings if isinstance(codings, list) else ():
+            if isinstance(coding, dict) and isinstance(coding.get("code"), str):
+                yield coding["code"]
+
+
+def _said_by_number(outcome: Mapping[str, Any] | None) -> "_ByNumber | None":
+    return next((_BY_NUMBER[each] for each in numbers_in(outcome) if each in _BY_NUMBER), None)
 
 
 def _kind_of_status(status: int, write: bool, is_page: bool) -> type[TransferError]:

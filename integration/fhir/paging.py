@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
-from integration.fhir.failures import NotFound, safe_issues
+from integration.fhir.failures import NotFound, numbers_in, safe_issues
 from integration.fhir.transport import TOO_DEEP, TOO_LARGE, Response
 from mappings.codes import as_dict
 from mappings.model.errors import PartialError, PermanentError, TemporaryError
 
 MAX_PAGES = 2000
-_EPIC_SESSION_EXPIRED = "4113"  # "Session ID for cached search results has expired."
+EPIC_SESSION_EXPIRED = "4113"  # "Session ID for cached search results has expired."
 SMALLER = 4  # a page that is too large is asked for again with a quarter of the resources
 _IS = {TOO_LARGE: "larger than max_answer_bytes", TOO_DEEP: "nested deeper than max_json_depth"}
 SUBSETTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "SUBSETTED")
@@ -283,7 +283,6 @@ def _list(value: Any) -> list[Any]:
 def _is_forgotten(error: PermanentError) -> bool:
     """Whether a refusal says that a search is over: by FHIR's own word, or by Epic's number, which comes with a 400."""
     issues = _list((error.outcome or {}).get("issue"))
-    codings = [each for one in issues for each in _list(as_dict(as_dict(one).get("details")).get("coding"))]
-    return any(as_dict(one).get("code") == "expired" for one in issues) or any(
-        as_dict(each).get("code") == _EPIC_SESSION_EXPIRED for each in codings
+    return any(as_dict(one).get("code") == "expired" for one in issues) or EPIC_SESSION_EXPIRED in numbers_in(
+        error.outcome
     )

@@ -1,6 +1,7 @@
 """A chart is gathered from servers with the vendors' habits, or a person is told which part of it is not."""
 
 import pytest
+from sqlalchemy import text
 
 from tests.jobs.exchange import Exchange, a_request
 from tests.servers.vendors.charts import MRN, load
@@ -11,11 +12,11 @@ pytestmark = pytest.mark.postgres
 OFFERED = ["Condition", "DiagnosticReport", "Encounter", "Observation"]
 
 
-def gather(exchange: Exchange, **fields) -> dict:
+def gather(exchange: Exchange, *, hurry: bool = True, **fields) -> dict:
     name = {"family": "Synthetic1", "given": ["Ada"]}
     patient = {"identifiers": [{"system": MRN, "value": "M1"}], "name": name, "birth_date": "1960-01-01"}
     request_id = exchange.submit(a_request(patient=patient, **fields))
-    exchange.drain()
+    exchange.drain(hurry=hurry)
     return exchange.view(request_id)
 
 
@@ -82,3 +83,30 @@ def test_a_chart_whose_pages_double_arrives_once(make_exchange):
         exchange = make_exchange(alice=oracle.url, at_alice="profile: oracle-health")
         assert gather(exchange)["records"] == "verified"
         assert len(exchange.find("bob", "Observation")) == 5
+
+
+def test_a_daily_ceiling_is_waited_for_and_nobody_is_called(make_exchange):
+    with Epic() as epic:
+        load(epic)
+        epic.ceiling = 0
+        exchange = make_exchange(alice=epic.url, at_alice="profile: epic")
+        types = [*OFFERED, "DocumentReference"]
+        view = gather(exchange, records={"types": types}, hurry=False)
+        [step] = [each for each in view["owed"] if each["kind"] == "gather_records"]
+        assert (step["status"], step["cause"]) == ("waiting", "daily-ceiling"), step
+        with exchange.engine.connect() as conn:
+            assert conn.execute(text("SELECT failures FROM endpoints WHERE key = 'alice'")).scalar() == 0
+        epic.new_day()
+        epic.ceiling = None
+        exchange.drain()
+        assert exchange.view(view["request_id"])["records"] == "verified"
+
+
+def test_a_chart_behind_glass_is_said_to_be_one(make_exchange):
+    with Epic() as epic:
+        patient, _ = load(epic)
+        exchange = make_exchange(alice=epic.url, at_alice="profile: epic")
+        epic.restricted.add(patient)
+        view = gather(exchange, records={"types": OFFERED})
+        [step] = [each for each in view["owed"] if each["kind"] == "gather_records"]
+        assert (step["status"], step["cause"]) == ("parked", "break-the-glass"), step
