@@ -3,15 +3,54 @@
 ``Impossible``: nothing was written, and nothing will be by this road: the next one may be tried.
 ``UnknownOutcome`` (raised): it may be there. It is looked up; never is another road tried.
 ``TemporaryError`` (raised): later, by the same road. ``NeedsPerson`` and ``PermanentError`` (raised): a person decides.
+jobs/target/sending.py walks the roads; mappings/model/sending.py decides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from integration.fhir.capabilities import Capabilities
+from integration.fhir.server import FhirServer
+from integration.settings.config import Config, Endpoint
 from mappings.model.outgoing import Outgoing
-from mappings.model.roads import Level, RoadName
+from mappings.model.request import Identifier
+from mappings.model.roads import Level
+
+
+class Attempt(Protocol):
+    """What a road may use of the attempt of which it is a part: jobs/world.py has it."""
+
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def config(self) -> Config: ...
+    def endpoint(self, key: str) -> Endpoint: ...
+    def server(self, key: str) -> FhirServer: ...
+    def capabilities(self, key: str) -> Capabilities: ...
+    def bases(self, key: str) -> tuple[str, ...]: ...
+    def finding(self, cause: str, message: str, path: str = "", severity: str = "warning") -> None: ...
+
+
+@dataclass(frozen=True)
+class Way:
+    """What a road is made of. ``key``: the endpoint that the document is for.
+
+    ``differs(endpoint, sent, read, name)``: compare what was sent with what was read there; says each difference as a finding.
+    ``find(endpoint, type, identifier)``: the resources there that carry the identifier themselves, and whether the server
+    answered as if the identifier had not been asked for: then nothing found says nothing.
+    """
+
+    key: str
+    attempt: Attempt
+    differs: Callable[[str, dict[str, Any], dict[str, Any], str], bool]
+    find: Callable[[str, str, Identifier], tuple[list[dict[str, Any]], bool]]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """As config.yaml has it."""
+        return self.attempt.endpoint(self.key)
 
 
 @dataclass(frozen=True)
@@ -24,7 +63,7 @@ class Impossible:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Exactly what will go. ``body``: bytes whose hash stands in the ledger before the send; the rest helps to find it again.
+    """Exactly what will go. ``body``: bytes that are kept, and whose hash stands in the ledger, before the send.
 
     ``resource``: the DocumentReference that ``body`` is, on roads over FHIR. ``control_id``: the message's own number,
     where the receiver tells repeats by it. ``attachment_sha256``: of each attachment that goes, in order.
@@ -41,7 +80,7 @@ class Prepared:
 class Taken:
     """The system said yes. ``reference``: what it is called there; None where that is not told.
 
-    ``level``: what is known by this answer alone. ``receipt``: ids and codes of the answer, never content.
+    ``level``: what is known if it can never be read back. ``receipt``: ids and codes of the answer, never content.
     """
 
     reference: str | None
@@ -60,7 +99,7 @@ class There:
 
 @dataclass(frozen=True)
 class Absent:
-    """It is surely not there: the search could have seen it, and did not."""
+    """It is surely not there: the search could have seen it, and did not. (That the index may lag is waited for by who asks.)"""
 
 
 @dataclass(frozen=True)
@@ -72,11 +111,21 @@ class CannotTell:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """Looking cannot decide, but the same bytes with the same control id may go again: the receiver tells a repeat by it.
+
+    After three sends it is a CannotTell.
+    """
+
+    message: str
+    search_for: str
+
+
+@dataclass(frozen=True)
 class ReadBack:
-    """What was read back. ``same``: it is what was sent; ``differs``: FHIRPaths or words that name what is not, ids only."""
+    """What was read back. ``same``: it is what was sent; what is not was said as findings."""
 
     same: bool
-    differs: tuple[str, ...] = ()
     version: str | None = None
 
 
@@ -88,24 +137,35 @@ class NotAllowed:
 
 
 class Road(Protocol):
-    """One way into one endpoint, made anew for each attempt."""
+    """One way into one endpoint, made anew for each attempt: ``YourRoad(way)``.
 
-    name: RoadName
+    ``name``: its word in config.yaml. ``at``: the endpoint where the document will stand: usually the one that it is for;
+    the patient of the item is one of that endpoint. ``sends``: False where a person carries the document.
+    """
+
+    name: str
+    sends: bool
+
+    @property
+    def at(self) -> str: ...
 
     def can(self) -> Impossible | None:
         """Whether it can be used at all, before anything is read or written: it is configured, and the system takes it."""
 
     def prepare(self, item: Outgoing) -> Prepared | Impossible:
-        """The bytes that will go. Writes nothing; may read (the encounter). The same item gives the same bytes."""
+        """The bytes that will go. Writes nothing; may read (the encounter). ``item.retracts``: the bytes that take it back."""
+
+    def restore(self, item: Outgoing, body: bytes, control_id: str | None) -> Prepared:
+        """What went earlier, from the bytes that were kept; ``item`` may say something newer."""
 
     def send(self, prepared: Prepared) -> Taken | There | Impossible:
         """Send once. The ledger's row is written; the lease was renewed."""
 
-    def look_up(self, prepared: Prepared, since: datetime) -> There | Absent | CannotTell:
-        """Whether an earlier send, not before ``since``, reached it."""
+    def look_up(self, prepared: Prepared, since: datetime) -> There | Absent | CannotTell | Repeat:
+        """Whether an earlier send, not before ``since``, reached it. Sends nothing."""
+
+    def renew(self, prepared: Prepared, there: There) -> Taken | None:
+        """It was there: see that it says what is wanted now, where the road can change it. None: it stands as it was sent."""
 
     def read_back(self, prepared: Prepared, reference: str | None) -> ReadBack | NotAllowed | None:
         """Compare what stands there with what went; None: not readable yet."""
-
-    def retract(self, item: Outgoing, reference: str | None) -> Taken | Impossible:
-        """Mark the copy there as an error, never delete it."""

@@ -1,18 +1,25 @@
 """The ledger: one row for each document of ours at each endpoint, written before it is sent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, case, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.tables import sendings
+from mappings.model.request import Identifier
+from mappings.model.sending import SendingState
 
 
 @dataclass(frozen=True)
 class Sending:
-    """One document on one road. ``state``: begun taken impossible absent handed-over; ``sends``: how often it was sent."""
+    """One document on one road. ``state``: a SendingState; ``sends``: how often it was sent, repeats too.
+
+    ``sha256``: of the bytes that went, or were about to, a payload of their own. ``begun_at``: when it was first about to
+    be sent by this road; ``sent_at``: when last. ``tried``: roads that were impossible: road, cause, message.
+    """
 
     endpoint: str
     system: str
@@ -29,6 +36,7 @@ class Sending:
     tried: tuple[Mapping[str, str], ...]
     sends: int
     begun_at: datetime | None
+    sent_at: datetime | None
     ended_at: datetime | None
 
     @classmethod
@@ -37,8 +45,92 @@ class Sending:
         values = {name: getattr(row, name) for name in cls.__dataclass_fields__}
         return cls(**{**values, "tried": tuple(row.tried)})
 
+    @property
+    def identifier(self) -> Identifier:
+        """Ours, of this document."""
+        return Identifier(system=self.system, value=self.value)
+
+    @property
+    def is_there(self) -> bool:
+        """As far as the system, or a person, has said."""
+        return self.state in (SendingState.TAKEN, SendingState.HANDED_OVER)
+
+
+def find(conn: Connection, endpoint: str, identifier: Identifier) -> Sending | None:
+    """The row of one document at one endpoint."""
+    row = conn.execute(select(sendings).where(*_one(endpoint, identifier))).one_or_none()
+    return None if row is None else Sending.from_row(row)
+
 
 def of_delivery(conn: Connection, delivery_id: str) -> list[Sending]:
-    """What a delivery sent, or was about to send, by road."""
+    """What a delivery sent, or was about to send."""
     rows = conn.execute(select(sendings).where(sendings.c.delivery_id == delivery_id).order_by(sendings.c.value))
     return [Sending.from_row(row) for row in rows]
+
+
+def begin(
+    conn: Connection,
+    endpoint: str,
+    identifier: Identifier,
+    *,
+    request_id: str,
+    delivery_id: str,
+    road: str,
+    sha256: str,
+    control_id: str | None,
+    tried: Iterable[Mapping[str, str]],
+    at: datetime,
+) -> None:
+    """It is about to be sent: from this commit on it may be there."""
+    new = dict(road=road, state=SendingState.BEGUN, sha256=sha256, control_id=control_id, tried=list(tried), sent_at=at)
+    _put(conn, endpoint, identifier, request_id, delivery_id, {**new, "begun_at": at, "sends": 1}, sends=1)
+
+
+def note(
+    conn: Connection,
+    endpoint: str,
+    identifier: Identifier,
+    *,
+    request_id: str,
+    delivery_id: str,
+    road: str,
+    state: SendingState,
+    tried: Iterable[Mapping[str, str]],
+) -> None:
+    """Nothing was sent: no road can take it, or it waits for a person who carries it."""
+    new = dict(road=road, state=state, tried=list(tried), sha256=None, control_id=None, begun_at=None, sent_at=None)
+    _put(conn, endpoint, identifier, request_id, delivery_id, {**new, "sends": 0}, sends=0)
+
+
+def _put(
+    conn: Connection,
+    endpoint: str,
+    identifier: Identifier,
+    request_id: str,
+    delivery_id: str,
+    new: dict[str, Any],
+    sends: int,
+) -> None:
+    own = dict(endpoint=endpoint, system=identifier.system, value=identifier.value, request_id=request_id)
+    insertion = insert(sendings).values({**own, "delivery_id": delivery_id, **new})
+    first = case((sendings.c.road == new["road"], sendings.c.begun_at), else_=None)
+    changed = {**new, "delivery_id": delivery_id, "sends": sendings.c.sends + sends, "ended_at": None}
+    if new["begun_at"] is not None:
+        changed["begun_at"] = case((first.is_not(None), first), else_=new["begun_at"])
+    conn.execute(insertion.on_conflict_do_update(index_elements=["endpoint", "system", "value"], set_=changed))
+
+
+def end(
+    conn: Connection, endpoint: str, identifier: Identifier, state: SendingState, at: datetime, **values: Any
+) -> bool:
+    """What became of it; ``values``: reference, level, receipt, sha256, tried. False when there is no such row."""
+    new = {"state": state, "ended_at": at, **values}
+    return bool(conn.execute(update(sendings).where(*_one(endpoint, identifier)).values(new)).rowcount)
+
+
+def _one(endpoint: str, identifier: Identifier) -> tuple:
+    return (
+        sendings.c.endpoint == endpoint,
+        sendings.c.system == identifier.system,
+        sendings.c.value == identifier.value,
+    )

@@ -298,7 +298,7 @@ sendings = Table(
     Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
     Column("delivery_id", Text, ForeignKey("deliveries.id"), nullable=False),
     Column("road", Text, nullable=False),
-    Column("state", Text, nullable=False),  # begun taken impossible absent handed-over
+    Column("state", Text, nullable=False),  # a SendingState of mappings/model/sending.py
     Column("sha256", Text),  # of what was about to be sent, a payload of its own
     Column("control_id", Text),
     Column("reference", Text),  # what it is called there
@@ -310,7 +310,8 @@ sendings = Table(
     Column(
         "sends", Integer, nullable=False, server_default="0"
     ),  # how often it was sent, repeats of the same message too
-    _time("begun_at"),  # when it was first sent by this road
+    _time("begun_at"),  # when it was first about to be sent by this road
+    _time("sent_at"),  # when last
     _time("ended_at"),
     Index("sendings_delivery", "delivery_id"),
 )

@@ -29,6 +29,9 @@ class Outgoing:
     replaces: Identifier | None = None
     replaces_reference: str | None = None
     encounter: str | None = None  # Encounter/id there, of this patient, when it is known
+    retracts: bool = (
+        False  # the copy that ``replaces`` names is to be marked as an error; ``resource`` is that copy, marked
+    )
 
 
 def visible_reference(request_id: str, revision: int) -> str:

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("tried", JSONB(), nullable=False, server_default=sa.text("'[]'")),
         sa.Column("sends", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("begun_at", sa.DateTime(timezone=True)),
+        sa.Column("sent_at", sa.DateTime(timezone=True)),
         sa.Column("ended_at", sa.DateTime(timezone=True)),
     )
     op.create_index("sendings_delivery", "sendings", ["delivery_id"])
