@@ -15,6 +15,8 @@ from integration.fhir.token_request import SigningKey, TokenAddress, read_key, t
 from mappings.model.errors import ConfigError, Mistake, NeedsPerson
 from mappings.model.token import Token
 
+ALL_SCOPES = ("system/*.read", "system/*.write")
+
 
 def sign_in_of(
     endpoint: Any,
@@ -39,7 +41,7 @@ def sign_in_of(
         asking,
         token_url=lambda: auth.token_url or token_url_of(endpoint.key, endpoint.base_url, asking),
         client_id=auth.client_id,
-        scopes=auth.scopes,
+        scopes=_scopes(endpoint),
         now=now,
     )
     held = shelf(endpoint.key, _fingerprint(endpoint))
@@ -51,6 +53,12 @@ def sign_in_of(
     return WithToken(
         held, _usable(lambda: address.with_key(lambda: _signing_key(endpoint.key, auth, keys_dir, environ, now())))
     )
+
+
+def _scopes(endpoint: Any) -> tuple[str, ...]:
+    if endpoint.auth.scopes is not None:
+        return endpoint.auth.scopes
+    return ALL_SCOPES if endpoint.of_profile.sends_scope else ()
 
 
 def _usable(fetch: Callable[[], Token]) -> Callable[[], Token]:

@@ -39,10 +39,11 @@ class SmartBackendServices(Section):
     algorithm: Literal["RS384", "ES384"] = Field(
         "RS384", description="How the assertion is signed with the key in `private_key_file`.", examples=["RS384"]
     )
-    scopes: tuple[Name, ...] = Field(
-        ("system/*.read", "system/*.write"),
+    scopes: tuple[Name, ...] | None = Field(
+        None,
         strict=False,
-        description="Scopes we ask for. Empty: none are sent, and the server grants what the client id has (Epic).",
+        description="Scopes we ask for. Empty: none are sent, and the server grants what the client id has. Default: "
+        "`system/*.read` and `system/*.write`; none where the endpoint's profile says so (Epic).",
         examples=[["system/*.rs", "system/*.cu"]],
     )
     private_key_file: str | None = Field(

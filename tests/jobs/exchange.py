@@ -5,6 +5,7 @@ import contextlib
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from requests import Session
 from requests.adapters import HTTPAdapter
@@ -16,6 +17,7 @@ from integration.packets.payloads import Payloads
 from integration.queue import dispatch
 from integration.settings.config import Config, load_config
 from integration.store import endpoints, requests, steps
+from integration.store.held_tokens import Shelf
 from integration.store.tables import findings
 from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
@@ -119,7 +121,13 @@ class Exchange:
         self.hosted_log = self.app.extensions["second_opinion"]["hosted_log"]
         threading.Thread(target=self._serve, daemon=True).start()
         self.clock = lambda: datetime.now(UTC)
-        self.world = World(self.config, self.engine, Servers(self.config), self.payloads, now=lambda: self.clock())
+        self.world = World(
+            self.config,
+            self.engine,
+            Servers(self.config, shelf=partial(Shelf, self.engine)),
+            self.payloads,
+            now=lambda: self.clock(),
+        )
         self.heartbeat = Heartbeat(self.config.engine.lease_seconds)
         with self.engine.begin() as conn:
             endpoints.register(conn, self.config)

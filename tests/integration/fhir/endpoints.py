@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
+from mappings.model.profiles import PROFILES
+
 BASE = "https://hospital.example.invalid/fhir"
 
 
@@ -40,6 +42,7 @@ def endpoint(
         limits=limits,
         overrides=capabilities,
         auth="none",
+        of_profile=PROFILES["generic"],
     )
 
 

@@ -16,6 +16,7 @@ from integration.fhir.transport import Transport, careful_session
 from integration.settings.auth import Basic, BearerToken, ClientSecret, SmartBackendServices
 from integration.store.held_tokens import Shelf
 from mappings.model.errors import NeedsPerson, PermanentError, TemporaryError
+from mappings.model.profiles import PROFILES
 from tests.integration.fhir.endpoints import endpoint as plain_endpoint
 from tests.servers.guarded_fhir import GuardedFhir
 
@@ -41,8 +42,9 @@ SMART = SmartBackendServices(type="smart-backend-services", client_id="exchange"
 class World:
     """One worker's way to the hospital; several share the database."""
 
-    def __init__(self, database, folder, hospital, auth=SMART):
+    def __init__(self, database, folder, hospital, auth=SMART, profile="generic"):
         endpoint = plain_endpoint(hospital.fhir)
+        endpoint.of_profile = PROFILES[profile]
         endpoint.auth = auth
         self.endpoint, self.engine = endpoint, database.engine
         sign_in = sign_in_of(
@@ -268,3 +270,21 @@ def test_servers_sign_in_by_the_configuration_and_never_go_there_unsigned(databa
     with pytest.raises(PermanentError, match="needs sign-in"):
         Servers(config).server("hospital")
     assert all(shown for *_, shown in hospital.requests)
+
+
+@pytest.mark.parametrize(
+    ("profile", "scopes", "sent"),
+    [
+        ("generic", None, "system/*.read system/*.write"),
+        ("epic", None, None),  # "Send no scope to Epic": whatever is asked for, the answer is what the client has
+        ("epic", ("system/Patient.r",), "system/Patient.r"),
+        ("generic", (), None),
+    ],
+)
+def test_which_scope_is_asked_for_is_the_profiles_unless_the_site_says(
+    database, folder, hospital, profile, scopes, sent
+):
+    auth = SmartBackendServices(type="smart-backend-services", client_id="exchange", keys="production", scopes=scopes)
+    world = World(database, folder, hospital, auth, profile=profile)
+    world.read()
+    assert hospital.asked[0].get("scope") == sent
