@@ -24,7 +24,7 @@ from integration.store import endpoint_health, findings, parking, steps, totals
 from integration.store.pace import Paced
 from integration.store.steps import LeaseLost
 from integration.store.storable import storable
-from jobs import traces
+from jobs import gate, traces
 from jobs.steps import (
     gather_records,
     match_people,
@@ -196,6 +196,8 @@ def _try(ctx: Context) -> set[str]:
         raise
     except Revised as error:
         _again(ctx, error, started_at)
+    except gate.Withdrawn as error:
+        _ended(ctx, error, started_at)
     except ExchangeError as error:
         _failed(ctx, error, started_at, began)
     except Exception as error:
@@ -259,6 +261,16 @@ def _again(ctx: Context, error: Revised, started_at: datetime) -> None:
             steps.record_attempt(conn, ctx.step, started_at, "again", cause="revised-meanwhile", message=str(error)),
         )
     log.info("step goes again", extra=_ids(ctx.step, "again"))
+
+
+def _ended(ctx: Context, error: gate.Withdrawn, started_at: datetime) -> None:
+    """The request does not stand any more: what was begun for it ends here, and nothing follows from it."""
+    with ctx.transaction() as conn:
+        ctx.store_findings(conn)
+        steps.finish(conn, ctx.step, again_at=None, next_steps=())
+        attempt_id = steps.record_attempt(conn, ctx.step, started_at, "done", cause=error.cause, message=str(error))
+        ctx.exchanges.store(conn, attempt_id)
+    log.info("step ended", extra=_ids(ctx.step, "ended"))
 
 
 def _failed(ctx: Context, error: ExchangeError, started_at: datetime, began: float) -> None:

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -21,10 +21,12 @@ from integration.store import endpoints, findings, requests, steps, waivers
 from integration.store.steps import LeaseLost, NextStep, fenced
 from integration.store.waivers import Waiver
 from integration.tracing import OFF, NoTracing
+from jobs import gate
 from jobs.recorder import Recorder
 from mappings.addresses import comparable
 from mappings.model.errors import ExchangeError, NeedsPerson
 from mappings.model.findings import Finding
+from mappings.model.leaving import Going, Reason
 from mappings.model.request import SecondOpinionRequest
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ class Context:
         self.exchanges = Recorder()
         self.came_of: tuple[str, str] | None = None  # outcome and cause of what is told in traces
         self.closed_loop = False
+        self.because: Reason | None = None  # what leaves now, where that is not what the step is for
         self._addresses: dict[
             str, tuple[str, ...]
         ] = {}  # of endpoints that are the servers they were: what they showed
@@ -160,8 +163,23 @@ class Context:
         """The FHIR server of an endpoint; what is exchanged with it is kept beside this attempt."""
         self._must_be_where_it_was(key)
         return self.world.servers.server(key).observed(
-            self.exchanges, self.lease.renew_if_it_waited, partial(self.learn_address, key)
+            self.exchanges, partial(self._before_write, key), partial(self.learn_address, key)
         )
+
+    def _before_write(self, key: str, going: Going) -> None:
+        """With each write when it goes out: the step is still ours, it may leave, and neither question took too long."""
+        self.lease.renew_if_it_waited()
+        gate.passes(self, key, going)
+        self.lease.renew_if_it_waited()
+
+    @contextmanager
+    def for_the_reason(self, reason: Reason) -> Iterator[None]:
+        """What leaves meanwhile is for another reason than the rest of the step."""
+        before, self.because = self.because, reason
+        try:
+            yield
+        finally:
+            self.because = before
 
     def bases(self, key: str) -> tuple[str, ...]:
         """Every address that names the server of an endpoint: as configured, and as its own answers showed, now or earlier."""

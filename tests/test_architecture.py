@@ -189,6 +189,58 @@ def test_mail_is_sent_from_one_place():
     )
 
 
+# Who may make something that writes to another system: `observed` takes the hook that every write asks.
+GATED = {"jobs/world.py", "jobs/gate.py"}
+HOOK = {*GATED, "integration/fhir/server.py"}  # the server hands it on to its transport
+WIRE = {
+    "integration/fhir/transport.py",
+    "integration/fhir/token_request.py",
+}  # a token address gets an assertion, no content
+
+
+def test_everything_that_leaves_passes_the_gate():
+    """`Servers` gives servers that only read (`never`); those that write ask `jobs.gate` before each byte."""
+    _say(
+        [
+            f"{file}:{node.lineno} {words}"
+            for file, tree in sources()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            for words in [_round_the_gate(file, node)]
+            if words
+        ]
+    )
+
+
+def _round_the_gate(file: str, call: ast.Call) -> str:
+    called, name = ast.unparse(call.func), _called(call)
+    if name == "observed" and file not in HOOK:
+        return "makes a server that writes: take ctx.server(), whose writes pass jobs/gate.py."
+    if name in ("Transport", "FhirServer") and file != "integration/fhir/servers.py":
+        return "makes a connection of its own: ask Servers, whose connections only read."
+    if name == "Transport" and not any(each.arg == "before_write" for each in call.keywords):
+        return "a transport of Servers never writes: give before_write=never."
+    sends = name in ("send", "post", "put", "patch", "delete", "request") and "session" in called
+    if sends and file.startswith("integration/fhir/") and file not in WIRE:
+        return "sends round the transport."
+    if any(each.arg == "write" for each in call.keywords) and not file.startswith("integration/fhir/"):
+        return "writes HTTP itself: FhirServer does."
+    return ""
+
+
+def test_a_step_that_sends_has_a_reason():
+    from mappings.model.leaving import REASON_OF_STEP
+    from mappings.model.steps import KINDS
+
+    writes = re.compile(r"jobs/(target|patients)")
+    for kind in KINDS:
+        module = f"jobs/steps/{kind}.py"
+        used = {name.replace(".", "/") for file, _, name in imports() if file == module}
+        if kind in REASON_OF_STEP or kind.startswith(("verify", "watch", "gather")):
+            continue  # those three read; the gate stops what they would send, see tests/jobs/test_gate.py
+        assert not any(writes.match(each) for each in used), f"{module} can write and has no reason in REASON_OF_STEP"
+
+
 def test_mappings_import_only_what_is_pure():
     _say(
         [

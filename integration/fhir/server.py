@@ -14,12 +14,13 @@ from integration.fhir.exchanges import Observer
 from integration.fhir.failures import NotFound
 from integration.fhir.models import ModelServer, structure_problems
 from integration.fhir.paging import MAX_PAGES, Entry, Resource, Search, is_subsetted, self_links
-from integration.fhir.transport import FHIR_JSON, Params, Response, Streamed, Transport, again_if_cut, at_once
+from integration.fhir.transport import FHIR_JSON, BeforeWrite, Params, Response, Streamed, Transport, again_if_cut
 from integration.fhir.writes import (
     Written,
     condition_header,
     identifier_condition,
     identifier_token,
+    items_of,
     version_header,
     written,
 )
@@ -71,10 +72,10 @@ class FhirServer(ModelServer):
     def observed(
         self,
         after: Observer,
-        before_write: Callable[[], object] = at_once,
+        before_write: BeforeWrite,
         learned: Callable[[str], object] = lambda base: None,
     ) -> "FhirServer":
-        """This server, with every exchange told to ``after`` and each write allowed by ``before_write``; connections are shared.
+        """This server, with every exchange told to ``after`` and each write let go by ``before_write``; connections are shared.
 
         ``learned`` is told each base address under which the server says that it keeps what was written.
         """
@@ -200,7 +201,9 @@ class FhirServer(ModelServer):
 
     def transaction(self, bundle: Resource) -> Resource:
         """POST a transaction or batch Bundle; the response Bundle (https://hl7.org/fhir/R4/http.html#transaction)."""
-        answer = self.transport.request("POST", "", body=dumps(self._as_it_bears(bundle)), write=True)
+        answer = self.transport.request(
+            "POST", "", body=dumps(self._as_it_bears(bundle)), write=True, items=items_of(bundle)
+        )
         response = answer.json()
         is_bundle = isinstance(response, dict) and response.get("resourceType") == "Bundle"
         if is_bundle and isinstance(response.get("entry"), list):
@@ -290,6 +293,7 @@ class FhirServer(ModelServer):
             _path(resource_type, id),
             body=dumps(resource),
             write=True,
+            items=items_of(resource),
             headers={"Prefer": "return=minimal", **headers},
         )
         return self._written(answer, resource_type, id)

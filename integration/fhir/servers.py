@@ -7,14 +7,16 @@ from typing import Any, TypeVar
 
 from integration.fhir.server import FhirServer
 from integration.fhir.sign_in import Fixed, SignIn, TokenShelf, Unsigned
-from integration.fhir.transport import Transport, careful_session
+from integration.fhir.transport import Transport, careful_session, never
 from mappings.model.errors import PermanentError
 
 E = TypeVar("E")
 
 
 class Servers:
-    """The FHIR servers we exchange with, by endpoint name; safe to use from several threads.
+    """The FHIR servers we exchange with, by endpoint name, for reading; safe to use from several threads.
+
+    `FhirServer.observed` makes one that writes; who may call it stands in tests/test_architecture.py.
 
     ``credential_of`` gives the credential for a practice that we host; it is shown at ``hosted:<practice>`` endpoints only.
     ``shelf(endpoint, fingerprint)`` holds access tokens for all workers. ``before`` is called with the endpoint's name before each request to it: see `Transport`.
@@ -50,7 +52,10 @@ class Servers:
     def _new(self, name: str) -> FhirServer:
         endpoint = configured(self._endpoints, name)
         return FhirServer(
-            endpoint, Transport(endpoint, sign_in=self._sign_in(endpoint), before=partial(self._before, name))
+            endpoint,
+            Transport(
+                endpoint, sign_in=self._sign_in(endpoint), before=partial(self._before, name), before_write=never
+            ),
         )
 
     def signing_of(self, endpoint_name: str) -> tuple[Callable[[], Mapping[str, str]], Callable[[], str]]:

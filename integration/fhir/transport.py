@@ -23,6 +23,7 @@ from integration.fhir.exchanges import Observer, Watch, ignore, parameter_names
 from integration.fhir.sign_in import SignIn, Unsigned
 from integration.fhir_json import MAX_DEPTH, TooDeep, loads
 from mappings.model.errors import PermanentError, TemporaryError, TransferError, UnknownOutcome
+from mappings.model.leaving import Going
 
 FHIR_JSON = "application/fhir+json"
 CONNECT_SECONDS = 10.0
@@ -48,6 +49,18 @@ Params = Mapping[str, Any] | Sequence[tuple[str, str]]
 
 def at_once() -> None:
     """The hook of a request that waits for nothing."""
+
+
+BeforeWrite = Callable[[Going], object]
+
+
+def freely(_going: Going) -> None:
+    """The hook of writes that nobody asks about: of tests, and of a transport of its own."""
+
+
+def never(going: Going) -> None:
+    """The hook of a server that is for reading: whoever wants to write asks for one through the gate (jobs/gate.py)."""
+    raise RuntimeError(f"a {going.kind} was about to leave without passing the gate")
 
 
 def again_if_cut(ask: Callable[[], Read]) -> Read:
@@ -143,6 +156,7 @@ class Transport:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
         before: Callable[[], object] = at_once,
+        before_write: BeforeWrite = freely,
     ):
         self.name: str = getattr(endpoint, "key", "") or endpoint.name
         self.base_url: str = endpoint.base_url.rstrip("/")
@@ -155,13 +169,13 @@ class Transport:
         self._sign_in = sign_in or Unsigned()
         self._now, self._clock = now, clock
         self._before = before
-        self._before_write: Callable[[], object] = at_once
+        self._before_write = before_write
         self._after: Observer = ignore
 
-    def observed(self, after: Observer, before_write: Callable[[], object] = at_once) -> "Transport":
+    def observed(self, after: Observer, before_write: BeforeWrite) -> "Transport":
         """The same connections, with every exchange told to ``after``: a light copy for one attempt of one step.
 
-        ``before_write`` has the last word on each write: it raises when the attempt may no longer send.
+        ``before_write`` has the last word on each write: it is told what goes, and raises when that may not leave.
         """
         seen = copy.copy(self)
         seen._after, seen._before_write = after, before_write
@@ -178,16 +192,19 @@ class Transport:
         write: bool = False,
         max_bytes: int | None = None,
         headers_only: bool = False,
+        items: tuple[str, ...] = (),
     ) -> Response:
         """One exchange; ``path`` is relative to the base, or an address of the same origin; an answer is at most ``max_answer_bytes``.
 
         ``headers_only``: what follows them is not read, a server may send back all that it was sent.
 
         ``write`` says that doing it twice matters: a cut after sending is then UnknownOutcome, else it is asked once more.
+        ``items``: identifiers of ours that a write carries, for the gate.
         """
 
         def once() -> Response:
-            with self._signed_in(method, path, params, headers, body, write) as answer:
+            going = Going(_kind_of(path), items, len(body or b"")) if write else None
+            with self._signed_in(method, path, params, headers, body, going) as answer:
                 if headers_only:
                     return self._read(answer, b"", write)
                 return self._whole(answer, max_bytes or self.max_bytes, write)
@@ -202,19 +219,19 @@ class Transport:
         params: Params | None,
         headers: Mapping[str, str] | None,
         body: Body | None,
-        write: bool,
+        going: Going | None,
         keeps: bool = True,
     ) -> Iterator["_Answer"]:
         """One exchange, signed; once more when our token was refused (401: nothing was done) and another one may do."""
         shown = self._sign_in.headers()
         try:
-            exchange = self._open(method, path, params, {**(headers or {}), **shown}, body, write, keeps)
+            exchange = self._open(method, path, params, {**(headers or {}), **shown}, body, going, keeps)
             answer = exchange.__enter__()
         except PermanentError as error:
             if error.status_code != 401 or not self._sign_in.refused(shown):
                 raise
             exchange = self._open(
-                method, path, params, {**(headers or {}), **self._sign_in.headers()}, body, write, keeps
+                method, path, params, {**(headers or {}), **self._sign_in.headers()}, body, going, keeps
             )
             answer = exchange.__enter__()
         with ExitStack() as ending:
@@ -226,7 +243,7 @@ class Transport:
         self, path: str, *, headers: Mapping[str, str] | None = None, max_bytes: int
     ) -> Iterator[tuple[Mapping[str, str], Iterator[bytes]]]:
         """GET something large: its headers and its blocks, which raise like `request` does."""
-        with self._signed_in("GET", path, None, headers, None, False, keeps=False) as answer:
+        with self._signed_in("GET", path, None, headers, None, None, keeps=False) as answer:
             yield answer.raw.headers, self._blocks(answer, max_bytes)
 
     def close(self) -> None:
@@ -275,10 +292,10 @@ class Transport:
         params: Params | None,
         headers: Mapping[str, str] | None,
         body: Body | None,
-        write: bool,
+        going: Going | None,
         keeps: bool = True,
     ) -> Iterator["_Answer"]:
-        url = self.url_of(path)
+        url, write = self.url_of(path), going is not None
         shown = self._shown(url)
         what = f"{method} {shown}"
         content = {"Content-Type": FHIR_JSON} if body is not None else {}
@@ -287,8 +304,8 @@ class Transport:
         )
         prepared = self._prepared(request, what)
         self._before()
-        if write:
-            self._before_write()
+        if going is not None:
+            self._before_write(going)
         began = self._clock()
         watch = Watch(
             self.name, method, shown + parameter_names(params, url), body, self._now(), self._clock, keeps=keeps
@@ -424,6 +441,11 @@ def _decoded(path: str) -> str:
     while (once := unquote(path)) != path:
         path = once
     return path
+
+
+def _kind_of(path: str) -> str:
+    """The resource type of an address below the base; what goes to the base itself is a Bundle."""
+    return path.partition("/")[0] or "Bundle"
 
 
 def _data(body: Body | None) -> Body | io.BytesIO | None:

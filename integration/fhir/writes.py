@@ -8,10 +8,12 @@ from urllib.parse import quote, urlsplit
 
 from integration.fhir.transport import Response
 from mappings.addresses import LOGICAL_ID
-from mappings.codes import as_text
+from mappings.codes import as_dict, as_text
+from mappings.identifiers import identifiers_in
 from mappings.model.errors import TransferError
 
 _LOCATION = re.compile(rf"(?:^|/)([A-Z][A-Za-z]+)/({LOGICAL_ID})(?:/_history/({LOGICAL_ID}))?/?$")
+_OURS = re.compile(r"[A-Z][A-Za-z]{1,40}/[A-Za-z0-9._-]{1,120}")
 _ETAG = re.compile(r'(?:W/)?"?([^"\s]+)"?')
 
 
@@ -28,6 +30,16 @@ class Written:
     def created(self) -> bool:
         """True when it is new; 200 after a conditional create means that it was there already."""
         return self.status == 201
+
+
+def items_of(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a resource or Bundle is called by us: identifiers of the form ``Type/name``, never a number of a patient."""
+    entries = resource.get("entry") if resource.get("resourceType") == "Bundle" else None
+    inside = [as_dict(as_dict(each).get("resource")) for each in entries] if isinstance(entries, list) else [resource]
+    found = [(str(each.get("resourceType")), value.value) for each in inside for value in identifiers_in(dict(each))]
+    return tuple(
+        dict.fromkeys(value for kind, value in found if value.startswith(f"{kind}/") and _OURS.fullmatch(value))
+    )
 
 
 def identifier_token(system: str, value: str) -> str:

@@ -17,6 +17,7 @@ from jobs.world import Context, Outcome
 from mappings.consult_report import ReportReading, documents_in, read_report, to_returned_report
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, PermanentError
+from mappings.model.leaving import Reason
 from mappings.model.request import Identifier, SecondOpinionRequest
 
 REMARKS = {
@@ -188,7 +189,8 @@ def _retract(ctx: Context, row: Row, report: Report) -> tuple[dict, str]:
     if there.get("status") != "entered-in-error":
         there |= {"status": "entered-in-error", "docStatus": "entered-in-error"}
         ctx.lease.before_write()
-        server.update(there, if_match=version_of(there))
+        with ctx.for_the_reason(Reason.WITHDRAWAL):
+            server.update(there, if_match=version_of(there))
     return there, reference
 
 

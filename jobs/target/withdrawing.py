@@ -11,6 +11,7 @@ from integration.store.links import Link
 from jobs.target.checking import Check, read_back
 from jobs.world import Context
 from mappings.model.delivery import DeliveryKind
+from mappings.model.leaving import Reason
 from mappings.model.packet import ManifestItem
 from mappings.withdrawal import carried, is_marked_in_error, marked_in_error
 
@@ -97,7 +98,8 @@ def _mark(ctx: Context, endpoint: str, item: ManifestItem, link: Link) -> None:
         )
         return
     ctx.lease.before_write()
-    written = server.update(marked, if_match=(there.get("meta") or {}).get("versionId"))
+    with ctx.for_the_reason(Reason.WITHDRAWAL):
+        written = server.update(marked, if_match=(there.get("meta") or {}).get("versionId"))
     with (
         ctx.transaction() as conn
     ):  # the bytes are none that a packet holds: should the record come back, it is written anew

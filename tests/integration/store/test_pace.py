@@ -163,7 +163,7 @@ def test_the_turn_comes_first_then_the_word_whether_to_write_and_neither_is_need
             SimpleNamespace(endpoints={"lakeview": endpoint(server.base_url)}),
             before=lambda name: said.append(f"turn at {name}"),
         )
-        seen = servers.server("lakeview").observed(lambda exchange: None, lambda: said.append("may write"))
+        seen = servers.server("lakeview").observed(lambda exchange: None, lambda going: said.append("may write"))
         seen.read("Patient", "1")
         assert said == ["turn at lakeview", "sent"]
         said.clear()

@@ -1,0 +1,82 @@
+"""The one gate: everything that leaves for a party's system passes `passes`, which says why it may, or stops it.
+
+`Context.server` gives servers whose every write comes through here; a road with a wire of its own calls it before it sends.
+Consent will be asked in `_stand` and `why_not`. Each leaving is a row of the audit trail before it goes: ids and sizes only.
+"""
+
+from typing import TYPE_CHECKING
+
+from integration.fhir.exchanges import ignore
+from integration.store import audit, patient_links, requests
+from mappings.model.errors import ExchangeError, NeedsPerson
+from mappings.model.leaving import REASON_OF_STEP, Going, Reason, Stand, why_not
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from integration.fhir.server import FhirServer
+    from integration.fhir.servers import Servers
+    from jobs.world import Context
+
+ACTOR = "exchange"
+LEAVES, KEPT = "data.leaves", "data.kept"
+NAMED = 100  # items in one row; it says how many there are
+
+
+class Withdrawn(ExchangeError):
+    """The request was cancelled or taken back while a step worked for it: the step ends, nothing more is sent."""
+
+    cause = "request-withdrawn"
+
+
+def passes(ctx: "Context", endpoint: str, going: Going) -> None:
+    """May this leave now, for this step's request? Recorded either way. Raises Withdrawn or NeedsPerson, and nothing is sent."""
+    reason = reason_of(ctx)
+    with ctx.world.engine.begin() as conn:
+        why = why_not(reason, going, _stand(conn, ctx.request_id, endpoint))
+        _record(conn, ctx, endpoint, reason, going, why)
+    if why == Withdrawn.cause:
+        raise Withdrawn(
+            f"request {ctx.request_id} was cancelled or taken back: nothing more of it is sent to {endpoint}"
+        )
+    if why:
+        raise NeedsPerson(why, f"no patient at {endpoint} is linked to request {ctx.request_id}: nothing is sent there")
+
+
+def for_a_check(engine: "Engine", servers: "Servers", endpoint: str, actor: str) -> "FhirServer":
+    """A server to try an endpoint with: marked test resources of a test patient whom ``actor`` named; each is recorded."""
+
+    def record(going: Going) -> None:
+        detail = {"kind": going.kind, "items": list(going.items), "count": len(going.items), "bytes": going.size}
+        with engine.begin() as conn:
+            audit.record(conn, actor, LEAVES, subject=endpoint, reason=Reason.CHECK, detail=detail)
+
+    return servers.server(endpoint).observed(ignore, record)
+
+
+def reason_of(ctx: "Context") -> Reason:
+    """What the step is for, unless it said of this part of its work that it is for something else."""
+    reason = ctx.because or REASON_OF_STEP.get(ctx.step.kind)
+    if reason is None:
+        raise LookupError(f"a step {ctx.step.kind} has no reason to send anything")
+    return reason
+
+
+def _stand(conn: "Connection", request_id: str, endpoint: str) -> Stand:
+    row = requests.get(conn, request_id)
+    is_linked = patient_links.of(conn, request_id, endpoint) is not None
+    return Stand(row.status, bool(row.cancel_requested), is_linked)
+
+
+def _record(conn: "Connection", ctx: "Context", endpoint: str, reason: Reason, going: Going, why: str) -> None:
+    detail = {"kind": going.kind, "items": list(going.items[:NAMED]), "count": len(going.items), "bytes": going.size}
+    about = {"step": ctx.step.id, "delivery": ctx.step.delivery_id, "attempt": ctx.step.attempts + 1}
+    audit.record(
+        conn,
+        ACTOR,
+        KEPT if why else LEAVES,
+        ctx.request_id,
+        subject=endpoint,
+        reason=reason if not why else f"{reason}: {why}",
+        detail=detail | {name: value for name, value in about.items() if value is not None},
+    )

@@ -1,0 +1,66 @@
+"""What leaves for another system, and why it may: the words that the one gate (jobs/gate.py) decides and records with."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mappings.model.states import Status
+from mappings.model.steps import StepKind as K
+
+
+class Reason(StrEnum):
+    """Why something may leave. Values stand in the audit trail."""
+
+    ASKED = "asked-by-request"
+    CORRECTION = "correction"
+    WITHDRAWAL = "withdrawal"
+    REPORT = "report-return"
+    STATUS = "status"
+    CANCELLATION = "cancellation"
+    CHECK = "check"
+
+
+# A step that is not here sends nothing to a party's system.
+REASON_OF_STEP: dict[str, Reason] = {
+    K.MATCH_PEOPLE: Reason.ASKED,
+    K.PUSH_RECORDS: Reason.ASKED,
+    K.SEND_REQUEST: Reason.ASKED,
+    K.TELL_CORRECTION: Reason.CORRECTION,
+    K.RETURN_REPORT: Reason.REPORT,
+    K.MIRROR_STATUS: Reason.STATUS,
+    K.CANCEL_REQUEST: Reason.CANCELLATION,
+}
+# Clinical content goes only for a request that stands, to the patient that it is linked to. What takes something back, says
+# a status or cancels goes in any case: keeping it would leave the wrong thing standing.
+CARRIES = frozenset({Reason.ASKED, Reason.CORRECTION, Reason.REPORT})
+PEOPLE = frozenset(
+    {"Patient", "Practitioner", "PractitionerRole", "Organization", "Location"}
+)  # they go before the link
+
+
+@dataclass(frozen=True)
+class Going:
+    """What a transport is about to send: its kind (a resource type, ``Bundle``, ``MDM^T02``), identifiers of ours, its bytes."""
+
+    kind: str
+    items: tuple[str, ...] = ()
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Stand:
+    """What a request is when something is about to leave for it."""
+
+    status: str
+    cancel_requested: bool
+    is_linked: bool
+
+
+def why_not(reason: Reason, going: Going, stand: Stand) -> str:
+    """Empty when it may leave; else a cause of mappings/model/causes.py."""
+    if reason not in CARRIES:
+        return ""
+    if stand.status in (Status.CANCELLED, Status.ENTERED_IN_ERROR) or stand.cancel_requested and reason is Reason.ASKED:
+        return "request-withdrawn"
+    if going.kind not in PEOPLE and not stand.is_linked:
+        return "patient-not-linked"
+    return ""
