@@ -245,7 +245,7 @@ _ALL = (
     Cause("duplicate-at-target", "The endpoint holds the same thing more than once.",
           "Ask the contact which one is right and to remove the other, then retry.", (W.CALL, W.RETRY)),
     Cause("request-withdrawn", "The request was cancelled or taken back while a step worked for it; nothing more was sent.",
-          "Nothing to do: the other side is told by the cancellation.", (W.CALL,)),
+          "Nothing to do: the other side is told by the cancellation. Call when it should hear it sooner.", (W.CALL, W.RETRY)),
     Cause("patient-not-linked", "Something was about to be sent for a request whose patient is not linked there; it was not.",
           _LINK_WORDS, _LINK),
     Cause("condition-ignored", "The endpoint says that what we sent was there already, and shows something that is not ours.",
