@@ -478,6 +478,12 @@ class Endpoint(_Section):
         "profile's.",
         examples=[{"Observation": ["category=laboratory", "category=vital-signs"]}],
     )
+    finds_orders: bool | None = Field(
+        None,
+        description="Whether we look for new orders here. false where the server searches orders by patient only: requests "
+        "are then handed in on the pages or through the API. Default: the profile's.",
+        examples=[False],
+    )
     default_fulfiller: str | None = Field(
         None,
         description="Endpoint that gets requests found here (by polling) that name no fulfiller.",
@@ -529,6 +535,12 @@ class Endpoint(_Section):
     def is_placer(self) -> bool:
         """May ask for second opinions."""
         return self.role in ("placer", "both")
+
+    @property
+    def is_polled(self) -> bool:
+        """Are new orders looked for here?"""
+        finds = self.of_profile.finds_orders if self.finds_orders is None else self.finds_orders
+        return self.is_placer and finds
 
     @property
     def is_fulfiller(self) -> bool:

@@ -13,7 +13,7 @@ EPOCH = datetime(2020, 1, 1, tzinfo=UTC)  # every node anchors intervals here, s
 
 def names(config: Config) -> list[str]:
     """The names, as in ``second-opinion schedules list``."""
-    polls = [f"poll_requests {key}" for key, endpoint in config.endpoints.items() if endpoint.is_placer]
+    polls = [f"poll_requests {key}" for key, endpoint in config.endpoints.items() if endpoint.is_polled]
     return polls + (["prune"] if config.endpoints else [])
 
 

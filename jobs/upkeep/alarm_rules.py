@@ -92,7 +92,7 @@ def rules(config: Config, now: datetime) -> Iterator[Rule]:
 
 
 def _placers(config: Config) -> list[str]:
-    return [key for key, endpoint in config.endpoints.items() if endpoint.is_placer]
+    return [key for key, endpoint in config.endpoints.items() if endpoint.is_polled]
 
 
 def _silence_values(config: Config, now: datetime) -> dict:

@@ -33,7 +33,7 @@ class DocumentHabits:
 @dataclass(frozen=True)
 class Profile:
     """``roads``: how a report reaches it, in the order in which they are tried; ``capabilities`` and ``records_by`` as in
-    config.yaml."""
+    config.yaml. ``finds_orders``: whether orders can be searched without naming a patient."""
 
     key: str
     name: str
@@ -42,6 +42,7 @@ class Profile:
     capabilities: Mapping[str, bool | int] = field(default_factory=dict)
     sends_scope: bool = True
     records_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    finds_orders: bool = True
 
 
 _GENERIC = (RoadName.FHIR_DOCUMENT, RoadName.DOWNLOAD)
@@ -59,6 +60,7 @@ PROFILES: dict[str, Profile] = {
             DocumentHabits(("text/plain",), "first", "required", finds_by_identifier=False),
             {"conditional_create": False, "task": False, "transaction": False},
             sends_scope=False,
+            finds_orders=False,
             # "Must have either code or category" (59108); US Core demands that a server takes a category.
             records_by={
                 "Observation": tuple(f"category={each}" for each in ("laboratory", "vital-signs", "social-history")),
@@ -71,9 +73,15 @@ PROFILES: dict[str, Profile] = {
             (RoadName.FHIR_DOCUMENT, RoadName.HL7V2, RoadName.DOWNLOAD),
             DocumentHabits(attachments="first", encounter="required", period=True, finds_by_identifier=False),
             {"conditional_create": False, "task": False, "transaction": False},
+            finds_orders=False,
         ),
-        Profile("athenahealth", "athenahealth", (RoadName.VENDOR_REST, RoadName.HL7V2, RoadName.DOWNLOAD)),
-        Profile("meditech", "Meditech", (RoadName.HL7V2, RoadName.DOWNLOAD)),
+        Profile(
+            "athenahealth",
+            "athenahealth",
+            (RoadName.VENDOR_REST, RoadName.HL7V2, RoadName.DOWNLOAD),
+            finds_orders=False,
+        ),
+        Profile("meditech", "Meditech", (RoadName.HL7V2, RoadName.DOWNLOAD), finds_orders=False),
         Profile("eclinicalworks", "eClinicalWorks", (RoadName.HL7V2, RoadName.DOWNLOAD)),
         Profile("nextgen", "NextGen", (RoadName.HL7V2, RoadName.DOWNLOAD)),
     )

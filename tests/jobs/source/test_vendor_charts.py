@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from integration.store.schedules import names
 from tests.jobs.exchange import Exchange, a_request
 from tests.servers.vendors.charts import MRN, load
 from tests.servers.vendors.epic import Epic
@@ -110,3 +111,12 @@ def test_a_chart_behind_glass_is_said_to_be_one(make_exchange):
         view = gather(exchange, records={"types": OFFERED})
         [step] = [each for each in view["owed"] if each["kind"] == "gather_records"]
         assert (step["status"], step["cause"]) == ("parked", "break-the-glass"), step
+
+
+@pytest.mark.parametrize(("keys", "polled"), [("profile: epic", False), ("profile: epic, finds_orders: true", True)])
+def test_who_searches_orders_by_patient_only_is_not_polled(make_exchange, keys, polled):
+    with Epic() as epic:
+        exchange = make_exchange(alice=epic.url, at_alice=keys)
+        assert ("poll_requests alice" in names(exchange.config)) is polled
+        exchange.poll()  # as often as it is asked for by hand it says why not
+        assert "http-400" in exchange.causes()
