@@ -145,11 +145,8 @@ class _Reading:
 
     def search(self, kind: str, params: dict[str, str], since: datetime | None) -> None:
         """Take every entry of every page while it is read: no more than a page is in memory."""
-        params = dict(params)
         self.chart.searched.add(kind)
-        if since is not None:
-            params["_lastUpdated"] = f"ge{since.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"
-        search = self.server.search(kind, params)
+        search = self.server.search(kind, [*params.items(), *self._younger(since)])
         learned: set[str] = set()
         for number, entry in enumerate(search, start=1):
             with self.taking:
@@ -160,6 +157,13 @@ class _Reading:
             self.chart.must_fit(f"{kind}?patient entry {number}", self.ctx.world.config.records.max_packet_bytes)
         for words in search.warnings:  # list.append is atomic: searches run in threads
             self.ctx.finding("search-warning", f"the server remarked on its search: {words}"[:300], kind)
+
+    def _younger(self, since: datetime | None) -> Iterator[tuple[str, str]]:
+        """``_lastUpdated`` from a time on; a server that takes closed ranges only is given an end that is not reached."""
+        if since is not None:
+            yield "_lastUpdated", f"ge{_instant(since)}"
+            if self.ctx.endpoint(self.request.placer).of_profile.closed_ranges:
+                yield "_lastUpdated", f"lt{_instant(self.ctx.now + timedelta(days=2))}"
 
     def _learn(self, base: str | None) -> None:
         """Another address under which the server knows itself, because it says so; never that of another endpoint."""
@@ -303,3 +307,8 @@ class _Reading:
         for target, place in pointed.items():
             if target not in self.chart.resources and target not in known:
                 self.ctx.finding("reference-unresolved", f"{target} is not in the packet", place)
+
+
+def _instant(at: datetime) -> str:
+    """A FHIR instant in whole seconds, with Z: some servers take no +00:00 in an address."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

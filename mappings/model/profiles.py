@@ -33,7 +33,8 @@ class DocumentHabits:
 @dataclass(frozen=True)
 class Profile:
     """``roads``: how a report reaches it, in the order in which they are tried; ``capabilities`` and ``records_by`` as in
-    config.yaml. ``finds_orders``: whether orders can be searched without naming a patient."""
+    config.yaml. ``finds_orders``: whether orders can be searched without naming a patient.
+    ``closed_ranges``: a search by date needs a beginning and an end."""
 
     key: str
     name: str
@@ -43,6 +44,7 @@ class Profile:
     sends_scope: bool = True
     records_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     finds_orders: bool = True
+    closed_ranges: bool = False
 
 
 _GENERIC = (RoadName.FHIR_DOCUMENT, RoadName.DOWNLOAD)
@@ -74,6 +76,7 @@ PROFILES: dict[str, Profile] = {
             DocumentHabits(attachments="first", encounter="required", period=True, finds_by_identifier=False),
             {"conditional_create": False, "task": False, "transaction": False},
             finds_orders=False,
+            closed_ranges=True,  # of _lastUpdated: once without a prefix, or twice with one
         ),
         Profile(
             "athenahealth",

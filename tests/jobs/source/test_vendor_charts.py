@@ -78,11 +78,13 @@ def test_a_search_that_the_server_forgot_begins_anew(make_exchange):
         assert len(exchange.find("bob", "Observation")) == 5 and not forgotten
 
 
-def test_a_chart_whose_pages_double_arrives_once(make_exchange):
+@pytest.mark.parametrize("records", [{}, {"since": "2020-01-01"}], ids=["all", "since"])
+def test_a_chart_whose_pages_double_arrives_once(make_exchange, records):
+    """What is younger than a date is asked for by a closed range there."""
     with OracleHealth(page=2) as oracle:
         load(oracle, results=5)
         exchange = make_exchange(alice=oracle.url, at_alice="profile: oracle-health")
-        assert gather(exchange)["records"] == "verified"
+        assert gather(exchange, records=records)["records"] == "verified"
         assert len(exchange.find("bob", "Observation")) == 5
 
 
