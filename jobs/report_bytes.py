@@ -32,5 +32,7 @@ def _document(ctx: Context, endpoint: str, at: AttachmentAt, limit: int) -> tupl
     data = inline_bytes(at.attachment)
     if data is not None:
         return data, said or UNKNOWN_TYPE
-    content = ctx.server(endpoint).binary(at.target or at.attachment["url"], content_type=said, max_bytes=limit)
+    address = at.target or at.attachment["url"]
+    server, path = ctx.content_host(endpoint, address.strip()) or (ctx.server(endpoint), address)
+    content = server.binary(path, content_type=said, max_bytes=limit)
     return content.data, said or content.content_type or UNKNOWN_TYPE

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, Row
 from integration.fhir.capabilities import Capabilities, probe
 from integration.fhir.server import FhirServer
 from integration.fhir.servers import configured
+from integration.fhir.transport import never
 from integration.packets.payloads import Payloads
 from integration.server_address import address_of
 from integration.settings.config import Config, Endpoint
@@ -165,6 +166,11 @@ class Context:
         return self.world.servers.server(key).observed(
             self.exchanges, partial(self._before_write, key), partial(self.learn_address, key)
         )
+
+    def content_host(self, key: str, url: str) -> tuple[FhirServer, str] | None:
+        """For reading: a listed content host of an endpoint and the path of ``url`` there; None for every other host."""
+        found = self.world.servers.content_host(key, url)
+        return found and (found[0].observed(self.exchanges, never), found[1])
 
     def _before_write(self, key: str, going: Going) -> None:
         """With each write when it goes out: the step is still ours, it may leave, and neither question took too long."""

@@ -27,7 +27,7 @@ def checked(config: Config, engine: Engine, servers: Servers, name: str, patient
     from integration.views.requests import allowed_differences
 
     endpoint = config.endpoints[name]
-    can, tried = _tried(endpoint, servers, patient)
+    can, tried = _tried(endpoint, engine, servers, patient)
     with engine.begin() as conn:
         before = endpoints.software_seen(conn, name, can.software, can.software_version)
     return {
@@ -46,9 +46,12 @@ def checked(config: Config, engine: Engine, servers: Servers, name: str, patient
 _MUST = ("certificate", "sign-in")
 
 
-def _tried(endpoint: Endpoint, servers: Servers, patient: str | None) -> tuple[Capabilities, list[Tried]]:
+def _tried(
+    endpoint: Endpoint, engine: Engine, servers: Servers, patient: str | None
+) -> tuple[Capabilities, list[Tried]]:
     from integration.fhir import trial
     from integration.fhir.capabilities import Capabilities
+    from jobs.gate import for_a_check
 
     tried = list(_before_speaking(endpoint, servers))
     if any(each.worked is False for each in tried):
@@ -57,7 +60,9 @@ def _tried(endpoint: Endpoint, servers: Servers, patient: str | None) -> tuple[C
     can, looked = trial.try_reading(server)
     tried += looked
     if patient is not None and not can.problems:
-        tried += trial.writes(server, patient, endpoint.identifier_system)
+        tried += trial.writes(
+            for_a_check(engine, servers, endpoint.key, "command line"), patient, endpoint.identifier_system
+        )
     return can, tried
 
 

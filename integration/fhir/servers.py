@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from integration.fhir.content_hosts import as_endpoint, guarded_session, listed_host
 from integration.fhir.server import FhirServer
 from integration.fhir.sign_in import Fixed, SignIn, TokenShelf, Unsigned
 from integration.fhir.transport import Transport, careful_session, never
@@ -33,6 +34,7 @@ class Servers:
         self._keys_dir: Any = getattr(config, "keys_dir", None)
         self._credential_of, self._before = credential_of, before
         self._servers: dict[str, FhirServer] = {}
+        self._content: dict[tuple[str, str], FhirServer] = {}
         self._lock = threading.Lock()
 
     def server(self, endpoint_name: str) -> FhirServer:
@@ -42,11 +44,27 @@ class Servers:
                 self._servers[endpoint_name] = self._new(endpoint_name)
             return self._servers[endpoint_name]
 
+    def content_host(self, endpoint_name: str, url: str) -> tuple[FhirServer, str] | None:
+        """A listed content host of an endpoint and the path of ``url`` there; None for every other host. It gets no sign-in."""
+        endpoint = configured(self._endpoints, endpoint_name)
+        found = listed_host(endpoint, url)
+        if found is None:
+            return None
+        host, path = found
+        with self._lock:
+            key = (endpoint_name, host)
+            if key not in self._content:
+                there, before = as_endpoint(endpoint, host), partial(self._before, endpoint_name)
+                wire = Transport(there, session=guarded_session(endpoint), before=before, before_write=never)
+                self._content[key] = FhirServer(there, wire)
+            return self._content[key], path
+
     def close(self) -> None:
         """Give all connections back; a server asked for later is made anew."""
         with self._lock:
-            servers, self._servers = self._servers, {}
-        for server in servers.values():
+            servers, self._servers = [*self._servers.values(), *self._content.values()], {}
+            self._content = {}
+        for server in servers:
             server.close()
 
     def _new(self, name: str) -> FhirServer:

@@ -16,7 +16,16 @@ from pydantic.dataclasses import dataclass
 
 from integration.settings.alerts import Alerts
 from integration.settings.auth import Auth, Tls
-from integration.settings.parts import Key, Name, Seconds, Slug, System, split_address
+from integration.settings.parts import (
+    Key,
+    Name,
+    Seconds,
+    Slug,
+    System,
+    check_content_host,
+    check_network,
+    split_address,
+)
 from integration.settings.parts import Section as _Section
 from integration.settings.parts import check_http as _check_http
 from integration.settings.parts import is_host as _is_host
@@ -395,6 +404,20 @@ class Endpoint(_Section):
         description="Paths outside of `base_url`, on the same host, below which the server keeps the files of its documents. "
         "Any other path there may be another organization's and is never asked.",
         examples=[["/files"]],
+    )
+    content_hosts: tuple[Annotated[str, AfterValidator(check_content_host)], ...] = Field(
+        (),
+        strict=False,
+        description="Other hosts from which documents of its records may be fetched, without a path. They never get a token, "
+        "a password or our certificate, and a redirect is not followed. A document at any other host is not fetched, and said.",
+        examples=[["https://files.example.org"]],
+    )
+    content_networks: tuple[Annotated[str, AfterValidator(check_network)], ...] = Field(
+        (),
+        strict=False,
+        description="Private networks in which the addresses of `content_hosts` may lie. Without them only public addresses "
+        "are asked, whatever a host's name leads to.",
+        examples=[["10.20.0.0/16"]],
     )
     role: Literal["placer", "fulfiller", "both"] = Field(
         description="placer asks for second opinions, fulfiller gives them.", examples=["placer"]

@@ -74,3 +74,22 @@ def is_host(host: str) -> bool:
     except ValueError:
         name = r"[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?"
         return bool(re.fullmatch(rf"({name}\.)*{name}\.?", host)) and not re.fullmatch(r"[0-9.]+", host)
+
+
+def check_content_host(value: str) -> str:
+    """An origin (``https://host``, with a port where it has one) from which documents are fetched."""
+    value = check_http(value)
+    parts = split_address(value)
+    if parts.path:
+        raise ValueError("must have no path: it is a whole host")
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must begin with https://, because patient data travels there")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def check_network(value: str) -> str:
+    """A network as ``10.20.0.0/16``, or one address."""
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError("is no network such as 10.20.0.0/16") from None

@@ -27,14 +27,17 @@ from mappings.model.packet import ManifestItem
 # An attachment that says one of these speaks of bytes; without any it only says that there is a document somewhere.
 _SPEAKS_OF_BYTES = ("data", "_data", "url", "_url", "hash", "size")
 
-
+ELSEWHERE = (
+    "the attachment is on another host than the placer's server; its address travels as it is, its bytes do not. "
+    "Where that host is the placer's too, list it under content_hosts of the endpoint"
+)
 _IN_A_URL = "".join(chr(code) for code in range(33, 127))  # what is written as a URL stays; a blank is none
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 
 
 def attachment_items(ctx: Context, placer: str, chart: Chart, sources: list[str]) -> list[ManifestItem]:
     """A manifest line for each attachment of these resources, its bytes stored; what is missing is a problem of the chart."""
-    fetching = _Fetching(ctx, ctx.server(placer), chart)
+    fetching = _Fetching(ctx, placer, chart)
     items: list[ManifestItem | None] = []
     for source in sources:
         resource = chart.resources[source]
@@ -51,11 +54,12 @@ def attachment_items(ctx: Context, placer: str, chart: Chart, sources: list[str]
 class _Fetching:
     """The attachments of one chart; what two of them name is fetched once."""
 
-    def __init__(self, ctx: Context, server: FhirServer, chart: Chart):
-        self.ctx, self.server, self.chart = ctx, server, chart
+    def __init__(self, ctx: Context, placer: str, chart: Chart):
+        self.ctx, self.placer, self.chart = ctx, placer, chart
+        self.server: FhirServer = ctx.server(placer)
         self.limit = ctx.world.config.records.max_attachment_bytes
         self.as_they_are = {each.item for each in ctx.waivers() if each.as_it_is}
-        self.fetched: dict[str, tuple[Stored, str]] = {}  # by path, with the content type
+        self.fetched: dict[str, tuple[Stored, str]] = {}  # by address, with the content type
         self.seen: set[str] = set()
         self.size = 0  # of what was stored, each once
 
@@ -111,15 +115,18 @@ class _Fetching:
         url = as_text(attachment.get("url"))
         if url is None:
             raise MappingError("Attachment", "it speaks of a document, and holds neither its bytes nor an address")
-        path = self._path(url)
+        path, server = self._path(url), self.server
         if path is None:
-            self.ctx.finding(
-                "attachment-elsewhere", "the attachment is not on the placer's server; its address travels as it is", of
-            )
-        elif path not in self.fetched:
+            elsewhere = self.ctx.content_host(self.placer, url.strip())
+            if elsewhere is None:
+                self.ctx.finding("attachment-elsewhere", ELSEWHERE, of)
+                return None
+            server, path = elsewhere[0], quote(elsewhere[1], safe=_IN_A_URL)
+        name = f"{server.transport.base_url}/{path}"
+        if name not in self.fetched:
             stated, save = as_text(attachment.get("contentType")), self.ctx.world.payloads.put_stream
-            self.fetched[path] = self.server.save_binary(path, save, content_type=stated, max_bytes=self.limit)
-        return self.fetched[path] if path else None
+            self.fetched[name] = server.save_binary(path, save, content_type=stated, max_bytes=self.limit)
+        return self.fetched[name]
 
     def _path(self, url: str) -> str | None:
         """What to ask the placer's server for; None for an address that is not its own.

@@ -152,6 +152,8 @@ _ALL = (
           (W.WAIVE, W.CORRECT, W.CALL, W.RETRY)),
     Cause("other-origin", "The endpoint's answer leads to another server, or out of its base_url, and we do not go there.",
           "Check base_url in config.yaml with the contact; if its files are at another path of it, name that in file_paths.", (W.CALL, W.CONFIGURE, W.RETRY)),
+    Cause("private-address", "A host of documents leads to an address inside a private network; nothing was asked there.",
+          "If that is right, list the network in content_networks of the endpoint; else ask the contact.", (W.CALL, W.CONFIGURE, W.WAIVE, W.RETRY)),
     Cause("page-expired", "The endpoint forgot a search before all of it was read.", "It begins anew.", _PASSES, True),
     Cause("not-a-searchset", "The endpoint answered a search with something else.", "Give the message to the contact.",
           (W.CALL, W.RETRY)),
