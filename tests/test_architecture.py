@@ -33,6 +33,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fsspec": ("integration/packets/payloads.py",),
     "prometheus_client": ("integration/web/",),
     "argon2": ("integration/store/accounts.py",),
+    "pypdf": ("integration/packets/",),
     "reportlab": ("integration/packets/", "integration/web/", "second_opinion/demo/"),
 }
 PARTS_OF = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask", "itsdangerous": "flask"}  # Flask brings them

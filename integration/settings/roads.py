@@ -47,3 +47,28 @@ class Document(Section):
         "server says.",
         examples=[False],
     )
+    encounter_choice: Literal["requester", "newest", "ask"] | None = Field(
+        None,
+        description="Whose encounter a document names when the order names none: the newest one of the `requester`, the "
+        "`newest` one of the patient, or `ask` a person. Default: the profile's.",
+        examples=["requester"],
+    )
+    authors: Literal["any", "own"] | None = Field(
+        None,
+        description="`own`: an author has to be one of its own practitioners; the consulting provider then stands in text and "
+        "description. Default: the profile's.",
+        examples=["own"],
+    )
+    not_kept: tuple[Name, ...] | None = Field(
+        None,
+        strict=False,
+        description="Elements of a DocumentReference that it refuses or does not keep: they are not sent, and not missed when "
+        "it is read back. Default: the profile's.",
+        examples=[["identifier", "context.related"]],
+    )
+    type: tuple[Name, Name] | None = Field(
+        None,
+        strict=False,
+        description="System and code of the note type that reports are filed under there. Default: LOINC 11488-4, consult note.",
+        examples=[["urn:oid:1.2.840.114350.1.13.0.1.7.4.737880.5010", "1000"]],
+    )
