@@ -48,6 +48,7 @@ _LOCKED = _ByNumber("break-the-glass", PermanentError, "this chart is protected 
 _BY_NUMBER = {
     "4130": _LOCKED,
     "4131": _LOCKED,
+    "4134": _LOCKED,
     "4135": _ByNumber(
         "daily-ceiling", TemporaryError, "no more of this is answered today", MAX_RETRY_AFTER_SECONDS * 3
     ),

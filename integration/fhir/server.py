@@ -5,6 +5,7 @@ import copy
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
@@ -186,13 +187,21 @@ class FhirServer(ModelServer):
         known = self.endpoint.overrides.get("max_page")
         return min(self.endpoint.limits.page_size, known) if known else self.endpoint.limits.page_size
 
-    def create(self, resource: Resource, *, if_none_exist: str | None = None, authored: bool = False) -> Written:
+    def create(
+        self,
+        resource: Resource,
+        *,
+        if_none_exist: str | None = None,
+        authored: bool = False,
+        called: tuple[str, ...] = (),
+    ) -> Written:
         """POST it; ``if_none_exist`` as `identifier_condition` gives it (https://hl7.org/fhir/R4/http.html#ccreate).
 
+        ``called``: what we call it, for the gate, where the resource itself may not say it.
         ``authored``: we made this resource ourselves, so a wrong structure is our mistake: MappingError, nothing sent.
         """
         conditional = {"If-None-Exist": condition_header(if_none_exist)} if if_none_exist else {}
-        return self._write("POST", resource, None, conditional, authored)
+        return self._write("POST", resource, None, conditional, authored, called)
 
     def update(self, resource: Resource, *, if_match: str | None, authored: bool = False) -> Written:
         """PUT it if the server still has version ``if_match`` (https://hl7.org/fhir/R4/http.html#concurrency)."""
@@ -242,18 +251,24 @@ class FhirServer(ModelServer):
         """What ``save`` makes of the bytes an ``Attachment.url`` points to, raw or wrapped in a Binary, and their type.
 
         Read block by block (https://hl7.org/fhir/R4/binary.html); ``save`` is called again when the answer was cut.
-        Oracle Health accepts only ``application/fhir+json`` or the attachment's own type: give it where it is known.
+        Oracle Health accepts only ``application/fhir+json`` or the attachment's own type, to the letter: where what we know of
+        it is refused (406), it is asked for as a resource.
         """
-        accept = (content_type or "").partition(";")[0].strip() or FHIR_JSON
+        own = (content_type or "").partition(";")[0].strip() or FHIR_JSON
 
-        def once() -> tuple[Saved, str]:
+        def once(accept: str) -> tuple[Saved, str]:
             asked = self.transport.stream(url, headers={"Accept": accept, **_FRESH}, max_bytes=_as_base64(max_bytes))
             with asked as (headers, blocks):
                 given = headers.get("Content-Type", "")
                 self._refuse_web_page(accept, given)
                 return self._saved(blocks, given, save, max_bytes)
 
-        return again_if_cut(once)
+        try:
+            return again_if_cut(partial(once, own))
+        except PermanentError as error:
+            if error.status_code != 406 or own == FHIR_JSON:
+                raise
+        return again_if_cut(partial(once, FHIR_JSON))
 
     def create_binary(self, body: Streamed, content_type: str) -> Written:
         """POST raw bytes as a Binary, read while they are sent (https://hl7.org/fhir/R4/binary.html#rest)."""
@@ -283,7 +298,13 @@ class FhirServer(ModelServer):
         self.transport.close()
 
     def _write(
-        self, method: str, resource: Resource, id: str | None, headers: Mapping[str, str], authored: bool
+        self,
+        method: str,
+        resource: Resource,
+        id: str | None,
+        headers: Mapping[str, str],
+        authored: bool,
+        called: tuple[str, ...] = (),
     ) -> Written:
         resource_type = resource["resourceType"]
         if authored and (problems := structure_problems(resource)):
@@ -293,7 +314,7 @@ class FhirServer(ModelServer):
             _path(resource_type, id),
             body=dumps(resource),
             write=True,
-            items=items_of(resource),
+            items=items_of(resource) or called,
             headers={"Prefer": "return=minimal", **headers},
         )
         return self._written(answer, resource_type, id)
