@@ -38,8 +38,28 @@ def checked(config: Config, engine: Engine, servers: Servers, name: str, patient
         "verification": trial.levels(can, tried),
         "capabilities": trial.settings(can, tried),
         "changed_since": before,
+        **_advice(endpoint, can, tried),
         "sentences": can.sentences(),
         "allowed_differences": allowed_differences(endpoint),
+    }
+
+
+def _advice(endpoint: Endpoint, can: Capabilities, tried: list[Tried]) -> dict:
+    """By which road a report reaches it and what could be known of it then; whose software it seems to be."""
+    from mappings.advice import guessed_profile, report_road
+    from mappings.model.profiles import PROFILES
+    from mappings.model.roads import LEVELS, ROADS
+
+    guess = guessed_profile(can.software)
+    worked = {each.what: each.worked for each in tried}
+    profile = PROFILES[guess] if guess and endpoint.profile == "generic" else endpoint.of_profile
+    found = report_road(profile, can.document_reference_create, worked)
+    return {
+        "profile": endpoint.profile,
+        "guessed_profile": guess,
+        "report_road": found.road,
+        "report_level": found.level,
+        "report_says": f"{ROADS[found.road].words}; {LEVELS[found.level]}" + ("" if found.tried else " (not tried)"),
     }
 
 
@@ -84,11 +104,17 @@ def lines(found: dict) -> str:
     shown += [f"  {_WORD[each['worked']]:<4} {each['what']:<{width}}  {each['says']}" for each in found["tried"]]
     if not found["problems"]:
         shown.append(f"  verification: {found['verification']}")
+        shown.append(f"  a report goes by {found['report_road']}: {found['report_says']}")
     if found["changed_since"]:
         shown.append(f"  changed since the last check: {found['changed_since']}")
     shown += [f"  reviewed difference: {line}" for line in found["allowed_differences"]]
+    guess = found["guessed_profile"]
+    is_new = guess is not None and guess != found["profile"]
+    if is_new or found["capabilities"]:
+        shown += ["", "to write into config.yaml, under this endpoint:"]
+        shown += [f"    profile: {guess}    # guessed from the name of its software"] if is_new else []
     if found["capabilities"]:
-        shown += ["", "to write into config.yaml, under this endpoint:", "    capabilities:"]
+        shown += ["    capabilities:"]
         shown += [f"      {name}: {str(value).lower()}" for name, value in found["capabilities"].items()]
     return "\n".join(shown)
 

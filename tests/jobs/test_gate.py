@@ -10,6 +10,7 @@ from integration.store import operations, patient_links
 from integration.store.tables import audit
 from jobs import gate
 from mappings.model.leaving import REASON_OF_STEP, Going, Reason, Stand, why_not
+from second_opinion.endpoint_check import checked, lines
 from tests.jobs.exchange import a_request, load_chart, patient
 from tests.jobs.test_loop import order_of
 from tests.servers.lying import LyingProxy
@@ -126,3 +127,15 @@ def test_people_go_before_the_patient_is_linked_and_nothing_else_does():
     assert why_not(Reason.REPORT, Going("MDM^T02"), unlinked) == "patient-not-linked"
     assert why_not(Reason.WITHDRAWAL, Going("Observation"), unlinked) == ""
     assert set(REASON_OF_STEP.values()) <= set(Reason)
+
+
+@pytest.mark.postgres
+def test_a_check_that_writes_passes_the_gate_too_and_says_by_which_road_a_report_goes(exchange):
+    there = exchange.put("bob", patient())
+    found = checked(exchange.config, exchange.engine, exchange.world.servers, "bob", f"Patient/{there['id']}")
+    assert not found["problems"], found
+    left = rows(exchange)
+    assert left and {each.reason for each in left} == {"check"} and left[0].detail["kind"] == "DocumentReference"
+    assert (found["report_road"], found["report_level"]) == ("fhir-document", "read-back")
+    assert "a report goes by fhir-document: a DocumentReference over FHIR; Found there" in lines(found)
+    json.dumps({name: value for name, value in found.items() if name != "sentences"}, default=str)
