@@ -43,13 +43,16 @@ def passes(ctx: "Context", endpoint: str, going: Going) -> None:
         raise NeedsPerson(why, f"no patient at {endpoint} is linked to request {ctx.request_id}: nothing is sent there")
 
 
-def for_a_check(engine: "Engine", servers: "Servers", endpoint: str, actor: str) -> "FhirServer":
-    """A server to try an endpoint with: marked test resources of a test patient whom ``actor`` named; each is recorded."""
+def for_a_person(
+    engine: "Engine", servers: "Servers", endpoint: str, actor: str, why: Reason, words: str | None = None
+) -> "FhirServer":
+    """A server that ``actor`` writes to by a command, about no request: marked test resources, Subscriptions. Each is recorded."""
 
     def record(going: Going) -> None:
         detail = {"kind": going.kind, "items": list(going.items), "count": len(going.items), "bytes": going.size}
         with engine.begin() as conn:
-            audit.record(conn, actor, LEAVES, subject=endpoint, reason=Reason.CHECK, detail=detail)
+            reason = f"{why}: {words}" if words else why
+            audit.record(conn, actor, LEAVES, subject=endpoint, reason=reason, detail=detail)
 
     return servers.server(endpoint).observed(ignore, record)
 

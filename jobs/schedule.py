@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.queue import dispatch
+from integration.store import hints, steps
 from integration.store import schedules as store
-from integration.store import steps
 from integration.store.tables import ticks
 from jobs.engine import limits_of
 from jobs.upkeep import check_alarms
@@ -126,12 +126,22 @@ def start(world: World) -> BackgroundScheduler:
         every(world.config.schedules.dispatch_seconds),
         name="dispatch",
     )
+    scheduler.add_job(_quiet(partial(take_up_hints, world), "hints"), every(hints.EVERY_SECONDS), name="hints")
     scheduler.add_job(_quiet(SelfCheck(world), "self-check"), every(SELF_CHECK_SECONDS), name="self-check")
     for schedule in [*schedules(world), *housekeeping()]:
         scheduler.add_job(_quiet(partial(tick, world, schedule), schedule.name), schedule.trigger, name=schedule.name)
     scheduler.start()
     threading.Thread(target=_mind_the_clock, args=(scheduler,), name="clock", daemon=True).start()
     return scheduler
+
+
+def take_up_hints(world: World) -> int:
+    """Make due what endpoints said they have news of; in every worker, and each hint is taken by one."""
+    endpoints = world.config.endpoints
+    placers = {key for key, each in endpoints.items() if each.is_placer}
+    fulfillers = {key for key, each in endpoints.items() if each.is_fulfiller}
+    with world.engine.begin() as conn:
+        return hints.take_up(conn, placers, fulfillers)
 
 
 def _mind_the_clock(scheduler: BackgroundScheduler, seconds: float = 1.0) -> None:

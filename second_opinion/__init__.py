@@ -15,6 +15,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     running,
     steps,
     storage,
+    subscriptions,
     top,
 )
 from second_opinion.house import cli

@@ -71,7 +71,8 @@ def _tried(
 ) -> tuple[Capabilities, list[Tried]]:
     from integration.fhir import trial
     from integration.fhir.capabilities import Capabilities
-    from jobs.gate import for_a_check
+    from jobs.gate import for_a_person
+    from mappings.model.leaving import Reason
 
     tried = list(_before_speaking(endpoint, servers))
     if any(each.worked is False for each in tried):
@@ -81,7 +82,9 @@ def _tried(
     tried += looked
     if patient is not None and not can.problems:
         tried += trial.writes(
-            for_a_check(engine, servers, endpoint.key, "command line"), patient, endpoint.identifier_system
+            for_a_person(engine, servers, endpoint.key, "command line", Reason.CHECK),
+            patient,
+            endpoint.identifier_system,
         )
     return can, tried
 

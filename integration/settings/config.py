@@ -14,7 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from integration.secret_text import read_secret
 from integration.settings import alerts as alert_config
+from integration.settings import hints
 from integration.settings.auth import FILES, TLS_FILES, VARIABLES, SmartBackendServices
 from integration.settings.mistakes import listed, nearest, to_mistakes, validation_problems, value_at
 from integration.settings.model import (
@@ -351,15 +353,29 @@ def _capability_problems(endpoints: dict[str, Endpoint]) -> Found:
 def _key_problems(endpoints: dict[str, Endpoint], environ: Mapping[str, str]) -> Found:
     """Secrets and certificates that are not where the file says they are."""
     for key, endpoint in endpoints.items():
-        for section, names in (("auth", FILES), ("tls", TLS_FILES)):
+        for section, names in _FILES_OF.items():
             for name in names:
                 file = getattr(getattr(endpoint, section), name, None)
                 if file is not None and not Path(file).is_file():
                     yield ("endpoints", key, section, name), "names a file that does not exist"
-        for name in VARIABLES:
-            variable = getattr(endpoint.auth, name, None)
-            if variable is not None and not environ.get(variable):
-                yield ("endpoints", key, "auth", name), "names an environment variable that is not set"
+        for section, names in _VARIABLES_OF.items():
+            for name in names:
+                variable = getattr(getattr(endpoint, section), name, None)
+                if variable is not None and not environ.get(variable):
+                    yield ("endpoints", key, section, name), "names an environment variable that is not set"
+        yield from _hint_problems(key, endpoint.hints, environ)
+
+
+_FILES_OF = {"auth": FILES, "tls": TLS_FILES, "hints": hints.FILES}
+_VARIABLES_OF = {"auth": VARIABLES, "hints": hints.VARIABLES}
+
+
+def _hint_problems(key: str, given: hints.Hints | None, environ: Mapping[str, str]) -> Found:
+    """A secret that anybody could guess."""
+    secret = read_secret(given.secret_file, given.secret_env, environ) if given else ""
+    if given and 0 < len(secret) < hints.SHORTEST_SECRET:
+        at = ("endpoints", key, "hints", "secret_file" if given.secret_file else "secret_env")
+        yield at, f"names a secret of fewer than {hints.SHORTEST_SECRET} characters; for example: openssl rand -hex 24"
 
 
 def _anchored(values: dict[str, Any], folder: Path, data_dir: str | None) -> dict[str, Any]:
@@ -375,7 +391,7 @@ def _anchored(values: dict[str, Any], folder: Path, data_dir: str | None) -> dic
         anchored = _changed(anchored, at, folder)
     endpoints = values.get("endpoints")
     for key in endpoints if isinstance(endpoints, dict) else ():
-        for section, names in (("auth", FILES), ("tls", TLS_FILES)):
+        for section, names in _FILES_OF.items():
             for name in names:
                 anchored = _changed(anchored, ("endpoints", key, section, name), folder)
     return {**anchored, "data_dir": str(Path(data_dir).expanduser().absolute())} if data_dir else anchored
@@ -426,7 +442,6 @@ def _environment_mistakes(environ: Mapping[str, str], values: Any) -> list[Mista
 def _named_variables(values: Any) -> Iterator[str]:
     endpoints = value_at(values, ("endpoints",))
     for endpoint in endpoints.values() if isinstance(endpoints, dict) else ():
-        name = value_at(endpoint, ("auth", "private_key_env"))
-        if isinstance(name, str):
-            yield name
+        named = (value_at(endpoint, (section, each)) for section, names in _VARIABLES_OF.items() for each in names)
+        yield from (name for name in named if isinstance(name, str))
     yield from (name for _, name in alert_config.variables(values))

@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from integration.settings.alerts import Alerts
 from integration.settings.auth import Auth, Tls
+from integration.settings.hints import Hints
 from integration.settings.parts import (
     Key,
     Name,
@@ -468,6 +469,11 @@ class Endpoint(_Section):
     )
     document: Document = Field(
         default_factory=Document, description="What it demands of a document, where it differs from its profile."
+    )
+    hints: Hints | None = Field(
+        None,
+        description="It may tell us that it has news: notifications of a FHIR Subscription are taken at `/hooks/<endpoint>` "
+        "and make our next look due. Without it we look by the clock alone.",
     )
     patients: Literal["match", "create"] = Field(
         "match",

@@ -316,6 +316,16 @@ sendings = Table(
     Index("sendings_delivery", "delivery_id"),
 )
 
+hints = Table(
+    "hints",
+    metadata,  # an endpoint says that it has news (a notification of a Subscription); nothing of what it says is kept
+    Column("endpoint", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # of the last notification
+    _time("heard_at", nullable=False),
+    _time("asked_at"),  # a look is asked for and was not made due yet
+    _time("taken_at"),  # when one was last made due
+)
+
 attempts = Table(
     "attempts",
     metadata,

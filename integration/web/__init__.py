@@ -21,7 +21,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
 
     ``wake`` is called when somebody did something here, so that what became due starts at once.
     """
-    from integration.web import api, health, jwks, pages, spans
+    from integration.web import api, health, hooks, jwks, pages, spans
     from integration.web.access import accounts as account_pages
     from integration.web.access import gate, hosted_notes, sign_in
     from integration.web.access.hosted_log import HostedLog
@@ -40,6 +40,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     for part in (
         health,
         jwks,
+        hooks,
         api,
         sign_in,
         account_pages,
@@ -79,13 +80,13 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
 
 
 def _waking(wake: Callable[[], object]) -> Callable[[Response], Response]:
-    """Not for the hosted endpoints: what is written there is found by a poll."""
+    """Not for the hosted endpoints, whose news a poll finds, and not for hints, which a tick takes up."""
 
     def after(response: Response) -> Response:
         if (
             request.method not in ("GET", "HEAD", "OPTIONS")
             and response.status_code < 400
-            and not request.path.startswith("/fhir/")
+            and not request.path.startswith(("/fhir/", "/hooks/"))
         ):
             wake()
         return response

@@ -13,6 +13,7 @@ from integration.fhir.paging import Page
 from integration.fhir.server import NotFound
 from integration.store import findings, orders
 from jobs.items import naming
+from jobs.source import subscriptions
 from jobs.steps import sweeping
 from jobs.steps.sweeping import Progress
 from jobs.steps.taking_in import Orders, is_address, name_of
@@ -72,6 +73,7 @@ class _Poll:
         if progress is None:
             if self.at.since is not None and not sweeping.sweep_is_due(self.at.swept_at, self.at.now):
                 return
+            subscriptions.look_at(self.ctx, self.key)
             progress = sweeping.sweep_of(self.at.now, by_status=self._offers_status())
         if not progress.params.get(KNOWN):
             progress = self._read(progress, self._keep_sweep)

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     STATUS = "status"
     CANCELLATION = "cancellation"
     CHECK = "check"
+    SUBSCRIPTION = "subscription"
 
 
 # A step that is not here sends nothing to a party's system.

@@ -9,6 +9,7 @@ NEEDS: dict[str, Role | None] = {
     "static": None,
     "jwks.of_name": None,
     "jwks.of_all": None,
+    "hooks.heard": None,  # it asks for a secret of its own
     "health.live": None,
     "health.ready": None,
     "health.metrics": Role.VIEWER,

@@ -33,7 +33,7 @@ public final class HapiServer {
 
     /**
      * Flags: {@code --port N} (0 takes a free one), {@code --allow-external-references},
-     * {@code --search-cache-ms N} (0 never reuses a search), {@code --exit-with-parent}.
+     * {@code --search-cache-ms N} (0 never reuses a search), {@code --subscriptions}, {@code --exit-with-parent}.
      */
     public static void main(String[] argv) throws Exception {
         List<String> args = Arrays.asList(argv);
@@ -51,6 +51,9 @@ public final class HapiServer {
         AnnotationConfigApplicationContext beans = new AnnotationConfigApplicationContext();
         beans.registerBean(JpaStorageSettings.class, () -> settings);
         beans.register(ServerConfig.class);
+        if (args.contains("--subscriptions")) {
+            beans.register(SubscriptionConfig.class);
+        }
         beans.refresh();
         return beans;
     }
