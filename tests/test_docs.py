@@ -21,6 +21,7 @@ from mappings.model.capabilities import QUIRKS
 from mappings.model.request import SecondOpinionRequest
 from tests.reference_api import api_page
 from tests.reference_pages import cli_page, commands, errors_page, lawful_page, states_page
+from tests.reference_vendors import vendors_page
 
 ROOT = Path(__file__).parent.parent
 REWRITE = "python -m tests.test_docs --write"
@@ -100,6 +101,7 @@ PAGES = {
     "states.md": lambda: _from("mappings/model/states.py and delivery.py", states_page),
     "errors.md": lambda: _from("the errors and causes in the code", errors_page),
     "lawful.md": lambda: _from("mappings/lawful.py", lawful_page),
+    "vendors.md": lambda: _from("mappings/model/profiles.py", vendors_page),
     "api.md": lambda: _from("the routes in integration/web/api/", api_page),
 }
 TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
