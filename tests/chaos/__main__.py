@@ -9,14 +9,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.chaos.epic import LAG_SECONDS, EpicChaos
 from tests.chaos.run import Chaos, as_json
+from tests.servers.vendors.epic import Epic
 
 
 @contextlib.contextmanager
 def two_servers(kind: str, folder: Path):
-    """Base URLs of two HAPI servers, or None: the Exchange's own hosted endpoints."""
+    """Base URLs of two HAPI servers; an Epic-like placer; or None: the Exchange's own hosted endpoints."""
     if kind == "hosted":
         yield None
+        return
+    if kind == "epic":
+        with Epic(lag=LAG_SECONDS) as placer:
+            yield placer
         return
     from tests.servers.hapi import Hapi, build
 
@@ -39,7 +45,7 @@ def main() -> int:
     parser.add_argument("--kill-seconds", type=float, default=math.inf, help="no kill comes after so many seconds")
     parser.add_argument("--settle", type=float, default=300, help="seconds it may need when nothing is killed any more")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it, logs included")
-    parser.add_argument("--servers", choices=["hosted", "hapi"], default="hosted")
+    parser.add_argument("--servers", choices=["hosted", "hapi", "epic"], default="hosted")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what we started ends with us
@@ -49,15 +55,17 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o711)
         with two_servers(given.servers, folder) as servers:
-            chaos = Chaos(
-                folder,
-                seed=given.seed,
-                requests=given.requests,
-                rate=given.rate,
-                accepts=given.accepts,
-                corrections=given.corrections,
-                conditional_create=not given.no_conditional_create,
-                servers=servers,
+            form = {"seed": given.seed, "requests": given.requests, "rate": given.rate, "accepts": given.accepts}
+            chaos = (
+                EpicChaos(folder, servers, **form)
+                if isinstance(servers, Epic)
+                else Chaos(
+                    folder,
+                    corrections=given.corrections,
+                    conditional_create=not given.no_conditional_create,
+                    servers=servers,
+                    **form,
+                )
             )
             try:
                 result = chaos.run(

@@ -33,7 +33,7 @@ web: {{port: {port}}}
 hosted: [{{practice: hillside, name: Hillside}}, {{practice: lakeview, name: Lakeview}}]
 endpoints:
   hillside: {{base_url: "{placer}", role: placer, identifier_system: "urn:chaos:hillside", default_fulfiller: lakeview,
-             limits: {limits}}}
+             limits: {limits}{placer_keys}}}
   lakeview: {{base_url: "{fulfiller}", role: fulfiller, identifier_system: "urn:chaos:lakeview", accepts: {accepts},
              patients: create, limits: {limits}, capabilities: {capabilities}}}
 schedules: {{dispatch_seconds: 1, poll_requests_seconds: {poll}, watch_seconds: {watch}, watch_chart_seconds: {watch_chart}}}
@@ -88,15 +88,18 @@ class Chaos:
         corrections: bool = False,
         conditional_create: bool = True,
         servers: tuple[str, str] | None = None,
+        placer_keys: str = "",
+        placer_faults: dict[str, int] | None = None,
     ):
         self.folder, self.seed, self.number, self.resources = folder, seed, requests, resources
         self.random, self.form = random.Random(seed), accepts
         self.port = free_port()
         self.direct = f"http://127.0.0.1:{self.port}"
-        self.placer, self.fulfiller = servers or (f"{self.direct}/fhir/hillside", f"{self.direct}/fhir/lakeview")
+        own = (f"{self.direct}/fhir/hillside", f"{self.direct}/fhir/lakeview")
+        self.placer, self.fulfiller = (given or mine for given, mine in zip(servers or ("", ""), own, strict=True))
         self.proxies = [
-            FaultProxy(url, seed=seed + number, rate=rate, faults=faults)
-            for number, url in enumerate((self.placer, self.fulfiller))
+            FaultProxy(url, seed=seed + number, rate=rate, faults=fitting)
+            for number, (url, fitting) in enumerate(((self.placer, placer_faults or faults), (self.fulfiller, faults)))
         ]
         capabilities = json.dumps({"conditional_create": conditional_create})
         self.config = folder / "config.yaml"
@@ -111,6 +114,7 @@ class Chaos:
                 watch_chart=5 if corrections else 3600,
                 watch=max(1, requests // 20),  # two cores do no more than 20 watches a second beside all else
                 capabilities=capabilities,
+                placer_keys=placer_keys,
                 limits="{timeout_seconds: 2, concurrency: 6, requests_per_second: 500, chunk_size: 4, search_lag_seconds: 1}",
             )
         )
@@ -471,10 +475,12 @@ class Chaos:
             oracle.count_by_system(self.fulfiller, kind, base, [f"{kind}/{each}" for each in charts])
             for kind in ("Task", "ServiceRequest")
         ]
-        reports = oracle.count_by_system(
-            self.placer, "DocumentReference", base, [f"DocumentReference/{each}-report-1" for each in charts]
-        )
-        return [records, *asked, reports]
+        return [records, *asked, self.count_reports(list(charts))]
+
+    def count_reports(self, ids: list[str]) -> oracle.Count:
+        """What came back to the placer of these requests."""
+        names = [f"DocumentReference/{each}-report-1" for each in ids]
+        return oracle.count_by_system(self.placer, "DocumentReference", "https://second-opinion.example/ids", names)
 
 
 def free_port() -> int:
