@@ -311,6 +311,8 @@ _ALL = (
     Cause("report-too-large", "The report is larger than the primary care EHR takes.",
           "Send it another way, or raise max_inline_bytes of the endpoint in config.yaml if it takes more.",
           (W.CONFIGURE, W.CALL, W.RETRY)),
+    Cause("road-not-offered", "The endpoint offers no way to send it what this road would send.",
+          "Set roads of the endpoint in config.yaml to those that it has.", (W.CONFIGURE, W.CALL, W.RETRY)),
     Cause("report-no-text", "The EHR takes only text, and the words of the report cannot be had from its document.",
           "Ask the consulting provider for text, or for a PDF that is no scan; or send the document another way.",
           (W.CALL, W.CONFIGURE, W.RETRY)),

@@ -109,6 +109,7 @@ def filled(canvas):
         (b"%PDF-1.4 is no PDF", "cannot be read"),
         (b"", "cannot be read"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "document",
 )
 def test_what_is_not_all_words_has_none(document, why):
     read = words_of_pdf(document)
