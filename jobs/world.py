@@ -117,6 +117,11 @@ class Context:
         return self.world.now()
 
     @property
+    def config(self) -> Config:
+        """The configuration."""
+        return self.world.config
+
+    @property
     def request_id(self) -> str:
         """The request this step is owed for."""
         return self.step.request_id

@@ -229,4 +229,6 @@ def _without(resource: Mapping[str, Any], not_kept: Sequence[str]) -> dict[str, 
     for name, rests in inside.items():
         if isinstance(left.get(name), dict):
             left[name] = _without(left[name], rests)
+        elif isinstance(left.get(name), list):
+            left[name] = [_without(each, rests) if isinstance(each, dict) else each for each in left[name]]
     return {name: value for name, value in left.items() if value not in (None, [], {}, "")}

@@ -293,3 +293,44 @@ def deliveries_resend(ctx: click.Context, delivery_id: str, item: str, reason: s
     with acting(ctx) as (_, engine), engine.begin() as conn:
         resending.resend(conn, delivery_id, item, actor=ME, reason=reason)
     show({"delivery_id": delivery_id, "item": item}, as_json, f"{item} of {delivery_id} is looked at and sent again")
+
+
+def _by_word(name: str, verb: str, words: str, said: str) -> None:
+    """``deliveries confirm`` and ``deliveries send-again``: a person's word about a document on its way."""
+
+    @deliveries.command(name, help=words)
+    @click.argument("delivery_id")
+    @with_reason(help="How you know; kept in the audit trail.")
+    @with_json
+    @click.pass_context
+    def command(ctx: click.Context, delivery_id: str, reason: str, as_json: bool) -> None:
+        from integration.store import handing_over
+
+        with acting(ctx) as (_, engine), engine.begin() as conn:
+            getattr(handing_over, verb)(conn, delivery_id, actor=ME, reason=reason)
+        show({"delivery_id": delivery_id, "done": said}, as_json, f"{delivery_id}: {said}")
+
+
+_by_word(
+    "confirm", "confirm", "It is in the other system, or was handed over: the loop closes on your word.", "is there"
+)
+_by_word("send-again", "send_again", "It was looked for there and is not there: it is sent once more.", "is sent again")
+
+
+@requests.command("encounter")
+@click.argument("request_id")
+@click.argument("reference")
+@with_reason(help="How you know; kept in the audit trail.")
+@with_json
+@click.pass_context
+def requests_encounter(ctx: click.Context, request_id: str, reference: str, reason: str, as_json: bool) -> None:
+    """Say to which visit in the primary care EHR the report of REQUEST_ID belongs: REFERENCE is Encounter/<id> there."""
+    from integration.store import handing_over
+
+    with acting(ctx) as (_, engine), engine.begin() as conn:
+        handing_over.name_encounter(conn, request_id, reference, actor=ME, reason=reason)
+    show(
+        {"request_id": request_id, "encounter": reference},
+        as_json,
+        "noted; it is read and held against the patient before anything is sent, and what waited for it is due now",
+    )

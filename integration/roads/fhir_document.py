@@ -196,7 +196,13 @@ class FhirDocument:
             self.way.attempt.finding("verify-bytes", words, f"{name}#{KIND}.content", "error")
         if "author" in read and "author" not in sent and self.habits.authors == "own":
             self.way.attempt.finding("filed-under-own", f"{self.at} filed it under an author of its own", name, "info")
-        own = {"content", *(each for each in ("author", *self.habits.not_kept) if each not in sent)}
+        if (
+            "date" in read and "date" not in sent
+        ):  # the report says no date of its own: then it is the day of the filing
+            self.way.attempt.finding(
+                "dated-there", f"{self.at} dated it, because the report says no date", name, "info"
+            )
+        own = {"content", *(each for each in ("author", "date", *self.habits.not_kept) if each not in sent)}
         differs = self.way.differs(self.at, _without(sent, {"content"}), _without(read, own), name)
         return differs or found not in (Verdict.SAME, Verdict.SAME_WORDS)
 

@@ -80,6 +80,26 @@ def move(
     )
 
 
+def set_level(conn: Connection, delivery_id: str, road: str | None, level: str | None) -> None:
+    """By which road it went, and what is known of it: a RoadName and a Level of mappings/model/roads.py."""
+    conn.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(road=road, level=level))
+
+
+def set_encounter(conn: Connection, delivery_id: str, reference: str) -> None:
+    """``Encounter/id`` at its endpoint, as a person named it."""
+    conn.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(encounter=reference))
+
+
+def encounter_of(conn: Connection, request_id: str) -> str | None:
+    """The visit that a person named last for the report of a request."""
+    return conn.execute(
+        select(deliveries.c.encounter)
+        .where(deliveries.c.request_id == request_id, deliveries.c.encounter.is_not(None))
+        .order_by(deliveries.c.version.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
 def note_request_version(conn: Connection, delivery_id: str, request_version: int, *, anew: bool = False) -> None:
     """Note which version of the request the readable summary of a records delivery speaks with; kept unless ``anew``."""
     version = request_version if anew else func.coalesce(deliveries.c.request_version, request_version)

@@ -128,6 +128,11 @@ def end(
     return bool(conn.execute(update(sendings).where(*_one(endpoint, identifier)).values(new)).rowcount)
 
 
+def set_level(conn: Connection, endpoint: str, identifier: Identifier, level: str) -> None:
+    """What is known of it now."""
+    conn.execute(update(sendings).where(*_one(endpoint, identifier)).values(level=level))
+
+
 def _one(endpoint: str, identifier: Identifier) -> tuple:
     return (
         sendings.c.endpoint == endpoint,

@@ -266,6 +266,7 @@ deliveries = Table(
     _now("updated_at"),
     _time("sent_at"),
     _time("verified_at"),
+    Column("encounter", Text),  # Encounter/id at the endpoint, as a person named it
     Column("road", Text),  # by which it went: a RoadName of mappings/model/roads.py
     Column("level", Text),  # what is known of it: a Level of mappings/model/roads.py; empty before 0007: read-back
     UniqueConstraint("request_id", "kind", "version"),

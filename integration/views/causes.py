@@ -87,6 +87,16 @@ def _resend(step: Row) -> Iterator[Pressed]:
         yield t("queue.resend_other"), "resend", {"delivery": step.delivery_id}
 
 
+def _confirm(step: Row) -> Iterator[Pressed]:
+    if step.delivery_id is not None:
+        yield t("queue.confirm"), "confirm", {"delivery": step.delivery_id}
+
+
+def _send_again(step: Row) -> Iterator[Pressed]:
+    if step.delivery_id is not None:
+        yield t("queue.send_again"), "send-again", {"delivery": step.delivery_id}
+
+
 def _link(step: Row) -> Iterator[Pressed]:
     if step.request_id is not None:
         yield t("queue.link"), WAYS[Way.LINK].action or "", {"request_id": step.request_id, "at": step.endpoint}
@@ -105,6 +115,8 @@ _WAYS = {
     Way.RETRY: _retry,
     Way.WAIVE: _waive,
     Way.RESEND: _resend,
+    Way.CONFIRM: _confirm,
+    Way.SEND_AGAIN: _send_again,
     Way.LINK: _link,
     Way.CANCEL: _cancel,
     Way.ENDPOINT: _pause,

@@ -1,18 +1,23 @@
 """Read back what was written and compare: no write counts until this has passed."""
 
 from datetime import timedelta
+from typing import NoReturn
 
 from sqlalchemy import Connection, Row
 
 from integration import fhir_json
 from integration.packets import stored as packets
-from integration.store import deliveries, links, reports, requests, totals
+from integration.roads.road import NotAllowed
+from integration.store import deliveries, links, reports, requests, sendings, totals
+from integration.store.sendings import Sending
 from integration.store.steps import AFTER_WORK, NextStep
 from jobs.target.checking import Check, differs, read_back
 from jobs.target.documents import check_documents
 from jobs.target.looking import find_one
 from jobs.target.reading_back import check_resources
 from jobs.target.renewing import is_unchanged
+from jobs.target.report import report_identifier
+from jobs.target.sending import read_back as read_back_document
 from jobs.target.waiving import without_waived
 from jobs.target.withdrawing import check_withdrawn
 from jobs.target.writing import version_of
@@ -20,7 +25,9 @@ from jobs.watching import watch_chart_later
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, TemporaryError
+from mappings.model.outgoing import visible_reference
 from mappings.model.request import Identifier
+from mappings.model.roads import Level, RoadName
 from mappings.model.states import Records
 from mappings.service_request import reason_texts
 from mappings.task import THEIRS
@@ -80,9 +87,43 @@ def verify_request(ctx: Context) -> Outcome:
 
 
 def verify_report(ctx: Context) -> Outcome:
-    """The report is in the primary care EHR, findable by its identifier, with the bytes we sent: the loop closes."""
+    """What is known of the report in the primary care EHR: at best it is read back, and says what was sent.
+
+    The loop closes on the evidence that the endpoint's ``closes_on`` names; anything less waits for a person.
+    """
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.one(conn, ctx.step.delivery_id)
+        sending = sendings.find(conn, delivery.endpoint, report_identifier(ctx, delivery.version))
+    if sending is None:
+        road, level = RoadName.FHIR_DOCUMENT, _level_without_ledger(ctx, delivery)
+    else:
+        road, level = RoadName(sending.road), _level(ctx, delivery, sending)
+    if level not in ctx.endpoint(delivery.endpoint).closing_levels:
+        _too_low(ctx, delivery, road, level)
+
+    def commit(conn: Connection) -> None:
+        deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
+        deliveries.set_level(conn, delivery.id, road, level)
+        sendings.set_level(conn, delivery.endpoint, report_identifier(ctx, delivery.version), level)
+        if reports.is_the_answer(conn, ctx.request_id, delivery.version):
+            ctx.closed_loop = requests.close(conn, ctx.request_id)
+
+    return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])
+
+
+def _level(ctx: Context, delivery: Row, sending: Sending) -> Level:
+    """Read back where that is allowed; else what the system said, or a person."""
+    name, check = sending.value, Check([], [], [])
+    read = read_back_document(ctx, sending)
+    if isinstance(read, NotAllowed):
+        return Level(sending.level or Level.UNVERIFIABLE)
+    (check.missing if read is None else check.verified if read.same else check.different).append(name)
+    _decide(ctx, delivery, check)
+    return Level.READ_BACK
+
+
+def _level_without_ledger(ctx: Context, delivery: Row) -> Level:
+    """Of a report that an earlier version sent: compared with the bytes that were kept, and found by its identifier."""
     check = check_written(ctx, delivery)
     _decide(ctx, delivery, check)
     for name in check.verified:
@@ -93,13 +134,18 @@ def verify_report(ctx: Context) -> Outcome:
                 endpoint=delivery.endpoint,
                 cause="not-searchable",
             )
+    return Level.READ_BACK
 
-    def commit(conn: Connection) -> None:
-        deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
-        if reports.is_the_answer(conn, ctx.request_id, delivery.version):
-            ctx.closed_loop = requests.close(conn, ctx.request_id)
 
-    return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])
+def _too_low(ctx: Context, delivery: Row, road: RoadName, level: Level) -> NoReturn:
+    with ctx.transaction() as conn:
+        deliveries.set_level(conn, delivery.id, road, level)
+    closing = ", ".join(sorted(ctx.endpoint(delivery.endpoint).closing_levels))
+    raise NeedsPerson(
+        "level-too-low",
+        f"the report went to {delivery.endpoint} by {road}, and what is known of it is {level}; the loop closes on {closing}. "
+        f"Search the chart there for: {visible_reference(ctx.request_id, delivery.version)}",
+    )
 
 
 def check_written(ctx: Context, delivery: Row) -> Check:

@@ -38,17 +38,19 @@ def differs(
     source: str,
     known: Mapping[str, str] = MappingProxyType({}),
     bases: Bases = None,
+    endpoint: str | None = None,
 ) -> bool:
     """True when something that decides differs; what a server may lawfully do, or was reviewed, is a finding.
 
-    ``bases``: the addresses the target is known by, where they were learned already.
+    ``bases``: the addresses the target is known by, where they were learned already. ``endpoint``: where it was read, if
+    not at the step's own.
     """
-    endpoint = ctx.endpoint(ctx.step.endpoint)
-    bases = bases or _addresses(ctx, ctx.step.endpoint, read)
+    at = endpoint or ctx.step.endpoint
+    bases = bases or _addresses(ctx, at, read)
     differences = compare(sent, read, links=known, target_base=bases)
-    moved = [each for each in differences if each.moved_to is not None and not _is_there(ctx, sent, each, source)]
+    moved = [each for each in differences if each.moved_to is not None and not _is_there(ctx, at, sent, each, source)]
     decides = bool(moved)
-    for difference, by in settled(differences, endpoint.verification.allowances, ctx.now.date()):
+    for difference, by in settled(differences, ctx.endpoint(at).verification.allowances, ctx.now.date()):
         place, fails = f"{source}#{difference.path}", difference.severity == "fail"
         decides = decides or fails
         if by is None:
@@ -73,13 +75,13 @@ def _addresses(ctx: Context, endpoint: str, read: dict) -> Bases:
     return ctx.bases(endpoint)
 
 
-def _is_there(ctx: Context, sent: dict, difference: Difference, source: str) -> bool:
+def _is_there(ctx: Context, at_endpoint: str, sent: dict, difference: Difference, source: str) -> bool:
     """True when the bytes that the server moved to a url are those that were sent."""
     at = difference.path.removesuffix(".data")
     attachment = next((each.attachment for each in attachments(sent) if each.path == at), None)
     wanted = (inline_bytes(attachment) if attachment is not None else None) or b""
     try:
-        there, _ = ctx.server(ctx.step.endpoint).save_binary(
+        there, _ = ctx.server(at_endpoint).save_binary(
             difference.moved_to or "",
             digest_of,
             content_type=as_text(as_dict(attachment).get("contentType")),

@@ -31,13 +31,18 @@ class Looked:
 
 def find_all(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> list[dict]:
     """Every resource at the endpoint that carries the identifier, by id; those the server only answers with are left out."""
+    return find_carrying(ctx, endpoint, kind, identifier)[0]
+
+
+def find_carrying(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> tuple[list[dict], bool]:
+    """As ``find_all``, and whether the server answered as if nothing had been asked: then that none was found says nothing."""
     token = identifier_token(identifier.system, identifier.value)
     found, _, is_ignored = _carrying(ctx.server(endpoint), kind, token, {identifier})
     if is_ignored:
         ctx.finding(
             "search-ignored", f"{endpoint} answers a search by identifier with resources that do not carry it", kind
         )
-    return sorted(found, key=lambda each: each["id"])
+    return sorted(found, key=lambda each: each["id"]), is_ignored
 
 
 def find_one(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> str | None:

@@ -15,6 +15,8 @@ class Way(StrEnum):
     RESEND = "resend"  # look at one item at the target, then send only that one
     LINK = "link"  # say who the patient is
     SKIP_ORDER = "skip-order"  # an order is dealt with until it changes
+    CONFIRM = "confirm"  # a person says that it is there, or that they handed it over
+    SEND_AGAIN = "send-again"  # a person says that it is not there
     CORRECT = "correct"  # correct the request
     CANCEL = "cancel"  # cancel the request
     ENDPOINT = "endpoint"  # check the endpoint, pause it, have it fixed
@@ -37,6 +39,8 @@ WAYS: dict[Way, WayOn] = {
     Way.RESEND: WayOn("Send one item again", "resend", "deliveries resend"),
     Way.LINK: WayOn("Link patient", "patient.compare", "patients link"),
     Way.SKIP_ORDER: WayOn("Skip this order", "skip-order", "findings skip"),
+    Way.CONFIRM: WayOn("It is there", "confirm", "deliveries confirm"),
+    Way.SEND_AGAIN: WayOn("It is not there: send again", "send-again", "deliveries send-again"),
     Way.CORRECT: WayOn("Correct this request", None, "requests revise"),
     Way.CANCEL: WayOn("Cancel request", "cancel", "requests cancel"),
     Way.ENDPOINT: WayOn("Pause", "pause", "endpoints check"),
@@ -327,6 +331,21 @@ _ALL = (
     Cause("encounter-other-patient", "The encounter that was named is about another patient. Nothing was sent.",
           "Ask the primary care office which visit is meant, and say it by the command of the message.",
           (W.CALL, W.RETRY)),
+    Cause("no-road", "No way is open by which the report can reach this EHR.",
+          "The message says why for each. Set roads of the endpoint in config.yaml, or hand the report over and say so.",
+          (W.CONFIRM, W.CONFIGURE, W.CALL, W.RETRY)),
+    Cause("to-hand-over", "The report waits for somebody who hands it over: nothing is sent to this EHR.",
+          "Open the report on the request's page, bring it to the primary care office, then say that it is there.",
+          (W.CONFIRM, W.CONFIGURE, W.CALL, W.RETRY)),
+    Cause("sent-perhaps", "The report was sent, and neither the answer nor a search says whether it is there.",
+          "Have the chart searched for the words of the message. Say that it is there, or that it is not: then it is sent again.",
+          (W.CONFIRM, W.SEND_AGAIN, W.CALL, W.RETRY)),
+    Cause("level-too-low", "The report was sent, and what is known of it is not enough to close the loop.",
+          "Ask the primary care office whether it is in the chart, by the words of the message, and say so; or have reading "
+          "allowed for us, then retry.",
+          (W.CONFIRM, W.RETRY, W.CALL, W.CONFIGURE)),
+    Cause("looked-too-soon", "A document whose answer was lost is not found yet.",
+          "Nothing: its index may be late. It is looked for again, and not sent before that is over.", _PASSES, True),
     Cause("retraction-unknown", "The consultant took back a report that we never returned.",
           "Nothing of it is at the primary care EHR. Cancel the request if it has no other report.",
           (W.CALL, W.RETRY, W.CANCEL)),

@@ -85,6 +85,7 @@ PROFILES: dict[str, Profile] = {
                     "description",
                     "relatesTo",
                     "context.related",
+                    "category.coding.display",  # it gives the category itself
                 ),  # [S] what it files is a short list
             ),
             # [E] conditionalCreate is false for all 59 types, Task has no create, no system interaction.

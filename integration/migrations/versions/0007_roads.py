@@ -12,7 +12,7 @@ oldest_code = "0003"  # it only adds
 
 
 def upgrade() -> None:
-    for name in ("road", "level"):
+    for name in ("road", "level", "encounter"):
         op.add_column("deliveries", sa.Column(name, sa.Text()))
     op.create_table(
         "sendings",

@@ -29,6 +29,8 @@ NEEDS: dict[str, Role | None] = {
     "api.waive": Role.OPERATOR,
     "api.undo_waiver": Role.OPERATOR,
     "api.resend": Role.OPERATOR,
+    "api.confirm": Role.OPERATOR,
+    "api.send_again": Role.OPERATOR,
     "api.skip_order": Role.OPERATOR,
     "api.steps": Role.VIEWER,
     "api.step_counts": Role.VIEWER,

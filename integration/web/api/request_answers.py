@@ -54,6 +54,11 @@ class Delivery(Answer):
     updated_at: datetime
     sent_at: datetime | None
     verified_at: datetime | None
+    road: str | None = Field(description="By which road it went; null before it did.")
+    level: str | None = Field(
+        description="What is known of it: read-back, accepted, handed-over or unverifiable. Null with a verified delivery "
+        "of an earlier version: read-back."
+    )
 
 
 class DeliveryPage(Answer):

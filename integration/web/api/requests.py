@@ -9,7 +9,7 @@ from integration.views.requests import delivery_page, items_view, request_view
 from integration.web import forms, spans, world
 from integration.web.api.acting import act_or_refuse
 from integration.web.api.answers import Done
-from integration.web.api.bodies import CancelRequest, ItemsQuery, ResendItem, UndoWaiver, WaiveItem
+from integration.web.api.bodies import Because, CancelRequest, ItemsQuery, ResendItem, UndoWaiver, WaiveItem
 from integration.web.api.request_answers import Delivery, DeliveryPage, Item, Request, RequestLine, TakenIn
 from integration.web.api.routes import get, post, read_json
 from integration.web.problems import Problem
@@ -94,6 +94,18 @@ def waive(request_id: str, body: WaiveItem) -> Done:
 def undo_waiver(request_id: str, body: UndoWaiver) -> Done:
     """Take a waiver back, before the packet is made or sent."""
     return act_or_refuse("undo-waiver", body.reason, request=request_id, item=body.item)
+
+
+@post("/deliveries/<delivery_id>/confirm", refuses=("wrong-body", "unknown", "not-possible"))
+def confirm(delivery_id: str, body: Because) -> Done:
+    """Say that a document is in the other system, or was handed over: the loop closes on your word."""
+    return act_or_refuse("confirm", body.reason, delivery=delivery_id)
+
+
+@post("/deliveries/<delivery_id>/send-again", refuses=("wrong-body", "unknown", "not-possible"))
+def send_again(delivery_id: str, body: Because) -> Done:
+    """Say that a document whose outcome is unknown is not in the other system: it is sent once more."""
+    return act_or_refuse("send-again", body.reason, delivery=delivery_id)
 
 
 @post("/deliveries/<delivery_id>/resend", refuses=("wrong-body", "unknown", "not-possible"))

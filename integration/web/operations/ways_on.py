@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row
 from werkzeug.datastructures import MultiDict
 
 from integration.store import findings as finding_store
-from integration.store import refused_orders, requests, resending, waivers
+from integration.store import handing_over, refused_orders, requests, resending, waivers
 from integration.store.operations import NotPossible
 from integration.views.texts import t
 from integration.web import forms, world
@@ -132,6 +132,42 @@ def do_resend(conn: Connection, given: MultiDict, reason: str) -> Told:
     return t("resend.done", item=_item(given), place=world.place_name(delivery.endpoint)), True, ""
 
 
+def ask_confirm(conn: Connection, given: MultiDict) -> Question:
+    """A person says that a document is in the other system."""
+    return _about_delivery(conn, given, "confirm")
+
+
+def do_confirm(conn: Connection, given: MultiDict, reason: str) -> Told:
+    """It is there."""
+    delivery = handing_over.confirm(conn, given.get("delivery", ""), actor=forms.actor(), reason=reason)
+    return t("confirm.done", id=delivery.id, place=world.place_name(delivery.endpoint)), True, ""
+
+
+def ask_send_again(conn: Connection, given: MultiDict) -> Question:
+    """A person says that a document is not in the other system."""
+    return _about_delivery(conn, given, "send-again", danger=True)
+
+
+def do_send_again(conn: Connection, given: MultiDict, reason: str) -> Told:
+    """It is not there."""
+    delivery = handing_over.send_again(conn, given.get("delivery", ""), actor=forms.actor(), reason=reason)
+    return t("send-again.done", id=delivery.id, place=world.place_name(delivery.endpoint)), True, ""
+
+
+def _about_delivery(conn: Connection, given: MultiDict, name: str, *, danger: bool = False) -> Question:
+    delivery = resending.delivery_of(conn, given.get("delivery", ""))
+    place = world.place_name(delivery.endpoint)
+    return Question(
+        t(f"{name}.title", id=delivery.id, place=place),
+        t(f"{name}.button"),
+        (t(f"{name}.what", place=place),),
+        {"delivery": [delivery.id]},
+        f"second-opinion deliveries {name} {delivery.id} --reason …",
+        back=url_for("requests.delivery", request_id=delivery.request_id, delivery_id=delivery.id),
+        danger=danger,
+    )
+
+
 def ask_skip(conn: Connection, given: MultiDict) -> Question:
     """An order that was refused is dealt with, until it changes."""
     finding = refused_orders.finding(conn, given.get("finding", ""))
@@ -158,5 +194,7 @@ ACTIONS = {
     "accept": (ask_accept, do_accept),
     "undo-waiver": (ask_undo, do_undo),
     "resend": (ask_resend, do_resend),
+    "confirm": (ask_confirm, do_confirm),
+    "send-again": (ask_send_again, do_send_again),
     "skip-order": (ask_skip, do_skip),
 }

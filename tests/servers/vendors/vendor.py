@@ -96,8 +96,8 @@ class Vendor:
         ]
 
     def upgrade(self, version: str) -> None:
-        """Its software is another one from now on."""
-        self.software = ((self.software or ("", ""))[0], version)
+        """Its software is another version from now on; one that never says what it is goes on saying nothing."""
+        self.software = self.software and (self.software[0], version)
 
     # What a vendor does otherwise
 

@@ -7,13 +7,14 @@ from html import unescape
 import pytest
 from sqlalchemy import func, select, update
 
-from integration.store import alarms, bulk, findings, refused_orders, waivers
+from integration.store import alarms, bulk, findings, refused_orders, sendings, waivers
 from integration.store.filters import parse
 from integration.store.tables import bulk_operations, delivery_items, endpoints, requests, steps
 from integration.store.tables import findings as finding_table
 from integration.web.access import accounts as account_pages
 from integration.web.operations.actions import ACTIONS
 from mappings.model.findings import Finding
+from mappings.model.request import Identifier
 from tests.integration.web.site import Site
 
 pytestmark = pytest.mark.postgres
@@ -32,6 +33,9 @@ def addresses(site: Site) -> dict[str, str]:
     with site.engine.begin() as conn:
         conn.execute(delivery_items.insert().values(delivery_id=delivery, source="Observation/9", status="missing"))
         waivers.waive(conn, request_id, "Observation/8", actor="test", reason="test")
+        document = Identifier(system="urn:test", value=f"DocumentReference/{request_id}-report-1")
+        of = dict(request_id=request_id, delivery_id=delivery, road="fhir-document", sha256="0" * 64, control_id=None)
+        sendings.begin(conn, "bob", document, tried=[], at=datetime.now(UTC), **of)
         refused = Finding("request-unreadable", "no question", "ServiceRequest/9#ServiceRequest.code", "error")
         findings.record(conn, [refused], endpoint="alice")
         refused_orders.note(conn, "alice", "ServiceRequest/9", "0" * 64)
@@ -52,6 +56,8 @@ def addresses(site: Site) -> dict[str, str]:
         "accept": f"/actions/accept?request={request_id}&item=DocumentReference/9%23DocumentReference.content[0].attachment",
         "undo-waiver": f"/actions/undo-waiver?request={request_id}&item=Observation/8",
         "resend": f"/actions/resend?delivery={delivery}&item=Observation/9",
+        "confirm": f"/actions/confirm?delivery={delivery}",
+        "send-again": f"/actions/send-again?delivery={delivery}",
         "skip-order": f"/actions/skip-order?finding={order}",
         "pause": "/actions/pause?at=bob",
         "resume": "/actions/resume?at=alice",
@@ -71,6 +77,8 @@ AUDITED = {
     "accept": "item.accepted-as-it-is",
     "undo-waiver": "item.waiver-undone",
     "resend": "item.resent",
+    "confirm": "delivery.handed-over",
+    "send-again": "delivery.not-there",
     "skip-order": "order.skipped",
     "pause": "endpoint.paused",
     "resume": "endpoint.resumed",

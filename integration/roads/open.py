@@ -1,0 +1,26 @@
+"""The road of a name: ours, or one that a site adds by an entry point of the group ``second_opinion.roads``, without a fork."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+
+from integration.roads.download import Download
+from integration.roads.fhir_document import FhirDocument
+from integration.roads.road import Road, Way
+from mappings.model.roads import RoadName
+
+GROUP = "second_opinion.roads"
+OURS: dict[str, Callable[[Way], Road]] = {RoadName.FHIR_DOCUMENT: FhirDocument, RoadName.DOWNLOAD: Download}
+
+
+@cache
+def roads() -> dict[str, Callable[[Way], Road]]:
+    """Every road by its word; one of ours cannot be replaced."""
+    added = {each.name: each.load() for each in entry_points(group=GROUP)}
+    return {**added, **OURS}
+
+
+def road_for(way: Way, name: str) -> Road | None:
+    """The road of this name into the way's endpoint; None when this installation has none of that name."""
+    made = roads().get(name)
+    return made(way) if made is not None else None

@@ -1,0 +1,348 @@
+"""Walks one document along the roads of an endpoint, so that it is there once or a person is asked.
+
+mappings/model/sending.py says what to do next; here it is done: the ledger's row is committed before each send, under the
+lease, and what came of it after. A worker that dies in between leaves the row as it was, and the next one looks first.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from integration import fhir_json
+from integration.roads.open import road_for
+from integration.roads.road import (
+    Absent,
+    CannotTell,
+    Impossible,
+    NotAllowed,
+    Prepared,
+    ReadBack,
+    Repeat,
+    Road,
+    Taken,
+    There,
+    Way,
+)
+from integration.store import sendings
+from integration.store.sendings import Sending
+from jobs.target.checking import differs
+from jobs.target.looking import find_carrying
+from jobs.world import Context
+from mappings.codes import as_dict, as_text
+from mappings.model.delivery import Verdict, verdict_of_status
+from mappings.model.errors import ExchangeError, NeedsPerson, PermanentError, TemporaryError, UnknownOutcome
+from mappings.model.outgoing import Outgoing
+from mappings.model.request import Identifier
+from mappings.model.roads import ROADS, Level, RoadName
+from mappings.model.sending import (
+    After,
+    Carry,
+    Done,
+    Looked,
+    LookUp,
+    NoRoad,
+    SendBy,
+    SendingState,
+    after_look_up,
+    next_action,
+    surely_not_done,
+)
+
+NO_ROAD, TO_HAND_OVER, PERHAPS = "no-road", "to-hand-over", "sent-perhaps"
+
+
+@dataclass
+class Document:
+    """One document to be sent. ``item_at(endpoint)``: as it is for a patient of that endpoint; made when a road wants it."""
+
+    endpoint: str
+    delivery_id: str
+    identifier: Identifier
+    item_at: Callable[[str], Outgoing]
+    roads: Sequence[str]
+    tried: dict[str, Impossible] = field(default_factory=dict)
+
+
+def way_of(ctx: Context, endpoint: str) -> Way:
+    """What the roads into an endpoint are made of, in this attempt."""
+
+    def compared(at: str, sent: dict, read: dict, name: str) -> bool:
+        return differs(ctx, sent, read, name, endpoint=at)
+
+    def found(at: str, kind: str, identifier: Identifier) -> tuple[list[dict], bool]:
+        return find_carrying(ctx, at, kind, identifier)
+
+    return Way(endpoint, ctx, compared, found)
+
+
+def send_document(ctx: Context, document: Document) -> Sending:
+    """The ledger's row of a document that is there, by the first road that takes it. Raises what else became of it."""
+    while True:
+        row = _row(ctx, document)
+        state, by = (row.state, row.road) if row else (None, None)
+        match next_action(state, by, document.roads, document.tried, _carried(ctx, document)):
+            case Done():
+                assert row is not None
+                return row
+            case LookUp():
+                assert row is not None
+                look_up(ctx, row, document.item_at)
+            case SendBy(road):
+                _send_by(ctx, document, road)
+            case Carry(road):
+                raise _carry(ctx, document, road)
+            case NoRoad():
+                raise _no_road(ctx, document)
+
+
+def look_up(ctx: Context, row: Sending, item_at: Callable[[str], Outgoing] | None = None) -> None:
+    """See what became of a send of which nobody knows. Changes the ledger, or raises: later, or a person.
+
+    ``item_at``: what is wanted there now; without it what is found stays as it was sent.
+    """
+    road = road_for(way_of(ctx, row.endpoint), row.road)
+    if road is None or row.sha256 is None or row.begun_at is None or row.sent_at is None:
+        raise _ask(row, CannotTell(f"this installation has no road {row.road} anymore", row.value))
+    body = ctx.world.payloads.get(row.sha256)
+    item = item_at(road.at) if item_at is not None else as_sent(row, body)
+    prepared = road.restore(item, body, row.control_id)
+    answer = _answer(road, prepared, row)
+    lag = ctx.endpoint(road.at).limits.search_lag_seconds
+    word = _WORDS[type(answer)]
+    match after_look_up(word, sends=row.sends, sent_at=row.sent_at, now=ctx.now, lag_seconds=lag):
+        case After.TAKEN:
+            assert isinstance(answer, There)
+            _there(ctx, row.endpoint, row.identifier, road, item if item_at else None, answer)
+        case After.WAIT:
+            raise _wait(ctx, row, lag)
+        case After.ABSENT:
+            _end(ctx, row.endpoint, row.identifier, SendingState.ABSENT)
+        case After.REPEAT:
+            _repeat(ctx, row, road, prepared)
+        case After.ASK:
+            assert isinstance(answer, CannotTell | Repeat)
+            raise _ask(row, answer)
+
+
+def as_sent(row: Sending, body: bytes) -> Outgoing:
+    """The document as it went, from the bytes that were kept: enough to find it and to compare it."""
+    resource = fhir_json.loads(body)
+    patient = as_text(as_dict(resource.get("subject")).get("reference")) or ""
+    revision = row.value.rpartition("-report-")[2]
+    return Outgoing(
+        request_id=row.request_id,
+        delivery_id=row.delivery_id,
+        identifier=row.identifier,
+        visible=f"SOE ref {row.request_id}-{revision}",
+        resource=resource,
+        patient=patient,
+    )
+
+
+def read_back(ctx: Context, row: Sending) -> ReadBack | NotAllowed | None:
+    """Compare what stands there with what went; None: it is not readable yet."""
+    road = road_for(way_of(ctx, row.endpoint), row.road)
+    if road is None or row.sha256 is None:
+        return NotAllowed(f"nothing of {row.value} was sent by a road that can be read back")
+    body = ctx.world.payloads.get(row.sha256)
+    return road.read_back(road.restore(as_sent(row, body), body, row.control_id), row.reference)
+
+
+_WORDS: Mapping[type, Looked] = {
+    There: Looked.THERE,
+    Absent: Looked.ABSENT,
+    CannotTell: Looked.CANNOT_TELL,
+    Repeat: Looked.REPEAT,
+}
+
+
+def _answer(road: Road, prepared: Prepared, row: Sending) -> There | Absent | CannotTell | Repeat:
+    assert row.begun_at is not None
+    try:
+        return road.look_up(prepared, row.begun_at)
+    except PermanentError as error:  # not allowed, not offered: then looking decides nothing
+        return CannotTell(str(error), prepared.item.visible)
+
+
+def _send_by(ctx: Context, document: Document, name: str) -> None:
+    """One road: impossible is noted, and the next one follows."""
+    road = road_for(way_of(ctx, document.endpoint), name)
+    if road is None:
+        document.tried[name] = Impossible("road-not-configured", f"this installation has no road {name}")
+        return
+    refused = road.can()
+    prepared = refused or road.prepare(document.item_at(road.at))
+    if isinstance(prepared, Impossible):
+        document.tried[name] = prepared
+        return
+    _begin(ctx, document, road, prepared)
+    answer = _sent(ctx, document.endpoint, document.identifier, road, prepared)
+    if isinstance(answer, Impossible):
+        document.tried[name] = answer
+        _end(ctx, document.endpoint, document.identifier, SendingState.ABSENT, tried=_tried(document))
+
+
+def _begin(ctx: Context, document: Document, road: Road, prepared: Prepared) -> None:
+    """From this commit on it may be there."""
+    digest = ctx.world.payloads.put(prepared.body)
+    with ctx.transaction() as conn:
+        sendings.begin(
+            conn,
+            document.endpoint,
+            document.identifier,
+            request_id=ctx.request_id,
+            delivery_id=document.delivery_id,
+            road=road.name,
+            sha256=digest,
+            control_id=prepared.control_id,
+            tried=_tried(document),
+            at=ctx.now,
+        )
+
+
+def _repeat(ctx: Context, row: Sending, road: Road, prepared: Prepared) -> None:
+    """The same bytes with the same number."""
+    with ctx.transaction() as conn:
+        sendings.begin(
+            conn,
+            row.endpoint,
+            row.identifier,
+            request_id=row.request_id,
+            delivery_id=row.delivery_id,
+            road=row.road,
+            sha256=str(row.sha256),
+            control_id=row.control_id,
+            tried=row.tried,
+            at=ctx.now,
+        )
+    answer = _sent(ctx, row.endpoint, row.identifier, road, prepared, is_repeat=True)
+    if isinstance(answer, Impossible):  # said of the repeat: it tells nothing of the first
+        raise _ask(row, CannotTell(answer.message, prepared.item.visible))
+
+
+def _sent(
+    ctx: Context, endpoint: str, identifier: Identifier, road: Road, prepared: Prepared, *, is_repeat: bool = False
+) -> Taken | There | Impossible:
+    """Send once, and write down what came of it. What is raised leaves the row as it is, unless surely nothing was written."""
+    ctx.lease.before_write()
+    try:
+        answer = road.send(prepared)
+    except ExchangeError as error:
+        if not is_repeat and _wrote_nothing(error):
+            _end(ctx, endpoint, identifier, SendingState.ABSENT)
+        raise
+    if isinstance(answer, Taken):
+        _taken(ctx, endpoint, identifier, answer)
+    elif isinstance(answer, There):
+        _there(ctx, endpoint, identifier, road, prepared.item, answer)
+    return answer
+
+
+def _wrote_nothing(error: ExchangeError) -> bool:
+    """Whether the send that ended so surely left nothing: then it may go again, or by another road, after a person's word."""
+    if isinstance(error, UnknownOutcome):
+        return False
+    if isinstance(error, TemporaryError):
+        return surely_not_done(error.status_code, asked_to_wait=error.retry_after_seconds is not None)
+    if isinstance(error, PermanentError) and error.status_code is not None:
+        return error.status_code < 500 and verdict_of_status(error.status_code) is not Verdict.LOOK_FIRST
+    return True
+
+
+def _taken(ctx: Context, endpoint: str, identifier: Identifier, taken: Taken, **more: object) -> None:
+    receipt = {**taken.receipt, **({"version": taken.version} if taken.version else {})}
+    _end(
+        ctx,
+        endpoint,
+        identifier,
+        SendingState.TAKEN,
+        reference=taken.reference,
+        level=taken.level,
+        receipt=receipt,
+        **more,
+    )
+
+
+def _there(
+    ctx: Context, endpoint: str, identifier: Identifier, road: Road, item: Outgoing | None, there: There
+) -> None:
+    """It was there. That is written down first; then it is seen that it says what is wanted now."""
+    level = ROADS[RoadName(road.name)].best if road.name in ROADS else Level.UNVERIFIABLE
+    level = Level.UNVERIFIABLE if level is Level.READ_BACK else level  # until it has been read back
+    _taken(ctx, endpoint, identifier, Taken(there.reference, level, there.version))
+    prepared = road.prepare(item) if item is not None else None
+    if prepared is None or isinstance(prepared, Impossible):
+        return
+    ctx.lease.before_write()
+    renewed = road.renew(prepared, there)
+    if renewed is not None:
+        _taken(ctx, endpoint, identifier, renewed, sha256=ctx.world.payloads.put(prepared.body))
+
+
+def _end(ctx: Context, endpoint: str, identifier: Identifier, state: SendingState, **values: object) -> None:
+    with ctx.transaction() as conn:
+        sendings.end(conn, endpoint, identifier, state, ctx.now, **values)
+
+
+def _row(ctx: Context, document: Document) -> Sending | None:
+    with ctx.world.engine.begin() as conn:
+        return sendings.find(conn, document.endpoint, document.identifier)
+
+
+def _carried(ctx: Context, document: Document) -> set[str]:
+    way = way_of(ctx, document.endpoint)
+    return {name for name in document.roads if (road := road_for(way, name)) is not None and not road.sends}
+
+
+def _tried(document: Document) -> list[dict[str, str]]:
+    return [dict(road=name, cause=each.cause, message=each.message) for name, each in document.tried.items()]
+
+
+def _note(ctx: Context, document: Document, road: str, state: SendingState) -> None:
+    with ctx.transaction() as conn:
+        sendings.note(
+            conn,
+            document.endpoint,
+            document.identifier,
+            request_id=ctx.request_id,
+            delivery_id=document.delivery_id,
+            road=road,
+            state=state,
+            tried=_tried(document),
+        )
+
+
+def _why(document: Document) -> str:
+    return "; ".join(f"{name}: {each.message}" for name, each in document.tried.items())
+
+
+def _carry(ctx: Context, document: Document, road: str) -> NeedsPerson:
+    document.item_at(document.endpoint)  # whoever carries it finds its bytes here
+    _note(ctx, document, road, SendingState.WAITING)
+    why = f" ({_why(document)})" if document.tried else ""
+    return NeedsPerson(
+        TO_HAND_OVER,
+        f"{document.identifier.value} is ready to be handed over to {document.endpoint}; nothing was sent{why}",
+    )
+
+
+def _no_road(ctx: Context, document: Document) -> NeedsPerson:
+    _note(ctx, document, document.roads[0] if document.roads else "", SendingState.IMPOSSIBLE)
+    return NeedsPerson(NO_ROAD, f"no road takes {document.identifier.value} to {document.endpoint}: {_why(document)}")
+
+
+def _ask(row: Sending, answer: CannotTell | Repeat) -> NeedsPerson:
+    return NeedsPerson(
+        PERHAPS,
+        f"{row.value} was sent to {row.endpoint} by {row.road} and nobody knows what became of it: {answer.message}. "
+        f"Search the chart there for: {answer.search_for}",
+    )
+
+
+def _wait(ctx: Context, row: Sending, lag: float) -> TemporaryError:
+    waited = (ctx.now - row.sent_at).total_seconds() if row.sent_at else 0.0
+    return TemporaryError(
+        f"{row.value} is not found at {row.endpoint} yet; its search may not know it so soon",
+        endpoint=row.endpoint,
+        cause="looked-too-soon",
+        retry_after_seconds=max(0.2, lag - waited),
+    )

@@ -1,0 +1,130 @@
+"""A document that no system answered for: a person's word decides, and it is audited; nothing is sent on a guess."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select
+
+import second_opinion
+from integration.store import handing_over, operations
+from integration.store.operations import NotPossible
+from integration.store.tables import audit, deliveries
+from tests.jobs.test_vendor_loops import EPIC, Loop
+from tests.servers.vendors.charts import load
+from tests.servers.vendors.epic import Epic
+from tests.servers.vendors.meditech import Meditech
+
+pytestmark = pytest.mark.postgres
+
+
+def report_of(loop: Loop):
+    with loop.exchange.engine.connect() as conn:
+        return conn.execute(
+            select(deliveries).where(deliveries.c.request_id == loop.request_id, deliveries.c.kind == "report")
+        ).one()
+
+
+def by_word(loop: Loop, tmp_path, database, command: str) -> dict:
+    arguments = ["--config", str(tmp_path / "config.yaml"), "deliveries", command, report_of(loop).id]
+    result = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}).invoke(
+        second_opinion.cli, [*arguments, "--reason", "seen by the front desk", "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def told(loop: Loop) -> list[tuple[str, str]]:
+    with loop.exchange.engine.connect() as conn:
+        rows = conn.execute(select(audit.c.action, audit.c.reason).where(audit.c.action.like("delivery.%")))
+        return [tuple(row) for row in rows]
+
+
+@pytest.fixture
+def in_doubt(make_exchange):
+    """A report that was sent to an EHR that lets us read nothing, and whose answer never came."""
+    with Epic() as vendor:
+        vendor.unregister_reads()
+        loop = Loop(vendor, make_exchange, EPIC)
+        loop.ask()
+        vendor.faults.swallow = 1
+        loop.answer()
+        loop.go_on()
+        assert loop.exchange.parked(loop.request_id) == ["sent-perhaps"]
+        yield loop
+
+
+def test_a_retry_alone_never_sends_it_again(in_doubt):
+    for _ in range(3):
+        with in_doubt.exchange.engine.begin() as conn:
+            operations.retry_delivery(conn, report_of(in_doubt).id, actor="test")
+        in_doubt.go_on()
+    assert in_doubt.writes() == 1 and in_doubt.exchange.parked(in_doubt.request_id) == ["sent-perhaps"]
+
+
+def test_who_found_it_closes_the_loop_by_their_word(in_doubt, tmp_path, database):
+    by_word(in_doubt, tmp_path, database, "confirm")
+    in_doubt.go_on()
+    assert in_doubt.view["closed"] and in_doubt.writes() == 1 and report_of(in_doubt).level == "handed-over"
+    assert told(in_doubt) == [("delivery.handed-over", "seen by the front desk")]
+
+
+def test_who_did_not_find_it_has_it_sent_once_more(in_doubt, tmp_path, database):
+    by_word(in_doubt, tmp_path, database, "send-again")
+    in_doubt.go_on()
+    assert in_doubt.writes() == 2
+    assert in_doubt.exchange.parked(in_doubt.request_id) == ["level-too-low"], "it may still not be read there"
+    assert told(in_doubt) == [("delivery.not-there", "seen by the front desk")]
+
+
+def test_nobody_says_it_of_what_is_not_in_doubt(in_doubt, tmp_path, database):
+    by_word(in_doubt, tmp_path, database, "confirm")
+    with in_doubt.exchange.engine.begin() as conn, pytest.raises(NotPossible):
+        handing_over.send_again(conn, report_of(in_doubt).id, actor="test", reason="twice")
+    in_doubt.go_on()
+    with in_doubt.exchange.engine.begin() as conn, pytest.raises(NotPossible, match="verified"):
+        handing_over.confirm(conn, report_of(in_doubt).id, actor="test", reason="twice")
+
+
+def test_what_nobody_can_take_over_a_wire_is_handed_over_by_a_person(make_exchange, tmp_path, database):
+    with Meditech() as vendor:
+        loop = Loop(vendor, make_exchange, "profile: meditech")
+        loop.ask()
+        loop.answer()
+        loop.go_on()
+        assert loop.exchange.parked(loop.request_id) == ["to-hand-over"] and loop.writes() == 0
+        by_word(loop, tmp_path, database, "confirm")
+        loop.go_on()
+        assert loop.view["closed"] and report_of(loop).level == "handed-over"
+        assert (report_of(loop).road, loop.sending()["state"]) == ("download", "handed-over")
+
+
+def test_a_person_says_which_visit_the_report_belongs_to(make_exchange, tmp_path, database):
+    with Epic() as vendor:
+        loop = Loop(vendor, make_exchange, "profile: epic")
+        loop.ask()
+        loop.answer()
+        loop.go_on()
+        assert loop.exchange.parked(loop.request_id) == ["encounter-unclear"] and loop.ours == []
+        run = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}).invoke
+        arguments = ["--config", str(tmp_path / "config.yaml"), "requests", "encounter", loop.request_id]
+        wrong = run(second_opinion.cli, [*arguments, "Visit/1", "--reason", "asked"])
+        assert wrong.exit_code == 1 and "Encounter/" in wrong.output
+        result = run(second_opinion.cli, [*arguments, loop.visit, "--reason", "asked the front desk", "--json"])
+        assert result.exit_code == 0, result.output
+        loop.go_on()
+        loop.must_have_closed()
+
+
+def test_a_visit_of_somebody_else_is_refused(make_exchange):
+    with Epic() as vendor:
+        other, visit = load(vendor, 2)
+        loop = Loop(vendor, make_exchange, "profile: epic")
+        loop.ask()
+        loop.answer()
+        loop.go_on()
+        with loop.exchange.engine.begin() as conn:
+            handing_over.name_encounter(conn, loop.request_id, visit, actor="test", reason="a slip")
+        loop.go_on()
+        assert loop.exchange.parked(loop.request_id) == ["encounter-other-patient"]
+        assert vendor.ours_of(other) == [] and loop.ours == []
