@@ -457,7 +457,8 @@ class Endpoint(_Section):
         strict=False,
         min_length=1,
         description="The ways in which a report reaches it, in the order in which they are tried. The next one is tried when "
-        "one is impossible, never when it is not known what became of a document. Default: the profile's.",
+        "one is impossible, never when it is not known what became of a document. This version has `fhir-document` and "
+        "`download`; each of the others says that it is not here yet, and the next one is tried. Default: the profile's.",
         examples=[["fhir-document", "hl7v2", "download"]],
     )
     closes_on: tuple[LevelWord, ...] = Field(
