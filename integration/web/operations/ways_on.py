@@ -134,7 +134,10 @@ def do_resend(conn: Connection, given: MultiDict, reason: str) -> Told:
 
 def ask_confirm(conn: Connection, given: MultiDict) -> Question:
     """A person says that a document is in the other system."""
-    return _about_delivery(conn, given, "confirm")
+    delivery = resending.delivery_of(conn, given.get("delivery", ""))
+    place = world.place_name(delivery.endpoint)
+    title, what = t("confirm.title", id=delivery.id, place=place), t("confirm.what", place=place)
+    return _about(delivery, "confirm", title, t("confirm.button"), what)
 
 
 def do_confirm(conn: Connection, given: MultiDict, reason: str) -> Told:
@@ -145,7 +148,10 @@ def do_confirm(conn: Connection, given: MultiDict, reason: str) -> Told:
 
 def ask_send_again(conn: Connection, given: MultiDict) -> Question:
     """A person says that a document is not in the other system."""
-    return _about_delivery(conn, given, "send-again", danger=True)
+    delivery = resending.delivery_of(conn, given.get("delivery", ""))
+    place = world.place_name(delivery.endpoint)
+    title, what = t("send-again.title", id=delivery.id, place=place), t("send-again.what", place=place)
+    return _about(delivery, "send-again", title, t("send-again.button"), what, danger=True)
 
 
 def do_send_again(conn: Connection, given: MultiDict, reason: str) -> Told:
@@ -154,13 +160,11 @@ def do_send_again(conn: Connection, given: MultiDict, reason: str) -> Told:
     return t("send-again.done", id=delivery.id, place=world.place_name(delivery.endpoint)), True, ""
 
 
-def _about_delivery(conn: Connection, given: MultiDict, name: str, *, danger: bool = False) -> Question:
-    delivery = resending.delivery_of(conn, given.get("delivery", ""))
-    place = world.place_name(delivery.endpoint)
+def _about(delivery: Row, name: str, title: str, button: str, what: str, *, danger: bool = False) -> Question:
     return Question(
-        t(f"{name}.title", id=delivery.id, place=place),
-        t(f"{name}.button"),
-        (t(f"{name}.what", place=place),),
+        title,
+        button,
+        (what,),
         {"delivery": [delivery.id]},
         f"second-opinion deliveries {name} {delivery.id} --reason …",
         back=url_for("requests.delivery", request_id=delivery.request_id, delivery_id=delivery.id),

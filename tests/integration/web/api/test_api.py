@@ -297,6 +297,8 @@ def action_addresses(site: Site) -> list[str]:
         f"/api/requests/{request_id}/waivers",
         f"/api/requests/{request_id}/waivers/undo",
         "/api/deliveries/none/resend",
+        "/api/deliveries/none/confirm",
+        "/api/deliveries/none/send-again",
         "/api/findings/1/skip",
     ]
 
