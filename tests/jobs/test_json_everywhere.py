@@ -26,6 +26,8 @@ RUN_ELSEWHERE = {
     "endpoints moved": "tests/jobs/upkeep/test_endpoint_moved.py; it needs an endpoint that moved",
     "keys retire": "tests/second_opinion/test_keys.py; it needs the kid of a key that was rotated",
     "deliveries resend": "tests/integration/web/operations/test_ways_on.py; it needs a delivery that stopped",
+    "subscriptions show": "tests/second_opinion/test_subscriptions.py; it needs an endpoint with hints",
+    "subscriptions create": "tests/second_opinion/test_subscriptions.py; it needs an endpoint with hints",
     "deliveries confirm": "tests/jobs/test_roads.py; it needs a document that waits for a person",
     "requests encounter": "tests/jobs/test_roads.py; it needs a report that waits for a visit",
     "deliveries send-again": "tests/jobs/test_roads.py; it needs a document of which nobody knows",
