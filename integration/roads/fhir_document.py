@@ -261,8 +261,15 @@ class FhirDocument:
         return self.server.create(dict(prepared.resource or {}), if_none_exist=condition, authored=True, called=called)
 
     def _found_after_write(self, prepared: Prepared) -> There:
-        """The server answered without saying where."""
-        looked = self.look_up(prepared, self.way.attempt.now)
+        """The server answered without saying where. Looking that goes wrong now says nothing of the write: it may be there."""
+        try:
+            looked = self.look_up(prepared, self.way.attempt.now)
+        except (PermanentError, TemporaryError) as error:
+            raise UnknownOutcome(
+                f"{self.at} did not say where it keeps what was sent, and looking for it failed ({error})",
+                endpoint=self.at,
+                cause="not-found-after-write",
+            ) from None
         if isinstance(looked, There):
             return looked
         raise UnknownOutcome(

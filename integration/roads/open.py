@@ -2,22 +2,20 @@
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import entry_points
 
 from integration.roads.download import Download
 from integration.roads.fhir_document import FhirDocument
 from integration.roads.road import Road, Way
+from integration.settings.roads import added_roads
 from mappings.model.roads import RoadName
 
-GROUP = "second_opinion.roads"
 OURS: dict[str, Callable[[Way], Road]] = {RoadName.FHIR_DOCUMENT: FhirDocument, RoadName.DOWNLOAD: Download}
 
 
 @cache
 def roads() -> dict[str, Callable[[Way], Road]]:
     """Every road by its word; one of ours cannot be replaced."""
-    added = {each.name: each.load() for each in entry_points(group=GROUP)}
-    return {**added, **OURS}
+    return {**{name: each.load() for name, each in added_roads().items()}, **OURS}
 
 
 def road_for(way: Way, name: str) -> Road | None:

@@ -35,7 +35,7 @@ from integration.settings.roads import Document, LevelWord, ProfileKey, RoadWord
 from mappings.allowances import Allowance, pattern_problem
 from mappings.model.delivery import RetryPolicy
 from mappings.model.profiles import PROFILES, DocumentHabits, Profile
-from mappings.model.roads import DEFAULT_CLOSES_ON, Level, RoadName
+from mappings.model.roads import DEFAULT_CLOSES_ON, Level
 
 # Gathered when nothing else is said: what a consultant reads. Billing and scheduling stay at home.
 RECORD_TYPES = (
@@ -456,7 +456,8 @@ class Endpoint(_Section):
         None,
         strict=False,
         min_length=1,
-        description="The ways in which a report reaches it, in the order in which they are tried. The next one is tried when "
+        description="The ways in which a report reaches it (`fhir-document`, `vendor-rest`, `hl7v2`, `hosted`, `download`, "
+        "or one that is added by an entry point), in the order in which they are tried. The next one is tried when "
         "one is impossible, never when it is not known what became of a document. This version has `fhir-document` and "
         "`download`; each of the others says that it is not here yet, and the next one is tried. Default: the profile's.",
         examples=[["fhir-document", "hl7v2", "download"]],
@@ -537,9 +538,9 @@ class Endpoint(_Section):
         return PROFILES[self.profile]
 
     @property
-    def road_names(self) -> tuple[RoadName, ...]:
+    def road_names(self) -> tuple[str, ...]:
         """How a report reaches it, in the order in which the roads are tried."""
-        return self.of_profile.roads if self.roads is None else tuple(map(RoadName, self.roads))
+        return self.of_profile.roads if self.roads is None else self.roads
 
     @property
     def habits(self) -> DocumentHabits:

@@ -18,6 +18,8 @@ from mappings.model.errors import PermanentError
 from mappings.model.leaving import Reason
 from mappings.model.roads import RoadName
 
+ROADS_OVER_FHIR = (RoadName.FHIR_DOCUMENT,)  # what it is called there is a resource of that endpoint
+
 
 def return_report(ctx: Context) -> Outcome:
     """Fetch the report's bytes at the fulfiller, walk its roads to the placer, keep what was sent for the read-back."""
@@ -56,17 +58,23 @@ def _newest(ctx: Context) -> Report:
 
 
 def _supersede(ctx: Context, placer: str, before: int) -> None:
-    for reference in copies_there(ctx, placer, before):
-        try:
-            supersede(ctx, placer, reference, "an earlier revision of the report")
-        except PermanentError as error:
-            ctx.finding(
-                "copy-not-superseded",
-                f"{reference} at {placer} is an earlier revision of the report and cannot be marked ({error.cause}): ask "
-                "there to have it marked",
-                reference,
-                "error",
-            )
+    """Where a copy is a resource it says of itself that it no longer stands; on other roads what replaces it says so."""
+    for copy in copies_there(ctx, placer, before):
+        if copy.resource is not None and copy.road in ROADS_OVER_FHIR:
+            _mark(ctx, copy.at, copy.resource)
+
+
+def _mark(ctx: Context, at: str, reference: str) -> None:
+    try:
+        supersede(ctx, at, reference, "an earlier revision of the report")
+    except PermanentError as error:
+        ctx.finding(
+            "copy-not-superseded",
+            f"{reference} at {at} is an earlier revision of the report and cannot be marked ({error.cause}): ask "
+            "there to have it marked",
+            reference,
+            "error",
+        )
 
 
 def _keep(conn: Connection, sending: Sending) -> None:
@@ -75,7 +83,7 @@ def _keep(conn: Connection, sending: Sending) -> None:
     item = dict(source=own.value, created_by_us=True, status="sent")
     known = dict(target=sending.reference, sent_sha256=sending.sha256)
     deliveries.mark_items(conn, sending.delivery_id, [item | {key: value for key, value in known.items() if value}])
-    if sending.reference is not None and sending.road == RoadName.FHIR_DOCUMENT:
+    if sending.reference is not None and sending.road in ROADS_OVER_FHIR:
         links.remember(
             conn,
             sending.endpoint,

@@ -95,9 +95,10 @@ def verify_report(ctx: Context) -> Outcome:
         delivery = deliveries.one(conn, ctx.step.delivery_id)
         sending = sendings.find(conn, delivery.endpoint, report_identifier(ctx, delivery.version))
     if sending is None:
-        road, level = RoadName.FHIR_DOCUMENT, _level_without_ledger(ctx, delivery)
+        road: str = RoadName.FHIR_DOCUMENT
+        level = _level_without_ledger(ctx, delivery)
     else:
-        road, level = RoadName(sending.road), _level(ctx, delivery, sending)
+        road, level = sending.road, _level(ctx, delivery, sending)
     if level not in ctx.endpoint(delivery.endpoint).closing_levels:
         _too_low(ctx, delivery, road, level)
 
@@ -137,7 +138,7 @@ def _level_without_ledger(ctx: Context, delivery: Row) -> Level:
     return Level.READ_BACK
 
 
-def _too_low(ctx: Context, delivery: Row, road: RoadName, level: Level) -> NoReturn:
+def _too_low(ctx: Context, delivery: Row, road: str, level: Level) -> NoReturn:
     with ctx.transaction() as conn:
         deliveries.set_level(conn, delivery.id, road, level)
     closing = ", ".join(sorted(ctx.endpoint(delivery.endpoint).closing_levels))

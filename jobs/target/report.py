@@ -7,19 +7,21 @@ from sqlalchemy import Row
 
 from integration import fhir_json
 from integration.fhir.transport import TOO_LARGE
+from integration.roads.road import Road
 from integration.store import deliveries, links, reports, sendings
 from integration.store.reports import Report
 from integration.store.sendings import Sending
 from jobs.patients import find_patient
 from jobs.report_bytes import documents_of, list_of
 from jobs.target.looking import find_one
-from jobs.target.sending import Document, look_up
+from jobs.target.sending import Document, look_up, place_of
 from jobs.target.writing import own_identifier
 from jobs.world import Context
 from mappings.consult_report import ReportReading, documents_in, read_report, to_returned_report
 from mappings.model.errors import NeedsPerson, PermanentError
 from mappings.model.outgoing import Outgoing, visible_reference
 from mappings.model.request import Identifier, SecondOpinionRequest
+from mappings.model.roads import RoadName
 from mappings.model.sending import SendingState
 
 REMARKS = {
@@ -34,6 +36,27 @@ REMARKS = {
 }
 
 
+@dataclass(frozen=True)
+class Copy:
+    """A revision that stands there. ``at``: the endpoint that holds it; ``reference`` None: it is not known what it is called."""
+
+    identifier: Identifier
+    road: str
+    at: str
+    reference: str | None
+    sha256: str | None = None  # of what was sent, where the ledger has it
+
+    def named_by(self, road: Road) -> str | None:
+        """What it is called where that road leads; a name given elsewhere may be another document there."""
+        return self.reference if (self.road, self.at) == (road.name, road.at) else None
+
+    @property
+    def resource(self) -> str | None:
+        """``DocumentReference/id`` where it is one."""
+        is_one = self.reference is not None and self.reference.startswith("DocumentReference/")
+        return self.reference if is_one else None
+
+
 @dataclass
 class Returning:
     """One revision on its way to the placer."""
@@ -46,32 +69,35 @@ class Returning:
 
     @property
     def document(self) -> Document:
-        """As it is walked along the roads."""
+        """As it is walked along the roads. A copy is taken back by the road by which it went, or a person tells them."""
         roads = [str(each) for each in self.ctx.endpoint(self.row.placer).road_names]
-        return Document(self.row.placer, self.delivery_id, self._identifier(), self.item_at, roads)
+        if self.report.state == reports.RETRACTED and (copy := self._newest_copy()) is not None:
+            roads = list(dict.fromkeys((copy.road, RoadName.DOWNLOAD)))
+        return Document(self.row.placer, self.delivery_id, self._identifier(), self.item_for, roads)
 
-    def item_at(self, endpoint: str) -> Outgoing:
-        """For the patient of that endpoint. Raises NeedsPerson."""
-        patient = find_patient(self.ctx, endpoint, self.request.patient)
-        return self._retraction(patient) if self.report.state == "retracted" else self._item(patient)
+    def item_for(self, road: Road) -> Outgoing:
+        """For the patient of where the road leads. Raises NeedsPerson."""
+        patient, copy = find_patient(self.ctx, road.at, self.request.patient), self._newest_copy()
+        if self.report.state == reports.RETRACTED:
+            return self._retraction(patient, copy, road)
+        return self._outgoing(patient, self._resource(patient, copy.named_by(road) if copy else None), copy, road)
 
     def _identifier(self) -> Identifier:
         return report_identifier(self.ctx, self.report.revision)
 
-    def _item(self, patient: str) -> Outgoing:
-        replaced = next(copies_there(self.ctx, self.row.placer, self.report.revision), None)
-        return self._outgoing(patient, self._resource(patient, replaced), replaced)
+    def _newest_copy(self) -> Copy | None:
+        return next(copies_there(self.ctx, self.row.placer, self.report.revision), None)
 
-    def _retraction(self, patient: str) -> Outgoing:
+    def _retraction(self, patient: str, copy: Copy | None, road: Road) -> Outgoing:
         """The copy that we wrote is marked as an error, never deleted."""
-        ctx, placer = self.ctx, self.row.placer
-        copy = next(copies_there(ctx, placer, self.report.revision), None)
-        resource = {} if copy is None else _as_written(ctx, placer, self.report.revision)
-        if copy is None and not _was_handed_over(ctx, placer, self.report.revision):
-            raise NeedsPerson("retraction-unknown", f"the retracted report was never written to {placer}")
-        return self._outgoing(patient, resource, copy, retracts=True)
+        if copy is None:
+            raise NeedsPerson("retraction-unknown", f"the retracted report was never written to {self.row.placer}")
+        resource = fhir_json.loads(self.ctx.world.payloads.get(copy.sha256)) if copy.sha256 else {}
+        return self._outgoing(patient, resource, copy, road, retracts=True)
 
-    def _outgoing(self, patient: str, resource: dict, replaced: str | None, *, retracts: bool = False) -> Outgoing:
+    def _outgoing(
+        self, patient: str, resource: dict, copy: Copy | None, road: Road, *, retracts: bool = False
+    ) -> Outgoing:
         ctx, revision = self.ctx, self.report.revision
         with ctx.world.engine.begin() as conn:
             encounter = deliveries.encounter_of(conn, ctx.request_id)
@@ -83,8 +109,8 @@ class Returning:
             resource=resource,
             patient=patient,
             author=ctx.endpoint(self.row.fulfiller).name,
-            replaces=report_identifier(ctx, revision - 1) if replaced else None,
-            replaces_reference=replaced,
+            replaces=copy.identifier if copy else None,
+            replaces_reference=copy.named_by(road) if copy else None,
             encounter=encounter,
             retracts=retracts,
         )
@@ -157,22 +183,29 @@ def report_identifier(ctx: Context, revision: int) -> Identifier:
     return own_identifier(ctx, "DocumentReference", f"{ctx.request_id}-report-{revision}")
 
 
-def copies_there(ctx: Context, placer: str, before: int) -> Iterator[str]:
-    """``DocumentReference/id`` of the copies there of revisions before this one, newest first.
+def copies_there(ctx: Context, placer: str, before: int) -> Iterator[Copy]:
+    """The copies there of revisions before this one, newest first.
 
     One whose answer was lost is looked up first. Raises TemporaryError or NeedsPerson while nobody knows.
     """
     return (found for revision in range(before - 1, 0, -1) if (found := _copy(ctx, placer, revision)))
 
 
-def _copy(ctx: Context, placer: str, revision: int) -> str | None:
-    sending = _sending(ctx, placer, revision)
+def _copy(ctx: Context, placer: str, revision: int) -> Copy | None:
+    sending, identifier = _sending(ctx, placer, revision), report_identifier(ctx, revision)
     if sending is not None and sending.state == SendingState.BEGUN:
         look_up(ctx, sending)
         sending = _sending(ctx, placer, revision)
-    if sending is not None:
-        return sending.reference if sending.is_there else None
-    identifier = report_identifier(ctx, revision)  # of an earlier version, or before a restore: there is no row
+    if sending is None:
+        reference = _without_ledger(ctx, placer, identifier)
+        return Copy(identifier, RoadName.FHIR_DOCUMENT, placer, reference) if reference else None
+    if not sending.is_there:
+        return None
+    return Copy(identifier, sending.road, place_of(ctx, sending), sending.reference, sending.sha256)
+
+
+def _without_ledger(ctx: Context, placer: str, identifier: Identifier) -> str | None:
+    """Of an earlier version, or before a restore: by its link, else by a search."""
     with ctx.world.engine.begin() as conn:
         linked = links.find(conn, placer, identifier.system, [identifier.value]).get(identifier.value)
     if linked or ctx.endpoint(placer).habits.finds_by_identifier is False:
@@ -183,20 +216,6 @@ def _copy(ctx: Context, placer: str, revision: int) -> str | None:
 def _sending(ctx: Context, placer: str, revision: int) -> Sending | None:
     with ctx.world.engine.begin() as conn:
         return sendings.find(conn, placer, report_identifier(ctx, revision))
-
-
-def _as_written(ctx: Context, placer: str, before: int) -> dict:
-    """The newest copy before this one as it was sent; empty where that is not known."""
-    for revision in range(before - 1, 0, -1):
-        sending = _sending(ctx, placer, revision)
-        if sending is not None and sending.is_there and sending.sha256:
-            return fhir_json.loads(ctx.world.payloads.get(sending.sha256))
-    return {}
-
-
-def _was_handed_over(ctx: Context, placer: str, before: int) -> bool:
-    earlier = (_sending(ctx, placer, revision) for revision in range(before - 1, 0, -1))
-    return any(each is not None and each.is_there for each in earlier)
 
 
 def _amends(ctx: Context, revision: int) -> bool:

@@ -29,7 +29,7 @@ from jobs.target.looking import find_carrying
 from jobs.world import Context
 from mappings.codes import as_dict, as_text
 from mappings.model.delivery import Verdict, verdict_of_status
-from mappings.model.errors import ExchangeError, NeedsPerson, PermanentError, TemporaryError, UnknownOutcome
+from mappings.model.errors import ExchangeError, MappingError, NeedsPerson, PermanentError, TemporaryError
 from mappings.model.outgoing import Outgoing
 from mappings.model.request import Identifier
 from mappings.model.roads import ROADS, Level, RoadName
@@ -47,17 +47,18 @@ from mappings.model.sending import (
     surely_not_done,
 )
 
+KEPT_BACK = ("patient-not-linked", "request-withdrawn")  # what the gate says
 NO_ROAD, TO_HAND_OVER, PERHAPS = "no-road", "to-hand-over", "sent-perhaps"
 
 
 @dataclass
 class Document:
-    """One document to be sent. ``item_at(endpoint)``: as it is for a patient of that endpoint; made when a road wants it."""
+    """One document to be sent. ``item_for(road)``: as it is for a patient of where that road leads; made when a road wants it."""
 
     endpoint: str
     delivery_id: str
     identifier: Identifier
-    item_at: Callable[[str], Outgoing]
+    item_for: Callable[[Road], Outgoing]
     roads: Sequence[str]
     tried: dict[str, Impossible] = field(default_factory=dict)
 
@@ -85,7 +86,7 @@ def send_document(ctx: Context, document: Document) -> Sending:
                 return row
             case LookUp():
                 assert row is not None
-                look_up(ctx, row, document.item_at)
+                look_up(ctx, row, document.item_for)
             case SendBy(road):
                 _send_by(ctx, document, road)
             case Carry(road):
@@ -94,16 +95,16 @@ def send_document(ctx: Context, document: Document) -> Sending:
                 raise _no_road(ctx, document)
 
 
-def look_up(ctx: Context, row: Sending, item_at: Callable[[str], Outgoing] | None = None) -> None:
+def look_up(ctx: Context, row: Sending, item_for: Callable[[Road], Outgoing] | None = None) -> None:
     """See what became of a send of which nobody knows. Changes the ledger, or raises: later, or a person.
 
-    ``item_at``: what is wanted there now; without it what is found stays as it was sent.
+    ``item_for``: what is wanted there now; without it what is found stays as it was sent.
     """
     road = road_for(way_of(ctx, row.endpoint), row.road)
     if road is None or row.sha256 is None or row.begun_at is None or row.sent_at is None:
         raise _ask(row, CannotTell(f"this installation has no road {row.road} anymore", row.value))
     body = ctx.world.payloads.get(row.sha256)
-    item = item_at(road.at) if item_at is not None else as_sent(row, body)
+    item = item_for(road) if item_for is not None else as_sent(row, body)
     prepared = road.restore(item, body, row.control_id)
     answer = _answer(road, prepared, row)
     lag = ctx.endpoint(road.at).limits.search_lag_seconds
@@ -111,7 +112,7 @@ def look_up(ctx: Context, row: Sending, item_at: Callable[[str], Outgoing] | Non
     match after_look_up(word, sends=row.sends, sent_at=row.sent_at, now=ctx.now, lag_seconds=lag):
         case After.TAKEN:
             assert isinstance(answer, There)
-            _there(ctx, row.endpoint, row.identifier, road, item if item_at else None, answer)
+            _there(ctx, row.endpoint, row.identifier, road, item if item_for else None, answer)
         case After.WAIT:
             raise _wait(ctx, row, lag)
         case After.ABSENT:
@@ -147,6 +148,12 @@ def read_back(ctx: Context, row: Sending) -> ReadBack | NotAllowed | None:
     return road.read_back(road.restore(as_sent(row, body), body, row.control_id), row.reference)
 
 
+def place_of(ctx: Context, row: Sending) -> str:
+    """The endpoint that holds it."""
+    road = road_for(way_of(ctx, row.endpoint), row.road)
+    return road.at if road is not None else row.endpoint
+
+
 _WORDS: Mapping[type, Looked] = {
     There: Looked.THERE,
     Absent: Looked.ABSENT,
@@ -170,7 +177,7 @@ def _send_by(ctx: Context, document: Document, name: str) -> None:
         document.tried[name] = Impossible("road-not-configured", f"this installation has no road {name}")
         return
     refused = road.can()
-    prepared = refused or road.prepare(document.item_at(road.at))
+    prepared = refused or road.prepare(document.item_for(road))
     if isinstance(prepared, Impossible):
         document.tried[name] = prepared
         return
@@ -238,14 +245,14 @@ def _sent(
 
 
 def _wrote_nothing(error: ExchangeError) -> bool:
-    """Whether the send that ended so surely left nothing: then it may go again, or by another road, after a person's word."""
-    if isinstance(error, UnknownOutcome):
-        return False
+    """Whether a send that ended so surely left nothing there; where that is in doubt it is looked up."""
+    if isinstance(error, MappingError) or error.cause in KEPT_BACK or error.cause.startswith("sign-in-"):
+        return True  # nothing went out
     if isinstance(error, TemporaryError):
         return surely_not_done(error.status_code, asked_to_wait=error.retry_after_seconds is not None)
     if isinstance(error, PermanentError) and error.status_code is not None:
         return error.status_code < 500 and verdict_of_status(error.status_code) is not Verdict.LOOK_FIRST
-    return True
+    return False
 
 
 def _taken(ctx: Context, endpoint: str, identifier: Identifier, taken: Taken, **more: object) -> None:
@@ -316,7 +323,9 @@ def _why(document: Document) -> str:
 
 
 def _carry(ctx: Context, document: Document, road: str) -> NeedsPerson:
-    document.item_at(document.endpoint)  # whoever carries it finds its bytes here
+    by = road_for(way_of(ctx, document.endpoint), road)
+    if by is not None:
+        document.item_for(by)  # whoever carries it finds its bytes here
     _note(ctx, document, road, SendingState.WAITING)
     why = f" ({_why(document)})" if document.tried else ""
     return NeedsPerson(

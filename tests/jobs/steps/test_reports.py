@@ -320,3 +320,26 @@ def test_an_earlier_copy_that_the_server_does_not_let_us_mark_is_an_error_findin
     assert report_deliveries(exchange, request_id) == ["verified", "verified"] and text_of(
         copy_of(exchange, request_id, 2)
     ) == ["we disagree"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"docStatus": "amended"}, {"status": "entered-in-error"}], ids=["amended", "retracted"]
+)
+def test_what_another_road_calls_a_copy_is_never_taken_for_a_resource(exchange, change):
+    """The vendor's own number of a document may be the id of somebody else's DocumentReference."""
+    request_id = asked(exchange)
+    report = exchange.answer()
+    exchange.watch()
+    first = copy_of(exchange, request_id, 1)
+    with exchange.engine.begin() as conn:
+        conn.execute(
+            text("UPDATE sendings SET road = 'vendor-rest', reference = :there"),
+            {"there": f"DocumentReference/{first['id']}"},
+        )
+    exchange.change("bob", report, **change)
+    exchange.watch()
+    assert copy_of(exchange, request_id, 1) == first
+    if "status" in change:
+        assert exchange.parked(request_id) == ["to-hand-over"], "a person tells them, when no road can take it back"
+    else:
+        assert replaced_by(copy_of(exchange, request_id, 2)) == []
