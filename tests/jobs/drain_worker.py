@@ -9,6 +9,7 @@ from integration.postgres.database import open_database
 from integration.settings.config import load_config
 from jobs import engine, schedule
 from jobs.world import Context, Outcome
+from mappings.model.leaving import REASON_OF_STEP, Reason
 from second_opinion.house import make_world
 
 
@@ -21,6 +22,7 @@ def write_once(ctx: Context) -> Outcome:
 
 def main(config_path: Path, name: str) -> None:
     engine.JOBS["write_once"] = write_once
+    REASON_OF_STEP["write_once"] = Reason.STATUS  # the gate lets nothing go without one
     config = load_config(config_path, os.environ)
     database = open_database(config, application_name=name)
     world = make_world(config, database.engine)
