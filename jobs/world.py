@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, Row
 
+from integration.backups.restore import LEASE_GAP
 from integration.fhir.capabilities import Capabilities, probe
 from integration.fhir.server import FhirServer
 from integration.fhir.servers import configured
@@ -130,6 +131,11 @@ class Context:
     def looks_first(self) -> bool:
         """True when an earlier attempt of this step may have written something: look before sending."""
         return self.step.attempts > 0 or self.step.lost > 0 or self.step.lease_no > 1
+
+    @property
+    def was_restored(self) -> bool:
+        """True when the database is older than what was sent from it: what it does not know may be there all the same."""
+        return self.step.lease_no > LEASE_GAP
 
     def row(self) -> Row:
         """The request's row, fresh."""

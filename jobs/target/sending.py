@@ -6,6 +6,7 @@ lease, and what came of it after. A worker that dies in between leaves the row a
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from integration import fhir_json
 from integration.roads.open import road_for
@@ -48,6 +49,7 @@ from mappings.model.sending import (
 )
 
 KEPT_BACK = ("patient-not-linked", "request-withdrawn")  # what the gate says
+OLDEST_BACKUP = timedelta(days=90)  # what was sent since then is looked for after a restore
 NO_ROAD, TO_HAND_OVER, PERHAPS = "no-road", "to-hand-over", "sent-perhaps"
 
 
@@ -106,7 +108,7 @@ def look_up(ctx: Context, row: Sending, item_for: Callable[[Road], Outgoing] | N
     body = ctx.world.payloads.get(row.sha256)
     item = item_for(road) if item_for is not None else as_sent(row, body)
     prepared = road.restore(item, body, row.control_id)
-    answer = _answer(road, prepared, row)
+    answer = _answer(road, prepared, row.begun_at)
     lag = ctx.endpoint(road.at).limits.search_lag_seconds
     word = _WORDS[type(answer)]
     match after_look_up(word, sends=row.sends, sent_at=row.sent_at, now=ctx.now, lag_seconds=lag):
@@ -162,10 +164,9 @@ _WORDS: Mapping[type, Looked] = {
 }
 
 
-def _answer(road: Road, prepared: Prepared, row: Sending) -> There | Absent | CannotTell | Repeat:
-    assert row.begun_at is not None
+def _answer(road: Road, prepared: Prepared, since: datetime) -> There | Absent | CannotTell | Repeat:
     try:
-        return road.look_up(prepared, row.begun_at)
+        return road.look_up(prepared, since)
     except PermanentError as error:  # not allowed, not offered: then looking decides nothing
         return CannotTell(str(error), prepared.item.visible)
 
@@ -181,15 +182,38 @@ def _send_by(ctx: Context, document: Document, name: str) -> None:
     if isinstance(prepared, Impossible):
         document.tried[name] = prepared
         return
-    _begin(ctx, document, road, prepared)
+    if _is_there_though_unknown(ctx, document, road, prepared):
+        return
+    _begin(ctx, document, road, prepared, ctx.now)
     answer = _sent(ctx, document.endpoint, document.identifier, road, prepared)
     if isinstance(answer, Impossible):
         document.tried[name] = answer
         _end(ctx, document.endpoint, document.identifier, SendingState.ABSENT, tried=_tried(document))
 
 
-def _begin(ctx: Context, document: Document, road: Road, prepared: Prepared) -> None:
-    """From this commit on it may be there."""
+def _is_there_though_unknown(ctx: Context, document: Document, road: Road, prepared: Prepared) -> bool:
+    """Whether it is there although the ledger knows nothing of it: sent before a restore, or by a version without a ledger.
+
+    After a restore a look-up that cannot tell leaves it in doubt, and a person is asked.
+    """
+    if not ctx.looks_first or _row(ctx, document) is not None:
+        return False
+    since = ctx.now - OLDEST_BACKUP
+    answer = _answer(road, prepared, since)
+    if isinstance(answer, There):
+        _begin(ctx, document, road, prepared, since)
+        _there(ctx, document.endpoint, document.identifier, road, prepared.item, answer)
+        return True
+    if isinstance(answer, Absent) or not ctx.was_restored:
+        return False
+    _begin(ctx, document, road, prepared, since)
+    row = _row(ctx, document)
+    assert row is not None
+    raise _ask(row, answer)
+
+
+def _begin(ctx: Context, document: Document, road: Road, prepared: Prepared, at: datetime) -> None:
+    """From this commit on it may be there, not before ``at``."""
     digest = ctx.world.payloads.put(prepared.body)
     with ctx.transaction() as conn:
         sendings.begin(
@@ -202,7 +226,7 @@ def _begin(ctx: Context, document: Document, road: Road, prepared: Prepared) -> 
             sha256=digest,
             control_id=prepared.control_id,
             tried=_tried(document),
-            at=ctx.now,
+            at=at,
         )
 
 

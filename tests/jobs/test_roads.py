@@ -4,9 +4,10 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 import second_opinion
+from integration.backups.restore import look_before_sending
 from integration.store import handing_over, operations
 from integration.store.operations import NotPossible
 from integration.store.tables import audit, deliveries
@@ -14,6 +15,7 @@ from tests.jobs.test_vendor_loops import EPIC, Loop
 from tests.servers.vendors.charts import load
 from tests.servers.vendors.epic import Epic
 from tests.servers.vendors.meditech import Meditech
+from tests.servers.vendors.oracle_health import OracleHealth
 
 pytestmark = pytest.mark.postgres
 
@@ -128,3 +130,45 @@ def test_a_visit_of_somebody_else_is_refused(make_exchange):
         loop.go_on()
         assert loop.exchange.parked(loop.request_id) == ["encounter-other-patient"]
         assert vendor.ours_of(other) == [] and loop.ours == []
+
+
+def forget_the_return(loop: Loop) -> None:
+    """As a backup from before the report was returned, restored: nothing here knows that it was."""
+    with loop.exchange.engine.begin() as conn:
+        conn.execute(text("DELETE FROM sendings"))
+        conn.execute(text("DELETE FROM links WHERE value LIKE '%-report-%'"))
+        conn.execute(text("UPDATE deliveries SET status = 'retrying' WHERE kind = 'report'"))
+        conn.execute(text("UPDATE steps SET status = 'waiting', next_attempt_at = now() WHERE kind = 'return_report'"))
+        look_before_sending(conn, actor="test")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "profile"),
+    [(Epic, EPIC), (OracleHealth, "profile: oracle-health, document: {encounter_choice: newest}")],
+)
+def test_after_a_restore_what_stands_there_is_found_and_not_sent_again(make_exchange, vendor, profile):
+    with vendor() as started:
+        loop = Loop(started, make_exchange, profile)
+        loop.ask()
+        loop.answer()
+        loop.go_on()
+        loop.must_have_closed()
+        [there] = loop.ours
+        forget_the_return(loop)
+        loop.go_on()
+        assert loop.writes() == 1 and [each.reference for each in loop.ours] == [there.reference]
+        assert loop.sending()["reference"] == there.reference
+
+
+def test_after_a_restore_where_nothing_can_be_read_a_person_is_asked(make_exchange):
+    with Epic() as started:
+        started.unregister_reads()
+        loop = Loop(started, make_exchange, EPIC)
+        loop.ask()
+        loop.answer()
+        loop.go_on()
+        forget_the_return(loop)
+        with loop.exchange.engine.begin() as conn:
+            conn.execute(text("UPDATE steps SET status = 'cancelled' WHERE kind = 'verify_report'"))
+        loop.go_on()
+        assert loop.writes() == 1 and "sent-perhaps" in loop.exchange.parked(loop.request_id)
