@@ -219,6 +219,7 @@ class Server(TcpWSGIServer):
     def __init__(self, app: Flask, *, limits: Limits, wants_body: Callable[[dict], bool], **options: Any):
         self.limits, self._wants_body = limits, wants_body
         self._asking = ThreadPoolExecutor(2, "wants-body")
+        self._waking, self._is_closed = threading.Lock(), False
         super().__init__(app, **options)
 
     def ask(self, environ: dict) -> Future:
@@ -246,10 +247,18 @@ class Server(TcpWSGIServer):
         while arriving and sum(each.request.body_bytes_received for each in arriving) > MAX_SPOOLED:
             HTTPChannel.handle_close(arriving.pop())
 
+    def pull_trigger(self) -> None:
+        """Wake the loop. Nothing after ``close``: the number of the closed file may already stand for another one."""
+        with self._waking:
+            if not self._is_closed:
+                super().pull_trigger()
+
     def close(self) -> None:
         """Stop listening."""
         self._asking.shutdown(wait=False, cancel_futures=True)
-        super().close()
+        with self._waking:
+            self._is_closed = True
+            super().close()
 
 
 class Servers:
@@ -301,6 +310,8 @@ class Servers:
             pass
         finally:
             self._dispatcher.shutdown()
+            for server in self._servers:
+                server.close()
             wasyncore.close_all(self._map, ignore_all=True)
             self._ended.set()
 

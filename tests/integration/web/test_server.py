@@ -164,6 +164,16 @@ def test_requests_that_follow_each_other_on_one_connection_are_all_answered(guar
             assert session.get(f"http://127.0.0.1:{port}/health/live", timeout=5).status_code == 200
 
 
+def test_a_server_is_closed_again_after_its_loop_ended(guarded):
+    servers = server.create_servers(guarded.app, host="127.0.0.1", port=0, limits=QUICK, threads=1)
+    thread = threading.Thread(target=servers.run, daemon=True)
+    thread.start()
+    servers.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    servers.close()  # the loop's files are gone, and their numbers may be others'
+
+
 @pytest.mark.parametrize(
     "arriving, late",
     [
