@@ -18,25 +18,13 @@ from integration.secret_text import read_secret
 from integration.settings import alerts as alert_config
 from integration.settings import hints
 from integration.settings.auth import FILES, TLS_FILES, VARIABLES, SmartBackendServices
+from integration.settings.endpoints import Endpoint, Limits, LocalCode
 from integration.settings.mistakes import listed, nearest, to_mistakes, validation_problems, value_at
-from integration.settings.model import (
-    GATHERABLE_TYPES,
-    RECORD_TYPES,
-    Config,
-    Database,
-    Endpoint,
-    Engine,
-    Exchange,
-    HostedPractice,
-    Limits,
-    LocalCode,
-    Payloads,
-    RecordsKept,
-    Retry,
-    Schedules,
-    Web,
-    split_address,
-)
+from integration.settings.model import Config, Database, Exchange, HostedPractice
+from integration.settings.parts import split_address
+from integration.settings.record_types import GATHERABLE_TYPES, RECORD_TYPES
+from integration.settings.running import Engine, Payloads, RecordsKept, Retry, Schedules
+from integration.settings.web import Web
 from integration.settings.yaml_lines import At, Document, Problem, read_file
 from mappings.addresses import comparable
 from mappings.allowances import MAX_DAYS

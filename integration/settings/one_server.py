@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from itertools import combinations
 
-from integration.settings.model import Config, Endpoint
+from integration.settings.endpoints import Endpoint
+from integration.settings.model import Config
 from mappings.addresses import comparable
 
 

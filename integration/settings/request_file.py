@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from integration.settings.endpoints import Endpoint
 from integration.settings.mistakes import (
     field_at,
     kinds,
@@ -18,7 +19,8 @@ from integration.settings.mistakes import (
     validation_problems,
     value_at,
 )
-from integration.settings.model import GATHERABLE_TYPES, Config, Endpoint
+from integration.settings.model import Config
+from integration.settings.record_types import GATHERABLE_TYPES
 from integration.settings.yaml_lines import At, Document, Problem, read, read_file
 from mappings.codes import SYSTEM_NPI
 from mappings.model.errors import Mistake, RequestError

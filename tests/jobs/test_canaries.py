@@ -11,7 +11,7 @@ from requests import HTTPError
 
 from integration import tracing
 from integration.log import OURS, JsonLines
-from integration.settings.model import Tracing
+from integration.settings.running import Tracing
 from integration.store import audit
 from integration.web import create_app
 from tests.integration.notices.told import Hook

@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from integration import tracing
-from integration.settings.model import Tracing
+from integration.settings.running import Tracing
 from integration.web import create_app
 from mappings.model.errors import ExchangeError, TemporaryError
 from tests.jobs.exchange import Exchange, a_request, load_chart

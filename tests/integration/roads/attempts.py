@@ -10,7 +10,7 @@ from integration.fhir.capabilities import probe
 from integration.fhir.server import FhirServer, identifier_token
 from integration.fhir.transport import Transport
 from integration.roads.road import Way
-from integration.settings.model import Endpoint
+from integration.settings.endpoints import Endpoint
 from mappings.compare import compare
 from mappings.identifiers import identifiers_in
 from mappings.model.findings import Finding

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from integration.roads import open as opening
 from integration.roads.fhir_document import FhirDocument
-from integration.settings.model import Endpoint
+from integration.settings.endpoints import Endpoint
 from tests.integration.roads.attempts import way_to
 
 MODULE = """
