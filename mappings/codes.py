@@ -27,6 +27,7 @@ SYSTEM_COW_STATUS = "http://hl7.org/fhir/uv/cow/CodeSystem/temp"
 SYSTEM_OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 SYSTEM_DOCUMENT_CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreference-category"
 SYSTEM_PROVENANCE_AGENT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+SYSTEM_NUCC = "http://nucc.org/provider-taxonomy"
 SYSTEM_NPI = "http://hl7.org/fhir/sid/us-npi"
 
 EXTENSION_FIRST_OPINION = f"{EXCHANGE_BASE}/StructureDefinition/first-opinion"

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from pydantic import Field, ValidationError
 from integration.settings.mistakes import nearest, to_mistakes, validation_problems
 from integration.settings.parts import Section
 from integration.settings.yaml_lines import At, Document, Problem, read
-from mappings.model.checklist import Catalog, Checklist, Condition, Kind, Matcher, Need, Part, Rule
+from mappings.model.checklist import Catalog, Checklist, Condition, Kind, Matcher, Need, Part, Rule, Source
 from mappings.model.errors import ConfigError, Mistake
 
 SHIPPED = ("kinds.yaml", "lists.yaml")
@@ -132,8 +133,12 @@ class _Read:
         return to_mistakes(self.problems, model=ChecklistFile, file=self.name)
 
 
-def load_catalog(paths: Iterable[Path] = ()) -> Catalog:
-    """The shipped checklists with the files of ``paths`` laid over them, in order. Raises ConfigError with every mistake."""
+@lru_cache(maxsize=8)
+def load_catalog(paths: tuple[Path, ...] = ()) -> Catalog:
+    """The shipped checklists with the files of ``paths`` laid over them, in order; read once, as config.yaml is.
+
+    Raises ConfigError with every mistake.
+    """
     shipped = resources.files("mappings.checklists") / "shipped"
     files = [_Read(name, (shipped / name).read_bytes()) for name in SHIPPED]
     files += [_of_path(path) for path in paths]
@@ -156,7 +161,7 @@ def _catalog(files: list[_Read]) -> Catalog | None:
     conditions = {
         key: Condition(key, **each.model_dump()) for file in files for key, each in file.content.conditions.items()
     }
-    sources = {key: f"{each.what}, {each.url}" for file in files for key, each in file.content.sources.items()}
+    sources = {key: Source(each.what, each.url) for file in files for key, each in file.content.sources.items()}
     lists = _laid_over(files)
     for file in files:
         _check(file, kinds, conditions, sources, lists)

@@ -18,6 +18,7 @@ from integration.secret_text import read_secret
 from integration.settings import alerts as alert_config
 from integration.settings import hints
 from integration.settings.auth import FILES, TLS_FILES, VARIABLES, SmartBackendServices
+from integration.settings.checklist_files import load_catalog
 from integration.settings.endpoints import Endpoint, Limits, LocalCode
 from integration.settings.mistakes import listed, nearest, to_mistakes, validation_problems, value_at
 from integration.settings.model import Config, Database, Exchange, HostedPractice
@@ -191,6 +192,7 @@ class _Reading:
             *_key_problems(endpoints, self.environ),
             *_lag_problems(endpoints, config),
             *_review_problems(endpoints),
+            *_checklist_problems(endpoints, config),
             *alert_config.problems(values, self.environ),
         ):
             self._problem(at, message)
@@ -208,6 +210,22 @@ def _readable_endpoints(values: dict[str, Any], raw: dict[str, Any]) -> Iterator
                 break
             except ValidationError:
                 continue
+
+
+def _checklist_problems(endpoints: dict[str, Endpoint], config: Config | None) -> Found:
+    """Files with mistakes, each said with its own line, and checklists that nobody has."""
+    paths = config.checklists if config else ()
+    named = {key: endpoint.checklist for key, endpoint in endpoints.items() if endpoint.checklist is not None}
+    if not paths and not named:
+        return
+    try:
+        known = load_catalog(paths).checklists
+    except ConfigError as error:
+        yield ("checklists",), "; ".join(str(mistake) for mistake in error.mistakes)
+        return
+    for key, checklist in named.items():
+        if checklist not in known:
+            yield ("endpoints", key, "checklist"), f"is no checklist{nearest(checklist, known)}"
 
 
 def _lag_problems(endpoints: dict[str, Endpoint], config: Config | None) -> Found:
@@ -377,6 +395,8 @@ def _anchored(values: dict[str, Any], folder: Path, data_dir: str | None) -> dic
         *alert_config.file_names(values),
     ):
         anchored = _changed(anchored, at, folder)
+    for number, _ in enumerate(values["checklists"] if isinstance(values.get("checklists"), list) else ()):
+        anchored = _changed(anchored, ("checklists", number), folder)
     endpoints = values.get("endpoints")
     for key in endpoints if isinstance(endpoints, dict) else ():
         for section, names in _FILES_OF.items():

@@ -12,6 +12,7 @@ from integration.settings.hints import Hints
 from integration.settings.parts import (
     Name,
     Section,
+    Slug,
     System,
     check_content_host,
     check_http,
@@ -307,6 +308,12 @@ class Endpoint(Section):
         None,
         description="Endpoint that gets requests found here (by polling) that name no fulfiller.",
         examples=["university-hospital"],
+    )
+    checklist: Slug | None = Field(
+        None,
+        description="The checklist of records that a consultant here wants (`second-opinion checklists show`). Default: by the "
+        "diagnosis and the specialty of each request.",
+        examples=["breast"],
     )
     local_codes: tuple[LocalCode, ...] = Field(
         (),

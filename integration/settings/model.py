@@ -5,7 +5,7 @@ Loaded by `integration.settings.config.load_config`; docs/reference/config.md is
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -99,6 +99,13 @@ class Config(Section):
     records: RecordsKept = Field(default_factory=RecordsKept, description="Which records travel.")
     payloads: Payloads = Field(default_factory=Payloads, description="Where packet bytes are kept.")
     tracing: Tracing = Field(default_factory=Tracing, description="Traces of what is done.")
+    checklists: tuple[Annotated[Path, Field(strict=False)], ...] = Field(
+        (),
+        strict=False,
+        description="Files with checklists of your own, laid over those that are shipped, in this order "
+        "(docs/how-to/checklists.md).",
+        examples=[["our-checklists.yaml"]],
+    )
     alerts: Alerts = Field(default_factory=Alerts, description="What is told to whom (docs/how-to/alerts.md).")
     retention: Retention = Field(default_factory=Retention, description="How long exchanges are kept.")
 

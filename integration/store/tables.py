@@ -327,6 +327,20 @@ hints = Table(
     _time("taken_at"),  # when one was last made due
 )
 
+checklist_facts = Table(
+    "checklist_facts",
+    metadata,  # what people said of a checklist's items; the newest of a topic and key counts, nothing is changed
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("topic", Text, nullable=False),  # a Topic of integration/store/checklist_facts.py
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _time("created_at", nullable=False, server_default=func.now()),
+    Index("checklist_facts_request", "request_id", "id"),
+)
+
 attempts = Table(
     "attempts",
     metadata,

@@ -25,6 +25,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     from integration.web.access import accounts as account_pages
     from integration.web.access import gate, hosted_notes, sign_in
     from integration.web.access.hosted_log import HostedLog
+    from integration.web.coordinator import checklist as checklist_pages
     from integration.web.coordinator import correct as correct_pages
     from integration.web.coordinator import new_request
     from integration.web.operations import actions, alarms, boards, listing, numbers, patient, queue, reports
@@ -51,6 +52,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
         request_pages,
         attempt_pages,
         correct_pages,
+        checklist_pages,
         patient,
         packet_pages,
         reports,

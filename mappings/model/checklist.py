@@ -127,6 +127,14 @@ class Checklist:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A public page that asks for an item."""
+
+    what: str
+    url: str
+
+
+@dataclass(frozen=True)
 class Catalog:
     """All checklists of this site, under one version and one hash of all bytes they were read from."""
 
@@ -135,7 +143,7 @@ class Catalog:
     kinds: Mapping[str, Kind]
     conditions: Mapping[str, Condition]
     checklists: Mapping[str, Checklist]
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

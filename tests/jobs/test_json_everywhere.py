@@ -62,6 +62,8 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
     request, new, because = folder / "request.json", folder / "new.json", ("--reason", "tested")
     new.write_text(a_request(key="k3").model_dump_json(exclude_defaults=True))
     request.write_text(a_request(question="Is surgery needed now?").model_dump_json(exclude_defaults=True))
+    lists = folder / "lists.yaml"
+    lists.write_text("checklists: {ours: {extends: general}}")
     return [
         ("accounts add", ("ann", "--role", "admin")),
         ("accounts add", ("bob", "--role", "operator")),
@@ -80,6 +82,10 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("audit verify", ()),
         ("backup", (str(folder / "backup.zip"),)),
         ("check config", ()),
+        ("checklists check", (str(lists),)),
+        ("checklists show", ("breast",)),
+        ("checklists explain", (request_id,)),
+        ("checklists say", (request_id, "--item", "glass-slides=requested", *because)),
         ("database migrate", ()),
         ("database stop", ()),
         ("deliveries list", ()),

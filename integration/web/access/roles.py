@@ -25,6 +25,8 @@ NEEDS: dict[str, Role | None] = {
     "api.listed": Role.VIEWER,
     "api.items": Role.VIEWER,
     "api.delivery": Role.VIEWER,
+    "api.checklist": Role.CLINICAL_DATA,
+    "api.say_of_checklist": Role.CLINICAL_DATA,
     "api.cancel": Role.OPERATOR,
     "api.waive": Role.OPERATOR,
     "api.undo_waiver": Role.OPERATOR,
@@ -88,6 +90,8 @@ NEEDS: dict[str, Role | None] = {
     "numbers.numbers": Role.VIEWER,
     "numbers.as_json": Role.VIEWER,
     "numbers.as_csv": Role.VIEWER,
+    "checklist.show": Role.CLINICAL_DATA,
+    "checklist.say": Role.CLINICAL_DATA,
     "new_request.form": Role.CLINICAL_DATA,
     "new_request.take_in": Role.CLINICAL_DATA,
 }

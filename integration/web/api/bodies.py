@@ -156,6 +156,24 @@ class UndoWaiver(Because):
     item: ItemName
 
 
+class ChecklistWord(Because):
+    """What you know of an item, a question or a record of a request's checklist."""
+
+    topic: Literal["answer", "item", "record", "checklist"] = Field(
+        description="answer: to a question, by its key; item: how it stands; record: which item it belongs to; checklist: "
+        "which one the request is held against.",
+        examples=["item"],
+    )
+    key: str = Field(
+        "", max_length=200, description="Key of the question, item, or Type/id.", examples=["glass-slides"]
+    )
+    value: str = Field(
+        max_length=100,
+        description="yes or no; requested, promised, waived, there or not-there; an item, or nothing; a checklist.",
+        examples=["requested"],
+    )
+
+
 class ResendItem(Because):
     """Which item to look at and send again."""
 

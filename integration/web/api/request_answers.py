@@ -1,6 +1,6 @@
 """What the API answers about a request: its tracks, steps, deliveries, attempts, findings and audit. Ids, words and times."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import Field
@@ -196,3 +196,51 @@ class Request(Answer):
     reports: list[Report]
     audit: list[Audited]
     waivers: list[Waiver] = Field(description="What it is sent without, and what is sent as it is; those undone too.")
+
+
+class ChecklistQuestion(Answer):
+    """Asked once; answered under its key."""
+
+    key: str
+    text: str
+
+
+class ChecklistEvidence(Answer):
+    """A record that speaks for an item: where it is at the source, why it matched, its day."""
+
+    source: str
+    why: str
+    day: date | None
+
+
+class ChecklistItem(Answer):
+    """How one item stands on the day of the visit."""
+
+    item: str
+    label: str
+    need: str
+    state: str = Field(
+        description="found, stale (too old), partial, missing, unknown (answer the question), requested, promised, waived or "
+        "not-applicable."
+    )
+    reasons: list[str]
+    question: ChecklistQuestion | None
+    note: str | None
+    sources: list[str]
+    evidence: list[ChecklistEvidence]
+
+
+class Checklist(Answer):
+    """How a request's records stand against its checklist."""
+
+    request_id: str
+    checklist: str
+    title: str
+    why: str = Field(description="Why it is held against this checklist.")
+    version: str
+    sha256: str = Field(description="Hash of the files that the checklists were read from.")
+    visit: date
+    visit_is: str
+    packets: int
+    counts: dict[str, int]
+    items: list[ChecklistItem]

@@ -1,18 +1,23 @@
 """The pages over a real database, with rows put there directly; a browser that keeps cookies and fills in forms."""
 
 import re
+import tempfile
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
 from sqlalchemy import insert, select, update
 
+from integration.packets.lines import Spool
 from integration.packets.payloads import Payloads
+from integration.packets.stored import insert as insert_packet
+from integration.packets.stored import resource_item, source_of, store
 from integration.settings.config import load_config
 from integration.store import endpoints, requests
 from integration.store.tables import NEVER, audit, deliveries, steps
 from integration.store.tables import requests as request_table
 from integration.web import create_app
+from mappings.model.packet import Manifest
 from mappings.model.request import SecondOpinionRequest
 
 CONFIG = """\
@@ -70,6 +75,25 @@ class Site:
         with self.engine.begin() as conn:
             conn.execute(insert(deliveries).values(row))
         return row["id"]
+
+    def packet(self, request_id: str, *resources: dict, version: int = 1, **manifest) -> str:
+        """A packet of these records of ``Patient/p``, as a gather stores it."""
+        made = Manifest(
+            packet_id=f"{request_id}-packet-{version}",
+            request_id=request_id,
+            source_endpoint="alice",
+            identifier_system="urn:test:alice",
+            patient="Patient/p",
+            gathered_at="2026-06-01T09:00:00Z",
+            **{"items": (), **manifest},
+        )
+        with tempfile.TemporaryFile() as file, self.engine.begin() as conn:
+            spool = Spool(file, {source_of(each): each for each in resources})
+            listed = tuple(resource_item(source, spool.about(source)) for source in spool)
+            made = made.model_copy(update={"items": (*listed, *made.items)})
+            stored_as = store(self.payloads, made, map(spool.line, spool))
+            insert_packet(conn, made, stored_as, version)
+        return made.packet_id
 
     def with_due(self, request_id: str, due_at: datetime | None) -> None:
         """Set when the records are due."""

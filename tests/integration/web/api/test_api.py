@@ -296,6 +296,7 @@ def action_addresses(site: Site) -> list[str]:
         "/api/operations/1/stop",
         f"/api/requests/{request_id}/waivers",
         f"/api/requests/{request_id}/waivers/undo",
+        f"/api/requests/{request_id}/checklist",
         "/api/deliveries/none/resend",
         "/api/deliveries/none/confirm",
         "/api/deliveries/none/send-again",

@@ -1,0 +1,85 @@
+"""What people say of a request's checklist: answers to its questions, items that are on their way or waived, where a record belongs.
+
+Nothing is changed or removed: the newest word on a topic and key counts, and the older ones stay to be seen.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, select
+
+from integration.store import audit, requests
+from integration.store.operations import NotPossible
+from integration.store.tables import checklist_facts
+from mappings.model.checklist import Catalog, Facts, Said
+
+
+class Topic(StrEnum):
+    """What a word is about."""
+
+    ANSWER = "answer"  # to a question, by its key: yes or no
+    ITEM = "item"  # of a kind of record: requested, promised, waived, there, not-there
+    RECORD = "record"  # Type/id at the source: the kind it belongs to, or nothing
+    CHECKLIST = "checklist"  # which one the request is held against
+
+
+WORDS = {
+    Topic.ANSWER: frozenset({"yes", "no"}),
+    Topic.ITEM: frozenset({"requested", "promised", "waived", "there", "not-there"}),
+}
+
+
+_RECORD = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9.-]{1,64}")
+_QUESTION = re.compile(r"([a-z]{1,20}:)?[a-z0-9-]{1,60}")
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """Everything people said of one request's checklist, the newest each."""
+
+    facts: Facts
+    checklist: str | None
+
+
+def say(
+    conn: Connection,
+    catalog: Catalog,
+    request_id: str,
+    topic: Topic,
+    key: str,
+    value: str,
+    *,
+    actor: str,
+    reason: str,
+) -> None:
+    """Keep a word with who said it and why; audited. Raises NotPossible for what nothing of the catalog is called."""
+    requests.get(conn, request_id)
+    if topic in WORDS and value not in WORDS[topic]:
+        raise NotPossible(f"of an {topic.value} one says {', '.join(sorted(WORDS[topic]))}")
+    for name, known, is_named in (
+        (key, catalog.kinds, topic is Topic.ITEM),
+        (value, catalog.kinds, topic is Topic.RECORD and bool(value)),
+        (value, catalog.checklists, topic is Topic.CHECKLIST),
+    ):
+        if is_named and name not in known:
+            raise NotPossible(
+                "no checklist has an item of that name" if known is catalog.kinds else "there is no such checklist"
+            )
+    if topic is Topic.RECORD and not _RECORD.fullmatch(key) or topic is Topic.ANSWER and not _QUESTION.fullmatch(key):
+        raise NotPossible("name a record as Type/id at the source, and a question by its key")
+    row = dict(request_id=request_id, topic=topic.value, key=key, value=value, actor=actor, reason=reason)
+    conn.execute(checklist_facts.insert().values(row))
+    audit.record(conn, actor, f"checklist.{topic.value}", request_id, subject=f"{key} {value}".strip(), reason=reason)
+
+
+def spoken(conn: Connection, request_id: str) -> Spoken:
+    """What people said so far."""
+    words = select(checklist_facts).where(checklist_facts.c.request_id == request_id).order_by(checklist_facts.c.id)
+    found: dict[str, dict[str, Said]] = {topic.value: {} for topic in Topic}
+    for row in conn.execute(words):
+        found[row.topic][row.key] = Said(row.value, row.actor, row.created_at, row.reason)
+    items = {key: said for key, said in found[Topic.ITEM].items() if said.what != "not-there"}
+    moved = {key: said.what for key, said in found[Topic.RECORD].items()}
+    chosen = found[Topic.CHECKLIST].get("")
+    return Spoken(Facts(found[Topic.ANSWER], items, moved), chosen.what if chosen else None)
