@@ -284,8 +284,6 @@ def _ask(ctx: Context, wanted: Wanted, why: str, found: Iterable[dict], link: Pa
     return NeedsPerson(
         f"patient-{why}",
         f"{about}: {in_words(why)}" + (f"; could be meant: {names}" if names else ""),
-        "Compare the two on the request's page and link the right one, or: "
-        f"second-opinion patients compare {ctx.request_id} {wanted.endpoint}",
     )
 
 

@@ -238,7 +238,6 @@ class Context:
             raise NeedsPerson(
                 endpoints.MOVED,
                 f"base_url of {key} was {was} at first use and is {now} now; nothing is sent to it or read from it",
-                _moved_action(key),
             )
         self._addresses[key] = known.addresses
 
@@ -246,11 +245,7 @@ class Context:
         """What the endpoint can do, asked once a day and overridden by config."""
         can = capabilities_of(self.world, key, lambda: self.server(key))
         if can.problems:
-            raise NeedsPerson(
-                "endpoint-unusable",
-                f"{key}: {'; '.join(can.problems)}",
-                f"Mend the endpoint or config.yaml, see that second-opinion endpoints check {key} is content, then retry.",
-            )
+            raise NeedsPerson("endpoint-unusable", f"{key}: {'; '.join(can.problems)}")
         return can
 
     def waivers(self) -> list[Waiver]:
@@ -299,15 +294,7 @@ def capabilities_of(world: World, key: str, server: Callable[[], FhirServer]) ->
             endpoints.MOVED,
             f"{key} answers as another server than at first use (software {says.get('software')}, "
             f"was {known.says.get('software')}); nothing is sent to it or read from it",
-            _moved_action(key),
         )
     with world.engine.begin() as conn:
         endpoints.remember(conn, key, probed.to_json(), says, world.now())
     return probed.with_overrides(overrides)
-
-
-def _moved_action(key: str) -> str:
-    return (
-        f"If it is the same server at a new address: second-opinion endpoints moved {key} --reason ... If it is another "
-        "one, write the first address back and give that server an endpoint name of its own."
-    )

@@ -68,8 +68,7 @@ def _usable(fetch: Callable[[], Token]) -> Callable[[], Token]:
         try:
             return fetch()
         except (ConfigError, keys.KeyProblem) as error:
-            action = "Restore the file, or make a key with second-opinion keys new, then retry."
-            raise NeedsPerson("sign-in-key", str(error), action) from None
+            raise NeedsPerson("sign-in-key", str(error)) from None
 
     return fetched
 

@@ -135,13 +135,10 @@ class TokenAddress:
             raise NeedsPerson(
                 "sign-in-no-token",
                 f"the token address of {self.endpoint} answers 200 without an access token",
-                "Check token_url with the endpoint's contact, then retry.",
             )
         if str(body.get("token_type", "")).lower() != "bearer":
             raise NeedsPerson(
-                "sign-in-no-token",
-                f"the token address of {self.endpoint} gives a token that is not of type bearer",
-                "Ask the endpoint's contact for bearer tokens, then retry.",
+                "sign-in-not-bearer", f"the token address of {self.endpoint} gives a token that is not of type bearer"
             )
         return Token.of(value, _life(body.get("expires_in")), before, _scope_of(body))
 
@@ -158,7 +155,6 @@ def refusal(endpoint: str, status: int, error: str, *, is_redirect: bool = False
         return NeedsPerson(
             "sign-in-redirect",
             f"the token address of {endpoint} answers {status}, a redirect, and nothing secret follows one",
-            "Set auth.token_url to the final address, then retry.",
         )
     if status == 429 or status >= 500:
         return TemporaryError(
@@ -167,53 +163,19 @@ def refusal(endpoint: str, status: int, error: str, *, is_redirect: bool = False
             status_code=status,
             cause="sign-in-away",
         )
-    cause, why, action = _REFUSALS.get(error, _UNKNOWN_REFUSAL)
-    return NeedsPerson(cause, f"{endpoint} refuses our sign-in with {status}{said}: {why}", action)
+    cause, why = _REFUSALS.get(error, _UNKNOWN_REFUSAL)
+    return NeedsPerson(cause, f"{endpoint} refuses our sign-in with {status}{said}: {why}")
 
 
-_CHECK_CLIENT = (
-    "After a new registration this is normal for up to an hour: then retry, and do not register again. Else check with the "
-    "endpoint's contact: client_id, the address of our keys (it must answer without sign-in and without redirect), and that "
-    "its kid is there (second-opinion keys list)."
-)
-_REFUSALS = {
-    "invalid_client": (
-        "sign-in-client",
-        "it does not know the client id, or cannot check our signature",
-        _CHECK_CLIENT,
-    ),
-    "unauthorized_client": (
-        "sign-in-not-allowed",
-        "this client id may not sign in like this",
-        "Ask the endpoint's contact to allow backend services (client_credentials) for our client id; at Epic a background "
-        "user has to be mapped to it. Then retry.",
-    ),
-    "unsupported_grant_type": (
-        "sign-in-not-allowed",
-        "it does not offer sign-in for machines",
-        "Ask the endpoint's contact for SMART Backend Services (client_credentials), then retry.",
-    ),
-    "invalid_scope": (
-        "sign-in-scope",
-        "it does not give what we ask for",
-        "Set auth.scopes to what was registered (for Epic leave it empty: []), then retry.",
-    ),
-    "invalid_grant": (
-        "sign-in-refused",
-        "the assertion is not accepted",
-        "Check the clock of this machine and auth.token_url, then retry.",
-    ),
-    "invalid_request": (
-        "sign-in-refused",
-        "it does not understand the request",
-        "Check auth.token_url and auth.type, then retry.",
-    ),
+_REFUSALS = {  # error of RFC 6749 5.2 -> our cause, and what the refusal says
+    "invalid_client": ("sign-in-client", "it does not know the client id, or cannot check our signature"),
+    "unauthorized_client": ("sign-in-not-allowed", "this client id may not sign in like this"),
+    "unsupported_grant_type": ("sign-in-not-offered", "it does not offer sign-in for machines"),
+    "invalid_scope": ("sign-in-scope", "it does not give what we ask for"),
+    "invalid_grant": ("sign-in-assertion", "the assertion is not accepted"),
+    "invalid_request": ("sign-in-request", "it does not understand the request"),
 }
-_UNKNOWN_REFUSAL = (
-    "sign-in-refused",
-    "it does not say why",
-    "Ask the endpoint's contact what its log says about our client id, then retry.",
-)
+_UNKNOWN_REFUSAL = ("sign-in-refused", "it does not say why")
 
 
 def token_url_of(endpoint: str, base_url: str, session: requests.Session) -> str:
@@ -231,14 +193,9 @@ def token_url_of(endpoint: str, base_url: str, session: requests.Session) -> str
         raise NeedsPerson(
             "sign-in-no-discovery",
             f"{endpoint} does not say where tokens are given (.well-known/smart-configuration answers {status})",
-            "Write auth.token_url into config.yaml, then retry.",
         )
     if urlsplit(url).scheme == "http" and urlsplit(base_url).scheme == "https":
-        raise NeedsPerson(
-            "sign-in-no-discovery",
-            f"{endpoint} names a token address that is not encrypted",
-            "Ask the endpoint's contact; write the https address into auth.token_url, then retry.",
-        )
+        raise NeedsPerson("sign-in-not-encrypted", f"{endpoint} names a token address that is not encrypted")
     return url
 
 

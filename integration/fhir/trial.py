@@ -17,6 +17,7 @@ from integration.fhir.capabilities import Capabilities, probe
 from integration.fhir.server import FhirServer
 from integration.fhir.writes import identifier_condition, identifier_token
 from mappings.identifiers import identifiers_in
+from mappings.model.causes import cause_named
 from mappings.model.errors import ExchangeError, NeedsPerson, PermanentError
 from mappings.model.request import Identifier
 
@@ -72,7 +73,7 @@ def signing_in(headers: Callable[[], Mapping[str, str]], scope: Callable[[], str
     try:
         shown = headers()
     except NeedsPerson as error:
-        return Tried("sign-in", False, f"{error} {error.action}")
+        return Tried("sign-in", False, f"{error}. {cause_named(error.cause).to_do}")
     except ExchangeError as error:
         return Tried("sign-in", False, str(error))
     if not shown:

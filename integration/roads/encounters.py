@@ -64,8 +64,8 @@ class Encounters:
         if self._patient_of(found) != self.item.patient:
             raise NeedsPerson(
                 OTHER_PATIENT,
-                f"{reference} at {self.at} is not about the patient of {self.item.request_id}; nothing was sent",
-                self._action(),
+                f"{reference} at {self.at} is not about the patient of {self.item.request_id}; nothing was sent. "
+                f"{self._command()}",
             )
         return found
 
@@ -128,12 +128,11 @@ class Encounters:
         shown = f": {', '.join(f'Encounter/{each}' for each in (ids or [])[:5])}" if ids else ""
         return NeedsPerson(
             UNCLEAR,
-            f"{self.at} demands an encounter for the report of {self.item.request_id}; {why}{shown}",
-            self._action(),
+            f"{self.at} demands an encounter for the report of {self.item.request_id}; {why}{shown}. {self._command()}",
         )
 
-    def _action(self) -> str:
-        return f"second-opinion requests encounter {self.item.request_id} Encounter/ID, then retry."
+    def _command(self) -> str:
+        return f"To name it: second-opinion requests encounter {self.item.request_id} Encounter/ID"
 
 
 def _began(encounter: Mapping[str, Any]) -> datetime | None:

@@ -62,7 +62,6 @@ class Chart:
             raise NeedsPerson(
                 "packet-too-large",
                 f"with {place} the packet is larger than the {limit} bytes of records.max_packet_bytes",
-                "Ask for fewer kinds of records or for newer ones only, or raise records.max_packet_bytes; then retry.",
             )
 
     @property

@@ -125,14 +125,12 @@ def check_report(ctx: Context, row: Row, found: Found) -> None:
         raise NeedsPerson(
             "report-other-patient",
             f"{found.name} at {row.fulfiller} is about another patient than the request",
-            "Phone the consulting provider. Nothing was returned. Retry after they corrected it.",
         )
     related = {local_reference(each, base) for each in reading.related if "ServiceRequest/" in each}
     if related and f"ServiceRequest/{service_request['id']}" not in related:
         raise NeedsPerson(
             "report-other-request",
             f"{found.name} at {row.fulfiller} is related to another ServiceRequest",
-            "Phone the consulting provider. Nothing was returned. Retry after they corrected it.",
         )
 
 

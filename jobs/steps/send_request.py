@@ -125,10 +125,7 @@ def _must_be_open(ctx: Context, endpoint: str) -> None:
     status = "gone" if task is None else task.get("status")
     if status in (*ENDED, "gone"):
         raise NeedsPerson(
-            "correction-too-late",
-            f"{reference} at {endpoint} is {status}: the correction was not written",
-            "Phone the consulting provider and say what is corrected. When the request has ended here, retry: "
-            "then the correction is only noted.",
+            "correction-too-late", f"{reference} at {endpoint} is {status}: the correction was not written"
         )
 
 

@@ -55,11 +55,7 @@ def _read_task(ctx: Context, row: Row) -> TaskReading:
     reference = find_own(ctx, row.fulfiller, "Task")
     task = ctx.server(row.fulfiller).read_if_there(reference) if reference else None
     if reference is None or task is None:
-        raise NeedsPerson(
-            "task-gone",
-            f"{reference or 'our Task'} is no longer at {row.fulfiller}",
-            "Ask the fulfiller's contact; cancel the request or have the Task restored, then retry.",
-        )
+        raise NeedsPerson("task-gone", f"{reference or 'our Task'} is no longer at {row.fulfiller}")
     if task.get("businessStatus") == to_business_status("request-sent"):
         # Still as we wrote it: a consultant who moves only Task.status has said nothing by it, and no conflict.
         task = {key: value for key, value in task.items() if key != "businessStatus"}

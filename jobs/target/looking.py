@@ -52,7 +52,6 @@ def find_one(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> 
         raise NeedsPerson(
             "duplicate-at-target",
             f"{len(found)} {kind} resources at {endpoint} hold one identifier: {names_of(found)}",
-            "Decide which is right, have the others removed there, then retry.",
         )
     return packets.source_of(found[0]) if found else None
 

@@ -86,9 +86,8 @@ class Push:
         refused = [each for each in self.left.values() if each.cause == "record-refused"]
         if len(refused) > MAX_REFUSED:
             raise error or NeedsPerson(
-                "record-refused",
+                "records-refused",
                 f"{self.endpoint} refuses record after record, such as {refused[0].path}: {words}",
-                "Look at the answer with the endpoint's contact, mend the cause, then retry.",
             )
 
     def leave(self, cause: str, message: str, source: str, path: str = "") -> None:

@@ -41,8 +41,6 @@ def ensure_current(ctx: Context, endpoint: str, resource: dict, identifier: Iden
         raise NeedsPerson(
             "changed-at-target",
             f"{endpoint} changed {reference} since we wrote it; the correction was not written over it",
-            "Agree with the endpoint's contact which is right. When theirs stands, correct the request to say the same; "
-            "when ours stands, have them turn theirs back. Then retry.",
         )
     _update(ctx, endpoint, identifier, resource, there, base)
     return reference
@@ -93,11 +91,7 @@ def _surely_wrote(ctx: Context, endpoint: str, identifier: Identifier) -> str | 
 def _read(ctx: Context, endpoint: str, reference: str) -> dict:
     there = ctx.server(endpoint).read_if_there(reference)
     if there is None:
-        raise NeedsPerson(
-            "own-gone",
-            f"{reference}, which we wrote, is no longer at {endpoint}",
-            "Ask the endpoint's contact; cancel the request or have it restored, then retry.",
-        )
+        raise NeedsPerson("own-gone", f"{reference}, which we wrote, is no longer at {endpoint}")
     return there
 
 

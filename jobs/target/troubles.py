@@ -9,10 +9,6 @@ from mappings.model.findings import Finding
 
 # Answers that speak of what was sent, not of who sends or of the server's state.
 _CONTENT = frozenset({400, 403, 405, 411, 412, 413, 415, 422, 501})
-ACTION = (
-    "All other records are written. Look at the findings: have the endpoint's contact take these, or send the packet without "
-    "them; then retry."
-)
 
 
 def trouble_of(error: Exception, source: str) -> Finding:
@@ -45,6 +41,5 @@ def named_trouble(endpoint: str, left: Mapping[str, Finding]) -> NeedsPerson:
     return NeedsPerson(
         cause,
         f"{len(left)} record(s) were not written at {endpoint}: {', '.join(list(left)[:5])}. {first.path}: {first.message}",
-        ACTION,
         items=tuple(left),
     )

@@ -87,9 +87,8 @@ class PartialError(ExchangeError):
 class NeedsPerson(ExchangeError):
     """A person has to decide before this can go on; what they may do is said with its cause."""
 
-    def __init__(self, cause: str, message: str, action: str = "", *, items: Iterable[str] = ()):
+    def __init__(self, cause: str, message: str, *, items: Iterable[str] = ()):
         self.cause, self.items = cause, tuple(dict.fromkeys(items))
-        self.action = action
         super().__init__(message)
 
 

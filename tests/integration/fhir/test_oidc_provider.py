@@ -95,4 +95,4 @@ def test_what_it_refuses_waits_for_a_person_with_a_sentence(there, wrong):
     if wrong == "kid":
         with pytest.raises(NeedsPerson) as asked:
             address(url).with_key(lambda: key)
-        assert asked.value.action and str(asked.value)
+        assert asked.value.cause == "sign-in-client" and str(asked.value)

@@ -15,6 +15,7 @@ from integration.fhir.sign_ins import sign_in_of
 from integration.fhir.transport import Transport, careful_session
 from integration.settings.auth import Basic, BearerToken, ClientSecret, SmartBackendServices
 from integration.store.held_tokens import Shelf
+from mappings.model.causes import CAUSES
 from mappings.model.errors import NeedsPerson, PermanentError, TemporaryError
 from mappings.model.profiles import PROFILES
 from tests.integration.fhir.endpoints import endpoint as plain_endpoint
@@ -157,7 +158,7 @@ def test_no_scope_is_sent_where_none_is_configured(worker, hospital):
     hospital.no_scope = True
     with pytest.raises(NeedsPerson) as caught:
         worker().read()
-    assert caught.value.cause == "sign-in-scope" and "for Epic leave it empty" in caught.value.action
+    assert caught.value.cause == "sign-in-scope" and "for Epic leave it empty" in CAUSES["sign-in-scope"].to_do
     auth = SmartBackendServices(type="smart-backend-services", client_id="exchange", keys="production", scopes=())
     assert worker(auth).read()["id"] == "1" and "scope" not in hospital.asked[-1]
 
@@ -178,15 +179,15 @@ def test_a_token_and_a_password_that_do_not_change_go_as_they_are(worker, hospit
 
 
 REFUSALS = [
-    (401, {"error": "invalid_client"}, "sign-in-client", "normal for up to an hour"),
+    (401, {"error": "invalid_client"}, "sign-in-client", "Normal for up to an hour"),
     (400, {"error": "unauthorized_client"}, "sign-in-not-allowed", "background user"),
-    (400, {"error": "unsupported_grant_type"}, "sign-in-not-allowed", "Backend Services"),
-    (400, {"error": "invalid_grant"}, "sign-in-refused", "clock of this machine"),
+    (400, {"error": "unsupported_grant_type"}, "sign-in-not-offered", "Backend Services"),
+    (400, {"error": "invalid_grant"}, "sign-in-assertion", "clock of this machine"),
     (403, {"message": "Tenant not valid: Patient Zero"}, "sign-in-refused", "what its log says"),
     (302, {}, "sign-in-redirect", "final address"),
     (200, {}, "sign-in-no-token", "token_url"),
     (200, {"access_token": "a b", "token_type": "Bearer"}, "sign-in-no-token", "token_url"),
-    (200, {"access_token": "abc", "token_type": "DPoP"}, "sign-in-no-token", "bearer"),
+    (200, {"access_token": "abc", "token_type": "DPoP"}, "sign-in-not-bearer", "bearer"),
 ]
 
 
@@ -195,7 +196,7 @@ def test_each_refusal_is_a_sentence_with_a_next_step_and_nothing_of_theirs(worke
     hospital.refuse = [(status, {"Location": "http://127.0.0.1:9/x"} if status == 302 else {}, body)]
     with pytest.raises(NeedsPerson) as caught:
         worker().read()
-    assert caught.value.cause == cause and says in f"{caught.value} {caught.value.action}"
+    assert caught.value.cause == cause and says in f"{caught.value} {CAUSES[cause].to_do}"
     assert "Patient Zero" not in str(caught.value) and hospital.requests == []
     assert worker().read()["id"] == "1", "after the fix it goes on"
 
@@ -212,7 +213,7 @@ def test_a_server_without_discovery_is_said_with_the_key_to_write(worker, hospit
     hospital.answers["/fhir/.well-known/smart-configuration"] = {"issuer": "x"}
     with pytest.raises(NeedsPerson) as caught:
         worker().read()
-    assert caught.value.cause == "sign-in-no-discovery" and "auth.token_url" in caught.value.action
+    assert caught.value.cause == "sign-in-no-discovery" and "auth.token_url" in CAUSES["sign-in-no-discovery"].to_do
     auth = SmartBackendServices(
         type="smart-backend-services", client_id="exchange", keys="production", token_url=hospital.token_url
     )

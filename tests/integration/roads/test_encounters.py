@@ -64,7 +64,7 @@ def test_then_the_newest_of_whoever_asked(epic):
 def test_else_a_person_is_asked_with_the_command(epic, habits):
     patient, _ = load(epic)
     said = asked(epic, document(patient), **habits)
-    assert said.cause == "encounter-unclear" and "second-opinion requests encounter R-77 Encounter/ID" in said.action
+    assert said.cause == "encounter-unclear" and "second-opinion requests encounter R-77 Encounter/ID" in str(said)
 
 
 def test_the_newest_of_the_patient_where_that_is_configured(epic):
