@@ -1,7 +1,7 @@
 """Which of what a fulfiller shows is the report, and what is not returned: nothing that was handed over is passed by in silence."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlalchemy import Row
 
@@ -13,7 +13,8 @@ from jobs.target.writing import own_identifier
 from jobs.world import Context
 from mappings.addresses import is_elsewhere, target_of, type_of
 from mappings.codes import as_dict
-from mappings.consult_report import KINDS, ReportReading, carries_the_same, points_to, read_report
+from mappings.consult_report import KINDS, ReportReading, points_to, read_report
+from mappings.fulfillment import OTHER_PATIENT, Found, not_returned, why_not_ours
 from mappings.identifiers import local_reference
 from mappings.model.errors import NeedsPerson, PartialError, PermanentError
 from mappings.order import carries_our_identifier
@@ -22,16 +23,6 @@ from mappings.task import handed_over
 NAMED = 10  # outputs that a finding names; it says how many there are
 MAX_SEARCH_PAGES = 20  # of a search for reports that the Task does not name: a server may answer with all it has
 ELSEWHERE = "one that is not on this server"
-
-
-@dataclass(frozen=True)
-class Found:
-    """A report as it was read, what it is called there, and what it says about itself."""
-
-    name: str
-    resource: dict
-    reading: ReportReading
-    was_elsewhere: bool = False  # an output gave it an address that is not known to be this server's
 
 
 def find_reports(
@@ -97,13 +88,7 @@ def name_others(
     besides: Collection[str] = (),
 ) -> None:
     """A finding for what the Task handed over and we do not return."""
-    done = {*besides, *(old for each in found for old in each.reading.replaces)}
-    done |= {each.name for each in found if not each.reading.stands}
-    done |= {ELSEWHERE} if any(each.was_elsewhere for each in found) else set()
-    if returned:
-        done |= {returned.name, *returned.reading.replaces}
-        done |= {each.name for each in found if carries_the_same(each.reading, returned.reading)}
-    others = [name for name in _names(ctx, row, outputs) if name not in done]
+    others = not_returned(_names(ctx, row, outputs), returned, found, besides, ELSEWHERE)
     if others:
         ctx.finding(
             "report-many-outputs",
@@ -118,20 +103,18 @@ def check_report(ctx: Context, row: Row, found: Found) -> None:
     server, reading, base = ctx.server(row.fulfiller), found.reading, ctx.bases(row.fulfiller)
     ours = find_own(ctx, row.fulfiller, "ServiceRequest")
     service_request = server.read(*ours.split("/")) if ours else {}
-    known = {_patient(ctx, row), local_reference(as_dict(service_request.get("subject")).get("reference"), base)} - {
-        None
-    }
-    if local_reference(reading.patient, base) not in known:
-        raise NeedsPerson(
-            "report-other-patient",
-            f"{found.name} at {row.fulfiller} is about another patient than the request",
+    subject = local_reference(as_dict(service_request.get("subject")).get("reference"), base)
+    cause = why_not_ours(
+        local_reference(reading.patient, base),
+        [local_reference(each, base) or each for each in reading.related if "ServiceRequest/" in each],
+        patients=[each for each in (_patient(ctx, row), subject) if each],
+        service_request=f"ServiceRequest/{service_request['id']}" if service_request else None,
+    )
+    if cause is not None:
+        what = (
+            "about another patient than the request" if cause == OTHER_PATIENT else "related to another ServiceRequest"
         )
-    related = {local_reference(each, base) for each in reading.related if "ServiceRequest/" in each}
-    if related and f"ServiceRequest/{service_request['id']}" not in related:
-        raise NeedsPerson(
-            "report-other-request",
-            f"{found.name} at {row.fulfiller} is related to another ServiceRequest",
-        )
+        raise NeedsPerson(cause, f"{found.name} at {row.fulfiller} is {what}")
 
 
 def _patient(ctx: Context, row: Row) -> str | None:

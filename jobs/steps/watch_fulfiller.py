@@ -10,13 +10,26 @@ from integration.store import findings, reports, requests
 from integration.store.reports import Report
 from integration.store.steps import NextStep
 from jobs.report_bytes import documents_of, list_of
-from jobs.steps.find_report import Found, check_report, find_reports, find_unnamed, name_others, read_at
+from jobs.steps.find_report import check_report, find_reports, find_unnamed, name_others, read_at
 from jobs.steps.send_request import find_own
 from jobs.watching import REPORT, TASK
 from jobs.world import Context, Outcome
-from mappings.consult_report import successor, to_return_first
+from mappings.fulfillment import (
+    Compared,
+    Found,
+    OnReport,
+    OnTask,
+    choose,
+    compare_with_stored,
+    event_of,
+    is_settled,
+    must_look_for_successor,
+    must_look_further,
+    on_task,
+    successor_among,
+)
 from mappings.model.errors import MappingError, NeedsPerson, PermanentError
-from mappings.model.states import FINAL, Actor, Status, may_move
+from mappings.model.states import FINAL, Actor, Status
 from mappings.task import TaskReading, read_task, to_business_status
 
 ENDED = FINAL - {Status.COMPLETED}
@@ -32,15 +45,16 @@ def watch_fulfiller(ctx: Context) -> Outcome:
         return _watch_report(ctx, row)
     again = TASK.next_look(ctx.now, _quiet_since(ctx), every_seconds=ctx.world.config.schedules.watch_seconds)
     reading = _read_task(ctx, row)
-    if reading.status is Status.COMPLETED:  # also one seen before: its report may be readable only now
-        return _completed(ctx, row, reading, again)
-    if not _is_news(ctx, row, reading):
-        return Outcome(again_at=again)
+    match on_task(reading.status, is_news=_is_news(ctx, reading)):
+        case OnTask.LOOK_FOR_REPORT:
+            return _completed(ctx, row, reading, again)
+        case OnTask.NOTHING:
+            return Outcome(again_at=again)
     moved = reading.status is not None and reading.status is not status
     return Outcome(
         again_at=again,
         next_steps=(NextStep("mirror_status", row.placer, deadline=row.records_due_at),) if moved else (),
-        apply=[lambda conn: _apply(conn, ctx, row, reading)],
+        apply=[lambda conn: _store_event(conn, ctx, row, reading)],
     )
 
 
@@ -65,7 +79,7 @@ def _read_task(ctx: Context, row: Row) -> TaskReading:
     return reading
 
 
-def _is_news(ctx: Context, row: Row, reading: TaskReading) -> bool:
+def _is_news(ctx: Context, reading: TaskReading) -> bool:
     """False for a version already seen: a repeated event does nothing."""
     with ctx.world.engine.begin() as conn:
         return not reports.was_seen(conn, ctx.request_id, _version(reading))
@@ -79,28 +93,26 @@ def _version(reading: TaskReading) -> str:
     return f"{said}/{reading.status}"
 
 
-def _apply(conn: Connection, ctx: Context, row: Row, reading: TaskReading) -> None:
+def _store_event(conn: Connection, ctx: Context, row: Row, reading: TaskReading) -> None:
     """Store the event; move the status when the fulfiller may, else flag it."""
-    status, current = reading.status, Status(row.status)
-    applied, why = False, None
-    if status is not None and status is not current:
-        if may_move(current, status, Actor.FULFILLER):
-            applied = requests.advance(conn, ctx.request_id, status, Actor.FULFILLER, reason=reading.reason)
-        else:
-            why = f"{current} to {status} is not allowed"
-            findings.record(
-                conn,
-                [
-                    findings.Finding(
-                        "inbound.illegal",
-                        f"the fulfiller moved the Task {why}; stored, not applied",
-                        f"Task {current}-{status}",
-                    )
-                ],
-                request_id=ctx.request_id,
-                endpoint=row.fulfiller,
-            )
-    reports.add_event(conn, ctx.request_id, _version(reading), status, applied=applied, why=why)
+    event = event_of(Status(row.status), reading.status)
+    applied = event.to is not None and requests.advance(
+        conn, ctx.request_id, event.to, Actor.FULFILLER, reason=reading.reason
+    )
+    if event.refused is not None:
+        findings.record(
+            conn,
+            [
+                findings.Finding(
+                    "inbound.illegal",
+                    f"the fulfiller moved the Task {event.refused}; stored, not applied",
+                    f"Task {row.status}-{reading.status}",
+                )
+            ],
+            request_id=ctx.request_id,
+            endpoint=row.fulfiller,
+        )
+    reports.add_event(conn, ctx.request_id, _version(reading), reading.status, applied=applied, why=event.refused)
 
 
 def _completed(ctx: Context, row: Row, reading: TaskReading, again: datetime | None) -> Outcome:
@@ -109,10 +121,11 @@ def _completed(ctx: Context, row: Row, reading: TaskReading, again: datetime | N
     A preliminary one is returned as what it is, and the final one is waited for.
     """
     found, unread = find_reports(ctx, row, reading.outputs)
-    if not unread and not any(each.reading.final for each in found):
+    if must_look_further(found, has_unread=unread):
         found += [each for each in find_unnamed(ctx, row) if each.name not in {known.name for known in found}]
-    first = to_return_first([each.reading for each in found]) if found else None
-    if first is None or (unread and not first.is_consult_note):  # what cannot be read yet may be the consult note
+    choice = choose(found, has_unread=unread)
+    report = choice.report
+    if report is None:
         ctx.finding(
             "report-missing",
             "the Task is completed, and neither an output of it nor anything that points to the request is a report that can "
@@ -121,16 +134,15 @@ def _completed(ctx: Context, row: Row, reading: TaskReading, again: datetime | N
             "error",
         )
         return Outcome(again_at=again)
-    report = next(each for each in found if each.reading is first)
     check_report(ctx, row, report)
     name_others(ctx, row, reading.outputs, report, found)
-    if not first.final:
+    if choice.do is not OnReport.RETURN:
         return _not_final(ctx, row, report, again)
     with ctx.world.engine.begin() as conn:
         earlier = reports.of_request(conn, ctx.request_id)
 
     def commit(conn: Connection) -> None:
-        _apply(conn, ctx, row, reading)
+        _store_event(conn, ctx, row, reading)
         _store_report(conn, ctx, report, revision=len(earlier) + 1, state=reports.FINAL)
         reports.report_found(conn, ctx.request_id)
         reports.wake_return(conn, ctx.request_id)
@@ -201,14 +213,8 @@ def _watch_report(ctx: Context, row: Row) -> Outcome:
 def _differs(ctx: Context, row: Row, newest: Report, found: Found) -> bool:
     """True when this is another report than the one stored: by version where the server counts them, by content, by its bytes."""
     stored = fhir_json.loads(ctx.world.payloads.get(newest.resource_sha256))
-    is_same_version = bool(found.reading.version) and found.reading.version == newest.source_version
-    if found.name != newest.source or not is_same_version and not _says_the_same(stored, found.resource):
-        return True
-    return not found.reading.retracted and _has_other_bytes(ctx, row, newest, found)
-
-
-def _says_the_same(stored: dict, found: dict) -> bool:
-    return {**stored, "meta": None} == {**found, "meta": None}
+    compared = compare_with_stored(newest.source, newest.source_version, stored, found)
+    return compared is Compared.OTHER or compared is Compared.BY_BYTES and _has_other_bytes(ctx, row, newest, found)
 
 
 def _has_other_bytes(ctx: Context, row: Row, newest: Report, found: Found) -> bool:
@@ -230,16 +236,14 @@ def _look_for_successor(
 ) -> Outcome:
     """What the Task names since the report was returned: a document that replaces it is the next revision, all else a finding."""
     reading = _task_if_there(ctx, row)
-    is_news, is_over = reading is not None and _is_news(ctx, row, reading), found is None or not found.reading.stands
-    if reading is None or not (is_news or is_over):
+    is_news = reading is not None and _is_news(ctx, reading)
+    if reading is None or not must_look_for_successor(found, is_news=is_news):
         return Outcome(again_at=again)
     newest, sources = known[-1], {each.source for each in known}
     others, unread = find_reports(ctx, row, reading.outputs, besides=sources)
-    following = successor([each.reading for each in others], newest.source)
+    following = successor_among(others, newest.source)
     if following is not None:
-        return _revised(
-            ctx, row, next(each for each in others if each.reading is following), newest.revision + 1, again
-        )
+        return _revised(ctx, row, following, newest.revision + 1, again)
     if found is not None and found.reading.status == "superseded":
         ctx.finding(
             "report-superseded",
@@ -248,8 +252,8 @@ def _look_for_successor(
             "error",
         )
     name_others(ctx, row, reading.outputs, found, others, besides=sources)
-    seen = is_news and not unread and all(each.reading.final for each in others)
-    return Outcome(again_at=again, apply=[lambda conn: _apply(conn, ctx, row, reading)] if seen else [])
+    settled = is_settled(others, is_news=is_news, has_unread=unread)
+    return Outcome(again_at=again, apply=[lambda conn: _store_event(conn, ctx, row, reading)] if settled else [])
 
 
 def _task_if_there(ctx: Context, row: Row) -> TaskReading | None:
