@@ -5,7 +5,6 @@ Specs: https://hl7.org/fhir/R4/http.html#transaction, https://hl7.org/fhir/R4/ht
 
 import re
 import uuid
-from collections import ChainMap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -186,40 +185,6 @@ def _pointers(resource: dict, source_base: Bases) -> list[ReferenceAt | Attachme
     ]
 
 
-def transaction(
-    chunk: Sequence[dict],
-    *,
-    links: Mapping[str, str],
-    identifier_system: str,
-    source_base: Bases = None,
-    policies: Mapping[str, Policy] = POLICIES,
-    allow_unidentified: bool = False,
-    findings: list[Finding] | None = None,
-) -> dict:
-    """A transaction Bundle of conditional creates, its entries in the order of ``chunk``.
-
-    References inside the chunk become urn:uuid, those to what is in ``links`` the id at the target, all others follow
-    ``policies``. What did not go through as it was is appended to ``findings``, its path as ``Type/id#path``.
-    """
-    inside = {key_of(resource): urn_of(identifier_system, key_of(resource)) for resource in chunk}
-    if len(inside) < len(chunk):
-        raise MappingError("Bundle.entry", "the same Type/id stands twice in one chunk")
-    links = ChainMap(inside, dict(links))
-    drafts = [
-        draft(
-            resource,
-            links=links,
-            identifier_system=identifier_system,
-            source_base=source_base,
-            policies=policies,
-            allow_unidentified=allow_unidentified,
-            findings=findings,
-        )
-        for resource in chunk
-    ]
-    return {"resourceType": "Bundle", "type": "transaction", "entry": [each.entry() for each in drafts]}
-
-
 def draft(
     resource: dict,
     *,
@@ -265,24 +230,6 @@ def for_single_create(
         findings=findings,
     )
     return made.body, made.condition
-
-
-def for_update(
-    resource: dict,
-    *,
-    links: Mapping[str, str],
-    identifier_system: str,
-    source_base: Bases = None,
-    policies: Mapping[str, Policy] = POLICIES,
-    findings: list[Finding] | None = None,
-) -> dict:
-    """The resource for a PUT to where ``links`` says it is: the second phase of `break_cycles`, or a newer version."""
-    key = key_of(resource)
-    if key not in links:
-        raise MappingError(key, "it cannot be updated before it has been created at the target")
-    sending = _Sending(links, identifier_system, source_base, policies, allow_unidentified=True)
-    body, _ = _prepared(resource, sending, findings)
-    return {"resourceType": body["resourceType"], "id": links[key].split("/")[1], **body}
 
 
 def identity_of(resource: Mapping, identifier_system: str) -> Identifier | None:

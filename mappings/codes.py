@@ -60,13 +60,11 @@ SECOND_OPINION_CODES = frozenset(
 
 CONSULTATION_NOTE = Code(system=SYSTEM_LOINC, code="11488-4", display="Consult note")
 RECORDS_SUMMARY = Code(system=SYSTEM_LOINC, code="34133-9", display="Summary of episode note")
-MEDICATION_LIST = Code(system=SYSTEM_LOINC, code="10160-0", display="History of Medication use Narrative")
 CLINICAL_NOTE = Code(system=SYSTEM_DOCUMENT_CATEGORY, code="clinical-note", display="Clinical Note")
 TASK_FULFILL = Code(system=SYSTEM_TASK_CODE, code="fulfill")
 PATIENT_ASSERTED = Code(system=SYSTEM_OBSERVATION_VALUE, code="PATAST", display="patient asserted")
 TRANSMITTER = Code(system=SYSTEM_PROVENANCE_AGENT, code="transmitter", display="Transmitter")
 PLACER_IDENTIFIER = Code(system=SYSTEM_IDENTIFIER_TYPE, code="PLAC", display="Placer Identifier")
-MEDICAL_RECORD_NUMBER = Code(system=SYSTEM_IDENTIFIER_TYPE, code="MR", display="Medical record number")
 
 
 def coding(system: str, code: str, display: str | None = None) -> dict:

@@ -5,7 +5,7 @@ Servers show one scanned report both ways (US Core); both readings carry the sam
 """
 
 import base64
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mappings import codes
@@ -74,12 +74,6 @@ class ReportReading:
     def stands(self) -> bool:
         """False when it is marked as an error, or as superseded by another."""
         return not self.retracted and self.status != "superseded"
-
-
-def find_reports(resources: list[dict], *, related_to: Collection[str] = ()) -> list[ReportReading]:
-    """The consult reports among ``resources``: coded as a consult note, or related to one of these references."""
-    readings = [read_report(each) for each in resources if as_dict(each).get("resourceType") in KINDS]
-    return [each for each in readings if each.is_consult_note or set(each.related) & set(related_to)]
 
 
 def read_report(resource: dict, base: Bases = None) -> ReportReading:

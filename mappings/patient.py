@@ -23,7 +23,6 @@ _TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 # Numbers that one person has. A member number (MB), a subscriber number (SN) or an account (AN) may be a family's.
 ONE_PERSONS = frozenset({"MR", "PI", "PT", "PE", "SS", "NI", "JHN", "MC", "SB", "HC", "DL", "PPN"})
 WELL_KNOWN = frozenset({"http://hl7.org/fhir/sid/us-ssn", "http://hl7.org/fhir/sid/us-mbi"})
-NOT_IN_USE = ("not-a-patient", "inactive", "replaced")
 # What is not known cannot confirm; every other doubt says that the two differ.
 UNKNOWN = ("no-shared-identifier", "name-unknown", "given-name-unknown", "birth-date-unknown", "twin")
 

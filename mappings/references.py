@@ -4,9 +4,9 @@ Bundle entries are not entered: what a Bundle of a record refers to, it resolves
 Spec: https://hl7.org/fhir/R4/references.html
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qs
 
@@ -51,20 +51,6 @@ def has_identifier(resource_type: object) -> Cardinality:
     if not isinstance(resource_type, str) or resource_type not in IDENTIFIERS:
         raise MappingError("resourceType", "this is not a FHIR R4 resource type")
     return IDENTIFIERS[resource_type]
-
-
-def reference_paths(resource_type: str) -> tuple[str, ...]:
-    """Where References stand, such as ``Observation.subject``, in JSON names; extensions and contained excepted.
-
-    A recursive element (Questionnaire.item.item) is listed once, not at each depth, and what stands inside a Reference
-    (identifier.assigner) not again; `find_references` finds them all.
-    """
-    return _paths(resource_type, "Reference")
-
-
-def attachment_paths(resource_type: str) -> tuple[str, ...]:
-    """Where Attachments stand, such as ``DocumentReference.content.attachment``; as `reference_paths`."""
-    return _paths(resource_type, "Attachment")
 
 
 def find_references(resource: dict, *, source_base: Bases = None) -> list[ReferenceAt]:
@@ -165,21 +151,6 @@ def _path(resource: dict, at: _At | None) -> str:
         parts.append(key if index is None else f"{key}[{index}]")
     kind = resource.get("resourceType")
     return ".".join([kind if isinstance(kind, str) else "Resource", *reversed(parts)])
-
-
-@cache
-def _paths(resource_type: str, goal: str) -> tuple[str, ...]:
-    has_identifier(resource_type)
-    return tuple(_paths_below(resource_type, resource_type, goal, (resource_type,)))
-
-
-def _paths_below(type_name: str, path: str, goal: str, above: tuple[str, ...]) -> Iterator[str]:
-    for element, name in ELEMENTS.get(type_name, {}).items():
-        here = f"{path}.{element}"
-        if name == goal:
-            yield here
-        elif name not in above and name != "Resource":
-            yield from _paths_below(name, here, goal, (*above, name))
 
 
 def _binary(url: object, source_base: Bases) -> str | None:

@@ -27,14 +27,6 @@ class Packet:
     manifest: Manifest
     resources: Mapping[str, dict]
 
-    def attachment_bytes(self, payloads: Payloads) -> dict[str, tuple[bytes, str | None]]:
-        """``{"Type/id#FHIRPath": (bytes, content type)}`` of every fetched attachment."""
-        return {
-            item.of: (payloads.get(item.sha256), item.content_type)
-            for item in self.manifest.items
-            if item.kind == "attachment" and item.of is not None
-        }
-
 
 def source_of(resource: dict) -> str:
     """``Type/id`` of a resource at its source. Raises MappingError when it has no id that could name it."""

@@ -21,7 +21,6 @@ from mappings.times import as_instant
 
 KIND = "DocumentReference"
 CLINICAL_NOTE = "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreference-category|clinical-note"
-NOT_SHOWN = (401, 403, 404, 405, 410)
 _NOT_SEARCHED = (400, 404, 405, 422, 501)
 _CLOCKS = timedelta(days=1)  # a day either way: time zones, clocks, and servers that compare days
 MOST_READ = 200  # of more documents since the send, a person finds ours sooner

@@ -65,12 +65,6 @@ def of(conn: Connection, request_id: str, endpoint: str) -> PatientLink | None:
     return None if row is None else PatientLink.from_row(row)
 
 
-def of_request(conn: Connection, request_id: str) -> list[PatientLink]:
-    """The links of one request that hold."""
-    wanted = select(patient_links).where(patient_links.c.request_id == request_id, patient_links.c.undone_at.is_(None))
-    return [PatientLink.from_row(row) for row in conn.execute(wanted.order_by(patient_links.c.endpoint))]
-
-
 def of_others(conn: Connection, request_id: str, endpoint: str, references: Iterable[str]) -> dict[str, str]:
     """``{Patient/id: request}`` of what a person linked at an endpoint for another request: told, never taken over."""
     rows = conn.execute(

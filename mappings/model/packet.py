@@ -4,8 +4,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-MAPPING_VERSION = "1"
-
 
 class ManifestItem(BaseModel):
     """One resource or attachment in a packet.
@@ -27,7 +25,6 @@ class ManifestItem(BaseModel):
     sha256: str
     content_type: str | None = None
     of: str | None = None
-    required_by: str | None = None
     why: str | None = None
 
 
@@ -42,7 +39,6 @@ class Manifest(BaseModel):
     identifier_system: str
     patient: str  # Patient/id at the source
     gathered_at: str  # ISO 8601 with zone
-    mapping_version: str = MAPPING_VERSION
     pack_sha256: str = ""  # the resources' bytes, one line each in manifest order, under one hash
     source_bases: tuple[str, ...] = ()  # further addresses that the source's server writes of itself, as it showed
     items: tuple[ManifestItem, ...]

@@ -6,9 +6,11 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
+from integration import fhir_json
+from integration.hosted.outcomes import not_found
 from integration.settings.request_file import load_request
 from mappings import codes
-from mappings.bundle import for_single_create, transaction
+from mappings.bundle import for_single_create
 from mappings.communication import to_patient_questions
 from mappings.consult_report import read_report, to_returned_report
 from mappings.document_reference import to_document_reference
@@ -19,6 +21,7 @@ from mappings.preview import to_bundle
 from mappings.service_request import REQUEST_STATUS, Refs, to_service_request
 from mappings.task import REFINES, TaskInput, to_task
 from tests.mappings import mapping_factories as made
+from tests.mappings.graph_helpers import transaction
 from tests.mappings.mapping_factories import IDS, REQUEST
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -65,7 +68,7 @@ def samples() -> tuple[Sample, ...]:
         "provenance": made.emitted()["provenance"],
         "transaction_bundle": transaction_bundle(),
         **_printed_bundles(),
-        "operation_outcome": made.emitted()["operation_outcome"],
+        "operation_outcome": fhir_json.loads(not_found("Patient", "1").outcome()),
     }
     return tuple(Sample(name, resource) for name, resource in resources.items())
 

@@ -2,12 +2,14 @@
 
 import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from integration.fhir_json import loads
+from mappings.bundle import draft, key_of, urn_of
 from mappings.references import find_references
 
 DATA = os.environ.get("SECOND_OPINION_DATA")
@@ -75,3 +77,17 @@ def at_target(resource: dict, links: dict[str, str]) -> dict:
         if text:
             found.reference["reference"] = links[text] if text.startswith("urn:") else links.get(text, text)
     return read
+
+
+def transaction(chunk: Sequence[dict], *, links: Mapping[str, str], identifier_system: str, **how: Any) -> dict:
+    """A chunk as it is sent in one transaction: each by `draft`, its references inside the chunk as urn:uuid."""
+    inside = {key_of(each): urn_of(identifier_system, key_of(each)) for each in chunk}
+    known = {**links, **inside}
+    drafts = [draft(each, links=known, identifier_system=identifier_system, **how) for each in chunk]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": [each.entry() for each in drafts]}
+
+
+def for_update(resource: dict, *, links: Mapping[str, str], **how: Any) -> dict:
+    """As it is sent to where ``links`` says it is."""
+    body = draft(resource, links=links, allow_unidentified=True, **how).body
+    return {"resourceType": body["resourceType"], "id": links[key_of(resource)].split("/")[1], **body}

@@ -29,7 +29,6 @@ from mappings.model.request import (
     RecordsWanted,
     SecondOpinionRequest,
 )
-from mappings.operation_outcome import to_outcome
 from mappings.patient import to_patient
 from mappings.practitioner import to_organization, to_practitioner, to_practitioner_role
 from mappings.provenance import to_provenance
@@ -129,7 +128,10 @@ def patient_questions() -> dict:
 def task() -> dict:
     inputs = [
         TaskInput(text="records-packet", reference="DocumentReference/d1"),
-        TaskInput(code=codes.MEDICATION_LIST, reference="List/meds"),
+        TaskInput(
+            code=Code(system=codes.SYSTEM_LOINC, code="10160-0", display="History of Medication use Narrative"),
+            reference="List/meds",
+        ),
         TaskInput(text="patient-questions", reference="Communication/q1"),
     ]
     return to_task(
@@ -215,7 +217,6 @@ def emitted() -> dict[str, dict]:
             on_behalf_of="Organization/harbour",
             sources=[Identifier(system=IDS, value="DocumentReference/77")],
         ),
-        "operation_outcome": to_outcome("error", "not-found", "There is no such patient.", "Patient.id"),
     }
 
 

@@ -12,19 +12,28 @@ from mappings.bundle import (
     EntryResult,
     break_cycles,
     for_single_create,
-    for_update,
     if_none_exist,
     key_of,
     plan,
     read_response,
-    transaction,
     urn_of,
     with_urns,
 )
 from mappings.compare import compare
 from mappings.model.errors import MappingError
 from mappings.references import find_references, targets_of
-from tests.mappings.graph_helpers import BASE, NAMES, SYSTEM, at_target, chart, cycle, needs_data, resource
+from tests.mappings.graph_helpers import (
+    BASE,
+    NAMES,
+    SYSTEM,
+    at_target,
+    chart,
+    cycle,
+    for_update,
+    needs_data,
+    resource,
+    transaction,
+)
 
 
 def keys(resources: list[dict]) -> list[str]:
@@ -187,7 +196,6 @@ def test_the_same_resource_twice_is_an_error():
     for attempt in (
         lambda: plan(twice, chunk_size=5),
         lambda: break_cycles(twice),
-        lambda: transaction(twice, links={}, identifier_system=SYSTEM),
     ):
         with pytest.raises(MappingError, match="twice"):
             attempt()
@@ -416,11 +424,6 @@ def test_two_phases_store_what_one_transaction_would():
     sent = send(*cycle())["entry"]
     for entry, key in zip(sent, keys(cycle()), strict=True):
         assert compare(entry["resource"], stored[links[key]], links=with_urns(links, SYSTEM)) == []
-
-
-def test_nothing_is_updated_that_was_never_created():
-    with pytest.raises(MappingError, match="Basic/1"):
-        for_update(resource("Basic", "1"), links={}, identifier_system=SYSTEM)
 
 
 # Responses

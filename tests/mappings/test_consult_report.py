@@ -7,7 +7,6 @@ from mappings.consult_report import (
     REPORT_STATUSES,
     carries_the_same,
     documents_in,
-    find_reports,
     read_report,
     successor,
     to_return_first,
@@ -129,22 +128,6 @@ def test_it_says_what_is_wrong_with_it(resource, problem):
 def test_it_names_what_it_replaces():
     links = [{"code": "replaces", "target": {"reference": "DocumentReference/rep0"}}]
     assert read_report(document(relatesTo=links)).replaces == ("DocumentReference/rep0",)
-
-
-def test_it_finds_consult_notes_and_what_is_related_to_the_request():
-    other = codes.concept(codes.coding(codes.SYSTEM_LOINC, "11502-2"))
-    resources = [
-        document(),
-        diagnostic(code=other),
-        document(type=other, context={}),
-        None,
-        {"resourceType": "Observation"},
-    ]
-    assert [each.kind for each in find_reports(resources)] == ["DocumentReference"]
-    assert [each.kind for each in find_reports(resources, related_to=["ServiceRequest/s1"])] == [
-        "DocumentReference",
-        "DiagnosticReport",
-    ]
 
 
 def test_another_resource_is_no_report():
