@@ -9,7 +9,7 @@ from integration import fhir_json
 from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
-from integration.store import operations, patient_links, requests
+from integration.store import links, operations, patient_links, requests
 from integration.store.operations import NotPossible
 from integration.store.patient_links import PatientLink
 from mappings.identifiers import append_identifier, source_identifier
@@ -93,14 +93,14 @@ def wanted_at(
     with engine.begin() as conn:
         first = next(iter(packets.rows(conn, request_id)), None)
         digest = patient_links.described(conn, request_id, endpoint)
+        system = links.frozen_system(conn, request.placer)
     if first is None:  # nothing is gathered: the chart is not known yet
         return Wanted(endpoint, request.patient, numbers)
-    manifest = packets.manifest_of(payloads, first.manifest_sha256)
     if digest is not None:
         source = fhir_json.loads(payloads.get(digest))
     else:  # a request of before this was kept
-        source = packets.load(payloads, first.manifest_sha256).resources.get(manifest.patient) or request.patient
-    chart = Identifier(**source_identifier(manifest.identifier_system, *manifest.patient.split("/")))
+        source = packets.load(payloads, first.manifest_sha256).resources.get(first.patient) or request.patient
+    chart = Identifier(**source_identifier(system, *first.patient.split("/")))
     return Wanted(endpoint, source, numbers, chart)
 
 

@@ -26,10 +26,13 @@ def push_records(ctx: Context) -> Outcome:
         deliveries.move(conn, delivery.id, DeliveryStatus.SENDING)
         deliveries.note_request_version(conn, delivery.id, requests.version_now(conn, ctx.request_id))
         delivery = deliveries.one(conn, delivery.id)
-    packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256))
+    gathered = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
+    packet = without_waived(ctx, gathered)
     mark_waived(ctx, delivery.id, packet)
     look_again(ctx, delivery, packet)
-    withdraw(ctx, delivery, packet)  # first: a record that has to wait for a person must not keep a wrong one standing
+    withdraw(
+        ctx, delivery, gathered
+    )  # first: a record that has to wait for a person must not keep a wrong one standing
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
         push_resources(ctx, delivery, packet)
     else:

@@ -53,7 +53,7 @@ def earlier_than(ctx: Context, delivery: Row, packet: Packet) -> Earlier:
     replaced = _originals(sent, packet.manifest)
     return Earlier(
         correction=Correction(delivery.version - 1, sent[0].manifest.gathered_at, known),
-        patient=_patient(ctx, rows, packet),
+        patient=_patient(ctx, sent, packet),
         replaced_summary=next(iter(_targets(whole, "document:rendition")), None),
         appended_summary=next(iter(_targets(partly, "document:rendition")), None),
         superseded=tuple(dict.fromkeys([*_summary_targets(whole), *replaced.values()])),
@@ -123,13 +123,13 @@ def _attachments(manifest: Manifest) -> list:
     return [item for item in manifest.items if item.kind == "attachment"]
 
 
-def _patient(ctx: Context, rows: list, packet: Packet) -> dict | None:
+def _patient(ctx: Context, sent: list[_Sent], packet: Packet) -> dict | None:
     """The patient's record from the newest packet that holds it."""
     source = packet.manifest.patient
     if source in packet.resources:
         return packet.resources[source]
-    for row in reversed(rows):
-        earlier = packets.load(ctx.world.payloads, row.manifest_sha256)
+    for each in reversed(sent):
+        earlier = packets.load_records(ctx.world.payloads, each.manifest)
         if source in earlier.resources:
             return earlier.resources[source]
     return None

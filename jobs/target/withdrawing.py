@@ -17,7 +17,10 @@ from mappings.withdrawal import carried, is_marked_in_error, marked_in_error
 
 
 def withdraw(ctx: Context, delivery: Row, packet: Packet) -> None:
-    """Mark each withdrawn record's copy, or the copies of its originals; what is not ours to change is told to a person."""
+    """Mark each withdrawn record's copy, or the copies of its originals; what is not ours to change is told to a person.
+
+    ``packet`` is as it was gathered, also what a person said to send without: earlier packets may have carried it.
+    """
     if not packet.manifest.withdrawn:
         return
     as_resources = ctx.endpoint(delivery.endpoint).accepts == "resources"
@@ -67,7 +70,10 @@ def _originals(ctx: Context, delivery: Row, packet: Packet) -> dict[str, list[Li
             deliveries.items(conn, deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, row.version))
             for row in rows
         ]
-    manifests = [packets.manifest_of(ctx.world.payloads, row.manifest_sha256) for row in rows]
+    own = packet.manifest
+    manifests = [
+        own if row.id == own.packet_id else packets.manifest_of(ctx.world.payloads, row.manifest_sha256) for row in rows
+    ]
     in_use = set(carried(manifests).attachments.values())
     names: dict[str, set[str]] = {}
     for item in (each for manifest in manifests for each in manifest.items if each.kind == "attachment"):
