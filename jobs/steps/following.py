@@ -16,7 +16,8 @@ from mappings.model.causes import cause_named
 from mappings.model.errors import ExchangeError, TemporaryError
 from mappings.model.findings import Finding
 from mappings.model.request import SecondOpinionRequest
-from mappings.order import changed_elements, follow, has_other_subject
+from mappings.order import changed_elements
+from mappings.polled_order import Stop, change_of, status_in_words
 from mappings.revision import in_words
 
 LONGEST_SUBJECT = 200
@@ -32,18 +33,9 @@ class Read:
 
 
 def follow_order(
-    ctx: Context, key: str, known: Order, order: dict, read: Callable[[], Read], *, asks: bool
-) -> Callable[[Connection], object] | None:
-    """What a change of a known order leads to, as a change for a commit; None when it says what it said."""
-    if known.sha256 == digest(_plain(order)):
-        return None
-    status = order.get("status")
-    if status != "active" or not asks:
-        what = (
-            f"is {status} in its EHR now" if isinstance(status, str) and status.isalpha() and status != "active" else ""
-        )
-        what = what or "no longer asks for a second opinion in its EHR"
-        return lambda conn: _tell(conn, key, known, "order-status", f"the order {what}; the request goes on as it is")
+    ctx: Context, key: str, known: Order, order: dict, read: Callable[[], Read]
+) -> Callable[[Connection], object]:
+    """What a change of a known order leads to, as a change for a commit."""
     try:
         now = read()
     except TemporaryError:
@@ -54,14 +46,25 @@ def follow_order(
     return lambda conn: _follow(conn, ctx, key, known, order, now.request)
 
 
+def tell_status(key: str, known: Order, order: dict) -> Callable[[Connection], object]:
+    """A person is told that the order is not what it was; the request goes on."""
+    message = f"the order {status_in_words(order.get('status'))}; the request goes on as it is"
+    return lambda conn: _tell(conn, key, known, "order-status", message)
+
+
+def is_changed(known: Order, order: dict) -> bool:
+    """Whether it says something else than when it was last followed; that a server touched it is no change."""
+    return known.sha256 != digest(_plain(order))
+
+
 def _follow(conn: Connection, ctx: Context, key: str, known: Order, order: dict, after: SecondOpinionRequest) -> None:
-    row = requests.get(conn, known.request_id)
     before = known.said() or revisions.first(conn, known.request_id)
-    if has_other_subject(known.subject, _subject(order), before, after):
+    now = requests.content(requests.get(conn, known.request_id))
+    change = change_of((known.subject, _subject(order)), before, after, now)
+    if isinstance(change, Stop):
         _stop(conn, key, known)
         return
-    made = follow(before, after, requests.content(row))
-    for field in made.conflicts:
+    for field in change.conflicts:
         words = in_words([field])
         _tell(
             conn,
@@ -72,9 +75,9 @@ def _follow(conn: Connection, ctx: Context, key: str, known: Order, order: dict,
             "right, and correct the request or the order",
             f"#{field}",
         )
-    if made.request != requests.content(row):
-        _revise(conn, key, known, made.request)
-    elif not made.conflicts:
+    if change.request is not None:
+        _revise(conn, key, known, change.request)
+    elif change.tell_the_rest:
         _tell_of_the_rest(conn, ctx, key, known, order)
     keep(conn, ctx, known.request_id, key, known.reference, order, after)
 

@@ -12,14 +12,15 @@ from integration.store import findings, operations, orders, refused_orders, requ
 from integration.store.orders import Order
 from integration.store.storable import storable
 from jobs.items import naming
-from jobs.steps.following import Read, digest, follow_order, keep
+from jobs.steps.following import Read, digest, follow_order, is_changed, keep, tell_status
 from jobs.world import Context
 from mappings.identifiers import local_reference
 from mappings.model.errors import MappingError, PartialError, TemporaryError, TransferError
 from mappings.model.findings import Finding
 from mappings.model.request import Code, SecondOpinionRequest
-from mappings.model.states import FINAL, Status
-from mappings.order import WITHDRAWN, Mark, earlier_orders, mark_of
+from mappings.model.states import Status
+from mappings.order import earlier_orders, mark_of
+from mappings.polled_order import OnKnown, OnNew, on_known, on_new
 from mappings.references import find_references
 from mappings.service_request import from_service_request, is_second_opinion
 
@@ -98,12 +99,21 @@ class Orders:
         )
 
     def _known(self, known: Order, order: dict, *, asks: bool) -> Change | None:
-        status = order.get("status")
-        if status in WITHDRAWN:
-            return partial(_cancel, request_id=known.request_id, actor=f"poll {self.key}")
-        if Status(known.status) in FINAL or known.cancel_requested:
-            return None
-        return follow_order(self.ctx, self.key, known, order, self._reading(known, order), asks=asks)
+        what = on_known(
+            order.get("status"),
+            Status(known.status),
+            is_being_cancelled=known.cancel_requested,
+            is_changed=is_changed(known, order),
+            asks=asks,
+        )
+        match what:
+            case OnKnown.CANCEL:
+                return partial(_cancel, request_id=known.request_id, actor=f"poll {self.key}")
+            case OnKnown.TELL_STATUS:
+                return tell_status(self.key, known, order)
+            case OnKnown.FOLLOW:
+                return follow_order(self.ctx, self.key, known, order, self._reading(known, order))
+        return None
 
     def _reading(self, known: Order, order: dict) -> Callable[[], Read]:
         def read() -> Read:
@@ -120,11 +130,14 @@ class Orders:
             bases=self.bases,
             own_bases=self.endpoint.bases,
         )
-        if mark is Mark.OURS or reference in ours:
-            return None
-        if order.get("status") != "active":
-            return None
-        if mark is Mark.DERIVED or ours & set(earlier_orders(order, self.endpoint.bases)):
+        what = on_new(
+            order.get("status"),
+            mark,
+            is_written_by_us=reference in ours,
+            follows_ours=bool(ours & set(earlier_orders(order, self.endpoint.bases))),
+            is_address=is_address(reference),
+        )
+        if what is OnNew.TELL_DERIVED:
             self.ctx.finding(
                 "order-derived",
                 "this order was made from one that the Exchange wrote there: it is part of that request, and not taken in as "
@@ -132,17 +145,15 @@ class Orders:
                 reference,
                 "info",
             )
-            return None
-        if not is_address(reference):
+        elif what is OnNew.REFUSE_ID:
             self._refuse(
                 "request-unreadable",
                 "its id is none that a FHIR server may give, so it cannot be read again",
                 reference,
             )
-            return None
-        if self._no_fulfiller(reference) or self._is_elsewhere(reference, order):
-            return None
-        return self._read_new(reference, order)
+        elif what is OnNew.READ and not self._no_fulfiller(reference) and not self._is_elsewhere(reference, order):
+            return self._read_new(reference, order)
+        return None
 
     def _read_new(self, reference: str, order: dict) -> Change | None:
         try:
