@@ -23,7 +23,7 @@ from jobs.target.withdrawing import check_withdrawn
 from jobs.target.writing import version_of
 from jobs.watching import watch_chart_later
 from jobs.world import Context, Outcome
-from mappings.model.delivery import DeliveryKind, DeliveryStatus
+from mappings.model.delivery import DeliveryKind, DeliveryStatus, ReadBack, verdict_of_reading
 from mappings.model.errors import NeedsPerson, TemporaryError
 from mappings.model.outgoing import visible_reference
 from mappings.model.request import Identifier
@@ -192,23 +192,28 @@ def _decide(ctx: Context, delivery: Row, check: Check) -> None:
     with ctx.transaction() as conn:
         for status, names in (("verified", check.verified), ("different", check.different), ("missing", check.missing)):
             deliveries.mark_items(conn, delivery.id, [dict(source=name, status=status) for name in names])
-    if check.different:
+    verdict, left = verdict_of_reading(
+        different=len(check.different),
+        missing=len(check.missing),
+        sent_at=delivery.sent_at,
+        now=ctx.now,
+        lag=timedelta(seconds=ctx.endpoint(delivery.endpoint).limits.search_lag_seconds),
+    )
+    if verdict is ReadBack.DIFFERENT:
         raise NeedsPerson(
             "verify-different",
             f"{len(check.different)} item(s) at {delivery.endpoint} differ from what was "
             f"sent: {', '.join(check.different[:5])}",
             items=check.different,
         )
-    if check.missing:
-        waited = ctx.now - (delivery.sent_at or ctx.now)
-        lag = timedelta(seconds=ctx.endpoint(delivery.endpoint).limits.search_lag_seconds)
-        if waited <= lag:
-            raise TemporaryError(
-                f"{len(check.missing)} item(s) are not readable yet at {delivery.endpoint}",
-                endpoint=delivery.endpoint,
-                cause="not-readable-yet",
-                retry_after_seconds=max(0.2, (lag - waited).total_seconds()),
-            )
+    if verdict is ReadBack.NOT_YET:
+        raise TemporaryError(
+            f"{len(check.missing)} item(s) are not readable yet at {delivery.endpoint}",
+            endpoint=delivery.endpoint,
+            cause="not-readable-yet",
+            retry_after_seconds=max(0.2, left.total_seconds()),
+        )
+    if verdict is ReadBack.MISSING:
         raise NeedsPerson(
             "verify-missing",
             f"{len(check.missing)} item(s) cannot be read back at {delivery.endpoint}: {', '.join(check.missing[:5])}",

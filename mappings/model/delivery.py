@@ -104,6 +104,27 @@ def verdict_of(error: ExchangeError) -> Verdict:
     return Verdict.PERSON
 
 
+class ReadBack(StrEnum):
+    """What reading a whole delivery back says of it."""
+
+    VERIFIED = "verified"
+    DIFFERENT = "different"  # a person decides
+    NOT_YET = "not-yet"  # the server may show it later: within its search lag
+    MISSING = "missing"  # a person decides
+
+
+def verdict_of_reading(
+    *, different: int, missing: int, sent_at: datetime | None, now: datetime, lag: timedelta
+) -> tuple[ReadBack, timedelta]:
+    """By how many items came back different or not at all; and how much of the server's ``lag`` is left to wait."""
+    left = lag - (now - (sent_at or now))
+    if different:
+        return ReadBack.DIFFERENT, left
+    if missing:
+        return (ReadBack.NOT_YET if left >= timedelta(0) else ReadBack.MISSING), left
+    return ReadBack.VERIFIED, left
+
+
 def next_attempt_at(
     policy: RetryPolicy, error: ExchangeError, *, attempts: int, since: datetime, now: datetime, spread: float
 ) -> datetime | None:
