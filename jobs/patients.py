@@ -8,7 +8,6 @@ from integration import fhir_json
 from integration.packets.stored import Packet
 from integration.patients import Wanted, numbers_of, wanted_at
 from integration.store import links, patient_links
-from integration.store.links import Link
 from integration.store.patient_links import PatientLink
 from jobs.target.looking import CONDITION_IGNORED, find_all
 from jobs.target.writing import ensure_shared, remember
@@ -16,6 +15,7 @@ from jobs.world import Context, World
 from mappings.bundle import for_single_create
 from mappings.identifiers import identifiers_in
 from mappings.model.errors import NeedsPerson, TemporaryError, TransferError
+from mappings.model.link import Link
 from mappings.model.request import Identifier, PatientRef, SecondOpinionRequest
 from mappings.names import fold
 from mappings.patient import (

@@ -1,8 +1,7 @@
 """Links: what a thing is called at an endpoint, so that nothing is created there twice."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from dataclasses import asdict, fields
 
 from sqlalchemy import Connection, Row, and_, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -10,34 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from integration.store.arrays import any_of, blocks, unnested
 from integration.store.tables import endpoints, links
 from mappings.model.errors import ExchangeError
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """What a thing is called at an endpoint, what we last wrote there, and what that was made of.
-
-    ``sha256`` names the bytes written, a line of the payload ``written_in`` or a payload of their own; ``ours_sha256`` those
-    that were ours alone, where something of the other side was kept. Of links that older versions stored the rest is empty.
-    """
-
-    system: str
-    value: str
-    reference: str  # Type/id at the endpoint
-    origin: str  # created matched person
-    version: str | None = None
-    sha256: str | None = None
-    written_in: str | None = None
-    ours_sha256: str | None = None
-    source_sha256: str | None = None
-    source_version: str | None = None
-    source_updated_at: datetime | None = None
-    gathered_at: datetime | None = None
-    verified_at: datetime | None = None
-
-    @classmethod
-    def from_row(cls, row: Row) -> "Link":
-        """As the table has it."""
-        return cls(**{each.name: getattr(row, each.name) for each in fields(cls)})
+from mappings.model.link import Link
 
 
 class SystemChanged(ExchangeError):
@@ -168,7 +140,7 @@ def find_rows(conn: Connection, endpoint: str, pairs: Iterable[tuple[str, str]])
         .join(wanted, and_(links.c.system == wanted.c.system, links.c.value == wanted.c.value))
         .where(links.c.endpoint == endpoint)
     )
-    return {(row.system, row.value): Link.from_row(row) for row in rows}
+    return {(row.system, row.value): _link(row) for row in rows}
 
 
 def forget(conn: Connection, endpoint: str, system: str, value: str) -> None:
@@ -189,9 +161,13 @@ def _one(endpoint: str, system: str, value: str) -> tuple:
 def of_reference(conn: Connection, endpoint: str, reference: str) -> list[Link]:
     """What is known of one thing at an endpoint."""
     rows = conn.execute(select(links).where(links.c.endpoint == endpoint, links.c.reference == reference))
-    return [Link.from_row(row) for row in rows]
+    return [_link(row) for row in rows]
 
 
 def frozen_system(conn: Connection, endpoint: str) -> str:
     """The identifier system of an endpoint as it was at first use."""
     return conn.execute(select(endpoints.c.identifier_system).where(endpoints.c.key == endpoint)).scalar_one()
+
+
+def _link(row: Row) -> Link:
+    return Link(**{each.name: getattr(row, each.name) for each in fields(Link)})

@@ -5,10 +5,10 @@ from sqlalchemy import Row
 from integration import fhir_json
 from integration.packets.stored import Packet
 from integration.store import deliveries, links
-from integration.store.links import Link
 from jobs.target.writing import own_identifier, version_of
 from jobs.world import Context
 from mappings.model.delivery import ItemStatus
+from mappings.model.link import Link
 
 
 def look_again(ctx: Context, delivery: Row, packet: Packet) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from integration.fhir.transport import Streamed
 from integration.packets import stored as packets
 from integration.store import links
-from integration.store.links import Link
 from jobs.world import Context
 from mappings.model.errors import PermanentError, UnknownOutcome
+from mappings.model.link import Link
 from mappings.model.packet import ManifestItem
 from mappings.references import find_attachments
 

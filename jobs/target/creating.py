@@ -11,7 +11,6 @@ from integration.fhir.failures import safe_issues
 from integration.packets import stored as packets
 from integration.packets.lines import ByteSpool
 from integration.store import deliveries
-from integration.store.links import Link
 from jobs.target import written
 from jobs.target.looking import (
     condition_ignored,
@@ -27,6 +26,7 @@ from mappings.identifiers import identifiers_in
 from mappings.merging import holds
 from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import MappingError, PermanentError, TemporaryError, TransferError, UnknownOutcome
+from mappings.model.link import Link
 from mappings.references import targets_of
 
 CHUNK_BYTES = 8_000_000

@@ -11,7 +11,6 @@ from integration.packets.payloads import Payloads
 from integration.settings.config import Endpoint
 from integration.store import links
 from jobs.target.apart import Apart, apart
-from jobs.target.deciding import Item
 from jobs.world import Context
 from mappings.addresses import comparable
 from mappings.codes import as_dict, as_text
@@ -19,6 +18,7 @@ from mappings.document_reference import attachments
 from mappings.identifiers import identifiers_in
 from mappings.model.findings import Finding
 from mappings.model.packet import ManifestItem
+from mappings.packet_actions import Item
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from sqlalchemy import Row
 from integration.fhir.failures import safe_issues
 from integration.packets import stored as packets
 from integration.store import deliveries, links
-from integration.store.links import Link
 from jobs.target.expected import Expected
 from jobs.target.looking import names_of
 from jobs.world import Context
 from mappings.bundle import urn_of
 from mappings.model.errors import NeedsPerson, TransferError
 from mappings.model.findings import Finding
+from mappings.model.link import Link
 
 MAX_REFUSED = 20  # in one attempt: with more it is not the records
 

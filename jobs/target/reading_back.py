@@ -8,7 +8,6 @@ from sqlalchemy import Row
 
 from integration.packets import stored as packets
 from integration.store import deliveries, links
-from integration.store.links import Link
 from jobs.target.apart import apart, wrong
 from jobs.target.checking import Check, differs
 from jobs.target.expected import Expected, expected
@@ -23,6 +22,7 @@ from mappings.codes import as_dict
 from mappings.merging import holds
 from mappings.model.errors import TemporaryError
 from mappings.model.findings import Finding
+from mappings.model.link import Link
 from mappings.subject import may_be_patient, subjects_of
 
 

@@ -6,11 +6,11 @@ import re
 from integration import fhir_json
 from integration.fhir.server import structure_problems
 from integration.store import deliveries, links
-from integration.store.links import Link
 from jobs.target.writing import ensure_created, remember, version_of
 from jobs.world import Context
 from mappings.compare import Difference, compare
 from mappings.model.errors import MappingError, NeedsPerson
+from mappings.model.link import Link
 from mappings.model.request import Identifier
 from mappings.task import THEIRS, renewed_task
 

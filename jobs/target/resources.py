@@ -6,11 +6,9 @@ from sqlalchemy import Row
 
 from integration.packets import stored as packets
 from integration.store import deliveries, links
-from integration.store.links import Link
 from integration.store.one_at_a_time import exclusively
 from jobs.target.apart import send as send_apart
 from jobs.target.creating import Creating
-from jobs.target.deciding import Action, Do, decide
 from jobs.target.expected import expected
 from jobs.target.looking import in_parallel
 from jobs.target.push import Push
@@ -18,6 +16,8 @@ from jobs.target.troubles import about_content, named_trouble
 from jobs.target.updating import Updating
 from jobs.world import Context
 from mappings.model.errors import TransferError
+from mappings.model.link import Link
+from mappings.packet_actions import Action, Do, decide
 
 MEANWHILE_SECONDS = 2.0  # a push of the same chart may take minutes: the step goes back rather than hold a thread
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from integration import fhir_json
-from integration.store.links import Link
 from jobs.target import written
 from jobs.target.push import Push
 from jobs.target.troubles import about_content, trouble_of
@@ -11,6 +10,7 @@ from jobs.target.writing import version_of
 from mappings.bundle import draft
 from mappings.merging import holds, merge, says
 from mappings.model.errors import TransferError
+from mappings.model.link import Link
 
 
 class Updating:

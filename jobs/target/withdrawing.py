@@ -7,11 +7,11 @@ from sqlalchemy import Row
 from integration.packets import stored as packets
 from integration.packets.stored import Packet
 from integration.store import deliveries, links
-from integration.store.links import Link
 from jobs.target.checking import Check, read_back
 from jobs.world import Context
 from mappings.model.delivery import DeliveryKind
 from mappings.model.leaving import Reason
+from mappings.model.link import Link
 from mappings.model.packet import ManifestItem
 from mappings.withdrawal import carried, is_marked_in_error, marked_in_error
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from integration import fhir_json
 from integration.packets.payloads import PayloadMissing, Payloads
-from integration.store.links import Link
+from mappings.model.link import Link
 
 _URN = re.compile(rb"urn:uuid:[0-9a-f-]{36}")
 

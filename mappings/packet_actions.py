@@ -1,12 +1,12 @@
-"""What to do with each record of a packet at the target: decided from plain values, done elsewhere."""
+"""What to do with each record of a packet at the target: decided from plain values; jobs/target carries it out."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from integration.store.links import Link
 from mappings.model.findings import Finding
+from mappings.model.link import Link
 
 
 class Do(StrEnum):

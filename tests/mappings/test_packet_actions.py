@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from integration.store.links import Link
-from jobs.target.deciding import Action, Do, Item, decide
 from mappings.model.findings import Finding
+from mappings.model.link import Link
+from mappings.packet_actions import Action, Do, Item, decide, is_older
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 SOURCE = "Observation/1"
@@ -97,3 +99,34 @@ def test_links_of_older_versions_keep_the_hash_of_the_source():
     assert one(item(), link(**old, sha256="new")).do is Do.KEEP
     assert one(item(), link(**old, sha256="old")).do is Do.UPDATE
     assert one(item(), link(**old, sha256="new", written_in="pack")).do is Do.UPDATE
+
+
+HASHES = st.sampled_from(["old", "new", None])
+TIMES = st.sampled_from([None, NOON - timedelta(hours=1), NOON, NOON + timedelta(hours=1)])
+LINKS = st.builds(
+    lambda origin, digest, at, gathered: link(
+        origin=origin, source_sha256=digest, source_updated_at=at, gathered_at=gathered
+    ),
+    st.sampled_from(["created", "matched", "person"]),
+    HASHES,
+    TIMES,
+    TIMES,
+)
+ITEMS = st.builds(
+    lambda digest, at, gathered, original: item(content=digest, updated_at=at, gathered_at=gathered, original=original),
+    st.sampled_from(["old", "new"]),
+    TIMES,
+    TIMES,
+    st.sampled_from([None, "Observation/o"]),
+)
+
+
+@given(ITEMS, st.one_of(st.none(), LINKS))
+def test_nothing_is_created_twice_nor_written_over_what_is_not_ours_or_newer(item_, link_):
+    action = one(item_, link_)
+    assert (action.do is Do.CREATE) <= (link_ is None), "what has a name there is not created again"
+    if action.do is Do.UPDATE:
+        assert link_.origin == "created" and link_.source_sha256 != item_.content
+        assert link_.source_sha256 is None or not is_older(item_, link_)
+    if link_ and link_.source_sha256 not in (None, item_.content) and action.do is Do.KEEP:
+        assert action.finding is not None, "a change that is not written is told"
