@@ -61,7 +61,7 @@ def fit(
     context = _context(item, habits, encounter)
     if isinstance(context, Unfit):
         return context
-    made = {**item.resource, "content": content, "context": context, "docStatus": _doc_status(item, habits)}
+    made = {**item.resource, "content": content, "context": context, "docStatus": doc_status(item, habits)}
     if habits.visible_reference:
         made["description"] = _description(item)
     if habits.type is not None:
@@ -76,7 +76,7 @@ def text_of(item: Outgoing, read_pdf: ReadPdf) -> str | Unfit:
     documents = documents_of(item)
     if isinstance(documents, Unfit):
         return documents
-    parts = [_part(each, read_pdf) for each in documents]
+    parts = [words_of_part(each, read_pdf) for each in documents]
     unfit = next((each for each in parts if isinstance(each, Unfit)), None)
     made = [each for each in parts if isinstance(each, Part)]
     return unfit or report_text(_head(item), made, original_from=item.author or "the consulting provider")
@@ -139,7 +139,8 @@ def _labelled(content: dict) -> dict:
     return {**content, "attachment": {**at, "contentType": TEXT_UTF8}}
 
 
-def _part(document: Document, read_pdf: ReadPdf) -> Part | Unfit:
+def words_of_part(document: Document, read_pdf: ReadPdf) -> Part | Unfit:
+    """One document as words; Unfit when they cannot be had."""
     if document.kind == PDF:
         read = read_pdf(document.data)
         if isinstance(read, str):
@@ -189,7 +190,8 @@ def _description(item: Outgoing) -> str:
     return f"{said or f'Second opinion consult report{author}'}, {item.visible}"
 
 
-def _doc_status(item: Outgoing, habits: DocumentHabits) -> str | None:
+def doc_status(item: Outgoing, habits: DocumentHabits) -> str | None:
+    """What a report is written as there; None when it says nothing of it."""
     said = as_text(item.resource.get("docStatus"))
     return habits.doc_status if habits.doc_status and said in _SIGNED else said
 

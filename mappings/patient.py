@@ -285,7 +285,7 @@ def _traits(patient: PatientRef | dict) -> _Traits:
             has_suffix_field=False,
             born_as=None,
         )
-    current = _current_identifiers(patient)
+    current = current_identifiers(patient)
     return _Traits(
         identifiers=frozenset(identifiers_in({"identifier": current})),
         types=frozenset(_types(current)),
@@ -298,7 +298,8 @@ def _traits(patient: PatientRef | dict) -> _Traits:
     )
 
 
-def _current_identifiers(patient: dict) -> list[dict]:
+def current_identifiers(patient: dict) -> list[dict]:
+    """The numbers a patient has now; former and temporary ones do not count."""
     return [
         each
         for each in as_dicts(patient.get("identifier"))

@@ -26,6 +26,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "procrastinate": ("integration/queue.py", "jobs/engine.py", "integration/migrations/"),
     "apscheduler": ("jobs/schedule.py",),
     "pydantic": ("mappings/", "integration/"),
+    "hl7": ("mappings/hl7v2/",),
     "fhir": ("mappings/",),
     "opentelemetry": ("integration/tracing.py",),
     "rich": ("second_opinion/",),
@@ -64,7 +65,7 @@ PURE = frozenset(
         "zoneinfo",
     }
 )
-PURE_THIRD_PARTIES = frozenset({"pydantic", "fhir"})
+PURE_THIRD_PARTIES = frozenset({"pydantic", "fhir", "hl7"})
 IMPURE_CALLS = frozenset(
     {
         "now",
@@ -199,6 +200,12 @@ WIRE = {
 }  # a token address gets an assertion, no content
 
 
+OWN_WIRE = {
+    "integration/roads/mllp.py",
+    "integration/fhir/trial.py",
+}  # the trial looks at a certificate and sends nothing
+
+
 def test_everything_that_leaves_passes_the_gate():
     """`Servers` gives servers that only read (`never`); those that write ask `jobs.gate` before each byte."""
     _say(
@@ -219,6 +226,8 @@ def _round_the_gate(file: str, call: ast.Call) -> str:
         return "makes a server that writes: take ctx.server(), whose writes pass jobs/gate.py."
     if name in ("Transport", "FhirServer") and file != "integration/fhir/servers.py":
         return "makes a connection of its own: ask Servers, whose connections only read."
+    if name in ("create_connection", "sendall") and file not in OWN_WIRE:
+        return "opens a wire of its own: integration/roads/mllp.py asks the gate before its first byte."
     if name == "Transport" and not any(each.arg == "before_write" for each in call.keywords):
         return "a transport of Servers never writes: give before_write=never."
     sends = name in ("send", "post", "put", "patch", "delete", "request") and "session" in called
