@@ -175,7 +175,7 @@ class Context:
         """The FHIR server of an endpoint; what is exchanged with it is kept beside this attempt."""
         self._must_be_where_it_was(key)
         return self.world.servers.server(key).observed(
-            self.exchanges, partial(self._before_write, key), partial(self.learn_address, key)
+            self.exchanges, partial(self.before_write, key), partial(self.learn_address, key)
         )
 
     def content_host(self, key: str, url: str) -> tuple[FhirServer, str] | None:
@@ -183,7 +183,7 @@ class Context:
         found = self.world.servers.content_host(key, url)
         return found and (found[0].observed(self.exchanges, never), found[1])
 
-    def _before_write(self, key: str, going: Going) -> None:
+    def before_write(self, key: str, going: Going) -> None:
         """With each write when it goes out: the step is still ours, it may leave, and neither question took too long."""
         self.lease.renew_if_it_waited()
         gate.passes(self, key, going)

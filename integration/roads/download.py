@@ -1,6 +1,8 @@
 """The road that a person walks: nothing is sent; the delivery waits until somebody says that they handed it over."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from integration import fhir_json
 from integration.roads.road import CannotTell, Impossible, NotAllowed, Prepared, Taken, There, Way
@@ -33,6 +35,10 @@ class Download:
     def restore(self, item: Outgoing, body: bytes, control_id: str | None) -> Prepared:
         """As it was kept."""
         return Prepared(item, body, resource=fhir_json.loads(body))
+
+    def resource_of(self, body: bytes) -> Mapping[str, Any]:
+        """The bytes are the resource."""
+        return fhir_json.loads(body)
 
     def send(self, prepared: Prepared) -> Taken | There | Impossible:
         """Never."""

@@ -101,6 +101,10 @@ class FhirDocument:
         """The bytes are the resource."""
         return _prepared(item, fhir_json.loads(body))
 
+    def resource_of(self, body: bytes) -> Mapping[str, Any]:
+        """The bytes are the resource."""
+        return fhir_json.loads(body)
+
     def send(self, prepared: Prepared) -> Taken | There | Impossible:
         """Create it unless it is there; where the server knows no conditions it is looked for first."""
         if prepared.item.retracts:

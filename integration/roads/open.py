@@ -5,11 +5,16 @@ from functools import cache
 
 from integration.roads.download import Download
 from integration.roads.fhir_document import FhirDocument
+from integration.roads.hl7v2 import Hl7v2
 from integration.roads.road import Road, Way
 from integration.settings.roads import added_roads
 from mappings.model.roads import RoadName
 
-OURS: dict[str, Callable[[Way], Road]] = {RoadName.FHIR_DOCUMENT: FhirDocument, RoadName.DOWNLOAD: Download}
+OURS: dict[str, Callable[[Way], Road]] = {
+    RoadName.FHIR_DOCUMENT: FhirDocument,
+    RoadName.HL7V2: Hl7v2,
+    RoadName.DOWNLOAD: Download,
+}
 
 
 @cache

@@ -14,13 +14,18 @@ from typing import Any, Protocol
 from integration.fhir.capabilities import Capabilities
 from integration.fhir.server import FhirServer
 from integration.settings.config import Config, Endpoint
+from mappings.model.leaving import Going
 from mappings.model.outgoing import Outgoing
 from mappings.model.request import Identifier
 from mappings.model.roads import Level
+from mappings.model.sending import MAX_SENDS
 
 
 class Attempt(Protocol):
-    """What a road may use of the attempt of which it is a part: jobs/world.py has it."""
+    """What a road may use of the attempt of which it is a part: jobs/world.py has it.
+
+    ``before_write``: a road with a wire of its own asks it before its first byte; what it raises goes on. `server` asks itself.
+    """
 
     @property
     def now(self) -> datetime: ...
@@ -30,6 +35,7 @@ class Attempt(Protocol):
     def server(self, key: str) -> FhirServer: ...
     def capabilities(self, key: str) -> Capabilities: ...
     def bases(self, key: str) -> tuple[str, ...]: ...
+    def before_write(self, key: str, going: Going) -> None: ...
     def finding(self, cause: str, message: str, path: str = "", severity: str = "warning") -> None: ...
 
 
@@ -114,11 +120,12 @@ class CannotTell:
 class Repeat:
     """Looking cannot decide, but the same bytes with the same control id may go again: the receiver tells a repeat by it.
 
-    After three sends it is a CannotTell.
+    After ``most_sends``, the first one among them, it is a CannotTell.
     """
 
     message: str
     search_for: str
+    most_sends: int = MAX_SENDS
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,9 @@ class Road(Protocol):
 
     def restore(self, item: Outgoing, body: bytes, control_id: str | None) -> Prepared:
         """What went earlier, from the bytes that were kept; ``item`` may say something newer."""
+
+    def resource_of(self, body: bytes) -> Mapping[str, Any]:
+        """What kept bytes say of their document, as a DocumentReference says it; as little as the road can tell."""
 
     def send(self, prepared: Prepared) -> Taken | There | Impossible:
         """Send once. The ledger's row is written; the lease was renewed."""

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -31,6 +32,7 @@ from mappings.addresses import comparable
 from mappings.allowances import MAX_DAYS
 from mappings.model.capabilities import DECIDED_NOTHING, QUIRKS
 from mappings.model.errors import ConfigError, Mistake
+from mappings.model.roads import RoadName
 
 __all__ = [
     "GATHERABLE_TYPES",
@@ -190,6 +192,7 @@ class _Reading:
             *_type_problems(values),
             *_capability_problems(endpoints),
             *_key_problems(endpoints, self.environ),
+            *_road_problems(endpoints),
             *_lag_problems(endpoints, config),
             *_review_problems(endpoints),
             *_checklist_problems(endpoints, config),
@@ -361,19 +364,38 @@ def _key_problems(endpoints: dict[str, Endpoint], environ: Mapping[str, str]) ->
     for key, endpoint in endpoints.items():
         for section, names in _FILES_OF.items():
             for name in names:
-                file = getattr(getattr(endpoint, section), name, None)
+                file = getattr(_section(endpoint, section), name, None)
                 if file is not None and not Path(file).is_file():
-                    yield ("endpoints", key, section, name), "names a file that does not exist"
+                    yield ("endpoints", key, *section, name), "names a file that does not exist"
         for section, names in _VARIABLES_OF.items():
             for name in names:
-                variable = getattr(getattr(endpoint, section), name, None)
+                variable = getattr(_section(endpoint, section), name, None)
                 if variable is not None and not environ.get(variable):
-                    yield ("endpoints", key, section, name), "names an environment variable that is not set"
+                    yield ("endpoints", key, *section, name), "names an environment variable that is not set"
         yield from _hint_problems(key, endpoint.hints, environ)
 
 
-_FILES_OF = {"auth": FILES, "tls": TLS_FILES, "hints": hints.FILES}
-_VARIABLES_OF = {"auth": VARIABLES, "hints": hints.VARIABLES}
+_FILES_OF: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("auth",): FILES,
+    ("tls",): TLS_FILES,
+    ("hints",): hints.FILES,
+    ("hl7v2", "tls"): TLS_FILES,
+}
+_VARIABLES_OF: dict[tuple[str, ...], tuple[str, ...]] = {("auth",): VARIABLES, ("hints",): hints.VARIABLES}
+
+
+def _section(endpoint: Endpoint, path: tuple[str, ...]) -> object:
+    return reduce(lambda found, name: getattr(found, name, None), path, cast("object", endpoint))
+
+
+def _road_problems(endpoints: dict[str, Endpoint]) -> Found:
+    """A road without what it needs, and what no road uses."""
+    for key, endpoint in endpoints.items():
+        if endpoint.roads and RoadName.HL7V2 in endpoint.roads and endpoint.hl7v2 is None:
+            at = ("endpoints", key, "roads", endpoint.roads.index(RoadName.HL7V2))
+            yield at, "needs the section `hl7v2` of this endpoint: where its interface engine is"
+        if endpoint.hl7v2 is not None and RoadName.HL7V2 not in endpoint.road_names:
+            yield ("endpoints", key, "hl7v2"), "has no use: `hl7v2` is not among the `roads` of this endpoint"
 
 
 def _hint_problems(key: str, given: hints.Hints | None, environ: Mapping[str, str]) -> Found:
@@ -401,7 +423,7 @@ def _anchored(values: dict[str, Any], folder: Path, data_dir: str | None) -> dic
     for key in endpoints if isinstance(endpoints, dict) else ():
         for section, names in _FILES_OF.items():
             for name in names:
-                anchored = _changed(anchored, ("endpoints", key, section, name), folder)
+                anchored = _changed(anchored, ("endpoints", key, *section, name), folder)
     return {**anchored, "data_dir": str(Path(data_dir).expanduser().absolute())} if data_dir else anchored
 
 
@@ -450,6 +472,6 @@ def _environment_mistakes(environ: Mapping[str, str], values: Any) -> list[Mista
 def _named_variables(values: Any) -> Iterator[str]:
     endpoints = value_at(values, ("endpoints",))
     for endpoint in endpoints.values() if isinstance(endpoints, dict) else ():
-        named = (value_at(endpoint, (section, each)) for section, names in _VARIABLES_OF.items() for each in names)
+        named = (value_at(endpoint, (*section, each)) for section, names in _VARIABLES_OF.items() for each in names)
         yield from (name for name in named if isinstance(name, str))
     yield from (name for _, name in alert_config.variables(values))

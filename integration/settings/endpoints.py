@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from integration.settings.auth import Auth, Tls
 from integration.settings.hints import Hints
+from integration.settings.hl7v2 import Hl7v2
 from integration.settings.parts import (
     Name,
     Section,
@@ -247,8 +248,8 @@ class Endpoint(Section):
         min_length=1,
         description="The ways in which a report reaches it (`fhir-document`, `vendor-rest`, `hl7v2`, `hosted`, `download`, "
         "or one that is added by an entry point), in the order in which they are tried. The next one is tried when "
-        "one is impossible, never when it is not known what became of a document. This version has `fhir-document` and "
-        "`download`; each of the others says that it is not here yet, and the next one is tried. Default: the profile's.",
+        "one is impossible, never when it is not known what became of a document. `hl7v2` needs the section of that name; "
+        "`vendor-rest` and `hosted` say that they are not here yet, and the next one is tried. Default: the profile's.",
         examples=[["fhir-document", "hl7v2", "download"]],
     )
     closes_on: tuple[LevelWord, ...] = Field(
@@ -260,6 +261,9 @@ class Endpoint(Section):
     )
     document: Document = Field(
         default_factory=Document, description="What it demands of a document, where it differs from its profile."
+    )
+    hl7v2: Hl7v2 | None = Field(
+        None, description="Its interface engine, where reports reach it as HL7 v2 document messages (road `hl7v2`)."
     )
     hints: Hints | None = Field(
         None,

@@ -7,6 +7,7 @@ from sqlalchemy import Row
 
 from integration import fhir_json
 from integration.fhir.transport import TOO_LARGE
+from integration.roads.open import road_for
 from integration.roads.road import Road
 from integration.store import deliveries, links, reports, sendings
 from integration.store.reports import Report
@@ -14,7 +15,7 @@ from integration.store.sendings import Sending
 from jobs.patients import find_patient
 from jobs.report_bytes import documents_of, list_of
 from jobs.target.looking import find_one
-from jobs.target.sending import Document, look_up, place_of
+from jobs.target.sending import Document, look_up, place_of, way_of
 from jobs.target.writing import own_identifier
 from jobs.world import Context
 from mappings.consult_report import ReportReading, documents_in, read_report, to_returned_report
@@ -92,8 +93,14 @@ class Returning:
         """The copy that we wrote is marked as an error, never deleted."""
         if copy is None:
             raise NeedsPerson("retraction-unknown", f"the retracted report was never written to {self.row.placer}")
-        resource = fhir_json.loads(self.ctx.world.payloads.get(copy.sha256)) if copy.sha256 else {}
-        return self._outgoing(patient, resource, copy, road, retracts=True)
+        return self._outgoing(patient, self._as_it_went(copy), copy, road, retracts=True)
+
+    def _as_it_went(self, copy: Copy) -> dict:
+        """What is known of a copy, by the road by which it went."""
+        road = road_for(way_of(self.ctx, self.row.placer), copy.road)
+        if road is None or copy.sha256 is None:
+            return {}
+        return dict(road.resource_of(self.ctx.world.payloads.get(copy.sha256)))
 
     def _outgoing(
         self, patient: str, resource: dict, copy: Copy | None, road: Road, *, retracts: bool = False

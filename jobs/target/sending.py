@@ -7,8 +7,8 @@ lease, and what came of it after. A worker that dies in between leaves the row a
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from integration import fhir_json
 from integration.roads.open import road_for
 from integration.roads.road import (
     Absent,
@@ -35,6 +35,7 @@ from mappings.model.outgoing import Outgoing
 from mappings.model.request import Identifier
 from mappings.model.roads import ROADS, Level, RoadName
 from mappings.model.sending import (
+    MAX_SENDS,
     After,
     Carry,
     Done,
@@ -49,6 +50,7 @@ from mappings.model.sending import (
 )
 
 KEPT_BACK = ("patient-not-linked", "request-withdrawn")  # what the gate says
+REFUSED = "hl7v2-refused"  # what an application says of a message that it did not take
 OLDEST_BACKUP = timedelta(days=90)  # what was sent since then is looked for after a restore
 NO_ROAD, TO_HAND_OVER, PERHAPS = "no-road", "to-hand-over", "sent-perhaps"
 
@@ -106,12 +108,12 @@ def look_up(ctx: Context, row: Sending, item_for: Callable[[Road], Outgoing] | N
     if road is None or row.sha256 is None or row.begun_at is None or row.sent_at is None:
         raise _ask(row, CannotTell(f"this installation has no road {row.road} anymore", row.value))
     body = ctx.world.payloads.get(row.sha256)
-    item = item_for(road) if item_for is not None else as_sent(row, body)
+    item = item_for(road) if item_for is not None else as_sent(row, road.resource_of(body))
     prepared = road.restore(item, body, row.control_id)
     answer = _answer(road, prepared, row.begun_at)
     lag = ctx.endpoint(road.at).limits.search_lag_seconds
-    word = _WORDS[type(answer)]
-    match after_look_up(word, sends=row.sends, sent_at=row.sent_at, now=ctx.now, lag_seconds=lag):
+    word, most = _WORDS[type(answer)], answer.most_sends if isinstance(answer, Repeat) else MAX_SENDS
+    match after_look_up(word, sends=row.sends, sent_at=row.sent_at, now=ctx.now, lag_seconds=lag, most_sends=most):
         case After.TAKEN:
             assert isinstance(answer, There)
             _there(ctx, row.endpoint, row.identifier, road, item if item_for else None, answer)
@@ -126,9 +128,8 @@ def look_up(ctx: Context, row: Sending, item_for: Callable[[Road], Outgoing] | N
             raise _ask(row, answer)
 
 
-def as_sent(row: Sending, body: bytes) -> Outgoing:
-    """The document as it went, from the bytes that were kept: enough to find it and to compare it."""
-    resource = fhir_json.loads(body)
+def as_sent(row: Sending, resource: Mapping[str, Any]) -> Outgoing:
+    """The document as it went, from what its road reads in the bytes that were kept: enough to find it and to compare it."""
     patient = as_text(as_dict(resource.get("subject")).get("reference")) or ""
     revision = row.value.rpartition("-report-")[2]
     return Outgoing(
@@ -147,7 +148,7 @@ def read_back(ctx: Context, row: Sending) -> ReadBack | NotAllowed | None:
     if road is None or row.sha256 is None:
         return NotAllowed(f"nothing of {row.value} was sent by a road that can be read back")
     body = ctx.world.payloads.get(row.sha256)
-    return road.read_back(road.restore(as_sent(row, body), body, row.control_id), row.reference)
+    return road.read_back(road.restore(as_sent(row, road.resource_of(body)), body, row.control_id), row.reference)
 
 
 def place_of(ctx: Context, row: Sending) -> str:
@@ -245,8 +246,11 @@ def _repeat(ctx: Context, row: Sending, road: Road, prepared: Prepared) -> None:
             tried=row.tried,
             at=ctx.now,
         )
-    answer = _sent(ctx, row.endpoint, row.identifier, road, prepared, is_repeat=True)
-    if isinstance(answer, Impossible):  # said of the repeat: it tells nothing of the first
+    try:
+        answer = _sent(ctx, row.endpoint, row.identifier, road, prepared, is_repeat=True)
+    except PermanentError as error:  # said of the repeat: it tells nothing of the first
+        raise _ask(row, CannotTell(str(error), prepared.item.visible)) from None
+    if isinstance(answer, Impossible):
         raise _ask(row, CannotTell(answer.message, prepared.item.visible))
 
 
@@ -272,6 +276,8 @@ def _wrote_nothing(error: ExchangeError) -> bool:
     """Whether a send that ended so surely left nothing there; where that is in doubt it is looked up."""
     if isinstance(error, MappingError) or error.cause in KEPT_BACK or error.cause.startswith("sign-in-"):
         return True  # nothing went out
+    if error.cause == REFUSED:
+        return True
     if isinstance(error, TemporaryError):
         return surely_not_done(error.status_code, asked_to_wait=error.retry_after_seconds is not None)
     if isinstance(error, PermanentError) and error.status_code is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-MAX_REPEATS = 3  # so often the same message goes where the receiver tells repeats by its number
+MAX_SENDS = 3  # so often one message goes, the first time among them, where the receiver tells repeats by its number
 
 
 class SendingState(StrEnum):
@@ -91,13 +91,15 @@ class After(StrEnum):
     ASK = "ask"
 
 
-def after_look_up(looked: Looked, *, sends: int, sent_at: datetime, now: datetime, lag_seconds: float) -> After:
+def after_look_up(
+    looked: Looked, *, sends: int, sent_at: datetime, now: datetime, lag_seconds: float, most_sends: int = MAX_SENDS
+) -> After:
     """Absence counts when the server's search has had the time to know what was sent last."""
     if looked is Looked.THERE:
         return After.TAKEN
     if looked is Looked.ABSENT:
         return After.ABSENT if now - sent_at > timedelta(seconds=lag_seconds) else After.WAIT
-    return After.REPEAT if looked is Looked.REPEAT and sends < MAX_REPEATS else After.ASK
+    return After.REPEAT if looked is Looked.REPEAT and sends < most_sends else After.ASK
 
 
 def surely_not_done(status_code: int | None, *, asked_to_wait: bool) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mappings.model.sending import (
-    MAX_REPEATS,
+    MAX_SENDS,
     After,
     Carry,
     Done,
@@ -58,8 +58,8 @@ def test_what_is_there_stays(state):
         (Looked.ABSENT, 1, LAG, After.WAIT),
         (Looked.ABSENT, 1, LAG + 0.1, After.ABSENT),
         (Looked.CANNOT_TELL, 1, 3600, After.ASK),
-        (Looked.REPEAT, MAX_REPEATS - 1, 0, After.REPEAT),
-        (Looked.REPEAT, MAX_REPEATS, 0, After.ASK),
+        (Looked.REPEAT, MAX_SENDS - 1, 0, After.REPEAT),
+        (Looked.REPEAT, MAX_SENDS, 0, After.ASK),
     ],
 )
 def test_absence_counts_after_the_lag_and_repeats_end(looked, sends, waited, expected):

@@ -14,6 +14,7 @@ from integration.settings.endpoints import Endpoint
 from mappings.compare import compare
 from mappings.identifiers import identifiers_in
 from mappings.model.findings import Finding
+from mappings.model.leaving import Going
 from mappings.model.outgoing import Outgoing
 from mappings.model.request import Identifier
 
@@ -23,10 +24,11 @@ TEXT = "We agree with the first opinion.\nStop warfarin five days before."
 
 @dataclass
 class Tried:
-    """An attempt at one endpoint. ``found``: what it said."""
+    """An attempt at one endpoint. ``found``: what it said; ``asked``: what was about to leave by a wire of a road's own."""
 
     one: Endpoint
     found: list[Finding] = field(default_factory=list)
+    asked: list[Going] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._server = FhirServer(self.one, Transport(self.one))
@@ -47,6 +49,9 @@ class Tried:
 
     def bases(self, key: str) -> tuple[str, ...]:
         return self.one.bases
+
+    def before_write(self, key: str, going: Going) -> None:
+        self.asked.append(going)
 
     def finding(self, cause: str, message: str, path: str = "", severity: str = "warning") -> None:
         self.found.append(Finding(cause, message, path, severity))
