@@ -48,7 +48,15 @@ def endpoints_list(ctx: click.Context, as_json: bool) -> None:
     show(
         views,
         as_json,
-        "\n".join(f"{view['key']:<16} {view['role']:<10} {view['health']:<12} {view['base_url']}" for view in views)
+        "\n".join(
+            f"{view['key']:<16} {view['role']:<10} {view['health']:<12} {view['base_url']}"
+            + (
+                f"  reports by {', '.join(view['roads'])}; closes on {', '.join(view['closes_on'])}"
+                if view["roads"]
+                else ""
+            )
+            for view in views
+        )
         or "no endpoints in the configuration",
     )
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 from integration.settings.config import Config
 from integration.views.causes import explain
+from integration.views.levels import in_short
 from integration.views.request_list import Line
 from integration.views.texts import t
 from integration.views.words import clean, countdown, span
@@ -29,6 +30,7 @@ def as_json_rows(rows: list[Line]) -> list[dict]:
             "created_at": row.created_at,
             "changed_at": row.changed_at,
             "closed_at": row.closed_at,
+            "closed_level": row.closed_level,
             "waits_for": row.waits and {"kind": row.waits.kind, "status": row.waits.status, "cause": row.waits.cause},
         }
         for row in rows
@@ -52,7 +54,7 @@ def _cells(row: Line, config: Config, now: datetime) -> tuple[str, ...]:
         row.id,
         _name(config, row.placer),
         _name(config, row.fulfiller),
-        t("list.closed_loop") if row.closed_at else t(f"status.{row.status}"),
+        f"{t('list.closed_loop')}, {in_short(row.closed_level)}" if row.closed_at else t(f"status.{row.status}"),
         t(f"records.{row.records}"),
         countdown(row.due_at, now).words if row.is_open else "",
         _waits(row),
@@ -81,7 +83,7 @@ def page(view: dict, config: Config) -> str:
         f"{view['verified']} of {view['gathered']} verified",
         *([f"records due: {due:%Y-%m-%d %H:%M} UTC"] if due else []),
         "",
-        *(["the loop is closed"] if view["closed"] else _open(view)),
+        *([f"the loop is closed; the report: {t('level.' + view['closed_level'])}"] if view["closed"] else _open(view)),
         *_deliveries(view),
         *_findings(view),
         "",
@@ -111,7 +113,9 @@ def _owed(step: dict) -> list[str]:
 
 def _deliveries(view: dict) -> list[str]:
     shown = [
-        f"  {each['kind']} {each['version']} to {each['endpoint']}: {each['status']}" for each in view["deliveries"]
+        f"  {each['kind']} {each['version']} to {each['endpoint']}: {each['status']}"
+        + (f" ({each['known']})" if each["known"] else "")
+        for each in view["deliveries"]
     ]
     return ["", "deliveries:", *shown] if shown else []
 

@@ -229,13 +229,17 @@ def deliveries() -> None:
 def deliveries_list(ctx: click.Context, status: str | None, limit: int, as_json: bool) -> None:
     """The newest deliveries."""
     from integration.store import deliveries as store
+    from integration.views.levels import with_words
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
-        rows = store.newest(conn, status, limit)
+        rows = [with_words(row._asdict()) for row in store.newest(conn, status, limit)]
     show(
-        [row._asdict() for row in rows],
+        rows,
         as_json,
-        "\n".join(f"{row.id:<40} {row.status:<10} {row.endpoint:<16} {row.message or ''}" for row in rows)
+        "\n".join(
+            f"{row['id']:<40} {row['status']:<12} {row['endpoint']:<16} {row['message'] or row['known']}".rstrip()
+            for row in rows
+        )
         or "no deliveries",
     )
 
@@ -248,12 +252,16 @@ def deliveries_show(ctx: click.Context, delivery_id: str, as_json: bool) -> None
     """One delivery and its items."""
     from integration.store import deliveries as store
     from integration.store import operations
+    from integration.views.levels import with_words
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
         row = store.get(conn, delivery_id)
         if row is None:
             raise operations.NotPossible(f"there is no delivery {delivery_id}")
-        view = {**row._asdict(), "items": [item._asdict() for item in store.items(conn, delivery_id).values()]}
+        view = {
+            **with_words(row._asdict()),
+            "items": [item._asdict() for item in store.items(conn, delivery_id).values()],
+        }
     show(view, as_json, json.dumps(view, indent=2, default=str))
 
 

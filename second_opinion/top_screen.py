@@ -13,6 +13,7 @@ from integration.store import actions, alarms, search
 from integration.store.filters import Filter, FilterError, parse
 from integration.views.causes import explain
 from integration.views.requests import request_view
+from integration.views.texts import t
 from integration.views.words import clean, countdown, span
 from integration.web.operations.boards import endpoint_board
 from mappings.model.errors import ExchangeError
@@ -221,6 +222,10 @@ def owed_lines(view: dict) -> list[str]:
         lines.append(
             f"  {step['status']:<8} {step['kind']:<16} {step['endpoint']:<14} next {step['next_attempt_at']:%d %b %H:%M}  {why}"
         )
+    arrived = [each for each in view["deliveries"] if each["known"]]
+    lines += [f"  {each['kind']} {each['version']} at {each['endpoint']}: {each['known']}" for each in arrived]
+    if view["closed"]:
+        lines.append(f"  the loop is closed; the report: {t('level.' + view['closed_level'])}")
     return lines + [f"  lacks: {words}" for words in view["missing_to_close"]] + ["", "  Enter or Esc: back"]
 
 

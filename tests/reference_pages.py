@@ -116,8 +116,9 @@ From every other final one the placer may go on to `entered-in-error`.
 
 A reason is asked for with: {_words(sorted(NEEDS_REASON))}. Where none was given, the text says so.
 
-**Closed** is not a status: a request is closed when it is `completed` and its report was read back in the primary care
-EHR.
+**Closed** is not a status: a request is closed when it is `completed` and what is known of its report in the primary care
+EHR is one of the levels that the endpoint's `closes_on` names ([verification](../explanation/verification.md)). The request
+says on which (`closed_level`), and by which road the report went.
 
 ## Two tracks beside the status
 
@@ -145,7 +146,9 @@ A delivery carries the records, the request or the report to one endpoint.
 {delivery_diagram()}
 ```
 
-`verified` means read back and compared. `parked` means that a person decides ([errors.md](errors.md),
+`verified` means read back and compared, and nothing less is called so. A report of which less is known ends as `accepted` (the
+receiving system said so), `handed-over` (a person says so) or `unverifiable` (sent where we may not read), where the loop
+closes on that. `parked` means that a person decides ([errors.md](errors.md),
 [retry and park](../how-to/retry-and-park.md)).
 
 ## Steps

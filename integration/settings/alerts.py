@@ -79,7 +79,7 @@ class DeadlineAtRisk(Section):
 
 
 class LoopOpen(Section):
-    """`loop-open`: a request whose report is not verified at the placer."""
+    """`loop-open`: a request whose report is not known to be at the placer."""
 
     enabled: bool = Field(True, description="Raise it at all.", examples=[True])
     days: int = Field(30, ge=1, le=3650, description="The request was taken in so many days ago.", examples=[30])

@@ -8,7 +8,7 @@ from integration.store import audit, deliveries, sendings, steps
 from integration.store.operations import NotPossible, open_step_of
 from integration.store.resending import delivery_of
 from integration.store.sendings import Sending
-from mappings.model.delivery import DeliveryKind, DeliveryStatus
+from mappings.model.delivery import ENDED, DeliveryKind, DeliveryStatus
 from mappings.model.roads import Level
 from mappings.model.sending import SendingState
 
@@ -42,7 +42,7 @@ def name_encounter(conn: Connection, request_id: str, reference: str, *, actor: 
         raise NotPossible("give the visit as Encounter/<id>, as it is called in that EHR; no address, no other type")
     steps.lock_with_request(conn, request_id)
     returning = deliveries.of_request(conn, request_id, DeliveryKind.REPORT)
-    if not returning or returning[0].status in (DeliveryStatus.VERIFIED, DeliveryStatus.CANCELLED):
+    if not returning or returning[0].status in ENDED:
         raise NotPossible(f"no report of request {request_id} waits to be returned")
     deliveries.set_encounter(conn, returning[0].id, reference)
     audit.record(conn, actor, "delivery.encounter", request_id, subject=f"{returning[0].id} {reference}", reason=reason)
@@ -55,7 +55,7 @@ def _open(conn: Connection, delivery_id: str) -> tuple[Row, Sending]:
     steps.lock_with_request(conn, delivery_of(conn, delivery_id).request_id)
     delivery = delivery_of(conn, delivery_id)
     rows = sendings.of_delivery(conn, delivery_id)
-    if delivery.status in (DeliveryStatus.VERIFIED, DeliveryStatus.CANCELLED):
+    if delivery.status in ENDED:
         raise NotPossible(f"delivery {delivery_id} is {delivery.status}: nothing is open about it")
     if not rows:
         raise NotPossible(f"nothing of delivery {delivery_id} is on its way to be handed over")

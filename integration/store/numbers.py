@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from sqlalchemy import ColumnElement, Connection, and_, extract, func, literal_column, select, tuple_
 
 from integration.store.tables import deliveries, requests
+from mappings.model.roads import Level
 
 Period = Literal["7", "30", "90", "365"]  # days
 PERIODS = tuple(int(days) for days in get_args(Period))
@@ -27,6 +28,7 @@ def read(conn: Connection, now: datetime, days: int) -> tuple[dict, list[dict]]:
             start,
             func.count().label("requests"),
             func.count(requests.c.closed_at).label("closed"),
+            *(_closed_on(level) for level in Level),
             *_times("records", _seconds(first.c.verified_at)),
             *_times("report", _seconds(requests.c.closed_at)),
         )
@@ -39,8 +41,10 @@ def read(conn: Connection, now: datetime, days: int) -> tuple[dict, list[dict]]:
         .group_by(func.grouping_sets(tuple_(start), tuple_()))
     ).all()
     found = {row.start.date() if row.start else None: row._asdict() for row in rows}
-    nothing = {"requests": 0, "closed": 0} | dict.fromkeys(
-        ("records_median", "records_p90", "report_median", "report_p90")
+    nothing = (
+        {"requests": 0, "closed": 0}
+        | dict.fromkeys(map(column_of, Level), 0)
+        | dict.fromkeys(("records_median", "records_p90", "report_median", "report_p90"))
     )
     whole = {**nothing, **found.pop(None, {}), "days": days}
     whole["closure_rate"] = whole["closed"] / whole["requests"] if whole["requests"] else None
@@ -57,6 +61,16 @@ def _starts(now: datetime, days: int, step: int) -> list[date]:
     if step == 7:
         start -= timedelta(days=start.weekday())
     return [start + timedelta(days=number) for number in range(0, (now.date() - start).days + 1, step)]
+
+
+def column_of(level: Level) -> str:
+    """The name of the number of loops that closed on a level."""
+    return f"closed_{level.replace('-', '_')}"
+
+
+def _closed_on(level: Level) -> ColumnElement:
+    known = func.coalesce(requests.c.closed_level, Level.READ_BACK)
+    return func.count(requests.c.closed_at).filter(known == level).label(column_of(level))
 
 
 def _seconds(end: ColumnElement) -> ColumnElement:

@@ -19,9 +19,10 @@ from integration.store import (
 from integration.store.tables import deliveries as delivery_table
 from integration.store.tables import endpoints
 from integration.store.tables import steps as step_table
-from mappings.model.delivery import DeliveryStatus
+from mappings.model.delivery import ARRIVED, DeliveryStatus
 from mappings.model.errors import ExchangeError
 from mappings.model.findings import Finding
+from mappings.model.roads import Level
 from mappings.model.states import FINAL, Records
 from mappings.model.steps import OPEN, RECORD_KINDS, TO_SEND
 from mappings.patient_link import Compared
@@ -230,7 +231,9 @@ def run_schedule(conn: Connection, config: Config, name: str, *, actor: str, rea
 def summary(conn: Connection, request_id: str) -> dict:
     """The counts people ask for: gathered, sent, verified, findings, whether the loop is closed."""
     row = requests.get(conn, request_id)
-    kinds = conn.execute(select(delivery_table).where(delivery_table.c.request_id == request_id)).all()
+    wanted = select(delivery_table).where(delivery_table.c.request_id == request_id)
+    kinds = conn.execute(wanted.order_by(delivery_table.c.version)).all()
+    returned = [each for each in kinds if each.kind == "report" and each.status in ARRIVED]
     items = [
         item
         for each in kinds
@@ -247,5 +250,8 @@ def summary(conn: Connection, request_id: str) -> dict:
         "gathered": len({item.source for item in items}),
         "sent": len({item.source for item in items if item.status in ("sent", "verified", "different", "missing")}),
         "verified": len({item.source for item in items if item.status == "verified"}),
-        "report_verified": any(each.kind == "report" and each.status == "verified" for each in kinds),
+        "report_verified": any(each.status == DeliveryStatus.VERIFIED for each in returned),
+        "report_level": (returned[-1].level or Level.READ_BACK) if returned else None,
+        "closed_level": (row.closed_level or Level.READ_BACK) if row.closed_at is not None else None,
+        "closed_road": row.closed_road,
     }

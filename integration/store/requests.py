@@ -14,6 +14,7 @@ from integration.store.tables import orders, request_versions, requests, setting
 from mappings.model.errors import ExchangeError, Mistake, RequestError
 from mappings.model.findings import Finding
 from mappings.model.request import SecondOpinionRequest, unknown_parts
+from mappings.model.roads import Level
 from mappings.model.states import AUDIT_EVENT, NEEDS_REASON, Actor, Records, Status, Visit, business_status, may_move
 
 NAMESPACE = uuid.UUID("6d1f3a52-0c6f-5d0a-9a57-2f9f6d3c8e11")
@@ -203,16 +204,18 @@ def set_records(conn: Connection, request_id: str, records: Records) -> None:
     conn.execute(update(requests).where(requests.c.id == request_id).values(records=records, updated_at=func.now()))
 
 
-def close(conn: Connection, request_id: str) -> bool:
-    """Close the loop: completed, and its report verified at the placer. False when it is not completed or closed already."""
+def close(conn: Connection, request_id: str, delivery_id: str, *, road: str, level: Level) -> bool:
+    """Close the loop: completed, and ``level`` is known of its report. False when it is not completed or closed already."""
     closed = conn.execute(
         update(requests)
         .where(requests.c.id == request_id, requests.c.closed_at.is_(None), requests.c.status == Status.COMPLETED)
-        .values(closed_at=func.now(), updated_at=func.now())
+        .values(closed_at=func.now(), closed_level=level, closed_road=road, updated_at=func.now())
     )
     if closed.rowcount:
-        audit.record(conn, "exchange", "request.closed", request_id)
-        totals.since_taken_in(conn, totals.LOOP_CLOSED, request_id)
+        known = f"{level} by {road}"
+        detail = {"level": level, "road": road}
+        audit.record(conn, "exchange", "request.closed", request_id, subject=delivery_id, reason=known, detail=detail)
+        totals.since_taken_in(conn, totals.LOOP_CLOSED, request_id, outcome=level)
     return bool(closed.rowcount)
 
 

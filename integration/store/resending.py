@@ -6,7 +6,7 @@ from integration.store import audit, deliveries, requests, steps
 from integration.store.operations import NotPossible, open_step_of
 from integration.store.tables import delivery_items
 from integration.store.tables import steps as step_table
-from mappings.model.delivery import DeliveryKind, DeliveryStatus, ItemStatus
+from mappings.model.delivery import ENDED, DeliveryKind, DeliveryStatus, ItemStatus
 from mappings.model.states import FINAL, Records
 from mappings.model.steps import StepKind
 
@@ -36,7 +36,7 @@ def resend(conn: Connection, delivery_id: str, item: str, *, actor: str, reason:
     request = requests.get(conn, delivery.request_id)
     if request.status in FINAL and delivery.kind != DeliveryKind.REPORT:
         raise NotPossible(f"request {request.id} is {request.status}: nothing more is sent for it")
-    if delivery.status in (DeliveryStatus.VERIFIED, DeliveryStatus.CANCELLED):
+    if delivery.status in ENDED:
         raise NotPossible(f"delivery {delivery_id} is {delivery.status}: nothing of it is sent again")
     open_step = _of(conn, open_step_of(conn, delivery_id))
     if open_step is not None and open_step.status == "leased":

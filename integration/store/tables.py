@@ -65,6 +65,8 @@ requests = Table(
     _now("created_at"),
     _now("updated_at"),
     _time("closed_at"),
+    Column("closed_level", Text),  # on which Level of mappings/model/roads.py, and by which road; empty before 0013
+    Column("closed_road", Text),
     Column("live_step", BigInteger),  # the one step now under a lease
     Column("mirrored", Text),  # business status last written to the placer
     Column("version", Integer, nullable=False, server_default="1"),  # of the body: see request_versions
@@ -315,6 +317,29 @@ sendings = Table(
     _time("sent_at"),  # when last
     _time("ended_at"),
     Index("sendings_delivery", "delivery_id"),
+)
+
+hand_overs = Table(
+    "hand_overs",
+    metadata,  # a person's word that a document is in the other system; what was taken back stays
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("delivery_id", Text, ForeignKey("deliveries.id"), nullable=False),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("handed_to", Text),  # a name or an office; empty: it was not carried, somebody saw it there
+    _time("handed_at"),
+    Column("by_way", Text),  # a ByWay of mappings/model/hand_over.py
+    Column("handed_by", Text, nullable=False),  # who handed it over or saw it there, by name
+    Column("note", Text),
+    Column("actor", Text, nullable=False),  # who wrote it down
+    Column("reason", Text, nullable=False),
+    Column("state_before", Text, nullable=False),  # of its row of sendings, which taking it back restores
+    Column("level_before", Text),
+    _now("created_at"),
+    _time("undone_at"),
+    Column("undone_by", Text),
+    Column("undone_reason", Text),
+    Index("hand_overs_request", "request_id"),
+    Index("hand_overs_one", "delivery_id", unique=True, postgresql_where=text("undone_at is null")),
 )
 
 hints = Table(

@@ -75,15 +75,15 @@ def records_verified(conn: Connection, request_id: str) -> None:
         since_taken_in(conn, RECORDS_VERIFIED, request_id)
 
 
-def since_taken_in(conn: Connection, name: str, request_id: str) -> None:
-    """One more request came so far; counted with the time since it was taken in, for its fulfiller."""
+def since_taken_in(conn: Connection, name: str, request_id: str, *, outcome: str = "") -> None:
+    """One more request came so far; counted with the time since it was taken in, for its fulfiller. ``outcome``: the level."""
     row = conn.execute(
         select(
             requests.c.fulfiller,
             func.extract("epoch", func.statement_timestamp() - requests.c.created_at).label("seconds"),
         ).where(requests.c.id == request_id)
     ).one()
-    count(conn, name, float(row.seconds), endpoint=row.fulfiller)
+    count(conn, name, float(row.seconds), endpoint=row.fulfiller, outcome=outcome)
 
 
 _COUNT = text("""

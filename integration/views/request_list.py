@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row
 
 from integration.store import request_list, requests
 from integration.store.request_list import Waits, Wanted
+from mappings.model.roads import Level
 from mappings.model.states import Status
 from mappings.specialties import SPECIALTIES
 
@@ -29,6 +30,7 @@ class Line:
     created_at: datetime
     changed_at: datetime
     closed_at: datetime | None
+    closed_level: str | None
     waits: Waits | None
 
     @property
@@ -69,5 +71,6 @@ def _line(row: Row, waits: Waits | None) -> Line:
         created_at=row.created_at,
         changed_at=row.updated_at,
         closed_at=row.closed_at,
+        closed_level=(row.closed_level or Level.READ_BACK) if row.closed_at else None,
         waits=waits,
     )

@@ -19,7 +19,9 @@ from integration.store.tables import (
     reports,
     steps,
 )
+from integration.views.levels import with_words
 from mappings.model.causes import cause_named
+from mappings.model.delivery import ARRIVED
 
 
 def request_view(conn: Connection, request_id: str) -> dict:
@@ -38,6 +40,7 @@ def request_view(conn: Connection, request_id: str) -> dict:
             ("audit", audit),
         )
     }
+    rows["deliveries"] = [with_words(each) for each in rows["deliveries"]]
     return {
         **operations.summary(conn, request_id),
         "status_reason": row.status_reason,
@@ -66,9 +69,9 @@ def missing_to_close(row: Row, rows: dict) -> list[str]:
     for kind, words in (
         ("records", "the records are not verified at the consulting provider"),
         ("request", "the request is not verified at the consulting provider"),
-        ("report", "the report is not verified in the primary care EHR"),
+        ("report", "the report is not known to be in the primary care EHR"),
     ):
-        if not any(each["kind"] == kind and each["status"] == "verified" for each in rows["deliveries"]):
+        if not any(each["kind"] == kind and each["status"] in ARRIVED for each in rows["deliveries"]):
             lacks.append(words)
     told = [each for each in rows["deliveries"] if each["kind"] == "request" and each["status"] != "cancelled"]
     if len(told) > 1 and max(told, key=lambda each: each["version"])["status"] != "verified":
@@ -127,6 +130,8 @@ def endpoint_views(conn: Connection, config: Config) -> list[dict]:
             "base_url": endpoint.base_url,
             "accepts": endpoint.accepts,
             "contact": endpoint.contact,
+            "roads": [str(each) for each in endpoint.road_names] if endpoint.is_placer else [],
+            "closes_on": list(endpoint.closes_on) if endpoint.is_placer else [],
             "allowed_differences": allowed_differences(endpoint),
             **endpoint_health(rows.get(key)),
         }

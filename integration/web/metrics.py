@@ -18,6 +18,7 @@ from integration.settings.config import Config
 from integration.store import alarms, deadlines, notices, schedules, totals
 from integration.views.requests import endpoint_health
 from mappings.model.alarms import RULES
+from mappings.model.roads import Level
 
 TIMEOUT_MS = 5000  # a scrape that takes longer than this helps nobody
 HEALTH = ("well", "failing", "resting", "probing", "paused", "not used yet")
@@ -79,7 +80,7 @@ def _work(conn: Connection, _config: Config, now: datetime) -> Iterator[Metric]:
     )
     yield _gauge(
         "deliveries_open",
-        "Deliveries that are not verified yet, by status and endpoint",
+        "Deliveries that have not arrived yet, by status and endpoint",
         [((row.status, row.endpoint), row.n) for row in unfinished],
         "status",
         "endpoint",
@@ -190,9 +191,11 @@ def _finished(conn: Connection, _config: Config, _now: datetime) -> Iterator[Met
         tried.add_metric(where, sum(row.number for row in group))
     yield tried
     closed = CounterMetricFamily(
-        "second_opinion_loops_closed", "Requests whose report was read back in the primary care EHR"
+        "second_opinion_loops_closed", "Loops that closed, by what was known of the report", labels=["level"]
     )
-    closed.add_metric([], sum(row.number for row in rows if row.name == totals.LOOP_CLOSED))
+    ended = [row for row in rows if row.name == totals.LOOP_CLOSED]
+    for level in Level:
+        closed.add_metric([level], sum(row.number for row in ended if (row.outcome or Level.READ_BACK) == level))
     yield closed
     taken = sorted((row for row in steps if row.outcome != "lost"), key=lambda row: row.kind)
     yield _histogram("step_duration_seconds", "How long a step took, by kind", totals.STEP, taken, "kind")
@@ -223,7 +226,7 @@ _SINCE_TAKEN_IN = (
     (
         totals.LOOP_CLOSED,
         "report_returned_seconds",
-        "Time from taking a request in to its report read back at the placer, by fulfiller",
+        "Time from taking a request in to its report returned to the placer, by fulfiller",
     ),
 )
 # The newest tick of each schedule, without reading a month of them.

@@ -23,7 +23,7 @@ from jobs.target.withdrawing import check_withdrawn
 from jobs.target.writing import version_of
 from jobs.watching import watch_chart_later
 from jobs.world import Context, Outcome
-from mappings.model.delivery import DeliveryKind, DeliveryStatus, ReadBack, verdict_of_reading
+from mappings.model.delivery import STATUS_OF, DeliveryKind, DeliveryStatus, ReadBack, verdict_of_reading
 from mappings.model.errors import NeedsPerson, TemporaryError
 from mappings.model.outgoing import visible_reference
 from mappings.model.request import Identifier
@@ -103,11 +103,11 @@ def verify_report(ctx: Context) -> Outcome:
         _too_low(ctx, delivery, road, level)
 
     def commit(conn: Connection) -> None:
-        deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
+        deliveries.move(conn, delivery.id, STATUS_OF[level])
         deliveries.set_level(conn, delivery.id, road, level)
         sendings.set_level(conn, delivery.endpoint, report_identifier(ctx, delivery.version), level)
         if reports.is_the_answer(conn, ctx.request_id, delivery.version):
-            ctx.closed_loop = requests.close(conn, ctx.request_id)
+            ctx.closed_loop = requests.close(conn, ctx.request_id, delivery.id, road=road, level=level)
 
     return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])
 

@@ -176,7 +176,7 @@ _LOOP = f"""
                                  CAST(:days AS int)) AS message
     FROM requests WHERE {LOOP_OPEN} AND created_at < :old
     UNION ALL
-    SELECT id, format('Request %s is answered, and nothing has moved for more than %s hours: its report is not verified at %s.', id,
+    SELECT id, format('Request %s is answered, and nothing has moved for more than %s hours: its report is not known to be at %s.', id,
                       CAST(:hours AS int), placer)
     FROM requests WHERE {LOOP_OPEN} AND {ANSWERED} AND updated_at < :stuck AND created_at >= :old"""
 

@@ -1,10 +1,12 @@
 """How a delivery ends: its states, the one retry table, and when the next attempt is due."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from mappings.model.errors import ExchangeError, NeedsPerson, TemporaryError, TransferError, UnknownOutcome
+from mappings.model.roads import Level
 
 
 class DeliveryKind(StrEnum):
@@ -21,7 +23,10 @@ class DeliveryStatus(StrEnum):
     QUEUED = "queued"
     SENDING = "sending"
     SENT = "sent"
-    VERIFIED = "verified"
+    VERIFIED = "verified"  # read back, and it says what was sent; nothing less is called so
+    ACCEPTED = "accepted"  # the receiving application said that it took it
+    HANDED_OVER = "handed-over"  # a person says so
+    UNVERIFIABLE = "unverifiable"  # sent, where we may not read, and the configuration closes on that
     RETRYING = "retrying"
     PARKED = "parked"
     CANCELLED = "cancelled"
@@ -40,13 +45,25 @@ class ItemStatus(StrEnum):
 
 
 D = DeliveryStatus
+# As what a delivery ends by what is known of it; its loop closes where the endpoint's ``closes_on`` has that level.
+STATUS_OF: Mapping[Level, DeliveryStatus] = {
+    Level.READ_BACK: D.VERIFIED,
+    Level.ACCEPTED: D.ACCEPTED,
+    Level.HANDED_OVER: D.HANDED_OVER,
+    Level.UNVERIFIABLE: D.UNVERIFIABLE,
+}
+ARRIVED = frozenset(STATUS_OF.values())
+ENDED = ARRIVED | {D.CANCELLED}
 DELIVERY_TRANSITIONS: dict[DeliveryStatus, frozenset[DeliveryStatus]] = {
     D.QUEUED: frozenset({D.SENDING, D.PARKED, D.CANCELLED, D.RETRYING}),
     D.SENDING: frozenset({D.SENDING, D.SENT, D.RETRYING, D.PARKED, D.CANCELLED}),
-    D.SENT: frozenset({D.VERIFIED, D.SENDING, D.RETRYING, D.PARKED, D.CANCELLED}),
-    D.RETRYING: frozenset({D.SENDING, D.SENT, D.VERIFIED, D.PARKED, D.CANCELLED, D.RETRYING}),
+    D.SENT: ARRIVED | {D.SENDING, D.RETRYING, D.PARKED, D.CANCELLED},
+    D.RETRYING: ARRIVED | {D.SENDING, D.SENT, D.PARKED, D.CANCELLED, D.RETRYING},
     D.PARKED: frozenset({D.RETRYING, D.CANCELLED}),
     D.VERIFIED: frozenset(),
+    D.ACCEPTED: frozenset(),
+    D.HANDED_OVER: frozenset({D.RETRYING}),  # who said so takes it back
+    D.UNVERIFIABLE: frozenset(),
     D.CANCELLED: frozenset(),
 }
 

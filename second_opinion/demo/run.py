@@ -14,6 +14,7 @@ from typing import IO
 import requests
 
 from jobs.supervisor import die_with_parent
+from mappings.model.delivery import ARRIVED
 from second_opinion.demo.placer import load_chart
 
 PORT, TRIED_PORTS = 8080, 20
@@ -184,7 +185,7 @@ def news(view: dict) -> list[str]:
     told += [
         f"delivery of the {each['kind']} to {each['endpoint']}: {each['status']}"
         for each in view["deliveries"]
-        if each["status"] in ("sent", "verified", "parked")
+        if each["status"] in (*ARRIVED, "sent", "parked")
     ]
     told += [
         f"the consultant: {each['status']}" for each in view["events"] if each["status"] not in (None, "requested")

@@ -68,6 +68,15 @@ def test_who_found_it_closes_the_loop_by_their_word(in_doubt, tmp_path, database
     by_word(in_doubt, tmp_path, database, "confirm")
     in_doubt.go_on()
     assert in_doubt.view["closed"] and in_doubt.writes() == 1 and report_of(in_doubt).level == "handed-over"
+    view = in_doubt.view
+    assert report_of(in_doubt).status == "handed-over" and report_of(in_doubt).verified_at is None
+    assert (view["closed_level"], view["report_level"], view["report_verified"]) == (
+        "handed-over",
+        "handed-over",
+        False,
+    )
+    [closing] = [each for each in view["audit"] if each["action"] == "request.closed"]
+    assert closing["detail"] == {"level": "handed-over", "road": "fhir-document"}
     assert told(in_doubt) == [("delivery.handed-over", "seen by the front desk")]
 
 
@@ -84,7 +93,7 @@ def test_nobody_says_it_of_what_is_not_in_doubt(in_doubt, tmp_path, database):
     with in_doubt.exchange.engine.begin() as conn, pytest.raises(NotPossible):
         handing_over.send_again(conn, report_of(in_doubt).id, actor="test", reason="twice")
     in_doubt.go_on()
-    with in_doubt.exchange.engine.begin() as conn, pytest.raises(NotPossible, match="verified"):
+    with in_doubt.exchange.engine.begin() as conn, pytest.raises(NotPossible, match="handed-over"):
         handing_over.confirm(conn, report_of(in_doubt).id, actor="test", reason="twice")
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from integration.settings.roads import LevelWord
 from integration.store.search import COUNT_CAP
 from integration.store.tables import NEVER
 
@@ -139,6 +140,10 @@ class EndpointState(Answer):
     base_url: str
     accepts: str
     contact: str | None
+    roads: list[str] = Field(
+        description="The ways in which a report reaches it, in order; none where it asks for none."
+    )
+    closes_on: list[LevelWord] = Field(description="What has to be known of a report there for a loop to close.")
     allowed_differences: list[str] = Field([], description="Reviewed exceptions from what reading back may find there.")
     health: str = Field(description="well, failing, resting (breaker open), probing, paused or not used yet.")
     paused: bool = False
@@ -218,7 +223,16 @@ class Deadlines(Answer):
     risk_hours: int = Field(description="Nearer than this, or held up by what needs a person, is at risk.")
 
 
-class Period(Answer):
+class ClosedOn(Answer):
+    """Closed loops by what was known of the report."""
+
+    closed_read_back: int
+    closed_accepted: int
+    closed_handed_over: int
+    closed_unverifiable: int
+
+
+class Period(ClosedOn):
     """A period as a whole. Times are seconds from taking a request in."""
 
     days: int
@@ -231,7 +245,7 @@ class Period(Answer):
     report_p90: float | None
 
 
-class PeriodPart(Answer):
+class PeriodPart(ClosedOn):
     """One day, or one week from 90 days on."""
 
     start: str

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from integration.settings.roads import LevelWord
 from integration.web.api.answers import Answer, Deadline, Step
 
 
@@ -44,7 +45,10 @@ class Delivery(Answer):
     kind: str
     version: int
     packet_id: str | None
-    status: str
+    status: str = Field(
+        description="Where it stands. Only what was read back and compared is `verified`; with less it is `accepted`, "
+        "`handed-over` or `unverifiable`."
+    )
     attempts: int
     cause: str | None
     message: str | None
@@ -53,12 +57,13 @@ class Delivery(Answer):
     created_at: datetime
     updated_at: datetime
     sent_at: datetime | None
-    verified_at: datetime | None
+    verified_at: datetime | None = Field(description="When it was read back as sent; null where it was not.")
     road: str | None = Field(description="By which road it went; null before it did.")
-    level: str | None = Field(
-        description="What is known of it: read-back, accepted, handed-over or unverifiable. Null with a verified delivery "
-        "of an earlier version: read-back."
+    level: LevelWord | None = Field(
+        description="What sending it could show: read-back, accepted, handed-over or unverifiable. Null with records and "
+        "requests, and with a verified delivery of an earlier version: those are read back."
     )
+    known: str = Field(description="What is known of it now, in words; empty while nothing is.")
 
 
 class DeliveryPage(Answer):
@@ -173,6 +178,8 @@ class Request(Answer):
     business_status: str
     closed: bool
     closed_at: datetime | None
+    closed_level: LevelWord | None = Field(description="What was known of the report when the loop closed.")
+    closed_road: str | None = Field(description="By which road that report went.")
     cancel_requested: bool
     records: str = Field(description="Where the records track is.")
     visit: str = Field(description="Where the visit track is.")
@@ -184,7 +191,8 @@ class Request(Answer):
     gathered: int
     sent: int
     verified: int
-    report_verified: bool
+    report_verified: bool = Field(description="The report was read back in the primary care EHR, and compared.")
+    report_level: LevelWord | None = Field(description="What is known of the newest report that arrived; null before.")
     missing_to_close: list[str] = Field(description="What the loop still lacks, as sentences.")
     owed: list[Step] = Field(description="Steps that are not done.")
     steps: list[Step]

@@ -5,6 +5,7 @@ from flask import request
 from integration.settings.request_file import endpoint_mistakes, load_request
 from integration.store import deliveries, request_list
 from integration.store import requests as store
+from integration.views.levels import with_words
 from integration.views.requests import delivery_page, items_view, request_view
 from integration.web import forms, spans, world
 from integration.web.api.acting import act_or_refuse
@@ -67,7 +68,7 @@ def delivery(request_id: str, delivery_id: str, query: ItemsQuery) -> DeliveryPa
             raise Problem("unknown", "There is no such delivery of this request.")
         row, page, following = found
         return DeliveryPage(
-            delivery=Delivery.model_validate(row),
+            delivery=Delivery.model_validate(with_words(row._asdict())),
             counts=deliveries.counts(conn, delivery_id),
             items=[Item.model_validate(item) for item in page],
             next=following,

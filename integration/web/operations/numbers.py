@@ -14,9 +14,14 @@ from integration.views.texts import t
 from integration.web import pages
 from integration.web.operations import charts
 from integration.web.recent import Numbers, numbers_of
+from mappings.model.roads import Level
 
 blueprint = pages.sentences(Blueprint("numbers", __name__))
-COLUMNS = ("start", "requests", "closed", "records_median", "records_p90", "report_median", "report_p90")
+CLOSED_ON = {level: store.column_of(level) for level in Level}
+COLUMNS = (
+    *("start", "requests", "closed", *CLOSED_ON.values()),
+    *("records_median", "records_p90", "report_median", "report_p90"),
+)
 
 
 def _read() -> tuple[int, Numbers]:
@@ -39,6 +44,7 @@ def numbers() -> ResponseReturnValue:
         counted_at=found.counted_at,
         unit=unit,
         length=length,
+        closed_on=CLOSED_ON,
         charts=_charts(found.series, unit),
     )
 

@@ -9,10 +9,12 @@ from sqlalchemy import Connection
 
 from integration.packets import stored as packets
 from integration.packets.zipped import packet_zip
-from integration.store import requests
+from integration.store import deliveries, requests
+from integration.views.levels import with_words
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from integration.web.operations import looks
+from mappings.model.delivery import DeliveryKind
 from mappings.model.errors import ExchangeError
 from mappings.model.packet import Manifest, ManifestItem
 
@@ -36,12 +38,15 @@ def _page(request_id: str, rows: list, status: int, error: str = "") -> Response
             manifests.append((row, Manifest.model_validate_json(world.payloads().get(row.manifest_sha256))))
         except ExchangeError as problem:
             broken = t("packet.broken", why=str(problem))
+    with world.engine().connect() as conn:
+        sent = deliveries.of_request(conn, request_id, DeliveryKind.RECORDS)
     start = request.args.get("from", "0")
     return pages.render(
         "packet.html",
         status,
         request_id=request_id,
         manifests=manifests,
+        sent={each.packet_id: with_words(each._asdict()) for each in sent},
         error=broken,
         size=ITEMS,
         start=int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0,

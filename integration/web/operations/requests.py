@@ -9,8 +9,10 @@ from sqlalchemy import Connection, func, select
 
 from integration.store import exchanges, revisions
 from integration.store.tables import attempts, deliveries, delivery_items, endpoints, requests, steps
+from integration.views import levels
 from integration.views.requests import delivery_page, endpoint_health, request_view
 from integration.web import pages, world
+from mappings.model.delivery import ENDED
 
 blueprint = pages.sentences(Blueprint("requests", __name__, url_prefix="/requests"))
 SHOWN, ITEMS = 200, 100
@@ -123,6 +125,8 @@ def delivery(request_id: str, delivery_id: str) -> ResponseReturnValue:
         "delivery.html",
         exchanges=exchanged,
         delivery=row,
+        known=levels.known(row._asdict()),
+        has_ended=row.status in ENDED,
         items=items,
         following=following,
         tried=tried,

@@ -131,7 +131,7 @@ def test_what_was_done_is_counted_once_and_never_falls_when_history_is_removed(e
         and all(done[endpoint] <= written[endpoint] for endpoint in done)
         and sum(done.values()) > 6
     )
-    assert found["loops_closed_total"][()] == 1
+    assert found["loops_closed_total"][("read-back",)] == 1 and found["loops_closed_total"][("handed-over",)] == 0
     assert found["records_verified_seconds_count"] == found["report_returned_seconds_count"] == {("bob",): 1}
     assert (
         found["step_duration_seconds_count"][("push_records",)]
