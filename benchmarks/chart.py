@@ -20,7 +20,7 @@ from benchmarks.common import Clock, Row, below, cpu_of, fresh_database, postgre
 from integration import fhir_json
 from integration.fhir.exchanges import ignore
 from integration.fhir.servers import Servers
-from integration.fhir.transport import freely
+from integration.fhir.transport import allow_writes
 from integration.settings.config import load_config
 from integration.store.pace import wait_for_turn
 from integration.store.tables import attempts
@@ -152,7 +152,7 @@ def widened(made: Exchange, path: Path) -> Exchange:
 def recorded(made: Exchange) -> list[dict]:
     """The transactions that go to the fulfiller from now on."""
     server, sent = made.world.servers.server("bob"), []
-    send = server.observed(ignore, freely).transaction
+    send = server.observed(ignore, allow_writes).transaction
 
     def transaction(bundle: dict) -> dict:
         sent.append(bundle)

@@ -135,9 +135,9 @@ def reap(conn: Connection, endpoint: str, limits: Limits) -> int:
     for row in lost:
         steps.record_attempt(conn, row, row.last_heard_of, "lost", cause=WORKER_LOST, message=row.message)
         if row.status == "parked":
-            parking.told_of(conn, row, WORKER_LOST, row.message)
+            parking.tell_parked(conn, row, WORKER_LOST, row.message)
         else:
-            parking.goes_on(conn, row, WORKER_LOST, row.message)
+            parking.tell_retrying(conn, row, WORKER_LOST, row.message)
     for kind in sorted(row.kind for row in lost):
         totals.count(conn, totals.STEP, 0.0, endpoint=endpoint, kind=kind, outcome="lost")
     return len(reaped)

@@ -137,7 +137,7 @@ def run_step(world: World, heartbeat: Heartbeat, step_id: int, lease_no: int) ->
         touched = _attempt(ctx)
     finally:
         heartbeat.remove(lease)
-    traces.tell(ctx, began)
+    traces.trace_attempt(ctx, began)
     for endpoint in touched:
         dispatch_endpoint(world.engine, endpoint, limits_of(world))
 
@@ -219,7 +219,7 @@ def _put_back(
         _failed(ctx, in_the_end, ctx.now, time.monotonic())
         return {ctx.step.endpoint}
     log.warning("step put back", extra={**_ids(ctx.step, "put-back"), "cause": cause})
-    ctx.came_of = ("put-back", cause)
+    ctx.result = ("put-back", cause)
     until = time.monotonic() + ctx.lease.seconds
     while True:
         try:
@@ -247,7 +247,7 @@ def _commit(ctx: Context, outcome: Outcome, started_at: datetime, began: float) 
         word = "done" if outcome.again_at is None else "again"
         _count(conn, ctx.step, word, seconds)
     if outcome.again_at is None or outcome.apply:
-        ctx.came_of = (word, "")
+        ctx.result = (word, "")
     log.info("step done", extra=_ids(ctx.step, "done"))
 
 
@@ -288,10 +288,10 @@ def _failed(ctx: Context, error: ExchangeError, started_at: datetime, began: flo
         if at is None and ctx.was_revised(conn):
             at = ctx.now  # what was wrong may have been corrected meanwhile
         if at is None:
-            parking.gave_up(conn, step, word, message, error.items)
+            parking.park_failed(conn, step, word, message, error.items)
         else:
             steps.postpone(conn, step, at, cause=word, message=message)
-            parking.goes_on(conn, step, word, message)
+            parking.tell_retrying(conn, step, word, message)
         attempt_id = steps.record_attempt(
             conn,
             step,
@@ -307,7 +307,7 @@ def _failed(ctx: Context, error: ExchangeError, started_at: datetime, began: flo
         elif cause_named(word).of_all_there:
             endpoint_health.refused(conn, step.endpoint, word, message)
         _count(conn, step, outcome_word(error), time.monotonic() - began)
-    ctx.came_of = (outcome_word(error), word)
+    ctx.result = (outcome_word(error), word)
     log.warning("step failed", extra={**_ids(step, "failed"), "cause": word, "parked": at is None})
 
 

@@ -14,7 +14,7 @@ NOT_THE_ITEMS = (LeaseLost, Paced, PayloadsAway, Revised, TemporaryError)  # the
 
 
 @contextmanager
-def naming(ctx: Context, item: str, cause: str) -> Iterator[None]:
+def error_as_finding(ctx: Context, item: str, cause: str) -> Iterator[None]:
     """Run what is done with one item. Whatever it raises becomes a finding about ``item``, unless it is not the item's fault.
 
     Of an exception that is none of ours only its kind is told: its text may hold anything.

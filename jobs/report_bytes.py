@@ -21,7 +21,7 @@ def documents_of(
     return [_document(ctx, endpoint, each, limit) for each in documents_in(reading)]
 
 
-def list_of(documents: Iterable[bytes]) -> bytes:
+def hash_list(documents: Iterable[bytes]) -> bytes:
     """Which bytes they are, as it is kept: the SHA-256 of each, in order."""
     return json.dumps([hashlib.sha256(each).hexdigest() for each in documents]).encode()
 

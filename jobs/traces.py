@@ -11,11 +11,11 @@ from jobs.world import Context
 log = logging.getLogger("second_opinion.tracing")
 
 
-def tell(ctx: Context, began: float) -> None:
+def trace_attempt(ctx: Context, began: float) -> None:
     """One span for an attempt that leaves history, with one for each exchange; and one around all when the loop closed."""
-    if ctx.world.tracing is OFF or ctx.came_of is None:
+    if ctx.world.tracing is OFF or ctx.result is None:
         return
-    (outcome, cause), step = ctx.came_of, ctx.step
+    (outcome, cause), step = ctx.result, ctx.step
     ctx.world.tracing.attempt(
         Attempt(
             request_id=step.request_id,

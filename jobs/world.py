@@ -15,7 +15,7 @@ from integration.backups.restore import LEASE_GAP
 from integration.fhir.capabilities import Capabilities, probe
 from integration.fhir.server import FhirServer
 from integration.fhir.servers import configured
-from integration.fhir.transport import never
+from integration.fhir.transport import refuse_writes
 from integration.packets.payloads import Payloads
 from integration.server_address import address_of
 from integration.settings.config import Config, Endpoint
@@ -104,7 +104,7 @@ class Context:
         self.world, self.step, self.lease = world, step, lease
         self.found: list[Finding] = []
         self.exchanges = Recorder()
-        self.came_of: tuple[str, str] | None = None  # outcome and cause of what is told in traces
+        self.result: tuple[str, str] | None = None  # outcome and cause of what is told in traces
         self.closed_loop = False
         self.because: Reason | None = None  # what leaves now, where that is not what the step is for
         self._addresses: dict[
@@ -181,7 +181,7 @@ class Context:
     def content_host(self, key: str, url: str) -> tuple[FhirServer, str] | None:
         """For reading: a listed content host of an endpoint and the path of ``url`` there; None for every other host."""
         found = self.world.servers.content_host(key, url)
-        return found and (found[0].observed(self.exchanges, never), found[1])
+        return found and (found[0].observed(self.exchanges, refuse_writes), found[1])
 
     def before_write(self, key: str, going: Going) -> None:
         """With each write when it goes out: the step is still ours, it may leave, and neither question took too long."""

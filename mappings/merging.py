@@ -40,12 +40,12 @@ def merge(base: dict | None, there: dict, wanted: dict) -> Merged:
     return Merged(ordered, tuple(conflicts), not _same(wanted, {**ordered, "id": None}))
 
 
-def says(wanted: dict, there: dict) -> bool:
+def says_the_same(wanted: dict, there: dict) -> bool:
     """True when both say the same: id, version and time aside, whatever way numbers and own references are written."""
     return _same(_content(wanted), _content(there))
 
 
-def holds(wanted: dict, there: dict) -> bool:
+def contains(wanted: dict, there: dict) -> bool:
     """True when everything that is wanted stands there; what was added to it does not matter."""
     return _holds(_content(there), _content(wanted))
 

@@ -85,7 +85,7 @@ def asks_for(subscription: Mapping[str, Any]) -> str:
     return str(next(filter(None, filters), None) or subscription.get("criteria") or "")
 
 
-def trouble(subscription: Mapping[str, Any], now: datetime) -> str | None:
+def why_no_news(subscription: Mapping[str, Any], now: datetime) -> str | None:
     """Why no notification comes by it, as the second half of a sentence; None: it is active, or about to be."""
     status = subscription.get("status")
     if status not in ("requested", "active"):

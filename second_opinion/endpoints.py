@@ -143,7 +143,7 @@ def endpoints_moved(ctx: click.Context, name: str, look: bool, reason: str, as_j
 
     with acting(ctx) as (config, engine), progress_of("reading what is linked there") as progress:
         world = make_world(config, engine)
-        found = endpoint_moved.look(world, name, progress)
+        found = endpoint_moved.compare_links(world, name, progress)
         if not look:
             found = endpoint_moved.move(world, name, found, actor=ME, reason=reason)
     lines = [

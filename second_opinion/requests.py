@@ -80,12 +80,12 @@ def requests_list(ctx: click.Context, limit: int, tab: str, as_json: bool) -> No
 @click.pass_context
 def requests_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
     """One request: where it stands, what happens next, what was found. REQUEST_ID may be your own number for it."""
-    from integration.store.request_list import called
+    from integration.store.request_list import id_of
     from integration.views.requests import request_view
     from second_opinion.request_table import page
 
     with opened(ctx) as (config, engine), engine.begin() as conn:
-        view = request_view(conn, called(conn, request_id) or request_id)
+        view = request_view(conn, id_of(conn, request_id) or request_id)
     show(view, as_json, page(view, config))
 
 

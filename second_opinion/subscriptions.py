@@ -51,10 +51,10 @@ def subscriptions_show(ctx: click.Context, name: str, topic: str | None, as_json
 @click.pass_context
 def subscriptions_create(ctx: click.Context, name: str, topic: str | None, reason: str, as_json: bool) -> None:
     """Write the Subscriptions that are not there yet at an endpoint that lets us; else give it the JSON of `show`."""
-    from integration.fhir.subscriptions import standing
+    from integration.fhir.subscriptions import subscriptions_to
     from jobs.gate import for_a_person
     from mappings.model.leaving import Reason
-    from mappings.subscription import asks_for, trouble
+    from mappings.subscription import asks_for, why_no_news
 
     config = read_config(ctx)
     _endpoint(config, name)
@@ -62,7 +62,7 @@ def subscriptions_create(ctx: click.Context, name: str, topic: str | None, reaso
     with database_of(config) as database:
         servers = make_world(config, database.engine).servers
         server = for_a_person(database.engine, servers, name, ME, Reason.SUBSCRIPTION, reason)
-        there = [each for each in standing(server, _address(config, name)) if trouble(each, now) is None]
+        there = [each for each in subscriptions_to(server, _address(config, name)) if why_no_news(each, now) is None]
         for wanted in _wanted(config, name, f"Bearer {_secret(config, name)}", topic):
             if asks_for(wanted) in [asks_for(each) for each in there]:
                 kept.append(asks_for(wanted))
@@ -106,15 +106,15 @@ def _secret(config: Config, name: str) -> str:
 
 def _there(servers: Servers, endpoint: Endpoint, address: str) -> dict:
     """What can be seen there; a server that does not show Subscriptions is no error: its IT knows."""
-    from integration.fhir.subscriptions import standing, troubles
+    from integration.fhir.subscriptions import missing_notifications, subscriptions_to
     from mappings.subscription import asks_for, criteria_of
 
     try:
-        found = standing(servers.server(endpoint.key), address)
+        found = subscriptions_to(servers.server(endpoint.key), address)
     except TransferError as error:
         return {"there": None, "problems": [f"what stands there cannot be seen ({error})"]}
     shown = [{"id": each.get("id"), "status": each.get("status"), "criteria": asks_for(each)} for each in found]
-    return {"there": shown, "problems": troubles(found, criteria_of(endpoint.role), datetime.now(UTC))}
+    return {"there": shown, "problems": missing_notifications(found, criteria_of(endpoint.role), datetime.now(UTC))}
 
 
 def _last_heard(database: Database, name: str) -> dict | None:

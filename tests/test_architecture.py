@@ -207,7 +207,7 @@ OWN_WIRE = {
 
 
 def test_everything_that_leaves_passes_the_gate():
-    """`Servers` gives servers that only read (`never`); those that write ask `jobs.gate` before each byte."""
+    """`Servers` gives servers that only read (`refuse_writes`); those that write ask `jobs.gate` before each byte."""
     _say(
         [
             f"{file}:{node.lineno} {words}"

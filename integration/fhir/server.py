@@ -15,7 +15,7 @@ from integration.fhir.exchanges import Observer
 from integration.fhir.failures import NotFound
 from integration.fhir.models import ModelServer, structure_problems
 from integration.fhir.paging import MAX_PAGES, Entry, Resource, Search, is_subsetted, self_links
-from integration.fhir.transport import FHIR_JSON, BeforeWrite, Params, Response, Streamed, Transport, again_if_cut
+from integration.fhir.transport import FHIR_JSON, BeforeWrite, Params, Response, Streamed, Transport, retry_once_if_cut
 from integration.fhir.writes import (
     Written,
     condition_header,
@@ -264,11 +264,11 @@ class FhirServer(ModelServer):
                 return self._saved(blocks, given, save, max_bytes)
 
         try:
-            return again_if_cut(partial(once, own))
+            return retry_once_if_cut(partial(once, own))
         except PermanentError as error:
             if error.status_code != 406 or own == FHIR_JSON:
                 raise
-        return again_if_cut(partial(once, FHIR_JSON))
+        return retry_once_if_cut(partial(once, FHIR_JSON))
 
     def create_binary(self, body: Streamed, content_type: str) -> Written:
         """POST raw bytes as a Binary, read while they are sent (https://hl7.org/fhir/R4/binary.html#rest)."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from integration.fhir.content_hosts import as_endpoint, guarded_session, listed_host
 from integration.fhir.server import FhirServer
 from integration.fhir.sign_in import Fixed, SignIn, TokenShelf, Unsigned
-from integration.fhir.transport import Transport, careful_session, never
+from integration.fhir.transport import Transport, careful_session, refuse_writes
 from mappings.model.errors import PermanentError
 
 E = TypeVar("E")
@@ -55,7 +55,7 @@ class Servers:
             key = (endpoint_name, host)
             if key not in self._content:
                 there, before = as_endpoint(endpoint, host), partial(self._before, endpoint_name)
-                wire = Transport(there, session=guarded_session(endpoint), before=before, before_write=never)
+                wire = Transport(there, session=guarded_session(endpoint), before=before, before_write=refuse_writes)
                 self._content[key] = FhirServer(there, wire)
             return self._content[key], path
 
@@ -72,7 +72,10 @@ class Servers:
         return FhirServer(
             endpoint,
             Transport(
-                endpoint, sign_in=self._sign_in(endpoint), before=partial(self._before, name), before_write=never
+                endpoint,
+                sign_in=self._sign_in(endpoint),
+                before=partial(self._before, name),
+                before_write=refuse_writes,
             ),
         )
 

@@ -47,23 +47,23 @@ Read = TypeVar("Read")
 Params = Mapping[str, Any] | Sequence[tuple[str, str]]
 
 
-def at_once() -> None:
+def no_wait() -> None:
     """The hook of a request that waits for nothing."""
 
 
 BeforeWrite = Callable[[Going], object]
 
 
-def freely(_going: Going) -> None:
+def allow_writes(_going: Going) -> None:
     """The hook of writes that nobody asks about: of tests, and of a transport of its own."""
 
 
-def never(going: Going) -> None:
+def refuse_writes(going: Going) -> None:
     """The hook of a server that is for reading: whoever wants to write asks for one through the gate (jobs/gate.py)."""
     raise RuntimeError(f"a {going.kind} was about to leave without passing the gate")
 
 
-def again_if_cut(ask: Callable[[], Read]) -> Read:
+def retry_once_if_cut(ask: Callable[[], Read]) -> Read:
     """What ``ask`` reads, asked once more at once when the answer was cut: a gather hangs on each of 30 searches.
 
     A connection that a server gives up while it is idle looks like this too. A write never does: it is UnknownOutcome.
@@ -155,8 +155,8 @@ class Transport:
         sign_in: SignIn | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
-        before: Callable[[], object] = at_once,
-        before_write: BeforeWrite = freely,
+        before: Callable[[], object] = no_wait,
+        before_write: BeforeWrite = allow_writes,
     ):
         self.name: str = getattr(endpoint, "key", "") or endpoint.name
         self.base_url: str = endpoint.base_url.rstrip("/")
@@ -209,7 +209,7 @@ class Transport:
                     return self._read(answer, b"", write)
                 return self._whole(answer, max_bytes or self.max_bytes, write)
 
-        return again_if_cut(once)
+        return retry_once_if_cut(once)
 
     @contextmanager
     def _signed_in(

@@ -8,14 +8,14 @@ from pathlib import Path
 from mappings.report_text import PdfText
 
 SECONDS = 90.0
-_ALONE = Path(__file__).with_name("pdf_words_alone.py")
+_PROGRAM = Path(__file__).with_name("pdf_words_process.py")
 
 
 def words_of_pdf(data: bytes, *, seconds: float = SECONDS) -> PdfText | str:
     """All its words in their order; a str says why there are none: locked, a scan, a picture, a font that names no letters."""
     try:
         done = subprocess.run(
-            [sys.executable, "-I", str(_ALONE)], input=data, capture_output=True, timeout=seconds, env={}, check=False
+            [sys.executable, "-I", str(_PROGRAM)], input=data, capture_output=True, timeout=seconds, env={}, check=False
         )
         said = json.loads(done.stdout)
     except subprocess.TimeoutExpired:

@@ -193,7 +193,7 @@ class EmbeddedPostgres:
 
     def _is_nobody_elses(self) -> bool:
         """True when nobody else uses it: then nobody can start to until we let go of both locks."""
-        return self._opened(self._users.take_alone) and wait_until(self._take_lock, LAST_ONE_SECONDS)
+        return self._opened(self._users.take_exclusively) and wait_until(self._take_lock, LAST_ONE_SECONDS)
 
     def _keep_no_longer(self) -> bool:
         self._opened(lambda: self._keep.unlink(missing_ok=True))

@@ -86,7 +86,7 @@ class SharedLock(_Lock):
         """True when we are one of those who share it; False while another has it alone."""
         return self.is_held or self._flock(fcntl.LOCK_SH)
 
-    def take_alone(self) -> bool:
+    def take_exclusively(self) -> bool:
         """True when nobody else has it, and then nobody can share it; else we no longer share it either.
 
         Letting go first, so that of all who leave at the same time the last one gets it.

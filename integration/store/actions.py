@@ -74,7 +74,7 @@ def park(conn: Connection, seen: Seen, *, actor: str, reason: str) -> Result:
     step = conn.execute(select(steps).where(steps.c.id == seen.step_id).with_for_update()).one_or_none()
     if step is None:
         return Result(0, f"There is no step {seen.step_id}.")
-    if parking.by_person(conn, step.id, actor=actor, reason=reason) is None:
+    if parking.park_by_person(conn, step.id, actor=actor, reason=reason) is None:
         running = " Press Park once more in a moment." if step.status == "leased" else ""
         return Result(0, f"Step {step.id}: nothing done. {_since(conn, step, seen)}{running}")
     return Result(1, f"{kind_words(step.kind)} at {step.endpoint} is parked (step {step.id}).")

@@ -148,7 +148,7 @@ def forget(conn: Connection, endpoint: str, system: str, value: str) -> None:
     conn.execute(delete(links).where(*_one(endpoint, system, value)))
 
 
-def unknown_what(conn: Connection, endpoint: str, system: str, value: str) -> None:
+def doubt_content(conn: Connection, endpoint: str, system: str, value: str) -> None:
     """It is there, and what it says is in doubt: it is brought up to date, as if it was not known what was written."""
     doubt = dict(sha256=None, source_sha256=None, source_version=None, source_updated_at=None, gathered_at=None)
     conn.execute(update(links).where(*_one(endpoint, system, value)).values(**doubt, verified_at=None))

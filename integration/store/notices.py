@@ -21,7 +21,7 @@ PAST_WITHIN = timedelta(days=1)  # an alarm that was over before it could be tol
 AT_ONCE = 50
 
 
-def tell(conn: Connection, config: Config, now: datetime) -> None:
+def make_due_notices(conn: Connection, config: Config, now: datetime) -> None:
     """Make every notice that is due, one for each recipient and rule, and see that they are sent."""
     alerts = config.alerts
     conn.execute(_FORGET_OTHERS, {"names": [each.name for each in alerts.send_to]})
@@ -44,10 +44,10 @@ def tell(conn: Connection, config: Config, now: datetime) -> None:
                 conn.execute(
                     update(notices).where(notices.c.id == made.id).values(content=_content(conn, config, made))
                 )
-    wake(conn, now)
+    wake_sender(conn, now)
 
 
-def wake(conn: Connection, now: datetime) -> None:
+def wake_sender(conn: Connection, now: datetime) -> None:
     """Something is to be sent now: a step does it. One that runs already may have looked before; the next check sees to that."""
     if due(conn, now, limit=1):
         own_steps.make_due(conn, STEP)
@@ -149,7 +149,7 @@ def of_alarms(conn: Connection, ids: list[int]) -> dict[int, list[Row]]:
     return {alarm_id: [row for row in rows if row.alarm_id == alarm_id] for alarm_id in ids}
 
 
-def troubled(conn: Connection, now: datetime, limit: int = 50) -> list[Row]:
+def not_sent(conn: Connection, now: datetime, limit: int = 50) -> list[Row]:
     """Notices that could not be sent yet, or were given up in the last week; newest first."""
     failing = (notices.c.status == "queued") & notices.c.last_error.is_not(None)
     failed = (notices.c.status == "failed") & (notices.c.created_at > now - timedelta(days=7) - GIVEN_UP_AFTER)

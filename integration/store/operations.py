@@ -82,7 +82,7 @@ def park_delivery(conn: Connection, delivery_id: str, *, actor: str, reason: str
         .where(step_table.c.delivery_id == delivery_id, step_table.c.status.in_(OPEN))
         .order_by(step_table.c.id)
     ).scalars()
-    if not [one for one in open_ones.all() if parking.by_person(conn, one, actor=actor, reason=reason)]:
+    if not [one for one in open_ones.all() if parking.park_by_person(conn, one, actor=actor, reason=reason)]:
         raise NotPossible(f"delivery {delivery_id} has no waiting or due step to park")
 
 

@@ -135,7 +135,7 @@ def note(
 def stop_sending(conn: Connection, request_id: str, *, cause: str, message: str) -> int:
     """Park whatever would still send something for a request; a person decides. Returns how many steps."""
     steps.lock_with_request(conn, request_id)
-    return parking.stop(
+    return parking.park_all(
         conn,
         step_table.c.request_id == request_id,
         step_table.c.kind.in_(TO_SEND),

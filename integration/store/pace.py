@@ -49,7 +49,7 @@ def wait_for_turn(
     raise Paced(endpoint)
 
 
-def at_once(concurrency: int, rate: float) -> int:
+def parallel_requests(concurrency: int, rate: float) -> int:
     """How many requests one step may make at the same time: so that of as many steps as the endpoint bears each gets its turns.
 
     With more, steps push each other out of the queue: of 50 charts at concurrency 16 and 5 requests a second 2 were done in an hour.

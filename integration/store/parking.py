@@ -17,21 +17,21 @@ from mappings.model.steps import RECORD_KINDS
 BY_PERSON = "parked-by-person"
 
 
-def gave_up(conn: Connection, step: Row, cause: str, message: str, items: Iterable[str] = ()) -> None:
+def park_failed(conn: Connection, step: Row, cause: str, message: str, items: Iterable[str] = ()) -> None:
     """Inside the step's own lease: it cannot go on by itself. ``items``: what of the record it is about."""
     steps.park(conn, step, cause=cause, message=message, items=items)
-    told_of(conn, step, cause, message)
+    tell_parked(conn, step, cause, message)
 
 
-def stop(conn: Connection, *which: ColumnElement[bool], cause: str, message: str) -> int:
+def park_all(conn: Connection, *which: ColumnElement[bool], cause: str, message: str) -> int:
     """Park the waiting and due steps of a choice, because something was found out. Returns how many."""
     stopped = steps.stop(conn, *which, cause=cause, message=message)
     for step in stopped:
-        told_of(conn, step, cause, message)
+        tell_parked(conn, step, cause, message)
     return len(stopped)
 
 
-def by_person(conn: Connection, step_id: int, *, actor: str, reason: str) -> Row | None:
+def park_by_person(conn: Connection, step_id: int, *, actor: str, reason: str) -> Row | None:
     """A person stops a waiting or due step; what it would send is kept. None when it is neither."""
     for step in steps.stop(conn, steps.steps.c.id == step_id, cause=BY_PERSON, message=reason):
         _follow_parked(conn, step, BY_PERSON, reason)
@@ -40,14 +40,14 @@ def by_person(conn: Connection, step_id: int, *, actor: str, reason: str) -> Row
     return None
 
 
-def told_of(conn: Connection, step: Row, cause: str, message: str) -> None:
+def tell_parked(conn: Connection, step: Row, cause: str, message: str) -> None:
     """What follows for a step that is parked already: a finding, its delivery, the records track."""
     found = Finding(cause, message, f"step {step.kind}", "error")
     record(conn, [found], request_id=step.request_id, delivery_id=step.delivery_id, endpoint=step.endpoint)
     _follow_parked(conn, step, cause, message)
 
 
-def goes_on(conn: Connection, step: Row, cause: str, message: str) -> None:
+def tell_retrying(conn: Connection, step: Row, cause: str, message: str) -> None:
     """The step was postponed: its delivery says so."""
     if step.delivery_id:
         deliveries.move(conn, step.delivery_id, DeliveryStatus.RETRYING, cause=cause, message=message)

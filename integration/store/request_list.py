@@ -124,7 +124,7 @@ def waits(conn: Connection, request_ids: list[str]) -> dict[str, Waits]:
     return {row.request_id: Waits.from_row(row) for row in found}
 
 
-def called(conn: Connection, name: str) -> str | None:
+def id_of(conn: Connection, name: str) -> str | None:
     """The id of the one request with this id or key, whatever its case; None when there is none or more than one."""
     exact = or_(requests.c.id == name.lower(), requests.c.key == name)
     found = conn.execute(select(requests.c.id).where(exact).limit(2)).scalars().all()

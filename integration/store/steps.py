@@ -170,7 +170,7 @@ def _must_serve(conn: Connection, request_id: str, new: NextStep) -> None:
         )
 
 
-def serve(conn: Connection, step: Row, delivery_id: str) -> Row:
+def set_delivery(conn: Connection, step: Row, delivery_id: str) -> Row:
     """It turned out which delivery the step is of; returns the step with it."""
     return conn.execute(
         update(steps).where(steps.c.id == step.id).values(delivery_id=delivery_id).returning(steps)

@@ -10,7 +10,7 @@ from integration.fhir.server import Entry, FhirServer
 from integration.packets import stored as packets
 from integration.packets.lines import Spool
 from integration.store import links
-from integration.store.pace import at_once
+from integration.store.pace import parallel_requests
 from jobs.source.problems import Problems
 from jobs.world import Context
 from mappings.addresses import base_in, base_of_search, comparable
@@ -85,7 +85,7 @@ def read_chart(
     since = since or (datetime.combine(request.records.since, time(0), UTC) if request.records.since else None)
     reading = _Reading(ctx, request, patient)
     limits = ctx.endpoint(request.placer).limits
-    with ThreadPoolExecutor(at_once(limits.concurrency, limits.requests_per_second)) as pool:
+    with ThreadPoolExecutor(parallel_requests(limits.concurrency, limits.requests_per_second)) as pool:
         for _ in pool.map(lambda asked: reading.search(asked[0], asked[1], since), reading.searches()):
             pass  # each is taken while it is read
         reading.close_over_references(known, pool)

@@ -30,7 +30,7 @@ def pack(
     ``sources``: the resources of the chart to pack; ``base``: how many packets there are. Raises PartialError when an item
     of the chart could not be had and nobody waived it.
     """
-    chart.problems.must_be_none()
+    chart.problems.raise_if_any()
     items = [packets.resource_item(source, chart.resources.about(source)) for source in sources]
     items += [*attachments, *withdrawn, *_missing(ctx, chart, sources)]
     version = (base or 0) + 1

@@ -43,7 +43,7 @@ class Problems:
         """``{place: why}`` of what is left out because a person said so."""
         return {place: why for place, why in self._found.items() if self._is_waived(place)}
 
-    def must_be_none(self) -> None:
+    def raise_if_any(self) -> None:
         """Raises PartialError naming every item that is neither there nor waived."""
         open_ones = {place: why for place, why in sorted(self._found.items()) if not self._is_waived(place)}
         if open_ones:

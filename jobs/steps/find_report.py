@@ -7,7 +7,7 @@ from sqlalchemy import Row
 
 from integration.fhir.server import FhirServer
 from integration.store import orders, patient_links
-from jobs.items import naming
+from jobs.items import error_as_finding
 from jobs.steps.send_request import find_own
 from jobs.target.writing import own_identifier
 from jobs.world import Context
@@ -34,7 +34,7 @@ def find_reports(
         if name in besides or not ("#" in name or name.split("/")[0] in KINDS):
             continue
         report = None
-        with naming(ctx, name, "report-unreadable"):
+        with error_as_finding(ctx, name, "report-unreadable"):
             report = read_at(ctx, row, name)
             if report is None:
                 ctx.finding("report-unresolved", f"the Task's output {name} is not there", name, "error")
@@ -58,7 +58,7 @@ def find_unnamed(ctx: Context, row: Row, *, besides: Collection[str] = ()) -> li
     found: dict[str, Found] = {}
     for kind, params in asked:
         for resource in _search(ctx, server, kind, params):
-            with naming(ctx, f"{kind}/{resource.get('id')}", "report-unreadable"):
+            with error_as_finding(ctx, f"{kind}/{resource.get('id')}", "report-unreadable"):
                 report = Found(f"{kind}/{resource['id']}", resource, read_report(resource, base))
                 if not carries_our_identifier(resource, systems) and _answers(ctx, row, report.reading):
                     found[report.name] = report
@@ -146,7 +146,7 @@ def _at_other_addresses(ctx: Context, row: Row, outputs: tuple[str, ...]) -> lis
         if not is_elsewhere(target) or type_of(target) not in KINDS:
             continue
         name = "/".join(target.rsplit("/", 2)[-2:])
-        with naming(ctx, ELSEWHERE, "report-unreadable"):
+        with error_as_finding(ctx, ELSEWHERE, "report-unreadable"):
             report = read_at(ctx, row, name)
             if report is not None and not report.reading.retracted and _answers(ctx, row, report.reading):
                 found.append(replace(report, was_elsewhere=True))

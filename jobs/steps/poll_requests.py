@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from integration.fhir.paging import Page
 from integration.fhir.server import NotFound
 from integration.store import findings, orders
-from jobs.items import naming
+from jobs.items import error_as_finding
 from jobs.source import subscriptions
 from jobs.steps import sweeping
 from jobs.steps.sweeping import Progress
@@ -203,7 +203,7 @@ class _Poll:
         self.looked_at |= found.keys()
         with self.ctx.transaction() as conn:
             for reference, change in changes:
-                with naming(self.ctx, reference, "request-unreadable"), conn.begin_nested():
+                with error_as_finding(self.ctx, reference, "request-unreadable"), conn.begin_nested():
                     change(conn)
             self._only_news()
             findings.settle(

@@ -28,7 +28,9 @@ def return_report(ctx: Context) -> Outcome:
     with ctx.transaction() as conn:
         delivery_id = deliveries.create(conn, ctx.request_id, row.placer, DeliveryKind.REPORT, version=report.revision)
         deliveries.move(conn, delivery_id, DeliveryStatus.SENDING)
-        ctx.step = steps.serve(conn, ctx.step, delivery_id)  # whatever becomes of the step is said of the delivery too
+        ctx.step = steps.set_delivery(
+            conn, ctx.step, delivery_id
+        )  # whatever becomes of the step is said of the delivery too
     document = Returning(ctx, row, request, report, delivery_id).document
     with ctx.for_the_reason(Reason.WITHDRAWAL) if report.state == reports.RETRACTED else nullcontext():
         sending = send_document(ctx, document)

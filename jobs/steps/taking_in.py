@@ -11,7 +11,7 @@ from integration.settings.one_server import is_one_server
 from integration.store import findings, operations, orders, refused_orders, requests
 from integration.store.orders import Order
 from integration.store.storable import storable
-from jobs.items import naming
+from jobs.items import error_as_finding
 from jobs.steps.following import Read, digest, follow_order, is_changed, keep, tell_status
 from jobs.world import Context
 from mappings.identifiers import local_reference
@@ -56,7 +56,7 @@ class Orders:
         """``(reference, change for a commit)`` for each order that something is to be done about; what is odd is a finding."""
         asked: dict[str, dict] = {}
         for reference, order in found.items():
-            with naming(self.ctx, reference, "request-unreadable"):
+            with error_as_finding(self.ctx, reference, "request-unreadable"):
                 if order is not None and is_second_opinion(order, self.codes):
                     asked[reference] = order
         with self.ctx.world.engine.begin() as conn:
@@ -70,7 +70,7 @@ class Orders:
                 continue
             if reference in dealt_with and dealt_with[reference] == _said(order):
                 continue
-            with naming(self.ctx, reference, "request-unreadable"):
+            with error_as_finding(self.ctx, reference, "request-unreadable"):
                 change = (
                     self._known(known[reference], order, asks=reference in asked)
                     if reference in known

@@ -79,7 +79,7 @@ def _delta(ctx: Context, request: SecondOpinionRequest, chart: Chart, stands: Ca
     """A packet of what changed in the whole chart, or only the note that it was read."""
     attachments = attachment_items(ctx, request.placer, chart, list(chart.resources))
     withdrawn = withdrawn_items(ctx, request.placer, chart, stands)
-    chart.problems.must_be_none()
+    chart.problems.raise_if_any()
     other = changed(_hashes(chart), stands, attachments)
     if not other and not withdrawn:
         return Outcome(apply=[lambda conn: note_gathered(conn, ctx)])

@@ -9,7 +9,7 @@ from integration import fhir_json
 from integration.store import findings, reports, requests
 from integration.store.reports import Report
 from integration.store.steps import NextStep
-from jobs.report_bytes import documents_of, list_of
+from jobs.report_bytes import documents_of, hash_list
 from jobs.steps.find_report import check_report, find_reports, find_unnamed, name_others, read_at
 from jobs.steps.send_request import find_own
 from jobs.watching import REPORT, TASK
@@ -228,7 +228,7 @@ def _has_other_bytes(ctx: Context, row: Row, newest: Report, found: Found) -> bo
             "report-bytes-gone", f"the returned report's document cannot be read any more: {error}", found.name, "error"
         )
         return False
-    return list_of([data for data, _ in documents]) != ctx.world.payloads.get(newest.bytes_sha256)
+    return hash_list([data for data, _ in documents]) != ctx.world.payloads.get(newest.bytes_sha256)
 
 
 def _look_for_successor(

@@ -49,5 +49,5 @@ def _look(ctx: Context, endpoint: str, source: str, item: Row, link: Link) -> No
         ctx.finding("item-sent-again", f"{link.reference} is at {endpoint}: it was brought up to date", source)
     else:
         with ctx.transaction() as conn:
-            links.unknown_what(conn, endpoint, link.system, link.value)
+            links.doubt_content(conn, endpoint, link.system, link.value)
         ctx.finding("item-sent-again", f"{link.reference} is at {endpoint}: it is brought up to date", source)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from integration.fhir.server import FhirServer
-from jobs.target.apart import digest_of
+from jobs.target.separate_binaries import digest_of
 from jobs.world import Context
 from mappings.addresses import Bases, base_in, is_elsewhere
 from mappings.allowances import settled

@@ -23,7 +23,7 @@ from jobs.target.push import Push
 from jobs.target.troubles import trouble_of, worth_splitting
 from mappings.bundle import Draft, EntryResult, break_cycles, draft, in_chunks, read_response, urn_of
 from mappings.identifiers import identifiers_in
-from mappings.merging import holds
+from mappings.merging import contains
 from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import MappingError, PermanentError, TemporaryError, TransferError, UnknownOutcome
 from mappings.model.link import Link
@@ -116,7 +116,9 @@ class Creating:
                     )
                 continue
             wanted = {source: fhir_json.loads(written.named(self.lines[source], self.push.urns)) for source in mine}
-            self._found({source: found for source in mine if (found := [t for t in there if holds(wanted[source], t)])})
+            self._found(
+                {source: found for source in mine if (found := [t for t in there if contains(wanted[source], t)])}
+            )
 
     def _found(self, found: Mapping[str, list[dict]]) -> None:
         """Of what is there already the first counts; whether it says what it should is looked at later."""

@@ -10,7 +10,7 @@ from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
 from integration.settings.config import Endpoint
 from integration.store import links
-from jobs.target.apart import Apart, apart
+from jobs.target.separate_binaries import SeparateBinary, separate_binaries
 from jobs.world import Context
 from mappings.addresses import comparable
 from mappings.codes import as_dict, as_text
@@ -27,12 +27,12 @@ class Expected:
 
     resources: Mapping[str, dict]  # attachments inside, references as at the source
     items: dict[str, Item]
-    beside: dict[str, Apart]  # documents that stand beside their record
+    beside: dict[str, SeparateBinary]  # documents that stand beside their record
 
 
 def expected(ctx: Context, endpoint: str, packet: packets.Packet) -> Expected:
     """Of a whole packet. A record that cannot be written as it is has its trouble in its item, and stops no other."""
-    beside = apart(ctx, endpoint, packet)
+    beside = separate_binaries(ctx, endpoint, packet)
     resources, troubles = _with_attachments(ctx, endpoint, packet, beside)
     with ctx.world.engine.begin() as conn:
         system = links.frozen_system(conn, endpoint)
@@ -107,7 +107,7 @@ class WithAttachments(Mapping[str, dict]):
 
 
 def _with_attachments(
-    ctx: Context, endpoint: str, packet: packets.Packet, beside: Mapping[str, Apart]
+    ctx: Context, endpoint: str, packet: packets.Packet, beside: Mapping[str, SeparateBinary]
 ) -> tuple[Mapping[str, dict], dict[str, Finding]]:
     """The resources with what was fetched for them inside, and those that cannot be."""
     limit, troubles = ctx.endpoint(endpoint).limits.max_inline_bytes, {}

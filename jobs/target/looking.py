@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from integration.fhir.server import FhirServer, identifier_token
 from integration.packets import stored as packets
-from integration.store.pace import at_once
+from integration.store.pace import parallel_requests
 from jobs.world import Context
 from mappings.addresses import base_in
 from mappings.bundle import identity_of
@@ -138,7 +138,7 @@ def search_by_patient(ctx: Context, endpoint: str, kind: str, patient: str) -> l
 def in_parallel(ctx: Context, endpoint: str, do: Callable, tasks: Iterable) -> Iterator:
     """Each task done, in order; as many at the same time as the endpoint's limits allow."""
     limits = ctx.endpoint(endpoint).limits
-    with ThreadPoolExecutor(at_once(limits.concurrency, limits.requests_per_second)) as pool:
+    with ThreadPoolExecutor(parallel_requests(limits.concurrency, limits.requests_per_second)) as pool:
         yield from pool.map(do, tasks)
 
 

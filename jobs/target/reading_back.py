@@ -8,10 +8,10 @@ from sqlalchemy import Row
 
 from integration.packets import stored as packets
 from integration.store import deliveries, links
-from jobs.target.apart import apart, wrong
 from jobs.target.checking import Check, differs
 from jobs.target.expected import Expected, expected
 from jobs.target.looking import identities_of, in_parallel, names_of, search_by_identity
+from jobs.target.separate_binaries import not_as_sent, separate_binaries
 from jobs.target.troubles import trouble_of
 from jobs.target.writing import version_of
 from jobs.target.written import last_written
@@ -19,7 +19,7 @@ from jobs.world import Context
 from mappings.addresses import local_reference, target_of
 from mappings.bundle import draft, with_urns
 from mappings.codes import as_dict
-from mappings.merging import holds
+from mappings.merging import contains
 from mappings.model.errors import TemporaryError
 from mappings.model.findings import Finding
 from mappings.model.link import Link
@@ -68,8 +68,8 @@ class ReadingBack:
 
     def _check_beside(self) -> None:
         """The bytes of documents that stand beside their record, read back like all that was written."""
-        beside = apart(self.ctx, self.endpoint, self.packet)
-        for place, why in wrong(self.ctx, self.endpoint, self.system, beside.values()).items():
+        beside = separate_binaries(self.ctx, self.endpoint, self.packet)
+        for place, why in not_as_sent(self.ctx, self.endpoint, self.system, beside.values()).items():
             source = beside[place].source
             self.ctx.finding("verify-bytes", why, place, "error")
             if source in self.found.verified:
@@ -163,7 +163,7 @@ class ReadingBack:
 
     def _stands_as_verified(self, source: str, sent: dict, read: dict) -> bool:
         """It was read back as written before, and not written since: what the other side changed in its copy is theirs."""
-        if not holds(sent, read):
+        if not contains(sent, read):
             self.ctx.finding(
                 "changed-since-verified", f"{self.endpoint} changed its copy since it was verified", source
             )

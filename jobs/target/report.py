@@ -13,7 +13,7 @@ from integration.store import deliveries, links, reports, sendings
 from integration.store.reports import Report
 from integration.store.sendings import Sending
 from jobs.patients import find_patient
-from jobs.report_bytes import documents_of, list_of
+from jobs.report_bytes import documents_of, hash_list
 from jobs.target.looking import find_one
 from jobs.target.sending import Document, look_up, place_of, way_of
 from jobs.target.writing import own_identifier
@@ -162,7 +162,7 @@ class Returning:
         documents = self._read(reading)
         for data, _ in documents:  # who opens the report here sees what was returned
             ctx.world.payloads.put(data)
-        digest = ctx.world.payloads.put(list_of([data for data, _ in documents]))
+        digest = ctx.world.payloads.put(hash_list([data for data, _ in documents]))
         with ctx.transaction() as conn:
             reports.set_returned(conn, ctx.request_id, report.revision, digest)
         return documents

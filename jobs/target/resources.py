@@ -7,11 +7,11 @@ from sqlalchemy import Row
 from integration.packets import stored as packets
 from integration.store import deliveries, links
 from integration.store.one_at_a_time import exclusively
-from jobs.target.apart import send as send_apart
 from jobs.target.creating import Creating
 from jobs.target.expected import expected
 from jobs.target.looking import in_parallel
 from jobs.target.push import Push
+from jobs.target.separate_binaries import send_binary
 from jobs.target.troubles import about_content, named_trouble
 from jobs.target.updating import Updating
 from jobs.world import Context
@@ -107,7 +107,7 @@ class _Writing:
             if document.source in push.left:
                 continue
             try:
-                push.called({document.binary: send_apart(push.ctx, push.endpoint, push.system, document)})
+                push.called({document.binary: send_binary(push.ctx, push.endpoint, push.system, document)})
             except TransferError as error:
                 if not about_content(error):
                     raise

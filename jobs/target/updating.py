@@ -8,7 +8,7 @@ from jobs.target.push import Push
 from jobs.target.troubles import about_content, trouble_of
 from jobs.target.writing import version_of
 from mappings.bundle import draft
-from mappings.merging import holds, merge, says
+from mappings.merging import contains, merge, says_the_same
 from mappings.model.errors import TransferError
 from mappings.model.link import Link
 
@@ -51,7 +51,7 @@ class Updating:
         )
         before = fhir_json.loads(written.named(base, self.push.urns)) if base is not None else None
         link = self.push.links.get(source)
-        if before is not None and says(made.body, before) and link is not None:
+        if before is not None and says_the_same(made.body, before) and link is not None:
             self.push.store(
                 [replace(link, **self.push.made_of(source))], {}
             )  # what it was made of looks otherwise, no more
@@ -60,7 +60,7 @@ class Updating:
         if there is None:
             self.push.leave("own-gone", f"{target}, which we wrote, is no longer at {self.push.endpoint}", source)
             return
-        if before is None and holds(made.body, there):
+        if before is None and contains(made.body, there):
             self._wrote(source, target, made.body, made.body, version_of(there))
             return
         merged = merge(before, there, made.body)
@@ -74,7 +74,7 @@ class Updating:
             )
             return
         version = version_of(there)
-        if not says(merged.resource, there):
+        if not says_the_same(merged.resource, there):
             self.push.ctx.lease.before_write()
             version = self.push.server.update(merged.resource, if_match=version).version
         self._wrote(source, target, merged.resource, made.body, version)

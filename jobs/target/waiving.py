@@ -20,7 +20,7 @@ _SAYS_BYTES = ("data", "_data", "url", "_url", "hash", "_hash", "size", "_size")
 def without_waived(ctx: Context, packet: Packet) -> Packet:
     """The packet as it goes: waived items are in its manifest as such, which the cover of the summary lists."""
     gone = [each for each in ctx.waivers() if not each.as_it_is]
-    items = tuple(_as_it_goes(item, gone) for item in packet.manifest.items)
+    items = tuple(_as_sent(item, gone) for item in packet.manifest.items)
     waived = {item.of or item.source for item in items if item.kind == "waived"}
     if not waived:
         return packet
@@ -76,7 +76,7 @@ def note_of(ctx: Context) -> str | None:
     return f"The records were sent without: {said}." if gone else None
 
 
-def _as_it_goes(item: ManifestItem, gone: list[Waiver]) -> ManifestItem:
+def _as_sent(item: ManifestItem, gone: list[Waiver]) -> ManifestItem:
     place = item.of or item.source
     waiver = next((each for each in gone if covers(each.item, place)), None)
     if waiver is None or item.kind not in ("resource", "attachment"):

@@ -36,7 +36,7 @@ def check_alarms(ctx: Context) -> Outcome:
             conn, UNKNOWN_KIND, lasting([_unknown(row) for row in conn.execute(_UNKNOWN)], now, UNKNOWN_AFTER), now
         )
         alarm_rules.apply(conn, ctx.world.config, now)
-        notices.tell(conn, ctx.world.config, now)
+        notices.make_due_notices(conn, ctx.world.config, now)
 
     return Outcome(apply=[commit])
 

@@ -43,7 +43,7 @@ class Moved:
     steps: int = 0
 
 
-def look(world: World, key: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Moved:
+def compare_links(world: World, key: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Moved:
     """Read and compare every link of an endpoint at the address config.yaml names. Raises NotPossible: another server."""
     was, now = _addresses(world, key)
     _must_have_moved(world, key, was == now)

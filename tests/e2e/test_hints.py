@@ -6,7 +6,7 @@ import time
 import pytest
 from sqlalchemy import select
 
-from integration.fhir.subscriptions import standing, troubles
+from integration.fhir.subscriptions import missing_notifications, subscriptions_to
 from integration.store.tables import hints, steps
 from integration.web import create_app
 from jobs.schedule import take_up_hints
@@ -56,8 +56,8 @@ def test_an_order_at_a_real_server_makes_our_poll_due(notifying, site):
         address = f"http://127.0.0.1:{port}/hooks/alice"
         for criteria in criteria_of("placer"):
             server.create(rest_hook(address, f"Bearer {SECRET}", criteria), authored=True)
-        until(lambda: [each["status"] for each in standing(server, address)] == ["active"])
-        assert troubles(standing(server, address), criteria_of("placer"), datetime.now(UTC)) == []
+        until(lambda: [each["status"] for each in subscriptions_to(server, address)] == ["active"])
+        assert missing_notifications(subscriptions_to(server, address), criteria_of("placer"), datetime.now(UTC)) == []
         patient = server.create({"resourceType": "Patient"}).location
         order = {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "subject": {"reference": patient}}  # fmt: skip
         server.create(order)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from mappings.bundle import draft, identity_of, read_response
-from mappings.merging import holds, merge, says
+from mappings.merging import contains, merge, says_the_same
 from mappings.model.errors import MappingError
 
 ODD = (
@@ -112,7 +112,7 @@ def test_what_stands_there_or_was_written_is_merged(side):
         if side == "wanted" and each.get("resourceType") != "Observation":
             continue
         merge(given["base"], given["there"], given["wanted"])
-        says(SENT, each), says(each, SENT), holds(SENT, each), holds(each, SENT)
+        says_the_same(SENT, each), says_the_same(each, SENT), contains(SENT, each), contains(each, SENT)
 
 
 def test_records_of_a_source_are_drafted_or_named():

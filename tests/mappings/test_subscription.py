@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from integration.fhir.models import structure_problems
-from mappings.subscription import PLAIN, TELLS_NEWS, asks_for, criteria_of, is_ours, kind_of, rest_hook, trouble
+from mappings.subscription import PLAIN, TELLS_NEWS, asks_for, criteria_of, is_ours, kind_of, rest_hook, why_no_news
 
 ADDRESS = "https://exchange.example.org/hooks/mercy"
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
@@ -60,5 +60,5 @@ def test_what_we_ask_for_is_r4_says_no_content_and_has_the_secret_in_a_header(to
     ],
 )
 def test_one_that_ended_or_failed_says_why_nothing_comes(status, end, words):
-    said = trouble({"status": status, "end": end}, NOW)
+    said = why_no_news({"status": status, "end": end}, NOW)
     assert (said is None) if words is None else words in said

@@ -31,7 +31,7 @@ def listed() -> ResponseReturnValue:
     with world.engine().connect() as conn:
         found, following = store.page(conn, is_open=not past, rule=rule or None, after=_number(after))
         told = notices.of_alarms(conn, [row.id for row in found])
-        counts, silences, troubled = store.open_counts(conn), store.silences(conn, now), notices.troubled(conn, now)
+        counts, silences, troubled = store.open_counts(conn), store.silences(conn, now), notices.not_sent(conn, now)
     return pages.render(
         "alarms.html",
         alarms=[(row, store.silenced(silences, row.rule, row.subject), told[row.id]) for row in found],

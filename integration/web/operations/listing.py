@@ -22,7 +22,7 @@ def requests() -> ResponseReturnValue:
         return redirect(url_for("queue.queue", q=request.args["q"], after=request.args.get("after")), 301)
     wanted = _wanted()
     with world.engine().connect() as conn:
-        if wanted.word and (found := request_list.called(conn, wanted.word)):
+        if wanted.word and (found := request_list.id_of(conn, wanted.word)):
             return redirect(url_for("requests.show", request_id=found), 303)
         rows, following = lines(conn, wanted, after=_place(request.args.get("after", "")))
         counts = request_list.counts(conn, wanted)

@@ -4,7 +4,7 @@ import pytest
 
 from integration.fhir.exchanges import KEPT_BYTES
 from integration.fhir.server import FhirServer
-from integration.fhir.transport import Transport, freely
+from integration.fhir.transport import Transport, allow_writes
 from mappings.model.errors import PermanentError, TransferError, UnknownOutcome
 from tests.integration.fhir.endpoints import answer, cut, endpoint, free_port, world
 
@@ -19,7 +19,7 @@ def told(behave, do, **limits):
     seen = []
     with world(behave) as there:
         server = FhirServer(endpoint(there.base_url, **limits), Transport(endpoint(there.base_url, **limits))).observed(
-            seen.append, freely
+            seen.append, allow_writes
         )
         try:
             do(server)
@@ -119,7 +119,7 @@ def test_an_answer_that_is_cut_is_told_with_what_came_of_it(behave, cause, statu
 def test_a_server_that_is_not_there_is_told_too():
     seen, base = [], f"http://127.0.0.1:{free_port()}/fhir"
     with pytest.raises(TransferError):
-        FhirServer(endpoint(base), Transport(endpoint(base))).observed(seen.append, freely).read("Patient", "1")
+        FhirServer(endpoint(base), Transport(endpoint(base))).observed(seen.append, allow_writes).read("Patient", "1")
     assert [(each.status, each.cause, each.shown) for each in seen] == [(None, "connection-refused", "Patient/1")]
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from integration.fhir.servers import Servers
-from integration.store.pace import LATE_SECONDS, LONGEST_WAIT_SECONDS, TRIES, Paced, at_once, wait_for_turn
+from integration.store.pace import LATE_SECONDS, LONGEST_WAIT_SECONDS, TRIES, Paced, parallel_requests, wait_for_turn
 from tests.integration.fhir.endpoints import answer, endpoint, world
 from tests.integration.store.hammer import THREADS
 from tests.jobs.test_queue import add_endpoint
@@ -63,7 +63,7 @@ def most_within(times, seconds):
     ("concurrency", "rate", "width"), [(4, 20, 4), (16, 5, 3), (8, 1, 2), (1, 0.1, 1), (64, 60, 9), (8, 100, 8)]
 )
 def test_as_many_steps_as_an_endpoint_bears_never_want_more_turns_than_may_wait(concurrency, rate, width):
-    assert at_once(concurrency, rate) == width
+    assert parallel_requests(concurrency, rate) == width
     assert width == 1 or concurrency * width <= rate * max(LONGEST_WAIT_SECONDS, 2 * concurrency / rate)
 
 

@@ -270,7 +270,7 @@ def test_what_cannot_be_told_for_a_day_is_an_alarm_and_after_three_what_is_open_
     with operator.engine.connect() as conn:
         assert (
             notices.counts(conn) == {"queued": 0, "retrying": 1, "failed": 1}
-            and len(notices.troubled(conn, operator.now)) == 2
+            and len(notices.not_sent(conn, operator.now)) == 2
         )
     del mails.answers["DATA"]
     operator.check(60)
@@ -315,7 +315,7 @@ def test_a_worker_that_is_killed_between_sending_and_its_commit_repeats_one_mail
         conn.execute(
             insert(alarm_table).values(rule="parked", subject="bob", message="2 steps wait", raised_at=operator.now)
         )
-        notices.tell(conn, operator.exchange.world.config, operator.now)
+        notices.make_due_notices(conn, operator.exchange.world.config, operator.now)
     assert dispatch(operator.engine, limits_of(operator.exchange.world)) == 1
     with operator.engine.connect() as conn:
         step = conn.execute(select(step_table).where(step_table.c.status == "leased")).one()

@@ -64,7 +64,7 @@ def test_a_server_that_moved_is_looked_over_and_goes_on(exchange, proxies):
     points_to(exchange, "bob", proxies(exchange.bob))
     exchange.watch()
     assert at_bob(exchange, added) == []
-    found = endpoint_moved.look(exchange.world, "bob")
+    found = endpoint_moved.compare_links(exchange.world, "bob")
     assert found.lost == () and found.holds == found.looked_at > 5
     moved = endpoint_moved.move(exchange.world, "bob", found, actor="test", reason="new host name")
     exchange.watch()
@@ -73,7 +73,7 @@ def test_a_server_that_moved_is_looked_over_and_goes_on(exchange, proxies):
         [row] = conn.execute(audit.select().where(audit.c.action == "endpoint.moved")).all()
     assert row.reason == "new host name" and row.subject == "bob"
     with pytest.raises(operations.NotPossible, match="has not moved"):
-        endpoint_moved.look(exchange.world, "bob")
+        endpoint_moved.compare_links(exchange.world, "bob")
 
 
 def test_what_does_not_hold_at_the_new_address_is_listed_and_asked_anew(make_exchange, proxies):
@@ -82,7 +82,7 @@ def test_what_does_not_hold_at_the_new_address_is_listed_and_asked_anew(make_exc
     first, added = done(exchange)
     points_to(exchange, "bob", proxies(exchange.bob))
     exchange.change("bob", there, name=[{"family": "Stranger", "given": ["Zoe"]}], birthDate="1999-09-09")
-    found = endpoint_moved.look(exchange.world, "bob")
+    found = endpoint_moved.compare_links(exchange.world, "bob")
     assert [(each.reference, each.request_id) for each in found.lost] == [(f"Patient/{there['id']}", first)]
     endpoint_moved.move(exchange.world, "bob", found, actor="test", reason="new host name")
     exchange.watch()
@@ -96,14 +96,14 @@ def test_another_server_is_refused(exchange, proxies):
         for table in ("hosted_index", "hosted_versions", "hosted_resources"):
             conn.execute(text(f"DELETE FROM {table} WHERE practice = 'bob'"))
     with pytest.raises(operations.NotPossible, match="that is another server"):
-        endpoint_moved.look(exchange.world, "bob")
+        endpoint_moved.compare_links(exchange.world, "bob")
 
 
 def test_a_test_server_never_becomes_production(exchange, proxies):
     done(exchange)
     points_to(exchange, "bob", proxies(exchange.bob).replace("127.0.0.1", "fhir-test.localhost"))
     with pytest.raises(operations.NotPossible, match="one of them is a test server"):
-        endpoint_moved.look(exchange.world, "bob")
+        endpoint_moved.compare_links(exchange.world, "bob")
 
 
 def test_a_server_that_says_it_is_another_one_stops_too(exchange):

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import second_opinion
 from integration.fhir.exchanges import ignore
 from integration.fhir.servers import Servers
-from integration.fhir.transport import freely
+from integration.fhir.transport import allow_writes
 from integration.store.roles import Role
 from integration.store.tokens import credentials
 from integration.web.forms import TOKEN_HEADER
@@ -199,7 +199,7 @@ def test_our_own_workers_reach_hosted_endpoints_and_show_their_credential_nowher
     )
     config = listening.config.model_copy(update={"endpoints": {**listening.config.endpoints, "mercy": elsewhere}})
     servers = Servers(config, credentials(listening.engine))
-    servers.server("alice").observed(ignore, freely).create(PATIENT)
+    servers.server("alice").observed(ignore, allow_writes).create(PATIENT)
     assert len(servers.server("alice").search_all("Patient")) == 1
     servers.server("mercy").metadata()
     assert len(got) == 1 and "Authorization" not in got[0]

@@ -22,7 +22,7 @@ _RAW = re.compile(r"(?!.*(?:json|xml))[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]
 
 
 @dataclass(frozen=True)
-class Apart:
+class SeparateBinary:
     """One document: the record that names it, and by which ``Binary/id`` of the source."""
 
     source: str
@@ -30,7 +30,7 @@ class Apart:
     item: ManifestItem
 
 
-def apart(ctx: Context, endpoint: str, packet: packets.Packet) -> dict[str, Apart]:
+def separate_binaries(ctx: Context, endpoint: str, packet: packets.Packet) -> dict[str, SeparateBinary]:
     """``{place: document}`` of what goes apart; nothing where the endpoint takes no Binary."""
     limit = ctx.endpoint(endpoint).limits.max_inline_bytes
     large = {item.of: item for item in packet.manifest.items if item.kind == "attachment" and item.size > limit}
@@ -42,7 +42,7 @@ def apart(ctx: Context, endpoint: str, packet: packets.Packet) -> dict[str, Apar
             place = f"{source}#{at.path}"
             item = large.get(place)
             if item is not None and at.target is not None and _RAW.fullmatch(media(item)):
-                found[place] = Apart(source, at.target, item)
+                found[place] = SeparateBinary(source, at.target, item)
     return found
 
 
@@ -51,7 +51,7 @@ def media(item: ManifestItem) -> str:
     return (item.content_type or "").partition(";")[0].strip()
 
 
-def send(ctx: Context, endpoint: str, system: str, document: Apart) -> str:
+def send_binary(ctx: Context, endpoint: str, system: str, document: SeparateBinary) -> str:
     """``Binary/id`` at the endpoint, sent now unless these bytes are there; its link is stored before what names it goes."""
     pair = (system, document.binary)
     with ctx.world.engine.begin() as conn:
@@ -72,7 +72,7 @@ def send(ctx: Context, endpoint: str, system: str, document: Apart) -> str:
     return answer.location
 
 
-def wrong(ctx: Context, endpoint: str, system: str, documents: Iterable[Apart]) -> Mapping[str, str]:
+def not_as_sent(ctx: Context, endpoint: str, system: str, documents: Iterable[SeparateBinary]) -> Mapping[str, str]:
     """``{place: why}`` of documents that are not there byte for byte; each is read block by block and not kept."""
     documents = list(documents)
     with ctx.world.engine.begin() as conn:
@@ -83,7 +83,7 @@ def wrong(ctx: Context, endpoint: str, system: str, documents: Iterable[Apart]) 
     }
 
 
-def _why(ctx: Context, endpoint: str, document: Apart, link: Link) -> str | None:
+def _why(ctx: Context, endpoint: str, document: SeparateBinary, link: Link) -> str | None:
     try:
         found, _ = ctx.server(endpoint).save_binary(
             link.reference, digest_of, content_type=document.item.content_type, max_bytes=document.item.size
