@@ -9,6 +9,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     attempts,
     audit,
     checklists,
+    clients,
     endpoints,
     keys,
     packets,

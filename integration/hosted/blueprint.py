@@ -30,6 +30,7 @@ from integration.hosted.bodies import ID, JSON_TYPES, check_same_id, check_type,
 from integration.hosted.capability import to_capability_statement
 from integration.hosted.outcomes import Refusal, bad_request, not_found
 from integration.hosted.query import read_condition, read_query
+from integration.hosted.rights import ANYONE, Caller, Rights
 from integration.hosted.storing import Stored
 from mappings.model.findings import Finding
 from mappings.structure import StructureIssue
@@ -67,7 +68,12 @@ class Place:
     strict: bool
     note: Note
     tell: accesses.Tell
-    actor: str
+    caller: Caller
+
+    @property
+    def rights(self) -> Rights:
+        """What who asks may do."""
+        return self.caller.rights
 
     def told(
         self,
@@ -80,7 +86,7 @@ class Place:
     ) -> None:
         """Tell who does what; with ``conn`` in the commit of a write."""
         access = accesses.Access(
-            self.actor,
+            self.caller.actor,
             self.practice,
             interaction,
             type_,
@@ -99,11 +105,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Interaction:
-    """One thing that can be asked: its code in a CapabilityStatement, and where."""
+    """One thing that can be asked: its code in a CapabilityStatement, where, and the letter of the scope it needs.
+
+    Without a letter it needs none (what the endpoint can do), or each of its entries does (a transaction).
+    """
 
     code: str
     method: str
     path: str
+    scope: str
     answer: Callable[..., Response]
 
     @property
@@ -117,7 +127,7 @@ def create_hosted(
     engine: Engine,
     *,
     base_url_of: Callable[[str], str],
-    admit: Callable[[str], str] = lambda practice: "anyone",
+    admit: Callable[[str], Caller] = lambda practice: ANYONE,
     tell: accesses.Tell = accesses.nobody_asks,
     note: Note = lambda connection, practice, findings: None,
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -125,18 +135,18 @@ def create_hosted(
     """The blueprint that serves ``/fhir/<practice>`` for each practice.
 
     ``base_url_of`` tells the address a practice's endpoint has for others, such as
-    ``https://exchange.example/fhir/oakwood``; links and Locations are made from it. ``admit`` tells who asks, and
-    raises Refusal when they may not use the endpoint of a practice. ``tell`` is told of each access. ``note`` keeps findings about
+    ``https://exchange.example/fhir/oakwood``; links and Locations are made from it. ``admit`` tells who asks and what
+    they may do, and raises Refusal when they may not use the endpoint of a practice. ``tell`` is told of each access. ``note`` keeps findings about
     what was stored, in the same commit.
     """
     hosted = Blueprint("hosted", __name__, url_prefix="/fhir")
     named = {practice.practice: practice for practice in practices}
 
-    def place_of(slug: str, actor: str) -> Place:
+    def place_of(slug: str, caller: Caller) -> Place:
         if slug not in named:
             raise Refusal(404, "not-found", "No practice of that name is hosted here.")
         return Place(
-            slug, named[slug].name, base_url_of(slug).rstrip("/"), engine, named[slug].strict, note, tell, actor
+            slug, named[slug].name, base_url_of(slug).rstrip("/"), engine, named[slug].strict, note, tell, caller
         )
 
     def serve(path: str) -> Callable[..., Response]:
@@ -147,8 +157,8 @@ def create_hosted(
             return _answer(lambda: admitted(practice, names), practice if practice in named else "", max_body_bytes)
 
         def admitted(practice: str, names: dict[str, str]) -> Response:
-            actor = admit(practice)
-            return _interact(answers, place_of(practice, actor), names)
+            caller = admit(practice)
+            return _interact(answers, place_of(practice, caller), names)
 
         return view
 
@@ -198,6 +208,7 @@ def run_transaction(place: Place) -> Response:
 def search(place: Place, type_: str) -> Response:
     """https://hl7.org/fhir/R4/http.html#search"""
     query = read_query(type_, _utf8(request.query_string), base=place.base, lenient=preferred("handling") == "lenient")
+    query.within = place.rights.searches("s", type_)
     with place.engine.begin() as connection:
         if query.count == 0:
             place.told("search-type", type_, parameters=[name for name, _ in query.used])
@@ -220,13 +231,17 @@ def create(place: Place, type_: str) -> Response:
         if condition is None
         else read_condition(type_, _utf8(condition.encode("latin-1")), resource, base=place.base)
     )
-    with storing.writing(place.engine, place.practice, place.base) as writer:
+    if query:
+        place.rights.check("s", type_)
+    with storing.writing(place.engine, place.practice, place.base, place.rights) as writer:
         found = finding.find(writer.connection, place.practice, query, 2) if query else []
         if len(found) > 1:
             raise transaction.several_match()
         if found:
-            place.told("create", type_, [found[0].id], conn=writer.connection)
-            return written_resource(place.base, 200, Stored(type_, *found[0]))
+            there = Stored(type_, *found[0])
+            place.rights.check_found(there)
+            place.told("create", type_, [there.id], conn=writer.connection)
+            return written_resource(place.base, 200, there)
         stored = writer.create(resource, storing.new_id())
         place.told("create", type_, [stored.id], conn=writer.connection)
         place.keep(writer, stored, warnings)
@@ -237,6 +252,7 @@ def read(place: Place, type_: str, id_: str) -> Response:
     """https://hl7.org/fhir/R4/http.html#read"""
     with place.engine.begin() as connection:
         found = storing.read(connection, place.practice, type_, id_)
+    place.rights.check_seen("r", found)
     place.told("read", type_, [id_])
     return shown_resource(found)
 
@@ -246,7 +262,10 @@ def vread(place: Place, type_: str, id_: str, version: str) -> Response:
     if not (version.isascii() and version.isdigit() and len(version) < 10):
         raise not_found(type_, f"{id_}/_history/{version}")
     with place.engine.begin() as connection:
+        newest = storing.read(connection, place.practice, type_, id_)
         found = storing.read(connection, place.practice, type_, id_, int(version))
+    for seen in (newest, found):  # it may have left what a scope shows since, or come into it
+        place.rights.check_seen("r", seen)
     place.told("vread", type_, [f"{id_}/_history/{found.version}"])
     return shown_resource(found)
 
@@ -258,7 +277,7 @@ def update(place: Place, type_: str, id_: str) -> Response:
         check_same_id(resource, id_)
     warnings = checking.check(resource, strict=place.strict)
     if_match = version_in(request.headers.get("If-Match"))
-    with storing.writing(place.engine, place.practice, place.base) as writer:
+    with storing.writing(place.engine, place.practice, place.base, place.rights) as writer:
         stored = writer.update(resource, id_, if_match)
         place.told("update", type_, [id_], conn=writer.connection)
         place.keep(writer, stored, warnings)
@@ -267,13 +286,13 @@ def update(place: Place, type_: str, id_: str) -> Response:
 
 # What can be asked. The routes and the CapabilityStatement are made from this table.
 INTERACTIONS = (
-    Interaction("capabilities", "GET", "/metadata", capabilities),
-    Interaction("transaction", "POST", "", run_transaction),
-    Interaction("search-type", "GET", "/<type_>", search),
-    Interaction("create", "POST", "/<type_>", create),
-    Interaction("read", "GET", "/<type_>/<id_>", read),
-    Interaction("update", "PUT", "/<type_>/<id_>", update),
-    Interaction("vread", "GET", "/<type_>/<id_>/_history/<version>", vread),
+    Interaction("capabilities", "GET", "/metadata", "", capabilities),
+    Interaction("transaction", "POST", "", "", run_transaction),
+    Interaction("search-type", "GET", "/<type_>", "s", search),
+    Interaction("create", "POST", "/<type_>", "c", create),
+    Interaction("read", "GET", "/<type_>/<id_>", "r", read),
+    Interaction("update", "PUT", "/<type_>/<id_>", "u", update),
+    Interaction("vread", "GET", "/<type_>/<id_>/_history/<version>", "r", vread),
 )
 
 
@@ -288,6 +307,8 @@ def _interact(answers: dict[str, Interaction], place: Place, names: dict[str, st
             f"{request.method} is not supported here; there is {', '.join(answers)}.",
             headers={"Allow": ", ".join(answers)},
         )
+    if interaction.scope:
+        place.rights.check(interaction.scope, names["type_"])
     if "id_" in names and not ID.fullmatch(names["id_"]):
         raise not_found(names["type_"], names["id_"])
     if names.get("type_") != "Binary" or interaction.code not in ("read", "vread"):

@@ -104,13 +104,23 @@ def matching(practice: str, query: Query) -> Select:
     conditions = [table.c.practice == practice, table.c.type == query.type]
     if lead is not None:
         conditions += [table.c.param == lead.param, _any_of(table, lead)]
-    conditions += [_has(table, practice, query.type, criterion) for criterion in criteria]
-    conditions += [table.c.id.in_(sorted(ids)) for ids in query.ids]
-    conditions += [or_(*(_within(table, span) for span in spans)) for spans in query.spans]
+    conditions += _all_of(table, practice, query, criteria)
+    if query.within is not None:
+        conditions.append(
+            or_(false(), *(and_(*_all_of(table, practice, each, each.criteria)) for each in query.within))
+        )
     if query.after:
         conditions.append(tuple_(table.c.updated_at, table.c.id) > tuple_(*query.after))
     statement = select(table.c.updated_at, table.c.id).where(*conditions).order_by(table.c.updated_at, table.c.id)
     return statement if lead is None else statement.distinct()
+
+
+def _all_of(table: Any, practice: str, query: Query, criteria: list[Criterion]) -> list[ColumnElement[bool]]:
+    return [
+        *(_has(table, practice, query.type, criterion) for criterion in criteria),
+        *(table.c.id.in_(sorted(ids)) for ids in query.ids),
+        *(or_(*(_within(table, span) for span in spans)) for spans in query.spans),
+    ]
 
 
 def _has(table: Any, practice: str, type_: str, criterion: Criterion) -> ColumnElement[bool]:

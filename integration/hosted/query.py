@@ -63,6 +63,12 @@ class TimeSpan:
     end: datetime | None = None
     outside: bool = False
 
+    def holds(self, moment: datetime) -> bool:
+        """Is ``moment`` one of those that are asked for?"""
+        bounds = [moment >= self.start] if self.start is not None else []
+        bounds += [moment < self.end] if self.end is not None else []
+        return (bool(bounds) and all(bounds)) is not self.outside
+
 
 @dataclass
 class Query:
@@ -75,6 +81,15 @@ class Query:
     count: int = DEFAULT_COUNT
     after: Position | None = None
     used: list[tuple[str, str]] = field(default_factory=list)
+    within: tuple["Query", ...] | None = None  # a match has to match one of these too; None: it need not
+
+    def matches(self, rows: set[Row], id_: str, updated_at: datetime) -> bool:
+        """Does a resource with these rows of the index match, whatever page it would be on?"""
+        return (
+            all(_carries(rows, criterion) for criterion in self.criteria)
+            and all(id_ in ids for ids in self.ids)
+            and all(any(span.holds(updated_at) for span in spans) for spans in self.spans)
+        )
 
     @property
     def alternatives(self) -> int:

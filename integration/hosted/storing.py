@@ -31,6 +31,7 @@ from integration import fhir_json
 from integration.hosted.instants import to_instant
 from integration.hosted.outcomes import Refusal, not_found
 from integration.hosted.parameters import index_rows
+from integration.hosted.rights import Rights
 from integration.hosted.tables import hosted_clock, hosted_index, hosted_resources, hosted_versions
 from integration.postgres.driver import driver
 
@@ -115,11 +116,11 @@ def read_many(
 
 
 @contextmanager
-def writing(engine: Engine, practice: str, base: str) -> Iterator["Writer"]:
-    """One commit into ``practice``, or none when the block raises. Other writers to the practice wait."""
+def writing(engine: Engine, practice: str, base: str, rights: Rights) -> Iterator["Writer"]:
+    """One commit into ``practice``, or none when the block raises, as for what ``rights`` refuse. Other writers wait."""
     with engine.begin() as connection:
         connection.execute(_PATIENCE)
-        writer = Writer(connection, practice, base, _tick(connection, practice))
+        writer = Writer(connection, practice, base, _tick(connection, practice), rights)
         yield writer
         writer.flush()
 
@@ -134,13 +135,14 @@ def _tick(connection: Connection, practice: str) -> datetime:
 
 
 class Writer:
-    """Collects the rows of one commit."""
+    """Collects the rows of one commit; nothing gets past the rights of who writes."""
 
-    def __init__(self, connection: Connection, practice: str, base: str, now: datetime):
+    def __init__(self, connection: Connection, practice: str, base: str, now: datetime, rights: Rights):
         self.connection = connection
         self.now = now
         self._practice = practice
         self._base = base
+        self._rights = rights
         self._created: list[tuple] = []
         self._changed: list[dict] = []
         self._forgotten: list[dict] = []
@@ -149,7 +151,7 @@ class Writer:
 
     def create(self, resource: dict[str, Any], id_: str) -> Stored:
         """Version 1 of ``resource``."""
-        stored = self._store(resource, id_, 1)
+        stored = self._store(resource, id_, 1, "c")
         self._created.append(self._row(stored))
         return stored
 
@@ -157,6 +159,9 @@ class Writer:
         """The next version; 412 unless the newest is ``if_match``, 404 when there is none."""
         type_ = resource["resourceType"]
         newest = self._newest(type_, id_)
+        if self._rights.searches("u", type_) is not None:
+            if not self._rights.covers("u", read(self.connection, self._practice, type_, id_)):
+                raise _unknown(type_, id_)
         if if_match is not None and if_match != newest:
             raise Refusal(
                 412,
@@ -164,7 +169,7 @@ class Writer:
                 f"{type_}/{id_} is at version {newest}, not {if_match}: read it again, "
                 "decide, and send the update with the new version.",
             )
-        stored = self._store(resource, id_, newest + 1)
+        stored = self._store(resource, id_, newest + 1, "u")
         self._forgotten.append({"changed_practice": self._practice, "changed_type": type_, "changed_id": id_})
         self._changed.append({**self._forgotten[-1], "version": stored.version, "updated_at": stored.updated_at})
         return stored
@@ -188,23 +193,28 @@ class Writer:
             )
         )
         if version is None:
-            raise Refusal(
-                404, "not-found", f"{type_}/{id_} is not known here. Ids are given by this server: create it with POST."
-            )
+            raise _unknown(type_, id_)
         return version
 
-    def _store(self, resource: dict[str, Any], id_: str, version: int) -> Stored:
+    def _store(self, resource: dict[str, Any], id_: str, version: int, letter: str) -> Stored:
         if len(self._versions) >= FLUSH_AFTER:
             self.flush()
         resource = _stamped(resource, id_, version, self.now)
         type_ = resource["resourceType"]
         stored = Stored(type_, id_, version, self.now, fhir_json.dumps(resource))
+        self._rights.check_sent(letter, stored)
         self._versions.append((*self._row(stored), stored.content))
         self._index += [(self._practice, type_, id_, *row, self.now) for row in index_rows(resource, self._base)]
         return stored
 
     def _row(self, stored: Stored) -> tuple:
         return self._practice, stored.type, stored.id, stored.version, stored.updated_at
+
+
+def _unknown(type_: str, id_: str) -> Refusal:
+    return Refusal(
+        404, "not-found", f"{type_}/{id_} is not known here. Ids are given by this server: create it with POST."
+    )
 
 
 def _copy(connection: Connection, table: Table, rows: list[tuple]) -> None:

@@ -18,6 +18,7 @@ from integration.hosted.bodies import ID, check_resource, check_same_id, check_t
 from integration.hosted.instants import to_instant
 from integration.hosted.outcomes import Refusal, bad_request
 from integration.hosted.query import Query, read_condition
+from integration.hosted.rights import Rights
 from integration.hosted.storing import Stored, Writer, new_id, read_many, writing
 from mappings.structure import StructureIssue
 
@@ -28,7 +29,10 @@ _CONDITIONAL = re.compile(r"[A-Za-z]+\?")
 
 
 class Place(Protocol):
-    """What is told of a transaction, in its commit."""
+    """Who asks for a transaction, and who is told of it in its commit."""
+
+    @property
+    def rights(self) -> Rights: ...
 
     def keep(self, writer: Writer, stored: Stored, warnings: list[StructureIssue]) -> None: ...
 
@@ -88,10 +92,17 @@ def read_bundle(bundle: Any, base: str, *, strict: bool) -> list[Entry]:
 
 def run(engine: Engine, practice: str, base: str, entries: list[Entry], place: Place) -> list[Answer]:
     """Store all entries in one commit, or none of them; ``place`` is told what bends a rule and who did it."""
-    with writing(engine, practice, base) as writer:
+    for entry in entries:
+        with _refused_at(entry.at):
+            place.rights.check("u" if entry.method == "PUT" else "cs" if entry.condition else "c", entry.type)
+    with writing(engine, practice, base, place.rights) as writer:
         _resolve_conditions(writer, practice, entries)
         targets = {entry.full_url: f"{entry.type}/{entry.id}" for entry in entries if entry.full_url}
         known = read_many(writer.connection, practice, [(entry.type, entry.id) for entry in entries if entry.exists])
+        for entry in entries:
+            if entry.exists:
+                with _refused_at(f"{entry.at}.request.ifNoneExist"):
+                    place.rights.check_found(known[entry.type, entry.id])
         answers = [_apply(writer, entry, targets, known) for entry in entries]
         for answer in answers:
             place.keep(writer, answer.stored, answer.warnings)

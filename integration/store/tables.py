@@ -746,6 +746,41 @@ tokens = Table(
     Index("tokens_name", "name", unique=True, postgresql_where=text("revoked_at is null")),
 )
 
+clients = Table(
+    "clients",
+    metadata,  # who signs in at a hosted endpoint by SMART Backend Services
+    Column("id", Text, primary_key=True),  # the client_id
+    Column("practice", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("jwks", Text),  # its key set: as it was given, or as it was last fetched from jwks_url
+    Column("jwks_url", Text),
+    _time("jwks_asked_at"),  # when one process last began to fetch it
+    _time("jwks_until"),  # what was fetched counts until then
+    Column("jwks_problem", Text),  # why the last fetch brought nothing
+    Column("scopes", Text, nullable=False),
+    _now("created_at"),
+    _time("used_at"),
+    _time("revoked_at"),
+    Index("clients_name", "practice", "name", unique=True, postgresql_where=text("revoked_at is null")),
+)
+
+client_assertions = Table(
+    "client_assertions",
+    metadata,  # each opens once: what was shown is refused until long after it has ended
+    Column("client", Text, ForeignKey("clients.id"), primary_key=True),
+    Column("jti_sha256", Text, primary_key=True),
+    _time("until", nullable=False, index=True),
+)
+
+client_tokens = Table(
+    "client_tokens",
+    metadata,
+    Column("token_sha256", Text, primary_key=True),
+    Column("client", Text, ForeignKey("clients.id"), nullable=False),
+    Column("scopes", Text, nullable=False),  # those granted, of the client's
+    _time("expires_at", nullable=False, index=True),
+)
+
 totals = Table(
     "totals",
     metadata,  # what /metrics counts; goes up only

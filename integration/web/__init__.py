@@ -23,7 +23,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
     """
     from integration.web import api, health, hooks, jwks, pages, spans
     from integration.web.access import accounts as account_pages
-    from integration.web.access import gate, hosted_notes, sign_in
+    from integration.web.access import gate, hosted_notes, sign_in, smart
     from integration.web.access.hosted_log import HostedLog
     from integration.web.coordinator import checklist as checklist_pages
     from integration.web.coordinator import correct as correct_pages
@@ -44,6 +44,7 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
         hooks,
         api,
         sign_in,
+        smart,
         account_pages,
         listing,
         queue,

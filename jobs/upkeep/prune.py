@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from integration.store import exchanges, held_tokens, sessions, sign_in_tries
+from integration.store import client_tokens, exchanges, held_tokens, sessions, sign_in_tries
 from jobs.world import Context, Outcome
 
 UNFINISHED_SECONDS = 86400.0  # no payload takes so long to be written
@@ -19,6 +19,7 @@ def prune(ctx: Context) -> Outcome:
         sessions.prune(conn)
         sign_in_tries.prune(conn)
         held_tokens.forget_ended(conn, ctx.now)
+        client_tokens.prune(conn)
     with ctx.transaction() as conn:  # each in a transaction of its own: it may take long
         emptied = exchanges.prune_bodies(conn, keep.exchange_bodies_days)
     with ctx.transaction() as conn:

@@ -12,6 +12,7 @@ import second_opinion
 from integration.store import alarms, bulk
 from integration.store.filters import parse
 from integration.store.tables import attempts, steps
+from tests.integration.web.access.smart_client import key_set, public_jwk
 from tests.jobs.exchange import Exchange, a_request, load_chart
 from tests.reference_pages import commands
 
@@ -61,6 +62,8 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         attempt = str(conn.execute(select(attempts.c.id).limit(1)).scalar_one())
     request, new, because = folder / "request.json", folder / "new.json", ("--reason", "tested")
     new.write_text(a_request(key="k3").model_dump_json(exclude_defaults=True))
+    keys = folder / "jwks.json"
+    keys.write_text(key_set(public_jwk("ES384", "k1")))
     request.write_text(a_request(question="Is surgery needed now?").model_dump_json(exclude_defaults=True))
     lists = folder / "lists.yaml"
     lists.write_text("checklists: {ours: {extends: general}}")
@@ -86,6 +89,9 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("checklists show", ("breast",)),
         ("checklists explain", (request_id,)),
         ("checklists say", (request_id, "--item", "glass-slides=requested", *because)),
+        ("clients add", ("alice", "lab", "--jwks", str(keys), "--scopes", "system/*.rs")),
+        ("clients list", ()),
+        ("clients revoke", ("alice", "lab", *because)),
         ("database migrate", ()),
         ("database stop", ()),
         ("deliveries list", ()),

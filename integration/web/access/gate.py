@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from flask import Flask, Response, g, request, url_for
 
+from integration.hosted import rights
 from integration.hosted.outcomes import Refusal
-from integration.store import installation, tokens
+from integration.hosted.scopes import read_scopes
+from integration.store import client_tokens, installation, tokens
 from integration.views.texts import t
 from integration.web import forms, pages, problems, world
 from integration.web.access import sign_in, who
@@ -14,7 +16,7 @@ from integration.web.problems import Problem
 from mappings.model.errors import ExchangeError
 
 HOSTED = "hosted."  # these let in by practice, see ``admit``
-ANYONE, OWN = "anyone", "exchange"  # sign-in is off; our own workers
+OWN = "exchange"  # our own workers
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -67,24 +69,28 @@ def guard() -> Response | None:
     return None
 
 
-def admit(practice: str) -> str:
-    """Let somebody use the hosted endpoint of a practice: the name they have in the audit trail. Raises Refusal."""
+def admit(practice: str) -> rights.Caller:
+    """Let somebody use the hosted endpoint of a practice, and say who they are and what they may do. Raises Refusal."""
     if not world.config().web.needs_sign_in:
         if request.method not in SAFE and not forms.comes_from_here():
             raise Refusal(403, "forbidden", "A page of another site may not write here.")
-        return ANYONE
+        return rights.ANYONE
     given = who.bearer() or ""
     if tokens.is_own(_own_secret(), practice, given):
-        return OWN
+        return rights.Caller(OWN)
     with world.engine().begin() as conn:
-        row = tokens.find(conn, given)
-    if row is None:
+        signed_in, row = client_tokens.find(conn, given), tokens.find(conn, given)
+    found = signed_in or row
+    if found is None:
         raise Refusal(
             401, "login", "Send a token of this practice in the header Authorization, as Bearer.", headers=_CHALLENGE
         )
-    if row.practice != practice:
+    if found.practice != practice:
         raise Refusal(403, "forbidden", "This token is not one of this practice.")
-    return f"token {row.name}"
+    if signed_in is None:
+        return rights.Caller(f"token {found.name}")  # of a practice's own machine: everything there
+    scoped = rights.of_scopes(read_scopes(signed_in.scopes), hosted_base(practice))
+    return rights.Caller(f"client {signed_in.name}", scoped)
 
 
 def wants_body_of(app: Flask) -> Callable[[dict], bool]:

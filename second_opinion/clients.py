@@ -1,0 +1,95 @@
+"""Commands about clients of hosted practices: EHRs and other systems that sign in by SMART Backend Services."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from second_opinion.house import ME, cli, opened, read_config, show, with_json, with_reason
+
+
+@cli.group("clients")
+def clients_group() -> None:
+    """Systems that sign in at a hosted endpoint (SMART Backend Services)."""
+
+
+@clients_group.command("add")
+@click.argument("practice")
+@click.argument("name")
+@click.option(
+    "--jwks",
+    "file",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with its public keys, as a JWK Set.",
+)
+@click.option("--scopes", required=True, help='What it may do, such as "system/ServiceRequest.rs system/Task.cru".')
+@with_json
+@click.pass_context
+def clients_add(ctx: click.Context, practice: str, name: str, file: Path, scopes: str, as_json: bool) -> None:
+    """Register a client called NAME that may use /fhir/PRACTICE, and print its client_id and where it gets tokens."""
+    from integration.client_assertions import check_key_set
+    from integration.hosted.scopes import read_scopes
+    from integration.store import clients
+
+    config = read_config(ctx)
+    hosted = [each.practice for each in config.hosted]
+    if practice not in hosted:
+        raise click.UsageError(f"there is no hosted practice {practice}; configured: {', '.join(hosted) or 'none'}")
+    wanted = [str(each) for each in read_scopes(scopes)]
+    jwks = _text_of(file)
+    check_key_set(jwks)
+    with opened(ctx) as (_, engine), engine.begin() as conn:
+        client_id = clients.add(conn, practice, name, scopes=wanted, actor=ME, jwks=jwks)
+    base = f"{config.web.public_url or config.web.address}/fhir/{practice}"
+    made = {"client_id": client_id, "practice": practice, "name": name, "scopes": wanted, "fhir": base}
+    show(
+        made | {"token_endpoint": f"{base}/token"},
+        as_json,
+        f"client_id: {client_id}\nFHIR address: {base}\ntoken address: {base}/token\nscopes: {' '.join(wanted)}",
+    )
+
+
+@clients_group.command("list")
+@with_json
+@click.pass_context
+def clients_list(ctx: click.Context, as_json: bool) -> None:
+    """Every client, newest first: its practice, client_id, where its keys are, its scopes."""
+    from integration.store import clients
+
+    with opened(ctx) as (_, engine), engine.connect() as conn:
+        views = clients.views(conn)
+    show(views, as_json, "\n".join(map(_line, views)) or "no clients yet")
+
+
+@clients_group.command("revoke")
+@click.argument("practice")
+@click.argument("name")
+@with_reason(required=False)
+@with_json
+@click.pass_context
+def clients_revoke(ctx: click.Context, practice: str, name: str, reason: str | None, as_json: bool) -> None:
+    """Let the client called NAME of PRACTICE in no more; its tokens open nothing from now on."""
+    from integration.store import clients
+
+    with opened(ctx) as (_, engine), engine.begin() as conn:
+        clients.revoke(conn, practice, name, actor=ME, reason=reason)
+    show({"practice": practice, "name": name, "revoked": True}, as_json, f"{name} of {practice} is revoked")
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise click.BadParameter("the file is not UTF-8 text", param_hint="--jwks") from None
+
+
+def _line(view: dict) -> str:
+    used = f"{view['used_at']:%Y-%m-%d %H:%M}" if view["used_at"] else "never"
+    keys = view["jwks_url"] or "keys by value"
+    problem = f" (not fetched: {view['jwks_problem']})" if view["jwks_problem"] else ""
+    return (
+        f"{view['practice']:<16} {view['name']:<20} {view['id']}  {'revoked' if view['revoked_at'] else 'valid':<8} "
+        f"used {used}, {keys}{problem}, {' '.join(view['scopes'])}"
+    )

@@ -1,0 +1,371 @@
+"""The token address of a hosted practice: each test of Inferno's SMART Backend Services, and what it does not ask.
+
+Their tests are those of inferno-framework/smart-app-launch-test-kit, lib/smart_app_launch/backend_services_*.rb; the id of each
+stands in the docstring that answers it.
+"""
+
+import base64
+import json
+import logging
+import re
+import time
+
+import jwt
+import pytest
+
+from integration.store import client_tokens, clients
+from tests.integration.web.access.smart_client import JWT_BEARER, OUT, Machine, key_set, private_key, public_jwk
+
+pytestmark = pytest.mark.postgres
+PATIENT = {"resourceType": "Patient", "name": [{"family": "Synthetic-Test"}]}
+
+
+@pytest.fixture(params=["RS384", "ES384"])
+def machine(request, guarded) -> Machine:
+    """A client of Dr Alice's practice that may do everything, with each algorithm."""
+    return Machine(guarded, algorithm=request.param)
+
+
+@pytest.fixture
+def rs384(guarded) -> Machine:
+    return Machine(guarded)
+
+
+def refused(answer, status: int, error: str) -> str:
+    """The sentence of an OAuth error, which nobody may keep."""
+    assert (answer.status_code, answer.json["error"]) == (status, error), answer.text
+    assert answer.headers["Cache-Control"] == "no-store" and answer.headers["Pragma"] == "no-cache"
+    said = answer.json["error_description"]
+    assert re.fullmatch(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+", said), "RFC 6749 5.2"
+    return said
+
+
+def test_inferno_invalid_grant_type(machine):
+    """smart_backend_services_invalid_grant_type: a wrong grant_type is answered with 400."""
+    refused(machine.ask(grant_type="not_a_grant_type"), 400, "unsupported_grant_type")
+
+
+def test_inferno_invalid_client_assertion(machine):
+    """smart_backend_services_invalid_client_assertion: a wrong client_assertion_type is answered with 400 or 401."""
+    assert JWT_BEARER in refused(machine.ask(client_assertion_type="not_an_assertion_type"), 401, "invalid_client")
+
+
+def test_inferno_invalid_jwt(machine):
+    """smart_backend_services_invalid_jwt: a request whose JWT is not valid is answered with 400 or 401.
+
+    Their test sends a wrong client_assertion_type here too; what its description asks for (each claim) is in the table below.
+    """
+    refused(machine.ask(client_assertion_type="not_an_assertion_type"), 401, "invalid_client")
+    refused(machine.ask(client_assertion=machine.assertion(iss="somebody")), 401, "invalid_client")
+
+
+def test_inferno_auth_request_success(machine):
+    """smart_backend_services_auth_request_success: the right request is answered with 200 or 201.
+
+    Theirs ends exactly five minutes ahead, by a clock of its own, and its jti has 64 characters.
+    """
+    assertion = machine.assertion(exp=int(time.time()) + 300, jti="f" * 64)
+    answer = machine.ask(client_assertion=assertion)
+    assert answer.status_code == 200, answer.text
+
+
+def test_inferno_auth_response_body(machine):
+    """smart_backend_services_auth_response_body: access_token, token_type bearer, a number expires_in, scope."""
+    answer = machine.ask()
+    assert answer.is_json and answer.headers["Cache-Control"] == "no-store"
+    body = answer.json
+    assert set(body) == {"access_token", "token_type", "expires_in", "scope"}
+    assert re.fullmatch(r"so-client_[\w-]{43}", body["access_token"])
+    assert (body["token_type"].lower(), body["expires_in"], body["scope"]) == ("bearer", 300, "system/*.cruds")
+
+
+def test_the_token_opens_the_endpoint_and_stands_nowhere(rs384, caplog):
+    """smart_backend_services_token_tls_version is answered by the TLS proxy (docs/how-to/sign-in.md): we listen behind it."""
+    with caplog.at_level(logging.DEBUG):
+        token = rs384.token()
+        assert rs384.send("POST", "/Patient", PATIENT, token=token).status_code == 201
+        assert rs384.send("GET", "/Patient", token=token).json["total"] == 1
+    everything = str(rs384.guarded.sql("SELECT * FROM client_tokens").all()) + str(
+        rs384.guarded.sql("SELECT * FROM audit").all()
+    )
+    assert token not in everything + caplog.text
+    [given] = rs384.guarded.audited("client.signed-in")
+    assert (given.actor, given.subject, given.detail["scopes"]) == ("client lab", "alice", ["system/*.cruds"])
+    assert [row.actor for row in rs384.guarded.audited("hosted.create")] == ["client lab"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"iss": OUT}, "iss and sub"),
+        ({"iss": "somebody"}, "iss and sub"),
+        ({"sub": OUT}, "iss and sub"),
+        ({"sub": "somebody", "iss": "somebody"}, "No such client"),
+        ({"aud": OUT}, "lacks one"),
+        ({"aud": "https://elsewhere.example/token"}, "claim aud"),
+        ({"aud": ["https://elsewhere.example/token"]}, "claim aud"),
+        ({"exp": OUT}, "lacks one"),
+        ({"exp": "soon"}, "claim exp"),
+        ({"exp": int(time.time()) - 600}, "has ended"),
+        ({"exp": int(time.time()) + 3600}, "300 seconds ahead"),
+        ({"jti": OUT}, "lacks one"),
+        ({"jti": ""}, "claim jti"),
+        ({"jti": "j" * 300}, "claim jti"),
+        ({"nbf": int(time.time()) + 600}, "claim nbf"),
+        ({"iat": int(time.time()) + 600}, "claim iat"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else "-".join(f"{k}-{'out' if v is OUT else type(v).__name__}" for k, v in value.items()),
+)  # fmt: skip
+def test_each_claim_is_checked(rs384, changed, said):
+    assert said in refused(rs384.ask(client_assertion=rs384.assertion(**changed)), 401, "invalid_client")
+    assert rs384.guarded.sql("SELECT count(*) FROM client_tokens").scalar() == 0
+
+
+def test_one_audience_as_a_list_will_do_and_two_will_not(rs384):
+    """Who may choose among several could be handed an assertion made for another server."""
+    assert rs384.ask(client_assertion=rs384.assertion(aud=[rs384.token_url])).status_code == 200
+    two = rs384.assertion(aud=[rs384.token_url, "https://elsewhere.example/token"])
+    refused(rs384.ask(client_assertion=two), 401, "invalid_client")
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_clock_that_is_ten_minutes_off_is_told_the_time_here(rs384, minutes):
+    then = int(time.time()) + minutes * 60
+    answer = rs384.ask(client_assertion=rs384.assertion(exp=then + 240, iat=then))
+    told = int(re.search(r"The clock here says (\d+)\.", refused(answer, 401, "invalid_client"))[1])
+    assert abs(told - time.time()) < 30
+
+
+def test_a_clock_that_is_half_a_minute_off_will_do(rs384):
+    for seconds in (-25, 320):
+        assert rs384.ask(client_assertion=rs384.assertion(exp=int(time.time()) + seconds)).status_code == 200
+
+
+def test_the_header_is_checked(rs384):
+    for header in ({"typ": OUT}, {"typ": "at+jwt"}, {"kid": OUT}, {"kid": "k2"}, {"jku": "https://evil.example/jwks"}):
+        header = {**header, "typ": None} if header.get("typ") is OUT else header
+        refused(rs384.ask(client_assertion=rs384.assertion(header=header)), 401, "invalid_client")
+    refused(rs384.ask(client_assertion=rs384.assertion(header={"crit": ["exp"], "exp": 1})), 401, "invalid_client")
+
+
+def unsigned(machine: Machine) -> str:
+    return jwt.encode(machine.claims(), "", "none", headers={"kid": machine.kid})
+
+
+def signed_with_the_public_key_as_a_secret(machine: Machine) -> str:
+    """What a library takes that lets the header choose the algorithm."""
+    import hmac
+
+    def plain(value: dict) -> bytes:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
+
+    secret = json.dumps(public_jwk("RS384", "k1")).encode()
+    said = plain({"alg": "HS256", "typ": "JWT", "kid": "k1"}) + b"." + plain(machine.claims())
+    return (said + b"." + base64.urlsafe_b64encode(hmac.digest(secret, said, "sha256")).rstrip(b"=")).decode()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        unsigned,
+        signed_with_the_public_key_as_a_secret,
+        lambda machine: machine.assertion(algorithm="RS256"),
+        lambda machine: machine.assertion(algorithm="PS384"),
+        lambda machine: machine.assertion(algorithm="RS512"),
+        lambda machine: machine.assertion(key=private_key("RS384", 1)),
+        lambda machine: machine.assertion(key=private_key("ES384"), algorithm="ES384"),
+        lambda machine: machine.assertion(key=private_key("RS384", 1), header={"jwk": public_jwk("RS384", "k1", 1)}),
+        lambda machine: machine.assertion()[:-8] + "AAAAAAAA",
+        lambda machine: machine.assertion() + "x" * 9000,
+        lambda machine: "a.b.c",
+        lambda machine: "..",
+        lambda machine: "[" * 6000,
+        lambda machine: OUT,
+    ],
+    ids="none HS256-with-the-public-key RS256 PS384 RS512 another-key another-kind-of-key key-in-the-header broken-signature "
+    "too-long letters dots nested missing".split(),
+)
+def test_what_the_registered_key_has_not_signed_opens_nothing(rs384, made):
+    refused(rs384.ask(client_assertion=made(rs384)), 401, "invalid_client")
+    assert rs384.guarded.sql("SELECT count(*) FROM client_tokens").scalar() == 0
+
+
+def test_one_key_has_to_match_and_no_more(guarded):
+    both = key_set(public_jwk("RS384", "k1"), public_jwk("RS384", "k1", 1))
+    machine = Machine(guarded)
+    guarded.sql("UPDATE clients SET jwks = :jwks", jwks=both)
+    refused(machine.ask(), 401, "invalid_client")
+    other_kind = key_set(public_jwk("RS384", "k1"), public_jwk("ES384", "k1"))
+    guarded.sql("UPDATE clients SET jwks = :jwks", jwks=other_kind)
+    assert machine.ask().status_code == 200, "the kind of key decides between those of one kid"
+    for_encryption = key_set(public_jwk("RS384", "k1", use="enc"))
+    guarded.sql("UPDATE clients SET jwks = :jwks", jwks=for_encryption)
+    refused(machine.ask(), 401, "invalid_client")
+
+
+def test_an_assertion_opens_once(rs384):
+    assertion = rs384.assertion()
+    assert rs384.ask(client_assertion=assertion).status_code == 200
+    assert "used before" in refused(rs384.ask(client_assertion=assertion), 401, "invalid_client")
+    [row] = rs384.guarded.audited("client.replayed")
+    assert (row.actor, row.subject) == ("client lab", "alice")
+    assert rs384.guarded.sql("SELECT count(*) FROM client_tokens").scalar() == 1
+
+
+def test_an_assertion_is_used_up_by_a_request_that_is_refused_for_its_scope(rs384):
+    assertion = rs384.assertion()
+    refused(rs384.ask(client_assertion=assertion, scope="system/Patient.dus"), 400, "invalid_scope")
+    assert "used before" in refused(rs384.ask(client_assertion=assertion), 401, "invalid_client")
+
+
+def test_one_jti_of_two_clients_is_two(guarded):
+    one, other = Machine(guarded, name="one"), Machine(guarded, name="other")
+    for machine in (one, other):
+        assert machine.ask(client_assertion=machine.assertion(jti="same")).status_code == 200
+
+
+def test_what_was_shown_is_kept_until_it_is_refused_without(rs384):
+    rs384.token()
+    kept = rs384.guarded.sql("SELECT extract(epoch FROM until - now()) FROM client_assertions").scalar()
+    assert kept > 240 + 30 + 300, "exp, leeway and a margin"
+    with rs384.guarded.engine.begin() as conn:
+        client_tokens.prune(conn)
+    assert rs384.guarded.sql("SELECT count(*) FROM client_assertions").scalar() == 1
+    rs384.guarded.sql("UPDATE client_assertions SET until = now() - interval '1 second'")
+    rs384.guarded.sql("UPDATE client_tokens SET expires_at = now() - interval '1 second'")
+    with rs384.guarded.engine.begin() as conn:
+        client_tokens.prune(conn)
+    assert (
+        rs384.guarded.sql("SELECT (SELECT count(*) FROM client_assertions) + count(*) FROM client_tokens").scalar() == 0
+    )
+
+
+def test_the_token_of_a_practice_opens_nothing_of_another(guarded):
+    alice, bob = Machine(guarded, "alice"), Machine(guarded, "bob")
+    of_bob = bob.token()
+    id_ = bob.send("POST", "/Patient", PATIENT, token=of_bob).json["id"]
+    of_alice = alice.token()
+    for method, path in (
+        ("GET", "/metadata"),
+        ("GET", "/Patient"),
+        ("GET", f"/Patient/{id_}"),
+        ("GET", f"/Patient/{id_}/_history/1"),
+        ("POST", "/Patient"),
+        ("PUT", f"/Patient/{id_}"),
+        ("POST", ""),
+    ):
+        answer = alice.send(method, path, {**PATIENT, "id": id_}, token=of_alice, practice="bob")
+        assert answer.status_code == 403 and answer.json["resourceType"] == "OperationOutcome", (method, path)
+    assert alice.send("GET", f"/Patient/{id_}", token=of_alice).status_code == 404
+    # nor does what it signs for one practice open the other, whichever address it names
+    for audience in (alice.token_url, bob.token_url):
+        answer = alice.ask(practice="bob", client_assertion=alice.assertion(aud=audience))
+        assert "No such client" in refused(answer, 401, "invalid_client")
+
+
+def test_a_client_of_two_practices_names_the_right_address(guarded):
+    """Two registrations with one key: an assertion for one is none for the other."""
+    alice, bob = Machine(guarded, "alice"), Machine(guarded, "bob")
+    assert "claim aud" in refused(bob.ask(client_assertion=bob.assertion(aud=alice.token_url)), 401, "invalid_client")
+
+
+def test_a_revoked_client_gets_no_token_and_those_that_it_has_open_nothing(rs384):
+    token = rs384.token()
+    assert rs384.send("GET", "/Patient", token=token).status_code == 200
+    with rs384.guarded.engine.begin() as conn:
+        clients.revoke(conn, "alice", "lab", actor="test", reason="left")
+    assert rs384.send("GET", "/Patient", token=token).status_code == 401
+    assert "No such client" in refused(rs384.ask(), 401, "invalid_client")
+    assert Machine(rs384.guarded).ask().status_code == 200, "the name is free again"
+
+
+def test_a_token_ends_after_five_minutes(rs384):
+    token = rs384.token()
+    left = rs384.guarded.sql("SELECT extract(epoch FROM expires_at - now()) FROM client_tokens").scalar()
+    assert 290 < left <= 300
+    rs384.guarded.sql("UPDATE client_tokens SET expires_at = now() - interval '1 second'")
+    answer = rs384.send("GET", "/Patient", token=token)
+    assert answer.status_code == 401 and answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_the_token_of_a_client_opens_neither_pages_nor_api_nor_numbers(rs384):
+    headers = {"Authorization": f"Bearer {rs384.token()}"}
+    for address in ("/api/requests", "/metrics", "/"):
+        assert rs384.guarded.app.test_client().get(address, headers=headers).status_code == 401, address
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "error"),
+    [
+        ({"grant_type": OUT}, 400, "invalid_request"),
+        ({"grant_type": ""}, 400, "unsupported_grant_type"),
+        ({"client_assertion_type": OUT}, 401, "invalid_client"),
+        ({"scope": OUT}, 400, "invalid_scope"),
+        ({"scope": "system/Patient.rs  system/Task.rs"}, 400, "invalid_scope"),
+        ({"scope": "launch/patient"}, 400, "invalid_scope"),
+        ({"scope": "patient/Patient.rs"}, 400, "invalid_scope"),
+        ({"scope": "system/Patient.rs?name:exact=Smith"}, 400, "invalid_scope"),
+        ({"client_id": "somebody"}, 401, "invalid_client"),
+        ({"scope": ["system/Patient.rs", "system/Task.rs"]}, 400, "invalid_request"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_each_parameter_is_checked(rs384, changed, status, error):
+    assert "Smith" not in refused(rs384.ask(**changed), status, error)
+
+
+def test_a_request_of_another_shape_is_refused(rs384):
+    here, form = rs384.guarded.app.test_client(), rs384.form()
+    refused(here.post("/fhir/alice/token", json=form, **rs384.at), 400, "invalid_request")
+    refused(rs384.ask(headers={"Authorization": "Basic YTpi"}), 400, "invalid_request")
+    refused(here.post("/fhir/alice/token", data={**form, "more": "x" * 70_000}, **rs384.at), 400, "invalid_request")
+    refused(here.post("/fhir/nobody/token", data=form, **rs384.at), 404, "invalid_request")
+    in_address = here.post("/fhir/alice/token", query_string=form, **rs384.at)
+    refused(in_address, 400, "invalid_request")
+    assert here.get("/fhir/alice/token").status_code == 401, "as every other address of the endpoint"
+    assert here.post("/fhir/alice/token", data=form, **rs384.at).status_code == 200, "and as it should be it works"
+
+
+def test_the_scopes_granted_are_those_that_both_sides_know(guarded):
+    machine = Machine(guarded, scopes="system/Patient.rs system/Task.cru")
+    assert (
+        machine.ask(scope="system/*.read system/*.write").json["scope"]
+        == "system/Patient.rs system/Task.r system/Task.cu"
+    )
+    assert machine.ask(scope="system/Patient.read").json["scope"] == "system/Patient.read"
+    assert machine.ask(scope="system/Patient.cruds system/Observation.rs").json["scope"] == "system/Patient.rs"
+    assert "lies within" in refused(machine.ask(scope="system/Observation.rs"), 400, "invalid_scope")
+    token = machine.token("system/Patient.rs")
+    assert machine.send("GET", "/Patient", token=token).status_code == 200
+    assert machine.send("GET", "/Task", token=token).status_code == 403
+    assert machine.send("POST", "/Patient", PATIENT, token=token).status_code == 403
+
+
+def test_the_database_is_away(rs384, caplog):
+    form = rs384.form()
+    rs384.guarded.sql("ALTER TABLE clients RENAME TO clients_away")
+    answer = rs384.guarded.app.test_client().post("/fhir/alice/token", data=form, **rs384.at)
+    assert answer.status_code == 503 and answer.json["error"] == "temporarily_unavailable"
+    assert form["client_assertion"] not in caplog.text and rs384.id not in answer.text
+
+
+def test_a_refusal_is_logged_by_a_word_without_what_was_sent(rs384, caplog):
+    assertion = rs384.assertion(aud="https://elsewhere.example/Canary")
+    rs384.ask(client_assertion=assertion)
+    [record] = [record for record in caplog.records if getattr(record, "action", "") == "smart.refused"]
+    assert record.cause == "aud" and "Canary" not in caplog.text and assertion not in caplog.text
+
+
+def test_behind_a_proxy_the_address_is_the_public_one(tmp_path, database):
+    from tests.integration.web.access.guarded import Guarded
+
+    public = "https://exchange.example.org"
+    guarded = Guarded(tmp_path, database, f'web: {{sign_in: required, public_url: "{public}"}}\n')
+    machine = Machine(guarded)
+    here = guarded.app.test_client()
+    outside = machine.form(client_assertion=machine.assertion(aud=f"{public}/fhir/alice/token"))
+    assert here.post("/fhir/alice/token", data=outside, base_url=public).status_code == 200
+    inside = machine.form()
+    refused(here.post("/fhir/alice/token", data=inside, base_url=public), 401, "invalid_client")
+    forged = machine.form(client_assertion=machine.assertion(aud="https://evil.example/fhir/alice/token"))
+    assert here.post("/fhir/alice/token", data=forged, base_url="https://evil.example").status_code in (401, 421)
