@@ -30,6 +30,18 @@ class KeySetRefused(ExchangeError):
     """A key set cannot be registered as it is."""
 
 
+class KeySetAway(ExchangeError):
+    """The address of a client's key set brought none; the sentence says why, and nothing of what was answered."""
+
+
+@dataclass(frozen=True)
+class FetchedKeys:
+    """A key set as it was fetched, and for how many seconds it counts."""
+
+    text: str
+    seconds: int
+
+
 @dataclass(frozen=True)
 class Shown:
     """What an assertion says before anything of it is proven."""
@@ -131,6 +143,11 @@ def unknown(cause: str) -> AssertionRefused:
         "No such client is registered for this practice, or its key set has not one key of this kid and algorithm, or that "
         "key has not signed this assertion.",
     )
+
+
+def is_key_set(text: str) -> bool:
+    """True when it holds a key, of whatever kind."""
+    return bool(_keys_in(text))
 
 
 def check_key_set(text: str) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from second_opinion.house import ME, cli, opened, read_config, show, with_json, with_reason
+
+if TYPE_CHECKING:
+    from integration.client_assertions import FetchedKeys
+    from integration.settings.config import Config
 
 
 @cli.group("clients")
@@ -18,18 +23,21 @@ def clients_group() -> None:
 @click.argument("practice")
 @click.argument("name")
 @click.option(
+    "--jwks-url", "url", help="Where its public keys are: a JWK Set at https, fetched now and when they change."
+)
+@click.option(
     "--jwks",
     "file",
-    required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file with its public keys, as a JWK Set.",
+    help="Instead: a file with its public keys. They are changed by registering it anew.",
 )
 @click.option("--scopes", required=True, help='What it may do, such as "system/ServiceRequest.rs system/Task.cru".')
 @with_json
 @click.pass_context
-def clients_add(ctx: click.Context, practice: str, name: str, file: Path, scopes: str, as_json: bool) -> None:
+def clients_add(
+    ctx: click.Context, practice: str, name: str, url: str | None, file: Path | None, scopes: str, as_json: bool
+) -> None:
     """Register a client called NAME that may use /fhir/PRACTICE, and print its client_id and where it gets tokens."""
-    from integration.client_assertions import check_key_set
     from integration.hosted.scopes import read_scopes
     from integration.store import clients
 
@@ -38,17 +46,42 @@ def clients_add(ctx: click.Context, practice: str, name: str, file: Path, scopes
     if practice not in hosted:
         raise click.UsageError(f"there is no hosted practice {practice}; configured: {', '.join(hosted) or 'none'}")
     wanted = [str(each) for each in read_scopes(scopes)]
-    jwks = _text_of(file)
-    check_key_set(jwks)
+    keys = _keys(config, url, file)
     with opened(ctx) as (_, engine), engine.begin() as conn:
-        client_id = clients.add(conn, practice, name, scopes=wanted, actor=ME, jwks=jwks)
+        client_id = clients.add(
+            conn, practice, name, scopes=wanted, actor=ME, jwks=keys.text, jwks_url=url, jwks_seconds=keys.seconds
+        )
     base = f"{config.web.public_url or config.web.address}/fhir/{practice}"
     made = {"client_id": client_id, "practice": practice, "name": name, "scopes": wanted, "fhir": base}
     show(
-        made | {"token_endpoint": f"{base}/token"},
+        made | {"jwks_url": url, "token_endpoint": f"{base}/token"},
         as_json,
         f"client_id: {client_id}\nFHIR address: {base}\ntoken address: {base}/token\nscopes: {' '.join(wanted)}",
     )
+
+
+def _keys(config: Config, url: str | None, file: Path | None) -> FetchedKeys:
+    """The key set, which has to be one that somebody could sign in with."""
+    from integration.client_assertions import FetchedKeys, check_key_set
+
+    if url is not None and file is None:
+        found = _fetched(config, url)
+    elif file is not None and url is None:
+        found = FetchedKeys(_text_of(file), 0)
+    else:
+        raise click.UsageError("give --jwks-url, or --jwks with a file")
+    check_key_set(found.text)
+    return found
+
+
+def _fetched(config: Config, url: str) -> FetchedKeys:
+    from integration.client_assertions import KeySetAway, KeySetRefused
+    from integration.fhir.client_keys import fetcher
+
+    try:
+        return fetcher(config.web.client_keys.networks, config.web.client_keys.ca_file)(url)
+    except KeySetAway as away:
+        raise KeySetRefused(f"the key set cannot be fetched from --jwks-url: {away}") from None
 
 
 @clients_group.command("list")

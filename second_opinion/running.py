@@ -55,6 +55,7 @@ def serve(ctx: click.Context) -> None:
 @click.pass_context
 def web(ctx: click.Context) -> None:
     """Run the pages, the API and the hosted FHIR endpoints."""
+    from integration.fhir.client_keys import fetcher
     from integration.packets.payloads import Payloads
     from integration.queue import limits_of
     from integration.waking import Waker
@@ -65,7 +66,11 @@ def web(ctx: click.Context) -> None:
     with database_of(config, migrate=False, name="second-opinion web", fresh_plans=True) as database:
         check_port(config.web)
         app = create_app(
-            config, database.engine, Payloads(config.payload_store), Waker(database.engine, limits_of(config))
+            config,
+            database.engine,
+            Payloads(config.payload_store),
+            Waker(database.engine, limits_of(config)),
+            fetcher(config.web.client_keys.networks, config.web.client_keys.ca_file),
         )
         say_how_to_sign_in(config, database.engine)
         try:

@@ -193,6 +193,7 @@ class _Reading:
             *_capability_problems(endpoints),
             *_key_problems(endpoints, self.environ),
             *_road_problems(endpoints),
+            *_web_problems(config),
             *_lag_problems(endpoints, config),
             *_review_problems(endpoints),
             *_checklist_problems(endpoints, config),
@@ -396,6 +397,14 @@ def _road_problems(endpoints: dict[str, Endpoint]) -> Found:
             yield at, "needs the section `hl7v2` of this endpoint: where its interface engine is"
         if endpoint.hl7v2 is not None and RoadName.HL7V2 not in endpoint.road_names:
             yield ("endpoints", key, "hl7v2"), "has no use: `hl7v2` is not among the `roads` of this endpoint"
+def _web_problems(config: Config | None) -> Found:
+    file = config.web.client_keys.ca_file if config else None
+    if file is not None and not Path(file).is_file():
+        yield ("web", "client_keys", "ca_file"), "names a file that does not exist"
+
+
+_FILES_OF = {"auth": FILES, "tls": TLS_FILES, "hints": hints.FILES}
+_VARIABLES_OF = {"auth": VARIABLES, "hints": hints.VARIABLES}
 
 
 def _hint_problems(key: str, given: hints.Hints | None, environ: Mapping[str, str]) -> Found:
@@ -414,6 +423,7 @@ def _anchored(values: dict[str, Any], folder: Path, data_dir: str | None) -> dic
         ("keys_dir",),
         ("database", "url_file"),
         ("payloads", "url"),
+        ("web", "client_keys", "ca_file"),
         *alert_config.file_names(values),
     ):
         anchored = _changed(anchored, at, folder)

@@ -1,17 +1,35 @@
 """Where the pages, the API and the hosted endpoints listen, in config.yaml."""
 
 import ipaddress
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from integration.settings.parts import (
     Section,
     check_http,
+    check_network,
     is_host,
     is_loopback,
     split_address,
 )
+
+
+class ClientKeys(Section):
+    """From where the key sets of clients are fetched that were registered by an address."""
+
+    networks: tuple[Annotated[str, AfterValidator(check_network)], ...] = Field(
+        (),
+        strict=False,
+        description="Private networks in which such an address may lie. Without them only public addresses are asked, "
+        "whatever its name leads to.",
+        examples=[["10.20.0.0/16"]],
+    )
+    ca_file: str | None = Field(
+        None,
+        description="Certificate authorities (PEM) that are believed there, instead of the public ones.",
+        examples=["/etc/second-opinion/clinic-ca.pem"],
+    )
 
 
 class Web(Section):
@@ -47,6 +65,11 @@ class Web(Section):
     )
     session_hours: int = Field(
         12, ge=1, le=168, description="A session ends so long after signing in, at the latest.", examples=[12]
+    )
+
+    client_keys: ClientKeys = Field(
+        default_factory=ClientKeys,
+        description="Key sets of clients of hosted practices (docs/how-to/hosted-smart.md).",
     )
 
     @field_validator("public_url")

@@ -2,9 +2,8 @@
 
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit
@@ -13,6 +12,7 @@ from integration.store.tables import clients
 from mappings.model.errors import ExchangeError
 
 ASK_AGAIN_SECONDS = 60  # an address is not asked more often, whoever shows whichever key
+FETCHING_SECONDS = 15  # who began to ask longer ago has died
 
 
 class ClientRefused(ExchangeError):
@@ -28,9 +28,9 @@ def add(
     actor: str,
     jwks: str | None = None,
     jwks_url: str | None = None,
-    jwks_until: datetime | None = None,
+    jwks_seconds: int = 0,
 ) -> str:
-    """Register a client; its client_id. ``jwks`` is its key set, fetched from ``jwks_url`` where there is one.
+    """Register a client; its client_id. ``jwks`` is its key set; fetched from ``jwks_url`` it counts for ``jwks_seconds``.
 
     Raises ClientRefused.
     """
@@ -47,8 +47,7 @@ def add(
             scopes=" ".join(scopes),
             jwks=jwks,
             jwks_url=jwks_url,
-            jwks_asked_at=func.statement_timestamp() if jwks_url else None,
-            jwks_until=jwks_until,
+            jwks_until=_in(jwks_seconds) if jwks_url else None,
         )
         .on_conflict_do_nothing()
         .returning(clients.c.id)
@@ -82,21 +81,32 @@ def views(conn: Connection) -> list[dict]:
 
 
 def find(conn: Connection, practice: str, client_id: str) -> Row | None:
-    """A client of this practice that is not revoked; ``is_fresh``: its key set need not be fetched."""
+    """A client of this practice that is not revoked.
+
+    ``is_fresh``: its key set need not be fetched. ``is_being_fetched``: some process does it just now.
+    """
     is_fresh = or_(clients.c.jwks_url.is_(None), clients.c.jwks_until > func.statement_timestamp())
+    is_being_fetched = and_(
+        clients.c.jwks_asked_at > _in(-FETCHING_SECONDS),
+        or_(clients.c.jwks_answered_at.is_(None), clients.c.jwks_answered_at < clients.c.jwks_asked_at),
+    )
     return conn.execute(
-        select(clients, func.coalesce(is_fresh, False).label("is_fresh")).where(
-            clients.c.id == client_id, clients.c.practice == practice, clients.c.revoked_at.is_(None)
-        )
+        select(
+            clients,
+            func.coalesce(is_fresh, False).label("is_fresh"),
+            func.coalesce(is_being_fetched, False).label("is_being_fetched"),
+        ).where(clients.c.id == client_id, clients.c.practice == practice, clients.c.revoked_at.is_(None))
     ).one_or_none()
 
 
 def may_fetch(conn: Connection, client_id: str) -> bool:
     """True for one process in ASK_AGAIN_SECONDS: it fetches the key set of the client."""
-    floor = func.statement_timestamp() - text(f"interval '{ASK_AGAIN_SECONDS} seconds'")
     claimed = conn.execute(
         update(clients)
-        .where(clients.c.id == client_id, or_(clients.c.jwks_asked_at.is_(None), clients.c.jwks_asked_at < floor))
+        .where(
+            clients.c.id == client_id,
+            or_(clients.c.jwks_asked_at.is_(None), clients.c.jwks_asked_at < _in(-ASK_AGAIN_SECONDS)),
+        )
         .values(jwks_asked_at=func.statement_timestamp())
     )
     return bool(claimed.rowcount)
@@ -104,12 +114,19 @@ def may_fetch(conn: Connection, client_id: str) -> bool:
 
 def keep_keys(conn: Connection, client_id: str, jwks: str, seconds: int) -> None:
     """What was fetched, and for how long it counts."""
-    until = func.statement_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
-    conn.execute(
-        update(clients).where(clients.c.id == client_id).values(jwks=jwks, jwks_until=until, jwks_problem=None)
-    )
+    _answered(conn, client_id, jwks=jwks, jwks_until=_in(seconds), jwks_problem=None)
 
 
 def keep_problem(conn: Connection, client_id: str, problem: str) -> None:
-    """Why a fetch brought nothing: a person reads it in the list."""
-    conn.execute(update(clients).where(clients.c.id == client_id).values(jwks_problem=problem))
+    """Why a fetch brought nothing: a person reads it in the list. What was fetched before counts as long as it did."""
+    _answered(conn, client_id, jwks_problem=problem)
+
+
+def _answered(conn: Connection, client_id: str, **values: object) -> None:
+    conn.execute(
+        update(clients).where(clients.c.id == client_id).values(jwks_answered_at=func.clock_timestamp(), **values)
+    )
+
+
+def _in(seconds: int) -> ColumnElement:
+    return func.statement_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)

@@ -755,6 +755,7 @@ clients = Table(
     Column("jwks", Text),  # its key set: as it was given, or as it was last fetched from jwks_url
     Column("jwks_url", Text),
     _time("jwks_asked_at"),  # when one process last began to fetch it
+    _time("jwks_answered_at"),  # when that one had an answer, or none
     _time("jwks_until"),  # what was fetched counts until then
     Column("jwks_problem", Text),  # why the last fetch brought nothing
     Column("scopes", Text, nullable=False),

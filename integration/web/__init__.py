@@ -6,6 +6,7 @@ from flask import Flask, Response, request
 from sqlalchemy import Engine
 
 from integration import tracing
+from integration.client_assertions import FetchedKeys, KeySetAway
 from integration.hosted import create_hosted
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
@@ -16,10 +17,21 @@ PAGE_BODY_BYTES = 4 << 20
 PUBLIC = ("static", "jwks.of_name", "jwks.of_all")  # what others may keep a copy of
 
 
-def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callable[[], object] = lambda: None) -> Flask:
+def _fetch_nothing(url: str) -> FetchedKeys:
+    raise KeySetAway("this process was not given a way to fetch key sets")
+
+
+def create_app(
+    config: Config,
+    engine: Engine,
+    payloads: Payloads,
+    wake: Callable[[], object] = lambda: None,
+    fetch_keys: Callable[[str], FetchedKeys] = _fetch_nothing,
+) -> Flask:
     """The Flask app. One blueprint a file; everything it needs is handed in and kept in ``app.extensions``.
 
-    ``wake`` is called when somebody did something here, so that what became due starts at once.
+    ``wake`` is called when somebody did something here, so that what became due starts at once. ``fetch_keys`` fetches the
+    key set of a client from its address, or raises KeySetAway.
     """
     from integration.web import api, health, hooks, jwks, pages, spans
     from integration.web.access import accounts as account_pages
@@ -36,7 +48,12 @@ def create_app(config: Config, engine: Engine, payloads: Payloads, wake: Callabl
 
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = PAGE_BODY_BYTES  # the hosted endpoints take more
-    app.extensions["second_opinion"] = {"config": config, "engine": engine, "payloads": payloads}
+    app.extensions["second_opinion"] = {
+        "config": config,
+        "engine": engine,
+        "payloads": payloads,
+        "fetch_keys": fetch_keys,
+    }
     spans.set_up(app, tracing.start(config, "web"))
     for part in (
         health,

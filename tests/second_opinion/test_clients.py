@@ -8,6 +8,7 @@ from click.testing import CliRunner
 import second_opinion
 from tests.integration.web.access.guarded import Guarded
 from tests.integration.web.access.smart_client import key_set, private_key, public_jwk
+from tests.servers.key_sets import KeySets
 
 pytestmark = pytest.mark.postgres
 
@@ -117,3 +118,32 @@ def test_every_mistake_is_a_sentence(run, keys, guarded, words, said, code):
     file = keys(key_set(public_jwk("ES384", "k1")))
     assert said in run("add", *words, "--jwks", file, code=code)
     assert guarded.sql("SELECT count(*) FROM clients").scalar() == 0
+
+
+@pytest.fixture
+def site(tmp_path):
+    made = KeySets(tmp_path, key_set(public_jwk("ES384", "k1")))
+    yield made
+    made.close()
+
+
+def test_a_client_is_registered_by_the_address_of_its_keys(run, site, guarded, tmp_path):
+    words = ("add", "alice", "mercy-ehr", "--scopes", "system/*.rs", "--jwks-url", site.url)
+    assert "inside a private network" in run(*words, code=1)
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        config.read_text().replace("web: {", 'web: {client_keys: {networks: ["127.0.0.0/8"], ca_file: keys-ca.pem}, ')
+    )
+    assert json.loads(run(*words, "--json"))["jwks_url"] == site.url
+    [row] = guarded.sql("SELECT jwks, jwks_until > now() AS counts, jwks_asked_at FROM clients").all()
+    assert row.jwks == site.body and row.counts and row.jwks_asked_at is None
+    assert site.url in run("list")
+    site.body = key_set(public_jwk("ES384", "k1", use="enc"))
+    assert "no key that can be used" in run(*[word.replace("mercy", "other") for word in words], code=1)
+
+
+def test_keys_come_from_one_place(run, keys, site):
+    words = ("add", "alice", "lab", "--scopes", "system/*.rs")
+    assert "give --jwks-url, or --jwks" in run(*words, code=2)
+    assert "give --jwks-url" in run(*words, "--jwks", keys("{}"), "--jwks-url", site.url, code=2)
+    assert "https://host/path" in run(*words, "--jwks-url", "http://localhost/jwks.json", code=1)

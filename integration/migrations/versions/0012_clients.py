@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("jwks", sa.Text()),
         sa.Column("jwks_url", sa.Text()),
         sa.Column("jwks_asked_at", sa.DateTime(timezone=True)),
+        sa.Column("jwks_answered_at", sa.DateTime(timezone=True)),
         sa.Column("jwks_until", sa.DateTime(timezone=True)),
         sa.Column("jwks_problem", sa.Text()),
         sa.Column("scopes", sa.Text(), nullable=False),

@@ -14,9 +14,9 @@ from werkzeug.exceptions import HTTPException
 from integration import client_assertions
 from integration.client_assertions import AssertionRefused, Shown
 from integration.hosted.scopes import ScopeRefused, granted, read_scopes
-from integration.store import audit, client_tokens, clients
+from integration.store import audit, client_tokens
 from integration.web import world
-from integration.web.access import gate
+from integration.web.access import client_keys, gate
 from mappings.model.errors import ExchangeError
 
 log = logging.getLogger(__name__)
@@ -71,15 +71,10 @@ def _read_form() -> tuple[Shown, str]:
 
 
 def _sign_in(practice: str, shown: Shown, asked: str) -> Response:
-    address = f"{gate.hosted_base(practice)}/token"
-    with world.engine().begin() as conn:
-        client, now = clients.find(conn, practice, shown.client_id), client_tokens.now(conn)
-    if client is None or shown.jku not in (None, client.jwks_url):
-        raise client_assertions.unknown("client" if client is None else "jku")
-    key = client_assertions.key_of(shown, client.jwks)
-    if key is None:
-        raise client_assertions.unknown("key")
-    proven = client_assertions.prove(shown, key, audience=address, now=now)
+    client, key = client_keys.key_for(practice, shown)
+    with world.engine().connect() as conn:
+        now = client_tokens.now(conn)
+    proven = client_assertions.prove(shown, key, audience=f"{gate.hosted_base(practice)}/token", now=now)
     with world.engine().begin() as conn:  # that it was shown is kept, whatever else is wrong with the request
         is_first = client_tokens.use_once(conn, client.id, proven.jti, proven.ends_at)
         if not is_first:

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from integration.fhir.content_hosts import may_be_asked
+from integration.fhir.looking import may_be_asked
 from integration.fhir.servers import Servers
 from integration.settings.auth import Basic
 from integration.settings.config import load_config
