@@ -12,7 +12,21 @@ from integration.hosted.parameters import COMMON, OF_TYPE
 
 FHIR_VERSION = "4.0.1"
 # When what is stated here last changed.
-STATED_ON = "2025-11-01"
+STATED_ON = "2026-11-29"
+# Where tokens are given stands in .well-known/smart-configuration: in here it is deprecated.
+SECURITY = {
+    "service": [
+        {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                    "code": "SMART-on-FHIR",
+                }
+            ]
+        }
+    ],
+    "description": "SMART Backend Services, or a token of the practice; see .well-known/smart-configuration.",
+}
 
 
 def to_capability_statement(
@@ -32,6 +46,7 @@ def to_capability_statement(
         "rest": [
             {
                 "mode": "server",
+                "security": SECURITY,
                 "resource": [_resource(type_, type_codes) for type_ in OF_TYPE],
                 "interaction": [{"code": code} for code in of_system],
             }

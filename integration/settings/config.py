@@ -397,14 +397,12 @@ def _road_problems(endpoints: dict[str, Endpoint]) -> Found:
             yield at, "needs the section `hl7v2` of this endpoint: where its interface engine is"
         if endpoint.hl7v2 is not None and RoadName.HL7V2 not in endpoint.road_names:
             yield ("endpoints", key, "hl7v2"), "has no use: `hl7v2` is not among the `roads` of this endpoint"
+
+
 def _web_problems(config: Config | None) -> Found:
     file = config.web.client_keys.ca_file if config else None
     if file is not None and not Path(file).is_file():
         yield ("web", "client_keys", "ca_file"), "names a file that does not exist"
-
-
-_FILES_OF = {"auth": FILES, "tls": TLS_FILES, "hints": hints.FILES}
-_VARIABLES_OF = {"auth": VARIABLES, "hints": hints.VARIABLES}
 
 
 def _hint_problems(key: str, given: hints.Hints | None, environ: Mapping[str, str]) -> Found:

@@ -10,6 +10,7 @@ NEEDS: dict[str, Role | None] = {
     "jwks.of_name": None,
     "jwks.of_all": None,
     "hooks.heard": None,  # it asks for a secret of its own
+    "smart.configuration": None,
     "smart.token": None,  # it asks for a signed assertion
     "health.live": None,
     "health.ready": None,

@@ -34,11 +34,14 @@ class Refused(ExchangeError):
         super().__init__(sentence)
 
 
+_NOT_HOSTED = Refused("invalid_request", "No practice of that name is hosted here.", status=404)
+
+
 @blueprint.post("/<practice>/token")
 def token(practice: str) -> Response:
     """An access token for a signed assertion: five minutes, this practice, the scopes that both sides know."""
-    if practice not in {each.practice for each in world.config().hosted}:
-        return _refusal(Refused("invalid_request", "No practice of that name is hosted here.", status=404))
+    if not _is_hosted(practice):
+        return _refusal(_NOT_HOSTED)
     try:
         shown, asked = _read_form()
         return _sign_in(practice, shown, asked)
@@ -46,6 +49,34 @@ def token(practice: str) -> Response:
         return _refusal(Refused("invalid_client", str(refused), refused.cause, 401))
     except Refused as refused:
         return _refusal(refused)
+
+
+@blueprint.get("/<practice>/.well-known/smart-configuration")
+def configuration(practice: str) -> Response:
+    """Where and how to sign in (https://hl7.org/fhir/smart-app-launch/conformance.html); JSON whatever is accepted."""
+    if not _is_hosted(practice):
+        return _refusal(_NOT_HOSTED)
+    said = {
+        "token_endpoint": token_url_of(practice),
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": list(client_assertions.KINDS),
+        "scopes_supported": ["system/*.cruds", "system/*.rs", "system/*.read", "system/*.write"],
+        "code_challenge_methods_supported": [
+            "S256"
+        ],  # required of everybody, though nobody is sent to an authorization page
+        "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+    }
+    return _answer(said, 200)
+
+
+def token_url_of(practice: str) -> str:
+    """The token address as it is published to who asks: what `aud` has to be."""
+    return f"{gate.hosted_base(practice)}/token"
+
+
+def _is_hosted(practice: str) -> bool:
+    return practice in {each.practice for each in world.config().hosted}
 
 
 def _read_form() -> tuple[Shown, str]:
@@ -74,7 +105,7 @@ def _sign_in(practice: str, shown: Shown, asked: str) -> Response:
     client, key = client_keys.key_for(practice, shown)
     with world.engine().connect() as conn:
         now = client_tokens.now(conn)
-    proven = client_assertions.prove(shown, key, audience=f"{gate.hosted_base(practice)}/token", now=now)
+    proven = client_assertions.prove(shown, key, audience=token_url_of(practice), now=now)
     with world.engine().begin() as conn:  # that it was shown is kept, whatever else is wrong with the request
         is_first = client_tokens.use_once(conn, client.id, proven.jti, proven.ends_at)
         if not is_first:

@@ -94,6 +94,7 @@ def test_who_has_not_signed_in_gets_in_nowhere_but_where_the_table_says_so(guard
         "jwks.of_name",
         "jwks.of_all",
         "hooks.heard",
+        "smart.configuration",
         "smart.token",
         "sign_in.form",
         "sign_in.enter",
