@@ -115,10 +115,12 @@ def _explained(found: dict) -> list[str]:
 @with_reason()
 @with_json
 @click.pass_context
-def say(ctx: click.Context, request_id: str, reason: str, as_json: bool, **words: str | None) -> None:
+def say_(ctx: click.Context, request_id: str, reason: str, as_json: bool, **words: str | None) -> None:
     """Say what you know of an item of REQUEST_ID's checklist; one of the options."""
+    from integration.packets.payloads import Payloads
     from integration.settings.checklist_files import load_catalog
-    from integration.store import checklist_facts
+    from integration.store.checklist_facts import Topic
+    from integration.views.checklist import say
 
     given = [(name, text) for name, text in words.items() if text is not None]
     if len(given) != 1 or (given[0][0] != "checklist" and "=" not in given[0][1]):
@@ -126,11 +128,13 @@ def say(ctx: click.Context, request_id: str, reason: str, as_json: bool, **words
     topic, text = given[0]
     key, _, value = ("", "", text) if topic == "checklist" else text.partition("=")
     with opened(ctx) as (config, engine), engine.begin() as conn:
-        checklist_facts.say(
+        say(
             conn,
+            Payloads(config.payload_store),
+            config,
             load_catalog(config.checklists),
             request_id,
-            checklist_facts.Topic(topic),
+            Topic(topic),
             key,
             value,
             actor=ME,

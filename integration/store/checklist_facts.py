@@ -4,14 +4,16 @@ Nothing is changed or removed: the newest word on a topic and key counts, and th
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
+from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit, requests
 from integration.store.operations import NotPossible
-from integration.store.tables import checklist_facts
+from integration.store.tables import checklist_codes, checklist_facts
 from mappings.model.checklist import Catalog, Facts, Said
 
 
@@ -83,3 +85,17 @@ def spoken(conn: Connection, request_id: str) -> Spoken:
     moved = {key: said.what for key, said in found[Topic.RECORD].items()}
     chosen = found[Topic.CHECKLIST].get("")
     return Spoken(Facts(found[Topic.ANSWER], items, moved), chosen.what if chosen else None)
+
+
+def learn(conn: Connection, endpoint: str, codes: Iterable[tuple[str, str]], kind: str, *, actor: str) -> None:
+    """Remember that these (system, code) of an endpoint's own mean this kind of record: the next patient's are found by them."""
+    for system, code in codes:
+        made = insert(checklist_codes).values(endpoint=endpoint, system=system, code=code, kind=kind, actor=actor)
+        again = {"kind": made.excluded.kind, "actor": made.excluded.actor, "created_at": func.now()}
+        conn.execute(made.on_conflict_do_update(index_elements=["endpoint", "system", "code"], set_=again))
+
+
+def learned(conn: Connection, endpoint: str) -> Mapping[tuple[str, str], str]:
+    """What people said of an endpoint's own codes: {(system, code): kind}."""
+    rows = conn.execute(select(checklist_codes).where(checklist_codes.c.endpoint == endpoint))
+    return {(row.system, row.code): row.kind for row in rows}

@@ -366,6 +366,17 @@ checklist_facts = Table(
     Index("checklist_facts_request", "request_id", "id"),
 )
 
+checklist_codes = Table(
+    "checklist_codes",
+    metadata,  # a source's own code for a kind of record, as a person said it last
+    Column("endpoint", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    _time("created_at", nullable=False, server_default=func.now()),
+)
+
 attempts = Table(
     "attempts",
     metadata,

@@ -11,6 +11,7 @@ from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
 from integration.store import checklist_facts, requests
+from integration.store.operations import NotPossible
 from mappings.checklists.chart import Chart
 from mappings.checklists.choosing import choose
 from mappings.checklists.judging import judge
@@ -73,8 +74,57 @@ def completeness(
     )
     found = packets.rows(conn, request_id)
     visit, visit_is = _visit(content, today)
-    items = judge(checklist, catalog, _chart(payloads, config, found), _carried(spoken.facts, content, row), visit)
+    facts = replace(_carried(spoken.facts, content, row), learned=checklist_facts.learned(conn, content.placer))
+    items = judge(checklist, catalog, _chart(payloads, config, found), facts, visit)
     return Completeness(request_id, checklist, why, catalog, visit, visit_is, len(found), items)
+
+
+def put_under(
+    conn: Connection,
+    payloads: Payloads,
+    config: Config,
+    catalog: Catalog,
+    request_id: str,
+    source: str,
+    kind: str,
+    *,
+    actor: str,
+    reason: str,
+) -> None:
+    """Put a record (Type/id at the source) under an item, and remember its local code for the source's next patient.
+
+    Raises NotPossible when no packet of the request has such a record of the patient.
+    """
+    content = requests.content(requests.get(conn, request_id))
+    chart = _chart(payloads, config, packets.rows(conn, request_id))
+    record = next((each for each in chart.records() if each.source == source), None)
+    if record is None:
+        raise NotPossible(
+            "no packet of this request has such a record of this patient; name it as Type/id at the source"
+        )
+    topic = checklist_facts.Topic.RECORD
+    checklist_facts.say(conn, catalog, request_id, topic, source, kind, actor=actor, reason=reason)
+    checklist_facts.learn(conn, content.placer, record.local if kind else (), kind, actor=actor)
+
+
+def say(
+    conn: Connection,
+    payloads: Payloads,
+    config: Config,
+    catalog: Catalog,
+    request_id: str,
+    topic: checklist_facts.Topic,
+    key: str,
+    value: str,
+    *,
+    actor: str,
+    reason: str,
+) -> None:
+    """What a person says of a request's checklist, as pages, API and commands take it. Raises NotPossible."""
+    if topic is checklist_facts.Topic.RECORD:
+        put_under(conn, payloads, config, catalog, request_id, key, value, actor=actor, reason=reason)
+    else:
+        checklist_facts.say(conn, catalog, request_id, topic, key, value, actor=actor, reason=reason)
 
 
 def _diagnoses(content: SecondOpinionRequest) -> Iterable[Code]:

@@ -42,6 +42,16 @@ _DAYS = (
     ("issued",),
     ("created",),
 )
+# Code systems that mean the same everywhere; every other is the source's own.
+_COMMON = (
+    "http://loinc.org",
+    "http://snomed.info/",
+    "http://hl7.org/",
+    "http://terminology.hl7.org/",
+    "http://www.nlm.nih.gov/",
+    "http://www.ama-assn.org/",
+    "http://dicom.nema.org/",
+)
 _NAMES = ("code", "type", "procedureCode", "medicationCodeableConcept", "vaccineCode", "reasonCode")
 
 
@@ -61,6 +71,7 @@ class Record:
     day: date | None
     is_partial_date: bool
     is_preliminary: bool
+    local: tuple[tuple[str, str], ...]  # (system, code) of systems that are the source's own
     icd10: frozenset[str]
     is_settled: bool  # a diagnosis that is active and confirmed
 
@@ -155,6 +166,7 @@ def record_of(resource: dict, patient: dict, bases: Bases = None) -> Record | No
         day=day,
         is_partial_date=is_partial,
         is_preliminary=bool(states & _PRELIMINARY) and kind in ("DiagnosticReport", "Observation", "DocumentReference"),
+        local=tuple(_local(concepts)),
         icd10=frozenset(_icd10(concepts)),
         is_settled=kind == "Condition" and "confirmed" in states and "active" in _codes_of(resource, "clinicalStatus"),
     )
@@ -214,6 +226,12 @@ def _icd10(concepts: object) -> Iterator[str]:
     for coding in codings_in(concepts):
         if "icd-10" in str(coding["system"]).casefold():
             yield coding["code"].upper()
+
+
+def _local(concepts: object) -> Iterator[tuple[str, str]]:
+    for coding in codings_in(concepts):
+        if not coding["system"].startswith(_COMMON):
+            yield coding["system"], coding["code"]
 
 
 def _modalities(resource: dict) -> Iterator[str]:

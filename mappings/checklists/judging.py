@@ -73,10 +73,17 @@ def _judge(rule: Rule, kind: Kind, case: _Case) -> Item:
 
 def _gather(rule: Rule, kind: Kind, case: _Case) -> _Found:
     """Records of the kind, those a person put there too, none of the future, each of the right part of the body."""
-    moved = case.facts.assigned
-    named = [(each, "a person put it here") for each in case.chart.records() if moved.get(each.source) == kind.key]
+    named = [
+        (record, "a person put it here" if record.source in case.facts.assigned else "its local code")
+        for record in case.chart.records()
+        if _belongs(record, case.facts) == kind.key
+    ]
     matched, images = (
-        [pair for pair in case.chart.matching(each) if pair[0].source not in moved and _is_past(pair[0], case)]
+        [
+            pair
+            for pair in case.chart.matching(each)
+            if _belongs(pair[0], case.facts) is None and _is_past(pair[0], case)
+        ]
         for each in (kind.matchers, kind.images)
     )
     sure = [pair for pair in matched if _is_of_body(pair[0], rule) and not _is_doubtful(pair, kind)]
@@ -85,6 +92,13 @@ def _gather(rule: Rule, kind: Kind, case: _Case) -> _Found:
         pair for pair in matched + images if pair not in sure + shown and _is_of_body(pair[0], rule) is not False
     ]
     return _Found(tuple(each for each in named if _is_past(each[0], case)) + tuple(sure), tuple(shown), tuple(doubtful))
+
+
+def _belongs(record: Record, facts: Facts) -> str | None:
+    """Where a person put the record, or one with the same local code of this source; "" for nowhere, None: nobody said."""
+    if record.source in facts.assigned:
+        return facts.assigned[record.source]
+    return next((facts.learned[code] for code in record.local if code in facts.learned), None)
 
 
 def _is_past(record: Record, case: _Case) -> bool:

@@ -166,6 +166,7 @@ class Facts:
     answers: Mapping[str, Said] = field(default_factory=dict)
     items: Mapping[str, Said] = field(default_factory=dict)
     assigned: Mapping[str, str] = field(default_factory=dict)  # Type/id at the source -> kind, "" for none
+    learned: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (system, code) of the source's own -> kind
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from integration.settings.checklist_files import load_catalog
 from integration.store import audit, checklist_facts
 from integration.store.operations import NotPossible
-from integration.views.checklist import completeness, view
+from integration.views.checklist import completeness, say, view
 from integration.web import forms, world
 from integration.web.api.answers import Done
 from integration.web.api.bodies import ChecklistWord
@@ -33,8 +33,17 @@ def say_of_checklist(request_id: str, body: ChecklistWord) -> Done:
     catalog = load_catalog(world.config().checklists)
     try:
         with world.engine().begin() as conn:
-            checklist_facts.say(
-                conn, catalog, request_id, topic, body.key, body.value, actor=forms.actor(), reason=body.reason
+            say(
+                conn,
+                world.payloads(),
+                world.config(),
+                catalog,
+                request_id,
+                topic,
+                body.key,
+                body.value,
+                actor=forms.actor(),
+                reason=body.reason,
             )
     except NotPossible as error:
         raise Problem("not-possible", str(error)) from error

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from integration.settings.checklist_files import load_catalog
 from integration.store import audit, checklist_facts
 from integration.store.operations import NotPossible
-from integration.views.checklist import completeness
+from integration.views import checklist
 from integration.views.texts import t
 from integration.web import forms, pages, world
 
@@ -35,8 +35,10 @@ def say(request_id: str) -> ResponseReturnValue:
         return _page(request_id, 400, t("checklist.which"))
     try:
         with world.engine().begin() as conn:
-            checklist_facts.say(
+            checklist.say(
                 conn,
+                world.payloads(),
+                world.config(),
                 load_catalog(world.config().checklists),
                 request_id,
                 checklist_facts.Topic(topic),
@@ -54,7 +56,7 @@ def _page(request_id: str, status: int, error: str = "") -> Response:
     config = world.config()
     catalog = load_catalog(config.checklists)
     with world.engine().begin() as conn:
-        found = completeness(conn, world.payloads(), config, catalog, request_id, datetime.now(UTC).date())
+        found = checklist.completeness(conn, world.payloads(), config, catalog, request_id, datetime.now(UTC).date())
         audit.record(conn, forms.actor(), "checklist.looked-at", request_id)
     rest = [item for item in found.items if not item.is_open]
     return pages.render("checklist.html", status, found=found, rest=rest, catalog=catalog, error=error)

@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from integration.settings.checklist_files import load_catalog
-from integration.store import checklist_facts
 from integration.store.checklist_facts import Topic
 from integration.store.operations import NotPossible
+from integration.views import checklist
 from integration.views.checklist import completeness, view
 from mappings.model.checklist import State
 from mappings.model.packet import ManifestItem
@@ -29,7 +29,8 @@ def states(site, request_id):
 
 def say(site, request_id, topic, key, value, actor="A. Reader"):
     with site.engine.begin() as conn:
-        checklist_facts.say(conn, CATALOG, request_id, topic, key, value, actor=actor, reason="seen on paper")
+        words = (request_id, topic, key, value)
+        checklist.say(conn, site.payloads, site.config, CATALOG, *words, actor=actor, reason="seen on paper")
 
 
 def test_before_anything_is_gathered_nothing_is_found_but_the_question(site):
@@ -81,10 +82,16 @@ def test_the_newest_word_counts_and_each_is_kept_with_who_said_it(site):
 def test_a_record_is_put_where_it_belongs(site):
     request_id = site.request()
     letter = document("99999-9", text="Letter")
+    letter["type"]["coding"].append({"system": "urn:alice:letters", "code": "L1"})
     site.packet(request_id, letter)
     assert states(site, request_id)["referral-letter"] is State.MISSING
     say(site, request_id, Topic.RECORD, f"DocumentReference/{letter['id']}", "referral-letter")
     assert states(site, request_id)["referral-letter"] in (State.FOUND, State.STALE)
+    other = site.request("k2")
+    site.packet(other, letter | {"id": "of-another-day"})
+    assert states(site, other)["referral-letter"] in (State.FOUND, State.STALE)  # the source's own code is remembered
+    with pytest.raises(NotPossible, match="no packet of this request"):
+        say(site, request_id, Topic.RECORD, "DocumentReference/nobody", "referral-letter")
 
 
 @pytest.mark.parametrize(

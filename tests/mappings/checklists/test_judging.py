@@ -205,6 +205,17 @@ def test_words_alone_are_a_question_and_so_is_a_code_that_its_words_deny():
     assert moved["rhythm-monitor"].state is State.FOUND
 
 
+def test_a_local_code_that_a_person_placed_once_places_the_next_record():
+    def local():
+        return record("DiagnosticReport", status="final", effectiveDateTime="2026-06-01", code={"coding": [code]})
+
+    code = {"system": "urn:hospital:tests", "code": "PATH7"}
+    assert state("hematology", "pathology-report", local()) is State.MISSING
+    facts = Facts(learned={("urn:hospital:tests", "PATH7"): "pathology-report"})
+    found = item("hematology", "pathology-report", local(), facts=facts)
+    assert found.state is State.FOUND and found.evidence[0].why == "its local code"
+
+
 def test_orders_alone_are_no_confirmed_medication_list():
     order = record("MedicationRequest", status="active", authoredOn="2026-06-01")
     assert state("general", "medication-list", order) is State.PARTIAL
