@@ -76,10 +76,13 @@ def text_of(item: Outgoing, read_pdf: ReadPdf) -> str | Unfit:
     documents = documents_of(item)
     if isinstance(documents, Unfit):
         return documents
-    parts = [words_of_part(each, read_pdf) for each in documents]
+    parts = [words_of_part(each, read_pdf, item.called) for each in documents]
     unfit = next((each for each in parts if isinstance(each, Unfit)), None)
     made = [each for each in parts if isinstance(each, Part)]
-    return unfit or report_text(_head(item), made, original_from=item.author or "the consulting provider")
+    original = "the signed original" if item.called == "report" else "the original"
+    return unfit or report_text(
+        item.head or _head(item), made, original=original, original_from=item.author or "the consulting provider"
+    )
 
 
 def documents_of(item: Outgoing) -> Sequence[Document] | Unfit:
@@ -92,9 +95,11 @@ def documents_of(item: Outgoing) -> Sequence[Document] | Unfit:
         except MappingError:
             data = None
         if not data:
-            return Unfit(_NO_SHAPE, f"document {number} of the report has no bytes inside")
-        found.append(Document(number, as_text(at.get("title")) or "the report", str(at.get("contentType") or ""), data))
-    return found or Unfit(_NO_SHAPE, "the report holds no document")
+            return Unfit(_NO_SHAPE, f"document {number} of the {item.called} has no bytes inside")
+        found.append(
+            Document(number, as_text(at.get("title")) or f"the {item.called}", str(at.get("contentType") or ""), data)
+        )
+    return found or Unfit(_NO_SHAPE, f"the {item.called} holds no document")
 
 
 def _content(item: Outgoing, habits: DocumentHabits, read_pdf: ReadPdf) -> list[dict] | Unfit:
@@ -104,7 +109,7 @@ def _content(item: Outgoing, habits: DocumentHabits, read_pdf: ReadPdf) -> list[
     if _go_as_they_are(documents, habits):
         return [_labelled(each) for each in as_dicts(item.resource.get("content"))]
     if not _takes(habits, TEXT):
-        return _no_shape(documents, habits)
+        return _no_shape(item, documents, habits)
     words = text_of(item, read_pdf)
     if isinstance(words, Unfit):
         return words
@@ -122,12 +127,12 @@ def _takes(habits: DocumentHabits, kind: str) -> bool:
     return not habits.formats or kind in habits.formats
 
 
-def _no_shape(documents: Sequence[Document], habits: DocumentHabits) -> Unfit:
+def _no_shape(item: Outgoing, documents: Sequence[Document], habits: DocumentHabits) -> Unfit:
     strange = [each for each in documents if not _takes(habits, each.kind)]
     if strange:
         taken = ", ".join(habits.formats)
         return Unfit(_NO_SHAPE, f"document {strange[0].number} is {_shown(strange[0])}; only {taken} is taken")
-    return Unfit(_NO_SHAPE, f"the report is {len(documents)} documents; only the first one would be kept")
+    return Unfit(_NO_SHAPE, f"the {item.called} is {len(documents)} documents; only the first one would be kept")
 
 
 def _labelled(content: dict) -> dict:
@@ -139,12 +144,12 @@ def _labelled(content: dict) -> dict:
     return {**content, "attachment": {**at, "contentType": TEXT_UTF8}}
 
 
-def words_of_part(document: Document, read_pdf: ReadPdf) -> Part | Unfit:
+def words_of_part(document: Document, read_pdf: ReadPdf, called: str = "report") -> Part | Unfit:
     """One document as words; Unfit when they cannot be had."""
     if document.kind == PDF:
         read = read_pdf(document.data)
         if isinstance(read, str):
-            return Unfit(_NO_TEXT, f"document {document.number} of the report cannot go as text: {read}")
+            return Unfit(_NO_TEXT, f"document {document.number} of the {called} cannot go as text: {read}")
         return Part(document.title, read.words, read.pictures)
     words = words_of(document.data, document.content_type)
     if words is not None:
@@ -154,7 +159,7 @@ def words_of_part(document: Document, read_pdf: ReadPdf) -> Part | Unfit:
         if document.kind == TEXT
         else f"it is {_shown(document)}, neither text nor PDF"
     )
-    return Unfit(_NO_TEXT, f"document {document.number} of the report cannot go as text: {why}")
+    return Unfit(_NO_TEXT, f"document {document.number} of the {called} cannot go as text: {why}")
 
 
 def _shown(document: Document) -> str:
@@ -205,7 +210,9 @@ def _context(item: Outgoing, habits: DocumentHabits, encounter: Mapping[str, Any
     if habits.period:
         period = _period(item, encounter)
         if period is None:
-            return Unfit("report-no-time", "a document has to say when the service ended, and the report does not")
+            return Unfit(
+                "report-no-time", f"a document has to say when the service ended, and the {item.called} does not"
+            )
         made["period"] = period
     return made
 

@@ -33,9 +33,11 @@ class Part:
     pdf_pictures: int | None = None
 
 
-def report_text(head: Sequence[str], parts: Sequence[Part], *, original_from: str) -> str:
+def report_text(
+    head: Sequence[str], parts: Sequence[Part], *, original_from: str, original: str = "the signed original"
+) -> str:
     """``head``: lines that say what this is. What was made from a PDF says so first, and where the original is."""
-    lines = [line for part in parts for line in _made_from_pdf(part, original_from)]
+    lines = [line for part in parts for line in _made_from_pdf(part, f"{original} is available from {original_from}")]
     lines += [line for each in head for line in wrapped(each)]
     for number, part in enumerate(parts, 1):
         counted = [f"{part.title} ({number} of {len(parts)})"] if len(parts) > 1 else []
@@ -58,10 +60,10 @@ def has_line(text: str, line: str) -> bool:
     return any(each.strip() == line for each in _LINE_ENDS.split(text))
 
 
-def _made_from_pdf(part: Part, original_from: str) -> Iterator[str]:
+def _made_from_pdf(part: Part, where: str) -> Iterator[str]:
     if part.pdf_pictures is None:
         return
-    said = f"Text of {part.title}, made from the PDF by the Exchange; the signed original is available from {original_from}."
+    said = f"Text of {part.title}, made from the PDF by the Exchange; {where}."
     if part.pdf_pictures:
         said += f" Not in this text: {part.pdf_pictures} small picture(s), such as a logo."
     yield from (*wrapped(said), "")

@@ -308,15 +308,18 @@ def _by_word(name: str, verb: str, words: str, said: str) -> None:
 
     @deliveries.command(name, help=words)
     @click.argument("delivery_id")
+    @click.option(
+        "--item", default="", help="Which document of it, as `deliveries show` names it; where several are open."
+    )
     @with_reason(help="How you know; kept in the audit trail.")
     @with_json
     @click.pass_context
-    def command(ctx: click.Context, delivery_id: str, reason: str, as_json: bool) -> None:
+    def command(ctx: click.Context, delivery_id: str, item: str, reason: str, as_json: bool) -> None:
         from integration.store import handing_over
 
         with acting(ctx) as (_, engine), engine.begin() as conn:
-            getattr(handing_over, verb)(conn, delivery_id, actor=ME, reason=reason)
-        show({"delivery_id": delivery_id, "done": said}, as_json, f"{delivery_id}: {said}")
+            getattr(handing_over, verb)(conn, delivery_id, item, actor=ME, reason=reason)
+        show({"delivery_id": delivery_id, "item": item or None, "done": said}, as_json, f"{delivery_id}: {said}")
 
 
 _by_word(
@@ -332,7 +335,7 @@ _by_word("send-again", "send_again", "It was looked for there and is not there: 
 @with_json
 @click.pass_context
 def requests_encounter(ctx: click.Context, request_id: str, reference: str, reason: str, as_json: bool) -> None:
-    """Say to which visit in the primary care EHR the report of REQUEST_ID belongs: REFERENCE is Encounter/<id> there."""
+    """Say to which visit there the report of REQUEST_ID belongs, or its records: REFERENCE is Encounter/<id> in that EHR."""
     from integration.store import handing_over
 
     with acting(ctx) as (_, engine), engine.begin() as conn:

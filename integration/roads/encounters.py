@@ -128,7 +128,7 @@ class Encounters:
         shown = f": {', '.join(f'Encounter/{each}' for each in (ids or [])[:5])}" if ids else ""
         return NeedsPerson(
             UNCLEAR,
-            f"{self.at} demands an encounter for the report of {self.item.request_id}; {why}{shown}. {self._command()}",
+            f"{self.at} demands an encounter for the {self.item.called} of {self.item.request_id}; {why}{shown}. {self._command()}",
         )
 
     def _command(self) -> str:

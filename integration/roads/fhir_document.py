@@ -178,7 +178,7 @@ class FhirDocument:
             return ReadBack(same=False)
         if self.finds and isinstance(self._search(own, prepared), Absent):
             raise TemporaryError(
-                f"the report is not yet found by its identifier at {self.at}", endpoint=self.at, cause="not-searchable"
+                f"{own.value} is not yet found by its identifier at {self.at}", endpoint=self.at, cause="not-searchable"
             )
         return ReadBack(same=True, version=_version(read))
 

@@ -90,11 +90,11 @@ def set_encounter(conn: Connection, delivery_id: str, reference: str) -> None:
     conn.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(encounter=reference))
 
 
-def encounter_of(conn: Connection, request_id: str) -> str | None:
-    """The visit that a person named last for the report of a request."""
+def encounter_of(conn: Connection, request_id: str, kind: DeliveryKind) -> str | None:
+    """The visit that a person named last for what goes by the deliveries of this kind; each kind goes to another system."""
     return conn.execute(
         select(deliveries.c.encounter)
-        .where(deliveries.c.request_id == request_id, deliveries.c.encounter.is_not(None))
+        .where(deliveries.c.request_id == request_id, deliveries.c.kind == kind, deliveries.c.encounter.is_not(None))
         .order_by(deliveries.c.version.desc())
         .limit(1)
     ).scalar_one_or_none()

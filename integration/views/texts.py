@@ -457,6 +457,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "confirm.title": "Is delivery {id} at {place}?",
     "confirm.button": "It is there",
     "confirm.what": "You say that it stands in the chart at {place}, or that you handed it over there. It is not sent again, and the loop closes on your word: your name and reason stand in the audit trail.",
+    "confirm.hint": "Which document, as the message names it (document:…).",
     "confirm.done": "Delivery {id} is at {place}, by your word.",
     "send-again.title": "Send delivery {id} to {place} once more?",
     "send-again.button": "It is not there: send again",

@@ -4,21 +4,18 @@ from contextlib import nullcontext
 
 from sqlalchemy import Connection
 
-from integration.store import deliveries, links, reports, steps
+from integration.store import deliveries, reports, steps
 from integration.store.reports import Report
 from integration.store.sendings import Sending
 from integration.store.steps import NextStep
 from jobs.patients import find_patient
 from jobs.target.corrections import supersede
 from jobs.target.report import Returning, copies_there
-from jobs.target.sending import send_document
+from jobs.target.sending import ROADS_OVER_FHIR, remember_link, send_document
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import PermanentError
 from mappings.model.leaving import Reason
-from mappings.model.roads import RoadName
-
-ROADS_OVER_FHIR = (RoadName.FHIR_DOCUMENT,)  # what it is called there is a resource of that endpoint
 
 
 def return_report(ctx: Context) -> Outcome:
@@ -85,14 +82,4 @@ def _keep(conn: Connection, sending: Sending) -> None:
     item = dict(source=own.value, created_by_us=True, status="sent")
     known = dict(target=sending.reference, sent_sha256=sending.sha256)
     deliveries.mark_items(conn, sending.delivery_id, [item | {key: value for key, value in known.items() if value}])
-    if sending.reference is not None and sending.road in ROADS_OVER_FHIR:
-        links.remember(
-            conn,
-            sending.endpoint,
-            own.system,
-            own.value,
-            sending.reference,
-            origin="created",
-            version=sending.receipt.get("version"),
-            sha256=sending.sha256,
-        )
+    remember_link(conn, sending)

@@ -9,8 +9,9 @@ from integration.packets import stored as packets
 from integration.store import deliveries, links, requests, revisions, steps
 from integration.store.steps import NextStep
 from jobs.patients import current_patient
-from jobs.target.documents import current_summaries, identifier_of, keep_renewed
+from jobs.target.documents import current_summaries, keep_renewed
 from jobs.target.people import resolve_practitioner
+from jobs.target.records import write
 from jobs.target.renewing import ensure_current, says_it
 from jobs.target.waiving import note_of
 from jobs.target.writing import find_one, own_identifier
@@ -19,7 +20,7 @@ from mappings.codes import as_dict
 from mappings.communication import to_patient_questions, withdrawn
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, TemporaryError
-from mappings.model.request import Identifier, SecondOpinionRequest
+from mappings.model.request import SecondOpinionRequest
 from mappings.model.states import FINAL, Actor, Status
 from mappings.revision import correction_note, in_words
 from mappings.service_request import Refs, to_service_request
@@ -167,8 +168,11 @@ def _renew_summaries(ctx: Context, endpoint: str, version: int, delivery_id: str
         ]
     for records in older:
         for document in current_summaries(ctx, records, patient, version):
-            reference = _write(ctx, endpoint, delivery_id, document.resource, identifier_of(document.resource))
-            keep_renewed(ctx, records, document, reference)
+            sending = write(ctx, records, document.resource, anew=True)
+            keep_renewed(ctx, records, document, sending.reference)
+            with ctx.transaction() as conn:
+                item = dict(source=sending.value, created_by_us=True, sent_sha256=sending.sha256)
+                deliveries.mark_items(conn, delivery_id, [item | dict(status="sent", target=sending.reference)])
         with ctx.transaction() as conn:
             deliveries.note_request_version(conn, records.id, version, anew=True)
 
@@ -275,9 +279,9 @@ def _inputs(records: list[dict], questions: str | None) -> list[TaskInput]:
     return inputs + ([TaskInput(text="patient questions", reference=questions)] if questions else [])
 
 
-def _write(ctx: Context, endpoint: str, delivery_id: str, resource: dict, identifier: Identifier | None = None) -> str:
+def _write(ctx: Context, endpoint: str, delivery_id: str, resource: dict) -> str:
     """Write one of our resources under its own identifier; the bytes are kept before they go, for corrections and read-back."""
-    identifier = identifier or own_identifier(ctx, resource["resourceType"], ctx.request_id)
+    identifier = own_identifier(ctx, resource["resourceType"], ctx.request_id)
     item = dict(
         source=identifier.value, created_by_us=True, sent_sha256=ctx.world.payloads.put(fhir_json.dumps(resource))
     )

@@ -25,7 +25,7 @@ from jobs.watching import watch_chart_later
 from jobs.world import Context, Outcome
 from mappings.model.delivery import STATUS_OF, DeliveryKind, DeliveryStatus, ReadBack, verdict_of_reading
 from mappings.model.errors import NeedsPerson, TemporaryError
-from mappings.model.outgoing import visible_reference
+from mappings.model.outgoing import visible_of, visible_reference
 from mappings.model.request import Identifier
 from mappings.model.roads import Level, RoadName
 from mappings.model.states import Records
@@ -45,12 +45,14 @@ def verify_records(ctx: Context) -> Outcome:
         check = check_documents(ctx, delivery, packet)
     check_withdrawn(ctx, delivery, packet, check)
     _decide(ctx, delivery, check)
+    level = _level_of_records(ctx, delivery, check)
     request = ctx.request()
 
     def commit(conn: Connection) -> None:
         ctx.must_be_current(conn)  # the step that follows is named by the version it sends
         if deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED):
             totals.records_verified(conn, ctx.request_id)
+        deliveries.set_level(conn, delivery.id, None, level)
         requests.set_records(conn, ctx.request_id, Records.VERIFIED)
         if delivery.version == 1:
             watch_chart_later(conn, ctx, request)
@@ -73,6 +75,7 @@ def verify_request(ctx: Context) -> Outcome:
 
     def commit(conn: Connection) -> None:
         deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
+        deliveries.set_level(conn, delivery.id, None, Level.READ_BACK)
         links.verified_as(
             conn,
             delivery.endpoint,
@@ -110,6 +113,24 @@ def verify_report(ctx: Context) -> Outcome:
             ctx.closed_loop = requests.close(conn, ctx.request_id, delivery.id, road=road, level=level)
 
     return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])
+
+
+def _level_of_records(ctx: Context, delivery: Row, check: Check) -> Level:
+    """The lowest that is known of one of its documents. Raises NeedsPerson when the endpoint's ``closes_on`` asks for more."""
+    closing = ctx.endpoint(delivery.endpoint).closing_levels
+    low = sorted(identifier.value for identifier, level in check.levels.items() if level not in closing)
+    with ctx.transaction() as conn:
+        for identifier, level in check.levels.items():
+            sendings.set_level(conn, delivery.endpoint, identifier, level)
+    if low:
+        words = (visible_of(ctx.request_id, each) for each in check.levels if each.value in low)
+        raise NeedsPerson(
+            "level-too-low",
+            f"{len(low)} document(s) went to {delivery.endpoint} and cannot be read back there: {', '.join(low[:5])}. "
+            f"Search the chart there for: {', '.join(sorted(words)[:5])}",
+            items=low,
+        )
+    return max(check.levels.values(), key=list(Level).index, default=Level.READ_BACK)
 
 
 def _level(ctx: Context, delivery: Row, sending: Sending) -> Level:

@@ -4,11 +4,13 @@ from sqlalchemy import Row
 
 from integration import fhir_json
 from integration.packets.stored import Packet
-from integration.store import deliveries, links
+from integration.store import deliveries, links, sendings
 from jobs.target.writing import own_identifier, version_of
 from jobs.world import Context
 from mappings.model.delivery import ItemStatus
 from mappings.model.link import Link
+from mappings.model.request import Identifier
+from mappings.model.sending import SendingState
 
 
 def look_again(ctx: Context, delivery: Row, packet: Packet) -> None:
@@ -41,9 +43,10 @@ def _look(ctx: Context, endpoint: str, source: str, item: Row, link: Link) -> No
     if there is None:
         with ctx.transaction() as conn:
             links.forget(conn, endpoint, link.system, link.value)
+            sendings.end(conn, endpoint, Identifier(system=link.system, value=link.value), SendingState.ABSENT, ctx.now)
         ctx.finding("item-sent-again", f"{link.reference} is not at {endpoint} anymore: it is created again", source)
     elif item.sent_sha256 and source.startswith("document:"):
-        written = fhir_json.loads(ctx.world.payloads.get(item.sent_sha256))
+        written = fhir_json.loads(ctx.world.payloads.get(link.sha256 or item.sent_sha256))
         ctx.lease.before_write()
         ctx.server(endpoint).update({**written, "id": there["id"]}, if_match=version_of(there))
         ctx.finding("item-sent-again", f"{link.reference} is at {endpoint}: it was brought up to date", source)

@@ -14,6 +14,8 @@ from mappings.codes import as_dict, as_text
 from mappings.compare import Difference, compare
 from mappings.document_reference import attachments, inline_bytes
 from mappings.model.errors import PermanentError
+from mappings.model.request import Identifier
+from mappings.model.roads import Level
 from mappings.references import find_references
 
 
@@ -25,6 +27,7 @@ class Check:
     different: list[str]
     missing: list[str]
     versions: dict[str, str | None] = field(default_factory=dict)  # of our own resources that are exactly as written
+    levels: dict[Identifier, Level] = field(default_factory=dict)  # of what the ledger has: what is known of it
 
 
 def read_back(server: FhirServer, target: str | None) -> dict | None:

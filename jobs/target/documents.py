@@ -12,15 +12,14 @@ from integration.packets.stored import Packet
 from integration.store import deliveries, links
 from jobs.target.checking import Check, differs, read_back
 from jobs.target.corrections import earlier_than, is_replaced, supersede
+from jobs.target.records import Seen, seen, write
 from jobs.target.rendering import SUMMARY, Document, documents_of, name_of, summaries_of
-from jobs.target.renewing import ensure_current
+from jobs.target.sending import NO_ROAD, PERHAPS
 from jobs.target.troubles import named_trouble, worth_splitting
-from jobs.target.writing import ensure_document
 from jobs.world import Context
 from mappings.model.delivery import ItemStatus
-from mappings.model.errors import TransferError
+from mappings.model.errors import NeedsPerson, TransferError
 from mappings.model.findings import Finding
-from mappings.model.request import Identifier
 
 
 def push_documents(ctx: Context, delivery: Row, packet: Packet, patient: str) -> None:
@@ -32,33 +31,50 @@ def push_documents(ctx: Context, delivery: Row, packet: Packet, patient: str) ->
     earlier = earlier_than(ctx, delivery, packet)
     if not _kept(ctx, delivery) or packet.manifest.waived:  # what a person said to send without may have come later
         _keep(ctx, delivery, documents_of(ctx, delivery, packet, patient, earlier))
-    refused = {}
+    refused: dict[str, TransferError | NeedsPerson] = {}
+    doubts: dict[str, NeedsPerson] = {}
     for name, item in _to_write(ctx, delivery, packet).items():
         try:
-            reference = _write(ctx, delivery.endpoint, item, anew=bool(packet.manifest.waived))
+            reference = _write(ctx, delivery, item, anew=bool(packet.manifest.waived))
         except TransferError as error:
             if name.startswith(SUMMARY) or not worth_splitting(error, ctx.step.attempts):
                 raise
             refused[name] = error
-            continue
-        carried = packet.resources if name == SUMMARY else ()
-        with ctx.transaction() as conn:
-            sent = [
-                dict(source=source, status="sent", target=reference, created_by_us=True) for source in (name, *carried)
-            ]
-            deliveries.mark_items(conn, delivery.id, sent)
+        except NeedsPerson as error:
+            if error.cause == PERHAPS:
+                doubts[name] = error
+            elif error.cause == NO_ROAD and not name.startswith(SUMMARY):
+                refused[name] = error
+            else:
+                raise
+        else:
+            _mark_sent(ctx, delivery, (name, *(packet.resources if name == SUMMARY else ())), reference)
+    if doubts:
+        raise _in_doubt(doubts)
     if refused:
         raise named_trouble(delivery.endpoint, _named(ctx, delivery.endpoint, packet, refused))
     for reference in earlier.superseded:
         supersede(ctx, delivery.endpoint, reference, "an earlier copy of what was corrected since")
 
 
-def _write(ctx: Context, endpoint: str, item: Row, *, anew: bool) -> str:
-    """One document that was kept; ``anew``: it may stand there as it was before a person left something out."""
-    resource = fhir_json.loads(ctx.world.payloads.get(item.sent_sha256))
-    identifier = identifier_of(resource)
-    reference = ensure_document(ctx, endpoint, resource, identifier)
-    return ensure_current(ctx, endpoint, resource, identifier) if anew else reference
+def _write(ctx: Context, delivery: Row, item: Row, *, anew: bool) -> str | None:
+    """One document that was kept; ``anew``: it may stand there as it was before a person left something out.
+
+    ``Type/id`` there, None where a person says that it is there.
+    """
+    return write(ctx, delivery, fhir_json.loads(ctx.world.payloads.get(item.sent_sha256)), anew=anew).reference
+
+
+def _mark_sent(ctx: Context, delivery: Row, sources: Iterable[str], reference: str | None) -> None:
+    with ctx.transaction() as conn:
+        sent = [dict(source=source, status="sent", target=reference, created_by_us=True) for source in sources]
+        deliveries.mark_items(conn, delivery.id, sent)
+
+
+def _in_doubt(doubts: Mapping[str, NeedsPerson]) -> NeedsPerson:
+    """Each waits for a person's word; all others were sent."""
+    named = "; ".join(f"{name}: {error}" for name, error in list(doubts.items())[:5])
+    return NeedsPerson(PERHAPS, f"{len(doubts)} document(s) of the packet: {named}", items=doubts)
 
 
 def _to_write(ctx: Context, delivery: Row, packet: Packet) -> dict:
@@ -76,12 +92,15 @@ def _waived_names(packet: Packet) -> set[str]:
     return {name_of(each.sha256) for each in packet.manifest.waived if each.of and each.sha256 not in going}
 
 
-def _named(ctx: Context, endpoint: str, packet: Packet, refused: Mapping[str, TransferError]) -> dict[str, Finding]:
+def _named(
+    ctx: Context, endpoint: str, packet: Packet, refused: Mapping[str, TransferError | NeedsPerson]
+) -> dict[str, Finding]:
     """What the endpoint says of each document that it refuses, by its place in the packet."""
     places, left = {name_of(each.sha256): each.of for each in contents(packet).originals}, {}
     for name, error in refused.items():
-        words = "; ".join([str(error.status_code or error.cause), *safe_issues(error.outcome or {})])
-        place = places.get(name, name)
+        place, words = places.get(name, name), str(error)
+        if isinstance(error, TransferError):
+            words = "; ".join([str(error.status_code or error.cause), *safe_issues(error.outcome or {})])
         left[place] = Finding("record-refused", f"{endpoint} refuses it: {words}", place, "error")
     ctx.found += left.values()
     return left
@@ -95,7 +114,12 @@ def check_documents(ctx: Context, delivery: Row, packet: Packet) -> Check:
         if name in waived and item.target is None:
             continue
         part = summary if name.startswith(SUMMARY) else check
-        read, written = read_back(server, item.target), _written(ctx, delivery, packet, name, item)
+        written = _written(ctx, delivery, packet, name, item)
+        found = seen(ctx, delivery, written) if written is not None else None
+        if found is not None:
+            _note(part, name, found)
+            continue
+        read = read_back(server, item.target)
         if read is None:
             part.missing.append(name)
         else:
@@ -106,7 +130,15 @@ def check_documents(ctx: Context, delivery: Row, packet: Packet) -> Check:
     check.verified += summary.verified
     check.different += summary.different
     check.missing += summary.missing
+    check.levels |= summary.levels
     return check
+
+
+def _note(part: Check, name: str, found: Seen) -> None:
+    lists = {ItemStatus.VERIFIED: part.verified, ItemStatus.DIFFERENT: part.different, ItemStatus.MISSING: part.missing}
+    lists[found.status].append(name)
+    if found.status is ItemStatus.VERIFIED:
+        part.levels[found.identifier] = found.level
 
 
 def current_summaries(ctx: Context, delivery: Row, patient: str, version: int) -> list[Document]:
@@ -127,7 +159,7 @@ def current_summaries(ctx: Context, delivery: Row, patient: str, version: int) -
     return made + [Document(name, _superseded(ctx, written[name])) for name in sorted(gone)]
 
 
-def keep_renewed(ctx: Context, delivery: Row, document: Document, reference: str) -> None:
+def keep_renewed(ctx: Context, delivery: Row, document: Document, reference: str | None) -> None:
     """A document of the delivery says something else now: that is what reading back compares with."""
     with ctx.transaction() as conn:
         deliveries.mark_items(conn, delivery.id, [_mark(ctx, document) | dict(target=reference)])
@@ -173,8 +205,3 @@ def _written(ctx: Context, delivery: Row, packet: Packet, name: str, item: Row) 
         ctx.finding("written-unknown", "what was written was not kept; it cannot be compared", name, "error")
         return None
     return fhir_json.loads(ctx.world.payloads.get(digest))
-
-
-def identifier_of(resource: dict) -> Identifier:
-    """The identifier we gave a document of ours."""
-    return Identifier(**resource["identifier"][0])

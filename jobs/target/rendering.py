@@ -1,7 +1,7 @@
 """What is to stand at an endpoint that takes documents: made once, its bytes kept, and counted against the packet."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from mappings.rendition.names import names_of
 
 SUMMARY = "document:rendition"
 TITLE = "First-opinion records"
+PDF, TEXT = "application/pdf", "text/plain; charset=utf-8"
 SHORT = 32  # characters of a hash that name an original
 
 
@@ -102,19 +103,30 @@ def _summary(
         correction=earlier.correction,
         patient=earlier.patient,
     )
-    ctx.found += [*rendition.findings, *pdf_findings(rendition)]
     correction = earlier.correction
+    formats = ctx.endpoint(delivery.endpoint).habits.formats
     title = f"Correction {correction.number} to {TITLE.lower()}" if correction else TITLE
     relation: dict[str, Any] = dict(replaces=earlier.replaced_summary, appends=earlier.appended_summary)
+    ctx.found += rendition.findings
+    if formats and PDF not in formats:  # made of the records, not of pages: every letter is in it
+        words = in_plain_text(rendition).encode("utf-8", "backslashreplace")
+        yield _Page("rendition", title, TEXT, words, **relation)
+        yield from _raw(packet, rendition.unshown)
+        return
+    ctx.found += pdf_findings(rendition)
     volumes = to_pdfs(rendition, max_bytes=_limit(ctx, delivery))
     for number, volume in enumerate(volumes, 1):
         name = "rendition" if number == 1 else f"rendition-{number}"
         said = f"{title}, volume {number} of {len(volumes)}" if len(volumes) > 1 else title
-        yield _Page(name, said, "application/pdf", volume, **(relation if number == 1 else {}))
+        yield _Page(name, said, PDF, volume, **(relation if number == 1 else {}))
     if other := lacking(rendition):
         words = in_plain_text(rendition, other).encode("utf-8", "backslashreplace")
-        yield _Page("rendition-letters", f"{OTHER}: {title}", "text/plain; charset=utf-8", words)
-    for source in rendition.unshown:
+        yield _Page("rendition-letters", f"{OTHER}: {title}", TEXT, words)
+    yield from _raw(packet, rendition.unshown)
+
+
+def _raw(packet: Packet, sources: Iterable[str]) -> Iterator[_Page]:
+    for source in sources:
         name, data = hashlib.sha256(source.encode()).hexdigest()[:32], fhir_json.dumps(packet.resources[source])
         yield _Page(f"rendition-raw-{name}", f"{source} as it came", "application/fhir+json", data)
 

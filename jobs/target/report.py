@@ -19,6 +19,7 @@ from jobs.target.sending import Document, look_up, place_of, way_of
 from jobs.target.writing import own_identifier
 from jobs.world import Context
 from mappings.consult_report import ReportReading, documents_in, read_report, to_returned_report
+from mappings.model.delivery import DeliveryKind
 from mappings.model.errors import NeedsPerson, PermanentError
 from mappings.model.outgoing import Outgoing, visible_reference
 from mappings.model.request import Identifier, SecondOpinionRequest
@@ -107,7 +108,7 @@ class Returning:
     ) -> Outgoing:
         ctx, revision = self.ctx, self.report.revision
         with ctx.world.engine.begin() as conn:
-            encounter = deliveries.encounter_of(conn, ctx.request_id)
+            encounter = deliveries.encounter_of(conn, ctx.request_id, DeliveryKind.REPORT)
         return Outgoing(
             request_id=ctx.request_id,
             delivery_id=self.delivery_id,

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from integration.roads.open import road_for
 from integration.roads.road import (
     Absent,
@@ -23,7 +25,7 @@ from integration.roads.road import (
     There,
     Way,
 )
-from integration.store import sendings
+from integration.store import links, sendings
 from integration.store.sendings import Sending
 from jobs.target.checking import differs
 from jobs.target.looking import find_carrying
@@ -31,7 +33,7 @@ from jobs.world import Context
 from mappings.codes import as_dict, as_text
 from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import ExchangeError, MappingError, NeedsPerson, PermanentError, TemporaryError
-from mappings.model.outgoing import Outgoing
+from mappings.model.outgoing import Outgoing, visible_of
 from mappings.model.request import Identifier
 from mappings.model.roads import ROADS, Level, RoadName
 from mappings.model.sending import (
@@ -52,12 +54,16 @@ from mappings.model.sending import (
 KEPT_BACK = ("patient-not-linked", "request-withdrawn")  # what the gate says
 REFUSED = "hl7v2-refused"  # what an application says of a message that it did not take
 OLDEST_BACKUP = timedelta(days=90)  # what was sent since then is looked for after a restore
+ROADS_OVER_FHIR = (RoadName.FHIR_DOCUMENT,)  # what it is called there is a resource of that endpoint
 NO_ROAD, TO_HAND_OVER, PERHAPS = "no-road", "to-hand-over", "sent-perhaps"
 
 
 @dataclass
 class Document:
-    """One document to be sent. ``item_for(road)``: as it is for a patient of where that road leads; made when a road wants it."""
+    """One document to be sent. ``item_for(road)``: as it is for a patient of where that road leads; made when a road wants it.
+
+    ``looks_back``: whether one that the ledger does not know may be there all the same; after a restore any may be.
+    """
 
     endpoint: str
     delivery_id: str
@@ -65,6 +71,7 @@ class Document:
     item_for: Callable[[Road], Outgoing]
     roads: Sequence[str]
     tried: dict[str, Impossible] = field(default_factory=dict)
+    looks_back: bool = True
 
 
 def way_of(ctx: Context, endpoint: str) -> Way:
@@ -131,12 +138,11 @@ def look_up(ctx: Context, row: Sending, item_for: Callable[[Road], Outgoing] | N
 def as_sent(row: Sending, resource: Mapping[str, Any]) -> Outgoing:
     """The document as it went, from what its road reads in the bytes that were kept: enough to find it and to compare it."""
     patient = as_text(as_dict(resource.get("subject")).get("reference")) or ""
-    revision = row.value.rpartition("-report-")[2]
     return Outgoing(
         request_id=row.request_id,
         delivery_id=row.delivery_id,
         identifier=row.identifier,
-        visible=f"SOE ref {row.request_id}-{revision}",
+        visible=visible_of(row.request_id, row.identifier),
         resource=resource,
         patient=patient,
     )
@@ -149,6 +155,22 @@ def read_back(ctx: Context, row: Sending) -> ReadBack | NotAllowed | None:
         return NotAllowed(f"nothing of {row.value} was sent by a road that can be read back")
     body = ctx.world.payloads.get(row.sha256)
     return road.read_back(road.restore(as_sent(row, road.resource_of(body)), body, row.control_id), row.reference)
+
+
+def remember_link(conn: Connection, row: Sending) -> None:
+    """The link by which others find what was sent, where it has a name there."""
+    if row.reference is None or row.road not in ROADS_OVER_FHIR:
+        return
+    links.remember(
+        conn,
+        row.endpoint,
+        row.system,
+        row.value,
+        row.reference,
+        origin="created",
+        version=row.receipt.get("version"),
+        sha256=row.sha256,
+    )
 
 
 def place_of(ctx: Context, row: Sending) -> str:
@@ -197,7 +219,8 @@ def _is_there_though_unknown(ctx: Context, document: Document, road: Road, prepa
 
     After a restore a look-up that cannot tell leaves it in doubt, and a person is asked.
     """
-    if not ctx.looks_first or _row(ctx, document) is not None:
+    looks = ctx.looks_first if document.looks_back else ctx.was_restored
+    if not looks or _row(ctx, document) is not None:
         return False
     since = ctx.now - OLDEST_BACKUP
     answer = _answer(road, prepared, since)

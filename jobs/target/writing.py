@@ -8,7 +8,6 @@ from integration.store import links
 from integration.store.one_at_a_time import exclusively
 from jobs.target.looking import find_first, find_one, must_be_ours
 from jobs.world import Context
-from mappings.compare import compare
 from mappings.model.errors import PermanentError, UnknownOutcome
 from mappings.model.request import Identifier
 
@@ -74,29 +73,6 @@ def ensure_shared(ctx: Context, endpoint: str, resource: dict, identifier: Ident
         return known
     with exclusively(ctx.world.engine, ctx.step, endpoint, identifier.system, identifier.value):
         return ensure_created(ctx, endpoint, resource, identifier, look=True, find=find_first)
-
-
-def ensure_document(ctx: Context, endpoint: str, resource: dict, identifier: Identifier) -> str:
-    """As ``ensure_created`` for a document of ours; one that is there with other content is brought up to date.
-
-    After a restore the packet is gathered anew: what was sent of it before carries the same identifier and an older date.
-    """
-    reference = ensure_created(ctx, endpoint, resource, identifier, authored=True)
-    if ctx.looks_first:
-        there = ctx.server(endpoint).read(*reference.split("/"))
-        if any(each.severity == "fail" and each.kind != "added" for each in compare(resource, there, links={})):
-            ctx.lease.before_write()
-            written = ctx.server(endpoint).update({**resource, "id": there["id"]}, if_match=version_of(there))
-            remember(ctx, endpoint, identifier, reference, resource, version=written.version)
-            ctx.finding(
-                "document-renewed",
-                f"{reference} was there under our identifier with other content; it was updated",
-                identifier.value,
-                "info",
-            )
-        else:
-            remember(ctx, endpoint, identifier, reference, resource, version=version_of(there))
-    return reference
 
 
 def remember(

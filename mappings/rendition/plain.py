@@ -8,19 +8,19 @@ COVER = "cover"
 OTHER = "Words in other letters"  # what this is called beside the document that cannot show them
 
 
-def as_text(rendition: Rendition, only: Set[str]) -> str:
-    """The rows whose source is in ``only``, and the cover when that is: label and words, line by line."""
+def as_text(rendition: Rendition, only: Set[str] | None = None) -> str:
+    """The rows whose source is in ``only``, and the cover when that is: label and words, line by line. None: all of it."""
     return "\n".join(_lines(rendition, only)) + "\n"
 
 
-def _lines(rendition: Rendition, only: Set[str]) -> Iterator[str]:
-    yield from (f"{OTHER}: {rendition.title}", rendition.patient, "")
-    if COVER in only:
+def _lines(rendition: Rendition, only: Set[str] | None) -> Iterator[str]:
+    yield from (rendition.title if only is None else f"{OTHER}: {rendition.title}", rendition.patient, "")
+    if only is None or COVER in only:
         yield from (f"{name}: {value}" for name, value in rendition.facts)
         yield from (f"The patient asks: {question}" for question in rendition.questions)
         yield ""
     for section in (*rendition.sections, rendition.originals):
-        yield from _section(section, [row for row in section.rows if row.source in only])
+        yield from _section(section, [row for row in section.rows if only is None or row.source in only])
 
 
 def _section(section: Section, rows: Iterable[Row]) -> Iterator[str]:

@@ -35,7 +35,7 @@ endpoints:
   alice: {{base_url: "{alice}", role: placer, name: Dr Alice, default_fulfiller: bob, identifier_system: "{system}:alice",
           also_known_as: ["http://127.0.0.1:8080/fhir/alice"]{at_alice}}}
   bob: {{base_url: "{bob}", also_known_as: ["http://127.0.0.1:8080/fhir/bob"], role: fulfiller, name: Dr Bob, accepts: {accepts}, patients: {patients}, identifier_system: "{system}:bob",
-        limits: {{chunk_size: 5, max_inline_bytes: 200000, search_lag_seconds: 1}}, capabilities: {capabilities}, verification: {{allow: {allow}}}}}
+        limits: {{chunk_size: 5, max_inline_bytes: 200000, search_lag_seconds: 1}}, capabilities: {capabilities}, verification: {{allow: {allow}}}{at_bob}}}
 schedules: {{watch_seconds: 3600}}
 retry: {{first_retry_seconds: 0.1, max_retry_seconds: 1, max_attempts: 5}}
 """
@@ -77,7 +77,7 @@ class Exchange:
     """Dr Alice asks, Dr Bob answers. ``drain()`` does every step that is due until none is left.
 
     ``before`` puts a proxy before an endpoint: ``{"bob": lambda url: LyingProxy(url, ...)}``. ``at_alice``: further keys of
-    Alice's endpoint, in YAML.
+    Alice's endpoint, in YAML; ``at_bob``: of Bob's.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class Exchange:
         before=None,
         system="urn:test",
         at_alice="",
+        at_bob="",
     ):
         self.engine = database.engine
         self.server = create_servers(AppOf(self), host="127.0.0.1", port=0, threads=8)
@@ -113,6 +114,7 @@ class Exchange:
                 allow=allow,
                 system=system,
                 at_alice=f", {at_alice}" if at_alice else "",
+                at_bob=f", {at_bob}" if at_bob else "",
             )
         )
         self.config: Config = load_config(path, {})

@@ -12,6 +12,7 @@ from integration.store.operations import NotPossible
 from integration.views.texts import t
 from integration.web import forms, world
 from integration.web.operations.questions import Question
+from mappings.model.delivery import DeliveryKind
 
 Told = tuple[str, bool, str]
 
@@ -137,12 +138,12 @@ def ask_confirm(conn: Connection, given: MultiDict) -> Question:
     delivery = resending.delivery_of(conn, given.get("delivery", ""))
     place = world.place_name(delivery.endpoint)
     title, what = t("confirm.title", id=delivery.id, place=place), t("confirm.what", place=place)
-    return _about(delivery, "confirm", title, t("confirm.button"), what)
+    return _about(delivery, given, "confirm", title, t("confirm.button"), what)
 
 
 def do_confirm(conn: Connection, given: MultiDict, reason: str) -> Told:
     """It is there."""
-    delivery = handing_over.confirm(conn, given.get("delivery", ""), actor=forms.actor(), reason=reason)
+    delivery = handing_over.confirm(conn, given.get("delivery", ""), _item(given), actor=forms.actor(), reason=reason)
     return t("confirm.done", id=delivery.id, place=world.place_name(delivery.endpoint)), True, ""
 
 
@@ -151,24 +152,30 @@ def ask_send_again(conn: Connection, given: MultiDict) -> Question:
     delivery = resending.delivery_of(conn, given.get("delivery", ""))
     place = world.place_name(delivery.endpoint)
     title, what = t("send-again.title", id=delivery.id, place=place), t("send-again.what", place=place)
-    return _about(delivery, "send-again", title, t("send-again.button"), what, danger=True)
+    return _about(delivery, given, "send-again", title, t("send-again.button"), what, danger=True)
 
 
 def do_send_again(conn: Connection, given: MultiDict, reason: str) -> Told:
     """It is not there."""
-    delivery = handing_over.send_again(conn, given.get("delivery", ""), actor=forms.actor(), reason=reason)
+    delivery = handing_over.send_again(
+        conn, given.get("delivery", ""), _item(given), actor=forms.actor(), reason=reason
+    )
     return t("send-again.done", id=delivery.id, place=world.place_name(delivery.endpoint)), True, ""
 
 
-def _about(delivery: Row, name: str, title: str, button: str, what: str, *, danger: bool = False) -> Question:
+def _about(
+    delivery: Row, given: MultiDict, name: str, title: str, button: str, what: str, *, danger: bool = False
+) -> Question:
+    of = f" --item {shlex.quote(_item(given))}" if _item(given) else ""
     return Question(
         title,
         button,
         (what,),
-        {"delivery": [delivery.id]},
-        f"second-opinion deliveries {name} {delivery.id} --reason …",
+        {"delivery": [delivery.id], **({"item": [_item(given)]} if _item(given) else {})},
+        f"second-opinion deliveries {name} {delivery.id}{of} --reason …",
         back=url_for("requests.delivery", request_id=delivery.request_id, delivery_id=delivery.id),
         danger=danger,
+        inputs=_wanted(given, t("confirm.hint")) if delivery.kind == DeliveryKind.RECORDS else (),
     )
 
 

@@ -1,0 +1,204 @@
+"""Records and requests to consulting providers whose servers know no conditions and no search by identifier: each once.
+
+What stands there is counted in the server's own store. tests/jobs/test_vendor_loops.py has the same for what comes back.
+"""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select, text
+
+import second_opinion
+from integration.store import handing_over, operations
+from integration.store.tables import deliveries, sendings
+from tests.jobs.exchange import Exchange, a_request, load_chart
+from tests.jobs.test_vendor_loops import work
+from tests.servers.vendors.charts import person
+from tests.servers.vendors.epic import Epic
+from tests.servers.vendors.oracle_health import OracleHealth
+from tests.servers.vendors.unconditional import Unconditional
+from tests.servers.vendors.vendor import Vendor
+
+pytestmark = pytest.mark.postgres
+
+
+class Sending:
+    """A chart at Alice's, and a request for a vendor-like consulting provider who knows the patient."""
+
+    def __init__(self, vendor: Vendor, make_exchange, *, accepts="documents", at_bob="", capabilities="{}"):
+        self.vendor = vendor
+        who = person(identifier=[{**person()["identifier"][0], "system": "urn:test:mrn"}])
+        who["name"] = [{"family": "Synthetic-Test", "given": ["Ada"]}]
+        self.patient = f"Patient/{vendor.put(who)['id']}"
+        visit = {"status": "finished", "class": {"code": "AMB"}, "subject": {"reference": self.patient}}
+        period = {"start": "2026-05-01T09:00:00Z", "end": "2026-05-01T09:30:00Z"}
+        self.visit = f"Encounter/{vendor.put({'resourceType': 'Encounter', **visit, 'period': period})['id']}"
+        self.exchange: Exchange = make_exchange(
+            bob=vendor.url, accepts=accepts, patients="match", at_bob=at_bob, capabilities=capabilities
+        )
+        self.chart = load_chart(self.exchange, observations=3)
+        self.request_id = ""
+
+    def submit(self) -> None:
+        self.request_id = self.exchange.submit(a_request())
+
+    def ask(self, rounds: int = 8) -> None:
+        """The request, and all that follows from it until the consultant is asked or a person is."""
+        self.submit()
+        self.go_on(rounds)
+
+    def retry(self) -> None:
+        """Somebody presses the button."""
+        [step] = [each for each in self.view["owed"] if each["status"] == "parked"]
+        with self.exchange.engine.begin() as conn:
+            operations.retry_step(conn, step["id"], actor="test")
+        self.go_on()
+
+    def say(self, folder, database, word: str, item: str, exit_code: int = 0) -> str:
+        """``deliveries confirm`` or ``send-again`` of one document."""
+        arguments = ["--config", str(folder / "config.yaml"), "deliveries", word, self.records().id, "--item", item]
+        result = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}).invoke(
+            second_opinion.cli, [*arguments, "--reason", "looked there", "--json"]
+        )
+        assert result.exit_code == exit_code, result.output
+        return result.output
+
+    def go_on(self, rounds: int = 8) -> None:
+        """What waits, for an index or a next attempt, is due."""
+        for _ in range(rounds):
+            with self.exchange.engine.begin() as conn:
+                conn.execute(text("UPDATE steps SET next_attempt_at = now() WHERE status = 'waiting'"))
+            self.exchange.drain(hurry=False)
+            if self.view["status"] == "requested":
+                return
+            time.sleep(0.25)
+
+    @property
+    def view(self) -> dict:
+        return self.exchange.view(self.request_id)
+
+    @property
+    def parked(self) -> list[str]:
+        return self.exchange.parked(self.request_id)
+
+    def rows(self) -> list:
+        """Of the ledger."""
+        with self.exchange.engine.connect() as conn:
+            return conn.execute(select(sendings).where(sendings.c.request_id == self.request_id)).all()
+
+    def records(self):
+        """The delivery of the records."""
+        with self.exchange.engine.connect() as conn:
+            where = (deliveries.c.request_id == self.request_id, deliveries.c.kind == "records")
+            return conn.execute(select(deliveries).where(*where)).one()
+
+    def documents(self) -> Counter:
+        """How often each content of ours stands there."""
+        return Counter(each.data for each in self.vendor.ours_of(self.patient))
+
+    def must_be_once(self, least: int = 2) -> None:
+        there = self.documents()
+        assert len(there) >= least and set(there.values()) == {1}, [(data[:40], n) for data, n in there.items()]
+
+
+FORGETFUL = "document: {finds_by_identifier: false, not_kept: [identifier]}"
+AT = {
+    "epic": (Epic, "profile: epic, document: {encounter_choice: newest}"),
+    "oracle": (OracleHealth, "profile: oracle-health, document: {encounter_choice: newest}"),
+    "unconditional": (Unconditional, ""),
+    "forgetful": (lambda: Unconditional(keeps_identifiers=False), FORGETFUL),
+}
+
+
+@contextmanager
+def started(make_exchange, key: str, **more) -> Iterator[Sending]:
+    kind, at_bob = AT[key]
+    with kind() as vendor:
+        yield Sending(vendor, make_exchange, **{"at_bob": at_bob, **more})
+
+
+@pytest.mark.parametrize("key", AT)
+def test_a_swallowed_answer_leaves_each_document_once(make_exchange, key):
+    with started(make_exchange, key) as sending:
+        sending.vendor.faults.swallow = 1
+        sending.ask()
+        sending.must_be_once()
+        assert sending.view["records"] == "verified", sending.view["owed"]
+        assert {each.level for each in sending.rows()} == {"read-back"} == {sending.records().level}
+
+
+def test_an_index_that_is_late_doubles_nothing(make_exchange):
+    with started(make_exchange, "forgetful") as sending:
+        sending.vendor.lag, sending.vendor.faults.swallow = 0.8, 1
+        sending.ask(rounds=20)
+        sending.must_be_once()
+        assert sending.view["records"] == "verified", sending.view["owed"]
+
+
+def test_a_worker_that_is_killed_at_the_write_leaves_each_document_once(make_exchange, tmp_path, database):
+    """A worker of its own process, killed after the server filed the document and before it answers."""
+    with started(make_exchange, "forgetful") as sending:
+        killed = []
+        worker = work(tmp_path, database.url)
+
+        def kill(method: str, path: str) -> None:
+            if not killed:
+                killed.append(path)
+                worker.send_signal(signal.SIGKILL)
+                worker.wait(10)
+                raise ConnectionError
+
+        sending.vendor.faults.written = kill
+        sending.submit()
+        try:
+            worker.wait(60)
+        finally:
+            worker.kill()
+        assert len(killed) == 1 and sum(sending.documents().values()) == 1
+        with sending.exchange.engine.begin() as conn:  # the lease of the dead runs out
+            conn.execute(text("UPDATE steps SET lease_until = now() - interval '1 second' WHERE status = 'leased'"))
+        sending.go_on()
+        sending.must_be_once()
+        assert sending.view["records"] == "verified", sending.view["owed"]
+
+
+def test_where_nobody_lets_us_look_a_person_says_it_of_each_document(make_exchange, tmp_path, database):
+    with started(make_exchange, "forgetful") as sending:
+        sending.vendor.refuses.add("DocumentReference")
+        sending.vendor.faults.swallow = 1
+        sending.ask()
+        assert sending.parked == ["sent-perhaps"] and sum(sending.documents().values()) == 2
+        [step] = [each for each in sending.view["owed"] if each["status"] == "parked"]
+        [doubt] = [each for each in sending.rows() if each.state == "begun"]
+        assert f"SOE ref {sending.request_id}-p1-rendition" in step["message"] and "rendition" in doubt.value
+
+        assert "has no document" in sending.say(tmp_path, database, "confirm", "document:other", exit_code=1)
+        sending.say(tmp_path, database, "send-again", "document:rendition")
+        sending.vendor.faults.swallow = 1
+        sending.go_on()
+        assert sending.parked == ["sent-perhaps"] and sorted(sending.documents().values()) == [1, 2], (
+            "by that word only"
+        )
+
+        sending.say(tmp_path, database, "confirm", "document:rendition")
+        sending.go_on()
+        assert sending.parked == ["level-too-low"], "the other one cannot be read back"
+        sending.vendor.refuses.clear()
+        sending.retry()
+        assert sending.view["records"] == "verified" and sorted(sending.documents().values()) == [1, 2]
+        assert (sending.records().level, doubt.road) == ("handed-over", "fhir-document")
+
+
+def test_a_person_says_to_which_visit_the_records_belong(make_exchange):
+    with started(make_exchange, "epic", at_bob="profile: epic") as sending:
+        sending.ask()
+        assert sending.parked == ["encounter-unclear"] and not sending.documents()
+        with sending.exchange.engine.begin() as conn:
+            handing_over.name_encounter(conn, sending.request_id, sending.visit, actor="test", reason="asked")
+        sending.go_on()
+        sending.must_be_once()
