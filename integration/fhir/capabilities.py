@@ -41,6 +41,11 @@ class Capabilities:
         path = urlsplit(self.implementation_url or "").path.rstrip("/")
         return {"software": self.software, "path": path or None}
 
+    @property
+    def takes_requests(self) -> bool:
+        """True when a consultant can be asked there: it takes the ServiceRequest and the Task that asks for it."""
+        return self.task and self.service_request_create
+
     def can_search(self, resource_type: str, *parameters: str) -> bool:
         """True when the server says it searches that type by those parameters."""
         return resource_type in self.searches and set(parameters) <= self.searches[resource_type]
@@ -66,6 +71,7 @@ class Capabilities:
                 ("conditional create", self.conditional_create),
                 ("holds Task", self.task),
                 ("takes ServiceRequest", self.service_request_create),
+                ("can be asked as a consulting provider's system", self.takes_requests),
                 ("takes DocumentReference", self.document_reference_create),
             )
         ]
@@ -80,6 +86,8 @@ class Capabilities:
             f"capabilities.{name} in config.yaml is no capability; there are {', '.join(sorted(QUIRKS))}"
             for name in sorted(set(overrides) - set(known))
         )
+        if known.get("task"):  # who says that it takes the Task says it of what the Task is about
+            known["service_request_create"] = True
         return replace(self, **known, problems=self.problems + wrong)
 
 

@@ -9,6 +9,7 @@ from integration.packets import stored as packets
 from integration.store import deliveries, links, requests, revisions, steps
 from integration.store.steps import NextStep
 from jobs.patients import current_patient
+from jobs.target.asking import must_take_requests
 from jobs.target.documents import current_summaries, keep_renewed
 from jobs.target.people import resolve_practitioner
 from jobs.target.records import write
@@ -46,6 +47,7 @@ def send_request(ctx: Context) -> Outcome:
             for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS)
             if each.status == DeliveryStatus.VERIFIED
         ]
+    must_take_requests(ctx, endpoint)
     corrected = _begin(ctx, endpoint, version, row.records_due_at)
     if corrected:
         _must_be_open(ctx, endpoint)

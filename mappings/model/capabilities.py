@@ -18,7 +18,11 @@ _ALL = (
         "conditional_create",
         "false: the endpoint is searched before each create, because it ignores or refuses `If-None-Exist`",
     ),
-    Quirk("task", "false: the endpoint holds no Task, so the status of a request is not shown there"),
+    Quirk(
+        "task",
+        "false: the endpoint holds no Task, so the status of a request is not shown there, and no consulting provider is asked "
+        "there; true: it takes ServiceRequest and Task, whatever it says of itself",
+    ),
     Quirk("versioned_update", "false: `If-Match` is not sent with updates, because the endpoint refuses it"),
     Quirk("binary_create", "whether a document larger than `max_inline_bytes` is sent as a Binary of its own"),
     Quirk("max_page", "the largest `_count` the endpoint bears", int),

@@ -180,6 +180,10 @@ _ALL = (
     Cause("not-base64", "A document at the endpoint cannot be decoded.",
           "Send without the item, or ask the contact to repair the document.", (W.WAIVE, W.CALL, W.RETRY)),
     # --- the endpoint and its configuration ------------------------------------------------------------------------
+    Cause("takes-no-request", "The consulting provider's system takes no requests. Nothing was sent there.",
+          "Give the practice a hosted endpoint, where the consultant works on our pages; or download the packet, bring it there "
+          "and cancel the request. If the system does take requests, set capabilities.task to true.",
+          (W.CONFIGURE, W.CALL, W.RETRY, W.CANCEL), of_all_there=True),
     Cause("endpoint-unusable", "The endpoint cannot do what is needed.",
           "Call the contact; or set capabilities in config.yaml if the endpoint is mistaken about itself.",
           (W.CALL, W.ENDPOINT, W.CONFIGURE, W.RETRY), of_all_there=True),

@@ -107,6 +107,7 @@ class Sending:
 
 
 FORGETFUL = "document: {finds_by_identifier: false, not_kept: [identifier]}"
+OPENED = "{task: true}"  # as if a site of a vendor took requests: then records go there
 AT = {
     "epic": (Epic, "profile: epic, document: {encounter_choice: newest}"),
     "oracle": (OracleHealth, "profile: oracle-health, document: {encounter_choice: newest}"),
@@ -119,7 +120,7 @@ AT = {
 def started(make_exchange, key: str, **more) -> Iterator[Sending]:
     kind, at_bob = AT[key]
     with kind() as vendor:
-        yield Sending(vendor, make_exchange, **{"at_bob": at_bob, **more})
+        yield Sending(vendor, make_exchange, **{"at_bob": at_bob, "capabilities": OPENED, **more})
 
 
 @pytest.mark.parametrize("key", AT)
@@ -202,3 +203,13 @@ def test_a_person_says_to_which_visit_the_records_belong(make_exchange):
             handing_over.name_encounter(conn, sending.request_id, sending.visit, actor="test", reason="asked")
         sending.go_on()
         sending.must_be_once()
+
+
+@pytest.mark.parametrize(("key", "accepts"), [("epic", "documents"), ("oracle", "resources")])
+def test_a_system_that_takes_no_request_is_sent_nothing_and_says_what_to_use(make_exchange, key, accepts):
+    with started(make_exchange, key, capabilities="{}", accepts=accepts) as sending:
+        sending.ask(rounds=2)
+        [step] = [each for each in sending.view["owed"] if each["status"] == "parked"]
+        assert (step["kind"], step["cause"]) == ("match_people", "takes-no-request")
+        assert "base_url: hosted:<practice>" in step["message"] and "packet download" in step["message"]
+        assert sending.vendor.writes() == [], "neither a patient nor a record"
