@@ -303,29 +303,46 @@ def deliveries_resend(ctx: click.Context, delivery_id: str, item: str, reason: s
     show({"delivery_id": delivery_id, "item": item}, as_json, f"{item} of {delivery_id} is looked at and sent again")
 
 
-def _by_word(name: str, verb: str, words: str, said: str) -> None:
-    """``deliveries confirm`` and ``deliveries send-again``: a person's word about a document on its way."""
-
-    @deliveries.command(name, help=words)
-    @click.argument("delivery_id")
-    @click.option(
-        "--item", default="", help="Which document of it, as `deliveries show` names it; where several are open."
-    )
-    @with_reason(help="How you know; kept in the audit trail.")
-    @with_json
-    @click.pass_context
-    def command(ctx: click.Context, delivery_id: str, item: str, reason: str, as_json: bool) -> None:
-        from integration.store import handing_over
-
-        with acting(ctx) as (_, engine), engine.begin() as conn:
-            getattr(handing_over, verb)(conn, delivery_id, item, actor=ME, reason=reason)
-        show({"delivery_id": delivery_id, "item": item or None, "done": said}, as_json, f"{delivery_id}: {said}")
-
-
-_by_word(
-    "confirm", "confirm", "It is in the other system, or was handed over: the loop closes on your word.", "is there"
+_which = click.option(
+    "--item", default="", help="Which document of it, as the message names it; where several are open."
 )
-_by_word("send-again", "send_again", "It was looked for there and is not there: it is sent once more.", "is sent again")
+
+
+@deliveries.command("confirm")
+@click.argument("delivery_id")
+@_which
+@click.option("--called", default="", help="Of a request: what it is called there, as Task/ID.")
+@with_reason(help="How you know; kept in the audit trail.")
+@with_json
+@click.pass_context
+def deliveries_confirm(
+    ctx: click.Context, delivery_id: str, item: str, called: str, reason: str, as_json: bool
+) -> None:
+    """It is in the other system, or was handed over: the loop closes on your word."""
+    from integration.store import handing_over
+
+    with acting(ctx) as (_, engine), engine.begin() as conn:
+        handing_over.confirm(conn, delivery_id, item, called, actor=ME, reason=reason)
+    _show_word(delivery_id, item, "is there", as_json)
+
+
+@deliveries.command("send-again")
+@click.argument("delivery_id")
+@_which
+@with_reason(help="How you know; kept in the audit trail.")
+@with_json
+@click.pass_context
+def deliveries_send_again(ctx: click.Context, delivery_id: str, item: str, reason: str, as_json: bool) -> None:
+    """It was looked for there and is not there: it is sent once more."""
+    from integration.store import handing_over
+
+    with acting(ctx) as (_, engine), engine.begin() as conn:
+        handing_over.send_again(conn, delivery_id, item, actor=ME, reason=reason)
+    _show_word(delivery_id, item, "is sent again", as_json)
+
+
+def _show_word(delivery_id: str, item: str, said: str, as_json: bool) -> None:
+    show({"delivery_id": delivery_id, "item": item or None, "done": said}, as_json, f"{delivery_id}: {said}")
 
 
 @requests.command("encounter")

@@ -92,14 +92,14 @@ class FhirDocument:
         if not item.retracts:
             encounter = encounter_for(self.way, self.at, item)
             made = fit(item, self.habits, encounter=encounter, read_pdf=words_of_pdf)
-            return Impossible(made.cause, made.message) if isinstance(made, Unfit) else _prepared(item, made)
+            return Impossible(made.cause, made.message) if isinstance(made, Unfit) else prepared_of(item, made)
         if item.replaces_reference is None:
             return Impossible("retraction-unknown", f"it is not known what the copy at {self.at} is called there")
-        return _prepared(item, self._marked(item.replaces_reference, item.resource))
+        return prepared_of(item, self._marked(item.replaces_reference, item.resource))
 
     def restore(self, item: Outgoing, body: bytes, control_id: str | None) -> Prepared:
         """The bytes are the resource."""
-        return _prepared(item, fhir_json.loads(body))
+        return prepared_of(item, fhir_json.loads(body))
 
     def resource_of(self, body: bytes) -> Mapping[str, Any]:
         """The bytes are the resource."""
@@ -130,7 +130,7 @@ class FhirDocument:
         if item.retracts:
             there = self.server.read_if_there(str(item.replaces_reference))
             done = there is not None and IN_ERROR in (there.get("status"), there.get("docStatus"))
-            return There(str(item.replaces_reference), _version(there)) if done else Absent()
+            return There(str(item.replaces_reference), version_in(there)) if done else Absent()
         if not self.finds:
             return self._by_content(prepared, since)
         found = self._by_identifier(prepared)
@@ -151,8 +151,8 @@ class FhirDocument:
             return None
         resource = dict(prepared.resource)
         if not any(each.severity == "fail" and each.kind != "added" for each in compare(resource, found, links={})):
-            return Taken(there.reference, Level.UNVERIFIABLE, _version(found))
-        written = self.server.update({**resource, "id": found["id"]}, if_match=_version(found))
+            return Taken(there.reference, Level.UNVERIFIABLE, version_in(found))
+        written = self.server.update({**resource, "id": found["id"]}, if_match=version_in(found))
         self.way.attempt.finding(
             "document-renewed",
             f"{there.reference} was there under our identifier with other content; it was updated",
@@ -180,7 +180,7 @@ class FhirDocument:
             raise TemporaryError(
                 f"{own.value} is not yet found by its identifier at {self.at}", endpoint=self.at, cause="not-searchable"
             )
-        return ReadBack(same=True, version=_version(read))
+        return ReadBack(same=True, version=version_in(read))
 
     def _knows_conditions(self) -> bool:
         """Whether a create under a condition makes no second copy there."""
@@ -217,7 +217,7 @@ class FhirDocument:
         if _THERE_ALREADY & set(numbers_in(error.outcome)):
             return self._found_after_write(prepared)
         if error.status_code in _NOT_OFFERED:
-            return Impossible("road-not-offered", f"{self.at} takes no {KIND} (HTTP {error.status_code})")
+            return Impossible("road-not-offered", f"{self.at} takes no {_kind(prepared)} (HTTP {error.status_code})")
         if error.status_code in _NOT_TAKEN or names_the_type(error.outcome):
             return Impossible("report-no-shape", f"{self.at} does not take the document in this shape: {error}")
         raise error
@@ -234,9 +234,9 @@ class FhirDocument:
                 raise
             return CannotTell(f"{self.at} does not let us look ({error})", item.visible)
         if len(looked.same) > 1:
-            raise _twice(self.at, [dict(each) for each in looked.same.values()])
+            raise twice(self.at, [dict(each) for each in looked.same.values()])
         for reference, there in looked.same.items():
-            return There(reference, _version(there))
+            return There(reference, version_in(there))
         if (prepared.resource or {}).get("docStatus") == "preliminary":
             looked = replace(looked, doubts=(*looked.doubts, "a draft may not be shown before it is signed"))
         return CannotTell("; ".join(looked.doubts), item.visible) if looked.doubts else Absent()
@@ -254,7 +254,7 @@ class FhirDocument:
     def _retract(self, prepared: Prepared) -> Taken:
         """Never deleted: marked as an error."""
         resource, reference = dict(prepared.resource or {}), str(prepared.item.replaces_reference)
-        written = self.server.update(resource, if_match=_version(resource))
+        written = self.server.update(resource, if_match=version_in(resource))
         return Taken(reference, Level.UNVERIFIABLE, written.version, _receipt(written))
 
     def _create(self, prepared: Prepared) -> Written:
@@ -277,7 +277,7 @@ class FhirDocument:
         if isinstance(looked, There):
             return looked
         raise UnknownOutcome(
-            f"{self.at} accepted a {KIND} and does not show it by its identifier",
+            f"{self.at} accepted a {_kind(prepared)} and does not show it by its identifier",
             endpoint=self.at,
             cause="not-found-after-write",
         )
@@ -295,11 +295,11 @@ class FhirDocument:
         return self._search(prepared.item.identifier, prepared)
 
     def _search(self, identifier: Identifier, prepared: Prepared) -> There | Absent | CannotTell:
-        found, is_ignored = self.way.find(self.at, KIND, identifier)
+        found, is_ignored = self.way.find(self.at, _kind(prepared), identifier)
         if len(found) > 1:
-            raise _twice(self.at, found)
+            raise twice(self.at, found)
         if found:
-            return There(f"{KIND}/{found[0]['id']}", _version(found[0]))
+            return There(f"{_kind(prepared)}/{found[0]['id']}", version_in(found[0]))
         if is_ignored:
             words = f"{self.at} answers a search by identifier with resources that do not carry it"
             return CannotTell(words, prepared.item.visible)
@@ -323,21 +323,29 @@ def names_the_type(outcome: Mapping[str, Any] | None) -> bool:
     return any(place.rstrip("]0123456789[").endswith("contentType") for place in places)
 
 
-def _prepared(item: Outgoing, resource: Mapping[str, Any]) -> Prepared:
+def prepared_of(item: Outgoing, resource: Mapping[str, Any]) -> Prepared:
+    """These are the bytes."""
     whole = dict(resource)
     found = (inline_bytes(each.attachment) for each in attachments(whole))
     hashes = tuple(hashlib.sha256(each).hexdigest() for each in found if each)
     return Prepared(item, fhir_json.dumps(whole), hashes, whole)
 
 
+def _kind(prepared: Prepared) -> str:
+    return str((prepared.resource or {}).get("resourceType", KIND))
+
+
 def _receipt(written: Written) -> dict[str, str]:
     return {"status": str(written.status), **({"version": written.version} if written.version else {})}
 
 
-def _version(resource: Mapping[str, Any] | None) -> str | None:
+def version_in(resource: Mapping[str, Any] | None) -> str | None:
+    """The version a server gives a resource."""
     return cast("str | None", ((resource or {}).get("meta") or {}).get("versionId"))
 
 
-def _twice(at: str, found: list[dict[str, Any]]) -> NeedsPerson:
-    names = ", ".join(sorted(f"{KIND}/{each['id']}" for each in found)[:5])
-    return NeedsPerson("duplicate-at-target", f"{len(found)} {KIND} resources at {at} hold one identifier: {names}")
+def twice(at: str, found: list[dict[str, Any]]) -> NeedsPerson:
+    """What a person is told of several that are one."""
+    kind = found[0]["resourceType"]
+    names = ", ".join(sorted(f"{kind}/{each['id']}" for each in found)[:5])
+    return NeedsPerson("duplicate-at-target", f"{len(found)} {kind} resources at {at} hold one identifier: {names}")

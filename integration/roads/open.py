@@ -5,6 +5,8 @@ from functools import cache
 
 from integration.roads.download import Download
 from integration.roads.fhir_document import FhirDocument
+from integration.roads.fhir_resource import NAME as REQUESTS
+from integration.roads.fhir_resource import FhirResource
 from integration.roads.hl7v2 import Hl7v2
 from integration.roads.road import Road, Way
 from integration.settings.roads import added_roads
@@ -14,6 +16,7 @@ OURS: dict[str, Callable[[Way], Road]] = {
     RoadName.FHIR_DOCUMENT: FhirDocument,
     RoadName.HL7V2: Hl7v2,
     RoadName.DOWNLOAD: Download,
+    REQUESTS: FhirResource,
 }
 
 

@@ -128,7 +128,7 @@ class Standing:
         for entry in search:
             if entry.resource.get("resourceType") == KIND and self._is_of(entry.resource, patient):
                 found[entry.reference] = entry.resource
-        return found, () if _echoes(search, patient) else ("the search does not say what it looked for",)
+        return found, () if echoes(search, patient) else ("the search does not say what it looked for",)
 
     def _is_of(self, document: Mapping[str, Any], patient: str) -> bool:
         return local_reference(as_dict(document.get("subject")).get("reference"), self.bases) == patient
@@ -150,7 +150,7 @@ class Standing:
         return Shown(kind, data)
 
 
-def _echoes(search: Search, patient: str) -> bool:
+def echoes(search: Search, patient: str) -> bool:
     """Whether a search says in its own link that it looked for this patient: one that was answered without would prove nothing."""
     wanted = patient.rpartition("/")[2]
     said = (pair for link in search.links for pair in parse_qsl(urlsplit(link).query))

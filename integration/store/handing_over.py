@@ -16,13 +16,21 @@ _TO_A_VISIT = (DeliveryKind.REPORT, DeliveryKind.RECORDS)  # a report waits long
 _ENCOUNTER = re.compile(r"Encounter/[A-Za-z0-9.-]{1,64}")
 
 
-def confirm(conn: Connection, delivery_id: str, item: str = "", *, actor: str, reason: str) -> Row:
+def confirm(conn: Connection, delivery_id: str, item: str = "", called: str = "", *, actor: str, reason: str) -> Row:
     """It is in the other system, or was handed over: ``actor`` answers for it. Raises NotPossible.
 
     ``item``: which document of the delivery, as it is listed (``document:...``); needed where several are open.
+    ``called``: ``Type/id`` there, needed of a request: it is read back, and its Task is watched.
     """
     delivery, row = _open(conn, delivery_id, item)
-    _end(conn, delivery, row, SendingState.HANDED_OVER, level=Level.HANDED_OVER, receipt={**row.receipt, "by": actor})
+    receipt = {**row.receipt, "by": actor}
+    if delivery.kind == DeliveryKind.REQUEST:
+        kind = row.value.partition("/")[0]
+        if not re.fullmatch(rf"{kind}/[A-Za-z0-9.-]{{1,64}}", called):
+            raise NotPossible(f"say what {row.value} is called there, as {kind}/<id>: its progress is read there")
+        _end(conn, delivery, row, SendingState.TAKEN, reference=called, level=Level.UNVERIFIABLE, receipt=receipt)
+    else:
+        _end(conn, delivery, row, SendingState.HANDED_OVER, level=Level.HANDED_OVER, receipt=receipt)
     audit.record(conn, actor, "delivery.handed-over", row.request_id, subject=_named(row), reason=reason)
     return delivery
 

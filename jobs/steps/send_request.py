@@ -6,14 +6,15 @@ from sqlalchemy import Connection, Row
 
 from integration import fhir_json
 from integration.packets import stored as packets
-from integration.store import deliveries, links, requests, revisions, steps
+from integration.store import deliveries, links, requests, revisions, sendings, steps
 from integration.store.steps import NextStep
 from jobs.patients import current_patient
-from jobs.target.asking import must_take_requests
+from jobs.target.asking import create_once, must_take_requests
 from jobs.target.documents import current_summaries, keep_renewed
 from jobs.target.people import resolve_practitioner
 from jobs.target.records import write
 from jobs.target.renewing import ensure_current, says_it
+from jobs.target.sending import what_became_of
 from jobs.target.waiving import note_of
 from jobs.target.writing import find_one, own_identifier
 from jobs.world import Context, Outcome
@@ -289,6 +290,7 @@ def _write(ctx: Context, endpoint: str, delivery_id: str, resource: dict) -> str
     )
     with ctx.transaction() as conn:
         deliveries.mark_items(conn, delivery_id, [item])
+    create_once(ctx, endpoint, delivery_id, resource, identifier)
     reference = ensure_current(ctx, endpoint, resource, identifier)
     with ctx.transaction() as conn:
         deliveries.mark_items(conn, delivery_id, [item | dict(status="sent", target=reference)])
@@ -333,9 +335,13 @@ def _tell_doubts(ctx: Context) -> None:
 
 def _task_nobody_answered_for(ctx: Context, endpoint: str) -> str | None:
     """``Task/id`` where sending had begun and its answer was lost: it may be there without our knowing."""
+    identifier = own_identifier(ctx, "Task", ctx.request_id)
     with ctx.world.engine.begin() as conn:
         begun = deliveries.of_request(conn, ctx.request_id, DeliveryKind.REQUEST)
-    return find_one(ctx, endpoint, "Task", own_identifier(ctx, "Task", ctx.request_id)) if begun else None
+        sending = sendings.find(conn, endpoint, identifier)
+    if sending is not None:
+        return what_became_of(ctx, sending).reference
+    return find_one(ctx, endpoint, "Task", identifier) if begun else None
 
 
 def _cancelled(conn: Connection, ctx: Context) -> None:

@@ -76,6 +76,9 @@ def verify_request(ctx: Context) -> Outcome:
     def commit(conn: Connection) -> None:
         deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED)
         deliveries.set_level(conn, delivery.id, None, Level.READ_BACK)
+        for name in check.verified:
+            own = Identifier(system=ctx.world.config.exchange.identifier_system, value=name)
+            sendings.set_level(conn, delivery.endpoint, own, Level.READ_BACK)
         links.verified_as(
             conn,
             delivery.endpoint,

@@ -30,7 +30,7 @@ from integration.store.sendings import Sending
 from jobs.target.checking import differs
 from jobs.target.looking import find_carrying
 from jobs.world import Context
-from mappings.codes import as_dict, as_text
+from mappings.codes import as_text
 from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import ExchangeError, MappingError, NeedsPerson, PermanentError, TemporaryError
 from mappings.model.outgoing import Outgoing, visible_of
@@ -50,6 +50,7 @@ from mappings.model.sending import (
     next_action,
     surely_not_done,
 )
+from mappings.subject import subjects_of
 
 KEPT_BACK = ("patient-not-linked", "request-withdrawn")  # what the gate says
 REFUSED = "hl7v2-refused"  # what an application says of a message that it did not take
@@ -135,9 +136,20 @@ def look_up(ctx: Context, row: Sending, item_for: Callable[[Road], Outgoing] | N
             raise _ask(row, answer)
 
 
+def what_became_of(ctx: Context, row: Sending) -> Sending:
+    """The row, looked up where nobody knew. Raises TemporaryError or NeedsPerson while nobody knows."""
+    if row.state != SendingState.BEGUN:
+        return row
+    look_up(ctx, row)
+    with ctx.world.engine.begin() as conn:
+        found = sendings.find(conn, row.endpoint, row.identifier)
+    assert found is not None
+    return found
+
+
 def as_sent(row: Sending, resource: Mapping[str, Any]) -> Outgoing:
     """The document as it went, from what its road reads in the bytes that were kept: enough to find it and to compare it."""
-    patient = as_text(as_dict(resource.get("subject")).get("reference")) or ""
+    patient = next((as_text(node.get("reference")) for _, node in subjects_of(dict(resource))), None) or ""
     return Outgoing(
         request_id=row.request_id,
         delivery_id=row.delivery_id,

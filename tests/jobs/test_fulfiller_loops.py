@@ -15,6 +15,7 @@ from sqlalchemy import select, text
 
 import second_opinion
 from integration.store import handing_over, operations
+from integration.store.operations import NotPossible
 from integration.store.tables import deliveries, sendings
 from tests.jobs.exchange import Exchange, a_request, load_chart
 from tests.jobs.test_vendor_loops import work
@@ -112,6 +113,7 @@ AT = {
     "epic": (Epic, "profile: epic, document: {encounter_choice: newest}"),
     "oracle": (OracleHealth, "profile: oracle-health, document: {encounter_choice: newest}"),
     "unconditional": (Unconditional, ""),
+    "refusing": (lambda: Unconditional(refuses_identifiers=True), "document: {finds_by_identifier: false}"),
     "forgetful": (lambda: Unconditional(keeps_identifiers=False), FORGETFUL),
 }
 
@@ -130,7 +132,8 @@ def test_a_swallowed_answer_leaves_each_document_once(make_exchange, key):
         sending.ask()
         sending.must_be_once()
         assert sending.view["records"] == "verified", sending.view["owed"]
-        assert {each.level for each in sending.rows()} == {"read-back"} == {sending.records().level}
+        documents = [each for each in sending.rows() if each.delivery_id == sending.records().id]
+        assert {each.level for each in documents} == {"read-back"} == {sending.records().level}
 
 
 def test_an_index_that_is_late_doubles_nothing(make_exchange):
@@ -213,3 +216,47 @@ def test_a_system_that_takes_no_request_is_sent_nothing_and_says_what_to_use(mak
         assert (step["kind"], step["cause"]) == ("match_people", "takes-no-request")
         assert "base_url: hosted:<practice>" in step["message"] and "packet download" in step["message"]
         assert sending.vendor.writes() == [], "neither a patient nor a record"
+
+
+@pytest.mark.parametrize("kind", ["ServiceRequest", "Communication", "Task"])
+@pytest.mark.parametrize("key", ["unconditional", "refusing"])
+def test_a_swallowed_answer_to_a_part_of_the_request_leaves_it_once(make_exchange, key, kind):
+    with started(make_exchange, key) as sending:
+        lost = lose_the_answer_to(sending.vendor, kind)
+        sending.ask()
+        assert lost and sending.view["status"] == "requested", sending.view["owed"]
+        sending.go_on()
+        assert [len(sending.vendor.of(each)) for each in ("ServiceRequest", "Communication", "Task")] == [1, 1, 1]
+
+
+def test_a_request_that_may_be_there_waits_for_a_person_who_says_what_it_is_called(make_exchange):
+    with started(make_exchange, "refusing") as sending:
+        lose_the_answer_to(sending.vendor, "Task")
+        sending.vendor.refuses.add("Task")
+        sending.ask()
+        assert sending.parked == ["sent-perhaps"] and len(sending.vendor.of("Task")) == 1
+        [step] = [each for each in sending.view["owed"] if each["status"] == "parked"]
+        assert f"the Task with the identifier Task/{sending.request_id}" in step["message"]
+        delivery, item = f"{sending.request_id}-request-1", f"Task/{sending.request_id}"
+        [task] = sending.vendor.of("Task")
+        sending.vendor.refuses.clear()
+        with sending.exchange.engine.begin() as conn, pytest.raises(NotPossible, match="Task/<id>"):
+            handing_over.confirm(conn, delivery, item, actor="test", reason="seen there")
+        with sending.exchange.engine.begin() as conn:
+            handing_over.confirm(conn, delivery, item, f"Task/{task['id']}", actor="test", reason="seen there")
+        sending.go_on()
+        assert sending.view["status"] == "requested" and len(sending.vendor.of("Task")) == 1, sending.view["owed"]
+        assert {each.level for each in sending.rows() if each.delivery_id == delivery} == {"read-back"}
+
+
+def lose_the_answer_to(vendor: Vendor, kind: str) -> list[str]:
+    """The first create of a type is done, and its answer never arrives."""
+    lost: list[str] = []
+
+    def lose(method: str, path: str) -> None:
+        if not lost and method == "POST" and path.endswith(f"/{kind}"):
+            lost.append(path)
+            raise ConnectionError
+
+    vendor.faults.written = lose
+    return lost

@@ -143,7 +143,9 @@ def ask_confirm(conn: Connection, given: MultiDict) -> Question:
 
 def do_confirm(conn: Connection, given: MultiDict, reason: str) -> Told:
     """It is there."""
-    delivery = handing_over.confirm(conn, given.get("delivery", ""), _item(given), actor=forms.actor(), reason=reason)
+    delivery = handing_over.confirm(
+        conn, given.get("delivery", ""), _item(given), given.get("called", "")[:100], actor=forms.actor(), reason=reason
+    )
     return t("confirm.done", id=delivery.id, place=world.place_name(delivery.endpoint)), True, ""
 
 
@@ -175,8 +177,17 @@ def _about(
         f"second-opinion deliveries {name} {delivery.id}{of} --reason …",
         back=url_for("requests.delivery", request_id=delivery.request_id, delivery_id=delivery.id),
         danger=danger,
-        inputs=_wanted(given, t("confirm.hint")) if delivery.kind == DeliveryKind.RECORDS else (),
+        inputs=_asked(delivery, given, name),
     )
+
+
+def _asked(delivery: Row, given: MultiDict, name: str) -> tuple[dict, ...]:
+    """A report is one document; of records a person says which, and of a request what it is called there too."""
+    if delivery.kind == DeliveryKind.REPORT:
+        return ()
+    called = {"name": "called", "label": t("confirm.called"), "hint": t("confirm.called_hint"), "value": ""}
+    is_request = delivery.kind == DeliveryKind.REQUEST and name == "confirm"
+    return (*_wanted(given, t("confirm.hint")), *((called,) if is_request else ()))
 
 
 def ask_skip(conn: Connection, given: MultiDict) -> Question:

@@ -33,21 +33,26 @@ _TYPES = (
 
 class Unconditional(Vendor):
     """``refuses``: types that no search and no read shows us, as a client without that permission sees it;
-    ``keeps_identifiers`` False: an identifier that it is given is not kept."""
+    ``keeps_identifiers`` False: an identifier that it is given is not kept; ``refuses_identifiers``: a search by one is a 400."""
 
     software = ("Unconditional", "1")
     kinds: ClassVar[dict[str, Kind]] = {each: Kind(_ALL, _BY_PATIENT, ("identifier",)) for each in _TYPES} | {
         "Patient": Kind(_ALL, (*_BY_PATIENT, "identifier"))  # else nobody could be found at all
     }
 
-    def __init__(self, *, keeps_identifiers: bool = True, **kwargs):
+    def __init__(self, *, keeps_identifiers: bool = True, refuses_identifiers: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.keeps_identifiers = keeps_identifiers
+        self.keeps_identifiers, self.refuses_identifiers = keeps_identifiers, refuses_identifiers
         self.refuses: set[str] = set()
 
     def refusal(self, kind: str, interaction: str, asked: Asked) -> Told | None:
         if kind in self.refuses and interaction in ("search-type", "read"):
             return Told(403, outcome("error", "forbidden", "not on this client"))
+        return None
+
+    def search_problem(self, kind: str, params: list[tuple[str, str]]) -> Told | None:
+        if self.refuses_identifiers and kind != "Patient" and "identifier" in dict(params):
+            return Told(400, outcome("error", "not-supported", "unknown parameter: identifier"))
         return None
 
     def create(self, kind: str, resource: dict, asked: Asked) -> Told:
