@@ -11,7 +11,7 @@ from integration.store.tables import audit as audit_table
 from integration.store.tables import deliveries as delivery_table
 from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
-from mappings.model.delivery import ENDED, DeliveryKind, DeliveryStatus
+from mappings.model.delivery import ARRIVED, ENDED, DeliveryKind, DeliveryStatus
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest, unknown_parts
 from mappings.model.states import FINAL
@@ -20,7 +20,7 @@ from mappings.revision import FIXED, Change, changes, in_words, told_by
 
 # What was entered -> causes of parked steps that lie in it.
 CAUSED_BY = {"patient": "patient-%", "requester": "practitioner-%", "consultant": "practitioner-%"}
-UNDER_WAY = (DeliveryStatus.SENDING, DeliveryStatus.SENT, DeliveryStatus.VERIFIED)
+UNDER_WAY = (DeliveryStatus.SENDING, DeliveryStatus.SENT, *ARRIVED)
 
 
 class RevisionRefused(ExchangeError):

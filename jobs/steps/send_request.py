@@ -20,7 +20,7 @@ from jobs.target.writing import find_one, own_identifier
 from jobs.world import Context, Outcome
 from mappings.codes import as_dict
 from mappings.communication import to_patient_questions, withdrawn
-from mappings.model.delivery import DeliveryKind, DeliveryStatus
+from mappings.model.delivery import ARRIVED, DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, TemporaryError
 from mappings.model.request import SecondOpinionRequest
 from mappings.model.states import FINAL, Actor, Status
@@ -44,9 +44,7 @@ def send_request(ctx: Context) -> Outcome:
     patient = current_patient(ctx, request)
     with ctx.world.engine.begin() as conn:
         records = [
-            each
-            for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS)
-            if each.status == DeliveryStatus.VERIFIED
+            each for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS) if each.status in ARRIVED
         ]
     must_take_requests(ctx, endpoint)
     corrected = _begin(ctx, endpoint, version, row.records_due_at)

@@ -50,7 +50,7 @@ def verify_records(ctx: Context) -> Outcome:
 
     def commit(conn: Connection) -> None:
         ctx.must_be_current(conn)  # the step that follows is named by the version it sends
-        if deliveries.move(conn, delivery.id, DeliveryStatus.VERIFIED):
+        if deliveries.move(conn, delivery.id, STATUS_OF[level]) and level is Level.READ_BACK:
             totals.records_verified(conn, ctx.request_id)
         deliveries.set_level(conn, delivery.id, None, level)
         requests.set_records(conn, ctx.request_id, Records.VERIFIED)
