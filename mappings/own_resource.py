@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mappings.identifiers import identifiers_in
-from mappings.merging import holds
+from mappings.merging import contains
 from mappings.model.request import Identifier
 from mappings.standing import Verdict
 from mappings.task import THEIRS
@@ -22,10 +22,10 @@ def verdict(sent: Mapping[str, Any], there: Mapping[str, Any], own: Identifier) 
         return Verdict.SAME if own in carried else Verdict.OTHER
     wanted = _ours(sent)
     if any(
-        name in sent and name in there and not holds(_only(sent, name), _only(there, name)) for name in _TELLS_APART
+        name in sent and name in there and not contains(_only(sent, name), _only(there, name)) for name in _TELLS_APART
     ):
         return Verdict.OTHER
-    return Verdict.SAME if holds(wanted, dict(there)) else Verdict.UNCLEAR
+    return Verdict.SAME if contains(wanted, dict(there)) else Verdict.UNCLEAR
 
 
 def _ours(sent: Mapping[str, Any]) -> dict[str, Any]:
