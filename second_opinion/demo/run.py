@@ -145,6 +145,8 @@ def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool,
         if view.get("closed")
         else "the loop is NOT closed"
     )
+    if view:
+        say(records_for_the_visit(base, view["request_id"]))
     result = summary(base, view, say.seconds)
     if not exit_at_end and view:
         stay(base, view["request_id"], exchange)
@@ -194,6 +196,13 @@ def news(view: dict) -> list[str]:
         f"waits for a person: {step['message']} {step['action']}" for step in view["owed"] if step["status"] == "parked"
     ]
     return told
+
+
+def records_for_the_visit(base: str, request_id: str) -> str:
+    """How the records stand against the checklist, in one line."""
+    found = requests.get(f"{base}/api/requests/{request_id}/checklist", timeout=30).json()
+    counts = ", ".join(f"{number} {state}" for state, number in found["counts"].items())
+    return f"records for the visit ({found['title']}): {counts}; {base}/requests/{request_id}/checklist"
 
 
 def summary(base: str, view: dict, seconds: float) -> dict:
