@@ -1,11 +1,14 @@
-"""What a check of an endpoint advises: whose software it is, and by which road a report reaches it with which evidence."""
+"""What a check of an endpoint advises: whose software it is, and by which road each of our writes reaches it with which evidence."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
 
-from mappings.model.profiles import Profile
-from mappings.model.roads import ROADS, Level, RoadName
+from mappings.model.profiles import DocumentHabits
+from mappings.model.roads import LEVELS, ROADS, Level, RoadName
+from mappings.model.trials import Trial, by_identifier
 
 _SOFTWARE = {
     "epic": r"\bepic\b",
@@ -17,6 +20,9 @@ _SOFTWARE = {
     "medplum": r"medplum",
     "hapi": r"\bhapi\b",
 }
+_HOSTED = (
+    "Give this organization an endpoint that we host (`base_url: hosted:PRACTICE`): its people work on our pages then"
+)
 
 
 def guessed_profile(software: str | None) -> str | None:
@@ -24,22 +30,224 @@ def guessed_profile(software: str | None) -> str | None:
     return next((key for key, words in _SOFTWARE.items() if software and re.search(words, software, re.I)), None)
 
 
+class Write(StrEnum):
+    """What we write at an endpoint: at a placer the report and the status, at a fulfiller the records and the request."""
+
+    REPORT = "report"
+    STATUS = "status"
+    DOCUMENTS = "records as documents"
+    RESOURCES = "records as resources"
+    REQUEST = "request"
+
+
+class OverFhir(StrEnum):
+    """How what is no document goes over FHIR."""
+
+    TRANSACTION = "fhir-transaction"
+    SINGLE = "fhir-single"
+
+
+class Says(Protocol):
+    """What the server says of itself, corrected by config.yaml; integration/fhir/capabilities.py has it."""
+
+    @property
+    def creates(self) -> frozenset[str]: ...
+    @property
+    def updates(self) -> frozenset[str]: ...
+    @property
+    def transaction(self) -> bool: ...
+    @property
+    def conditional_create(self) -> bool: ...
+    @property
+    def task(self) -> bool: ...
+
+
+class Party(Protocol):
+    """An endpoint of config.yaml, as far as advice needs it."""
+
+    @property
+    def is_placer(self) -> bool: ...
+    @property
+    def is_fulfiller(self) -> bool: ...
+    @property
+    def habits(self) -> DocumentHabits: ...
+    @property
+    def road_names(self) -> tuple[str, ...]: ...
+    @property
+    def closing_levels(self) -> frozenset[Level]: ...
+
+
+@dataclass(frozen=True)
+class Seen:
+    """``worked``: what was tried, by its name. ``missing``: roads that cannot be used here, with the sentence that says why."""
+
+    says: Says
+    worked: Mapping[str, bool | None]
+    missing: Mapping[str, str]
+    record_types: Sequence[str] = ()
+
+    def ignored(self, kind: str) -> bool:
+        """A search for that type by our identifier is ignored or refused."""
+        return self.worked.get(by_identifier(kind)) is False
+
+    @property
+    def hidden(self) -> bool:
+        """What was written could not be read."""
+        return self.worked.get(Trial.READ_BACK) is False
+
+    @property
+    def takes_documents(self) -> bool:
+        """As tried; else as it says."""
+        written = self.worked.get(Trial.CREATE)
+        return bool(written) or written is None and "DocumentReference" in self.says.creates
+
+
 @dataclass(frozen=True)
 class Reached:
-    """A road that a report would take, and the best that could be known of it; ``tried`` False: it is only said, not seen."""
+    """The road that a write takes, and the best that can be known of it; ``road`` None: none takes it.
 
-    road: RoadName
-    level: Level
+    ``tried`` False: it is only said, not seen. ``degrades``: sentences, what will not be as good as it could be, and how.
+    """
+
+    write: Write
+    road: str | None
+    level: Level | None
     tried: bool
+    says: str
+    degrades: tuple[str, ...] = ()
 
 
-def report_road(profile: Profile, creates: bool, worked: Mapping[str, bool | None]) -> Reached:
-    """The first road of a profile that is possible. ``worked``: what was tried at the endpoint, by its name."""
-    for road in profile.roads:
-        if road is not RoadName.FHIR_DOCUMENT:
-            return Reached(road, ROADS[road].best, tried=False)
-        written = worked.get("create DocumentReference")
-        if written or written is None and creates:
-            hidden = worked.get("read back") is False
-            return Reached(road, Level.UNVERIFIABLE if hidden else Level.READ_BACK, tried="read back" in worked)
-    return Reached(RoadName.DOWNLOAD, ROADS[RoadName.DOWNLOAD].best, tried=False)
+def writes(party: Party, seen: Seen) -> list[Reached]:
+    """Each write that an endpoint of this role gets."""
+    placer = (_report, _status) if party.is_placer else ()
+    fulfiller = (_documents, _resources, _request) if party.is_fulfiller else ()
+    return [each(party, seen) for each in (*placer, *fulfiller)]
+
+
+def _report(party: Party, seen: Seen) -> Reached:
+    """The first road that is possible, as jobs/target/sending.py walks them."""
+    passed: list[str] = []
+    for name in party.road_names:
+        why = seen.missing.get(name) or ("" if name != RoadName.FHIR_DOCUMENT else _no_documents(seen))
+        if not why:
+            return _by(name, party, seen, tuple(passed))
+        passed.append(f"{name}: {why}")
+    return Reached(Write.REPORT, None, None, False, "no road takes it: each report waits for a person", tuple(passed))
+
+
+def _by(name: str, party: Party, seen: Seen, passed: tuple[str, ...]) -> Reached:
+    facts = ROADS.get(RoadName(name)) if name in set(RoadName) else None
+    is_fhir = name == RoadName.FHIR_DOCUMENT
+    level = None if facts is None else Level.UNVERIFIABLE if is_fhir and seen.hidden else facts.best
+    says = "a road that this installation added" if facts is None else facts.words
+    degrades = [*passed, *(_of_documents(party, seen) if is_fhir else ())]
+    if level is not None and level not in party.closing_levels:
+        closes = ", ".join(sorted(party.closing_levels))
+        degrades.append(
+            f"what is known then is {level}, and the loop closes on {closes}: each report waits for a person"
+        )
+    tried = is_fhir and Trial.READ_BACK in seen.worked
+    return Reached(Write.REPORT, name, level, tried, _with(says, level), tuple(degrades))
+
+
+def _no_documents(seen: Seen) -> str:
+    if seen.takes_documents:
+        return ""
+    how = "refused one that was tried" if Trial.CREATE in seen.worked else "says that it takes none"
+    return f"the server {how} (DocumentReference)"
+
+
+def _of_documents(party: Party, seen: Seen) -> Iterator[str]:
+    habits = party.habits
+    if habits.finds_by_identifier is False or seen.ignored("DocumentReference"):
+        yield "no search finds our identifier: after a lost answer it is looked for by its words, or a person is asked"
+    elif not _knows_conditions(seen):
+        yield "no conditional create: it is looked for before each send"
+    if seen.hidden:
+        yield "we may not read it there: nobody but a person can see that it arrived"
+    if habits.formats:
+        yield f"only as {', '.join(habits.formats)}"
+    if habits.encounter == "required":
+        yield "it has to name an encounter of the patient; where none is clear a person is asked"
+
+
+def _knows_conditions(seen: Seen) -> bool:
+    return seen.says.conditional_create and seen.worked.get(Trial.CONDITIONAL) is not False
+
+
+def _status(party: Party, seen: Seen) -> Reached:
+    shown = [
+        *(["ServiceRequest.status"] if "ServiceRequest" in seen.says.updates else []),
+        *(["Task.status and businessStatus"] if seen.says.task else []),
+    ]
+    if not shown:
+        said = "not shown in this EHR; it stands on our pages and in the API"
+        return Reached(Write.STATUS, None, None, False, said)
+    lost = () if seen.says.task else ("only how it ended is shown: what happens before, Task alone could say",)
+    said = f"an update of {' and '.join(shown)}"
+    return Reached(Write.STATUS, OverFhir.SINGLE, Level.ACCEPTED, False, _with(said, Level.ACCEPTED), lost)
+
+
+def _documents(party: Party, seen: Seen) -> Reached:
+    why = _no_documents(seen) or _records_do_not_fit(party.habits)
+    if why:
+        return _impossible(Write.DOCUMENTS, why)
+    level = Level.UNVERIFIABLE if seen.hidden else Level.READ_BACK
+    tried = Trial.READ_BACK in seen.worked
+    said = _with("a summary and each original document, a DocumentReference each", level)
+    return Reached(
+        Write.DOCUMENTS, RoadName.FHIR_DOCUMENT, level, tried, said, tuple(_of_records(seen, ["DocumentReference"]))
+    )
+
+
+def _records_do_not_fit(habits: DocumentHabits) -> str:
+    """Records go as they are rendered, in no other shape, and name no encounter."""
+    if habits.formats and "application/pdf" not in habits.formats:
+        return f"a document there is {', '.join(habits.formats)} only, and the summary of records is a PDF"
+    return "a document there has to name an encounter, and records name none" if habits.encounter == "required" else ""
+
+
+def _resources(party: Party, seen: Seen) -> Reached:
+    wanted = seen.record_types or sorted(seen.says.creates)
+    refused = [kind for kind in wanted if kind not in seen.says.creates]
+    if not wanted or len(refused) == len(wanted):
+        return _impossible(Write.RESOURCES, "the server says that it takes no type of record")
+    level = Level.UNVERIFIABLE if seen.hidden else Level.READ_BACK
+    way, how = (OverFhir.TRANSACTION, "in transactions") if seen.says.transaction else (OverFhir.SINGLE, "one by one")
+    short = [f"not taken: {', '.join(refused)}; a chart with them waits for a person"] if refused else []
+    degrades = (*short, *_of_records(seen, [kind for kind in wanted if kind not in refused]))
+    return Reached(Write.RESOURCES, way, level, False, _with(f"each record as a resource, {how}", level), degrades)
+
+
+def _request(party: Party, seen: Seen) -> Reached:
+    missing = [kind for kind in ("ServiceRequest", "Task") if kind not in seen.says.creates]
+    if not missing and not seen.says.task:
+        missing = ["Task"]
+    if missing:
+        return _impossible(Write.REQUEST, f"the server takes no {' and no '.join(missing)} from us")
+    level = Level.UNVERIFIABLE if seen.hidden else Level.READ_BACK
+    degrades = tuple(_of_records(seen, ["ServiceRequest", "Task"]))
+    return Reached(
+        Write.REQUEST, OverFhir.SINGLE, level, False, _with("a ServiceRequest, and last its Task", level), degrades
+    )
+
+
+def _of_records(seen: Seen, kinds: Collection[str]) -> Iterator[str]:
+    ignored = [kind for kind in kinds if seen.ignored(kind)]
+    if ignored:
+        yield (
+            f"no search finds our identifier for {', '.join(ignored)}: what was written is known by what we remember of it "
+            "only, and after a lost answer a person is asked"
+        )
+    if not _knows_conditions(seen):
+        yield "no conditional create: the server is searched before each create"
+    if seen.hidden:
+        yield "we may not read it there: the step waits for a person, because it goes on with what was read back only"
+
+
+def _impossible(write: Write, why: str) -> Reached:
+    return Reached(write, None, None, False, f"not possible: {why}. {_HOSTED}")
+
+
+def _with(says: str, level: Level | None) -> str:
+    return f"{says}; {LEVELS[level]}" if level is not None else f"{says}; what is known then, it says itself"

@@ -72,7 +72,8 @@ def endpoints_list(ctx: click.Context, as_json: bool) -> None:
 def endpoints_check(ctx: click.Context, name: str, write: bool, patient: str | None, as_json: bool) -> None:
     """Try what our flow needs at an endpoint; exit code 1 when it cannot be used."""
     from integration.fhir.one_server import same_as
-    from second_opinion.endpoint_check import checked, lines, next_step
+    from jobs.upkeep.endpoint_check import checked
+    from second_opinion.endpoint_check import lines, next_step
 
     config = read_config(ctx)
     if name not in config.endpoints:

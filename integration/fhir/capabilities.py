@@ -32,6 +32,8 @@ class Capabilities:
     service_request_create: bool = False
     document_reference_create: bool = False
     max_page: int | None = None  # no CapabilityStatement says it; only config.yaml does
+    creates: frozenset[str] = frozenset()  # types
+    updates: frozenset[str] = frozenset()
     searches: Mapping[str, frozenset[str]] = field(default_factory=dict)  # type -> search parameters
     problems: tuple[str, ...] = ()
 
@@ -59,7 +61,8 @@ class Capabilities:
         """What `to_json` gave; fields this version does not know are left out."""
         known: dict[str, Any] = {name: value for name, value in kept.items() if name in cls.__dataclass_fields__}
         searches = {kind: frozenset(names) for kind, names in known.get("searches", {}).items()}
-        return cls(**{**known, "searches": searches, "problems": tuple(known.get("problems", ()))})
+        types = {name: frozenset(known.get(name, ())) for name in ("creates", "updates")}
+        return cls(**{**known, **types, "searches": searches, "problems": tuple(known.get("problems", ()))})
 
     def sentences(self) -> list[str]:
         """What a person reads: problems first, then what the server says it can do."""
@@ -137,6 +140,8 @@ def _of_rest(
         binary_create="Binary" in creates,
         service_request_create="ServiceRequest" in creates,
         document_reference_create="DocumentReference" in creates,
+        creates=creates,
+        updates=_having(types, "update"),
         searches={name: _names(types[name].get("searchParam")) for name in _having(types, "search-type")},
     )
 

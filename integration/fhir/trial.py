@@ -20,6 +20,7 @@ from mappings.identifiers import identifiers_in
 from mappings.model.causes import cause_named
 from mappings.model.errors import ExchangeError, NeedsPerson, PermanentError
 from mappings.model.request import Identifier
+from mappings.model.trials import Trial, by_identifier
 
 SOON = timedelta(days=30)
 CONNECT_SECONDS = 10
@@ -52,12 +53,14 @@ def certificate(base_url: str, tls: Any, now: datetime) -> Tried | None:
             ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"])), UTC)
             version = secured.version()
     except ssl.SSLCertVerificationError as error:
-        return Tried("certificate", False, f"it is not believed: {error.verify_message}. {_certificate_advice(error)}")
+        return Tried(
+            Trial.CERTIFICATE, False, f"it is not believed: {error.verify_message}. {_certificate_advice(error)}"
+        )
     except (OSError, ssl.SSLError) as error:
-        return Tried("certificate", None, f"no encrypted connection could be made ({type(error).__name__})")
+        return Tried(Trial.CERTIFICATE, None, f"no encrypted connection could be made ({type(error).__name__})")
     left = ends - now
     warns = f"; it ends in {left.days} days: have it renewed" if left < SOON else ""
-    return Tried("certificate", True, f"{version}, valid until {ends:%Y-%m-%d}{warns}")
+    return Tried(Trial.CERTIFICATE, True, f"{version}, valid until {ends:%Y-%m-%d}{warns}")
 
 
 def _certificate_advice(error: ssl.SSLCertVerificationError) -> str:
@@ -73,20 +76,20 @@ def signing_in(headers: Callable[[], Mapping[str, str]], scope: Callable[[], str
     try:
         shown = headers()
     except NeedsPerson as error:
-        return Tried("sign-in", False, f"{error}. {cause_named(error.cause).to_do}")
+        return Tried(Trial.SIGN_IN, False, f"{error}. {cause_named(error.cause).to_do}")
     except ExchangeError as error:
-        return Tried("sign-in", False, str(error))
+        return Tried(Trial.SIGN_IN, False, str(error))
     if not shown:
-        return Tried("sign-in", None, "none is configured")
+        return Tried(Trial.SIGN_IN, None, "none is configured")
     granted = ", ".join(sorted({found[1] for found in _SCOPE.finditer(scope())}))
-    return Tried("sign-in", True, f"a token is given; it opens {granted}" if granted else "a token is given")
+    return Tried(Trial.SIGN_IN, True, f"a token is given; it opens {granted}" if granted else "a token is given")
 
 
 def looks(server: FhirServer, can: Capabilities) -> Iterator[Tried]:
     """For each type that we look up by identifier: does the server look, or does it ignore what it was asked?"""
     for kind in LOOKED_UP:
         if can.searches and kind not in can.searches:
-            yield Tried(f"{kind} by identifier", False, "the server does not search this type")
+            yield Tried(by_identifier(kind), False, "the server does not search this type")
             continue
         yield _look(server, kind)
 
@@ -94,7 +97,7 @@ def looks(server: FhirServer, can: Capabilities) -> Iterator[Tried]:
 def _look(server: FhirServer, kind: str) -> Tried:
     """By an identifier that nobody has: whatever comes back shows that it was ignored."""
     wanted = Identifier(system="urn:uuid:second-opinion-check", value=secrets.token_hex(16))
-    what = f"{kind} by identifier"
+    what = by_identifier(kind)
     try:
         answer = server.transport.request(
             "GET", kind, params={"identifier": identifier_token(wanted.system, wanted.value), "_count": "2"}
@@ -139,12 +142,12 @@ def writes(server: FhirServer, patient: str, system: str) -> Iterator[Tried]:
     try:
         made = server.create(document)
     except ExchangeError as error:
-        yield Tried("create DocumentReference", False, str(error))
+        yield Tried(Trial.CREATE, False, str(error))
         return
     if made.location is None:
-        yield Tried("create DocumentReference", None, "taken, and the answer does not say where it is")
+        yield Tried(Trial.CREATE, None, "taken, and the answer does not say where it is")
         return
-    yield Tried("create DocumentReference", True, f"{made.location}")
+    yield Tried(Trial.CREATE, True, f"{made.location}")
     there = yield from _read_back(server, made.location, document)
     yield _conditional(server, document, identifier, made.location)
     yield from _taken_back(server, made.location, there)
@@ -169,13 +172,13 @@ def _read_back(server: FhirServer, reference: str, document: dict) -> Generator[
     try:
         there = server.read_if_there(reference)
     except ExchangeError as error:
-        yield Tried("read back", False, f"{error}: nothing we write here can be verified")
+        yield Tried(Trial.READ_BACK, False, f"{error}: nothing we write here can be verified")
         return None
     same = isinstance(there, dict) and there.get("content") == document["content"]
     says = (
         "it says what was written: reports can be verified here" if same else "it came back different or as an address"
     )
-    yield Tried("read back", same or (False if there is None else None), says)
+    yield Tried(Trial.READ_BACK, same or (False if there is None else None), says)
     return there
 
 
@@ -184,11 +187,11 @@ def _conditional(server: FhirServer, document: dict, identifier: Identifier, ref
     try:
         again = server.create(document, if_none_exist=condition)
     except ExchangeError as error:
-        return Tried("conditional create", False, f"{error}: the target is searched before each create")
+        return Tried(Trial.CONDITIONAL, False, f"{error}: the target is searched before each create")
     if again.location in (None, reference) and not again.created:
-        return Tried("conditional create", True, "a second one was not made")
+        return Tried(Trial.CONDITIONAL, True, "a second one was not made")
     _quietly_remove(server, again.location)
-    return Tried("conditional create", False, "a second one was made: set capabilities.conditional_create to false")
+    return Tried(Trial.CONDITIONAL, False, "a second one was made: set capabilities.conditional_create to false")
 
 
 def _taken_back(server: FhirServer, reference: str, there: dict | None) -> Iterator[Tried]:
@@ -196,14 +199,14 @@ def _taken_back(server: FhirServer, reference: str, there: dict | None) -> Itera
         version = (there.get("meta") or {}).get("versionId")
         try:
             server.update({**there, "status": "entered-in-error"}, if_match=version)
-            yield Tried("update", True, "the test document is marked entered-in-error")
+            yield Tried(Trial.UPDATE, True, "the test document is marked entered-in-error")
         except ExchangeError as error:
-            yield Tried("update", False, f"{error}: corrections go as new documents")
+            yield Tried(Trial.UPDATE, False, f"{error}: corrections go as new documents")
     try:
         server.transport.request("DELETE", reference, write=True)
-        yield Tried("delete", True, "the test document is gone")
+        yield Tried(Trial.DELETE, True, "the test document is gone")
     except ExchangeError:
-        yield Tried("delete", None, f"{reference} stays there: have it removed if it disturbs")
+        yield Tried(Trial.DELETE, None, f"{reference} stays there: have it removed if it disturbs")
 
 
 def _quietly_remove(server: FhirServer, reference: str | None) -> None:
@@ -214,25 +217,13 @@ def _quietly_remove(server: FhirServer, reference: str | None) -> None:
             return  # it is marked as a test, and its address stands in the answer of the check
 
 
-def levels(can: Capabilities, tried: list[Tried]) -> str:
-    """What `verified` can mean here, as one sentence."""
-    by_name = {each.what: each.worked for each in tried}
-    if not can.document_reference_create and by_name.get("create DocumentReference") is not True:
-        return "nothing can be written here: reports and records reach it by hand only"
-    if by_name.get("read back") is False:
-        return "what is written cannot be read back: nothing counts as verified here"
-    if by_name.get("read back") is None and "read back" not in by_name:
-        return "not tried; with --write --patient Patient/ID of a test patient it is"
-    return "what is written is read back and compared"
-
-
 def settings(can: Capabilities, tried: list[Tried]) -> dict[str, bool]:
     """The overrides that what was tried asks for, as they stand under ``capabilities``."""
     wrong = {each.what for each in tried if each.worked is False}
     wanted = {}
-    if "conditional create" in wrong or can.conditional_create and "DocumentReference by identifier" in wrong:
+    if Trial.CONDITIONAL in wrong or can.conditional_create and by_identifier("DocumentReference") in wrong:
         wanted["conditional_create"] = False
-    if can.task and "Task by identifier" in wrong:
+    if can.task and by_identifier("Task") in wrong:
         wanted["task"] = False
     return wanted
 

@@ -9,8 +9,9 @@ from sqlalchemy import select
 from integration.store import operations, patient_links
 from integration.store.tables import audit
 from jobs import gate
+from jobs.upkeep.endpoint_check import checked
 from mappings.model.leaving import REASON_OF_STEP, Going, Reason, Stand, why_not
-from second_opinion.endpoint_check import checked, lines
+from second_opinion.endpoint_check import lines
 from tests.jobs.exchange import a_request, load_chart, patient
 from tests.jobs.test_loop import order_of
 from tests.servers.lying import LyingProxy
@@ -136,6 +137,7 @@ def test_a_check_that_writes_passes_the_gate_too_and_says_by_which_road_a_report
     assert not found["problems"], found
     left = rows(exchange)
     assert left and {each.reason for each in left} == {"check"} and left[0].detail["kind"] == "DocumentReference"
-    assert (found["report_road"], found["report_level"]) == ("fhir-document", "read-back")
-    assert "a report goes by fhir-document: a DocumentReference over FHIR; Found there" in lines(found)
+    roads = {each["write"]: (each["road"], each["level"]) for each in found["writes"]}
+    assert roads["records as documents"] == ("fhir-document", "read-back")
+    assert "records as resources  fhir-transaction" in lines(found)
     json.dumps({name: value for name, value in found.items() if name != "sentences"}, default=str)

@@ -1,10 +1,14 @@
-"""Whose software an endpoint is, and which road a report takes there."""
+"""Whose software an endpoint is, and which road each of our writes takes there."""
+
+from dataclasses import dataclass
 
 import pytest
 
-from mappings.advice import Reached, guessed_profile, report_road
+from integration.settings.endpoints import Endpoint
+from mappings.advice import OverFhir, Seen, Write, guessed_profile, writes
 from mappings.model.profiles import PROFILES
 from mappings.model.roads import Level, RoadName
+from mappings.model.trials import Trial, by_identifier
 
 
 @pytest.mark.parametrize(
@@ -19,14 +23,109 @@ def test_the_software_says_whose_it_is_or_nothing_is_guessed(software, profile):
     assert guessed_profile(software) == profile and (profile is None or profile in PROFILES)
 
 
-def test_the_road_of_a_report_and_its_evidence_follow_from_what_was_tried():
-    generic, epic = PROFILES["generic"], PROFILES["epic"]
-    seen = {"create DocumentReference": True, "read back": True}
-    assert report_road(generic, True, seen) == Reached(RoadName.FHIR_DOCUMENT, Level.READ_BACK, True)
-    assert report_road(generic, True, {}) == Reached(RoadName.FHIR_DOCUMENT, Level.READ_BACK, False)
-    assert report_road(generic, True, seen | {"read back": False}).level is Level.UNVERIFIABLE
-    assert report_road(generic, True, {"create DocumentReference": False}).road is RoadName.DOWNLOAD
-    assert report_road(epic, True, {"create DocumentReference": False}) == Reached(
-        RoadName.HL7V2, Level.ACCEPTED, False
+@dataclass(frozen=True)
+class Server:
+    """A server where all is well, as it says of itself."""
+
+    creates: frozenset[str] = frozenset({"DocumentReference", "ServiceRequest", "Task", "Observation"})
+    updates: frozenset[str] = frozenset({"ServiceRequest", "Task"})
+    transaction: bool = True
+    conditional_create: bool = True
+    task: bool = True
+
+
+READS_ONLY = Server(frozenset(), frozenset(), False, False, False)
+SEEN = {Trial.CREATE: True, Trial.READ_BACK: True}
+
+
+def party(profile="generic", **more):
+    """An endpoint of config.yaml that asks and answers."""
+    return Endpoint.model_validate(
+        {"key": "ehr", "base_url": "https://ehr.example", "role": "both", "profile": profile, **more}
     )
-    assert report_road(PROFILES["meditech"], False, {}).road is RoadName.HL7V2
+
+
+def advised(one, says=Server(), worked=SEEN, missing=None, types=("Observation",)):
+    return {each.write: each for each in writes(one, Seen(says, worked, missing or {}, types))}
+
+
+def reached(found, write):
+    return found[write].road, found[write].level
+
+
+def test_where_all_is_well_each_write_has_a_road_and_is_read_back():
+    found = advised(party())
+    assert reached(found, Write.REPORT) == (RoadName.FHIR_DOCUMENT, Level.READ_BACK) and found[Write.REPORT].tried
+    assert reached(found, Write.DOCUMENTS) == (RoadName.FHIR_DOCUMENT, Level.READ_BACK)
+    assert reached(found, Write.RESOURCES) == (OverFhir.TRANSACTION, Level.READ_BACK)
+    assert reached(found, Write.REQUEST) == (OverFhir.SINGLE, Level.READ_BACK)
+    assert reached(found, Write.STATUS) == (OverFhir.SINGLE, Level.ACCEPTED)
+    assert [each.degrades for each in found.values()] == [()] * 5
+    assert not advised(party(), worked={})[Write.REPORT].tried
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [("placer", {Write.REPORT, Write.STATUS}), ("fulfiller", {Write.DOCUMENTS, Write.RESOURCES, Write.REQUEST})],
+)
+def test_only_what_an_endpoint_of_its_role_gets_is_advised(role, expected):
+    assert set(advised(party(role=role))) == expected
+
+
+def test_a_report_goes_by_the_next_road_when_one_is_refused_or_not_here_and_each_is_said():
+    refused = {Trial.CREATE: False}
+    missing = {"hl7v2": "this installation has no such road"}
+    assert reached(advised(party("epic"), worked=refused), Write.REPORT) == (RoadName.HL7V2, Level.ACCEPTED)
+    found = advised(party("epic"), worked=refused, missing=missing)[Write.REPORT]
+    assert (found.road, found.level) == (RoadName.DOWNLOAD, Level.HANDED_OVER)
+    assert "refused one that was tried" in found.degrades[0] and "hl7v2: this installation" in found.degrades[1]
+    none = advised(party(roads=["hl7v2"]), missing=missing)[Write.REPORT]
+    assert (none.road, none.level) == (None, None) and "waits for a person" in none.says
+
+
+def test_a_report_that_nobody_may_read_there_closes_no_loop_and_that_is_said():
+    found = advised(party(), worked=SEEN | {Trial.READ_BACK: False})[Write.REPORT]
+    assert found.level is Level.UNVERIFIABLE and "the loop closes on handed-over, read-back" in " ".join(found.degrades)
+    agreed = advised(party(closes_on=["unverifiable"]), worked=SEEN | {Trial.READ_BACK: False})[Write.REPORT]
+    assert "loop closes" not in " ".join(agreed.degrades)
+
+
+def test_what_was_refused_when_tried_counts_more_than_what_the_server_says():
+    assert advised(party(), worked={Trial.CREATE: False})[Write.REPORT].road is RoadName.DOWNLOAD
+    assert advised(party(), READS_ONLY, {Trial.CREATE: True})[Write.REPORT].road == RoadName.FHIR_DOCUMENT
+
+
+def test_a_server_that_only_reads_gets_no_request_and_is_told_of_a_hosted_one():
+    found = advised(party(), READS_ONLY, {})
+    for write in (Write.DOCUMENTS, Write.RESOURCES, Write.REQUEST):
+        assert found[write].road is None and "hosted:PRACTICE" in found[write].says, write
+    assert found[Write.STATUS].road is None and "our pages" in found[Write.STATUS].says
+
+
+def test_a_server_without_task_cannot_hold_a_request_and_shows_only_how_it_ended():
+    found = advised(party(), Server(task=False))
+    assert "takes no Task" in found[Write.REQUEST].says and found[Write.REQUEST].road is None
+    assert found[Write.STATUS].road and "how it ended" in found[Write.STATUS].degrades[0]
+
+
+def test_types_that_are_not_taken_are_named():
+    found = advised(party(), types=("Observation", "Goal"))[Write.RESOURCES]
+    assert found.road == OverFhir.TRANSACTION and "not taken: Goal" in found.degrades[0]
+    assert advised(party(), Server(transaction=False))[Write.RESOURCES].road == OverFhir.SINGLE
+
+
+def test_records_do_not_fit_where_a_document_has_to_name_a_visit_or_be_text():
+    assert "name an encounter" in advised(party("oracle-health"))[Write.DOCUMENTS].says
+    assert "text/plain only" in advised(party("epic"))[Write.DOCUMENTS].says
+
+
+def test_an_identifier_that_no_search_finds_is_said_for_each_write_that_it_degrades():
+    ignored = {by_identifier("DocumentReference"): False, by_identifier("Task"): False}
+    found = advised(party(), worked=SEEN | ignored)
+    assert "no search finds our identifier" in found[Write.REPORT].degrades[0]
+    assert "for Task" in found[Write.REQUEST].degrades[0] and not found[Write.RESOURCES].degrades
+
+
+def test_a_road_that_a_site_added_is_named_and_nothing_is_said_of_what_it_reaches():
+    found = advised(party().model_copy(update={"roads": ("courier",)}))[Write.REPORT]
+    assert (found.road, found.level) == ("courier", None) and "added" in found.says

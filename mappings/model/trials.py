@@ -1,0 +1,20 @@
+"""What a check of an endpoint tries: each name once; advice is read from what came of them."""
+
+from enum import StrEnum
+
+
+class Trial(StrEnum):
+    """One thing tried at an endpoint; the words stand in the answer of ``endpoints check``."""
+
+    CERTIFICATE = "certificate"
+    SIGN_IN = "sign-in"
+    CREATE = "create DocumentReference"
+    READ_BACK = "read back"
+    CONDITIONAL = "conditional create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+def by_identifier(kind: str) -> str:
+    """The look-up of a type by our identifier."""
+    return f"{kind} by identifier"
