@@ -1,14 +1,5 @@
 """``second-opinion endpoints check`` for people: what works, what does not, by which road our writes go, and what to do about it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from mappings.model.errors import TransferError
-
-if TYPE_CHECKING:
-    from integration.settings.config import Endpoint
-
 _WORD = {True: "yes", False: "NO", None: "?"}
 
 
@@ -21,15 +12,14 @@ def lines(found: dict) -> str:
     shown += _writes(found)
     if found["changed_since"]:
         shown.append(f"  changed since the last check: {found['changed_since']}")
+    shown += [f"  STAYS THERE: {each}" for each in found["left_there"]]
     shown += [f"  reviewed difference: {line}" for line in found["allowed_differences"]]
     guess = found["guessed_profile"]
     is_new = guess is not None and guess != found["profile"]
-    if is_new or found["capabilities"]:
+    if is_new or found["learned"]:
         shown += ["", "to write into config.yaml, under this endpoint:"]
         shown += [f"    profile: {guess}    # guessed from the name of its software"] if is_new else []
-    if found["capabilities"]:
-        shown += ["    capabilities:"]
-        shown += [f"      {name}: {str(value).lower()}" for name, value in found["capabilities"].items()]
+        shown += [f"    {path}: {str(value).lower()}" for path, value in found["learned"].items()]
     return "\n".join(shown)
 
 
@@ -48,10 +38,3 @@ def _writes(found: dict) -> list[str]:
         )
         shown += [f"      - {words}" for words in each["degrades"]]
     return shown
-
-
-def next_step(endpoint: Endpoint, error: TransferError) -> str:
-    """What to do when it does not answer."""
-    if endpoint.hosted_practice:
-        return ". It is one of ours: start second-opinion serve first"
-    return f". Check base_url and the firewall, and ask who runs it ({endpoint.contact or 'no contact is configured'})"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mappings.model.errors import TemporaryError, TransferError
 from second_opinion.house import (
     EXIT_FAILED,
     ID,
@@ -29,6 +28,8 @@ from second_opinion.house import (
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from jobs.upkeep.endpoint_check import TestPatient
 
 
 @cli.group()
@@ -63,38 +64,30 @@ def endpoints_list(ctx: click.Context, as_json: bool) -> None:
 
 @endpoints.command("check")
 @click.argument("name")
+@click.option("--patient", metavar="Patient/ID", help="A TEST patient at the endpoint: searches are tried about them.")
 @click.option(
-    "--write", is_flag=True, help="Also write a marked document there, read it back and take it away; needs --patient."
+    "--write", is_flag=True, help="Also write marked documents about --patient, read them back and take them away."
 )
-@click.option("--patient", metavar="Patient/ID", help="A TEST patient at the endpoint, for --write.")
+@click.option(
+    "--encounter", metavar="Encounter/ID", help="A visit of --patient, where a document has to name one; with --write."
+)
 @with_json
 @click.pass_context
-def endpoints_check(ctx: click.Context, name: str, write: bool, patient: str | None, as_json: bool) -> None:
+def endpoints_check(
+    ctx: click.Context, name: str, patient: str | None, write: bool, encounter: str | None, as_json: bool
+) -> None:
     """Try what our flow needs at an endpoint; exit code 1 when it cannot be used."""
     from integration.fhir.one_server import same_as
     from jobs.upkeep.endpoint_check import checked
-    from second_opinion.endpoint_check import lines, next_step
+    from second_opinion.endpoint_check import lines
 
     config = read_config(ctx)
     if name not in config.endpoints:
         raise click.UsageError(f"there is no endpoint {name}; configured: {', '.join(config.endpoints) or 'none'}")
-    if (
-        write != (patient is not None)
-        or patient is not None
-        and not re.fullmatch(r"Patient/[A-Za-z0-9.\-]{1,64}", patient)
-    ):
-        raise click.UsageError(
-            "--write goes with --patient Patient/ID: a test patient of the endpoint, never a real one"
-        )
+    about = _test_patient(patient, write, encounter)
     with database_of(config) as database:
         servers = make_world(config, database.engine).servers
-        try:
-            found = checked(config, database.engine, servers, name, patient)
-        except TransferError as error:
-            step = next_step(config.endpoints[name], error) if isinstance(error, TemporaryError) else ""
-            problem = f"{error}{step}"
-            show({"endpoint": name, "problems": [problem]}, as_json, f"{name}: NOT usable\n  {problem}")
-            ctx.exit(EXIT_FAILED)
+        found = checked(config, database.engine, servers, name, about)
         others = [servers.server(key) for key, other in config.endpoints.items() if key != name]
         doubled = [] if found["problems"] else same_as(servers.server(name), others)
     found["same_server"] = [other for other, _ in doubled]
@@ -102,6 +95,19 @@ def endpoints_check(ctx: click.Context, name: str, write: bool, patient: str | N
     said += [f"  is one server with {other}: {seen} stands at both. Configure it once" for other, seen in doubled]
     show({key: value for key, value in found.items() if key != "sentences"}, as_json, "\n".join(said))
     ctx.exit(EXIT_FAILED if found["problems"] else 0)
+
+
+def _test_patient(patient: str | None, write: bool, encounter: str | None) -> TestPatient | None:
+    from jobs.upkeep.endpoint_check import TestPatient
+
+    if patient is None and (write or encounter):
+        raise click.UsageError("--write and --encounter go with --patient Patient/ID: a test patient, never a real one")
+    if encounter and not write:
+        raise click.UsageError("--encounter goes with --write: only what is written names a visit")
+    for given, kind in ((patient, "Patient"), (encounter, "Encounter")):
+        if given is not None and not re.fullmatch(rf"{kind}/[A-Za-z0-9.\-]{{1,64}}", given):
+            raise click.UsageError(f"{given!r} is no {kind} of a FHIR server: write {kind}/ID")
+    return TestPatient(patient, write, encounter) if patient is not None else None
 
 
 def pause_command(paused: bool) -> Callable[..., None]:

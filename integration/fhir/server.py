@@ -208,6 +208,10 @@ class FhirServer(ModelServer):
         conditional = {"If-Match": version_header(if_match)} if if_match and self.sends_versions else {}
         return self._write("PUT", resource, resource["id"], conditional, authored)
 
+    def delete(self, reference: str) -> None:
+        """Take ``Type/id`` away: only what a check made (https://hl7.org/fhir/R4/http.html#delete)."""
+        self.transport.request("DELETE", _path(*reference.split("/")), write=True)
+
     def transaction(self, bundle: Resource) -> Resource:
         """POST a transaction or batch Bundle; the response Bundle (https://hl7.org/fhir/R4/http.html#transaction)."""
         answer = self.transport.request(

@@ -1,17 +1,21 @@
 """A check of an endpoint: what works there, what will degrade, and by which road each of our writes reaches it."""
 
+import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine
 
-from integration.fhir import trial
-from integration.fhir.capabilities import Capabilities
+from integration.checks.connection import certificate, signing_in
+from integration.checks.pages import pages
+from integration.checks.searches import searches
+from integration.checks.tried import MOST_SECONDS, Tried, Trying
+from integration.checks.writing import writes as written_there
+from integration.fhir.capabilities import Capabilities, probe
 from integration.fhir.server import FhirServer
 from integration.fhir.servers import Servers
-from integration.fhir.trial import Tried
 from integration.roads.open import road_for
 from integration.roads.road import Way
 from integration.settings.config import Config, Endpoint
@@ -19,7 +23,7 @@ from integration.store import endpoints
 from integration.views.requests import allowed_differences
 from jobs.gate import for_a_person
 from mappings.advice import Reached, Seen, guessed_profile, writes
-from mappings.model.errors import ExchangeError
+from mappings.model.errors import ExchangeError, NeedsPerson, TemporaryError
 from mappings.model.leaving import Reason
 from mappings.model.request import Identifier
 from mappings.model.trials import Trial
@@ -27,10 +31,28 @@ from mappings.model.trials import Trial
 MUST = (Trial.CERTIFICATE, Trial.SIGN_IN)
 
 
-def checked(config: Config, engine: Engine, servers: Servers, name: str, patient: str | None) -> dict[str, Any]:
-    """Everything tried at an endpoint; ``patient``: also write there, about this test patient. Raises TransferError."""
+@dataclass(frozen=True)
+class TestPatient:
+    """``Patient/id`` of an invented person at the endpoint; ``write``: marked documents about them may be written there.
+
+    ``encounter``: ``Encounter/id`` of theirs, for systems where a document has to name one.
+    """
+
+    __test__ = False
+    reference: str
+    write: bool = False
+    encounter: str | None = None
+
+
+def checked(
+    config: Config, engine: Engine, servers: Servers, name: str, patient: TestPatient | None = None
+) -> dict[str, Any]:
+    """Everything tried at an endpoint; what it does not answer is a problem of the answer."""
     endpoint = config.endpoints[name]
-    can, tried = _tried(endpoint, engine, servers, patient)
+    try:
+        can, tried = _tried(config, endpoint, engine, servers, patient)
+    except (TemporaryError, NeedsPerson) as error:
+        can, tried = Capabilities(problems=(f"{error}{_next_step(endpoint)}",)), []
     with engine.begin() as conn:
         before = endpoints.software_seen(conn, name, can.software, can.software_version)
     guess = guessed_profile(can.software)
@@ -38,16 +60,24 @@ def checked(config: Config, engine: Engine, servers: Servers, name: str, patient
     return {
         "endpoint": name,
         "problems": [*can.problems, *(each.says for each in tried if each.what in MUST and each.worked is False)],
-        **can.to_json(),
+        **{key: value for key, value in can.to_json().items() if key != "problems"},
         "tried": [asdict(each) for each in tried],
+        "left_there": [each for one in tried for each in one.left],
         "profile": endpoint.profile,
         "guessed_profile": guess,
         "writes": [asdict(each) for each in reached],
-        "capabilities": trial.settings(can, tried),
+        "learned": {path: value for each in tried for path, value in each.learned.items()},
         "changed_since": before,
         "sentences": can.sentences(),
         "allowed_differences": allowed_differences(endpoint),
     }
+
+
+def _next_step(endpoint: Endpoint) -> str:
+    """What to do when it does not answer."""
+    if endpoint.hosted_practice:
+        return ". It is one of ours: start second-opinion serve first"
+    return f". Check base_url and the firewall, and ask who runs it ({endpoint.contact or 'no contact is configured'})"
 
 
 def proposed(endpoint: Endpoint, guess: str | None) -> Endpoint:
@@ -121,22 +151,28 @@ def _finds_nothing(endpoint: str, kind: str, identifier: Identifier) -> tuple[li
 
 
 def _tried(
-    endpoint: Endpoint, engine: Engine, servers: Servers, patient: str | None
+    config: Config, endpoint: Endpoint, engine: Engine, servers: Servers, patient: TestPatient | None
 ) -> tuple[Capabilities, list[Tried]]:
+    until = time.monotonic() + MOST_SECONDS
     tried = list(_before_speaking(endpoint, servers))
     if any(each.worked is False for each in tried):
         return Capabilities(), tried
-    can, looked = trial.try_reading(servers.server(endpoint.key))
-    tried += looked
-    if patient is not None and not can.problems:
-        writing = for_a_person(engine, servers, endpoint.key, "command line", Reason.CHECK)
-        tried += trial.writes(writing, patient, endpoint.identifier_system)
+    can = probe(servers.server(endpoint.key))
+    if can.problems:
+        return can, tried
+    one = proposed(endpoint, guessed_profile(can.software))
+    about = patient.reference if patient else None
+    reading = Trying(servers.server(endpoint.key), can, one, about, config.records.types, until)
+    tried += [*searches(reading), *pages(reading)]
+    if patient is not None and patient.write:
+        gated = for_a_person(engine, servers, endpoint.key, "command line", Reason.CHECK)
+        tried += written_there(replace(reading, server=gated), patient.encounter)
     return can, tried
 
 
 def _before_speaking(endpoint: Endpoint, servers: Servers) -> Iterator[Tried]:
-    seen = trial.certificate(endpoint.base_url, endpoint.tls, datetime.now(UTC))
+    seen = certificate(endpoint.base_url, endpoint.tls, datetime.now(UTC))
     if seen is not None:
         yield seen
     if endpoint.auth != "none" and (seen is None or seen.worked is not False):
-        yield trial.signing_in(*servers.signing_of(endpoint.key))
+        yield signing_in(*servers.signing_of(endpoint.key))

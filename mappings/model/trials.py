@@ -8,11 +8,17 @@ class Trial(StrEnum):
 
     CERTIFICATE = "certificate"
     SIGN_IN = "sign-in"
+    BY_PATIENT = "search by patient"
+    SINCE = "search by _lastUpdated"
+    FOCUS = "Task by focus"
+    PAGES = "further pages"
+    PAGE_SIZE = "largest page"
     CREATE = "create DocumentReference"
     READ_BACK = "read back"
     CONDITIONAL = "conditional create"
     UPDATE = "update"
     DELETE = "delete"
+    SIZE = "inline attachment"
 
 
 def by_identifier(kind: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from integration.store import operations, patient_links
 from integration.store.tables import audit
 from jobs import gate
-from jobs.upkeep.endpoint_check import checked
+from jobs.upkeep.endpoint_check import TestPatient, checked
 from mappings.model.leaving import REASON_OF_STEP, Going, Reason, Stand, why_not
 from second_opinion.endpoint_check import lines
 from tests.jobs.exchange import a_request, load_chart, patient
@@ -133,7 +133,13 @@ def test_people_go_before_the_patient_is_linked_and_nothing_else_does():
 @pytest.mark.postgres
 def test_a_check_that_writes_passes_the_gate_too_and_says_by_which_road_a_report_goes(exchange):
     there = exchange.put("bob", patient())
-    found = checked(exchange.config, exchange.engine, exchange.world.servers, "bob", f"Patient/{there['id']}")
+    found = checked(
+        exchange.config,
+        exchange.engine,
+        exchange.world.servers,
+        "bob",
+        TestPatient(f"Patient/{there['id']}", write=True),
+    )
     assert not found["problems"], found
     left = rows(exchange)
     assert left and {each.reason for each in left} == {"check"} and left[0].detail["kind"] == "DocumentReference"

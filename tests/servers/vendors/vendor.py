@@ -185,6 +185,8 @@ class Vendor:
             return self.refusal(kind, rest[-1], asked) or self.operation(kind, rest[-1], asked)
         if asked.method == "PUT":
             return self._allowed(kind, "update", asked) or self._taken(kind, asked)
+        if asked.method != "GET":
+            return self.not_offered(kind, asked.method.lower())
         return self._allowed(kind, "read", asked) or self.read("/".join((kind, *rest[:1])), asked)
 
     def _allowed(self, kind: str, interaction: str, asked: Asked) -> Told | None:

@@ -1,0 +1,66 @@
+"""The way to an endpoint: its certificate, and whether it gives us a token."""
+
+import re
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from integration.checks.tried import Tried
+from mappings.model.causes import cause_named
+from mappings.model.errors import ExchangeError, NeedsPerson
+from mappings.model.trials import Trial
+
+SOON = timedelta(days=30)
+CONNECT_SECONDS = 10
+_SCOPE = re.compile(r"system/([A-Za-z*]+)\.([a-z*]+)")
+
+
+def certificate(base_url: str, tls: Any, now: datetime) -> Tried | None:
+    """Whether the endpoint's certificate is believed and how long it lasts; None without TLS."""
+    parts = urlsplit(base_url)
+    if parts.scheme != "https":
+        return None
+    context = ssl.create_default_context(cafile=getattr(tls, "ca_file", None))
+    if getattr(tls, "certificate_file", None):
+        context.load_cert_chain(tls.certificate_file, tls.key_file)
+    try:
+        with (
+            socket.create_connection((parts.hostname, parts.port or 443), CONNECT_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=parts.hostname) as secured,
+        ):
+            ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"])), UTC)
+            version = secured.version()
+    except ssl.SSLCertVerificationError as error:
+        return Tried(
+            Trial.CERTIFICATE, False, f"it is not believed: {error.verify_message}. {_certificate_advice(error)}"
+        )
+    except (OSError, ssl.SSLError) as error:
+        return Tried(Trial.CERTIFICATE, None, f"no encrypted connection could be made ({type(error).__name__})")
+    left = ends - now
+    warns = f"; it ends in {left.days} days: have it renewed" if left < SOON else ""
+    return Tried(Trial.CERTIFICATE, True, f"{version}, valid until {ends:%Y-%m-%d}{warns}")
+
+
+def _certificate_advice(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code in (18, 19, 20, 21):  # self-signed, or of an authority that nobody told us of
+        return "If the hospital has an authority of its own, name it in tls.ca_file"
+    if error.verify_code == 10:
+        return "It has ended: ask the endpoint's contact to renew it"
+    return "Check that base_url has the name that is on the certificate"
+
+
+def signing_in(headers: Callable[[], Mapping[str, str]], scope: Callable[[], str]) -> Tried:
+    """Whether a token is given, and what it opens where the answer tells."""
+    try:
+        shown = headers()
+    except NeedsPerson as error:
+        return Tried(Trial.SIGN_IN, False, f"{error}. {cause_named(error.cause).to_do}")
+    except ExchangeError as error:
+        return Tried(Trial.SIGN_IN, False, str(error))
+    if not shown:
+        return Tried(Trial.SIGN_IN, None, "none is configured")
+    granted = ", ".join(sorted({found[1] for found in _SCOPE.finditer(scope())}))
+    return Tried(Trial.SIGN_IN, True, f"a token is given; it opens {granted}" if granted else "a token is given")
