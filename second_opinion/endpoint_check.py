@@ -14,12 +14,8 @@ def lines(found: dict) -> str:
         shown.append(f"  changed since the last check: {found['changed_since']}")
     shown += [f"  STAYS THERE: {each}" for each in found["left_there"]]
     shown += [f"  reviewed difference: {line}" for line in found["allowed_differences"]]
-    guess = found["guessed_profile"]
-    is_new = guess is not None and guess != found["profile"]
-    if is_new or found["learned"]:
-        shown += ["", "to write into config.yaml, under this endpoint:"]
-        shown += [f"    profile: {guess}    # guessed from the name of its software"] if is_new else []
-        shown += [f"    {path}: {str(value).lower()}" for path, value in found["learned"].items()]
+    if found["config_yaml"]:
+        shown += ["", "to write into config.yaml, in place of the same keys of this endpoint:", found["config_yaml"]]
     return "\n".join(shown)
 
 

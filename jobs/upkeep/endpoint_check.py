@@ -1,13 +1,14 @@
 """A check of an endpoint: what works there, what will degrade, and by which road each of our writes reaches it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine
 
+from integration.checks.block import as_yaml, block
 from integration.checks.connection import certificate, signing_in
 from integration.checks.pages import pages
 from integration.checks.searches import searches
@@ -56,7 +57,12 @@ def checked(
     with engine.begin() as conn:
         before = endpoints.software_seen(conn, name, can.software, can.software_version)
     guess = guessed_profile(can.software)
-    reached = [] if can.problems else roads_of(config, servers, proposed(endpoint, guess), can, tried)
+    one, spoke = proposed(endpoint, guess), not can.problems and can.fhir_version is not None
+    asking = _Asking(config, servers, one, can.with_overrides(one.overrides))
+    missing = _missing(asking)
+    reached = roads_of(asking, tried, missing) if spoke else []
+    learned = {path: value for each in tried for path, value in each.learned.items()}
+    made = block(endpoint, one, reached, missing, learned)
     return {
         "endpoint": name,
         "problems": [*can.problems, *(each.says for each in tried if each.what in MUST and each.worked is False)],
@@ -66,7 +72,9 @@ def checked(
         "profile": endpoint.profile,
         "guessed_profile": guess,
         "writes": [asdict(each) for each in reached],
-        "learned": {path: value for each in tried for path, value in each.learned.items()},
+        "learned": learned,
+        "config": made.values if spoke else {},
+        "config_yaml": as_yaml(name, made) if spoke else "",
         "changed_since": before,
         "sentences": can.sentences(),
         "allowed_differences": allowed_differences(endpoint),
@@ -85,14 +93,10 @@ def proposed(endpoint: Endpoint, guess: str | None) -> Endpoint:
     return endpoint.model_copy(update={"profile": guess}) if guess and endpoint.profile == "generic" else endpoint
 
 
-def roads_of(
-    config: Config, servers: Servers, endpoint: Endpoint, can: Capabilities, tried: list[Tried]
-) -> list[Reached]:
+def roads_of(asking: "_Asking", tried: list[Tried], missing: Mapping[str, str]) -> list[Reached]:
     """By which road each of our writes reaches it. Nothing is sent."""
-    says = can.with_overrides(endpoint.overrides)
-    asking = _Asking(config, servers, endpoint, says)
     worked = {each.what: each.worked for each in tried}
-    return writes(endpoint, Seen(says, worked, _missing(asking), config.records.types))
+    return writes(asking.checked, Seen(asking.says, worked, missing, asking.config.records.types))
 
 
 @dataclass(frozen=True)
