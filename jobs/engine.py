@@ -37,7 +37,7 @@ from jobs.steps import (
     watch_chart,
     watch_fulfiller,
 )
-from jobs.upkeep import bulk_retry, check_alarms, prune, send_alerts
+from jobs.upkeep import bulk_retry, check_alarms, endpoint_check, prune, send_alerts
 from jobs.world import Context, Lease, Outcome, Revised, World
 from mappings.model.causes import cause_named
 from mappings.model.delivery import RetryPolicy, next_attempt_at
@@ -71,6 +71,7 @@ JOBS = {
     "bulk_retry": bulk_retry.bulk_retry,
     "check_alarms": check_alarms.check_alarms,
     "send_alerts": send_alerts.send_alerts,
+    "check_endpoints": endpoint_check.check_endpoints,
 }
 MAX_STEP_SECONDS = 1800  # a step that runs longer loses its lease: a hung thread must not hold it for ever
 UNKNOWN_KIND_SECONDS = 30.0

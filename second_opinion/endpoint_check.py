@@ -10,8 +10,7 @@ def lines(found: dict) -> str:
     width = max((len(each["what"]) for each in found["tried"]), default=0)
     shown += [f"  {_WORD[each['worked']]:<4} {each['what']:<{width}}  {each['says']}" for each in found["tried"]]
     shown += _writes(found)
-    if found["changed_since"]:
-        shown.append(f"  changed since the last check: {found['changed_since']}")
+    shown += [f"  changed since the last check: {each}" for each in found["changed_since"]]
     shown += [f"  STAYS THERE: {each}" for each in found["left_there"]]
     shown += [f"  reviewed difference: {line}" for line in found["allowed_differences"]]
     if found["config_yaml"]:

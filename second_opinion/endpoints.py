@@ -78,7 +78,7 @@ def endpoints_check(
 ) -> None:
     """Try what our flow needs at an endpoint; exit code 1 when it cannot be used."""
     from integration.fhir.one_server import same_as
-    from jobs.upkeep.endpoint_check import checked
+    from jobs.upkeep.endpoint_check import check_now
     from second_opinion.endpoint_check import lines
 
     config = read_config(ctx)
@@ -87,7 +87,7 @@ def endpoints_check(
     about = _test_patient(patient, write, encounter)
     with database_of(config) as database:
         servers = make_world(config, database.engine).servers
-        found = checked(config, database.engine, servers, name, about)
+        found = check_now(config, database.engine, servers, name, about, actor=ME)
         others = [servers.server(key) for key, other in config.endpoints.items() if key != name]
         doubled = [] if found["problems"] else same_as(servers.server(name), others)
     found["same_server"] = [other for other, _ in doubled]

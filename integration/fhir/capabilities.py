@@ -102,7 +102,8 @@ def probe(server: FhirServer) -> Capabilities:
     try:
         statement = server.metadata()
     except PermanentError as error:
-        return Capabilities(problems=(f"{error}. Is base_url the address of a FHIR R4 server?",))
+        ask = "" if "base_url" in str(error) else ". Is base_url the address of a FHIR R4 server?"
+        return Capabilities(problems=(f"{error}{ask}",))
     return read_statement(statement).with_overrides(server.endpoint.overrides)
 
 

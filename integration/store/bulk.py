@@ -14,7 +14,6 @@ from integration.store.operations import NotPossible
 from integration.store.own_steps import OWN
 from integration.store.tables import bulk_operations, bulk_steps
 from integration.store.tables import steps as step_table
-from mappings.model.steps import OPEN
 
 STEP = "bulk_retry"
 Rate = Literal[10, 50, 200]  # steps made due per second
@@ -58,9 +57,7 @@ def start_retry(
 def _wake(conn: Connection) -> None:
     """See that the background step runs. Its row is locked first: one that is just ending is waited for."""
     own_steps.register(conn)
-    conn.execute(
-        select(step_table.c.id).where(step_table.c.kind == STEP, step_table.c.status.in_(OPEN)).with_for_update()
-    )
+    own_steps.wait_for_ending(conn, STEP)
     steps.create(conn, STEP, OWN)
 
 

@@ -342,6 +342,19 @@ hand_overs = Table(
     Index("hand_overs_one", "delivery_id", unique=True, postgresql_where=text("undone_at is null")),
 )
 
+endpoint_checks = Table(
+    "endpoint_checks",
+    metadata,  # what was tried at an endpoint, and what came of it
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("endpoint", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    _now("asked_at"),
+    _time("done_at"),  # null: asked for, and not done yet
+    Column("found", JSONB),
+    Index("endpoint_checks_done", "endpoint", "done_at"),
+    Index("endpoint_checks_waiting", "endpoint", unique=True, postgresql_where=text("done_at is null")),
+)
+
 hints = Table(
     "hints",
     metadata,  # an endpoint says that it has news (a notification of a Subscription); nothing of what it says is kept

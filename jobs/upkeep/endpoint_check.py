@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from integration.checks.block import as_yaml, block
 from integration.checks.connection import certificate, signing_in
@@ -20,10 +20,12 @@ from integration.fhir.servers import Servers
 from integration.roads.open import road_for
 from integration.roads.road import Way
 from integration.settings.config import Config, Endpoint
-from integration.store import endpoints
+from integration.store import endpoint_checks, endpoints
 from integration.views.requests import allowed_differences
 from jobs.gate import for_a_person
+from jobs.world import Context, Outcome
 from mappings.advice import Reached, Seen, guessed_profile, writes
+from mappings.check_changes import changes
 from mappings.model.errors import ExchangeError, NeedsPerson, TemporaryError
 from mappings.model.leaving import Reason
 from mappings.model.request import Identifier
@@ -45,17 +47,61 @@ class TestPatient:
     encounter: str | None = None
 
 
+def check_endpoints(ctx: Context) -> Outcome:
+    """The step: one check that somebody asked for, reading only, then the next one."""
+    with ctx.world.engine.begin() as conn:
+        asked = endpoint_checks.waiting(conn)
+    found = _asked_for(ctx, asked.endpoint) if asked else {}
+    outcome = Outcome()
+
+    def keep(conn: Connection) -> None:
+        if asked:
+            endpoint_checks.done(conn, asked, found, ctx.now)
+        if endpoint_checks.waiting(conn):
+            outcome.again_at = ctx.now
+
+    outcome.apply = [keep]
+    return outcome
+
+
+def _asked_for(ctx: Context, name: str) -> dict[str, Any]:
+    config = ctx.world.config
+    if name not in config.endpoints:
+        return {"endpoint": name, "problems": [f"config.yaml has no endpoint {name}"]}
+    return checked(config, ctx.world.engine, ctx.world.servers, name)
+
+
+def check_now(
+    config: Config, engine: Engine, servers: Servers, name: str, patient: TestPatient | None = None, *, actor: str
+) -> dict[str, Any]:
+    """As `checked`, and kept for the pages and for the next one."""
+    found = checked(config, engine, servers, name, patient)
+    with engine.begin() as conn:
+        endpoint_checks.keep(conn, name, found, datetime.now(UTC), actor=actor)
+    return found
+
+
 def checked(
     config: Config, engine: Engine, servers: Servers, name: str, patient: TestPatient | None = None
 ) -> dict[str, Any]:
-    """Everything tried at an endpoint; what it does not answer is a problem of the answer."""
+    """Everything tried at an endpoint; what it does not answer is a problem of the answer. With what changed since the last."""
+    found = examined(config, engine, servers, name, patient)
+    with engine.begin() as conn:
+        software = endpoints.software_seen(conn, name, found.get("software"), found.get("software_version"))
+        before = endpoint_checks.last(conn, name)
+    if before is not None:
+        return {**found, "changed_since": changes(before.found, found), "compared_with": before.done_at.isoformat()}
+    return {**found, "changed_since": [software] if software else [], "compared_with": None}
+
+
+def examined(
+    config: Config, engine: Engine, servers: Servers, name: str, patient: TestPatient | None
+) -> dict[str, Any]:
     endpoint = config.endpoints[name]
     try:
         can, tried = _tried(config, endpoint, engine, servers, patient)
     except (TemporaryError, NeedsPerson) as error:
         can, tried = Capabilities(problems=(f"{error}{_next_step(endpoint)}",)), []
-    with engine.begin() as conn:
-        before = endpoints.software_seen(conn, name, can.software, can.software_version)
     guess = guessed_profile(can.software)
     one, spoke = proposed(endpoint, guess), not can.problems and can.fhir_version is not None
     asking = _Asking(config, servers, one, can.with_overrides(one.overrides))
@@ -75,7 +121,6 @@ def checked(
         "learned": learned,
         "config": made.values if spoke else {},
         "config_yaml": as_yaml(name, made) if spoke else "",
-        "changed_since": before,
         "sentences": can.sentences(),
         "allowed_differences": allowed_differences(endpoint),
     }

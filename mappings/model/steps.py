@@ -63,6 +63,7 @@ class StepKind(StrEnum):
     BULK_RETRY = "bulk_retry"
     CHECK_ALARMS = "check_alarms"
     SEND_ALERTS = "send_alerts"
+    CHECK_ENDPOINTS = "check_endpoints"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ KINDS: dict[StepKind, Kind] = {
     K.BULK_RETRY: Kind(G.WATCH, "Retry many"),
     K.CHECK_ALARMS: Kind(G.WATCH, "Check the alarms", (K.SEND_ALERTS,)),
     K.SEND_ALERTS: Kind(G.WATCH, "Send alerts"),
+    K.CHECK_ENDPOINTS: Kind(G.WATCH, "Check an endpoint"),
 }
 
 

@@ -86,6 +86,7 @@ NEEDS: dict[str, Role | None] = {
     "reports.look": Role.CLINICAL_DATA,
     "packets.download": Role.CLINICAL_DATA,
     "boards.endpoints": Role.VIEWER,
+    "checks.show": Role.VIEWER,
     "boards.findings": Role.VIEWER,
     "boards.schedules": Role.VIEWER,
     "boards.deadlines": Role.VIEWER,

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, select
 from werkzeug.datastructures import MultiDict
 
-from integration.store import actions, bulk, operations, requests, search, steps
+from integration.store import actions, bulk, endpoint_checks, operations, requests, search, steps
 from integration.store.filters import parse
 from integration.store.tables import endpoints
 from integration.views import words
@@ -112,6 +112,13 @@ def _pausing(paused: bool) -> Callable[[Connection, MultiDict, str], Told]:
     return act
 
 
+def _check_endpoint(conn: Connection, given: MultiDict, reason: str) -> Told:
+    key = questions.endpoint_row(conn, given.get("at", "")).key
+    made = endpoint_checks.ask(conn, key, actor=forms.actor(), reason=reason)
+    address = url_for("checks.show", key=key)
+    return t("check.done" if made else "check.already", place=world.place_name(key)), made, address
+
+
 def _run_schedule(conn: Connection, given: MultiDict, reason: str) -> Told:
     name = given.get("schedule", "")
     made = operations.run_schedule(conn, world.config(), name, actor=forms.actor(), reason=reason)
@@ -140,6 +147,7 @@ ACTIONS = {
     "cancel": (questions.cancel, _cancel),
     "pause": (questions.pause, _pausing(True)),
     "resume": (questions.resume, _pausing(False)),
+    "check-endpoint": (questions.check_endpoint, _check_endpoint),
     "run-schedule": (questions.run_schedule, _run_schedule),
     "retry-matching": (questions.retry_matching, _retry_matching),
     "stop-operation": (questions.stop_operation, _stop_operation),

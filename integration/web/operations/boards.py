@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from integration.settings.config import Config
 from integration.store import deadlines as store
+from integration.store import endpoint_checks
 from integration.store import findings as finding_store
 from integration.store import schedules as schedule_store
 from integration.store.tables import endpoints as endpoint_table
@@ -26,7 +27,8 @@ def endpoints() -> ResponseReturnValue:
     """Each endpoint: health, circuit, last success, step times, open steps, pause and resume."""
     with world.engine().connect() as conn:
         views = endpoint_board(conn, world.config(), pages.now())
-    return pages.render("endpoints.html", endpoints=sorted(views, key=_worst_first), here=request.path)
+        checks = endpoint_checks.standing(conn)
+    return pages.render("endpoints.html", endpoints=sorted(views, key=_worst_first), checks=checks, here=request.path)
 
 
 _WORST = ("failing", "resting", "probing", "paused", "not used yet", "well")

@@ -153,6 +153,20 @@ def resume(conn: Connection, given: MultiDict) -> Question:
     return _pausing(conn, given, "resume", ("due",))
 
 
+def check_endpoint(conn: Connection, given: MultiDict) -> Question:
+    """Try what our flow needs at an endpoint, reading only."""
+    key = endpoint_row(conn, given.get("at", "")).key
+    place = world.place_name(key)
+    return Question(
+        t("check.title", place=place),
+        t("check.button"),
+        (t("check.what", place=place), t("check.reads")),
+        {"at": [key]},
+        f"second-opinion endpoints check {key}",
+        back=url_for("checks.show", key=key),
+    )
+
+
 def run_schedule(_conn: Connection, given: MultiDict) -> Question:
     """Run a schedule now."""
     name = given.get("schedule", "")
