@@ -30,6 +30,9 @@ def guessed_profile(software: str | None) -> str | None:
     return next((key for key, words in _SOFTWARE.items() if software and re.search(words, software, re.I)), None)
 
 
+NAMED = 6  # of a list of types
+
+
 class Write(StrEnum):
     """What we write at an endpoint: at a placer the report and the status, at a fulfiller the records and the request."""
 
@@ -70,6 +73,8 @@ class Party(Protocol):
     @property
     def is_fulfiller(self) -> bool: ...
     @property
+    def accepts(self) -> str: ...
+    @property
     def habits(self) -> DocumentHabits: ...
     @property
     def road_names(self) -> tuple[str, ...]: ...
@@ -79,12 +84,22 @@ class Party(Protocol):
 
 @dataclass(frozen=True)
 class Seen:
-    """``worked``: what was tried, by its name. ``missing``: roads that cannot be used here, with the sentence that says why."""
+    """``worked``: what was tried, by its name; ``refused``: the names of what was said no to. ``missing``: roads that cannot be used here, with the sentence that says why."""
 
     says: Says
     worked: Mapping[str, bool | None]
     missing: Mapping[str, str]
     record_types: Sequence[str] = ()
+    refused: Collection[str] = ()
+
+    def cannot_look(self, kind: str) -> bool:
+        """A create has to be preceded by a look that the server refuses: nothing of this type can be sent."""
+        return not self.knows_conditions and by_identifier(kind) in self.refused
+
+    @property
+    def knows_conditions(self) -> bool:
+        """A create under a condition makes no second copy, as far as that is known."""
+        return self.says.conditional_create and self.worked.get(Trial.CONDITIONAL) is not False
 
     def ignored(self, kind: str) -> bool:
         """A search for that type by our identifier is ignored or refused."""
@@ -161,7 +176,7 @@ def _of_documents(party: Party, seen: Seen) -> Iterator[str]:
     habits = party.habits
     if habits.finds_by_identifier is False or seen.ignored("DocumentReference"):
         yield "no search finds our identifier: after a lost answer it is looked for by its words, or a person is asked"
-    elif not _knows_conditions(seen):
+    elif not seen.knows_conditions:
         yield "no conditional create: it is looked for before each send"
     if seen.hidden:
         yield "we may not read it there: nobody but a person can see that it arrived"
@@ -169,10 +184,6 @@ def _of_documents(party: Party, seen: Seen) -> Iterator[str]:
         yield f"only as {', '.join(habits.formats)}"
     if habits.encounter == "required":
         yield "it has to name an encounter of the patient; where none is clear a person is asked"
-
-
-def _knows_conditions(seen: Seen) -> bool:
-    return seen.says.conditional_create and seen.worked.get(Trial.CONDITIONAL) is not False
 
 
 def _status(party: Party, seen: Seen) -> Reached:
@@ -189,15 +200,30 @@ def _status(party: Party, seen: Seen) -> Reached:
 
 
 def _documents(party: Party, seen: Seen) -> Reached:
-    why = _no_documents(seen) or _records_do_not_fit(party.habits)
+    why = _no_documents(seen) or _records_do_not_fit(party.habits) or _no_look(seen, ["DocumentReference"])
     if why:
         return _impossible(Write.DOCUMENTS, why)
     level = Level.UNVERIFIABLE if seen.hidden else Level.READ_BACK
     tried = Trial.READ_BACK in seen.worked
-    said = _with("a summary and each original document, a DocumentReference each", level)
-    return Reached(
-        Write.DOCUMENTS, RoadName.FHIR_DOCUMENT, level, tried, said, tuple(_of_records(seen, ["DocumentReference"]))
-    )
+    said = _with(f"{_unless(party, 'documents')}a summary and each original document, a DocumentReference each", level)
+    degrades = tuple(_of_records(seen, ["DocumentReference"]))
+    return Reached(Write.DOCUMENTS, RoadName.FHIR_DOCUMENT, level, tried, said, degrades)
+
+
+def _unless(party: Party, form: str) -> str:
+    """Before the form of records that is not the one configured."""
+    return "" if party.accepts == form else f"(not now: accepts is {party.accepts}) "
+
+
+def _no_look(seen: Seen, kinds: Collection[str]) -> str:
+    blind = [kind for kind in kinds if seen.cannot_look(kind)]
+    what = f"the server takes no conditional create and refuses to look for {_few(blind)} by our identifier"
+    return f"{what}: nobody could tell whether it is there before it is sent" if blind else ""
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first of many."""
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _records_do_not_fit(habits: DocumentHabits) -> str:
@@ -209,14 +235,17 @@ def _records_do_not_fit(habits: DocumentHabits) -> str:
 
 def _resources(party: Party, seen: Seen) -> Reached:
     wanted = seen.record_types or sorted(seen.says.creates)
-    refused = [kind for kind in wanted if kind not in seen.says.creates]
-    if not wanted or len(refused) == len(wanted):
+    taken = [kind for kind in wanted if kind in seen.says.creates]
+    if not taken:
         return _impossible(Write.RESOURCES, "the server says that it takes no type of record")
+    if why := _no_look(seen, taken):
+        return _impossible(Write.RESOURCES, why)
     level = Level.UNVERIFIABLE if seen.hidden else Level.READ_BACK
     way, how = (OverFhir.TRANSACTION, "in transactions") if seen.says.transaction else (OverFhir.SINGLE, "one by one")
-    short = [f"not taken: {', '.join(refused)}; a chart with them waits for a person"] if refused else []
-    degrades = (*short, *_of_records(seen, [kind for kind in wanted if kind not in refused]))
-    return Reached(Write.RESOURCES, way, level, False, _with(f"each record as a resource, {how}", level), degrades)
+    refused = [kind for kind in wanted if kind not in taken]
+    short = [f"not taken: {_few(refused)}; a chart with one of them waits for a person"] if refused else []
+    said = _with(f"{_unless(party, 'resources')}each record as a resource, {how}", level)
+    return Reached(Write.RESOURCES, way, level, False, said, (*short, *_of_records(seen, taken)))
 
 
 def _request(party: Party, seen: Seen) -> Reached:
@@ -225,21 +254,22 @@ def _request(party: Party, seen: Seen) -> Reached:
         missing = ["Task"]
     if missing:
         return _impossible(Write.REQUEST, f"the server takes no {' and no '.join(missing)} from us")
+    if why := _no_look(seen, ["ServiceRequest", "Task"]):
+        return _impossible(Write.REQUEST, why)
     level = Level.UNVERIFIABLE if seen.hidden else Level.READ_BACK
     degrades = tuple(_of_records(seen, ["ServiceRequest", "Task"]))
-    return Reached(
-        Write.REQUEST, OverFhir.SINGLE, level, False, _with("a ServiceRequest, and last its Task", level), degrades
-    )
+    said = _with("a ServiceRequest, and last its Task", level)
+    return Reached(Write.REQUEST, OverFhir.SINGLE, level, False, said, degrades)
 
 
 def _of_records(seen: Seen, kinds: Collection[str]) -> Iterator[str]:
     ignored = [kind for kind in kinds if seen.ignored(kind)]
     if ignored:
         yield (
-            f"no search finds our identifier for {', '.join(ignored)}: what was written is known by what we remember of it "
+            f"no search finds our identifier for {_few(ignored)}: what was written is known by what we remember of it "
             "only, and after a lost answer a person is asked"
         )
-    if not _knows_conditions(seen):
+    if not seen.knows_conditions:
         yield "no conditional create: the server is searched before each create"
     if seen.hidden:
         yield "we may not read it there: the step waits for a person, because it goes on with what was read back only"
@@ -250,4 +280,7 @@ def _impossible(write: Write, why: str) -> Reached:
 
 
 def _with(says: str, level: Level | None) -> str:
-    return f"{says}; {LEVELS[level]}" if level is not None else f"{says}; what is known then, it says itself"
+    if level is None:
+        return f"{says}; what is known then, it says itself"
+    words = LEVELS[level]
+    return f"{says}; {words[0].lower()}{words[1:]}"

@@ -29,7 +29,7 @@ def _writes(found: dict) -> list[str]:
     for each in found["writes"]:
         road, level = each["road"] or "NONE", each["level"] or "-"
         shown.append(
-            f"    {each['write']:<{width}}  {road:<17} {level:<13}{'' if each['tried'] else 'not tried; '}{each['says']}"
+            f"    {each['write']:<{width}}  {road:<17} {level:<13}{'not tried; ' if each['road'] and not each['tried'] else ''}{each['says']}"
         )
         shown += [f"      - {words}" for words in each["degrades"]]
     return shown

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from integration.checks.tried import Tried
 from mappings.model.causes import cause_named
+from integration.fhir import key_set
 from mappings.model.errors import ExchangeError, NeedsPerson
 from mappings.model.trials import Trial
 
@@ -50,6 +51,22 @@ def _certificate_advice(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code == 10:
         return "It has ended: ask the endpoint's contact to renew it"
     return "Check that base_url has the name that is on the certificate"
+
+
+def own_keys(url: str, kid: str) -> Tried:
+    """Whether a vendor that fetches our key set finds the key that signs now; who does not is told ``invalid_client``."""
+    found = key_set.fetch(url)
+    if found.status is None:
+        return Tried(Trial.OWN_KEYS, None, f"{url} cannot be reached from here; the other side has to, without sign-in")
+    if 300 <= found.status < 400:
+        says = f"{url} answers {found.status}, a redirect, and vendors follow none: give them the final address"
+    elif found.status != 200:
+        says = f"{url} answers {found.status}: whoever checks our signature then refuses it (invalid_client)"
+    elif kid not in found.kids:
+        says = f"{url} holds {len(found.kids)} key(s), and not {kid}, which signs now: an old copy, or another address"
+    else:
+        return Tried(Trial.OWN_KEYS, True, f"{url} holds {kid}, which signs now")
+    return Tried(Trial.OWN_KEYS, False, says)
 
 
 def signing_in(headers: Callable[[], Mapping[str, str]], scope: Callable[[], str]) -> Tried:

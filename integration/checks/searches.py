@@ -49,13 +49,13 @@ def _by_identifier(trying: Trying, kind: str) -> Tried:
     """By an identifier that nobody has; then by one that is there."""
     what, learned = by_identifier(kind), _without_identifier(trying, kind)
     if not trying.searched(kind):
-        return Tried(what, False, _NO_SEARCH, learned)
+        return Tried(what, False, _NO_SEARCH, learned, refused=True)
     wanted = Identifier(system="urn:uuid:second-opinion-check", value=nobody())
     try:
         answer = trying.answer(kind, {"identifier": identifier_token(wanted.system, wanted.value), "_count": "2"})
     except PermanentError as error:
         why = f"refused ({error.cause or error.status_code}): such records are recognised by what we remember of them only"
-        return Tried(what, False, why, learned)
+        return Tried(what, False, why, learned, refused=True)
     except ExchangeError as error:
         return Tried(what, None, str(error))
     if any(wanted not in identifiers_in(each) for each in resources(answer, kind)):

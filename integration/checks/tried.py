@@ -19,7 +19,7 @@ MOST_SECONDS = 120.0  # a check ends then, whatever is left to try: plus the ans
 class Tried:
     """One thing that was tried: its name, whether it worked (None: it could not be told), and what that means for transfers.
 
-    ``learned``: what config.yaml should say of it, by its path below the endpoint (``capabilities.task``). ``left``: what
+    ``refused``: the server said no, which is more than not doing it. ``learned``: what config.yaml should say of it, by its path below the endpoint (``capabilities.task``). ``left``: what
     stands there now because it could not be taken away again.
     """
 
@@ -28,6 +28,7 @@ class Tried:
     says: str
     learned: Mapping[str, bool | int] = field(default_factory=dict)
     left: tuple[str, ...] = ()
+    refused: bool = False
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ _UNKNOWN_REFUSAL = ("sign-in-refused", "it does not say why")
 
 def token_url_of(endpoint: str, base_url: str, session: requests.Session) -> str:
     """From the server's own discovery document (https://hl7.org/fhir/smart-app-launch/conformance.html)."""
-    status, _, body = _get(session, f"{base_url}/.well-known/smart-configuration", endpoint)
+    status, _, body = get_json(session, f"{base_url}/.well-known/smart-configuration", endpoint)
     url = body.get("token_endpoint") if status == 200 and isinstance(body, dict) else None
     if status == 429 or status >= 500:
         raise TemporaryError(
@@ -207,7 +207,8 @@ def _post(
     ), endpoint)  # fmt: skip
 
 
-def _get(session: requests.Session, url: str, endpoint: str) -> tuple[int, Mapping[str, str], Any]:
+def get_json(session: requests.Session, url: str, endpoint: str) -> tuple[int, Mapping[str, str], Any]:
+    """Status, headers and body (None: no JSON); no redirect is followed. Raises TemporaryError when nobody answers."""
     return _exchange(lambda: session.get(
         url, headers={"Accept": "application/json"}, timeout=SECONDS, stream=True, allow_redirects=False
     ), endpoint)  # fmt: skip

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from integration import keys
 from integration.checks.block import as_yaml, block
-from integration.checks.connection import certificate, signing_in
+from integration.checks.connection import certificate, own_keys, signing_in
 from integration.checks.pages import pages
 from integration.checks.searches import searches
 from integration.checks.tried import MOST_SECONDS, Tried, Trying
@@ -140,8 +141,8 @@ def proposed(endpoint: Endpoint, guess: str | None) -> Endpoint:
 
 def roads_of(asking: "_Asking", tried: list[Tried], missing: Mapping[str, str]) -> list[Reached]:
     """By which road each of our writes reaches it. Nothing is sent."""
-    worked = {each.what: each.worked for each in tried}
-    return writes(asking.checked, Seen(asking.says, worked, missing, asking.config.records.types))
+    worked, refused = {each.what: each.worked for each in tried}, {each.what for each in tried if each.refused}
+    return writes(asking.checked, Seen(asking.says, worked, missing, asking.config.records.types, refused))
 
 
 @dataclass(frozen=True)
@@ -203,8 +204,8 @@ def _tried(
     config: Config, endpoint: Endpoint, engine: Engine, servers: Servers, patient: TestPatient | None
 ) -> tuple[Capabilities, list[Tried]]:
     until = time.monotonic() + MOST_SECONDS
-    tried = list(_before_speaking(endpoint, servers))
-    if any(each.worked is False for each in tried):
+    tried = list(_before_speaking(config, endpoint, servers))
+    if any(each.worked is False for each in tried if each.what in MUST):
         return Capabilities(), tried
     can = probe(servers.server(endpoint.key))
     if can.problems:
@@ -219,9 +220,21 @@ def _tried(
     return can, tried
 
 
-def _before_speaking(endpoint: Endpoint, servers: Servers) -> Iterator[Tried]:
+def _before_speaking(config: Config, endpoint: Endpoint, servers: Servers) -> Iterator[Tried]:
     seen = certificate(endpoint.base_url, endpoint.tls, datetime.now(UTC))
     if seen is not None:
         yield seen
-    if endpoint.auth != "none" and (seen is None or seen.worked is not False):
-        yield signing_in(*servers.signing_of(endpoint.key))
+    if endpoint.auth == "none" or seen is not None and seen.worked is False:
+        return
+    name = getattr(endpoint.auth, "keys", None)
+    if name and config.web.public_url:
+        yield _own_keys(config, name)
+    yield signing_in(*servers.signing_of(endpoint.key))
+
+
+def _own_keys(config: Config, name: str) -> Tried:
+    try:
+        kid = keys.signer(config.keys_folder, name, datetime.now(UTC)).kid
+    except keys.KeyProblem as error:
+        return Tried(Trial.OWN_KEYS, False, str(error))
+    return own_keys(f"{config.web.public_url}/.well-known/jwks/{name}.json", kid)

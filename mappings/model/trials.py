@@ -7,6 +7,7 @@ class Trial(StrEnum):
     """One thing tried at an endpoint; the words stand in the answer of ``endpoints check``."""
 
     CERTIFICATE = "certificate"
+    OWN_KEYS = "our keys"
     SIGN_IN = "sign-in"
     BY_PATIENT = "search by patient"
     SINCE = "search by _lastUpdated"

@@ -45,8 +45,8 @@ def party(profile="generic", **more):
     )
 
 
-def advised(one, says=Server(), worked=SEEN, missing=None, types=("Observation",)):
-    return {each.write: each for each in writes(one, Seen(says, worked, missing or {}, types))}
+def advised(one, says=Server(), worked=SEEN, missing=None, types=("Observation",), refused=()):
+    return {each.write: each for each in writes(one, Seen(says, worked, missing or {}, types, refused))}
 
 
 def reached(found, write):
@@ -124,6 +124,24 @@ def test_an_identifier_that_no_search_finds_is_said_for_each_write_that_it_degra
     found = advised(party(), worked=SEEN | ignored)
     assert "no search finds our identifier" in found[Write.REPORT].degrades[0]
     assert "for Task" in found[Write.REQUEST].degrades[0] and not found[Write.RESOURCES].degrades
+
+
+def test_where_no_condition_is_taken_and_looking_is_refused_nothing_can_be_sent_but_a_report():
+    names = [by_identifier(kind) for kind in ("DocumentReference", "Task", "Observation")]
+    found = advised(party(), Server(conditional_create=False), SEEN | dict.fromkeys(names, False), refused=names)
+    for write in (Write.DOCUMENTS, Write.RESOURCES, Write.REQUEST):
+        assert found[write].road is None and "refuses to look" in found[write].says, write
+    assert found[Write.REPORT].road == RoadName.FHIR_DOCUMENT, "that one is looked for by its words"
+    ignored = advised(party(), Server(conditional_create=False), SEEN | dict.fromkeys(names, False))
+    assert ignored[Write.REQUEST].road, "an answer that ignores the identifier is no refusal"
+
+
+def test_the_form_of_records_that_is_not_configured_says_so_and_long_lists_are_cut():
+    found = advised(party(accepts="resources"), types=("Observation", *"ABCDEFGH"))
+    assert (
+        "not now: accepts is resources" in found[Write.DOCUMENTS].says and "not now" not in found[Write.RESOURCES].says
+    )
+    assert "not taken: A, B, C, D, E, F and 2 more" in found[Write.RESOURCES].degrades[0]
 
 
 def test_a_road_that_a_site_added_is_named_and_nothing_is_said_of_what_it_reaches():

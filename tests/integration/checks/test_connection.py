@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 import trustme
 
-from integration.checks.connection import certificate, signing_in
+from integration.checks.connection import certificate, own_keys, signing_in
 from integration.fhir.transport import Transport
 from mappings.model.errors import NeedsPerson
-from tests.integration.fhir.endpoints import World, answer, endpoint
+from tests.integration.fhir.endpoints import World, answer, endpoint, world
 
 NOW = datetime.now(UTC)
 
@@ -74,3 +74,27 @@ def test_the_sign_in_is_tried_by_itself():
     assert signing_in(refused, lambda: "").says.startswith("hospital refuses our sign-in. Normal for up to")
     granted = signing_in(lambda: {"Authorization": "Bearer x"}, lambda: "system/Patient.read system/Task.cruds")
     assert granted.worked and "it opens Patient, Task" in granted.says
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "worked", "words"),
+    [
+        (200, b'{"keys": [{"kid": "one"}]}', True, "holds one, which signs now"),
+        (200, b'{"keys": [{"kid": "old"}]}', False, "an old copy"),
+        (200, b"<html>Sign in</html>", False, "holds 0 key(s)"),
+        (302, b"", False, "vendors follow none"),
+        (502, b"", False, "invalid_client"),
+    ],
+    ids=["there", "old", "web-page", "redirect", "502"],
+)
+def test_our_key_set_is_fetched_as_a_vendor_does(status, body, worked, words):
+    with world(lambda handler: answer(handler, status, body, Location="/elsewhere")) as there:
+        tried = own_keys(f"{there.base_url}/jwks.json", "one")
+        assert tried.worked is worked and words in tried.says
+        assert [path for _, path, _ in there.requests] == ["/fhir/jwks.json"], "no redirect is followed"
+
+
+def test_a_key_set_that_is_not_reached_from_here_says_nothing_of_the_other_side():
+    with world(lambda handler: None) as there:
+        address = there.base_url
+    assert own_keys(f"{address}/jwks.json", "one").worked is None
