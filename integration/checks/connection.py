@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from integration.checks.tried import Tried
-from mappings.model.causes import cause_named
 from integration.fhir import key_set
+from mappings.model.causes import cause_named
 from mappings.model.errors import ExchangeError, NeedsPerson
 from mappings.model.trials import Trial
 

@@ -28,7 +28,7 @@ from jobs.world import Context, Outcome
 from mappings.advice import Reached, Seen, guessed_profile, writes
 from mappings.check_changes import changes
 from mappings.model.errors import ExchangeError, NeedsPerson, TemporaryError
-from mappings.model.leaving import Reason
+from mappings.model.leaving import Going, Reason
 from mappings.model.request import Identifier
 from mappings.model.trials import Trial
 
@@ -169,6 +169,9 @@ class _Asking:
 
     def bases(self, key: str) -> tuple[str, ...]:
         return self.endpoint(key).bases
+
+    def before_write(self, key: str, going: Going) -> None:
+        raise LookupError("a check sends no document by a road")
 
     def finding(self, cause: str, message: str, path: str = "", severity: str = "warning") -> None:
         """Nothing is on its way that it could be about."""
