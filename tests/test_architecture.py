@@ -202,8 +202,8 @@ WIRE = {
 
 OWN_WIRE = {
     "integration/roads/mllp.py",
-    "integration/fhir/trial.py",
-}  # the trial looks at a certificate and sends nothing
+    "integration/checks/connection.py",
+}  # a check looks at a certificate and sends nothing
 
 
 def test_everything_that_leaves_passes_the_gate():
