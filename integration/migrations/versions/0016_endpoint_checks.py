@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0016"
-down_revision = "0013"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 oldest_code = "0003"  # it only adds
