@@ -186,4 +186,6 @@ def alarms_unsilence(ctx: click.Context, rule: str, subject: str, reason: str, a
 
     with opened(ctx) as (_, engine), engine.begin() as conn:
         alarms.unsilence(conn, rule, subject, datetime.now(UTC), actor=ME, reason=reason)
-    show({"rule": rule, "subject": subject, "silenced": False}, as_json, f"{rule} {subject}: told of again")
+    show(
+        {"rule": rule, "subject": subject, "silenced": False}, as_json, f"people are notified of {rule} {subject} again"
+    )

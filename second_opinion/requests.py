@@ -29,7 +29,7 @@ def submit(ctx: click.Context, file: Path, as_json: bool) -> None:
     show(
         {"request_id": request_id, "new": new},
         as_json,
-        f"{request_id} {'taken in' if new else 'was taken in before; nothing changed'}",
+        f"{request_id} {'received' if new else 'was received before; nothing changed'}",
     )
 
 

@@ -165,15 +165,15 @@ def test_a_clinician_corrects_a_mistake_and_the_request_is_taken_in(page, site):
     page.goto(site.address + "/new")
     for label, value in (
         ("Patient number (MRN) (required)", "00123"),
-        ("Who gives the patient number, as an address (required)", "urn:test:mrn"),
+        ("Issuer of the patient number, as a URL (required)", "urn:test:mrn"),
         ("Diagnosis in words (required)", "synthetic"),
-        ("Family name of the doctor who gave it (required)", "Charlie"),
+        ("Last name of the doctor who gave it (required)", "Charlie"),
     ):
         page.get_by_label(label).fill(value)
     page.locator("#requester-name-family").fill("Alice")
-    page.get_by_label("Consulting organisation").select_option("mercy")
+    page.get_by_label("Consulting organization").select_option("mercy")
     page.get_by_label("Specialty").select_option("Medical oncology")
-    page.get_by_role("button", name="Take in").click()
+    page.get_by_role("button", name="Submit request").click()
     page.get_by_role("link", name="What should the second opinion answer?").click()
     assert (
         page.evaluate("document.activeElement.id") == "question"
@@ -182,8 +182,8 @@ def test_a_clinician_corrects_a_mistake_and_the_request_is_taken_in(page, site):
     picture(page, "new-mistakes")
     assert serious_problems(page) == []
     page.keyboard.type("Is surgery needed?")
-    page.get_by_role("button", name="Take in").click()
-    assert "is taken in" in page.locator("#message").inner_text()
+    page.get_by_role("button", name="Submit request").click()
+    assert "is received" in page.locator("#message").inner_text()
 
 
 def first_request(site) -> str:

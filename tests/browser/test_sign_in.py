@@ -75,7 +75,7 @@ def test_somebody_signs_in_presses_a_button_under_their_name_signs_out_and_back_
     page.keyboard.type("wrong wrong wrong")
     page.keyboard.press("Enter")
     assert (
-        "do not belong together" in page.get_by_role("alert").inner_text()
+        "Wrong account or password" in page.get_by_role("alert").inner_text()
         and page.evaluate("document.activeElement.id") == "password"
     )
     picture(page, "sign-in-wrong")
@@ -103,12 +103,12 @@ def test_a_session_that_ends_while_somebody_types_loses_nothing(page, site):
     page.get_by_label("Patient number (MRN)").fill("00123")
     page.locator("#question").fill("Is surgery needed?\nOr <b>not</b>?")
     site.age_sessions(seen_at="1 hour")
-    page.get_by_role("button", name="Take in").click()
-    assert "You were signed out meanwhile" in page.get_by_role("alert").inner_text()
+    page.get_by_role("button", name="Submit request").click()
+    assert "You were signed out" in page.get_by_role("alert").inner_text()
     picture(page, "signed-out-meanwhile")
     assert serious_problems(page) == [] and not is_too_wide(page)
     enter(page)
-    assert "Look again, and send" in page.get_by_role("alert").inner_text() and page.url.endswith("/new")
+    assert "Check the form and send it again" in page.get_by_role("alert").inner_text() and page.url.endswith("/new")
     assert page.locator("#question").input_value() == "Is surgery needed?\nOr <b>not</b>?"
     assert page.get_by_label("Patient number (MRN)").input_value() == "00123"
     picture(page, "shown-again")

@@ -13,7 +13,7 @@ class TakenIn(Answer):
     """The request an intake made, or found."""
 
     request_id: str
-    new: bool = Field(description="False: the same request was taken in before, and nothing changed.")
+    new: bool = Field(description="False: the same request was received before, and nothing changed.")
 
 
 class RequestLine(Answer):

@@ -124,9 +124,9 @@ def test_a_request_for_a_day_that_is_over_is_refused_and_one_that_is_known_stays
     file.write_text(a_request(key="w1", wanted_by="2025-01-01").model_dump_json(exclude_defaults=True))
     assert "wanted_by: is a day that is over" in run("submit", str(file), code=2)
     site.request("w1", wanted_by="2025-01-01")
-    assert "was taken in before" in run("submit", str(file))
+    assert "was received before" in run("submit", str(file))
     file.write_text(a_request(key="w2", wanted_by="2999-01-01").model_dump_json(exclude_defaults=True))
-    assert "taken in" in run("submit", str(file))
+    assert "received" in run("submit", str(file))
 
 
 def test_a_silence_about_what_is_not_known_is_warned_of(site, run):

@@ -333,7 +333,7 @@ def test_a_request_form_is_shown_again_filled_in_and_sent_only_when_somebody_pre
     client, ended = ended_form(guarded, "/new", NEW, Role.CLINICAL_DATA)
     assert (
         ended.status_code == 401
-        and "You were signed out meanwhile" in ended.text
+        and "You were signed out" in ended.text
         and ended.headers["Cache-Control"] == "no-store"
     )
     kept = hidden(ended.text)
@@ -344,7 +344,7 @@ def test_a_request_form_is_shown_again_filled_in_and_sent_only_when_somebody_pre
     )
     again = send(client, wrong.text, "/new", **{"sign-in-name": "olga", "sign-in-password": PASSWORD})
     assert (
-        "You were signed out meanwhile; nothing was done. Look again, and send." in again.text
+        "You were signed out, and nothing was done. Check the form and send it again." in again.text
         and PASSWORD not in again.text
     )
     assert "Is surgery needed?\nOr &lt;b&gt;not&lt;/b&gt;?</textarea>" in again.text

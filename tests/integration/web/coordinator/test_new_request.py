@@ -46,7 +46,7 @@ def send(site, **changed):
 
 
 def test_a_filled_form_becomes_a_request(site):
-    assert "is taken in" in site.told(send(site))
+    assert "is received" in site.told(send(site))
     with site.engine.connect() as conn:
         [row] = conn.execute(select(requests)).all()
     made = store.content(row)
@@ -72,7 +72,7 @@ def test_a_filled_form_becomes_a_request(site):
 
 def test_the_same_form_twice_is_one_request(site):
     first, key = send(site, key="web-1"), "web-1"
-    assert first.status_code == 303 and "was taken in before" in site.told(send(site, key=key))
+    assert first.status_code == 303 and "was received before" in site.told(send(site, key=key))
     other = send(site, key=key, question="Something else?")
     assert other.status_code == 409 and "new key" in other.text and "Something else?" in other.text
 

@@ -189,7 +189,7 @@ def test_cancelling_on_a_stale_page_asks_again_and_loses_nothing_typed(site):
         and "it was draft and is accepted now" in again.text
         and "patient said no" in again.text
     )
-    assert "is told" in site.told(site.press(f"/actions/cancel?request={request_id}"))
+    assert "is notified" in site.told(site.press(f"/actions/cancel?request={request_id}"))
     assert "already being cancelled" in site.press(f"/actions/cancel?request={request_id}").text
 
 

@@ -57,7 +57,7 @@ def run(site, tmp_path, database):
 
 
 def test_the_page_shows_what_is_open_and_who_was_told_and_what_was_not_sent(site):
-    assert "No alarm is open." in site.get("/alarms") and "Nobody is told" in site.get("/alarms")
+    assert "No alarm is open." in site.get("/alarms") and "Nobody is notified" in site.get("/alarms")
     first, second = raised(site), raised(site, "silence", "bob", "Nothing at bob has succeeded.")
     noticed(site, [first, second])
     noticed(
@@ -75,7 +75,7 @@ def test_the_page_shows_what_is_open_and_who_was_told_and_what_was_not_sent(site
         page.count("raised, to on-call by e-mail:") == 2
         and "raised, to pager by webhook: not sent yet (<bdi>pager.example.org answered 503</bdi>)" in page
     )
-    assert "pager could not be told by webhook:" in page and "pager.example.org answered 503" in page
+    assert "pager could not be notified by webhook:" in page and "pager.example.org answered 503" in page
     assert "Nothing at bob has succeeded." not in site.get("/alarms?rule=parked")
     assert 'href="/alarms"' in site.get("/queue"), "the strip and the menu lead there"
     with site.engine.begin() as conn:
@@ -97,7 +97,7 @@ def test_an_alarm_is_silenced_and_told_of_again_by_buttons_with_a_reason(site):
     )
     page = site.get("/alarms")
     assert "Silenced now" in page and "maintenance until noon" in page and "2 step(s) at mercy wait." in page
-    assert "is told of again" in site.told(site.press("/actions/unsilence?rule=parked&subject=mercy"))
+    assert "People are notified of" in site.told(site.press("/actions/unsilence?rule=parked&subject=mercy"))
     assert [row.subject for row in site.audited("alarm.silenced") + site.audited("alarm.unsilenced")] == [
         "parked mercy"
     ] * 2
@@ -165,7 +165,7 @@ def test_alarms_are_listed_and_silenced_by_command(site, run):
         "silenced until" in run("alarms", "list", "--open")
         and run("alarms", "list", "--rule", "loop_open") == "no alarm\n"
     )
-    assert "told of again" in run("alarms", "unsilence", "parked", "mercy", "--reason", "done")
+    assert "are notified of" in run("alarms", "unsilence", "parked", "mercy", "--reason", "done")
     assert "is not silenced" in run("alarms", "unsilence", "parked", "mercy", "--reason", "done", code=1)
     assert "there is no rule thunder" in run(
         "alarms", "silence", "thunder", "mercy", "--hours", "1", "--reason", "x", code=2

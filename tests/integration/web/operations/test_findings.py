@@ -29,7 +29,7 @@ def noted(
 
 
 def test_what_polls_refused_is_on_the_page_with_whether_it_is_looked_at_again(site):
-    assert "Every order that was found was taken in" in site.get("/findings")
+    assert "Every order that was found was accepted" in site.get("/findings")
     noted(site, "ServiceRequest/new")
     noted(site, "ServiceRequest/old", last_seen_at=datetime.now(UTC) - findings.LOOKED_FOR - timedelta(minutes=1))
     noted(site, "ServiceRequest/gone", severity="info")
@@ -38,9 +38,9 @@ def test_what_polls_refused_is_on_the_page_with_whether_it_is_looked_at_again(si
     page = site.get("/findings")
     rows = list(page.split("<tr")[2:])
     assert [
-        next(word for word in (">open<", ">over<", ">not looked at again<", ">looked at again<") if word in row)
+        next(word for word in (">open<", ">over<", ">not checked again<", ">checked again<") if word in row)
         for row in rows
-    ] == [">open<", ">over<", ">not looked at again<", ">looked at again<"]
+    ] == [">open<", ">over<", ">not checked again<", ">checked again<"]
     assert "ServiceRequest/new" in rows[-1] and "why it was refused" in rows[-1] and "Observation/1" not in page
     assert 'href="/findings"' in site.get("/endpoints")
 

@@ -37,7 +37,7 @@ def test_a_request_is_found_by_its_own_number_and_an_id_in_any_case_opens_it(sit
         answer = site.client.get("/", query_string={"find": typed})
         assert (answer.status_code, answer.headers.get("Location")) == (303, f"/requests/{request_id}"), typed
     assert keys_on(site.get("/?find=hillside-2026")) == ["hillside-2026-0043", "Hillside-2026-0042"]
-    assert "No request is called 100%" in site.get("/?find=100%25")
+    assert "No request has the number 100%" in site.get("/?find=100%25")
 
 
 def test_the_tabs_tell_apart_what_needs_a_person_what_is_open_and_what_is_closed(site):
