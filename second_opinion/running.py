@@ -41,6 +41,8 @@ def serve(ctx: click.Context) -> None:
             Child(f"worker-{number}", [*options, "worker", "--name", f"{socket.gethostname()}-{number}"])
             for number in range(1, config.engine.workers + 1)
         ]
+        if any(each.hl7v2 and each.hl7v2.listen for each in config.endpoints.values()):
+            children.append(Child("listen", [*options, "listen"]))
         check_port(config.web, LET_GO_SECONDS)
         for remark in remarks(config):
             click.echo(remark, err=True)
@@ -141,6 +143,32 @@ def worker(ctx: click.Context, name: str) -> None:
             world.tracing.stop()
             ticker.shutdown(wait=False)
             self_check.SelfCheck(world)()  # an outage that ended us is noted before we go
+
+
+@cli.command()
+@click.pass_context
+def listen(ctx: click.Context) -> None:
+    """Take the orders that sites send as HL7 v2 messages."""
+    from integration.listening.listener import Listener
+    from integration.listening.taking import Taking
+    from integration.packets.payloads import Payloads
+
+    config = read_config(ctx)
+    with database_of(config, migrate=False, name="second-opinion listen") as database:
+        payloads = Payloads(config.payload_store)
+        listeners = [
+            Listener(each.hl7v2.listen, Taking(config, database.engine, payloads, key))
+            for key, each in config.endpoints.items()
+            if each.hl7v2 and each.hl7v2.listen
+        ]
+        if not listeners:
+            raise ExchangeError(
+                "no endpoint of config.yaml sends orders over HL7 v2: hl7v2.listen of an endpoint says where"
+            )
+        for each in listeners:
+            click.echo(f"orders of {each.taking.key} are taken at {each.listen.host}, port {each.port}", err=True)
+            each.start()
+        threading.Event().wait()
 
 
 @cli.command()

@@ -202,8 +202,9 @@ WIRE = {
 
 OWN_WIRE = {
     "integration/roads/mllp.py",
-    "integration/checks/connection.py",
-}  # a check looks at a certificate and sends nothing
+    "integration/checks/connection.py",  # looks at a certificate and sends nothing
+    "integration/listening/listener.py",  # answers with acknowledgments: codes and places, no content
+}
 
 
 def test_everything_that_leaves_passes_the_gate():

@@ -194,6 +194,7 @@ class _Reading:
             *_key_problems(endpoints, self.environ),
             *_road_problems(endpoints),
             *_web_problems(config),
+            *_listening_problems(endpoints),
             *_lag_problems(endpoints, config),
             *_review_problems(endpoints),
             *_checklist_problems(endpoints, config),
@@ -381,6 +382,7 @@ _FILES_OF: dict[tuple[str, ...], tuple[str, ...]] = {
     ("tls",): TLS_FILES,
     ("hints",): hints.FILES,
     ("hl7v2", "tls"): TLS_FILES,
+    ("hl7v2", "listen", "tls"): TLS_FILES,
 }
 _VARIABLES_OF: dict[tuple[str, ...], tuple[str, ...]] = {("auth",): VARIABLES, ("hints",): hints.VARIABLES}
 
@@ -392,10 +394,11 @@ def _section(endpoint: Endpoint, path: tuple[str, ...]) -> object:
 def _road_problems(endpoints: dict[str, Endpoint]) -> Found:
     """A road without what it needs, and what no road uses."""
     for key, endpoint in endpoints.items():
-        if endpoint.roads and RoadName.HL7V2 in endpoint.roads and endpoint.hl7v2 is None:
+        engine = endpoint.hl7v2
+        if endpoint.roads and RoadName.HL7V2 in endpoint.roads and engine is None:
             at = ("endpoints", key, "roads", endpoint.roads.index(RoadName.HL7V2))
             yield at, "needs the section `hl7v2` of this endpoint: where its interface engine is"
-        if endpoint.hl7v2 is not None and RoadName.HL7V2 not in endpoint.road_names:
+        if engine is not None and RoadName.HL7V2 not in endpoint.road_names and engine.listen is None:
             yield ("endpoints", key, "hl7v2"), "has no use: `hl7v2` is not among the `roads` of this endpoint"
 
 
@@ -403,6 +406,24 @@ def _web_problems(config: Config | None) -> Found:
     file = config.web.client_keys.ca_file if config else None
     if file is not None and not Path(file).is_file():
         yield ("web", "client_keys", "ca_file"), "names a file that does not exist"
+
+
+def _listening_problems(endpoints: dict[str, Endpoint]) -> Found:
+    """Orders come one way, and a port is one endpoint's: whose orders they are is not asked of the message."""
+    taken: dict[int, str] = {}
+    for key, endpoint in endpoints.items():
+        listen = endpoint.hl7v2.listen if endpoint.hl7v2 else None
+        if listen is None:
+            continue
+        at = ("endpoints", key, "hl7v2", "listen")
+        if not endpoint.is_placer:
+            yield at, "has no use at an endpoint that is not a placer"
+        elif endpoint.is_polled:
+            words = "brings its orders here, and they are polled too"
+            yield at, f"{words}: set `finds_orders: false`, or each is taken in twice"
+        if listen.port and listen.port in taken:
+            yield (*at, "port"), f"is also the port of `{taken[listen.port]}`; each needs its own"
+        taken.setdefault(listen.port, key)
 
 
 def _hint_problems(key: str, given: hints.Hints | None, environ: Mapping[str, str]) -> Found:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from integration.settings.auth import Tls
-from integration.settings.parts import Name, Seconds, Section, is_host
+from integration.settings.parts import Name, Seconds, Section, System, is_host
 from mappings.hl7v2.document import Habits
 
 _ACKNOWLEDGMENTS = {"original": ("", ""), "enhanced": ("AL", "AL"), "commit": ("AL", "NE")}  # MSH-15, MSH-16
@@ -36,6 +36,47 @@ class Events(Section):
         description="Of one that is taken back. null: the receiver knows none, and a person tells them.",
         examples=["T11"],
     )
+
+
+class Listen(Section):
+    """Where the site sends its orders to: REF^I12, ORM^O01 and OMG^O19. Each endpoint has a port of its own."""
+
+    host: Annotated[str, AfterValidator(_a_host)] = Field(
+        description="The address of this machine at which we listen.", examples=["10.20.0.5"]
+    )
+    port: int = Field(ge=0, le=65535, description="The port. 0: any that is free, for tests.", examples=[2576])
+    encryption: Literal["tls", "none"] = Field(
+        "tls",
+        description="`none`: orders travel as they are. Only where the way itself is protected, such as a VPN.",
+        examples=["tls"],
+    )
+    tls: Tls = Field(
+        default_factory=Tls,
+        description="Our certificate and its key; with `ca_file` the site has to show a certificate of that authority.",
+    )
+    sending_facility: Party = Field(
+        description="MSH-4 of its messages. Any other facility is refused.", examples=["HILLSIDE"]
+    )
+    order_system: System = Field(
+        description="System of its order numbers that name no authority.",
+        examples=["https://hillside.example.org/orders"],
+    )
+    code_systems: Mapping[str, System] = Field(
+        default_factory=dict,
+        description="Code systems by the site's own names of them, beside those of HL7 table 0396.",
+        examples=[{"L": "https://hillside.example.org/codes"}],
+    )
+    max_message_bytes: int = Field(
+        16 << 20, ge=1 << 16, le=1 << 28, description="Largest message that is taken.", examples=[16777216]
+    )
+
+    @model_validator(mode="after")
+    def _has_certificate(self) -> "Listen":
+        if self.encryption == "tls" and self.tls.certificate_file is None:
+            raise ValueError(
+                "needs `tls.certificate_file` and `tls.key_file`: who listens over TLS shows a certificate"
+            )
+        return self
 
 
 class Hl7v2(Section):
@@ -121,6 +162,10 @@ class Hl7v2(Section):
         le=5,
         description="How often, with the same MSH-10 and TXA-12, before a person is asked. Only with `drops_duplicates`.",
         examples=[1],
+    )
+
+    listen: Listen | None = Field(
+        None, description="The site sends its orders as HL7 v2 messages, and `serve` listens for them."
     )
 
     @property

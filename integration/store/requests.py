@@ -94,11 +94,11 @@ def _ask(
     conn: Connection, request_id: str, request: SecondOpinionRequest, step_id: int | None, unknown: tuple[str, ...]
 ) -> None:
     """Nothing is read or sent before a person completed what the order does not tell, or let it go as it is."""
-    message = f"{request.service_request} of {request.placer} does not say: {', '.join(unknown)}"
+    message = f"{request.order} of {request.placer} does not say: {', '.join(unknown)}"
     if step_id is not None:
         steps.stop(conn, steps.steps.c.id == step_id, cause=INFORMATION_MISSING, message=message)
     set_records(conn, request_id, Records.BLOCKED)
-    found = Finding(INFORMATION_MISSING, message, request.service_request or "", "error")
+    found = Finding(INFORMATION_MISSING, message, request.order, "error")
     findings.record(conn, [found], request_id=request_id, endpoint=request.placer)
 
 

@@ -541,6 +541,22 @@ waivers = Table(
     Index("waivers_once", "request_id", "item", unique=True, postgresql_where=text("undone_at is null")),
 )
 
+received_messages = Table(
+    "received_messages",
+    metadata,  # HL7 v2 messages that were taken, and what was answered; their bytes are payloads
+    Column("endpoint", Text, primary_key=True),
+    Column("control_id", Text, primary_key=True),  # MSH-10
+    Column("sha256", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # ORM^O01
+    Column("request_id", Text, ForeignKey("requests.id")),
+    Column("code", Text),  # MSA-1; none while the transaction that takes it is not over
+    Column("place", Text, nullable=False, server_default=""),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("words", Text, nullable=False, server_default=""),
+    _now("received_at"),
+    Index("received_messages_request", "request_id"),
+)
+
 refused_orders = Table(
     "refused_orders",
     metadata,  # what a poll did not take in, as it was then; skipped while it is still the same

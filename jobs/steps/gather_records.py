@@ -16,7 +16,7 @@ def gather_records(ctx: Context) -> Outcome:
     if request.question is None:
         raise NeedsPerson(
             requests.INFORMATION_MISSING,
-            f"{request.service_request} of {request.placer} does not say: the question",
+            f"{request.order} of {request.placer} does not say: the question",
         )
     with ctx.transaction() as conn:
         requests.set_records(conn, ctx.request_id, Records.GATHERING)

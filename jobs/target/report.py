@@ -138,7 +138,9 @@ class Returning:
             request_id=ctx.request_id,
             identifier=self._identifier(),
             patient=patient,
-            service_request=self.request.service_request or own_identifier(ctx, "ServiceRequest", ctx.request_id),
+            service_request=self.request.service_request
+            or self.request.placer_order
+            or own_identifier(ctx, "ServiceRequest", ctx.request_id),
             revision=report.revision if replaced else 1,
             amends=_amends(ctx, report.revision),
             replaces=replaced,

@@ -4,13 +4,15 @@ https://www.hl7.eu/HL7v2x/v251/std251/ch02.html (2.9, 2.15.8 MSA, 2.15.5 ERR). I
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 import hl7
 
-from mappings.hl7v2.writing import CHARACTER_SETS
+from mappings.hl7v2.times import stamp
+from mappings.hl7v2.writing import CHARACTER_SETS, encoded, segment
 
 _BROKEN = (hl7.HL7Exception, ValueError, IndexError, KeyError, AssertionError, TypeError)
 _PLACE = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -55,6 +57,40 @@ def read_acknowledgment(data: bytes) -> Acknowledgment | None:
         return Acknowledgment(_ANSWERS[code], code, control_id, tuple(dict.fromkeys(_errors(message)))[:_MOST])
     except _BROKEN:
         return None
+
+
+def to_acknowledgment(
+    header: Sequence[str],
+    code: str,
+    *,
+    at: datetime,
+    control_id: str,
+    place: str = "",
+    error: str = "",
+    words: str = "",
+) -> bytes:
+    """An answer to a message with this ``header`` (MSH-1 to 12). ``place``: ``PID-3``; ``error``: of table 0357; ``words``: ours."""
+    version = header[11] or "2.5.1"
+    event = header[8].split("^")[1:2]
+    parties = [tuple(part.split("&")[0] for part in header[number].split("^")) for number in (4, 5, 2, 3)]
+    kind: tuple[str, ...] = ("ACK", *event)
+    lines = [
+        segment(
+            "MSH", *parties, stamp(at), "", kind, control_id, header[10] or "P", version, *[""] * 5, "UNICODE UTF-8"
+        ),
+        segment("MSA", code, header[9], words[:80] if version < "2.4" else ""),
+    ]
+    if error:
+        lines.append(_err(place, error, words, is_older=version < "2.5"))
+    return encoded(lines, "UNICODE UTF-8")
+
+
+def _err(place: str, error: str, words: str, *, is_older: bool) -> hl7.Segment:
+    name, _, field = place.partition("-")
+    coded = (error, words, "HL70357")
+    if is_older:
+        return segment("ERR", (name, "1", field, coded))
+    return segment("ERR", "", (name, "1", field), coded, "E", "", "", "", words)
 
 
 def _text(data: bytes) -> str:

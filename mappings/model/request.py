@@ -176,7 +176,18 @@ class SecondOpinionRequest(_Value):
     service_request: str | None = Field(
         None, description="The placer's own order, when it has one: a reference there.", examples=["ServiceRequest/9"]
     )
+    placer_order: Identifier | None = Field(
+        None,
+        description="The placer's number of its own order, where that came as an HL7 v2 message; it may then leave open what "
+        "`service_request` may.",
+        examples=[{"system": "https://clinic.example.org/orders", "value": "A-4711"}],
+    )
     opinion_number: int = Field(default=2, ge=2, description="2 for a second opinion, 3 for a third.", examples=[2])
+
+    @property
+    def order(self) -> str:
+        """What the order of an EHR is called there, as a sentence may hold it; empty when a person entered the request."""
+        return self.service_request or (f"order {self.placer_order.value}" if self.placer_order else "")
 
     @field_validator("priority", mode="before")
     @classmethod
@@ -203,7 +214,7 @@ class SecondOpinionRequest(_Value):
 
     @model_validator(mode="after")
     def _someone_to_ask(self) -> "SecondOpinionRequest":
-        if self.specialty is None and self.consultant is None and self.service_request is None:
+        if self.specialty is None and self.consultant is None and not self.order:
             raise ValueError("name a specialty or a consultant")
         if self.placer == self.fulfiller:
             raise ValueError("placer and fulfiller are the same endpoint")
@@ -225,7 +236,7 @@ def unknown_parts(request: SecondOpinionRequest) -> tuple[str, ...]:
 
 def _left_open(data: Mapping) -> Iterator[tuple[str, ...]]:
     """What nobody said who enters a request; an order of an EHR may leave it open."""
-    if data.get("service_request") is not None:
+    if data.get("service_request") is not None or data.get("placer_order") is not None:
         return
     for name in ("requester", "first_opinion", "question"):
         if data.get(name) is None:

@@ -6,11 +6,16 @@ import socket
 import pytest
 from sqlalchemy import select, text
 
+from integration.listening.listener import Listener
+from integration.listening.taking import Taking
 from integration.store import handing_over, operations
-from integration.store.tables import audit
+from integration.store.tables import audit, requests
+from tests.integration.listening.asking import ask
 from tests.jobs.test_roads import forget_the_return, report_of
 from tests.jobs.test_vendor_loops import Loop, work
+from tests.mappings.hl7v2.orders import REF
 from tests.servers.mllp_engine import Message, MllpEngine
+from tests.servers.vendors.charts import MRN
 from tests.servers.vendors.meditech import Meditech
 
 pytestmark = pytest.mark.postgres
@@ -192,6 +197,29 @@ def test_after_a_restore_a_person_looks_before_it_goes_again(loop_of):
         conn.execute(text("UPDATE steps SET status = 'cancelled' WHERE kind = 'verify_report'"))
     loop.go_on()
     assert "sent-perhaps" in loop.exchange.parked(loop.request_id) and len(loop.engine.arrived) == 1
+
+
+def test_an_order_that_came_as_a_message_is_answered_by_one_that_names_it(make_exchange):
+    with Meditech() as vendor, MllpEngine() as engine:
+        listen = (
+            "encryption: none, host: 127.0.0.1, port: 0, sending_facility: HILLSIDE, order_system: 'urn:hill:orders'"
+        )
+        more = f", assigning_authorities: {{'{MRN}': HILL}}, listen: {{{listen}}}"
+        loop = EngineLoop(vendor, engine, make_exchange, more)
+        taking = Taking(loop.exchange.config, loop.exchange.engine, loop.exchange.payloads, "alice")
+        listener = Listener(taking.listen, taking).start()
+        try:
+            assert ask(listener.port, REF) == ["AA"]
+        finally:
+            listener.stop()
+        with loop.exchange.engine.connect() as conn:
+            loop.request_id = conn.execute(select(requests.c.id)).scalar_one()
+        loop.exchange.drain()
+        assert loop.view["status"] == "requested", loop.view["owed"]
+        loop.exchange.answer()
+        loop.go_on()
+        loop.must_stand_once()
+        assert engine.arrived[0].field("TXA", 14) == "R-1^^urn:hill:orders^URI"
 
 
 def test_the_gate_is_asked_when_all_is_ready_and_what_it_keeps_was_not_sent(loop_of, monkeypatch):

@@ -19,7 +19,7 @@ from tests.reference_pages import commands
 EXAMPLE = Path(__file__).parents[2] / "examples" / "oncology-request.yaml"
 PASSWORD = "a long and quite synthetic password"
 RUNS_ON = "runs until it is stopped: there is no result to print"
-EXEMPT = {"serve": RUNS_ON, "web": RUNS_ON, "worker": RUNS_ON}
+EXEMPT = {"serve": RUNS_ON, "web": RUNS_ON, "worker": RUNS_ON, "listen": RUNS_ON}
 RUN_ELSEWHERE = {
     "demo": "tests/e2e/test_demo.py; its last line is the value, what happens is told before it",
     "restore": "tests/jobs/test_restore.py; it replaces the database",

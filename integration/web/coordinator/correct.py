@@ -192,7 +192,7 @@ def _form(
         "correct.html",
         status,
         row=row,
-        order=content.service_request,
+        order=content.order,
         sections=correct_form.sections(content),
         typed=typed,
         mistakes=mistakes or {},

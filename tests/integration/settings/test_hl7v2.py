@@ -65,3 +65,19 @@ def test_the_road_needs_its_section(tmp_path):
     text = GOOD.partition("    hl7v2:")[0] + "    roads: [fhir-document, hl7v2]\n"
     with pytest.raises(ConfigError, match=r"config.yaml:6: endpoints.hill.roads\[1\]: needs the section `hl7v2`"):
         load(tmp_path, text)
+
+
+LISTEN = "      listen: {host: 127.0.0.1, port: 2576, encryption: none, sending_facility: HILL, order_system: 'urn:hill:orders'}\n"
+
+
+def test_orders_come_one_way(tmp_path):
+    assert load(tmp_path, GOOD + LISTEN).endpoints["hill"].hl7v2.listen.port == 2576
+    with pytest.raises(
+        ConfigError, match="12: endpoints.hill.hl7v2.listen: brings its orders here, and they are polled too"
+    ):
+        load(tmp_path, GOOD.replace("profile: meditech", "profile: generic") + LISTEN)
+    with pytest.raises(ConfigError, match="needs `tls.certificate_file` and `tls.key_file`"):
+        load(tmp_path, GOOD + LISTEN.replace("encryption: none, ", ""))
+    second = (GOOD + LISTEN).replace("endpoints:\n", "").replace("hill", "other")
+    with pytest.raises(ConfigError, match="is also the port of `hill`; each needs its own"):
+        load(tmp_path, GOOD + LISTEN + second)
