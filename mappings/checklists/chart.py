@@ -5,6 +5,7 @@ from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from mappings.addresses import Bases
 from mappings.codes import SYSTEM_LOINC, as_dict, as_dicts, as_text, codings_in
@@ -187,6 +188,7 @@ def months_before(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
+@lru_cache(maxsize=1024)
 def _begins(word: str) -> re.Pattern[str]:
     return re.compile(rf"\b{re.escape(word.casefold())}")
 

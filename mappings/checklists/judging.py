@@ -3,7 +3,7 @@
 What no rule here may ever do is call an item found that a person would not: a doubt is a question, and a part is a part.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -35,6 +35,8 @@ class _Case:
     chart: Chart
     facts: Facts
     visit: date
+    placed: Mapping[str, tuple[tuple[Record, str], ...]]  # by kind, what people put there
+    moved: frozenset[str]  # sources of these, and of what they put nowhere
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,14 @@ class _Found:
 
 def judge(checklist: Checklist, catalog: Catalog, chart: Chart, facts: Facts, visit: date) -> tuple[Item, ...]:
     """How each rule of ``checklist`` stands at ``visit``, in the order of the list."""
-    case = _Case(catalog, chart, facts, visit)
+    moved = {record.source: where for record in chart.records() if (where := _belongs(record, facts)) is not None}
+    placed: dict[str, tuple[tuple[Record, str], ...]] = {}
+    for record in chart.records() if moved else ():
+        where = moved.get(record.source)
+        if where:
+            why = "a person put it here" if record.source in facts.assigned else "its local code"
+            placed[where] = (*placed.get(where, ()), (record, why))
+    case = _Case(catalog, chart, facts, visit, placed, frozenset(moved))
     return tuple(_judge(rule, catalog.kinds[rule.kind], case) for rule in checklist.rules)
 
 
@@ -73,23 +82,18 @@ def _judge(rule: Rule, kind: Kind, case: _Case) -> Item:
 
 def _gather(rule: Rule, kind: Kind, case: _Case) -> _Found:
     """Records of the kind, those a person put there too, none of the future, each of the right part of the body."""
-    named = [
-        (record, "a person put it here" if record.source in case.facts.assigned else "its local code")
-        for record in case.chart.records()
-        if _belongs(record, case.facts) == kind.key
-    ]
+    named = case.placed.get(kind.key, ())
     matched, images = (
-        [
-            pair
-            for pair in case.chart.matching(each)
-            if _belongs(pair[0], case.facts) is None and _is_past(pair[0], case)
-        ]
+        [pair for pair in case.chart.matching(each) if pair[0].source not in case.moved and _is_past(pair[0], case)]
         for each in (kind.matchers, kind.images)
     )
     sure = [pair for pair in matched if _is_of_body(pair[0], rule) and not _is_doubtful(pair, kind)]
     shown = [pair for pair in images if _is_of_body(pair[0], rule)]
+    clear = {record.source for record, _ in sure + shown}
     doubtful = [
-        pair for pair in matched + images if pair not in sure + shown and _is_of_body(pair[0], rule) is not False
+        (record, why)
+        for record, why in matched + images
+        if record.source not in clear and _is_of_body(record, rule) is not False
     ]
     return _Found(tuple(each for each in named if _is_past(each[0], case)) + tuple(sure), tuple(shown), tuple(doubtful))
 
