@@ -23,11 +23,11 @@ def attempts_group() -> None:
 @click.pass_context
 def attempts_list(ctx: click.Context, request_id: str, limit: int, as_json: bool) -> None:
     """The newest attempts of a request, with the numbers that `attempts show` wants."""
-    from integration.store import requests, steps
+    from integration.store import attempts, requests
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
         requests.get(conn, request_id)
-        rows = steps.attempts_of(conn, request_id, limit)
+        rows = attempts.of_request(conn, request_id, limit)
     show(
         [row._asdict() for row in rows],
         as_json,

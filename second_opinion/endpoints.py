@@ -42,7 +42,7 @@ def endpoints() -> None:
 @click.pass_context
 def endpoints_list(ctx: click.Context, as_json: bool) -> None:
     """Configured endpoints and their health."""
-    from integration.views.requests import endpoint_views
+    from integration.views.endpoints import endpoint_views
 
     with opened(ctx) as (config, engine), engine.connect() as conn:
         views = endpoint_views(conn, config)

@@ -12,10 +12,10 @@ from integration.settings.config import Config
 from integration.store import actions, alarms, search
 from integration.store.filters import Filter, FilterError, parse
 from integration.views.causes import explain
+from integration.views.endpoints import endpoint_board
 from integration.views.requests import request_view
 from integration.views.texts import t
 from integration.views.words import clean, countdown, span
-from integration.web.operations.boards import endpoint_board
 from mappings.model.errors import ExchangeError
 from second_opinion.house import ME
 

@@ -304,6 +304,20 @@ def test_the_web_runs_no_step():
     )
 
 
+def test_the_command_line_knows_no_pages():
+    """It reads through integration/views; only what starts the web, and what writes its OpenAPI down, imports it."""
+    starts_or_describes = {"second_opinion/running.py", "second_opinion/api.py"}
+    _say(
+        [
+            f"{file}:{line} imports {module}: read through integration/views, as the pages do."
+            for file, line, module in imports()
+            if _layer(file) == "second_opinion"
+            and f"{module}.".startswith("integration.web.")
+            and file not in starts_or_describes
+        ]
+    )
+
+
 def test_what_steps_share_knows_no_step():
     """jobs/target is what pushing and verifying have in common: a step is a thin call of it, never the other way round."""
     _say(
@@ -435,15 +449,7 @@ SQL_BELONGS_IN = (
 SQL_STILL_IN = frozenset(
     {
         "integration/packets/stored.py",
-        "integration/views/requests.py",
         "integration/waking.py",
-        "integration/web/api/steps.py",
-        "integration/web/metrics.py",
-        "integration/web/operations/actions.py",
-        "integration/web/operations/boards.py",
-        "integration/web/operations/questions.py",
-        "integration/web/operations/queue.py",
-        "integration/web/operations/requests.py",
         "jobs/schedule.py",
         "jobs/upkeep/alarm_rules.py",
         "jobs/upkeep/check_alarms.py",

@@ -151,6 +151,12 @@ def items(conn: Connection, delivery_id: str) -> dict[str, Row]:
     return {row.source: row for row in rows}
 
 
+def items_by_source(conn: Connection, delivery_id: str) -> list[Row]:
+    """The items of a delivery, in the order of their sources."""
+    wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id).order_by(delivery_items.c.source)
+    return list(conn.execute(wanted).all())
+
+
 def mark_items(conn: Connection, delivery_id: str, marks: Iterable[dict]) -> None:
     """Set status, target, sent_sha256, sent_in, created_by_us of items; keys of each mark: source and any of those."""
     rows = [{**mark, "delivery_id": delivery_id} for mark in marks]
@@ -174,6 +180,31 @@ def counts(conn: Connection, delivery_id: str) -> dict[str, int]:
         .group_by(delivery_items.c.status)
     )
     return dict(rows.all())
+
+
+def counts_of_request(conn: Connection, request_id: str) -> dict[str, dict[str, int]]:
+    """``{delivery id: {item status: number}}`` of a request."""
+    rows = conn.execute(
+        select(delivery_items.c.delivery_id, delivery_items.c.status, func.count())
+        .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
+        .where(deliveries.c.request_id == request_id)
+        .group_by(delivery_items.c.delivery_id, delivery_items.c.status)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for delivery_id, status, number in rows:
+        found.setdefault(delivery_id, {})[status] = number
+    return found
+
+
+def items_page(
+    conn: Connection, delivery_id: str, *, status: str | None = None, after: str = "", limit: int = 100
+) -> tuple[list[Row], str | None]:
+    """One page of a delivery's items by source, and the source after which the next page begins (None at the end)."""
+    wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id, delivery_items.c.source > after)
+    if status:
+        wanted = wanted.where(delivery_items.c.status == status)
+    found = list(conn.execute(wanted.order_by(delivery_items.c.source).limit(limit + 1)).all())
+    return found[:limit], found[limit - 1].source if len(found) > limit else None
 
 
 def newest(conn: Connection, status: str | None, limit: int) -> list[Row]:

@@ -1,9 +1,54 @@
-"""How an endpoint answers: its circuit breaker, its last answer of any kind, its step times."""
+"""How an endpoint answers: its circuit breaker, its last answer of any kind, its step times; and whether it is paused."""
 
-from sqlalchemy import Connection, text
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, select, text
+
+from integration.store.tables import endpoints
 
 BREAKER_FAILURES = 5
 BREAKER_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Health:
+    """Of one endpoint. ``latencies``: its last 60 step times in milliseconds, newest first."""
+
+    key: str
+    paused: bool
+    paused_reason: str | None
+    breaker: str  # closed half-open
+    breaker_until: datetime | None
+    failures: int  # in a row
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    last_failure: str | None
+    last_failure_cause: str | None
+    latencies: tuple[int, ...]
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Health":
+        """From a row of `endpoints`, or of `_SHOWN`."""
+        values = {name: getattr(row, name) for name in cls.__dataclass_fields__}
+        return cls(**{**values, "latencies": tuple(row.latencies)})
+
+
+def of(conn: Connection, key: str, *, held: bool = False) -> Health | None:
+    """How one endpoint is; None for a name that has no row. ``held``: nobody changes it in this transaction."""
+    wanted = _SHOWN.where(endpoints.c.key == key)
+    row = conn.execute(wanted.with_for_update() if held else wanted).one_or_none()
+    return None if row is None else Health.from_row(row)
+
+
+def of_all(conn: Connection) -> dict[str, Health]:
+    """How each endpoint is that has a row."""
+    return {row.key: Health.from_row(row) for row in conn.execute(_SHOWN)}
+
+
+def paused(conn: Connection) -> set[str]:
+    """The endpoints that nothing is sent to until somebody resumes them."""
+    return set(conn.execute(select(endpoints.c.key).where(endpoints.c.paused)).scalars())
 
 
 def succeeded(conn: Connection, key: str, milliseconds: int) -> None:
@@ -22,6 +67,7 @@ def refused(conn: Connection, key: str, cause: str, message: str) -> None:
     conn.execute(_REFUSED, {"endpoint": key, "cause": cause, "message": message})
 
 
+_SHOWN = select(*(endpoints.c[name] for name in Health.__dataclass_fields__))
 _SUCCEEDED = text("""
     UPDATE endpoints SET failures = 0, breaker = 'closed', breaker_until = NULL, last_success_at = statement_timestamp(),
         latencies = (SELECT jsonb_agg(v) FROM (SELECT v FROM jsonb_array_elements(latencies || to_jsonb(CAST(:ms AS int)))

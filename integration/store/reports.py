@@ -38,6 +38,13 @@ def of_request(conn: Connection, request_id: str) -> list[Report]:
     return [Report.from_row(row) for row in found]
 
 
+def revision(conn: Connection, request_id: str, number: int) -> Report | None:
+    """One revision of a request's report; None when there is none."""
+    wanted = select(reports).where(reports.c.request_id == request_id, reports.c.revision == number)
+    row = conn.execute(wanted).one_or_none()
+    return None if row is None else Report.from_row(row)
+
+
 def add(
     conn: Connection,
     request_id: str,

@@ -146,6 +146,14 @@ def get(conn: Connection, request_id: str) -> Row:
     return row
 
 
+def others_of_patient(conn: Connection, request_id: str) -> tuple[int, str]:
+    """How many other requests are about the same patient, and the keyed hash they are found by."""
+    digest = conn.execute(select(requests.c.patient_hash).where(requests.c.id == request_id)).scalar_one()
+    others = select(func.count()).select_from(requests)
+    others = others.where(requests.c.patient_hash == digest, requests.c.id != request_id)
+    return conn.execute(others).scalar_one(), digest
+
+
 def content(row: Row) -> SecondOpinionRequest:
     """The request as it was entered, or corrected since; of a row of `requests` or `request_versions`."""
     return SecondOpinionRequest.model_validate_json(row.body)

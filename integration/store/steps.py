@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from integration.store.arrays import any_of
 from integration.store.tables import NEVER, attempts, requests, steps
 from mappings.model.causes import cause_named
 from mappings.model.errors import ExchangeError, TemporaryError
@@ -57,6 +58,21 @@ def create(
         row["due_at"] = row["next_attempt_at"] = at
     made = conn.execute(insert(steps).values(row).on_conflict_do_nothing().returning(steps.c.id))
     return made.scalar_one_or_none()
+
+
+def get(conn: Connection, step_id: int) -> Row | None:
+    """One step; None when there is none."""
+    return conn.execute(select(steps).where(steps.c.id == step_id)).one_or_none()
+
+
+def by_ids(conn: Connection, step_ids: Iterable[int]) -> list[Row]:
+    """These steps, in the order of their ids; an id that is unknown is left out."""
+    return list(conn.execute(select(steps).where(any_of(steps.c.id, step_ids)).order_by(steps.c.id)).all())
+
+
+def newest_of_delivery(conn: Connection, delivery_id: str) -> int | None:
+    """The id of the last step of a delivery, open or not."""
+    return conn.execute(select(func.max(steps.c.id)).where(steps.c.delivery_id == delivery_id)).scalar_one()
 
 
 def set_priority(conn: Connection, request_id: str, priority: str) -> None:
@@ -339,9 +355,3 @@ def _release(conn: Connection, step: Row, values: dict) -> None:
     conn.execute(
         update(requests).where(requests.c.id == step.request_id, requests.c.live_step == step.id).values(live_step=None)
     )
-
-
-def attempts_of(conn: Connection, request_id: str, limit: int) -> list[Row]:
-    """The newest attempts of a request."""
-    wanted = select(attempts).where(attempts.c.request_id == request_id).order_by(attempts.c.id.desc()).limit(limit)
-    return list(conn.execute(wanted).all())

@@ -5,7 +5,7 @@ Attempts are removed when they are old; counts made from them would fall.
 
 from bisect import bisect_left
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Row, func, select, text
 
 from integration.store.tables import deliveries, requests
 
@@ -43,6 +43,11 @@ BOUNDS: dict[str, tuple[float, ...]] = {
         90 * _DAY,
     ),
 }
+
+
+def rows(conn: Connection) -> list[Row]:
+    """Every total there is, in an order that stays."""
+    return list(conn.execute(text("SELECT * FROM totals ORDER BY name, endpoint, kind, outcome")).all())
 
 
 def count(conn: Connection, name: str, seconds: float, *, endpoint: str, kind: str = "", outcome: str = "") -> None:

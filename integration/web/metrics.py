@@ -11,12 +11,12 @@ from itertools import accumulate, groupby
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from integration.settings.config import Config
-from integration.store import alarms, deadlines, notices, schedules, totals
-from integration.views.requests import endpoint_health
+from integration.store import alarms, deadlines, endpoint_health, notices, open_work, schedules, scrape, ticks, totals
+from integration.views.endpoints import health_words
 from mappings.model.alarms import RULES
 from mappings.model.roads import Level
 
@@ -40,8 +40,7 @@ class Metrics(Collector):
         yield _gauge("build_info", "Version of the Exchange", [((version("second-opinion-exchange"),), 1)], "version")
         try:
             with self._engine.connect() as conn:
-                conn.execute(text("SET TRANSACTION READ ONLY"))
-                conn.execute(text(f"SET LOCAL statement_timeout = {TIMEOUT_MS}"))
+                scrape.begin(conn, TIMEOUT_MS)
                 found = [family for part in _PARTS for family in part(conn, self._config, self._now)]
         except SQLAlchemyError:
             found = None
@@ -59,38 +58,25 @@ def _gauge(
 
 
 def _size(conn: Connection, _config: Config, _now: datetime) -> Iterator[Metric]:
-    size = conn.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
-    yield _gauge("database_size_bytes", "Size of the database", [((), size)])
+    yield _gauge("database_size_bytes", "Size of the database", [((), scrape.database_size(conn))])
 
 
 def _work(conn: Connection, _config: Config, now: datetime) -> Iterator[Metric]:
     """What is owed now."""
-    open_requests = conn.execute(text("SELECT status, count(*) AS n FROM requests WHERE closed_at IS NULL GROUP BY 1"))
     yield _gauge(
         "requests_open",
         "Requests whose loop is not closed, by status",
-        [((row.status,), row.n) for row in open_requests],
+        [((row.status,), row.n) for row in open_work.requests_by_status(conn)],
         "status",
-    )
-    unfinished = conn.execute(
-        text(
-            "SELECT status, endpoint, count(*) AS n FROM deliveries "
-            "WHERE status IN ('queued', 'sending', 'sent', 'retrying', 'parked') GROUP BY 1, 2"
-        )
     )
     yield _gauge(
         "deliveries_open",
         "Deliveries that have not arrived yet, by status and endpoint",
-        [((row.status, row.endpoint), row.n) for row in unfinished],
+        [((row.status, row.endpoint), row.n) for row in open_work.deliveries_by_status(conn)],
         "status",
         "endpoint",
     )
-    rows = conn.execute(
-        text(
-            "SELECT status, endpoint, count(*) AS n, min(next_attempt_at) AS oldest FROM steps "
-            "WHERE status IN ('waiting', 'due', 'leased', 'parked') GROUP BY 1, 2"
-        )
-    ).all()
+    rows = open_work.steps_by_status(conn)
     yield _gauge(
         "steps_open",
         "Steps that are owed, by status and endpoint",
@@ -104,15 +90,10 @@ def _work(conn: Connection, _config: Config, now: datetime) -> Iterator[Metric]:
         [((row.endpoint,), max(0.0, (now - row.oldest).total_seconds())) for row in rows if row.status == "due"],
         "endpoint",
     )
-    parked = conn.execute(
-        text(
-            "SELECT endpoint, coalesce(cause, '') AS cause, count(*) AS n FROM steps WHERE status = 'parked' GROUP BY 1, 2"
-        )
-    )
     yield _gauge(
         "steps_parked",
         "Steps that need a person, by endpoint and cause",
-        [((row.endpoint, row.cause), row.n) for row in parked],
+        [((row.endpoint, row.cause), row.n) for row in open_work.parked_by_cause(conn)],
         "endpoint",
         "cause",
     )
@@ -140,8 +121,8 @@ def _alerts(conn: Connection, _config: Config, _now: datetime) -> Iterator[Metri
 
 
 def _endpoints(conn: Connection, config: Config, _now: datetime) -> Iterator[Metric]:
-    rows = {row.key: row for row in conn.execute(text("SELECT * FROM endpoints"))}
-    states = {key: endpoint_health(rows.get(key)) for key in config.endpoints}
+    known = endpoint_health.of_all(conn)
+    states = {key: health_words(known.get(key)) for key in config.endpoints}
     yield _gauge(
         "endpoint_health",
         "1 for the word that says how an endpoint is; resting and probing: its breaker is open",
@@ -165,7 +146,7 @@ def _endpoints(conn: Connection, config: Config, _now: datetime) -> Iterator[Met
 
 
 def _ticks(conn: Connection, config: Config, _now: datetime) -> Iterator[Metric]:
-    last = conn.execute(_LAST_TICKS, {"names": [*schedules.names(config), HEARTBEAT]}).all()
+    last = ticks.last_of(conn, [*schedules.names(config), HEARTBEAT]).values()
     yield _gauge(
         "tick_timestamp_seconds",
         "Fire time of the last tick, by schedule",
@@ -182,7 +163,7 @@ def _ticks(conn: Connection, config: Config, _now: datetime) -> Iterator[Metric]
 
 def _finished(conn: Connection, _config: Config, _now: datetime) -> Iterator[Metric]:
     """What was done, from totals that only go up."""
-    rows = conn.execute(text("SELECT * FROM totals ORDER BY name, endpoint, kind, outcome")).all()
+    rows = totals.rows(conn)
     tried = CounterMetricFamily(
         "second_opinion_attempts", "Attempts of steps, by endpoint and outcome", labels=["endpoint", "outcome"]
     )
@@ -229,8 +210,4 @@ _SINCE_TAKEN_IN = (
         "Time from taking a request in to its report returned to the placer, by fulfiller",
     ),
 )
-# The newest tick of each schedule, without reading a month of them.
-_LAST_TICKS = text("""
-    SELECT wanted.job, last.fire_time, last.claimed_at FROM unnest(CAST(:names AS text[])) AS wanted(job)
-    CROSS JOIN LATERAL (SELECT fire_time, claimed_at FROM ticks WHERE ticks.job = wanted.job ORDER BY fire_time DESC LIMIT 1) AS last""")
 _PARTS = (_size, _work, _promises, _alerts, _endpoints, _ticks, _finished)

@@ -22,7 +22,7 @@ from integration.roads.open import road_for
 from integration.roads.road import Way
 from integration.settings.config import Config, Endpoint
 from integration.store import endpoint_checks, endpoints
-from integration.views.requests import allowed_differences
+from integration.views.endpoints import allowed_differences
 from jobs.gate import for_a_person
 from jobs.world import Context, Outcome
 from mappings.advice import Reached, Seen, guessed_profile, writes

@@ -6,6 +6,8 @@ from integration.store import alarms as alarm_store
 from integration.store import deadlines as deadline_store
 from integration.store import findings as finding_store
 from integration.store import schedules as schedule_store
+from integration.views.endpoints import endpoint_board
+from integration.views.schedules import schedule_board
 from integration.web import pages, world
 from integration.web.api.acting import act, act_or_refuse
 from integration.web.api.answers import (
@@ -25,7 +27,6 @@ from integration.web.api.answers import (
 )
 from integration.web.api.bodies import Because, FindingsQuery, NumbersQuery
 from integration.web.api.routes import get, post
-from integration.web.operations import boards
 from integration.web.problems import Problem
 from integration.web.recent import numbers_of
 
@@ -34,7 +35,7 @@ from integration.web.recent import numbers_of
 def endpoints() -> Endpoints:
     """Each endpoint of the configuration: health, breaker, last success, step times, open steps."""
     with world.engine().connect() as conn:
-        found = boards.endpoint_board(conn, world.config(), pages.now())
+        found = endpoint_board(conn, world.config(), pages.now())
     return Endpoints(items=[_endpoint(each) for each in found])
 
 
@@ -56,7 +57,7 @@ def resume_endpoint(key: str, body: Because) -> Done:
 def schedules() -> Schedules:
     """What happens by the clock: last, next, drift."""
     with world.engine().connect() as conn:
-        found = boards.schedule_board(conn, world.config(), pages.now())
+        found = schedule_board(conn, world.config(), pages.now())
     return Schedules(items=[_schedule(each) for each in found])
 
 

@@ -6,7 +6,7 @@ from integration.settings.request_file import endpoint_mistakes, load_request
 from integration.store import deliveries, request_list
 from integration.store import requests as store
 from integration.views.levels import with_words
-from integration.views.requests import delivery_page, items_view, request_view
+from integration.views.requests import delivery_page, request_view
 from integration.web import forms, spans, world
 from integration.web.api.acting import act_or_refuse
 from integration.web.api.answers import Done
@@ -55,7 +55,7 @@ def items(request_id: str) -> list[Item]:
             Item.model_validate(item)
             for each in view["deliveries"]
             if each["kind"] == "records"
-            for item in items_view(conn, each["id"])
+            for item in deliveries.items_by_source(conn, each["id"])
         ]
 
 

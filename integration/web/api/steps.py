@@ -1,12 +1,12 @@
 """Steps: the queue page for programs. The same filter, the same pages, the same buttons."""
 
 from flask import url_for
-from sqlalchemy import Row, select
+from sqlalchemy import Row
 
 from integration.store import search
+from integration.store import steps as store
 from integration.store.actions import Seen
 from integration.store.filters import Filter, Term, parse
-from integration.store.tables import steps as step_table
 from integration.views.causes import explain
 from integration.web import pages, world
 from integration.web.api.acting import act, act_or_refuse
@@ -120,9 +120,7 @@ def _group(row: Row) -> FailureGroup:
 def _seen(step_id: int, body: OnStep) -> Seen:
     """The step as the caller saw it; without that, as it is."""
     with world.engine().connect() as conn:
-        row = conn.execute(
-            select(step_table.c.lease_no, step_table.c.status).where(step_table.c.id == step_id)
-        ).one_or_none()
+        row = store.get(conn, step_id)
     if row is None:
         raise Problem("unknown", f"There is no step {step_id}.")
     return Seen(step_id, body.seen.lease_no, body.seen.status) if body.seen else Seen(step_id, row.lease_no)

@@ -4,12 +4,11 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from werkzeug.datastructures import MultiDict
 
-from integration.store import actions, bulk, endpoint_checks, operations, requests, search, steps
+from integration.store import actions, bulk, endpoint_checks, endpoint_health, operations, requests, search, steps
 from integration.store.filters import parse
-from integration.store.tables import endpoints
 from integration.views import words
 from integration.views.texts import t
 from integration.web import forms, pages, world
@@ -102,9 +101,9 @@ def _pausing(paused: bool) -> Callable[[Connection, MultiDict, str], Told]:
     name = "pause" if paused else "resume"
 
     def act(conn: Connection, given: MultiDict, reason: str) -> Told:
-        key = questions.endpoint_row(conn, given.get("at", "")).key
-        row = conn.execute(select(endpoints).where(endpoints.c.key == key).with_for_update()).one()
-        if row.paused is paused:
+        key = questions.endpoint_key(conn, given.get("at", ""))
+        now = endpoint_health.of(conn, key, held=True)
+        if now is not None and now.paused is paused:
             return t(f"{name}.already", place=world.place_name(key)), False, ""
         operations.pause(conn, key, paused, actor=forms.actor(), reason=reason)
         return t(f"{name}.done", place=world.place_name(key)), True, ""
@@ -113,7 +112,7 @@ def _pausing(paused: bool) -> Callable[[Connection, MultiDict, str], Told]:
 
 
 def _check_endpoint(conn: Connection, given: MultiDict, reason: str) -> Told:
-    key = questions.endpoint_row(conn, given.get("at", "")).key
+    key = questions.endpoint_key(conn, given.get("at", ""))
     made = endpoint_checks.ask(conn, key, actor=forms.actor(), reason=reason)
     address = url_for("checks.show", key=key)
     return t("check.done" if made else "check.already", place=world.place_name(key)), made, address

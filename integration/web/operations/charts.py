@@ -1,5 +1,6 @@
 """Small charts as numbers for SVG: bars and a sparkline; every page that shows one has the table beside it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 720, 160
@@ -38,7 +39,7 @@ def bars(values: list[float | None], labels: list[str], parts: list[float] | Non
     return made
 
 
-def sparkline(values: list[int], width: int = 120, height: int = 24) -> str:
+def sparkline(values: Sequence[int], width: int = 120, height: int = 24) -> str:
     """The points of a polyline."""
     highest, step = max(values) or 1, width / max(1, len(values) - 1)
     return " ".join(

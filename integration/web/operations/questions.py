@@ -3,18 +3,16 @@
 from dataclasses import dataclass, field
 
 from flask import url_for
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row
 from werkzeug.datastructures import MultiDict
 
-from integration.store import bulk, operations, requests, schedules, search
+from integration.store import bulk, endpoint_health, open_work, operations, requests, schedules, search, steps
 from integration.store.actions import Seen
 from integration.store.filters import parse
-from integration.store.tables import endpoints
-from integration.store.tables import steps as step_table
 from integration.views import words
 from integration.views.texts import t
 from integration.web import pages, world
-from mappings.model.steps import OPEN, TO_SEND, kind_words
+from mappings.model.steps import OPEN, kind_words
 
 MAX_SELECTED = 200
 
@@ -45,7 +43,7 @@ def seen_in(given: MultiDict) -> list[Seen]:
 
 def _steps(conn: Connection, given: MultiDict) -> list[tuple[Seen, Row]]:
     seen = {one.step_id: one for one in seen_in(given)}
-    found = conn.execute(select(step_table).where(step_table.c.id.in_(seen)).order_by(step_table.c.id)).all()
+    found = steps.by_ids(conn, seen)
     if not found:
         raise operations.NotPossible(t("action.missing"))
     return [(seen[step.id], step) for step in found]
@@ -97,15 +95,7 @@ def park(conn: Connection, given: MultiDict) -> Question:
 def cancel(conn: Connection, given: MultiDict) -> Question:
     """Cancel a request; carries the status the page showed."""
     row = requests.get(conn, given.get("request", ""))
-    stopping = conn.execute(
-        select(func.count())
-        .select_from(step_table)
-        .where(
-            step_table.c.request_id == row.id,
-            step_table.c.status.in_(("waiting", "due", "parked")),
-            step_table.c.kind.in_(TO_SEND),
-        )
-    ).scalar_one()
+    stopping = open_work.cancelling_stops(conn, row.id)
     return Question(
         t("cancel.title", id=row.id),
         t("cancel.button"),
@@ -117,28 +107,22 @@ def cancel(conn: Connection, given: MultiDict) -> Question:
     )
 
 
-def endpoint_row(conn: Connection, key: str) -> Row:
-    """The row of a configured endpoint. Raises NotPossible."""
-    row = conn.execute(select(endpoints).where(endpoints.c.key == key)).one_or_none()
-    if row is None or key not in world.config().endpoints:
+def endpoint_key(conn: Connection, key: str) -> str:
+    """The name of a configured endpoint that has a row. Raises NotPossible."""
+    if key not in world.config().endpoints or endpoint_health.of(conn, key) is None:
         raise operations.NotPossible(f"there is no endpoint {key[:80]}")
-    return row
+    return key
 
 
 def _pausing(conn: Connection, given: MultiDict, name: str, statuses: tuple[str, ...]) -> Question:
-    row = endpoint_row(conn, given.get("at", ""))
-    number = conn.execute(
-        select(func.count())
-        .select_from(step_table)
-        .where(step_table.c.endpoint == row.key, step_table.c.status.in_(statuses))
-    ).scalar_one()
-    place = world.place_name(row.key)
+    key = endpoint_key(conn, given.get("at", ""))
+    number, place = open_work.at_endpoint(conn, key, statuses), world.place_name(key)
     return Question(
         t(f"{name}.title", place=place),
         t(f"{name}.button"),
         (t(f"{name}.what", n=number, place=place),),
-        {"at": [row.key]},
-        f"second-opinion endpoints {name} {row.key} --reason …",
+        {"at": [key]},
+        f"second-opinion endpoints {name} {key} --reason …",
         back=url_for("boards.endpoints"),
     )
 
@@ -155,7 +139,7 @@ def resume(conn: Connection, given: MultiDict) -> Question:
 
 def check_endpoint(conn: Connection, given: MultiDict) -> Question:
     """Try what our flow needs at an endpoint, reading only."""
-    key = endpoint_row(conn, given.get("at", "")).key
+    key = endpoint_key(conn, given.get("at", ""))
     place = world.place_name(key)
     return Question(
         t("check.title", place=place),

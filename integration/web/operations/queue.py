@@ -4,12 +4,10 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection, Row, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row
 
-from integration.store import search
+from integration.store import endpoint_health, saved_views, search
 from integration.store.filters import KINDS, QUALIFIERS, STATES, Filter, FilterError, Term, parse
-from integration.store.tables import endpoints, saved_views
 from integration.views.alarm_strip import strip
 from integration.views.texts import t
 from integration.web import forms, pages, world
@@ -108,8 +106,8 @@ def _shared(conn: Connection) -> dict:
     return {
         "alarms": lines,
         "more_alarms": more,
-        "paused": set(conn.execute(select(endpoints.c.key).where(endpoints.c.paused)).scalars()),
-        "views": conn.execute(select(saved_views).order_by(saved_views.c.name).limit(50)).all(),
+        "paused": endpoint_health.paused(conn),
+        "views": saved_views.by_name(conn),
     }
 
 
@@ -156,8 +154,7 @@ def save_view() -> ResponseReturnValue:
     if not forms.is_ours() or not name:
         return forms.told(forms.refusal() if name else t("queue.save_name"), address(wanted), good=False)
     with world.engine().begin() as conn:
-        saved = insert(saved_views).values(name=name, filter=str(wanted))
-        conn.execute(saved.on_conflict_do_update(index_elements=["name"], set_={"filter": str(wanted)}))
+        saved_views.save(conn, name, str(wanted))
     return forms.told(t("queue.view_saved", name=name), address(wanted))
 
 
@@ -168,5 +165,5 @@ def delete_view() -> ResponseReturnValue:
     if not forms.is_ours():
         return forms.told(forms.refusal(), back, good=False)
     with world.engine().begin() as conn:
-        conn.execute(saved_views.delete().where(saved_views.c.name == name))
+        saved_views.forget(conn, name)
     return forms.told(t("queue.view_deleted", name=name[:60]), back)

@@ -4,11 +4,11 @@ import json
 
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Row
 
 from integration import fhir_json
+from integration.store import reports
+from integration.store.reports import Report
 from integration.store.requests import get as request_row
-from integration.views.requests import report_revision
 from integration.views.texts import t
 from integration.web import pages, world
 from integration.web.operations import looks
@@ -25,7 +25,7 @@ def look(request_id: str, revision: int) -> ResponseReturnValue:
     """One revision of the report. The look is recorded first, in its own transaction."""
     with world.engine().begin() as conn:
         request_row(conn, request_id)
-        row = report_revision(conn, request_id, revision)
+        row = reports.revision(conn, request_id, revision)
     return looks.opened(
         "report.looked-at",
         request_id,
@@ -35,7 +35,7 @@ def look(request_id: str, revision: int) -> ResponseReturnValue:
     )
 
 
-def _returned(row: Row) -> bytes | None:
+def _returned(row: Report) -> bytes | None:
     """The first document that was returned; None when none was yet, or a restore did not bring its bytes back."""
     try:
         return world.payloads().get(json.loads(world.payloads().get(row.bytes_sha256))[0]) if row.bytes_sha256 else None
@@ -43,7 +43,7 @@ def _returned(row: Row) -> bytes | None:
         return None
 
 
-def _shown(row: Row) -> Response:
+def _shown(row: Report) -> Response:
     """The document's own bytes where it holds any; else the resource as it was read."""
     resource = fhir_json.loads(world.payloads().get(row.resource_sha256))
     name = f"report-{row.revision}"

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from integration.store import exchanges, revisions
-from integration.store.tables import attempts, deliveries, delivery_items, endpoints, requests, steps
+from integration.store import attempts, deliveries, endpoint_health, exchanges, requests, revisions, steps
 from integration.views import levels
-from integration.views.requests import delivery_page, endpoint_health, request_view
+from integration.views.endpoints import health_words
+from integration.views.requests import delivery_page, request_view
 from integration.web import pages, world
 from mappings.model.delivery import ENDED
 
@@ -41,11 +41,11 @@ def page(
     """The page; with ``patient``, what the panel about the patient shows."""
     with world.engine().begin() as conn:
         view = request_view(conn, request_id)
-        tried = _attempts(conn, request_id)
+        tried = attempts.by_step(conn, request_id)
         exchanged = exchanges.of_attempts(conn, [row.id for rows in tried.values() for row in rows[:EXCHANGES_OF]])
-        counts = _item_counts(conn, request_id)
+        counts = deliveries.counts_of_request(conn, request_id)
         sides = [_side(conn, "placer", view["placer"]), _side(conn, "fulfiller", view["fulfiller"])]
-        others, patient_hash = _others(conn, request_id)
+        others, patient_hash = requests.others_of_patient(conn, request_id)
         versions = revisions.versions(conn, request_id)
     view |= {name: [SimpleNamespace(**row) for row in view[name]] for name in ("steps", "owed")}
     return pages.render(
@@ -69,42 +69,8 @@ def page(
     )
 
 
-def _attempts(conn: Connection, request_id: str) -> dict[int, list]:
-    """The newest attempts of each step, newest first."""
-    number = func.row_number().over(partition_by=attempts.c.step_id, order_by=attempts.c.id.desc()).label("number")
-    inner = select(attempts, number).where(attempts.c.request_id == request_id).subquery()
-    found: dict[int, list] = {}
-    for row in conn.execute(select(inner).where(inner.c.number <= 20).order_by(inner.c.id.desc()).limit(2000)):
-        found.setdefault(row.step_id, []).append(row)
-    return found
-
-
-def _item_counts(conn: Connection, request_id: str) -> dict[str, dict[str, int]]:
-    rows = conn.execute(
-        select(delivery_items.c.delivery_id, delivery_items.c.status, func.count())
-        .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
-        .where(deliveries.c.request_id == request_id)
-        .group_by(delivery_items.c.delivery_id, delivery_items.c.status)
-    )
-    found: dict[str, dict[str, int]] = {}
-    for delivery_id, status, number in rows:
-        found.setdefault(delivery_id, {})[status] = number
-    return found
-
-
 def _side(conn: Connection, role: str, key: str) -> Side:
-    row = conn.execute(select(endpoints).where(endpoints.c.key == key)).one_or_none()
-    return Side(role, key, world.config().endpoints.get(key), endpoint_health(row))
-
-
-def _others(conn: Connection, request_id: str) -> tuple[int, str]:
-    patient_hash = conn.execute(select(requests.c.patient_hash).where(requests.c.id == request_id)).scalar_one()
-    number = conn.execute(
-        select(func.count())
-        .select_from(requests)
-        .where(requests.c.patient_hash == patient_hash, requests.c.id != request_id)
-    ).scalar_one()
-    return number, patient_hash
+    return Side(role, key, world.config().endpoints.get(key), health_words(endpoint_health.of(conn, key)))
 
 
 @blueprint.get("/<request_id>/deliveries/<delivery_id>")
@@ -116,10 +82,7 @@ def delivery(request_id: str, delivery_id: str) -> ResponseReturnValue:
         if page is None:
             abort(404, f"There is no delivery {delivery_id[:80]} of this request.")
         row, items, following = page
-        step_id = conn.execute(select(func.max(steps.c.id)).where(steps.c.delivery_id == delivery_id)).scalar_one()
-        tried = conn.execute(
-            select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.id.desc()).limit(SHOWN)
-        ).all()
+        step_id, tried = steps.newest_of_delivery(conn, delivery_id), attempts.of_delivery(conn, delivery_id, SHOWN)
         exchanged = exchanges.of_attempts(conn, [row.id for row in tried[:ITEMS]])
     return pages.render(
         "delivery.html",
