@@ -10,6 +10,7 @@ from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
 from integration.store import links, operations, patient_links, requests
+from integration.store import packets as packet_rows
 from integration.store.operations import NotPossible
 from integration.store.patient_links import PatientLink
 from mappings.identifiers import append_identifier, source_identifier
@@ -91,7 +92,7 @@ def wanted_at(
         return Wanted(endpoint, request.patient, numbers_of(config, request.patient, endpoint))
     numbers = numbers_of(config, request.patient, endpoint, request.placer)
     with engine.begin() as conn:
-        first = next(iter(packets.rows(conn, request_id)), None)
+        first = next(iter(packet_rows.of_request(conn, request_id)), None)
         digest = patient_links.described(conn, request_id, endpoint)
         system = links.frozen_system(conn, request.placer)
     if first is None:  # nothing is gathered: the chart is not known yet

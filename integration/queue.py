@@ -96,6 +96,16 @@ def dispatch_endpoint(engine: Engine, endpoint: str, limits: Limits) -> list[Dis
             return [Dispatched(*step) for step in claimed.fetchall()]
 
 
+def has_workers(conn: Connection) -> bool:
+    """True when some worker has been heard of in the last half minute."""
+    return conn.execute(_WORKERS).scalar_one()
+
+
+def forget_lost_jobs(conn: Connection) -> None:
+    """Remove the engine's jobs that nobody will finish: their worker died, and their steps have been dispatched again since."""
+    conn.execute(_LOST_JOBS)
+
+
 def most_at(concurrency: int, rests: bool, probes: bool, workers: int, limits: Limits) -> int:
     """How many steps may be live at an endpoint: what it bears, and never so many that other endpoints find no thread.
 
@@ -231,3 +241,12 @@ def claim(room: int) -> str:
             %(queue)s, %(job)s, 0, NULL, NULL, jsonb_build_object('step_id', id, 'lease_no', lease_no), NULL
         )::procrastinate_job_to_defer_v1 ORDER BY deadline, id)) FROM claimed HAVING count(*) > 0)
     SELECT id, lease_no FROM claimed, deferred"""
+
+
+_WORKERS = text(
+    "SELECT EXISTS (SELECT 1 FROM procrastinate_workers WHERE last_heartbeat > statement_timestamp() - interval '30 seconds')"
+)
+_LOST_JOBS = text("""
+    DELETE FROM procrastinate_jobs j WHERE j.task_name = 'run_step' AND j.status IN ('doing', 'failed', 'todo')
+      AND NOT EXISTS (SELECT 1 FROM steps s WHERE s.id = (j.args->>'step_id')::bigint AND s.status = 'leased'
+                      AND s.lease_no = (j.args->>'lease_no')::int)""")

@@ -4,9 +4,9 @@ import logging
 import threading
 import time
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
-from integration.queue import Limits, dispatch
+from integration.queue import Limits, dispatch, has_workers
 
 log = logging.getLogger("second_opinion.waking")
 PAUSE_SECONDS = 0.05  # between two dispatches: what is asked for meanwhile is one dispatch
@@ -20,7 +20,7 @@ def wake(engine: Engine, limits: Limits) -> None:
     """
     try:
         with engine.connect() as conn:
-            there = conn.execute(_WORKERS).scalar_one()
+            there = has_workers(conn)
         if there:
             dispatch(engine, limits)
     except Exception as error:
@@ -44,8 +44,3 @@ class Waker:
             began = time.monotonic()
             wake(self._engine, self._limits)
             time.sleep(max(PAUSE_SECONDS, PAUSE_SHARE * (time.monotonic() - began)))
-
-
-_WORKERS = text(
-    "SELECT EXISTS (SELECT 1 FROM procrastinate_workers WHERE last_heartbeat > statement_timestamp() - interval '30 seconds')"
-)

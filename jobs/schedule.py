@@ -12,13 +12,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy import Connection, Row, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection
 
 from integration.queue import dispatch
-from integration.store import hints, steps
+from integration.store import hints, steps, ticks
 from integration.store import schedules as store
-from integration.store.tables import ticks
+from integration.store.ticks import Tick
 from jobs.engine import limits_of
 from jobs.upkeep import check_alarms
 from jobs.upkeep.self_check import SelfCheck
@@ -69,9 +68,7 @@ def tick(world: World, schedule: Schedule, now: datetime | None = None) -> int:
     go by the database's clock: one node whose own clock is an hour ahead must not claim the hour away from the others.
     """
     with world.engine.begin() as conn:
-        last, clock = conn.execute(
-            select(func.max(ticks.c.fire_time), func.statement_timestamp()).where(ticks.c.job == schedule.name)
-        ).one()
+        last, clock = ticks.last_and_clock(conn, schedule.name)
         now = now or clock
         if (
             last is not None
@@ -85,11 +82,10 @@ def tick(world: World, schedule: Schedule, now: datetime | None = None) -> int:
 def _forget_future(conn: Connection, schedule: Schedule, last: datetime, now: datetime) -> datetime | None:
     """The clock was set back: an interval goes on at once, not when the clock has caught up. A cron time counts once a day."""
     log.warning("the database's clock was set back", extra={"action": "clock-set-back", "schedule": schedule.name})
-    mine = ticks.c.job == schedule.name
-    forgotten = conn.execute(delete(ticks).where(mine, ticks.c.fire_time > now)).rowcount
+    forgotten = ticks.forget_after(conn, schedule.name, now)
     if forgotten and schedule.sees_to_time:  # of all nodes the one that forgot
         steps.bring_forward(conn, last - now)
-    return conn.execute(select(func.max(ticks.c.fire_time)).where(mine)).scalar_one()
+    return ticks.last_and_clock(conn, schedule.name)[0]
 
 
 def missed(trigger: BaseTrigger, last: datetime | None, now: datetime) -> list[datetime]:
@@ -109,8 +105,7 @@ def missed(trigger: BaseTrigger, last: datetime | None, now: datetime) -> list[d
 
 def _claim(world: World, schedule: Schedule, fire_time: datetime) -> bool:
     with world.engine.begin() as conn:
-        claim = insert(ticks).values(job=schedule.name, fire_time=fire_time).on_conflict_do_nothing()
-        claimed = conn.execute(claim.returning(ticks.c.job)).first() is not None  # an INSERT's rowcount is -1 here
+        claimed = ticks.claim(conn, schedule.name, fire_time)
         if claimed:
             schedule.make_due(conn)
         return claimed
@@ -173,24 +168,16 @@ def _quiet(body: Callable[[], object], name: str) -> Callable[[], None]:
 
 def views(world: World) -> list[dict]:
     """Each schedule with its last claimed and next fire time and how late the last claim was, in seconds."""
+    wanted = schedules(world)
     with world.engine.connect() as conn:
-        rows = {
-            row.job: row
-            for row in conn.execute(
-                select(
-                    ticks.c.job,
-                    func.max(ticks.c.fire_time).label("last"),
-                    func.max(ticks.c.claimed_at).label("claimed"),
-                ).group_by(ticks.c.job)
-            )
-        }
-    return [_view(schedule, rows.get(schedule.name), world.now()) for schedule in schedules(world)]
+        last = ticks.last_of(conn, [each.name for each in wanted])
+    return [_view(schedule, last.get(schedule.name), world.now()) for schedule in wanted]
 
 
-def _view(schedule: Schedule, row: Row | None, now: datetime) -> dict:
+def _view(schedule: Schedule, last: Tick | None, now: datetime) -> dict:
     return {
         "name": schedule.name,
-        "last": row.last if row else None,
-        "drift_seconds": (row.claimed - row.last).total_seconds() if row else None,
+        "last": last.fire_time if last else None,
+        "drift_seconds": (last.claimed_at - last.fire_time).total_seconds() if last else None,
         "next": schedule.trigger.get_next_fire_time(None, now),
     }

@@ -149,12 +149,15 @@ def packet_show(ctx: click.Context, request_id: str, as_json: bool) -> None:
     """The manifests of a request's packets."""
     from integration.packets import stored as packets
     from integration.packets.payloads import Payloads
+    from integration.store import packets as packet_rows
     from integration.store import requests
 
     with opened(ctx) as (config, engine), engine.connect() as conn:
         requests.get(conn, request_id)
         payloads = Payloads(config.payload_store)
-        manifests = [packets.load(payloads, row.manifest_sha256).manifest for row in packets.rows(conn, request_id)]
+        manifests = [
+            packets.load(payloads, row.manifest_sha256).manifest for row in packet_rows.of_request(conn, request_id)
+        ]
     show(
         [manifest.model_dump(mode="json") for manifest in manifests],
         as_json,

@@ -6,11 +6,9 @@ import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, exists, select
-
 from integration.packets.lines import Line, Lines, joined
 from integration.packets.payloads import Payloads
-from integration.store.tables import packets
+from integration.store.packets import PacketRow
 from mappings.addresses import local_reference
 from mappings.decoding import media_type, words_of
 from mappings.model.errors import ExchangeError, MappingError
@@ -54,7 +52,7 @@ def manifest_of(payloads: Payloads, manifest_sha256: str) -> Manifest:
     return Manifest.model_validate_json(payloads.get(manifest_sha256))
 
 
-def sources_of(payloads: Payloads, packet_rows: Iterable, loaded: Packet | None = None) -> set[str]:
+def sources_of(payloads: Payloads, packet_rows: Iterable[PacketRow], loaded: Packet | None = None) -> set[str]:
     """Sources of every record of these packets: a delta refers to what an earlier packet carried.
 
     ``loaded``: one of them that is read already; of a long chart a manifest takes 100 MB.
@@ -81,39 +79,6 @@ def load_records(payloads: Payloads, manifest: Manifest) -> Packet:
     if index and pack.seek(0, io.SEEK_END) != at - 1:
         raise ExchangeError(f"packet {manifest.packet_id}: the pack does not fit its manifest")
     return Packet(manifest, Lines(pack, index))
-
-
-def insert(conn: Connection, manifest: Manifest, manifest_sha256: str, version: int) -> None:
-    """The packet's row."""
-    conn.execute(
-        packets.insert().values(
-            id=manifest.packet_id,
-            request_id=manifest.request_id,
-            version=version,
-            manifest_sha256=manifest_sha256,
-            patient=manifest.patient,
-            resources=len(manifest.resources),
-            attachments=len(manifest.items) - len(manifest.resources),
-            bytes=sum(item.size for item in manifest.items),
-        )
-    )
-
-
-def rows(conn: Connection, request_id: str) -> list:
-    """Packet rows of a request, oldest first."""
-    return list(conn.execute(select(packets).where(packets.c.request_id == request_id).order_by(packets.c.version)))
-
-
-def of_others(conn: Connection, request_id: str, patient: str) -> bool:
-    """Whether another request has a packet of this chart: it may have written there what no link tells of yet."""
-    return conn.execute(
-        select(exists().where(packets.c.patient == patient, packets.c.request_id != request_id))
-    ).scalar_one()
-
-
-def by_id(conn: Connection, packet_id: str) -> Row:
-    """One packet row."""
-    return conn.execute(select(packets).where(packets.c.id == packet_id)).one()
 
 
 def rendition_of(

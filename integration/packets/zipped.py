@@ -10,6 +10,7 @@ from integration.packets import stored as packets
 from integration.packets.originals import contents
 from integration.packets.payloads import Payloads
 from integration.packets.pdf import lacking, to_pdfs
+from integration.store import packets as packet_rows
 from integration.store import requests
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest
@@ -21,7 +22,7 @@ FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same packet gives the same bytes
 def packet_zip(conn: Connection, payloads: Payloads, request_id: str) -> bytes:
     """All packets of a request, newest version of each folder. Raises UnknownRequest, or ExchangeError without a packet."""
     row = requests.get(conn, request_id)
-    found = packets.rows(conn, request_id)
+    found = packet_rows.of_request(conn, request_id)
     if not found:
         raise ExchangeError(f"request {request_id} has no packet yet")
     buffer = io.BytesIO()

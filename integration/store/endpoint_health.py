@@ -34,6 +34,20 @@ class Health:
         return cls(**{**values, "latencies": tuple(row.latencies)})
 
 
+@dataclass(frozen=True)
+class Down:
+    """An endpoint whose breaker is not closed; ``since``: its first failure after its last success, None when that is unknown."""
+
+    key: str
+    since: datetime | None
+    cause: str  # of its last answer, whatever it was; empty: unknown
+
+
+def down(conn: Connection) -> list[Down]:
+    """The endpoints that are not asked for now, or only by a probe."""
+    return [Down(row.key, row.since, row.cause) for row in conn.execute(_DOWN)]
+
+
 def of(conn: Connection, key: str, *, held: bool = False) -> Health | None:
     """How one endpoint is; None for a name that has no row. ``held``: nobody changes it in this transaction."""
     wanted = _SHOWN.where(endpoints.c.key == key)
@@ -68,6 +82,11 @@ def refused(conn: Connection, key: str, cause: str, message: str) -> None:
 
 
 _SHOWN = select(*(endpoints.c[name] for name in Health.__dataclass_fields__))
+_DOWN = text("""
+    SELECT e.key, (SELECT min(a.finished_at) FROM attempts a WHERE a.endpoint = e.key AND a.cause IS NOT NULL
+                   AND a.outcome IN ('temporary', 'unknown') AND a.finished_at > coalesce(e.last_success_at, '-infinity')) AS since,
+           coalesce(e.last_failure_cause, '') AS cause
+    FROM endpoints e WHERE e.breaker <> 'closed'""")
 _SUCCEEDED = text("""
     UPDATE endpoints SET failures = 0, breaker = 'closed', breaker_until = NULL, last_success_at = statement_timestamp(),
         latencies = (SELECT jsonb_agg(v) FROM (SELECT v FROM jsonb_array_elements(latencies || to_jsonb(CAST(:ms AS int)))

@@ -55,6 +55,20 @@ def _count(conn: Connection, *which: ColumnElement[bool]) -> int:
     return conn.execute(select(func.count()).select_from(steps).where(*which)).scalar_one()
 
 
+@dataclass(frozen=True)
+class Unknown:
+    """Steps of a kind that no worker knew which tried one, and since when."""
+
+    kind: str
+    since: datetime | None
+    number: int
+
+
+def of_unknown_kinds(conn: Connection) -> list[Unknown]:
+    """What a newer version made due, and only a newer worker can do."""
+    return [Unknown(row.kind, row.since, row.number) for row in conn.execute(_UNKNOWN)]
+
+
 # --- for /metrics ---------------------------------------------------------------------------------------------------
 
 
@@ -78,6 +92,9 @@ def parked_by_cause(conn: Connection) -> list[Row]:
     return list(conn.execute(_PARKED).all())
 
 
+_UNKNOWN = text("""
+    SELECT kind, min(first_attempt_at) AS since, count(*) AS number FROM steps
+    WHERE cause = 'unknown-kind' AND status IN ('waiting', 'due', 'leased') GROUP BY kind""")
 _REQUESTS = text("SELECT status, count(*) AS n FROM requests WHERE closed_at IS NULL GROUP BY 1")
 _DELIVERIES = text(
     "SELECT status, endpoint, count(*) AS n FROM deliveries "

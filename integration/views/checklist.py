@@ -11,7 +11,9 @@ from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
 from integration.store import checklist_facts, requests
+from integration.store import packets as packet_rows
 from integration.store.operations import NotPossible
+from integration.store.packets import PacketRow
 from mappings.checklists.chart import Chart
 from mappings.checklists.choosing import choose
 from mappings.checklists.judging import judge
@@ -72,7 +74,7 @@ def completeness(
         icd10=[code.code for code in _diagnoses(content) if "icd-10" in code.system],
         nucc=[content.specialty.code] if content.specialty and content.specialty.system == SYSTEM_NUCC else [],
     )
-    found = packets.rows(conn, request_id)
+    found = packet_rows.of_request(conn, request_id)
     visit, visit_is = _visit(content, today)
     facts = replace(_carried(spoken.facts, content, row), learned=checklist_facts.learned(conn, content.placer))
     items = judge(checklist, catalog, _chart(payloads, config, found), facts, visit)
@@ -96,7 +98,7 @@ def put_under(
     Raises NotPossible when no packet of the request has such a record of the patient.
     """
     content = requests.content(requests.get(conn, request_id))
-    chart = _chart(payloads, config, packets.rows(conn, request_id))
+    chart = _chart(payloads, config, packet_rows.of_request(conn, request_id))
     record = next((each for each in chart.records() if each.source == source), None)
     if record is None:
         raise NotPossible(
@@ -145,7 +147,7 @@ def _carried(facts: Facts, content: SecondOpinionRequest, row: Row) -> Facts:
     return replace(facts, items={"question": asked, **facts.items})
 
 
-def _chart(payloads: Payloads, config: Config, rows: Iterable[Row]) -> Chart:
+def _chart(payloads: Payloads, config: Config, rows: Iterable[PacketRow]) -> Chart:
     """The records of all packets together: what a later one brings or takes back counts."""
     newest: dict[str, packets.Packet] = {}
     patient: dict = {}

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from integration.packets import stored as packets
 from integration.store import deliveries, links, requests
+from integration.store import packets as packet_rows
 from integration.store.steps import NextStep
 from integration.store.waivers import covers
 from jobs.source.chart import Chart
@@ -51,7 +52,7 @@ def pack(
 
     def commit(conn: Connection) -> None:
         note_gathered(conn, ctx)  # whose records these are was not corrected meanwhile
-        packets.insert(conn, manifest, digest, version)
+        packet_rows.insert(conn, manifest, digest, version)
         deliveries.create(
             conn,
             ctx.request_id,

@@ -2,6 +2,7 @@
 
 from integration.packets import stored as packets
 from integration.store import deliveries
+from integration.store import packets as packet_rows
 from integration.store.steps import NextStep
 from jobs.patients import create_patient, resolve_patient
 from jobs.target.asking import must_take_requests
@@ -14,7 +15,7 @@ def match_people(ctx: Context) -> Outcome:
     request = ctx.request()
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.one(conn, ctx.step.delivery_id)
-        packet_row = packets.by_id(conn, delivery.packet_id)
+        packet_row = packet_rows.one(conn, delivery.packet_id)
     must_take_requests(ctx, delivery.endpoint)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
     patient = resolve_patient(ctx, request, packet)

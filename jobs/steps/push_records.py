@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from integration.packets import stored as packets
 from integration.store import deliveries, requests
+from integration.store import packets as packet_rows
 from integration.store.steps import NextStep
 from jobs.patients import current_patient
 from jobs.target.again import look_again
@@ -21,7 +22,7 @@ def push_records(ctx: Context) -> Outcome:
     patient = current_patient(ctx, ctx.request())
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.one(conn, ctx.step.delivery_id)
-        packet_row = packets.by_id(conn, delivery.packet_id)
+        packet_row = packet_rows.one(conn, delivery.packet_id)
     with ctx.transaction() as conn:
         deliveries.move(conn, delivery.id, DeliveryStatus.SENDING)
         deliveries.note_request_version(conn, delivery.id, requests.version_now(conn, ctx.request_id))

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.store import deliveries, links, requests, revisions, sendings, steps
+from integration.store import packets as packet_rows
 from integration.store.steps import NextStep
 from jobs.patients import current_patient
 from jobs.target.asking import create_once, must_take_requests
@@ -221,8 +222,8 @@ def _read_back(ctx: Context, endpoint: str, delivery_id: str, task: dict) -> Non
 def _what_changed(ctx: Context, delivery: Row) -> str:
     """For whoever works from the Task: how many records, of which types, by which delivery; no values."""
     with ctx.world.engine.begin() as conn:
-        packet = packets.by_id(conn, delivery.packet_id)
-        older = [row for row in packets.rows(conn, ctx.request_id) if row.version < delivery.version]
+        packet = packet_rows.one(conn, delivery.packet_id)
+        older = [row for row in packet_rows.of_request(conn, ctx.request_id) if row.version < delivery.version]
     manifest = packets.manifest_of(ctx.world.payloads, packet.manifest_sha256)
     return correction_note(manifest, packets.sources_of(ctx.world.payloads, older), delivery.version - 1)
 

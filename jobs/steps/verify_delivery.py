@@ -9,6 +9,7 @@ from integration import fhir_json
 from integration.packets import stored as packets
 from integration.roads.road import NotAllowed
 from integration.store import deliveries, links, reports, requests, sendings, totals
+from integration.store import packets as packet_rows
 from integration.store.sendings import Sending
 from integration.store.steps import AFTER_WORK, NextStep
 from jobs.target.checking import Check, differs, read_back
@@ -37,7 +38,7 @@ def verify_records(ctx: Context) -> Outcome:
     """Every record of the packet is at the fulfiller, once, and says what was sent."""
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.one(conn, ctx.step.delivery_id)
-        packet_row = packets.by_id(conn, delivery.packet_id)
+        packet_row = packet_rows.one(conn, delivery.packet_id)
     packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256))
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
         check = check_resources(ctx, delivery, packet)

@@ -6,6 +6,7 @@ from sqlalchemy import Row
 
 from integration.packets import stored as packets
 from integration.store import deliveries, revisions
+from integration.store import packets as packet_rows
 from jobs.patients import find_patient
 from jobs.source.attachments import attachment_items
 from jobs.source.chart import Chart, read_chart
@@ -27,7 +28,7 @@ def watch_chart(ctx: Context) -> Outcome:
     before a delta is made the whole chart is read, with all that it points to, and at least once a day."""
     request, row = ctx.request(), ctx.row()
     with ctx.world.engine.begin() as conn:
-        stored = packets.rows(conn, ctx.request_id)
+        stored = packet_rows.of_request(conn, ctx.request_id)
         earlier = deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS)
     look = how_to_look(
         Status(row.status),

@@ -8,6 +8,7 @@ from sqlalchemy import Row
 from integration.packets import stored as packets
 from integration.packets.stored import Packet
 from integration.store import deliveries
+from integration.store import packets as packet_rows
 from jobs.target.writing import version_of
 from jobs.world import Context
 from mappings.model.delivery import DeliveryKind
@@ -45,7 +46,7 @@ def earlier_than(ctx: Context, delivery: Row, packet: Packet) -> Earlier:
     if delivery.version == 1:
         return Earlier()
     with ctx.world.engine.begin() as conn:
-        rows = [row for row in packets.rows(conn, ctx.request_id) if row.version < delivery.version]
+        rows = [row for row in packet_rows.of_request(conn, ctx.request_id) if row.version < delivery.version]
         items = {row.version: deliveries.items(conn, _delivery_id(ctx, row.version)) for row in rows}
     sent = [_Sent(packets.manifest_of(ctx.world.payloads, row.manifest_sha256), items[row.version]) for row in rows]
     known = frozenset(item.source for each in sent for item in each.manifest.resources)
@@ -64,7 +65,7 @@ def earlier_than(ctx: Context, delivery: Row, packet: Packet) -> Earlier:
 def is_replaced(ctx: Context, delivery: Row) -> bool:
     """True when later packets corrected everything that the summary of this delivery shows."""
     with ctx.world.engine.begin() as conn:
-        rows = packets.rows(conn, ctx.request_id)
+        rows = packet_rows.of_request(conn, ctx.request_id)
     manifests = {row.version: packets.manifest_of(ctx.world.payloads, row.manifest_sha256) for row in rows}
     later = {source for version, each in manifests.items() if version > delivery.version for source in _told(each)}
     return bool(later) and _told(manifests[delivery.version]) <= later

@@ -10,6 +10,7 @@ from integration.packets import stored as packets
 from integration.packets.originals import contents
 from integration.packets.stored import Packet
 from integration.store import deliveries, links
+from integration.store import packets as packet_rows
 from jobs.target.checking import Check, differs, read_back
 from jobs.target.corrections import earlier_than, is_replaced, supersede
 from jobs.target.records import Seen, seen, write
@@ -152,7 +153,7 @@ def current_summaries(ctx: Context, delivery: Row, patient: str, version: int) -
     if not written or is_replaced(ctx, delivery):
         return []
     with ctx.world.engine.begin() as conn:
-        packet_row = packets.by_id(conn, delivery.packet_id)
+        packet_row = packet_rows.one(conn, delivery.packet_id)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
     made = summaries_of(ctx, delivery, packet, patient, earlier_than(ctx, delivery, packet), version)
     gone = {name for name, item in written.items() if item.sent_sha256} - {each.name for each in made}

@@ -7,6 +7,7 @@ from sqlalchemy import Row
 from integration.fhir.failures import safe_issues
 from integration.packets import stored as packets
 from integration.store import deliveries, links
+from integration.store import packets as packet_rows
 from jobs.target.expected import Expected
 from jobs.target.looking import names_of
 from jobs.world import Context
@@ -31,8 +32,8 @@ class Push:
         self.can = ctx.capabilities(self.endpoint)
         self.limits = ctx.endpoint(self.endpoint).limits
         with ctx.world.engine.begin() as conn:
-            carried = packets.rows(conn, ctx.request_id)
-            self.another_was_here = packets.of_others(conn, ctx.request_id, packet.manifest.patient)
+            carried = packet_rows.of_request(conn, ctx.request_id)
+            self.another_was_here = packet_rows.of_others(conn, ctx.request_id, packet.manifest.patient)
         sources = packets.sources_of(ctx.world.payloads, carried, packet)
         with ctx.world.engine.begin() as conn:
             self.names = links.find(conn, self.endpoint, self.system, sources)  # Type/id at the source -> at the target

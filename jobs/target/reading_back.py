@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from integration.packets import stored as packets
 from integration.store import deliveries, links
+from integration.store import packets as packet_rows
 from jobs.target.checking import Check, differs
 from jobs.target.expected import Expected, expected
 from jobs.target.looking import identities_of, in_parallel, names_of, search_by_identity
@@ -45,7 +46,7 @@ class ReadingBack:
         self.ctx, self.endpoint, self.packet, self.sent_at = ctx, delivery.endpoint, packet, delivery.sent_at
         self.system = packet.manifest.identifier_system
         with ctx.world.engine.begin() as conn:
-            carried = packets.rows(conn, ctx.request_id)
+            carried = packet_rows.of_request(conn, ctx.request_id)
         sources = packets.sources_of(ctx.world.payloads, carried, packet)
         with ctx.world.engine.begin() as conn:
             rows = links.find_rows(conn, self.endpoint, [(self.system, source) for source in packet.resources])

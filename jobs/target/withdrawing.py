@@ -7,6 +7,7 @@ from sqlalchemy import Row
 from integration.packets import stored as packets
 from integration.packets.stored import Packet
 from integration.store import deliveries, links
+from integration.store import packets as packet_rows
 from jobs.target.checking import Check, read_back
 from jobs.world import Context
 from mappings.model.delivery import DeliveryKind
@@ -65,7 +66,7 @@ def _records(ctx: Context, delivery: Row, packet: Packet) -> dict[str, list[Link
 def _originals(ctx: Context, delivery: Row, packet: Packet) -> dict[str, list[Link]]:
     """The documents there that are originals of the withdrawn records and of no record that still stands."""
     with ctx.world.engine.begin() as conn:
-        rows = packets.rows(conn, ctx.request_id)
+        rows = packet_rows.of_request(conn, ctx.request_id)
         sent = [
             deliveries.items(conn, deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, row.version))
             for row in rows

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection
 
 from integration.settings.config import Config
-from integration.store import alarms, notices, own_steps
-from jobs.upkeep import alarm_rules
+from integration.store import alarm_rules, alarms, endpoint_health, notices, open_work, own_steps
+from integration.store.endpoint_health import Down
+from integration.store.open_work import Unknown
 from jobs.world import Context, Outcome
 from mappings.model.causes import cause_named
 
@@ -30,11 +31,10 @@ def check_alarms(ctx: Context) -> Outcome:
     now = ctx.now
 
     def commit(conn: Connection) -> None:
-        down = [_down(row, ctx.world.config) for row in conn.execute(_DOWN)]
+        down = [_down(row, ctx.world.config) for row in endpoint_health.down(conn)]
         alarms.set_open(conn, ENDPOINT_DOWN, lasting(down, now, DOWN_AFTER), now)
-        alarms.set_open(
-            conn, UNKNOWN_KIND, lasting([_unknown(row) for row in conn.execute(_UNKNOWN)], now, UNKNOWN_AFTER), now
-        )
+        unknown = [_unknown(row) for row in open_work.of_unknown_kinds(conn)]
+        alarms.set_open(conn, UNKNOWN_KIND, lasting(unknown, now, UNKNOWN_AFTER), now)
         alarm_rules.apply(conn, ctx.world.config, now)
         notices.make_due_notices(conn, ctx.world.config, now)
 
@@ -46,7 +46,7 @@ def lasting(troubles: list[Trouble], now: datetime, after: timedelta) -> dict[st
     return {each.subject: each.message for each in troubles if each.since is not None and now - each.since >= after}
 
 
-def _down(row: Row, config: Config) -> Trouble:
+def _down(row: Down, config: Config) -> Trouble:
     if row.since is None:
         return Trouble(row.key, None, "")
     endpoint = config.endpoints.get(row.key)
@@ -59,21 +59,10 @@ def _down(row: Row, config: Config) -> Trouble:
     )
 
 
-def _unknown(row: Row) -> Trouble:
+def _unknown(row: Unknown) -> Trouble:
     return Trouble(row.kind, row.since, f"no worker knows {row.kind}; {row.number} step(s) wait. Upgrade the workers.")
 
 
 def make_due(conn: Connection) -> None:
     """It runs under our own name: no endpoint's breaker or pause holds it back."""
     own_steps.make_due(conn, "check_alarms")
-
-
-# The first failure since the last success, of those whose breaker is not closed; and the last answer, whatever it was.
-_DOWN = text("""
-    SELECT e.key, (SELECT min(a.finished_at) FROM attempts a WHERE a.endpoint = e.key AND a.cause IS NOT NULL
-                   AND a.outcome IN ('temporary', 'unknown') AND a.finished_at > coalesce(e.last_success_at, '-infinity')) AS since,
-           coalesce(e.last_failure_cause, '') AS cause
-    FROM endpoints e WHERE e.breaker <> 'closed'""")
-_UNKNOWN = text("""
-    SELECT kind, min(first_attempt_at) AS since, count(*) AS number FROM steps
-    WHERE cause = 'unknown-kind' AND status IN ('waiting', 'due', 'leased') GROUP BY kind""")

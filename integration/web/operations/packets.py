@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from integration.packets import stored as packets
 from integration.packets.zipped import packet_zip
 from integration.store import deliveries, requests
+from integration.store import packets as packet_rows
 from integration.views.levels import with_words
 from integration.views.texts import t
 from integration.web import forms, pages, world
@@ -27,7 +28,7 @@ def manifest(request_id: str) -> ResponseReturnValue:
     """What the packets hold: sources, versions, sizes and hashes; no content."""
     with world.engine().begin() as conn:
         requests.get(conn, request_id)
-        rows = packets.rows(conn, request_id)
+        rows = packet_rows.of_request(conn, request_id)
     return _page(request_id, rows, 200)
 
 
@@ -75,7 +76,7 @@ def _opened(request_id: str, action: str, show: Callable[[Connection, str, list,
     item = forms.typed("item", 400)
     with world.engine().begin() as conn:
         requests.get(conn, request_id)
-        rows = packets.rows(conn, request_id)
+        rows = packet_rows.of_request(conn, request_id)
 
     def shown() -> Response:
         with world.engine().begin() as conn:

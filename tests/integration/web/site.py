@@ -10,10 +10,10 @@ from sqlalchemy import insert, select, update
 
 from integration.packets.lines import Spool
 from integration.packets.payloads import Payloads
-from integration.packets.stored import insert as insert_packet
 from integration.packets.stored import resource_item, source_of, store
 from integration.settings.config import load_config
 from integration.store import endpoints, requests
+from integration.store.packets import insert as insert_packet
 from integration.store.tables import NEVER, audit, deliveries, steps
 from integration.store.tables import requests as request_table
 from integration.web import create_app

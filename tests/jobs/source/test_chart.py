@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from integration.packets import stored as packets
+from integration.store import packets as packet_rows
 from tests.jobs.exchange import a_request, load_chart, patient
 from tests.servers.unkind_source import b64, document, observation
 
@@ -234,7 +235,7 @@ def words_in(resource: dict) -> str:
 def sources_of(exchange, request_id: str) -> set[str]:
     """What all packets of a request carried."""
     with exchange.engine.connect() as conn:
-        return packets.sources_of(exchange.payloads, packets.rows(conn, request_id))
+        return packets.sources_of(exchange.payloads, packet_rows.of_request(conn, request_id))
 
 
 def test_a_packet_that_grows_too_large_stops_and_names_where(gathering):
