@@ -48,6 +48,7 @@ class OverFhir(StrEnum):
 
     TRANSACTION = "fhir-transaction"
     SINGLE = "fhir-single"
+    REQUEST = "fhir-resource"
 
 
 class Says(Protocol):
@@ -63,6 +64,8 @@ class Says(Protocol):
     def conditional_create(self) -> bool: ...
     @property
     def task(self) -> bool: ...
+    @property
+    def takes_requests(self) -> bool: ...
 
 
 class Party(Protocol):
@@ -165,6 +168,12 @@ def _by(name: str, party: Party, seen: Seen, passed: tuple[str, ...]) -> Reached
     return Reached(Write.REPORT, name, level, tried, _with(says, level), tuple(degrades))
 
 
+def _too_low(party: Party, level: Level | None) -> Iterator[str]:
+    if level is not None and level not in party.closing_levels:
+        closes = ", ".join(sorted(party.closing_levels))
+        yield f"what is known then is {level}, and the loop closes on {closes}: each one waits for a person"
+
+
 def _no_documents(seen: Seen) -> str:
     if seen.takes_documents:
         return ""
@@ -200,14 +209,19 @@ def _status(party: Party, seen: Seen) -> Reached:
 
 
 def _documents(party: Party, seen: Seen) -> Reached:
-    why = _no_documents(seen) or _records_do_not_fit(party.habits) or _no_look(seen, ["DocumentReference"])
+    """In the shape that the system takes, as a report, by the same road."""
+    why = _no_request(seen) or _no_documents(seen)
     if why:
         return _impossible(Write.DOCUMENTS, why)
     level = Level.UNVERIFIABLE if seen.hidden else Level.READ_BACK
     tried = Trial.READ_BACK in seen.worked
     said = _with(f"{_unless(party, 'documents')}a summary and each original document, a DocumentReference each", level)
-    degrades = tuple(_of_records(seen, ["DocumentReference"]))
+    degrades = (*_of_documents(party, seen), *_too_low(party, level))
     return Reached(Write.DOCUMENTS, RoadName.FHIR_DOCUMENT, level, tried, said, degrades)
+
+
+def _no_request(seen: Seen) -> str:
+    return "" if seen.says.takes_requests else "no consultant can be asked there (request), and nothing goes without"
 
 
 def _unless(party: Party, form: str) -> str:
@@ -226,19 +240,11 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-def _records_do_not_fit(habits: DocumentHabits) -> str:
-    """Records go as they are rendered, in no other shape, and name no encounter."""
-    if habits.formats and "application/pdf" not in habits.formats:
-        return f"a document there is {', '.join(habits.formats)} only, and the summary of records is a PDF"
-    return "a document there has to name an encounter, and records name none" if habits.encounter == "required" else ""
-
-
 def _resources(party: Party, seen: Seen) -> Reached:
     wanted = seen.record_types or sorted(seen.says.creates)
     taken = [kind for kind in wanted if kind in seen.says.creates]
-    if not taken:
-        return _impossible(Write.RESOURCES, "the server says that it takes no type of record")
-    if why := _no_look(seen, taken):
+    none = "" if taken else "the server says that it takes no type of record"
+    if why := _no_request(seen) or none or _no_look(seen, taken):
         return _impossible(Write.RESOURCES, why)
     level = Level.UNVERIFIABLE if seen.hidden else Level.READ_BACK
     way, how = (OverFhir.TRANSACTION, "in transactions") if seen.says.transaction else (OverFhir.SINGLE, "one by one")
@@ -249,17 +255,16 @@ def _resources(party: Party, seen: Seen) -> Reached:
 
 
 def _request(party: Party, seen: Seen) -> Reached:
-    missing = [kind for kind in ("ServiceRequest", "Task") if kind not in seen.says.creates]
-    if not missing and not seen.says.task:
-        missing = ["Task"]
-    if missing:
-        return _impossible(Write.REQUEST, f"the server takes no {' and no '.join(missing)} from us")
-    if why := _no_look(seen, ["ServiceRequest", "Task"]):
-        return _impossible(Write.REQUEST, why)
+    if not seen.says.takes_requests:
+        why = "the server does not take ServiceRequest and Task from us, by which a consultant is asked"
+        return _impossible(Write.REQUEST, why, _HOSTED)
     level = Level.UNVERIFIABLE if seen.hidden else Level.READ_BACK
-    degrades = tuple(_of_records(seen, ["ServiceRequest", "Task"]))
-    said = _with("a ServiceRequest, and last its Task", level)
-    return Reached(Write.REQUEST, OverFhir.SINGLE, level, False, said, degrades)
+    ignored = [kind for kind in ("ServiceRequest", "Task") if seen.ignored(kind)]
+    by_words = "after a lost answer it is looked for among the patient's by what it says, or a person is asked"
+    lost = (f"no search finds our identifier for {_few(ignored)}: {by_words}",) if ignored else ()
+    degrades = (*lost, *_of_records(seen, []))
+    said = _with("a ServiceRequest, the patient's questions, and last the Task", level)
+    return Reached(Write.REQUEST, OverFhir.REQUEST, level, False, said, degrades)
 
 
 def _of_records(seen: Seen, kinds: Collection[str]) -> Iterator[str]:
@@ -275,8 +280,8 @@ def _of_records(seen: Seen, kinds: Collection[str]) -> Iterator[str]:
         yield "we may not read it there: the step waits for a person, because it goes on with what was read back only"
 
 
-def _impossible(write: Write, why: str) -> Reached:
-    return Reached(write, None, None, False, f"not possible: {why}. {_HOSTED}")
+def _impossible(write: Write, why: str, instead: str = "") -> Reached:
+    return Reached(write, None, None, False, f"not possible: {why}{instead}")
 
 
 def _with(says: str, level: Level | None) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from integration.roads.fhir_resource import NAME
 from integration.settings.endpoints import Endpoint
 from mappings.advice import OverFhir, Seen, Write, guessed_profile, writes
 from mappings.model.profiles import PROFILES
@@ -33,6 +34,10 @@ class Server:
     conditional_create: bool = True
     task: bool = True
 
+    @property
+    def takes_requests(self):
+        return self.task and "ServiceRequest" in self.creates
+
 
 READS_ONLY = Server(frozenset(), frozenset(), False, False, False)
 SEEN = {Trial.CREATE: True, Trial.READ_BACK: True}
@@ -58,7 +63,7 @@ def test_where_all_is_well_each_write_has_a_road_and_is_read_back():
     assert reached(found, Write.REPORT) == (RoadName.FHIR_DOCUMENT, Level.READ_BACK) and found[Write.REPORT].tried
     assert reached(found, Write.DOCUMENTS) == (RoadName.FHIR_DOCUMENT, Level.READ_BACK)
     assert reached(found, Write.RESOURCES) == (OverFhir.TRANSACTION, Level.READ_BACK)
-    assert reached(found, Write.REQUEST) == (OverFhir.SINGLE, Level.READ_BACK)
+    assert reached(found, Write.REQUEST) == (OverFhir.REQUEST, Level.READ_BACK) and OverFhir.REQUEST == NAME
     assert reached(found, Write.STATUS) == (OverFhir.SINGLE, Level.ACCEPTED)
     assert [each.degrades for each in found.values()] == [()] * 5
     assert not advised(party(), worked={})[Write.REPORT].tried
@@ -98,13 +103,15 @@ def test_what_was_refused_when_tried_counts_more_than_what_the_server_says():
 def test_a_server_that_only_reads_gets_no_request_and_is_told_of_a_hosted_one():
     found = advised(party(), READS_ONLY, {})
     for write in (Write.DOCUMENTS, Write.RESOURCES, Write.REQUEST):
-        assert found[write].road is None and "hosted:PRACTICE" in found[write].says, write
+        assert found[write].road is None, write
+    assert "hosted:PRACTICE" in found[Write.REQUEST].says and "packet download" in found[Write.REQUEST].says
     assert found[Write.STATUS].road is None and "our pages" in found[Write.STATUS].says
 
 
 def test_a_server_without_task_cannot_hold_a_request_and_shows_only_how_it_ended():
     found = advised(party(), Server(task=False))
-    assert "takes no Task" in found[Write.REQUEST].says and found[Write.REQUEST].road is None
+    for write in (Write.REQUEST, Write.DOCUMENTS, Write.RESOURCES):  # what nobody is asked about is not sent
+        assert "asked" in found[write].says and found[write].road is None
     assert found[Write.STATUS].road and "how it ended" in found[Write.STATUS].degrades[0]
 
 
@@ -114,9 +121,11 @@ def test_types_that_are_not_taken_are_named():
     assert advised(party(), Server(transaction=False))[Write.RESOURCES].road == OverFhir.SINGLE
 
 
-def test_records_do_not_fit_where_a_document_has_to_name_a_visit_or_be_text():
-    assert "name an encounter" in advised(party("oracle-health"))[Write.DOCUMENTS].says
-    assert "text/plain only" in advised(party("epic"))[Write.DOCUMENTS].says
+def test_records_as_documents_take_the_shape_and_the_evidence_of_a_report():
+    found = advised(party("oracle-health"), worked=SEEN | {Trial.READ_BACK: False})[Write.DOCUMENTS]
+    assert (found.road, found.level) == (RoadName.FHIR_DOCUMENT, Level.UNVERIFIABLE)
+    assert "name an encounter" in " ".join(found.degrades) and "each one waits for a person" in " ".join(found.degrades)
+    assert "only as text/plain" in advised(party("epic"))[Write.DOCUMENTS].degrades
 
 
 def test_an_identifier_that_no_search_finds_is_said_for_each_write_that_it_degrades():
@@ -126,12 +135,12 @@ def test_an_identifier_that_no_search_finds_is_said_for_each_write_that_it_degra
     assert "for Task" in found[Write.REQUEST].degrades[0] and not found[Write.RESOURCES].degrades
 
 
-def test_where_no_condition_is_taken_and_looking_is_refused_nothing_can_be_sent_but_a_report():
+def test_where_no_condition_is_taken_and_looking_is_refused_no_resources_of_a_chart_can_be_sent():
     names = [by_identifier(kind) for kind in ("DocumentReference", "Task", "Observation")]
     found = advised(party(), Server(conditional_create=False), SEEN | dict.fromkeys(names, False), refused=names)
-    for write in (Write.DOCUMENTS, Write.RESOURCES, Write.REQUEST):
-        assert found[write].road is None and "refuses to look" in found[write].says, write
-    assert found[Write.REPORT].road == RoadName.FHIR_DOCUMENT, "that one is looked for by its words"
+    assert found[Write.RESOURCES].road is None and "refuses to look" in found[Write.RESOURCES].says
+    for write in (Write.REPORT, Write.DOCUMENTS, Write.REQUEST):
+        assert found[write].road, "those are looked for by what they say"
     ignored = advised(party(), Server(conditional_create=False), SEEN | dict.fromkeys(names, False))
     assert ignored[Write.REQUEST].road, "an answer that ignores the identifier is no refusal"
 
