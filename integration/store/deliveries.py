@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.arrays import blocks
 from integration.store.tables import deliveries, delivery_items, packets
-from mappings.model.delivery import DELIVERY_TRANSITIONS, DeliveryKind, DeliveryStatus
+from mappings.model.delivery import DELIVERY_TRANSITIONS, DeliveryKind, DeliveryStatus, ItemStatus
 
 
 def delivery_id_of(request_id: str, kind: DeliveryKind, version: int) -> str:
@@ -132,17 +132,24 @@ def bytes_sent(conn: Connection, request_id: str, source: str) -> list[str]:
     return list(dict.fromkeys(rows.scalars()))
 
 
-def perhaps_written(conn: Connection, endpoint: str, patient: str) -> set[str]:
-    """Records of one chart that some delivery sent, or was about to send, to an endpoint."""
+def perhaps_written(conn: Connection, endpoint: str, patient: str) -> dict[str, datetime]:
+    """Records of one chart that some delivery sent, or was about to send, to an endpoint, and when that was noted last.
+
+    Without those that a person wants sent again: they said that it is not there.
+    """
     rows = conn.execute(
-        select(delivery_items.c.source)
+        select(delivery_items.c.source, func.max(delivery_items.c.updated_at))
         .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
         .join(packets, and_(packets.c.request_id == deliveries.c.request_id, packets.c.id == deliveries.c.packet_id))
         .where(
-            packets.c.patient == patient, deliveries.c.endpoint == endpoint, delivery_items.c.sent_sha256.is_not(None)
+            packets.c.patient == patient,
+            deliveries.c.endpoint == endpoint,
+            delivery_items.c.sent_sha256.is_not(None),
+            delivery_items.c.status != ItemStatus.AGAIN,
         )
+        .group_by(delivery_items.c.source)
     )
-    return set(rows.scalars())
+    return {row[0]: row[1] for row in rows}
 
 
 def items(conn: Connection, delivery_id: str) -> dict[str, Row]:

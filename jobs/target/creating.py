@@ -16,8 +16,10 @@ from jobs.target.looking import (
     condition_ignored,
     identities_of,
     in_parallel,
+    names_of,
     search_by_identity,
     search_by_patient,
+    told_apart,
 )
 from jobs.target.push import Push
 from jobs.target.troubles import trouble_of, worth_splitting
@@ -27,6 +29,7 @@ from mappings.merging import contains
 from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import MappingError, PermanentError, TemporaryError, TransferError, UnknownOutcome
 from mappings.model.link import Link
+from mappings.model.request import Identifier
 from mappings.references import targets_of
 
 CHUNK_BYTES = 8_000_000
@@ -90,18 +93,18 @@ class Creating:
     def _look(self, sources: list[str]) -> None:
         by_identity = self.push.ctx.looks_first or self.push.another_was_here or not self.push.can.conditional_create
         identities = identities_of(map(self.push.resources.__getitem__, sources), self.push.system)
+        shown_by_nothing = {source for source in sources if source not in identities or not self.push.finds}
         if by_identity:
             looked = search_by_identity(self.push.ctx, self.push.endpoint, identities)
             for kind in sorted(looked.ignored):
                 self._say_ignored(kind)
             self._found(looked.found)
-        unfound = [
-            source for source in sources if source not in self.push.names and source in self.push.perhaps_written
-        ]
-        self._look_by_patient([source for source in unfound if source not in identities])
+            shown_by_nothing |= {source for source in sources if source.split("/")[0] in looked.ignored}
+        unfound = [each for each in sources if each in shown_by_nothing and each not in self.push.names]
+        self._look_by_patient([each for each in unfound if each in self.push.perhaps_written], identities)
 
-    def _look_by_patient(self, sources: list[str]) -> None:
-        """What no identifier can find: among the patient's records of the type, by what it says."""
+    def _look_by_patient(self, sources: list[str], identities: Mapping[str, Identifier]) -> None:
+        """What no search by identifier shows: among the patient's records of the type, by what it carries or says."""
         patient = self.push.names.get(self.push.packet.manifest.patient)
         for kind in sorted({source.split("/")[0] for source in sources}):
             mine = [source for source in sources if source.startswith(f"{kind}/")]
@@ -109,16 +112,30 @@ class Creating:
                 there = search_by_patient(self.push.ctx, self.push.endpoint, kind, patient or "")
             except PermanentError:
                 for source in mine:
-                    self.push.leave(
-                        "cannot-look-up",
-                        f"an earlier attempt may have written it, and {self.push.endpoint} cannot be asked for it",
-                        source,
-                    )
+                    self._leave_in_doubt(source, f"{self.push.endpoint} cannot be asked for it")
                 continue
-            wanted = {source: fhir_json.loads(written.named(self.lines[source], self.push.urns)) for source in mine}
-            self._found(
-                {source: found for source in mine if (found := [t for t in there if contains(wanted[source], t)])}
-            )
+            placed = set(self.push.names.values())
+            free = [each for each in there if packets.source_of(each) not in placed]
+            for source in mine:
+                self._recognise(source, free, identities.get(source))
+
+    def _recognise(self, source: str, there: list[dict], identity: Identifier | None) -> None:
+        """Which of these is the record that an earlier attempt may have written; none, when the index had its time."""
+        wanted = fhir_json.loads(written.named(self.lines[source], self.push.urns))
+        same, unclear = [each for each in there if contains(wanted, each)], list[dict]()
+        if identity is not None:
+            same, unclear = told_apart(wanted, there, identity, since=self.push.perhaps_written[source])
+        if same:
+            self._found({source: same})
+        elif unclear:
+            self._leave_in_doubt(source, f"{names_of(unclear)} may be it and says something else")
+        else:
+            self.push.must_have_waited(source)
+
+    def _leave_in_doubt(self, source: str, why: str) -> None:
+        words = f"the {source.split('/')[0]} with the identifier {self.push.system}|{source}"
+        message = f"an earlier attempt may have written it, and {why}. Search the chart there for {words}"
+        self.push.leave("cannot-look-up", message, source)
 
     def _found(self, found: Mapping[str, list[dict]]) -> None:
         """Of what is there already the first counts; whether it says what it should is looked at later."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from integration.fhir.server import FhirServer, identifier_token
 from integration.packets import stored as packets
@@ -14,7 +15,10 @@ from mappings.codes import as_dict, as_text
 from mappings.identifiers import identifiers_in
 from mappings.model.errors import NeedsPerson
 from mappings.model.request import Identifier
+from mappings.own_resource import verdict
+from mappings.standing import Verdict
 from mappings.subject import searched_by
+from mappings.times import as_instant
 
 LOOK_BATCH = 40  # identifiers in one search: 40 x ~60 bytes stays under common 8 KB URL limits
 CONDITION_IGNORED = "condition-ignored"
@@ -27,6 +31,7 @@ class Looked:
 
     found: dict[str, list[dict]] = field(default_factory=dict)
     ignored: set[str] = field(default_factory=set)  # types whose search answered with others' resources only
+    asked: bool = True  # False where the configuration says that a search by identifier finds nothing there
 
 
 def find_all(ctx: Context, endpoint: str, kind: str, identifier: Identifier) -> list[dict]:
@@ -101,6 +106,8 @@ def names_of(resources: Iterable[dict]) -> str:
 
 def search_by_identity(ctx: Context, endpoint: str, identities: Mapping[str, Identifier]) -> Looked:
     """What stands at the endpoint of these (``{source: what it is recognised by}``), searched by type in batches at once."""
+    if ctx.endpoint(endpoint).habits.finds_by_identifier is False:
+        return Looked(asked=False)
     server, looked = ctx.server(endpoint), Looked()
     wanted: dict[str, dict[Identifier, list[str]]] = {}
     for source, identity in identities.items():
@@ -133,6 +140,20 @@ def search_by_patient(ctx: Context, endpoint: str, kind: str, patient: str) -> l
     """All records of one type about a patient there: how those are looked for that no identifier can find."""
     found = ctx.server(endpoint).search_all(kind, {searched_by(kind): patient})
     return [each for each in found if _is_named(each, kind)]
+
+
+def told_apart(wanted: dict, there: Iterable[dict], own: Identifier, since: datetime) -> tuple[list[dict], list[dict]]:
+    """Which of these are the one that was sent, and which may be: written ``since``, and saying something else."""
+    found: dict[Verdict, list[dict]] = {each: [] for each in Verdict}
+    for each in there:
+        found[verdict(wanted, each, own)].append(each)
+    return found[Verdict.SAME], [each for each in found[Verdict.UNCLEAR] if not _is_older(each, since)]
+
+
+def _is_older(there: dict, since: datetime) -> bool:
+    """By the server's own word, a day either way for clocks and zones; where it says nothing, it may be newer."""
+    said = as_instant(as_dict(there.get("meta")).get("lastUpdated"))
+    return said is not None and datetime.fromisoformat(said) < since - timedelta(days=1)
 
 
 def in_parallel(ctx: Context, endpoint: str, do: Callable, tasks: Iterable) -> Iterator:

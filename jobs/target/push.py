@@ -1,6 +1,7 @@
 """What one push of a packet knows, stores and leaves to a person: shared by creating and by bringing up to date."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from sqlalchemy import Row
 
@@ -12,7 +13,7 @@ from jobs.target.expected import Expected
 from jobs.target.looking import names_of
 from jobs.world import Context
 from mappings.bundle import urn_of
-from mappings.model.errors import NeedsPerson, TransferError
+from mappings.model.errors import NeedsPerson, TemporaryError, TransferError
 from mappings.model.findings import Finding
 from mappings.model.link import Link
 
@@ -31,6 +32,7 @@ class Push:
         self.server = ctx.server(self.endpoint)
         self.can = ctx.capabilities(self.endpoint)
         self.limits = ctx.endpoint(self.endpoint).limits
+        self.finds = ctx.endpoint(self.endpoint).habits.finds_by_identifier is not False
         with ctx.world.engine.begin() as conn:
             carried = packet_rows.of_request(conn, ctx.request_id)
             self.another_was_here = packet_rows.of_others(conn, ctx.request_id, packet.manifest.patient)
@@ -61,6 +63,17 @@ class Push:
             deliveries.mark_items(conn, self.delivery.id, marks)
         self.links |= {row.value: row for row in rows}
         self.called({row.value: row.reference for row in rows})
+
+    def must_have_waited(self, source: str) -> None:
+        """Raises TemporaryError while a search may not know yet what an earlier attempt was about to write."""
+        at = self.perhaps_written[source] + timedelta(seconds=self.limits.search_lag_seconds)
+        if self.ctx.now < at:
+            raise TemporaryError(
+                f"{source} is not found at {self.endpoint} yet; its search may not know it so soon",
+                endpoint=self.endpoint,
+                cause="looked-too-soon",
+                retry_after_seconds=(at - self.ctx.now).total_seconds(),
+            )
 
     def called(self, names: Mapping[str, str]) -> None:
         self.names |= names

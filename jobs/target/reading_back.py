@@ -101,7 +101,7 @@ class ReadingBack:
     def _read(self, sources: list[str]) -> dict[str, dict]:
         identities = identities_of(map(self.packet.resources.__getitem__, self._ours(sources)), self.system)
         looked = search_by_identity(self.ctx, self.endpoint, identities)
-        if identities and not looked.found:
+        if identities and looked.asked and not looked.found:
             self._wait_for_the_index()
         self.target_bases = self.ctx.bases(self.endpoint)  # its answers may just have shown another one
         there = {source: self._choose(source, resources) for source, resources in looked.found.items()}

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from sqlalchemy import select, text
 
 import second_opinion
-from integration.store import handing_over, operations
+from integration.store import handing_over, operations, resending
 from integration.store.operations import NotPossible
-from integration.store.tables import deliveries, sendings
+from integration.store.tables import deliveries, links, sendings
 from tests.jobs.exchange import Exchange, a_request, load_chart
 from tests.jobs.test_vendor_loops import work
 from tests.servers.vendors.charts import person
@@ -91,6 +91,11 @@ class Sending:
         """Of the ledger."""
         with self.exchange.engine.connect() as conn:
             return conn.execute(select(sendings).where(sendings.c.request_id == self.request_id)).all()
+
+    def links(self) -> list:
+        """What we know to be there."""
+        with self.exchange.engine.connect() as conn:
+            return conn.execute(select(links).where(links.c.endpoint == "bob")).all()
 
     def records(self):
         """The delivery of the records."""
@@ -260,3 +265,57 @@ def lose_the_answer_to(vendor: Vendor, kind: str) -> list[str]:
 
     vendor.faults.written = lose
     return lost
+
+
+def strangers(vendor: Vendor, count: int) -> None:
+    """Results of other patients, written long ago: a search whose parameter is ignored answers with all of them."""
+    for number in range(count):
+        other = {"reference": f"Patient/other{number}"}
+        vendor.put({"resourceType": "Observation", "status": "final", "code": {"text": "lab 0"}, "subject": other})
+
+
+@pytest.mark.parametrize("habit", ["ignores", "refuses"])
+def test_records_one_by_one_are_there_once_where_no_identifier_finds_them(make_exchange, habit):
+    """More strangers than are read on before a search by identifier is given up."""
+    with Unconditional(refuses_identifiers=habit == "refuses", page=200) as vendor:
+        strangers(vendor, 150)
+        at_bob = "document: {finds_by_identifier: false}" if habit == "refuses" else ""
+        sending = Sending(vendor, make_exchange, accepts="resources", at_bob=at_bob)
+        without_people(sending)
+        lost = lose_the_answer_to(vendor, "Observation")
+        sending.ask()
+        assert lost and sending.view["records"] == "verified", (sending.view["owed"], sending.exchange.causes())
+        ours = [each for each in vendor.of("Observation") if each["subject"]["reference"] == sending.patient]
+        assert len(ours) == 3, [each["identifier"] for each in ours]
+
+
+def test_a_record_that_may_be_there_waits_for_a_person_where_nobody_can_look(make_exchange):
+    with Unconditional(refuses_identifiers=True) as vendor:
+        sending = Sending(vendor, make_exchange, accepts="resources", at_bob="document: {finds_by_identifier: false}")
+        without_people(sending)
+        lose_the_answer_to(vendor, "Observation")
+        vendor.refuses.add("Observation")
+        sending.ask()
+        assert sending.parked == ["cannot-look-up"]
+        assert set(Counter(str(each["identifier"]) for each in vendor.of("Observation")).values()) == {1}
+        [step] = [each for each in sending.view["owed"] if each["status"] == "parked"]
+        assert "the Observation with the identifier urn:test:alice|Observation/" in step["message"]
+        written = {f"{each.reference}" for each in sending.links()}
+        lost = {key for key in vendor.store if key.startswith("Observation/") and key not in written}
+        assert len(lost) == 1
+        vendor.store = {key: each for key, each in vendor.store.items() if key not in lost}  # it was rolled back there
+        for item in step["items"]:
+            with sending.exchange.engine.begin() as conn:
+                resending.resend(conn, sending.records().id, item, actor="test", reason="it is not there")
+        vendor.refuses.clear()
+        sending.go_on()
+        assert sending.view["records"] == "verified" and len(vendor.of("Observation")) == 3, sending.view["owed"]
+
+
+def without_people(sending: Sending) -> None:
+    """The records name nobody whom we would have to create there."""
+    for each in sending.chart.values():
+        if each["resourceType"] == "Observation":
+            sending.exchange.change("alice", each, performer=[])
+        if each["resourceType"] == "Encounter":
+            sending.exchange.change("alice", each, participant=[])
