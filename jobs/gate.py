@@ -4,6 +4,8 @@
 Consent will be asked in `_stand` and `why_not`. Each leaving is a row of the audit trail before it goes: ids and sizes only.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from integration.fhir.exchanges import ignore
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from jobs.world import Context
 
 ACTOR = "exchange"
-LEAVES, KEPT = "data.leaves", "data.kept"
+LEAVES, KEPT, UNSENT = "data.leaves", "data.kept", "data.unsent"
 NAMED = 100  # items in one row; it says how many there are
 
 
@@ -31,16 +33,42 @@ class Withdrawn(ExchangeError):
 
 def passes(ctx: "Context", endpoint: str, going: Going) -> None:
     """May this leave now, for this step's request? Recorded either way. Raises Withdrawn or NeedsPerson, and nothing is sent."""
-    reason = reason_of(ctx)
+    reason, told = reason_of(ctx), ctx.announced.intersection(going.items)
     with ctx.world.engine.begin() as conn:
         why = why_not(reason, going, _stand(conn, ctx.request_id, endpoint))
-        _record(conn, ctx, endpoint, reason, going, why)
+        if why or not told:
+            _record(conn, ctx, endpoint, reason, going, KEPT if why else LEAVES, why)
+    if not why:
+        ctx.announced -= told
     if why == Withdrawn.cause:
         raise Withdrawn(
             f"request {ctx.request_id} was cancelled or taken back: nothing more of it is sent to {endpoint}"
         )
     if why:
         raise NeedsPerson(why, f"no patient at {endpoint} is linked to request {ctx.request_id}: nothing is sent there")
+
+
+@contextmanager
+def together(ctx: "Context", endpoint: str, going: Going) -> Iterator[None]:
+    """One row for what leaves one by one meanwhile, before the first byte of all; each still asks whether it may.
+
+    ``going``: what is planned: its bytes are those before what they refer to has its name there. What then does not leave,
+    because it was stopped or the step ended, is a row `data.unsent` that names it.
+    """
+    if len(going.items) < 2:
+        yield
+        return
+    with ctx.world.engine.begin() as conn:
+        _record(conn, ctx, endpoint, reason_of(ctx), going, LEAVES)
+    ctx.announced = set(going.items)
+    try:
+        yield
+    finally:
+        unsent = tuple(each for each in going.items if each in ctx.announced)
+        ctx.announced = set()
+        if unsent:
+            with ctx.world.engine.begin() as conn:
+                _record(conn, ctx, endpoint, reason_of(ctx), Going(going.kind, unsent), UNSENT)
 
 
 def for_a_person(
@@ -71,13 +99,15 @@ def _stand(conn: "Connection", request_id: str, endpoint: str) -> Stand:
     return Stand(row.status, bool(row.cancel_requested), is_linked)
 
 
-def _record(conn: "Connection", ctx: "Context", endpoint: str, reason: Reason, going: Going, why: str) -> None:
+def _record(
+    conn: "Connection", ctx: "Context", endpoint: str, reason: Reason, going: Going, action: str, why: str = ""
+) -> None:
     detail = {"kind": going.kind, "items": list(going.items[:NAMED]), "count": len(going.items), "bytes": going.size}
     about = {"step": ctx.step.id, "delivery": ctx.step.delivery_id, "attempt": ctx.step.attempts + 1}
     audit.record(
         conn,
         ACTOR,
-        KEPT if why else LEAVES,
+        action,
         ctx.request_id,
         subject=endpoint,
         reason=reason if not why else f"{reason}: {why}",

@@ -106,6 +106,7 @@ class Context:
         self.exchanges = Recorder()
         self.result: tuple[str, str] | None = None  # outcome and cause of what is told in traces
         self.closed_loop = False
+        self.announced: set[str] = set()  # what a row of the gate names already, and is about to leave one by one
         self.because: Reason | None = None  # what leaves now, where that is not what the step is for
         self._addresses: dict[
             str, tuple[str, ...]

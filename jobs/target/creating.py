@@ -11,6 +11,7 @@ from integration.fhir.failures import safe_issues
 from integration.packets import stored as packets
 from integration.packets.lines import ByteSpool
 from integration.store import deliveries
+from jobs import gate
 from jobs.target import written
 from jobs.target.looking import (
     condition_ignored,
@@ -28,6 +29,7 @@ from mappings.identifiers import identifiers_in
 from mappings.merging import contains
 from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import MappingError, PermanentError, TemporaryError, TransferError, UnknownOutcome
+from mappings.model.leaving import Going
 from mappings.model.link import Link
 from mappings.model.request import Identifier
 from mappings.references import targets_of
@@ -245,6 +247,19 @@ class Creating:
         return [source for resource in order.resources if (source := packets.source_of(resource)) not in self.push.left]
 
     def _send_singles(self, chunk: list[str], wrote: dict[str, str], pack: str) -> None:
+        for start in range(0, len(chunk), gate.NAMED):
+            part = chunk[start : start + gate.NAMED]
+            with gate.together(self.push.ctx, self.push.endpoint, self._going(part)):
+                self._send_each(part, wrote, pack)
+
+    def _going(self, chunk: list[str]) -> Going:
+        """Those that their own identifier names; of the others each is a row of the gate by itself."""
+        named = identities_of(map(self.push.resources.__getitem__, chunk), self.push.system)
+        kinds = sorted({source.split("/")[0] for source in chunk})
+        size = sum(self.lines.size(source) for source in chunk)
+        return Going("+".join(kinds), tuple(each for each, own in named.items() if own.value == each), size)
+
+    def _send_each(self, chunk: list[str], wrote: dict[str, str], pack: str) -> None:
         for source in chunk:
             if not self._is_ready(source, ()):  # what it refers to was refused a moment ago
                 continue

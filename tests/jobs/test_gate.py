@@ -84,6 +84,50 @@ def test_a_request_that_is_cancelled_while_its_records_go_sends_no_further_ones(
 
 
 @pytest.mark.postgres
+def test_what_goes_one_by_one_is_named_in_a_row_before_the_first_of_it(make_exchange):
+    exchange = make_exchange(capabilities="{transaction: false}", before={"bob": LyingProxy})
+    load_chart(exchange, observations=5)
+    unnamed = []
+
+    def ask(method, path, headers, body):
+        if method == "POST" and path.rpartition("/")[2] in ("Observation", "Condition", "Encounter"):
+            told = {item for row in rows(exchange) for item in row.detail["items"]}
+            sent = {each["value"] for each in json.loads(body)["identifier"]}
+            unnamed.extend([] if sent & told else [path])
+        return body
+
+    exchange.proxies["bob"].ask = ask
+    exchange.submit(a_request())
+    exchange.drain()
+    records = [each for each in rows(exchange) if each.detail["items"][0].split("/")[0] in ("Observation", "Encounter")]
+    named = [item for each in records for item in each.detail["items"]]
+    assert unnamed == [] and len(set(named)) == len(named), "each in one row, and that stood before"
+    assert len(records) < len(named) and all(each.detail["count"] == len(each.detail["items"]) for each in records)
+    assert rows(exchange, "data.unsent") == []
+
+
+@pytest.mark.postgres
+def test_what_was_named_and_then_did_not_go_is_named_again_as_unsent(make_exchange):
+    exchange = make_exchange(capabilities="{transaction: false}", before={"bob": LyingProxy})
+    load_chart(exchange, observations=5)
+    request_id = exchange.submit(a_request())
+
+    def cancel():
+        with exchange.engine.begin() as conn:
+            operations.cancel(conn, request_id, actor="test", reason="not wanted")
+
+    in_the_middle(exchange, cancel)
+    exchange.drain()
+    [unsent] = rows(exchange, "data.unsent")
+    there = {each["value"] for kind in ("Observation", "Encounter", "Condition", "DocumentReference")
+             for found in exchange.find("bob", kind) for each in found["identifier"]}  # fmt: skip
+    told = {item for row in rows(exchange) for item in row.detail["items"]}
+    assert set(unsent.detail["items"]) <= told - there and unsent.detail["count"] >= 1
+    assert told - set(unsent.detail["items"]) <= there | {f"{kind}/{each['id']}" for kind in
+           ("Patient", "Practitioner") for each in exchange.find("alice", kind)}  # fmt: skip
+
+
+@pytest.mark.postgres
 def test_a_patient_who_is_unlinked_while_records_go_gets_no_further_ones(make_exchange):
     exchange = make_exchange(capabilities="{transaction: false}", before={"bob": LyingProxy})
     load_chart(exchange, observations=5)
