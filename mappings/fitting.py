@@ -33,6 +33,7 @@ class Unfit:
 
 
 ReadPdf = Callable[[bytes], PdfText | str]  # its words, or in words why they cannot be had
+MakePdf = Callable[[str, str], bytes | str]  # of a text and a title; or in words why there is none
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,18 @@ class Document:
 
 
 def fit(
-    item: Outgoing, habits: DocumentHabits, *, encounter: Mapping[str, Any] | None, read_pdf: ReadPdf
+    item: Outgoing,
+    habits: DocumentHabits,
+    *,
+    encounter: Mapping[str, Any] | None,
+    read_pdf: ReadPdf,
+    make_pdf: MakePdf | None = None,
 ) -> dict[str, Any] | Unfit:
-    """The DocumentReference that goes. ``encounter``: the Encounter resource there, of this patient, when it is known."""
-    content = _content(item, habits, read_pdf)
+    """The DocumentReference that goes. ``encounter``: the Encounter resource there, of this patient, when it is known.
+
+    ``make_pdf``: text becomes a PDF where PDF is taken and text is not; without it such a report is Unfit.
+    """
+    content = _content(item, habits, read_pdf, make_pdf)
     if isinstance(content, Unfit):
         return content
     context = _context(item, habits, encounter)
@@ -102,12 +111,14 @@ def documents_of(item: Outgoing) -> Sequence[Document] | Unfit:
     return found or Unfit(_NO_SHAPE, f"the {item.called} holds no document")
 
 
-def _content(item: Outgoing, habits: DocumentHabits, read_pdf: ReadPdf) -> list[dict] | Unfit:
+def _content(item: Outgoing, habits: DocumentHabits, read_pdf: ReadPdf, make_pdf: MakePdf | None) -> list[dict] | Unfit:
     documents = documents_of(item)
     if isinstance(documents, Unfit):
         return documents
     if _go_as_they_are(documents, habits):
         return [_labelled(each) for each in as_dicts(item.resource.get("content"))]
+    if make_pdf is not None and _take_pdf_of_text(documents, habits):
+        return _as_pdf(item, documents, make_pdf)
     if not _takes(habits, TEXT):
         return _no_shape(item, documents, habits)
     words = text_of(item, read_pdf)
@@ -121,6 +132,33 @@ def _go_as_they_are(documents: Sequence[Document], habits: DocumentHabits) -> bo
     only_text = set(habits.formats) == {TEXT}
     few = habits.attachments == "all" or len(documents) == 1
     return few and not only_text and all(_takes(habits, each.kind) for each in documents)
+
+
+def _take_pdf_of_text(documents: Sequence[Document], habits: DocumentHabits) -> bool:
+    """PDF and no text is taken, and nothing else is among them."""
+    only_pdf = _takes(habits, PDF) and not _takes(habits, TEXT)
+    few = habits.attachments == "all" or len(documents) == 1
+    return only_pdf and few and all(each.kind in (TEXT, PDF) for each in documents)
+
+
+def _as_pdf(item: Outgoing, documents: Sequence[Document], make_pdf: MakePdf) -> list[dict] | Unfit:
+    """What is PDF goes as it is, each text as a PDF that says first what it is: the number of documents stays."""
+    made = [_pdf_of(item, each, make_pdf) for each in documents]
+    unfit = next((each for each in made if isinstance(each, Unfit)), None)
+    return unfit or [{"attachment": each} for each in made if isinstance(each, dict)]
+
+
+def _pdf_of(item: Outgoing, document: Document, make_pdf: MakePdf) -> dict | Unfit:
+    if document.kind == PDF:
+        return to_attachment(PDF, document.data, document.title)
+    words = words_of(document.data, document.content_type)
+    if words is None:
+        return Unfit(_NO_SHAPE, f"document {document.number} is text in a character set that is not surely known")
+    text = report_text(_head(item), [Part(document.title, words)], original_from=item.author or "")
+    made = make_pdf(text, document.title)
+    if isinstance(made, str):
+        return Unfit(_NO_SHAPE, f"document {document.number} is text, and only PDF is taken: {made}")
+    return to_attachment(PDF, made, document.title)
 
 
 def _takes(habits: DocumentHabits, kind: str) -> bool:
@@ -169,7 +207,7 @@ def _shown(document: Document) -> str:
 
 def _head(item: Outgoing) -> list[str]:
     """What stands above the report's own words: only what is known."""
-    resource, earlier = item.resource, _earlier(item)
+    resource, earlier = item.resource, earlier_reference(item)
     lines = [
         "SECOND OPINION CONSULT REPORT",
         f"This is the second opinion for request {item.request_id}.",
@@ -181,7 +219,7 @@ def _head(item: Outgoing) -> list[str]:
     return lines + ([f"Status: {resource['docStatus']}"] if as_text(resource.get("docStatus")) else [])
 
 
-def _earlier(item: Outgoing) -> str | None:
+def earlier_reference(item: Outgoing) -> str | None:
     """What the copy that this one replaces is searched by."""
     found = re.search(r"-report-(\d+)$", item.replaces.value) if item.replaces else None
     return visible_reference(item.request_id, int(found[1])) if found else None

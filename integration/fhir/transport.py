@@ -181,6 +181,13 @@ class Transport:
         seen._after, seen._before_write = after, before_write
         return seen
 
+    def beside(self, path: str) -> "Transport":
+        """The same connections, sign-in, pace and gate at another path of the same host: a vendor's own interface."""
+        seen = copy.copy(self)
+        seen.base_url = urljoin(self.base_url, path).rstrip("/")
+        seen._paths = (urlsplit(seen.base_url).path,)
+        return seen
+
     def request(
         self,
         method: str,
@@ -193,17 +200,19 @@ class Transport:
         max_bytes: int | None = None,
         headers_only: bool = False,
         items: tuple[str, ...] = (),
+        kind: str = "",
     ) -> Response:
         """One exchange; ``path`` is relative to the base, or an address of the same origin; an answer is at most ``max_answer_bytes``.
 
         ``headers_only``: what follows them is not read, a server may send back all that it was sent.
 
         ``write`` says that doing it twice matters: a cut after sending is then UnknownOutcome, else it is asked once more.
-        ``items``: identifiers of ours that a write carries, for the gate.
+        ``items``: identifiers of ours that a write carries, and ``kind``, what it is where the address does not say it: for
+        the gate.
         """
 
         def once() -> Response:
-            going = Going(_kind_of(path), items, len(body or b"")) if write else None
+            going = Going(kind or _kind_of(path), items, len(body or b"")) if write else None
             with self._signed_in(method, path, params, headers, body, going) as answer:
                 if headers_only:
                     return self._read(answer, b"", write)

@@ -79,10 +79,10 @@ def missing(text: str) -> tuple[int, int]:
     composed, known = unicodedata.normalize("NFC", text), _widths(REGULAR)
     visible = [char for char in composed if not char.isspace()]
     absent = sum(ord(char) not in known for char in visible)
-    return absent, sum(ord(char) in known and _needs_shaping(char) for char in visible)
+    return absent, sum(ord(char) in known and needs_shaping(char) for char in visible)
 
 
-def _needs_shaping(char: str) -> bool:
+def needs_shaping(char: str) -> bool:
     """Written from the right, joined, or moved around each other: India, Thailand, Tibet, Myanmar, Cambodia."""
     return (
         unicodedata.bidirectional(char) in ("R", "AL") or "\u0900" <= char <= "\u109f" or "\u1780" <= char <= "\u17ff"

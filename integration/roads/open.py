@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 
+from integration.roads.athena_document import AthenaDocument
 from integration.roads.download import Download
 from integration.roads.fhir_document import FhirDocument
 from integration.roads.fhir_resource import NAME as REQUESTS
@@ -15,6 +16,7 @@ from mappings.model.roads import RoadName
 OURS: dict[str, Callable[[Way], Road]] = {
     RoadName.FHIR_DOCUMENT: FhirDocument,
     RoadName.HL7V2: Hl7v2,
+    RoadName.VENDOR_REST: AthenaDocument,
     RoadName.DOWNLOAD: Download,
     REQUESTS: FhirResource,
 }

@@ -19,7 +19,7 @@ from integration.settings.parts import (
     check_http,
     check_network,
 )
-from integration.settings.roads import Document, LevelWord, ProfileKey, RoadWord
+from integration.settings.roads import Athena, Document, LevelWord, ProfileKey, RoadWord
 from mappings.allowances import Allowance, pattern_problem
 from mappings.model.profiles import PROFILES, DocumentHabits, Profile
 from mappings.model.roads import DEFAULT_CLOSES_ON, Level
@@ -248,8 +248,8 @@ class Endpoint(Section):
         min_length=1,
         description="The ways in which a report reaches it (`fhir-document`, `vendor-rest`, `hl7v2`, `hosted`, `download`, "
         "or one that is added by an entry point), in the order in which they are tried. The next one is tried when "
-        "one is impossible, never when it is not known what became of a document. `hl7v2` needs the section of that name; "
-        "`vendor-rest` and `hosted` say that they are not here yet, and the next one is tried. Default: the profile's.",
+        "one is impossible, never when it is not known what became of a document. `hl7v2` and `vendor-rest` need the sections "
+        "`hl7v2` and `athena`; `hosted` says that it is not here yet, and the next one is tried. Default: the profile's.",
         examples=[["fhir-document", "hl7v2", "download"]],
     )
     closes_on: tuple[LevelWord, ...] = Field(
@@ -264,6 +264,9 @@ class Endpoint(Section):
     )
     hl7v2: Hl7v2 | None = Field(
         None, description="Its interface engine, where reports reach it as HL7 v2 document messages (road `hl7v2`)."
+    )
+    athena: Athena | None = Field(
+        None, description="For the road `vendor-rest` to athenahealth: where its own interface files documents."
     )
     hints: Hints | None = Field(
         None,

@@ -3,7 +3,7 @@
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from integration.settings.parts import Name, Section
 from mappings.model.roads import RoadName
@@ -28,6 +28,29 @@ ProfileKey = Literal[
 ]
 RoadWord = Annotated[str, AfterValidator(_known_road)]
 LevelWord = Literal["read-back", "accepted", "handed-over", "unverifiable"]
+
+
+Number = Annotated[
+    str, BeforeValidator(lambda given: str(given) if type(given) is int else given), Field(pattern=r"^[0-9]{1,12}$")
+]
+
+
+class Athena(Section):
+    """athenahealth's own interface for documents (docs.athenahealth.com, clinical documents): the road `vendor-rest`."""
+
+    practice_id: Number = Field(
+        description="The practice, a number in the path of its interface: `/v1/<practice_id>` on the host of `base_url`.",
+        examples=["195900"],
+    )
+    department_id: Number = Field(description="The department in whose chart documents are filed.", examples=["1"])
+    document_subclass: Literal[
+        "CONSULTNOTE", "CLINICALDOCUMENT", "ADMISSIONDISCHARGE", "MENTALHEALTH", "OPERATIVENOTE", "URGENTCARE"
+    ] = Field("CONSULTNOTE", description="As what a report is filed there.", examples=["CONSULTNOTE"])
+    provider_id: Number | None = Field(
+        None,
+        description="Whose inbox there a report waits in; without it the practice's own rules decide.",
+        examples=["71"],
+    )
 
 
 class Document(Section):

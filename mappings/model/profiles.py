@@ -118,8 +118,14 @@ PROFILES: dict[str, Profile] = {
             closed_ranges=True,  # of _lastUpdated: once without a prefix, or twice with one
         ),
         # Read and search only over FHIR; a document is a form of its own REST API (docs.athenahealth.com, clinical
-        # documents; api-evangelist/athenahealth).
-        Profile("athenahealth", "athenahealth", (RoadName.VENDOR_REST, *_V2), finds_orders=False),
+        # documents; api-evangelist/athenahealth), one file each, PDF.
+        Profile(
+            "athenahealth",
+            "athenahealth",
+            (RoadName.VENDOR_REST, *_V2),
+            DocumentHabits(formats=("application/pdf",), encounter="never", finds_by_identifier=False),
+            finds_orders=False,
+        ),
         # Read and search only (api-evangelist/meditech, Greenfield); documents come as HL7 v2 MDM or ORU.
         Profile("meditech", "Meditech", _V2, finds_orders=False),
         # Read and search only (api-evangelist/eclinicalworks); notes by contract as HL7 v2 inside an attachment, 12.0.2+.

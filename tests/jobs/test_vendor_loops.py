@@ -90,7 +90,8 @@ class Loop:
         assert self.view["closed"], (self.view["owed"], self.exchange.causes())
         [there] = self.ours
         visible = f"SOE ref {self.request_id}-1"
-        assert visible.encode() in there.data or visible in there.resource["description"]
+        said = there.resource.get("description") or there.resource.get("internalnote", "")
+        assert visible.encode() in there.data or visible in said
 
 
 @contextmanager

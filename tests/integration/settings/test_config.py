@@ -477,6 +477,31 @@ CORPUS = {
         "hosted[1].practice",
         "two practices",
     ),
+    "athena practice": (
+        "endpoints: {clinic: {base_url: 'https://a.example/fhir/r4', role: placer,\n  athena: {practice_id: 195900.5, department_id: 1}}}\n",
+        2,
+        "endpoints.clinic.athena.practice_id",
+        "195900",
+    ),
+    "athena department": (
+        "endpoints:\n  clinic:\n    base_url: https://a.example/fhir/r4\n    role: placer\n    athena:\n      practice_id: 195900\n",
+        5,
+        "endpoints.clinic.athena.department_id",
+        "missing",
+    ),
+    "athena subclass": (
+        "endpoints: {clinic: {base_url: 'https://a.example/fhir/r4', role: placer,\n  athena: {practice_id: 1, department_id: 1,\n"
+        "  document_subclass: LETTER}}}\n",
+        3,
+        "endpoints.clinic.athena.document_subclass",
+        "CONSULTNOTE",
+    ),
+    "athena patient path": (
+        "endpoints: {clinic: {base_url: 'https://a.example/fhir/r4', role: placer,\n  athena: {practice_id: 1/../2, department_id: 1}}}\n",
+        2,
+        "endpoints.clinic.athena.practice_id",
+        "expected form",
+    ),
     "practice as path": ("hosted:\n  - {practice: ../a, name: A}\n", 2, "hosted[0].practice", "expected form"),
     "record type": (
         "records: {types: [Condition, Observations]}\n",

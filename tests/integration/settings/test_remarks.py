@@ -24,3 +24,16 @@ def test_an_endpoint_with_nobody_to_call_and_alarms_told_to_nobody_are_remarked(
     alone = said(tmp_path, "", "")
     assert "endpoints.b.contact is not set" in alone and "endpoints.a" not in alone
     assert "alerts.send_to names nobody" in alone
+
+
+def test_the_road_to_athenahealth_without_its_settings_is_remarked(tmp_path):
+    assert "athena" not in said(tmp_path, ", contact: Desk B", TOLD)
+    path = tmp_path / "config.yaml"
+    for settings, words in (
+        ("", "endpoints.c.athena is not set"),
+        (", athena: {practice_id: 1, department_id: 1}", ""),
+    ):
+        clinic = "  c: {base_url: 'https://c.example/fhir/r4', role: placer, contact: C, profile: athenahealth%s}\n"
+        path.write_text((RIGHT % (", contact: Desk B", TOLD)).replace("alerts:", clinic % settings + "alerts:"))
+        found = " ".join(remarks(load_config(path, {})))
+        assert words in found and bool(words) == bool(found)

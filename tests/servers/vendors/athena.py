@@ -33,6 +33,9 @@ class Athena(Vendor):
     """``v1`` is the other interface, by practice. A patient's number there is the digits after ``E-`` of its FHIR id.
 
     ``takes_text``: a document may also be text; the documentation recommends PDF, because nothing else is accepted now.
+    ``fails_with_200``: the next so many documents are not taken, and the answer is 200 all the same; ``ignores_offset``: the
+    list begins anew each time; ``lists_everybody``: it shows the practice's other patients too; ``shows_original``: false
+    where a document is shown as pictures of its pages only; ``says_numbers_as_text``: ids in quotation marks.
     """
 
     base_path = "/fhir/r4"
@@ -40,6 +43,10 @@ class Athena(Vendor):
     cursor = "cursor"
     software = ("athenahealth FHIR Server", "2.0.0")
     kinds = KINDS
+
+    fails_with_200 = 0
+    ignores_offset = lists_everybody = says_numbers_as_text = False
+    shows_original = True
 
     def __init__(self, keys=None, *, takes_text: bool = False, **kwargs):
         super().__init__(keys, **kwargs)
@@ -123,6 +130,9 @@ class Athena(Vendor):
             return _plain(400, {"error": "The attachment is not base64."})
         if not (data.startswith(b"%PDF") or (self.takes_text and data)):
             return _plain(400, {"error": "The attachment is not a supported file type."})
+        if self.fails_with_200:
+            self.fails_with_200 -= 1
+            return _plain(200, {"success": False, "errormessage": "The document could not be added."})
         made = next(self._numbers)
         self.clinical[made] = {
             **form,
@@ -131,12 +141,12 @@ class Athena(Vendor):
             "createddate": f"{datetime.now(UTC):%m/%d/%Y}",
         }
         self.changed_at[f"clinicaldocument/{made}"] = self.now()
-        return _plain(200, {"clinicaldocumentid": made, "success": True})
+        return _plain(200, {"clinicaldocumentid": self._told(made), "success": True})
 
     def _show(self, number: str, rest: list[str], query: dict[str, str]) -> Told:
         mine = {key: each for key, each in self.clinical.items() if each["patientid"] == number}
         if not rest:
-            return self._listed(mine, query)
+            return self._listed(self.clinical if self.lists_everybody else mine, query)
         there = mine.get(int(rest[0])) if rest[0].isdigit() else None
         if there is None:
             return _plain(404, {"error": "The document ID is invalid."})
@@ -153,7 +163,8 @@ class Athena(Vendor):
             if each["departmentid"] == query["departmentid"]
             and self.now() - self.changed_at[f"clinicaldocument/{key}"] >= self.lag
         ]
-        start, size = int(query.get("offset", 0)), min(int(query.get("limit", self.page)), self.page)
+        start = 0 if self.ignores_offset else int(query.get("offset", 0))
+        size = min(int(query.get("limit", self.page)), self.page)
         following = (
             {"next": f"/v1/{PRACTICE}/patients/documents?offset={start + size}"} if start + size < len(shown) else {}
         )
@@ -162,13 +173,21 @@ class Athena(Vendor):
     def _shown(self, key: int, document: dict) -> dict:
         place = f"/v1/{PRACTICE}/patients/{document['patientid']}/documents/clinicaldocument/{key}"
         told = ("departmentid", "documentsubclass", "internalnote", "observationdate", "providerid", "createddate")
+        shown = {"originaldocument": {"contenttype": _kind_of(document["data"]), "href": f"{place}/originaldocument"}}
+        pictures = {
+            "pages": [{"contenttype": "image/png", "href": f"{place}/pages/1", "pageid": "1", "pageordering": 1}]
+        }
         return {
-            "clinicaldocumentid": key,
+            "clinicaldocumentid": self._told(key),
             "documentclass": "CLINICALDOCUMENT",
             "status": "REVIEW",
             **{name: document[name] for name in told if name in document},
-            "originaldocument": {"contenttype": _kind_of(document["data"]), "href": f"{place}/originaldocument"},
+            **({"patientid": self._told(int(document["patientid"]))} if self.lists_everybody else {}),
+            **(shown if self.shows_original else pictures),
         }
+
+    def _told(self, number: int) -> int | str:
+        return str(number) if self.says_numbers_as_text else number
 
 
 def _kind_of(data: bytes) -> str:

@@ -59,7 +59,17 @@ MATRIX = (
         None,
         0,
         False,
-        "waits for who carries it",
+        "waits for who carries it: no `athena` in config.yaml",
+    ),
+    Row(
+        "athena-own",
+        "athena-like, by its own interface",
+        'profile: athenahealth, athena: {practice_id: "195900", department_id: "1"}',
+        RoadName.VENDOR_REST,
+        Level.READ_BACK,
+        1,
+        True,
+        "a PDF for each attachment",
     ),
     Row(
         "meditech", "Meditech-like", "profile: meditech", RoadName.DOWNLOAD, None, 0, False, "waits for who carries it"

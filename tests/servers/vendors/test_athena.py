@@ -76,6 +76,39 @@ def test_a_form_that_it_does_not_take_is_refused_and_nothing_stands_there(athena
     assert athena.ours_of(patient) == []
 
 
+def test_what_failed_may_be_answered_with_200(athena):
+    """[R] "errormessage: If the operation failed, this will contain an error message. success: Returns true/false"; the
+    number of a document is an integer in the reference and text in some answers."""
+    patient, _ = load(athena)
+    athena.fails_with_200, athena.says_numbers_as_text = 1, True
+    failed = requests.post(place_of(athena, patient), data=FORM, timeout=10)
+    assert failed.ok and not failed.json()["success"] and athena.ours_of(patient) == []
+    assert requests.post(place_of(athena, patient), data=FORM, timeout=10).json()["clinicaldocumentid"] == "9001"
+
+
+def test_a_document_may_be_shown_as_pictures_of_its_pages(athena):
+    """[R] ``pages`` of a document, each an image; ``originaldocument`` where there is one."""
+    patient, _ = load(athena)
+    athena.shows_original = False
+    number = requests.post(place_of(athena, patient), data=FORM, timeout=10).json()["clinicaldocumentid"]
+    [one] = requests.get(f"{place_of(athena, patient)}/{number}", timeout=10).json()
+    assert "originaldocument" not in one and one["pages"][0]["contenttype"] == "image/png"
+
+
+def test_a_list_goes_by_offset_and_may_ignore_it(athena):
+    """[R] ``limit`` and ``offset``; [A] paging of v1: not published in any form that a machine reads."""
+    patient, _ = load(athena)
+    athena.page = 2
+    for _ in range(3):
+        requests.post(place_of(athena, patient), data=FORM, timeout=10)
+    asked = {"departmentid": "1", "offset": "2"}
+    shown = requests.get(place_of(athena, patient), params=asked, timeout=10).json()["clinicaldocuments"]
+    assert [each["clinicaldocumentid"] for each in shown] == [9003]
+    athena.ignores_offset = True
+    shown = requests.get(place_of(athena, patient), params=asked, timeout=10).json()["clinicaldocuments"]
+    assert [each["clinicaldocumentid"] for each in shown] == [9001, 9002]
+
+
 def test_a_patient_or_practice_that_is_not_there(athena):
     """[A] tenancy: the practice is a segment of the path."""
     elsewhere = f"{athena.origin}/v1/1/patients/1/documents/clinicaldocument"
