@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from integration.settings.roads import LevelWord, ProfileKey
+from integration.settings.roads import LevelWord
 from jobs.engine import JOBS
 from mappings.model.causes import CAUSES, WAYS, Way, cause_named
 from mappings.model.profiles import PROFILES
@@ -135,7 +135,6 @@ def test_steps_are_made_only_of_kinds_that_are_declared_and_follow_the_table() -
 
 
 def test_config_knows_each_profile_road_and_level() -> None:
-    assert set(get_args(ProfileKey)) == set(PROFILES)
     assert set(RoadName) == set(ROADS)
     assert set(get_args(LevelWord)) == set(Level) == set(LEVELS)
     assert all(set(profile.roads) <= set(RoadName) for profile in PROFILES.values())

@@ -1,7 +1,6 @@
 """The road of a name: ours, or one that a site adds by an entry point of the group ``second_opinion.roads``, without a fork."""
 
 from collections.abc import Callable
-from functools import cache
 
 from integration.roads.athena_document import AthenaDocument
 from integration.roads.download import Download
@@ -10,7 +9,7 @@ from integration.roads.fhir_resource import NAME as REQUESTS
 from integration.roads.fhir_resource import FhirResource
 from integration.roads.hl7v2 import Hl7v2
 from integration.roads.road import Road, Way
-from integration.settings.roads import added_roads
+from integration.settings.added import added_roads
 from mappings.model.roads import RoadName
 
 OURS: dict[str, Callable[[Way], Road]] = {
@@ -22,13 +21,7 @@ OURS: dict[str, Callable[[Way], Road]] = {
 }
 
 
-@cache
-def roads() -> dict[str, Callable[[Way], Road]]:
-    """Every road by its word; one of ours cannot be replaced."""
-    return {**{name: each.load() for name, each in added_roads().items()}, **OURS}
-
-
 def road_for(way: Way, name: str) -> Road | None:
-    """The road of this name into the way's endpoint; None when this installation has none of that name."""
-    made = roads().get(name)
+    """The road of this name into the way's endpoint; None when this installation has none of that name that can be used."""
+    made = OURS.get(name) or added_roads().usable.get(name)
     return made(way) if made is not None else None

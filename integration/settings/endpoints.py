@@ -19,15 +19,11 @@ from integration.settings.parts import (
     check_http,
     check_network,
 )
-from integration.settings.roads import Athena, Document, LevelWord, ProfileKey, RoadWord
+from integration.settings.profiles import ProfileWord, SearchParts, profile_of
+from integration.settings.roads import Athena, Document, LevelWord, RoadWord
 from mappings.allowances import Allowance, pattern_problem
 from mappings.model.profiles import PROFILES, DocumentHabits, Profile
 from mappings.model.roads import DEFAULT_CLOSES_ON, Level
-
-SearchParts = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*=[^&]+$")], ...], Field(strict=False)
-]  # parameter=value of each search
-
 
 _AROUND_AN_ATTACHMENT = 32 * 1024  # the resource it stands in
 
@@ -236,10 +232,11 @@ class Endpoint(Section):
         description="Records as FHIR resources, or rendered as documents (PDF plus the originals).",
         examples=["documents"],
     )
-    profile: ProfileKey = Field(
+    profile: ProfileWord = Field(
         "generic",
         description="What it is: the defaults of its roads, of `document` and of `capabilities` "
-        "(docs/reference/vendors.md).",
+        f"(docs/reference/vendors.md): {', '.join(f'`{each}`' for each in PROFILES)}, or one that is added by an entry "
+        "point.",
         examples=["epic"],
     )
     roads: tuple[RoadWord, ...] | None = Field(
@@ -337,7 +334,7 @@ class Endpoint(Section):
     @property
     def of_profile(self) -> Profile:
         """What is known of its vendor."""
-        return PROFILES[self.profile]
+        return profile_of(self.profile)
 
     @property
     def road_names(self) -> tuple[str, ...]:

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 
+from integration.settings.added import added_roads
 from integration.settings.model import Config
 from integration.settings.one_server import doubles
+from integration.settings.profiles import added_profiles
 from mappings.model.roads import RoadName
 
 
 def remarks(config: Config) -> Iterator[str]:
-    """A sentence each: one server twice, an endpoint with nobody to call, a road that lacks its settings, alarms that are told to nobody."""
+    """A sentence each: one server twice, an endpoint with nobody to call, a road that lacks its settings, an addition
+    of a site that cannot be used, alarms that are told to nobody."""
     yield from doubles(config)
+    yield from (*added_roads().problems.values(), *added_profiles().problems.values())
     for key, endpoint in config.endpoints.items():
         if not endpoint.contact:
             yield f"endpoints.{key}.contact is not set: whoever sees it in trouble does not know whom to call"

@@ -1,31 +1,25 @@
 """How documents reach one endpoint, and on which evidence a loop closes: keys of an endpoint in config.yaml."""
 
-from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from integration.settings.added import added_roads
 from integration.settings.parts import Name, Section
 from mappings.model.roads import RoadName
 
-ADDED_ROADS = "second_opinion.roads"  # the group of entry points by which a site adds a road without a fork
-
-
-def added_roads() -> dict[str, EntryPoint]:
-    """The roads that are installed beside ours, by the words of config.yaml; one of ours cannot be replaced."""
-    return {each.name: each for each in entry_points(group=ADDED_ROADS) if each.name not in set(RoadName)}
-
 
 def _known_road(word: str) -> str:
-    known = [*map(str, RoadName), *sorted(added_roads())]
-    if word not in known:
-        raise ValueError(f"is no road; there are {', '.join(known)}")
+    if word in set(RoadName):
+        return word
+    added = added_roads()
+    if word in added.problems:
+        raise ValueError(added.problems[word])
+    if word not in added.usable:
+        raise ValueError(f"is no road; there are {', '.join([*map(str, RoadName), *sorted(added.usable)])}")
     return word
 
 
-ProfileKey = Literal[
-    "generic", "epic", "oracle-health", "athenahealth", "meditech", "eclinicalworks", "nextgen", "medplum", "hapi"
-]
 RoadWord = Annotated[str, AfterValidator(_known_road)]
 LevelWord = Literal["read-back", "accepted", "handed-over", "unverifiable"]
 

@@ -35,7 +35,7 @@ from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import ExchangeError, MappingError, NeedsPerson, PermanentError, TemporaryError
 from mappings.model.outgoing import Outgoing, visible_of
 from mappings.model.request import Identifier
-from mappings.model.roads import ROADS, Level, RoadName
+from mappings.model.roads import Level, facts_of
 from mappings.model.sending import (
     MAX_SENDS,
     After,
@@ -338,7 +338,7 @@ def _there(
     ctx: Context, endpoint: str, identifier: Identifier, road: Road, item: Outgoing | None, there: There
 ) -> None:
     """It was there. That is written down first; then it is seen that it says what is wanted now."""
-    level = ROADS[RoadName(road.name)].best if road.name in ROADS else Level.UNVERIFIABLE
+    level = facts_of(road.name).best
     level = Level.UNVERIFIABLE if level is Level.READ_BACK else level  # until it has been read back
     _taken(ctx, endpoint, identifier, Taken(there.reference, level, there.version))
     prepared = road.prepare(item) if item is not None else None

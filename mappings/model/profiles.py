@@ -41,13 +41,13 @@ class DocumentHabits:
 
 @dataclass(frozen=True)
 class Profile:
-    """``roads``: how a report reaches it, in the order in which they are tried; ``capabilities`` and ``records_by`` as in
-    config.yaml. ``finds_orders``: whether orders can be searched without naming a patient.
-    ``closed_ranges``: a search by date needs a beginning and an end."""
+    """``roads``: how a report reaches it, in the order in which they are tried: a RoadName, or the word of one that a site
+    adds. ``capabilities`` and ``records_by`` as in config.yaml. ``finds_orders``: whether orders can be searched without
+    naming a patient. ``closed_ranges``: a search by date needs a beginning and an end."""
 
     key: str
     name: str
-    roads: tuple[RoadName, ...]
+    roads: tuple[str, ...]
     document: DocumentHabits = field(default_factory=DocumentHabits)
     capabilities: Mapping[str, bool | int] = field(default_factory=dict)
     sends_scope: bool = True

@@ -49,3 +49,8 @@ ROADS: dict[RoadName, RoadFacts] = {
     RoadName.HOSTED: RoadFacts("a hosted endpoint of ours that stands in for the system", Level.READ_BACK),
     RoadName.DOWNLOAD: RoadFacts("a file that a person downloads and hands over", Level.HANDED_OVER, sends=False),
 }
+
+
+def facts_of(word: str) -> RoadFacts:
+    """Of one of ours; of a road that a site adds nothing is known."""
+    return ROADS[RoadName(word)] if word in ROADS else RoadFacts(f"{word}, a road of this site", Level.UNVERIFIABLE)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from integration.roads import open as opening
 from integration.roads.fhir_document import FhirDocument
+from integration.settings.added import added_roads
 from integration.settings.endpoints import Endpoint
 from tests.integration.roads.attempts import way_to
 
@@ -32,9 +33,9 @@ def installed(tmp_path, monkeypatch):
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: site-roads\nVersion: 1.0\n")
     (folder / "entry_points.txt").write_text(ENTRIES)
     monkeypatch.syspath_prepend(str(tmp_path))
-    opening.roads.cache_clear()
+    added_roads.cache_clear()
     yield
-    opening.roads.cache_clear()
+    added_roads.cache_clear()
     sys.modules.pop("site_roads", None)
 
 
