@@ -94,9 +94,13 @@ class AthenaDocument:
 
     def restore(self, item: Outgoing, body: bytes, control_id: str | None) -> Prepared:
         """The bytes are a DocumentReference; its attachments go, one by one."""
-        resource = fhir_json.loads(body)
+        resource = self.resource_of(body)
         hashes = tuple(hashlib.sha256(each.data).hexdigest() for each in _parts(resource))
         return Prepared(item, body, hashes, resource)
+
+    def resource_of(self, body: bytes) -> Mapping[str, Any]:
+        """The bytes are a DocumentReference."""
+        return fhir_json.loads(body)
 
     def send(self, prepared: Prepared) -> Taken | There | Impossible:
         """Each attachment once. Of several, what an earlier send left there is not sent again (it was looked for over the lag)."""
