@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -15,11 +16,14 @@ import pytest
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from integration.settings.config import ENVIRONMENT, Config
+from integration.settings.config import ENVIRONMENT, Config, load_config
 from integration.settings.mistakes import fields_of, kinds, shown_example, shown_value
+from integration.settings.remarks import remarks
 from mappings.model.capabilities import QUIRKS
+from mappings.model.profiles import PROFILES
 from mappings.model.request import SecondOpinionRequest
 from tests.reference_api import api_page
+from tests.reference_connect import VENDORS, connect_page
 from tests.reference_pages import cli_page, commands, errors_page, lawful_page, states_page
 from tests.reference_vendors import vendors_page
 
@@ -104,6 +108,7 @@ PAGES = {
     "vendors.md": lambda: _from("mappings/model/profiles.py", vendors_page),
     "api.md": lambda: _from("the routes in integration/web/api/", api_page),
 }
+CONNECT = {f"connect-{key}.md": partial(connect_page, key) for key in VENDORS}
 TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
@@ -197,6 +202,28 @@ def test_it_has_current_reference_pages(name: str) -> None:
     assert page.is_file() and page.read_text(encoding="utf-8") == PAGES[name](), f"{name} is old: run {REWRITE}"
 
 
+@pytest.mark.parametrize("name", CONNECT)
+def test_it_has_current_pages_of_vendors(name: str) -> None:
+    page = ROOT / "docs" / "how-to" / name
+    assert page.is_file() and page.read_text(encoding="utf-8") == CONNECT[name](), f"{name} is old: run {REWRITE}"
+
+
+@pytest.mark.parametrize("name", CONNECT)
+def test_what_a_vendors_page_says_to_write_is_right(name: str, tmp_path: Path) -> None:
+    block = (ROOT / "docs" / "how-to" / name).read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    path = tmp_path / "config.yaml"
+    path.write_text(block, encoding="utf-8")
+    config = load_config(path, {"MEDITECH_SECRET": "x", "MEDPLUM_SECRET": "x"})
+    assert f"connect-{config.endpoints['clinic'].profile}.md" == name
+    assert not [each for each in remarks(config) if "endpoints." in each]
+
+
+def test_every_profile_has_its_page_and_every_page_is_listed() -> None:
+    assert set(VENDORS) == set(PROFILES) - {"generic"}
+    listed = (ROOT / "README.md").read_text(encoding="utf-8") + (ROOT / "docs/how-to/connect-an-ehr.md").read_text()
+    assert all(f"{name})" in listed for name in CONNECT)
+
+
 @pytest.mark.parametrize("model", [Config, SecondOpinionRequest])
 def test_it_describes_every_key_and_gives_an_example_of_every_plain_one(model: type) -> None:
     for kind in _models(model):
@@ -265,6 +292,8 @@ def test_every_dependency_is_explained() -> None:
 def _write() -> None:
     for name, page in PAGES.items():
         (ROOT / "docs" / "reference" / name).write_text(page(), encoding="utf-8")
+    for name, page in CONNECT.items():
+        (ROOT / "docs" / "how-to" / name).write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":
