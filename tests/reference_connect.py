@@ -27,6 +27,13 @@ QUESTIONS = (
     "**The version** of the software, and when the next upgrade is.",
     "**Another way in**: an HL7 v2 interface for documents (MDM^T02), a Direct address, a fax number.",
 )
+HL7V2 = """hl7v2: {host: engine.clinic.example.org, port: 2575, sending_facility: EXCHANGE, receiving_application: EHR, receiving_facility: CLINIC}
+"""
+_NOT_READ = "A message of HL7 v2 is answered by the application (`accepted`), not read back: `closes_on` has to name that level."
+_MAIN = (
+    "This is the main way in: which interface takes MDM, by which facility codes, with which acknowledgment "
+    "([over HL7 v2](connect-hl7v2.md))?"
+)
 SMART = "auth: {type: smart-backend-services, client_id: %s, keys: production%s}"
 
 
@@ -106,15 +113,15 @@ limits: {{concurrency: 2, requests_per_second: 5}}""",
     ),
     "meditech": Vendor(
         "Meditech",
-        """base_url: https://fhir.meditech.example.org/r4
-auth: {type: client-secret, client_id: exchange, secret_env: MEDITECH_SECRET}
-limits: {concurrency: 2, requests_per_second: 5}""",
+        f"""base_url: https://fhir.meditech.example.org/r4
+auth: {{type: client-secret, client_id: exchange, secret_env: MEDITECH_SECRET}}
+{HL7V2}limits: {{concurrency: 2, requests_per_second: 5}}""",
         "The Greenfield workspace, whose address and synthetic patients come with the registration. It advertises "
         "`client_credentials` and refuses it (400 `unauthorized_client`): reading can then be tried in production only.",
         {
             1: "Ask in writing whether `client_credentials` is allowed in production.",
-            6: "A message of HL7 v2 is answered by the interface engine (`accepted`), not read back.",
-            12: "This is the main way in: which interface takes MDM^T02, by which facility codes, with which acknowledgment?",
+            6: _NOT_READ,
+            12: _MAIN,
         },
         "Over FHIR it is read only.",
     ),
@@ -122,12 +129,13 @@ limits: {concurrency: 2, requests_per_second: 5}""",
         "eClinicalWorks",
         f"""base_url: https://fhir.ecw.example.org/r4
 {SMART % ("exchange", ", scopes: [system/Patient.read, system/Condition.read]")}
-limits: {{concurrency: 2, requests_per_second: 5}}""",
+{HL7V2}limits: {{concurrency: 2, requests_per_second: 5}}""",
         "A practice of theirs for tests, given with the registration of the application.",
         {
             3: "Notes over FHIR are by contract (12.0.2 and later), as an HL7 v2 message inside the attachment: this version does not "
             "send that.",
-            12: "This is the main way in.",
+            6: _NOT_READ,
+            12: _MAIN,
         },
         "Over FHIR it is read only.",
     ),
@@ -135,9 +143,9 @@ limits: {{concurrency: 2, requests_per_second: 5}}""",
         "NextGen (Enterprise, Office)",
         f"""base_url: https://fhir.nextgen.example.org/r4
 {SMART % ("exchange", ", scopes: [system/Patient.read, system/Condition.read]")}
-limits: {{concurrency: 2, requests_per_second: 5}}""",
+{HL7V2}limits: {{concurrency: 2, requests_per_second: 5}}""",
         "The sandbox of their developer portal, with its own client id.",
-        {11: "Enterprise or Office: they are two servers.", 12: "This is the main way in."},
+        {6: _NOT_READ, 11: "Enterprise or Office: they are two servers.", 12: _MAIN},
         "Over FHIR it is read only.",
     ),
     "medplum": Vendor(

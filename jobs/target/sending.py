@@ -35,7 +35,7 @@ from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import ExchangeError, MappingError, NeedsPerson, PermanentError, TemporaryError
 from mappings.model.outgoing import Outgoing, visible_of
 from mappings.model.request import Identifier
-from mappings.model.roads import Level, facts_of
+from mappings.model.roads import Level, RoadName, facts_of
 from mappings.model.sending import (
     MAX_SENDS,
     After,
