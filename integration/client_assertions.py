@@ -18,6 +18,14 @@ LEEWAY_SECONDS, LONGEST_SECONDS = 30, 300
 LONGEST_ASSERTION, LONGEST_JTI, MAX_KEYS, LONGEST_KEY_SET = 8_000, 256, 100, 64 << 10
 
 
+class _Registry(jws.JWSRegistry):
+    max_header_length = 4_096  # an x5c or a long jku; the whole assertion is bounded beside
+
+
+# unknown members of a header are ignored unless it calls them critical (RFC 7515 4)
+_REGISTRY = _Registry(algorithms=list(KINDS), strict_check_header=False)
+
+
 class AssertionRefused(ExchangeError):
     """An assertion opens nothing. ``cause`` is a word for the log; the sentence says nothing of a key or another client."""
 
@@ -66,12 +74,12 @@ def read_assertion(text: str) -> Shown:
     if len(text) > LONGEST_ASSERTION:
         raise AssertionRefused("too-long", f"The assertion is longer than {LONGEST_ASSERTION} characters.")
     try:
-        signed = jws.extract_compact(text.encode())
+        signed = jws.extract_compact(text.encode(), registry=_REGISTRY)
         header, claims = signed.headers(), json.loads(signed.payload)
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         raise AssertionRefused("unreadable", "The assertion is not a signed JWT in compact form.") from None
     algorithm, kid, jku = header.get("alg"), header.get("kid"), header.get("jku")
-    if algorithm not in KINDS:
+    if not isinstance(algorithm, str) or algorithm not in KINDS:
         raise AssertionRefused("algorithm", f"The header alg of the assertion is not {' or '.join(KINDS)}.")
     if str(header.get("typ")).upper() != "JWT":
         raise AssertionRefused("typ", "The header typ of the assertion is not JWT.")
@@ -92,7 +100,7 @@ def key_of(shown: Shown, jwks: str | None) -> RSAKey | ECKey | None:
 def prove(shown: Shown, key: RSAKey | ECKey, *, audience: str, now: float) -> Proven:
     """Check signature and claims: ``audience`` is our token address as it is published. Raises AssertionRefused."""
     try:
-        claims = jwt.decode(shown.text, key, algorithms=[shown.algorithm]).claims
+        claims = jwt.decode(shown.text, key, algorithms=[shown.algorithm], registry=_REGISTRY).claims
     except (JoseError, ValueError, TypeError, RecursionError):
         raise unknown("signature") from None
     whom: jwt.ClaimsOption = {"essential": True, "value": shown.client_id}

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import psycopg
@@ -29,6 +30,7 @@ from integration.hosted.answers import (
 from integration.hosted.bodies import ID, JSON_TYPES, check_same_id, check_type, read_json, read_resource, version_in
 from integration.hosted.capability import to_capability_statement
 from integration.hosted.outcomes import Refusal, bad_request, not_found
+from integration.hosted.parameters import index_rows
 from integration.hosted.query import read_condition, read_query
 from integration.hosted.rights import ANYONE, Caller, Rights
 from integration.hosted.storing import Stored
@@ -239,7 +241,7 @@ def create(place: Place, type_: str) -> Response:
             raise transaction.several_match()
         if found:
             there = Stored(type_, *found[0])
-            place.rights.check_found(there)
+            place.rights.check_found(there, partial(storing.rows_of, writer.connection, place.practice, there))
             place.told("create", type_, [there.id], conn=writer.connection)
             return written_resource(place.base, 200, there)
         stored = writer.create(resource, storing.new_id())
@@ -252,7 +254,7 @@ def read(place: Place, type_: str, id_: str) -> Response:
     """https://hl7.org/fhir/R4/http.html#read"""
     with place.engine.begin() as connection:
         found = storing.read(connection, place.practice, type_, id_)
-    place.rights.check_seen("r", found)
+        place.rights.check_seen("r", found, partial(storing.rows_of, connection, place.practice, found))
     place.told("read", type_, [id_])
     return shown_resource(found)
 
@@ -264,8 +266,9 @@ def vread(place: Place, type_: str, id_: str, version: str) -> Response:
     with place.engine.begin() as connection:
         newest = storing.read(connection, place.practice, type_, id_)
         found = storing.read(connection, place.practice, type_, id_, int(version))
-    for seen in (newest, found):  # it may have left what a scope shows since, or come into it
-        place.rights.check_seen("r", seen)
+        # both: it may have left what a scope shows since, or come into it
+        place.rights.check_seen("r", newest, partial(storing.rows_of, connection, place.practice, newest))
+    place.rights.check_seen("r", found, lambda: index_rows(fhir_json.loads(found.content), place.base))
     place.told("vread", type_, [f"{id_}/_history/{found.version}"])
     return shown_resource(found)
 

@@ -4,22 +4,26 @@ A type without a scope is refused (403). A resource outside of the search of a s
 https://hl7.org/fhir/R4/security.html#AccessDenied advises; what somebody sends that lies outside is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
-from integration import fhir_json
 from integration.hosted.outcomes import Refusal, not_found
-from integration.hosted.parameters import index_rows
+from integration.hosted.parameters import Row
 from integration.hosted.query import Query
 from integration.hosted.scopes import EVERY, Scope
 
 WORDS = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search for"}
 
 
+# Made only where a scope has a search; those of the index, where there are any: a search sees the same.
+Rows = Callable[[], set[Row]]
+
+
 class Kept(Protocol):
-    """A version of a resource, as it is stored."""
+    """Which version of which resource."""
 
     @property
     def type(self) -> str: ...
@@ -28,10 +32,7 @@ class Kept(Protocol):
     def id(self) -> str: ...
 
     @property
-    def updated_at(self) -> Any: ...
-
-    @property
-    def content(self) -> bytes: ...
+    def updated_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True)
@@ -56,30 +57,30 @@ class Rights:
         for letter in letters:
             self.searches(letter, type_)
 
-    def check_seen(self, letter: str, stored: Kept) -> None:
+    def check_seen(self, letter: str, stored: Kept, rows: Rows) -> None:
         """Refuse a resource outside of the scopes as one that is not known here."""
-        if not self.covers(letter, stored):
+        if not self.covers(letter, stored, rows):
             raise not_found(stored.type, stored.id)
 
-    def check_sent(self, letter: str, stored: Kept) -> None:
+    def check_sent(self, letter: str, stored: Kept, rows: Rows) -> None:
         """Refuse what somebody sends outside of their scopes; it says nothing that they do not know."""
-        if not self.covers(letter, stored):
+        if not self.covers(letter, stored, rows):
             raise _forbidden(
                 f"This {stored.type} lies outside of the search of this token's scopes to {WORDS[letter]} one."
             )
 
-    def check_found(self, stored: Kept) -> None:
+    def check_found(self, stored: Kept, rows: Rows) -> None:
         """Refuse a conditional create that finds what the caller may not search for: another one would be a duplicate."""
-        if not self.covers("s", stored):
+        if not self.covers("s", stored, rows):
             raise _forbidden(f"A {stored.type} that matches is here, and this token's scopes do not show it.")
 
-    def covers(self, letter: str, stored: Kept) -> bool:
-        """Does ``stored`` match one of the searches? Raises Refusal where there is no scope at all."""
+    def covers(self, letter: str, stored: Kept, rows: Rows) -> bool:
+        """Does ``stored`` match one of the searches? ``rows`` makes what it is found by. Raises Refusal where there is no scope."""
         searches = self.searches(letter, stored.type)
         if searches is None:
             return True
-        rows = index_rows(fhir_json.loads(stored.content), self.base)
-        return any(query.matches(rows, stored.id, stored.updated_at) for query in searches)
+        found_by = rows()
+        return any(query.matches(found_by, stored.id, stored.updated_at) for query in searches)
 
     @cached_property
     def _queries(self) -> dict[Scope, Query | None]:

@@ -30,7 +30,7 @@ from sqlalchemy.dialects import postgresql
 from integration import fhir_json
 from integration.hosted.instants import to_instant
 from integration.hosted.outcomes import Refusal, not_found
-from integration.hosted.parameters import index_rows
+from integration.hosted.parameters import Row, index_rows
 from integration.hosted.rights import Rights
 from integration.hosted.tables import hosted_clock, hosted_index, hosted_resources, hosted_versions
 from integration.postgres.driver import driver
@@ -115,6 +115,19 @@ def read_many(
     return found
 
 
+def rows_of(connection: Connection, practice: str, stored: Stored) -> set[Row]:
+    """What the newest version of a resource is found by."""
+    index = hosted_index.c
+    return {
+        (row.param, row.system, row.value)
+        for row in connection.execute(
+            select(index.param, index.system, index.value).where(
+                index.practice == practice, index.type == stored.type, index.id == stored.id
+            )
+        )
+    }
+
+
 @contextmanager
 def writing(engine: Engine, practice: str, base: str, rights: Rights) -> Iterator["Writer"]:
     """One commit into ``practice``, or none when the block raises, as for what ``rights`` refuse. Other writers wait."""
@@ -158,10 +171,10 @@ class Writer:
     def update(self, resource: dict[str, Any], id_: str, if_match: int | None) -> Stored:
         """The next version; 412 unless the newest is ``if_match``, 404 when there is none."""
         type_ = resource["resourceType"]
-        newest = self._newest(type_, id_)
-        if self._rights.searches("u", type_) is not None:
-            if not self._rights.covers("u", read(self.connection, self._practice, type_, id_)):
-                raise _unknown(type_, id_)
+        before = self._newest(type_, id_)
+        if not self._rights.covers("u", before, lambda: rows_of(self.connection, self._practice, before)):
+            raise _unknown(type_, id_)
+        newest = before.version
         if if_match is not None and if_match != newest:
             raise Refusal(
                 412,
@@ -185,16 +198,17 @@ class Writer:
         for rows in (self._created, self._changed, self._forgotten, self._versions, self._index):
             rows.clear()
 
-    def _newest(self, type_: str, id_: str) -> int:
+    def _newest(self, type_: str, id_: str) -> Stored:
+        """Without its content."""
         resource = hosted_resources.c
-        version = self.connection.scalar(
-            select(resource.version).where(
+        row = self.connection.execute(
+            select(resource.version, resource.updated_at).where(
                 resource.practice == self._practice, resource.type == type_, resource.id == id_
             )
-        )
-        if version is None:
+        ).first()
+        if row is None:
             raise _unknown(type_, id_)
-        return version
+        return Stored(type_, id_, row.version, row.updated_at, b"")
 
     def _store(self, resource: dict[str, Any], id_: str, version: int, letter: str) -> Stored:
         if len(self._versions) >= FLUSH_AFTER:
@@ -202,9 +216,10 @@ class Writer:
         resource = _stamped(resource, id_, version, self.now)
         type_ = resource["resourceType"]
         stored = Stored(type_, id_, version, self.now, fhir_json.dumps(resource))
-        self._rights.check_sent(letter, stored)
+        rows = index_rows(resource, self._base)
+        self._rights.check_sent(letter, stored, lambda: rows)
         self._versions.append((*self._row(stored), stored.content))
-        self._index += [(self._practice, type_, id_, *row, self.now) for row in index_rows(resource, self._base)]
+        self._index += [(self._practice, type_, id_, *row, self.now) for row in rows]
         return stored
 
     def _row(self, stored: Stored) -> tuple:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine
@@ -19,7 +20,7 @@ from integration.hosted.instants import to_instant
 from integration.hosted.outcomes import Refusal, bad_request
 from integration.hosted.query import Query, read_condition
 from integration.hosted.rights import Rights
-from integration.hosted.storing import Stored, Writer, new_id, read_many, writing
+from integration.hosted.storing import Stored, Writer, new_id, read_many, rows_of, writing
 from mappings.structure import StructureIssue
 
 # Elements of type Reference.reference, uri and url that may hold the address of another entry. Equality with a
@@ -102,7 +103,8 @@ def run(engine: Engine, practice: str, base: str, entries: list[Entry], place: P
         for entry in entries:
             if entry.exists:
                 with _refused_at(f"{entry.at}.request.ifNoneExist"):
-                    place.rights.check_found(known[entry.type, entry.id])
+                    there = known[entry.type, entry.id]
+                    place.rights.check_found(there, partial(rows_of, writer.connection, practice, there))
         answers = [_apply(writer, entry, targets, known) for entry in entries]
         for answer in answers:
             place.keep(writer, answer.stored, answer.warnings)

@@ -186,6 +186,18 @@ def test_a_search_in_a_scope_filters_search_and_read_alike(two, scoped, search):
         assert unknown(mine.send("GET", path)) == not_here, "as if it were not here"
 
 
+def test_a_read_sees_what_a_search_sees_at_whichever_address_it_comes(engine, oakwood):
+    """From inside, behind the proxy, the endpoint has another address than the one that stands in references."""
+    id_ = oakwood.create(observation(f"{BASE}/oakwood/{ALICE}"))["id"]
+    inside = of_scopes(
+        read_scopes("system/Observation.rus?patient=Patient/alice"), "http://127.0.0.1:8080/fhir/oakwood"
+    )
+    mine = Practice(make_app(engine, admit=lambda slug: Caller("client lab", inside)).test_client(), "oakwood")
+    assert mine.ids("Observation") == [id_]
+    mine.get(f"Observation/{id_}")
+    assert mine.send("PUT", f"Observation/{id_}", observation() | {"id": id_}).status_code == 200
+
+
 def test_ids_and_times_in_a_scope_filter_too(two, scoped):
     assert scoped(f"system/Observation.rs?_id={two['in']}").ids("Observation") == [two["in"]]
     for time, found in (("ge2020", 2), ("lt2020", 0), ("ne2020", 2)):
