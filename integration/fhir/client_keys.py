@@ -66,6 +66,8 @@ def _read(
             if answer.status_code != 200:
                 raise KeySetAway(f"it answers {answer.status_code} instead of 200; a redirect is not followed")
             body = answer.raw.read(LONGEST_KEY_SET + 1, decode_content=True)
+            if deadline.is_over:
+                raise TimeoutError  # what was cut off looks like an end
             if len(body) > LONGEST_KEY_SET:
                 raise KeySetAway(f"its answer is longer than {LONGEST_KEY_SET} bytes")
             return body.decode("utf-8"), answer.headers

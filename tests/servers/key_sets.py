@@ -2,7 +2,6 @@
 
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -78,10 +77,3 @@ class KeySets:
                 """Quiet."""
 
         return Handler
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that it takes."""
-    begun = time.monotonic()
-    work()
-    return time.monotonic() - begun

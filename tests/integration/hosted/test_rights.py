@@ -274,3 +274,11 @@ def test_a_conditional_create_needs_to_search_and_shows_nothing_outside(two, oak
     assert two["out"] not in answer.text and "Location" not in answer.headers
     assert create(scoped("system/Observation.cs")).status_code == 200
     assert len(oakwood.ids("Observation")) == 2, "and never a second one of the same"
+
+
+def test_a_conditional_create_that_finds_nothing_needs_to_search_too(scoped):
+    """Else what is refused and what is not would tell whether there is one."""
+    new = observation(value="b")
+    refused(scoped("system/Observation.c").send("POST", "Observation", new, If_None_Exist=CONDITION))
+    refused(scoped("system/Observation.c").send("POST", "", transaction_of(post(new, ifNoneExist=CONDITION))))
+    assert scoped("system/Observation.cs").send("POST", "Observation", new, If_None_Exist=CONDITION).status_code == 201
