@@ -21,7 +21,8 @@ _SOFTWARE = {
     "hapi": r"\bhapi\b",
 }
 _HOSTED = (
-    "Give this organization an endpoint that we host (`base_url: hosted:PRACTICE`): its people work on our pages then"
+    ". Give this organization an endpoint that we host (`base_url: hosted:PRACTICE`), and its people work on our pages; or "
+    "bring the packet there (`second-opinion packet download`)"
 )
 
 
