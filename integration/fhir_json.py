@@ -28,7 +28,7 @@ def loads(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """Serialise to compact UTF-8, every digit kept (https://hl7.org/fhir/R4/datatypes.html#decimal)."""
+    """Serialize to compact UTF-8, every digit kept (https://hl7.org/fhir/R4/datatypes.html#decimal)."""
     return simplejson.dumps(value, use_decimal=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
         "utf-8"
     )

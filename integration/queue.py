@@ -164,7 +164,7 @@ _ENDPOINTS_WITH_WORK = text(f"""
     ORDER BY random()""")  # of several dispatchers each begins with another endpoint
 
 # What dispatch commits is lost only together with all that came after it, so nobody waits for the disk. Tables may have grown
-# since they were last analysed, but every statement here has an index.
+# since they were last analyzed, but every statement here has an index.
 LOCK = """
     SELECT concurrency,
            paused OR breaker <> 'closed' AND breaker_until > statement_timestamp()

@@ -287,7 +287,7 @@ def capabilities_of(world: World, key: str, server: Callable[[], FhirServer]) ->
         return Capabilities.from_json(known.capabilities).with_overrides(overrides)
     probed = probe(server())
     if probed.problems:
-        return probed  # not remembered: it is asked again when somebody has mended it
+        return probed  # not remembered: it is asked again when somebody has fixed it
     says = probed.of_itself
     is_hosted = bool(endpoint.hosted_practice)
     if known.says is not None and known.says != says and not is_hosted:

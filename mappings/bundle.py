@@ -61,7 +61,7 @@ class EntryResult:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One record as it is to stand at the target, and the condition by which a second attempt recognises it."""
+    """One record as it is to stand at the target, and the condition by which a second attempt recognizes it."""
 
     key: str  # Type/id at the source
     urn: str
@@ -233,7 +233,7 @@ def for_single_create(
 
 
 def identity_of(resource: Mapping, identifier_system: str) -> Identifier | None:
-    """What a record of the source is recognised by at a target; None when nothing there could tell.
+    """What a record of the source is recognized by at a target; None when nothing there could tell.
 
     Ours; its own where the type holds a single identifier and that is taken.
     """
@@ -424,7 +424,7 @@ def _identified(body: dict, sending: _Sending) -> tuple[dict, str | None, list[F
     if condition is None and not sending.allow_unidentified:
         raise MappingError(
             kind,
-            "it has no identifier a second attempt could be recognised by; write it inline, "
+            "it has no identifier a second attempt could be recognized by; write it inline, "
             "or allow it to be created without",
         )
     return body, condition, findings
@@ -441,7 +441,7 @@ def _condition(body: dict, how: str, ours: dict) -> tuple[str | None, list[Findi
     own = to_identifier(body["identifier"])
     if own is not None:
         return if_none_exist(own.model_dump()), [
-            Finding("identifier.single", "it is recognised by its own only identifier", path)
+            Finding("identifier.single", "it is recognized by its own only identifier", path)
         ]
     return None, [Finding("identifier.single", "its only identifier is taken and has no system to find it by", path)]
 

@@ -1,4 +1,4 @@
-"""Every code system URL and code the Exchange writes or recognises, once.
+"""Every code system URL and code the Exchange writes or recognizes, once.
 
 Which code is used where, and why: docs/reference/codes.md.
 """

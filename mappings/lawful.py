@@ -126,7 +126,7 @@ LAWFUL = (
     Lawful(
         ("markup",),
         "other XHTML around the same words of a narrative",
-        "Servers normalise markup and take out what could run in a browser; every word has to stay.",
+        "Servers normalize markup and take out what could run in a browser; every word has to stay.",
     ),
     Lawful(
         ("notation",),

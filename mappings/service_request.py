@@ -1,4 +1,4 @@
-"""The clinical request itself: recognise a second opinion, write it as a ServiceRequest, read it back.
+"""The clinical request itself: recognize a second opinion, write it as a ServiceRequest, read it back.
 
 https://hl7.org/fhir/R4/servicerequest.html (US Core 9: us-core-servicerequest). Codes: docs/reference/codes.md.
 The question is the text of the reason coded "Second Opinion"; what the first opinion was travels as a further reason

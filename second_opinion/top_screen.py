@@ -120,7 +120,7 @@ class Screen:
             self.typed = (self.typed + key)[:1000]
 
     def _narrow(self) -> None:
-        """Take the typed filter; one that cannot be read stays to be mended."""
+        """Take the typed filter; one that cannot be read stays to be corrected."""
         try:
             wanted = parse(self.typed)
             with self.engine.begin() as conn:

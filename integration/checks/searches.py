@@ -54,12 +54,12 @@ def _by_identifier(trying: Trying, kind: str) -> Tried:
     try:
         answer = trying.answer(kind, {"identifier": identifier_token(wanted.system, wanted.value), "_count": "2"})
     except PermanentError as error:
-        why = f"refused ({error.cause or error.status_code}): such records are recognised by what we remember of them only"
+        why = f"refused ({error.cause or error.status_code}): such records are recognized by what we remember of them only"
         return Tried(what, False, why, learned, refused=True)
     except ExchangeError as error:
         return Tried(what, None, str(error))
     if any(wanted not in identifiers_in(each) for each in resources(answer, kind)):
-        says = "the parameter is ignored: no answer to it is believed, what we wrote is recognised otherwise"
+        says = "the parameter is ignored: no answer to it is believed, what we wrote is recognized otherwise"
         return Tried(what, False, says, learned)
     return _by_one_that_is_there(trying, kind, echoes(answer, "identifier"))
 

@@ -146,7 +146,7 @@ def unreachable(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"shows a certificate that is not trusted: {plain(error.verify_message, 120)}; "
-            "name its authority in `alerts.ca_file`, or mend the certificate"
+            "name its authority in `alerts.ca_file`, or fix the certificate"
         )
     if isinstance(error, ssl.SSLError):
         return f"did not begin TLS ({plain(error.reason or 'no reason given', 60)}): are port and `security` right?"

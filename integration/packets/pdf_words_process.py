@@ -75,7 +75,7 @@ def read(data: bytes) -> dict[str, Any]:
     if len(reader.pages) > MAX_PAGES:
         raise Doubtful(f"the PDF has {len(reader.pages)} pages; at most {MAX_PAGES} are read")
     _refuse_parts_beside(reader)
-    remarks.said.clear()  # what it mends while it opens a file costs no word
+    remarks.said.clear()  # what it repairs while it opens a file costs no word
     pages, pictures, size = [], 0, 0
     for number, page in enumerate(reader.pages, 1):
         drawn = _drawn(page, number, reader)

@@ -284,7 +284,7 @@ class Endpoint(Section):
         examples=[["https://hillside.example.org/mrn"]],
     )
     contact: str | None = Field(
-        None, description="Who to phone when it does not answer.", examples=["IT desk, +1 555 0100"]
+        None, description="Whom to call when it does not answer.", examples=["IT desk, +1 555 0100"]
     )
     limits: Limits = Field(default_factory=Limits, description="What the server can bear.")
     verification: Verification = Field(

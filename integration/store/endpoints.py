@@ -64,7 +64,7 @@ def register(conn: Connection, config: "Config") -> None:
     if own != config.exchange.identifier_system:
         raise links.SystemChanged(
             f"exchange.identifier_system was {own} at first use and is now {config.exchange.identifier_system}: what was "
-            "sent before is recognized by it. Write the first one back"
+            "sent before is recognized by it. Set it back to the first one"
         )
     rows = [
         dict(

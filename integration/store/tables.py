@@ -204,7 +204,7 @@ endpoints = Table(
     Column("last_failure_cause", Text),
     _time("polled_at"),  # last poll for requests that succeeded
     Column("latencies", JSONB, nullable=False, server_default=text("'[]'")),  # last 60 step times, milliseconds
-    Column("base_url", Text),  # normalised, frozen at first use: another address may be another server
+    Column("base_url", Text),  # normalized, frozen at first use: another address may be another server
     Column("software", Text),  # name and version at the last check
     Column("says", JSONB),  # what the server said of itself at first use: software, implementation
     Column(

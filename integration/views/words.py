@@ -37,7 +37,7 @@ def span(delta: timedelta) -> str:
 
 @dataclass(frozen=True)
 class Countdown:
-    """Time to a deadline: a level (late, soon, fine, none) that picks icon and colour, and words that say it all."""
+    """Time to a deadline: a level (late, soon, fine, none) that picks icon and color, and words that say it all."""
 
     level: str
     words: str

@@ -194,7 +194,7 @@ def tell_correction(ctx: Context) -> Outcome:
     if Status(ctx.row().status) in FINAL:
         ctx.finding(
             "correction-after-end",
-            f"records were corrected after the request had ended; {task} at {delivery.endpoint} says so. Phone the consultant",
+            f"records were corrected after the request had ended; {task} at {delivery.endpoint} says so. Call the consultant",
             delivery.id,
             "error",
         )

@@ -301,7 +301,7 @@ class Creating:
         self._place({source: each for source, each in results.items() if source not in placed})
 
     def _foreign(self, there: Mapping[str, str]) -> dict[str, str]:
-        """Those of ``{source: Type/id}`` that do not carry what the record is recognised by: the server ignored the condition."""
+        """Those of ``{source: Type/id}`` that do not carry what the record is recognized by: the server ignored the condition."""
         if not there:
             return {}
         wanted = identities_of(map(self.push.resources.__getitem__, there), self.push.system)

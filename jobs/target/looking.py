@@ -27,7 +27,7 @@ STRANGERS = 100  # so many answers that nobody asked for, and none that was: the
 
 @dataclass
 class Looked:
-    """What a look-up found: ``{source: resources there that carry what it is recognised by}``."""
+    """What a look-up found: ``{source: resources there that carry what it is recognized by}``."""
 
     found: dict[str, list[dict]] = field(default_factory=dict)
     ignored: set[str] = field(default_factory=set)  # types whose search answered with others' resources only
@@ -105,7 +105,7 @@ def names_of(resources: Iterable[dict]) -> str:
 
 
 def search_by_identity(ctx: Context, endpoint: str, identities: Mapping[str, Identifier]) -> Looked:
-    """What stands at the endpoint of these (``{source: what it is recognised by}``), searched by type in batches at once."""
+    """What stands at the endpoint of these (``{source: what it is recognized by}``), searched by type in batches at once."""
     if ctx.endpoint(endpoint).habits.finds_by_identifier is False:
         return Looked(asked=False)
     server, looked = ctx.server(endpoint), Looked()
@@ -131,7 +131,7 @@ def search_by_identity(ctx: Context, endpoint: str, identities: Mapping[str, Ide
 
 
 def identities_of(resources: Iterable[dict], system: str) -> dict[str, Identifier]:
-    """What each record is recognised by at a target, for those that are."""
+    """What each record is recognized by at a target, for those that are."""
     found = ((packets.source_of(resource), identity_of(resource, system)) for resource in resources)
     return {source: identity for source, identity in found if identity is not None}
 

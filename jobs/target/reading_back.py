@@ -28,7 +28,7 @@ from mappings.subject import may_be_patient, subjects_of
 
 
 def check_resources(ctx: Context, delivery: Row, packet: packets.Packet) -> Check:
-    """Search by what they are recognised by in batches (shows doubles too); by Location what the index does not show yet."""
+    """Search by what they are recognized by in batches (shows doubles too); by Location what the index does not show yet."""
     return ReadingBack(ctx, delivery, packet).check()
 
 

@@ -27,7 +27,7 @@ def ensure_created(
 
     1. a link says it is there; 2. on a repeat, or where there is no conditional create, the target is searched;
     3. conditional create; 4. no Location in the answer: search again (some servers answer 200 without one).
-    ``authored``: we made it ourselves, so its structure is checked before it is sent. ``known_as``: what it is recognised
+    ``authored``: we made it ourselves, so its structure is checked before it is sent. ``known_as``: what it is recognized
     by at the target, where the resource has no room for ``identifier``. ``look``: search first in any case.
     Raises NeedsPerson when ``find`` does because two hold the identifier or none can be found after a successful answer.
     """

@@ -87,7 +87,7 @@ class SelfCheck:
                 conn,
                 PAYLOADS_AWAY,
                 self.machine,
-                f"{self.machine}: {problem}. Make room or mend it; what needs it waits.",
+                f"{self.machine}: {problem}. Make room or fix it; what needs it waits.",
             )
         elif self._payloads_away:
             alarms.recover(conn, PAYLOADS_AWAY, self.machine)

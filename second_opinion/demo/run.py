@@ -178,7 +178,7 @@ def news(view: dict) -> list[str]:
     """What there is to tell about a request by now."""
     if not view:
         return []
-    told = [f"request {view['request_id']} taken in: recognised by its codes"]
+    told = [f"request {view['request_id']} received: recognized by its codes"]
     told += [
         f"packet {each['version']}: {each['resources']} resources and {each['attachments']} attachments gathered, "
         f"{each['bytes']:,} bytes"

@@ -145,7 +145,7 @@ def _alarms(site: Site, now: datetime) -> None:
             (
                 "endpoint-down",
                 "bob",
-                "bob has answered nothing since 2026-03-01 12:00 UTC; what is due there waits. Phone its contact.",
+                "bob has answered nothing since 2026-03-01 12:00 UTC; what is due there waits. Call its contact.",
             ),
             (
                 "database-away",

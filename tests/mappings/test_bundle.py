@@ -351,13 +351,13 @@ def test_a_single_identifier_that_is_taken_is_the_condition_and_recorded(kind):
 
 def test_a_single_identifier_without_system_protects_nothing():
     source = resource("Composition", "c") | {"identifier": {"value": "7"}}
-    with pytest.raises(MappingError, match="recognised"):
+    with pytest.raises(MappingError, match="recognized"):
         send(source)
     assert "ifNoneExist" not in send(source, allow_unidentified=True)["entry"][0]["request"]
 
 
 def test_r4_cannot_search_adverse_events_by_identifier():
-    with pytest.raises(MappingError, match="recognised"):
+    with pytest.raises(MappingError, match="recognized"):
         send(resource("AdverseEvent", "a"))
     findings: list = []
     entry = send(resource("AdverseEvent", "a"), allow_unidentified=True, findings=findings)["entry"][0]

@@ -50,7 +50,7 @@ def bearer() -> str | None:
 
 
 def cookie() -> str:
-    """The name of the session's cookie. With TLS it is one that a neighbouring host cannot set."""
+    """The name of the session's cookie. With TLS it is one that a neighboring host cannot set."""
     return f"__Host-{SESSION}" if world.config().web.is_https else SESSION
 
 

@@ -21,7 +21,7 @@ EXCHANGES_OF = 3  # newest attempts of each step that open to their exchanges; e
 
 @dataclass(frozen=True)
 class Side:
-    """One organisation of a request, and how its endpoint is."""
+    """One organization of a request, and how its endpoint is."""
 
     role: str
     key: str

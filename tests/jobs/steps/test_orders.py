@@ -344,7 +344,7 @@ def test_another_identifier_system_of_the_exchange_is_a_sentence_at_start(exchan
     config = exchange.config.model_copy(
         update={"exchange": exchange.config.exchange.model_copy(update={"identifier_system": "urn:new"})}
     )
-    with exchange.engine.begin() as conn, pytest.raises(SystemChanged, match="Write the first one back"):
+    with exchange.engine.begin() as conn, pytest.raises(SystemChanged, match="Set it back to the first one"):
         endpoints.register(conn, config)
 
 
