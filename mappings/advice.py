@@ -26,9 +26,21 @@ _HOSTED = (
 )
 
 
-def guessed_profile(software: str | None) -> str | None:
-    """The profile that a software name of a CapabilityStatement speaks for; None when it speaks for none. A guess: say so."""
-    return next((key for key, words in _SOFTWARE.items() if software and re.search(words, software, re.I)), None)
+# Oracle Health and Meditech do not name themselves in their CapabilityStatements; these are hosts of the vendors' own.
+_HOSTS = {
+    "epic.com": "epic",
+    "cerner.com": "oracle-health",
+    "athenahealth.com": "athenahealth",
+    "meditech.com": "meditech",
+}
+
+
+def guessed_profile(software: str | None, host: str | None = None) -> str | None:
+    """The profile that a software name of a CapabilityStatement speaks for, else a vendor's own host. A guess: say so."""
+    named = (key for key, words in _SOFTWARE.items() if software and re.search(words, software, re.I))
+    lower = f".{(host or '').lower().rstrip('.')}"
+    hosted = (key for domain, key in _HOSTS.items() if lower.endswith(f".{domain}"))
+    return next(named, None) or next(hosted, None)
 
 
 NAMED = 6  # of a list of types

@@ -35,7 +35,7 @@ def block(
     cannot be used, and why; ``learned``: by path, as `Tried` has it. A level that is too low to close a loop is never added.
     """
     values: dict[str, Any] = {"profile": proposed.profile}
-    remarks = {"profile": "guessed from the name of its software"} if proposed.profile != endpoint.profile else {}
+    remarks = {"profile": "guessed from its software or its address"} if proposed.profile != endpoint.profile else {}
     report = next((each for each in reached if each.write == Write.REPORT), None)
     if report is not None:
         values["roads"] = _usable(proposed, report, missing)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine
 
@@ -103,7 +104,7 @@ def examined(
         can, tried = _tried(config, endpoint, engine, servers, patient)
     except (TemporaryError, NeedsPerson) as error:
         can, tried = Capabilities(problems=(f"{error}{_next_step(endpoint)}",)), []
-    guess = guessed_profile(can.software)
+    guess = _guess(endpoint, can)
     one, spoke = proposed(endpoint, guess), not can.problems and can.fhir_version is not None
     asking = _Asking(config, servers, one, can.with_overrides(one.overrides))
     missing = _missing(asking)
@@ -132,6 +133,10 @@ def _next_step(endpoint: Endpoint) -> str:
     if endpoint.hosted_practice:
         return ". It is one of ours: start second-opinion serve first"
     return f". Check base_url and the firewall, and ask who runs it ({endpoint.contact or 'no contact is configured'})"
+
+
+def _guess(endpoint: Endpoint, can: Capabilities) -> str | None:
+    return guessed_profile(can.software, urlsplit(endpoint.base_url).hostname)
 
 
 def proposed(endpoint: Endpoint, guess: str | None) -> Endpoint:
@@ -213,7 +218,7 @@ def _tried(
     can = probe(servers.server(endpoint.key))
     if can.problems:
         return can, tried
-    one = proposed(endpoint, guessed_profile(can.software))
+    one = proposed(endpoint, _guess(endpoint, can))
     about = patient.reference if patient else None
     reading = Trying(servers.server(endpoint.key), can, one, about, config.records.types, until)
     tried += [*searches(reading), *pages(reading)]

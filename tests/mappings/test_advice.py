@@ -40,6 +40,20 @@ class Server:
 
 
 READS_ONLY = Server(frozenset(), frozenset(), False, False, False)
+
+
+@pytest.mark.parametrize(
+    ("host", "profile"),
+    [
+        ("fhir-ehr.cerner.com", "oracle-health"), ("greenfield-apis.MEDITECH.com", "meditech"), ("cerner.com", "oracle-health"),
+        ("cerner.com.example.org", None), ("notcerner.com", None), ("epic.hospital.org", None), (None, None),
+    ],
+)  # fmt: skip
+def test_a_vendors_own_host_speaks_for_it_where_its_software_is_not_named(host, profile):
+    assert guessed_profile(None, host) == profile
+    assert guessed_profile("HAPI FHIR Server", host) == "hapi", "what it says of itself counts more"
+
+
 SEEN = {Trial.CREATE: True, Trial.READ_BACK: True}
 
 

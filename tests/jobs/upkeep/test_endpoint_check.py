@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from integration.fhir.exchanges import ignore
 from integration.fhir.servers import Servers
 from integration.settings.config import load_config
 from integration.store import endpoint_checks
@@ -139,3 +140,24 @@ def test_a_check_that_was_asked_for_is_done_by_a_step_also_at_a_paused_endpoint_
     assert bob.found["problems"] == [] and bob.found["left_there"] == [] and bob.actor == "ann"
     assert Trial.CREATE not in {each["what"] for each in bob.found["tried"]}
     assert "config.yaml has no endpoint gone" in gone.found["problems"]
+
+
+@pytest.mark.hapi
+@pytest.mark.postgres
+def test_at_a_real_hapi_all_works_and_nothing_stays(tmp_path, database, hapi_url):
+    config = config_of(tmp_path, hapi_url, accepts="resources", limits={"timeout_seconds": 60, "search_lag_seconds": 5})
+    server = Servers(config).server("ehr").observed(ignore, lambda going: None)
+    about = server.create({"resourceType": "Patient", "active": True}).location
+    for number in range(5):
+        one = {"resourceType": "Observation", "status": "final", "code": {"text": f"test {number}"}}
+        server.create(
+            {**one, "subject": {"reference": about}, "identifier": [{"system": "urn:x", "value": f"{about}-{number}"}]}
+        )
+    found = check_now(config, database.engine, Servers(config), "ehr", TestPatient(about, write=True), actor="ann")
+    tried = {each["what"]: each["worked"] for each in found["tried"]}
+    assert found["problems"] == [] and found["left_there"] == [], found
+    for what in (Trial.CREATE, Trial.READ_BACK, Trial.CONDITIONAL, Trial.UPDATE, Trial.DELETE, Trial.SIZE, Trial.PAGES):
+        assert tried[what] is True, (what, found["tried"])
+    assert tried[Trial.BY_PATIENT] and tried[Trial.SINCE] and tried[Trial.PAGE_SIZE]
+    roads = {each["write"]: (each["road"], each["level"]) for each in found["writes"]}
+    assert None not in {road for road, _ in roads.values()} and found["guessed_profile"] == "hapi"
