@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
+import urllib3
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
@@ -219,7 +220,7 @@ def _exchange(ask: Callable[[], requests.Response], endpoint: str) -> tuple[int,
         with ask() as answer:
             body = answer.raw.read(LARGEST_ANSWER, decode_content=True)
             return answer.status_code, answer.headers, _json(body)
-    except (requests.RequestException, OSError, ValueError):
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
         pass  # left first: the error quotes the address, and what was sent
     raise TemporaryError(f"the token address of {endpoint} cannot be reached", endpoint=endpoint, cause="sign-in-away")
 

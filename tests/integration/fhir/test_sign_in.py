@@ -1,5 +1,6 @@
 """Signing in at a server as strict as vendors are: claims, renewal by one for all, revocation, clocks, and every refusal as a sentence."""
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -207,6 +208,24 @@ def test_a_token_address_that_is_away_is_tried_again_later(worker, hospital, sta
     with pytest.raises(TemporaryError) as caught:
         worker().read()
     assert caught.value.cause == "sign-in-away" and hospital.requests == []
+
+
+def test_an_answer_that_is_cut_off_is_tried_again_later(worker, hospital):
+    """It says more than it sends: reading it fails in a way of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def cut() -> None:
+            made, _ = listening.accept()
+            with made:
+                made.recv(65_536)
+                made.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{")
+
+        threading.Thread(target=cut, daemon=True).start()
+        there = f"http://127.0.0.1:{listening.getsockname()[1]}/token"
+        auth = SMART.model_copy(update={"token_url": there})
+        with pytest.raises(TemporaryError) as told:
+            worker(auth=auth).read()
+    assert told.value.cause == "sign-in-away" and there not in str(told.value)
 
 
 def test_a_server_without_discovery_is_said_with_the_key_to_write(worker, hospital):
