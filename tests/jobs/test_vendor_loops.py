@@ -79,7 +79,8 @@ class Loop:
     def sending(self) -> dict:
         """The ledger's row of the report."""
         with self.exchange.engine.connect() as conn:
-            row = conn.execute(text("SELECT * FROM sendings WHERE request_id = :id"), {"id": self.request_id})
+            named = {"id": self.request_id, "report": "%-report-%"}
+            row = conn.execute(text("SELECT * FROM sendings WHERE request_id = :id AND value LIKE :report"), named)
             return dict(row.mappings().one())
 
     def writes(self) -> int:
