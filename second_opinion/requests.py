@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -232,7 +233,7 @@ def deliveries_list(ctx: click.Context, status: str | None, limit: int, as_json:
     from integration.views.levels import with_words
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
-        rows = [with_words(row._asdict()) for row in store.newest(conn, status, limit)]
+        rows = [with_words(asdict(row)) for row in store.newest(conn, status, limit)]
     show(
         rows,
         as_json,
@@ -259,8 +260,8 @@ def deliveries_show(ctx: click.Context, delivery_id: str, as_json: bool) -> None
         if row is None:
             raise operations.NotPossible(f"there is no delivery {delivery_id}")
         view = {
-            **with_words(row._asdict()),
-            "items": [item._asdict() for item in store.items(conn, delivery_id).values()],
+            **with_words(asdict(row)),
+            "items": [asdict(item) for item in store.items(conn, delivery_id).values()],
         }
     show(view, as_json, json.dumps(view, indent=2, default=str))
 

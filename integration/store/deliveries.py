@@ -1,6 +1,7 @@
 """Deliveries: one packet, request or report to one endpoint, and what happened to each item of it."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, and_, func, select, update
@@ -9,6 +10,70 @@ from sqlalchemy.dialects.postgresql import insert
 from integration.store.arrays import blocks
 from integration.store.tables import deliveries, delivery_items, packets
 from mappings.model.delivery import DELIVERY_TRANSITIONS, DeliveryKind, DeliveryStatus, ItemStatus
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One packet, request or report to one endpoint, and where it stands; see `tables.deliveries` for each column."""
+
+    id: str
+    request_id: str
+    endpoint: str
+    kind: str  # a DeliveryKind
+    version: int
+    packet_id: str | None  # of records
+    request_version: int | None  # whose words stand on the readable summary; None before it is sent
+    status: str  # a DeliveryStatus
+    attempts: int
+    cause: str | None
+    message: str | None
+    action: str | None
+    deadline: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    sent_at: datetime | None
+    verified_at: datetime | None
+    encounter: str | None  # Encounter/id at the endpoint, as a person named it
+    road: str | None  # a RoadName
+    level: str | None  # a Level
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Delivery":
+        """From a row of `deliveries`."""
+        return cls(**{name: getattr(row, name) for name in cls.__dataclass_fields__})
+
+    @property
+    def packet(self) -> str:
+        """The packet that it carries; LookupError for a delivery that carries none."""
+        if self.packet_id is None:
+            raise LookupError(f"delivery {self.id} carries no packet")
+        return self.packet_id
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What happened to one resource or document of a delivery; ``source``: Type/id at the source, ``target``: at the target."""
+
+    delivery_id: str
+    source: str
+    status: str  # an ItemStatus
+    target: str | None
+    sent_sha256: str | None  # of the bytes that were sent, or were about to be
+    sent_in: str | None  # the payload that has them as a line; None: they are a payload of their own
+    created_by_us: bool | None
+    updated_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Item":
+        """From a row of `delivery_items`."""
+        return cls(**{name: getattr(row, name) for name in cls.__dataclass_fields__})
+
+    @property
+    def kept(self) -> str:
+        """The hash of the bytes that were sent, or were about to be; LookupError where none were kept."""
+        if self.sent_sha256 is None:
+            raise LookupError(f"no bytes of {self.source} in delivery {self.delivery_id} were kept")
+        return self.sent_sha256
 
 
 def delivery_id_of(request_id: str, kind: DeliveryKind, version: int) -> str:
@@ -45,14 +110,15 @@ def create(
     return delivery_id
 
 
-def get(conn: Connection, delivery_id: str) -> Row | None:
-    """The row of one delivery; None when there is none."""
-    return conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
+def get(conn: Connection, delivery_id: str) -> Delivery | None:
+    """One delivery; None when there is none."""
+    row = conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
+    return None if row is None else Delivery.from_row(row)
 
 
-def one(conn: Connection, delivery_id: str) -> Row:
-    """The row of the delivery that a step works on: it is there for as long as the step is."""
-    return conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one()
+def one(conn: Connection, delivery_id: str) -> Delivery:
+    """The delivery that a step works on: it is there for as long as the step is."""
+    return Delivery.from_row(conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one())
 
 
 def move(
@@ -106,15 +172,11 @@ def note_request_version(conn: Connection, delivery_id: str, request_version: in
     conn.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(request_version=version))
 
 
-def of_request(conn: Connection, request_id: str, kind: DeliveryKind) -> list:
-    """The deliveries of one kind, newest version first; those that were cancelled too."""
-    return list(
-        conn.execute(
-            select(deliveries)
-            .where(deliveries.c.request_id == request_id, deliveries.c.kind == kind)
-            .order_by(deliveries.c.version.desc())
-        )
-    )
+def of_request(conn: Connection, request_id: str, kind: DeliveryKind | None = None) -> list[Delivery]:
+    """The deliveries of one kind, or all, newest version first; those that were cancelled too."""
+    wanted = select(deliveries).where(deliveries.c.request_id == request_id)
+    wanted = wanted if kind is None else wanted.where(deliveries.c.kind == kind)
+    return [Delivery.from_row(row) for row in conn.execute(wanted.order_by(deliveries.c.version.desc()))]
 
 
 def bytes_sent(conn: Connection, request_id: str, source: str) -> list[str]:
@@ -152,16 +214,16 @@ def perhaps_written(conn: Connection, endpoint: str, patient: str) -> dict[str, 
     return {row[0]: row[1] for row in rows}
 
 
-def items(conn: Connection, delivery_id: str) -> dict[str, Row]:
-    """``{source: item row}`` of a delivery."""
+def items(conn: Connection, delivery_id: str) -> dict[str, Item]:
+    """``{source: item}`` of a delivery."""
     rows = conn.execute(select(delivery_items).where(delivery_items.c.delivery_id == delivery_id))
-    return {row.source: row for row in rows}
+    return {row.source: Item.from_row(row) for row in rows}
 
 
-def items_by_source(conn: Connection, delivery_id: str) -> list[Row]:
+def items_by_source(conn: Connection, delivery_id: str) -> list[Item]:
     """The items of a delivery, in the order of their sources."""
     wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id).order_by(delivery_items.c.source)
-    return list(conn.execute(wanted).all())
+    return [Item.from_row(row) for row in conn.execute(wanted)]
 
 
 def mark_items(conn: Connection, delivery_id: str, marks: Iterable[dict]) -> None:
@@ -205,16 +267,18 @@ def counts_of_request(conn: Connection, request_id: str) -> dict[str, dict[str, 
 
 def items_page(
     conn: Connection, delivery_id: str, *, status: str | None = None, after: str = "", limit: int = 100
-) -> tuple[list[Row], str | None]:
+) -> tuple[list[Item], str | None]:
     """One page of a delivery's items by source, and the source after which the next page begins (None at the end)."""
     wanted = select(delivery_items).where(delivery_items.c.delivery_id == delivery_id, delivery_items.c.source > after)
     if status:
         wanted = wanted.where(delivery_items.c.status == status)
-    found = list(conn.execute(wanted.order_by(delivery_items.c.source).limit(limit + 1)).all())
+    rows = conn.execute(wanted.order_by(delivery_items.c.source).limit(limit + 1))
+    found = [Item.from_row(row) for row in rows]
     return found[:limit], found[limit - 1].source if len(found) > limit else None
 
 
-def newest(conn: Connection, status: str | None, limit: int) -> list[Row]:
+def newest(conn: Connection, status: str | None, limit: int) -> list[Delivery]:
     """The deliveries that changed last, of one status or of any."""
     wanted = select(deliveries).order_by(deliveries.c.updated_at.desc(), deliveries.c.id.desc()).limit(limit)
-    return list(conn.execute(wanted if status is None else wanted.where(deliveries.c.status == status)).all())
+    rows = conn.execute(wanted if status is None else wanted.where(deliveries.c.status == status))
+    return [Delivery.from_row(row) for row in rows]

@@ -2,9 +2,10 @@
 
 import re
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from integration.store import audit, deliveries, sendings, steps
+from integration.store.deliveries import Delivery
 from integration.store.operations import NotPossible, open_step_of
 from integration.store.resending import delivery_of
 from integration.store.sendings import Sending
@@ -16,7 +17,9 @@ _TO_A_VISIT = (DeliveryKind.REPORT, DeliveryKind.RECORDS)  # a report waits long
 _ENCOUNTER = re.compile(r"Encounter/[A-Za-z0-9.-]{1,64}")
 
 
-def confirm(conn: Connection, delivery_id: str, item: str = "", called: str = "", *, actor: str, reason: str) -> Row:
+def confirm(
+    conn: Connection, delivery_id: str, item: str = "", called: str = "", *, actor: str, reason: str
+) -> Delivery:
     """It is in the other system, or was handed over: ``actor`` answers for it. Raises NotPossible.
 
     ``item``: which document of the delivery, as it is listed (``document:...``); needed where several are open.
@@ -35,7 +38,7 @@ def confirm(conn: Connection, delivery_id: str, item: str = "", called: str = ""
     return delivery
 
 
-def send_again(conn: Connection, delivery_id: str, item: str = "", *, actor: str, reason: str) -> Row:
+def send_again(conn: Connection, delivery_id: str, item: str = "", *, actor: str, reason: str) -> Delivery:
     """It was looked for there and is not there: it is sent once more. Raises NotPossible. ``item``: as in `confirm`."""
     delivery, row = _open(conn, delivery_id, item)
     if row.state != SendingState.BEGUN:
@@ -62,12 +65,12 @@ def name_encounter(conn: Connection, request_id: str, reference: str, *, actor: 
         deliveries.move(conn, going.id, DeliveryStatus.RETRYING)
 
 
-def _unfinished(conn: Connection, request_id: str, kind: DeliveryKind) -> Row | None:
+def _unfinished(conn: Connection, request_id: str, kind: DeliveryKind) -> Delivery | None:
     newest = next(iter(deliveries.of_request(conn, request_id, kind)), None)
     return newest if newest is not None and newest.status not in ENDED else None
 
 
-def _open(conn: Connection, delivery_id: str, item: str) -> tuple[Row, Sending]:
+def _open(conn: Connection, delivery_id: str, item: str) -> tuple[Delivery, Sending]:
     steps.lock_with_request(conn, delivery_of(conn, delivery_id).request_id)
     delivery = delivery_of(conn, delivery_id)
     rows = sendings.of_delivery(conn, delivery_id)
@@ -108,7 +111,7 @@ def _named(row: Sending) -> str:
     return row.delivery_id if "-report-" in row.value else f"{row.delivery_id} {row.value}"
 
 
-def _end(conn: Connection, delivery: Row, row: Sending, state: SendingState, **values: object) -> None:
+def _end(conn: Connection, delivery: Delivery, row: Sending, state: SendingState, **values: object) -> None:
     step_id = open_step_of(conn, delivery.id)
     if step_id is None or not steps.make_due(conn, step_id):
         raise NotPossible(f"a worker is just at delivery {delivery.id}: try again in a moment")

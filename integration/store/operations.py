@@ -16,7 +16,6 @@ from integration.store import (
     schedules,
     steps,
 )
-from integration.store.tables import deliveries as delivery_table
 from integration.store.tables import endpoints
 from integration.store.tables import steps as step_table
 from mappings.model.delivery import ARRIVED, DeliveryStatus
@@ -231,8 +230,7 @@ def run_schedule(conn: Connection, config: Config, name: str, *, actor: str, rea
 def summary(conn: Connection, request_id: str) -> dict:
     """The counts people ask for: gathered, sent, verified, findings, whether the loop is closed."""
     row = requests.get(conn, request_id)
-    wanted = select(delivery_table).where(delivery_table.c.request_id == request_id)
-    kinds = conn.execute(wanted.order_by(delivery_table.c.version)).all()
+    kinds = list(reversed(deliveries.of_request(conn, request_id)))
     returned = [each for each in kinds if each.kind == "report" and each.status in ARRIVED]
     items = [
         item

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, Row, func, select, update
 
 from integration.store import audit, deliveries, requests, steps
+from integration.store.deliveries import Delivery
 from integration.store.operations import NotPossible, open_step_of
 from integration.store.tables import delivery_items
 from integration.store.tables import steps as step_table
@@ -17,15 +18,15 @@ _SENDS = {
 }
 
 
-def delivery_of(conn: Connection, delivery_id: str) -> Row:
-    """The row of a delivery. Raises NotPossible when there is none."""
+def delivery_of(conn: Connection, delivery_id: str) -> Delivery:
+    """A delivery. Raises NotPossible when there is none."""
     row = deliveries.get(conn, delivery_id)
     if row is None:
         raise NotPossible(f"there is no delivery {delivery_id[:120]}")
     return row
 
 
-def resend(conn: Connection, delivery_id: str, item: str, *, actor: str, reason: str) -> Row:
+def resend(conn: Connection, delivery_id: str, item: str, *, actor: str, reason: str) -> Delivery:
     """Mark one item to be looked at and sent again, and make the step due that does it.
 
     Raises NotPossible: no such delivery or item, it was read back and found right, the request has ended, or a worker is
@@ -57,7 +58,7 @@ def _of(conn: Connection, step_id: int | None) -> Row | None:
     return conn.execute(select(step_table).where(step_table.c.id == step_id)).one_or_none()
 
 
-def _make_due(conn: Connection, delivery: Row, open_step: Row | None, *, reason: str) -> None:
+def _make_due(conn: Connection, delivery: Delivery, open_step: Row | None, *, reason: str) -> None:
     sends = _SENDS[DeliveryKind(delivery.kind)]
     if open_step is not None and open_step.kind == sends:
         steps.make_due(conn, open_step.id)

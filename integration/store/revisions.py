@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, func, or_, select, update
 
 from integration.store import audit, deliveries, operations, requests, steps
+from integration.store.deliveries import Delivery
 from integration.store.tables import NEVER, packets, request_versions
 from integration.store.tables import audit as audit_table
 from integration.store.tables import deliveries as delivery_table
@@ -123,7 +124,7 @@ def first(conn: Connection, request_id: str) -> SecondOpinionRequest:
     return requests.content(stored if stored is not None else requests.get(conn, request_id))
 
 
-def has_begun(records: Row) -> bool:
+def has_begun(records: Delivery) -> bool:
     """True when something of a records delivery may stand at its endpoint; parked before it was sent, nothing does."""
     return records.request_version is not None or records.sent_at is not None or records.status in UNDER_WAY
 

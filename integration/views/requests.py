@@ -5,6 +5,7 @@ from dataclasses import asdict
 from sqlalchemy import Connection, Row
 
 from integration.store import deliveries, operations, request_parts, requests, waivers
+from integration.store.deliveries import Delivery, Item
 from integration.views.levels import with_words
 from mappings.model.delivery import ARRIVED
 from mappings.model.steps import OPEN
@@ -57,7 +58,7 @@ def missing_to_close(row: Row, rows: dict) -> list[str]:
 
 def delivery_page(
     conn: Connection, request_id: str, delivery_id: str, *, status: str | None = None, after: str = "", limit: int = 100
-) -> tuple | None:
+) -> tuple[Delivery, list[Item], str | None] | None:
     """A delivery of a request, one page of its items by source, and where the next one begins; None when there is none."""
     row = deliveries.get(conn, delivery_id)
     if row is None or row.request_id != request_id:

@@ -15,7 +15,7 @@ def match_people(ctx: Context) -> Outcome:
     request = ctx.request()
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.one(conn, ctx.step.delivery_id)
-        packet_row = packet_rows.one(conn, delivery.packet_id)
+        packet_row = packet_rows.one(conn, delivery.packet)
     must_take_requests(ctx, delivery.endpoint)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
     patient = resolve_patient(ctx, request, packet)

@@ -22,7 +22,7 @@ def push_records(ctx: Context) -> Outcome:
     patient = current_patient(ctx, ctx.request())
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.one(conn, ctx.step.delivery_id)
-        packet_row = packet_rows.one(conn, delivery.packet_id)
+        packet_row = packet_rows.one(conn, delivery.packet)
     with ctx.transaction() as conn:
         deliveries.move(conn, delivery.id, DeliveryStatus.SENDING)
         deliveries.note_request_version(conn, delivery.id, requests.version_now(conn, ctx.request_id))

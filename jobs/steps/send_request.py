@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.store import deliveries, links, requests, revisions, sendings, steps
 from integration.store import packets as packet_rows
+from integration.store.deliveries import Delivery
 from integration.store.steps import NextStep
 from jobs.patients import current_patient
 from jobs.target.asking import create_once, must_take_requests
@@ -219,16 +220,16 @@ def _read_back(ctx: Context, endpoint: str, delivery_id: str, task: dict) -> Non
         deliveries.mark_items(conn, delivery_id, [dict(source=identifier.value, status="verified")])
 
 
-def _what_changed(ctx: Context, delivery: Row) -> str:
+def _what_changed(ctx: Context, delivery: Delivery) -> str:
     """For whoever works from the Task: how many records, of which types, by which delivery; no values."""
     with ctx.world.engine.begin() as conn:
-        packet = packet_rows.one(conn, delivery.packet_id)
+        packet = packet_rows.one(conn, delivery.packet)
         older = [row for row in packet_rows.of_request(conn, ctx.request_id) if row.version < delivery.version]
     manifest = packets.manifest_of(ctx.world.payloads, packet.manifest_sha256)
     return correction_note(manifest, packets.sources_of(ctx.world.payloads, older), delivery.version - 1)
 
 
-def _record_inputs(ctx: Context, delivery: Row) -> list[dict]:
+def _record_inputs(ctx: Context, delivery: Delivery) -> list[dict]:
     """Inputs of the Task for what a delivery of records carried: its documents, or else what it corrected."""
     with ctx.world.engine.begin() as conn:
         items = sorted(deliveries.items(conn, delivery.id).items())

@@ -3,13 +3,14 @@
 from datetime import timedelta
 from typing import NoReturn
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.roads.road import NotAllowed
 from integration.store import deliveries, links, reports, requests, sendings, totals
 from integration.store import packets as packet_rows
+from integration.store.deliveries import Delivery
 from integration.store.sendings import Sending
 from integration.store.steps import AFTER_WORK, NextStep
 from jobs.target.checking import Check, differs, read_back
@@ -38,7 +39,7 @@ def verify_records(ctx: Context) -> Outcome:
     """Every record of the packet is at the fulfiller, once, and says what was sent."""
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.one(conn, ctx.step.delivery_id)
-        packet_row = packet_rows.one(conn, delivery.packet_id)
+        packet_row = packet_rows.one(conn, delivery.packet)
     packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256))
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
         check = check_resources(ctx, delivery, packet)
@@ -85,7 +86,7 @@ def verify_request(ctx: Context) -> Outcome:
             delivery.endpoint,
             ctx.world.config.exchange.identifier_system,
             check.versions,
-            {name: item.sent_sha256 for name, item in deliveries.items(conn, delivery.id).items()},
+            {name: item.kept for name, item in deliveries.items(conn, delivery.id).items() if name in check.versions},
         )
 
     return Outcome(
@@ -119,7 +120,7 @@ def verify_report(ctx: Context) -> Outcome:
     return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])
 
 
-def _level_of_records(ctx: Context, delivery: Row, check: Check) -> Level:
+def _level_of_records(ctx: Context, delivery: Delivery, check: Check) -> Level:
     """The lowest that is known of one of its documents. Raises NeedsPerson when the endpoint's ``closes_on`` asks for more."""
     closing = ctx.endpoint(delivery.endpoint).closing_levels
     low = sorted(identifier.value for identifier, level in check.levels.items() if level not in closing)
@@ -137,7 +138,7 @@ def _level_of_records(ctx: Context, delivery: Row, check: Check) -> Level:
     return max(check.levels.values(), key=list(Level).index, default=Level.READ_BACK)
 
 
-def _level(ctx: Context, delivery: Row, sending: Sending) -> Level:
+def _level(ctx: Context, delivery: Delivery, sending: Sending) -> Level:
     """Read back where that is allowed; else what the system said, or a person."""
     name, check = sending.value, Check([], [], [])
     read = read_back_document(ctx, sending)
@@ -148,7 +149,7 @@ def _level(ctx: Context, delivery: Row, sending: Sending) -> Level:
     return Level.READ_BACK
 
 
-def _level_without_ledger(ctx: Context, delivery: Row) -> Level:
+def _level_without_ledger(ctx: Context, delivery: Delivery) -> Level:
     """Of a report that an earlier version sent: compared with the bytes that were kept, and found by its identifier."""
     check = check_written(ctx, delivery)
     _decide(ctx, delivery, check)
@@ -163,7 +164,7 @@ def _level_without_ledger(ctx: Context, delivery: Row) -> Level:
     return Level.READ_BACK
 
 
-def _too_low(ctx: Context, delivery: Row, road: str, level: Level) -> NoReturn:
+def _too_low(ctx: Context, delivery: Delivery, road: str, level: Level) -> NoReturn:
     with ctx.transaction() as conn:
         deliveries.set_level(conn, delivery.id, road, level)
     closing = ", ".join(sorted(ctx.endpoint(delivery.endpoint).closing_levels))
@@ -174,7 +175,7 @@ def _too_low(ctx: Context, delivery: Row, road: str, level: Level) -> NoReturn:
     )
 
 
-def check_written(ctx: Context, delivery: Row) -> Check:
+def check_written(ctx: Context, delivery: Delivery) -> Check:
     """Compare each item of a delivery of our own resources with the bytes we kept; items are named by their identifier."""
     server, check = ctx.server(delivery.endpoint), Check([], [], [])
     with ctx.world.engine.begin() as conn:
@@ -184,7 +185,7 @@ def check_written(ctx: Context, delivery: Row) -> Check:
         if read is None:
             check.missing.append(name)
             continue
-        sent = fhir_json.loads(ctx.world.payloads.get(item.sent_sha256))
+        sent = fhir_json.loads(ctx.world.payloads.get(item.kept))
         if is_unchanged(sent, read):
             check.versions[name] = version_of(read)
         if (
@@ -212,7 +213,7 @@ def _loses_words(ctx: Context, sent: dict, read: dict, name: str) -> bool:
     return True
 
 
-def _decide(ctx: Context, delivery: Row, check: Check) -> None:
+def _decide(ctx: Context, delivery: Delivery, check: Check) -> None:
     """Mark items; anything but all verified raises: later while the index may lag, else a person."""
     with ctx.transaction() as conn:
         for status, names in (("verified", check.verified), ("different", check.different), ("missing", check.missing)):

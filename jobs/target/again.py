@@ -1,10 +1,9 @@
 """An item that a person wants sent again: looked at where it was written, so that only what is missing or differs is written."""
 
-from sqlalchemy import Row
-
 from integration import fhir_json
 from integration.packets.stored import Packet
 from integration.store import deliveries, links, sendings
+from integration.store.deliveries import Delivery, Item
 from jobs.target.writing import own_identifier, version_of
 from jobs.world import Context
 from mappings.model.delivery import ItemStatus
@@ -13,7 +12,7 @@ from mappings.model.request import Identifier
 from mappings.model.sending import SendingState
 
 
-def look_again(ctx: Context, delivery: Row, packet: Packet) -> None:
+def look_again(ctx: Context, delivery: Delivery, packet: Packet) -> None:
     """For each such item: what is not there is forgotten, and the push creates it; what is there is brought up to date."""
     with ctx.world.engine.begin() as conn:
         wanted = {
@@ -38,7 +37,7 @@ def _pair(ctx: Context, packet: Packet, source: str) -> tuple[str, str]:
     return own.system, own.value
 
 
-def _look(ctx: Context, endpoint: str, source: str, item: Row, link: Link) -> None:
+def _look(ctx: Context, endpoint: str, source: str, item: Item, link: Link) -> None:
     there = ctx.server(endpoint).read_if_there(link.reference)
     if there is None:
         with ctx.transaction() as conn:

@@ -3,12 +3,11 @@
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from sqlalchemy import Row
-
 from integration.packets import stored as packets
 from integration.packets.stored import Packet
 from integration.store import deliveries
 from integration.store import packets as packet_rows
+from integration.store.deliveries import Delivery, Item
 from jobs.target.writing import version_of
 from jobs.world import Context
 from mappings.model.delivery import DeliveryKind
@@ -38,10 +37,10 @@ class _Sent:
     """An earlier packet and where its documents are."""
 
     manifest: Manifest
-    items: dict[str, Row]
+    items: dict[str, Item]
 
 
-def earlier_than(ctx: Context, delivery: Row, packet: Packet) -> Earlier:
+def earlier_than(ctx: Context, delivery: Delivery, packet: Packet) -> Earlier:
     """Compare a packet with those before it."""
     if delivery.version == 1:
         return Earlier()
@@ -62,7 +61,7 @@ def earlier_than(ctx: Context, delivery: Row, packet: Packet) -> Earlier:
     )
 
 
-def is_replaced(ctx: Context, delivery: Row) -> bool:
+def is_replaced(ctx: Context, delivery: Delivery) -> bool:
     """True when later packets corrected everything that the summary of this delivery shows."""
     with ctx.world.engine.begin() as conn:
         rows = packet_rows.of_request(conn, ctx.request_id)

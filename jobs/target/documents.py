@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Row
-
 from integration import fhir_json
 from integration.fhir.failures import safe_issues
 from integration.packets import stored as packets
@@ -11,6 +9,7 @@ from integration.packets.originals import contents
 from integration.packets.stored import Packet
 from integration.store import deliveries, links
 from integration.store import packets as packet_rows
+from integration.store.deliveries import Delivery, Item
 from jobs.target.checking import Check, differs, read_back
 from jobs.target.corrections import earlier_than, is_replaced, supersede
 from jobs.target.records import Seen, seen, write
@@ -23,7 +22,7 @@ from mappings.model.errors import NeedsPerson, TransferError
 from mappings.model.findings import Finding
 
 
-def push_documents(ctx: Context, delivery: Row, packet: Packet, patient: str) -> None:
+def push_documents(ctx: Context, delivery: Delivery, packet: Packet, patient: str) -> None:
     """The packet as a person reads it: a summary of everything, and each original document once.
 
     What is written is made once and kept before any of it goes: a later attempt sends the same, and so the reading back
@@ -58,15 +57,15 @@ def push_documents(ctx: Context, delivery: Row, packet: Packet, patient: str) ->
         supersede(ctx, delivery.endpoint, reference, "an earlier copy of what was corrected since")
 
 
-def _write(ctx: Context, delivery: Row, item: Row, *, anew: bool) -> str | None:
+def _write(ctx: Context, delivery: Delivery, item: Item, *, anew: bool) -> str | None:
     """One document that was kept; ``anew``: it may stand there as it was before a person left something out.
 
     ``Type/id`` there, None where a person says that it is there.
     """
-    return write(ctx, delivery, fhir_json.loads(ctx.world.payloads.get(item.sent_sha256)), anew=anew).reference
+    return write(ctx, delivery, fhir_json.loads(ctx.world.payloads.get(item.kept)), anew=anew).reference
 
 
-def _mark_sent(ctx: Context, delivery: Row, sources: Iterable[str], reference: str | None) -> None:
+def _mark_sent(ctx: Context, delivery: Delivery, sources: Iterable[str], reference: str | None) -> None:
     with ctx.transaction() as conn:
         sent = [dict(source=source, status="sent", target=reference, created_by_us=True) for source in sources]
         deliveries.mark_items(conn, delivery.id, sent)
@@ -78,7 +77,7 @@ def _in_doubt(doubts: Mapping[str, NeedsPerson]) -> NeedsPerson:
     return NeedsPerson(PERHAPS, f"{len(doubts)} document(s) of the packet: {named}", items=doubts)
 
 
-def _to_write(ctx: Context, delivery: Row, packet: Packet) -> dict:
+def _to_write(ctx: Context, delivery: Delivery, packet: Packet) -> dict[str, Item]:
     """What was kept, without the originals that a person said to send without."""
     kept, waived = _kept(ctx, delivery), _waived_names(packet)
     unwritten = sorted(name for name in waived & kept.keys() if kept[name].target is None)
@@ -107,7 +106,7 @@ def _named(
     return left
 
 
-def check_documents(ctx: Context, delivery: Row, packet: Packet) -> Check:
+def check_documents(ctx: Context, delivery: Delivery, packet: Packet) -> Check:
     """Each document read back and compared with the bytes that were kept; the records count with their summary."""
     server, check, summary = ctx.server(delivery.endpoint), Check([], [], []), Check([], [], [])
     waived = _waived_names(packet)
@@ -142,7 +141,7 @@ def _note(part: Check, name: str, found: Seen) -> None:
         part.levels[found.identifier] = found.level
 
 
-def current_summaries(ctx: Context, delivery: Row, patient: str, version: int) -> list[Document]:
+def current_summaries(ctx: Context, delivery: Delivery, patient: str, version: int) -> list[Document]:
     """The summary of a delivery with what a version of the request says; a part that it no longer has is superseded.
 
     None when nothing of it was written, or later packets corrected all of it.
@@ -153,24 +152,24 @@ def current_summaries(ctx: Context, delivery: Row, patient: str, version: int) -
     if not written or is_replaced(ctx, delivery):
         return []
     with ctx.world.engine.begin() as conn:
-        packet_row = packet_rows.one(conn, delivery.packet_id)
+        packet_row = packet_rows.one(conn, delivery.packet)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
     made = summaries_of(ctx, delivery, packet, patient, earlier_than(ctx, delivery, packet), version)
     gone = {name for name, item in written.items() if item.sent_sha256} - {each.name for each in made}
     return made + [Document(name, _superseded(ctx, written[name])) for name in sorted(gone)]
 
 
-def keep_renewed(ctx: Context, delivery: Row, document: Document, reference: str | None) -> None:
+def keep_renewed(ctx: Context, delivery: Delivery, document: Document, reference: str | None) -> None:
     """A document of the delivery says something else now: that is what reading back compares with."""
     with ctx.transaction() as conn:
         deliveries.mark_items(conn, delivery.id, [_mark(ctx, document) | dict(target=reference)])
 
 
-def _superseded(ctx: Context, item: Row) -> dict:
-    return {**fhir_json.loads(ctx.world.payloads.get(item.sent_sha256)), "status": "superseded"}
+def _superseded(ctx: Context, item: Item) -> dict:
+    return {**fhir_json.loads(ctx.world.payloads.get(item.kept)), "status": "superseded"}
 
 
-def _keep(ctx: Context, delivery: Row, documents: Iterable[Document]) -> None:
+def _keep(ctx: Context, delivery: Delivery, documents: Iterable[Document]) -> None:
     """The bytes one after the other, the items at once: what is kept is everything, or nothing yet."""
     marks = [_mark(ctx, each) for each in documents]
     with ctx.transaction() as conn:
@@ -181,7 +180,7 @@ def _mark(ctx: Context, document: Document) -> dict:
     return dict(source=document.name, sent_sha256=ctx.world.payloads.put(fhir_json.dumps(document.resource)))
 
 
-def _documents(ctx: Context, delivery: Row) -> dict:
+def _documents(ctx: Context, delivery: Delivery) -> dict[str, Item]:
     """The items that are documents, the summary first: the records are marked with it."""
     with ctx.world.engine.begin() as conn:
         items = deliveries.items(conn, delivery.id)
@@ -189,11 +188,11 @@ def _documents(ctx: Context, delivery: Row) -> dict:
     return dict(sorted(found.items(), key=lambda pair: (not pair[0].startswith(SUMMARY), pair[0])))
 
 
-def _kept(ctx: Context, delivery: Row) -> dict:
+def _kept(ctx: Context, delivery: Delivery) -> dict[str, Item]:
     return {name: item for name, item in _documents(ctx, delivery).items() if item.sent_sha256}
 
 
-def _written(ctx: Context, delivery: Row, packet: Packet, name: str, item: Row) -> dict | None:
+def _written(ctx: Context, delivery: Delivery, packet: Packet, name: str, item: Item) -> dict | None:
     """What was written; what an older version of the Exchange wrote is known by its link."""
     digest = item.sent_sha256
     if digest is None:

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sqlalchemy import Row
-
 from integration.fhir.failures import safe_issues
 from integration.packets import stored as packets
 from integration.store import deliveries, links
 from integration.store import packets as packet_rows
+from integration.store.deliveries import Delivery
 from jobs.target.expected import Expected
 from jobs.target.looking import names_of
 from jobs.world import Context
@@ -23,7 +22,7 @@ MAX_REFUSED = 20  # in one attempt: with more it is not the records
 class Push:
     """One push of a packet as resources."""
 
-    def __init__(self, ctx: Context, delivery: Row, packet: packets.Packet, wanted: Expected):
+    def __init__(self, ctx: Context, delivery: Delivery, packet: packets.Packet, wanted: Expected):
         self.ctx, self.delivery, self.packet = ctx, delivery, packet
         self.endpoint, self.resources, self.items = delivery.endpoint, wanted.resources, wanted.items
         self.beside = wanted.beside

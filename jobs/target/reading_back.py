@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row
-
 from integration.packets import stored as packets
 from integration.store import deliveries, links
 from integration.store import packets as packet_rows
+from integration.store.deliveries import Delivery
 from jobs.target.checking import Check, differs
 from jobs.target.expected import Expected, expected
 from jobs.target.looking import identities_of, in_parallel, names_of, search_by_identity
@@ -27,7 +26,7 @@ from mappings.model.link import Link
 from mappings.subject import may_be_patient, subjects_of
 
 
-def check_resources(ctx: Context, delivery: Row, packet: packets.Packet) -> Check:
+def check_resources(ctx: Context, delivery: Delivery, packet: packets.Packet) -> Check:
     """Search by what they are recognized by in batches (shows doubles too); by Location what the index does not show yet."""
     return ReadingBack(ctx, delivery, packet).check()
 
@@ -42,7 +41,7 @@ AT_ONCE = 1000  # records are read back and compared in blocks of so many: of a 
 class ReadingBack:
     """One verification of a packet at an endpoint that takes resources."""
 
-    def __init__(self, ctx: Context, delivery: Row, packet: packets.Packet):
+    def __init__(self, ctx: Context, delivery: Delivery, packet: packets.Packet):
         self.ctx, self.endpoint, self.packet, self.sent_at = ctx, delivery.endpoint, packet, delivery.sent_at
         self.system = packet.manifest.identifier_system
         with ctx.world.engine.begin() as conn:

@@ -3,11 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import Row
-
 from integration.roads.open import road_for
 from integration.roads.road import Impossible, NotAllowed, Prepared, Road
 from integration.store import deliveries, links, sendings
+from integration.store.deliveries import Delivery
 from integration.store.sendings import Sending
 from jobs.target.renewing import ensure_current
 from jobs.target.sending import Document, read_back, remember_link, send_document, way_of
@@ -37,7 +36,7 @@ def identifier_of(resource: dict) -> Identifier:
     return Identifier(**resource["identifier"][0])
 
 
-def write(ctx: Context, delivery: Row, resource: dict, *, anew: bool = False) -> Sending:
+def write(ctx: Context, delivery: Delivery, resource: dict, *, anew: bool = False) -> Sending:
     """The ledger's row of a document that is there. ``anew``: what stands there may say something older.
 
     ``resource``: the DocumentReference as a generic server takes it. Raises what else became of it.
@@ -55,7 +54,7 @@ def write(ctx: Context, delivery: Row, resource: dict, *, anew: bool = False) ->
     return _brought_up_to_date(ctx, document, sending) if anew else sending
 
 
-def seen(ctx: Context, delivery: Row, resource: dict) -> Seen | None:
+def seen(ctx: Context, delivery: Delivery, resource: dict) -> Seen | None:
     """Read back what was written, or what a person said of it; None for what an older version wrote without the ledger."""
     own = identifier_of(resource)
     with ctx.world.engine.begin() as conn:
@@ -72,7 +71,7 @@ def seen(ctx: Context, delivery: Row, resource: dict) -> Seen | None:
     return Seen(own, ItemStatus.VERIFIED if read.same else ItemStatus.DIFFERENT, Level.READ_BACK)
 
 
-def _outgoing(ctx: Context, delivery: Row, resource: dict) -> Outgoing:
+def _outgoing(ctx: Context, delivery: Delivery, resource: dict) -> Outgoing:
     identifier = identifier_of(resource)
     placer = ctx.endpoint(ctx.row().placer).name
     with ctx.world.engine.begin() as conn:

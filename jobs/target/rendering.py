@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row
-
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.packets.originals import Contents, Original, contents
@@ -14,6 +12,7 @@ from integration.packets.pdf import findings as pdf_findings
 from integration.packets.pdf import lacking, to_pdfs
 from integration.packets.stored import Packet
 from integration.store import revisions
+from integration.store.deliveries import Delivery
 from jobs.target.corrections import Earlier
 from jobs.target.writing import own_identifier
 from jobs.world import Context
@@ -54,7 +53,9 @@ class _Page:
     of: str | None = None  # the place of the original in the packet
 
 
-def documents_of(ctx: Context, delivery: Row, packet: Packet, patient: str, earlier: Earlier) -> Iterator[Document]:
+def documents_of(
+    ctx: Context, delivery: Delivery, packet: Packet, patient: str, earlier: Earlier
+) -> Iterator[Document]:
     """Everything of a packet as documents, one after the other, the summary first.
 
     Raises NeedsPerson at the end, naming them, when a document of the packet was in none.
@@ -68,7 +69,7 @@ def documents_of(ctx: Context, delivery: Row, packet: Packet, patient: str, earl
 
 
 def summaries_of(
-    ctx: Context, delivery: Row, packet: Packet, patient: str, earlier: Earlier, version: int
+    ctx: Context, delivery: Delivery, packet: Packet, patient: str, earlier: Earlier, version: int
 ) -> list[Document]:
     """The readable summary of a packet alone, with what a version of the request says."""
     pages = _summary(ctx, delivery, packet, contents(packet), earlier, version)
@@ -80,7 +81,7 @@ def name_of(sha256: str) -> str:
     return f"document:{sha256[:SHORT]}"
 
 
-def _pages(ctx: Context, delivery: Row, packet: Packet, held: Contents, earlier: Earlier) -> Iterator[_Page]:
+def _pages(ctx: Context, delivery: Delivery, packet: Packet, held: Contents, earlier: Earlier) -> Iterator[_Page]:
     yield from _summary(ctx, delivery, packet, held, earlier, delivery.request_version or 1)
     seen = set(held.printed)
     for each in held.originals:
@@ -90,7 +91,7 @@ def _pages(ctx: Context, delivery: Row, packet: Packet, held: Contents, earlier:
 
 
 def _summary(
-    ctx: Context, delivery: Row, packet: Packet, held: Contents, earlier: Earlier, version: int
+    ctx: Context, delivery: Delivery, packet: Packet, held: Contents, earlier: Earlier, version: int
 ) -> Iterator[_Page]:
     """The PDF, in volumes; what its fonts cannot show as text; and as it came what could not be shown at all."""
     with ctx.world.engine.begin() as conn:
@@ -167,7 +168,7 @@ def _type(resource: dict) -> Code:
     return Code(system=codes.SYSTEM_LOINC, code=code["code"], display=as_text(code.get("display")))
 
 
-def _as_document(ctx: Context, delivery: Row, packet: Packet, patient: str, page: _Page) -> Document:
+def _as_document(ctx: Context, delivery: Delivery, packet: Packet, patient: str, page: _Page) -> Document:
     if len(page.data) > _limit(ctx, delivery):
         raise NeedsPerson(
             "attachment-too-large",
@@ -191,7 +192,7 @@ def _as_document(ctx: Context, delivery: Row, packet: Packet, patient: str, page
     return Document(f"document:{page.name}", resource)
 
 
-def _limit(ctx: Context, delivery: Row) -> int:
+def _limit(ctx: Context, delivery: Delivery) -> int:
     return ctx.endpoint(delivery.endpoint).limits.max_inline_bytes
 
 

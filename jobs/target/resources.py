@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Row
-
 from integration.packets import stored as packets
 from integration.store import deliveries, links
+from integration.store.deliveries import Delivery
 from integration.store.one_at_a_time import exclusively
 from jobs.target.creating import Creating
 from jobs.target.expected import expected
@@ -22,7 +21,7 @@ from mappings.packet_actions import Action, Do, decide
 MEANWHILE_SECONDS = 2.0  # a push of the same chart may take minutes: the step goes back rather than hold a thread
 
 
-def push_resources(ctx: Context, delivery: Row, packet: packets.Packet) -> None:
+def push_resources(ctx: Context, delivery: Delivery, packet: packets.Packet) -> None:
     """While no other request's packet of the same chart is: both hold the same records, and servers race on conditional creates.
 
     Raises NeedsPerson when a person has to decide about some records; all others are written by then.

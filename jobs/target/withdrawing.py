@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Row
-
 from integration.packets import stored as packets
 from integration.packets.stored import Packet
 from integration.store import deliveries, links
 from integration.store import packets as packet_rows
+from integration.store.deliveries import Delivery
 from jobs.target.checking import Check, read_back
 from jobs.world import Context
 from mappings.model.delivery import DeliveryKind
@@ -17,7 +16,7 @@ from mappings.model.packet import ManifestItem
 from mappings.withdrawal import carried, is_marked_in_error, marked_in_error
 
 
-def withdraw(ctx: Context, delivery: Row, packet: Packet) -> None:
+def withdraw(ctx: Context, delivery: Delivery, packet: Packet) -> None:
     """Mark each withdrawn record's copy, or the copies of its originals; what is not ours to change is told to a person.
 
     ``packet`` is as it was gathered, also what a person said to send without: earlier packets may have carried it.
@@ -36,7 +35,7 @@ def withdraw(ctx: Context, delivery: Row, packet: Packet) -> None:
             deliveries.mark_items(conn, delivery.id, [mark])
 
 
-def check_withdrawn(ctx: Context, delivery: Row, packet: Packet, check: Check) -> None:
+def check_withdrawn(ctx: Context, delivery: Delivery, packet: Packet, check: Check) -> None:
     """Read them back: a copy that is ours says that it should never have existed, or is no longer there."""
     server = ctx.server(delivery.endpoint)
     with ctx.world.engine.begin() as conn:
@@ -55,7 +54,7 @@ def _is_ours(ctx: Context, endpoint: str, there: dict) -> bool:
     return marked_in_error(there) is not None and any(link.origin == "created" for link in known)
 
 
-def _records(ctx: Context, delivery: Row, packet: Packet) -> dict[str, list[Link]]:
+def _records(ctx: Context, delivery: Delivery, packet: Packet) -> dict[str, list[Link]]:
     system = packet.manifest.identifier_system
     pairs = [(system, item.source) for item in packet.manifest.withdrawn]
     with ctx.world.engine.begin() as conn:
@@ -63,7 +62,7 @@ def _records(ctx: Context, delivery: Row, packet: Packet) -> dict[str, list[Link
     return {source: [row] for (_, source), row in rows.items()}
 
 
-def _originals(ctx: Context, delivery: Row, packet: Packet) -> dict[str, list[Link]]:
+def _originals(ctx: Context, delivery: Delivery, packet: Packet) -> dict[str, list[Link]]:
     """The documents there that are originals of the withdrawn records and of no record that still stands."""
     with ctx.world.engine.begin() as conn:
         rows = packet_rows.of_request(conn, ctx.request_id)

@@ -1,5 +1,7 @@
 """Requests: take one in (idempotent by key), see where it stands, cancel it; its deliveries item by item."""
 
+from dataclasses import asdict
+
 from flask import request
 
 from integration.settings.request_file import endpoint_mistakes, load_request
@@ -68,7 +70,7 @@ def delivery(request_id: str, delivery_id: str, query: ItemsQuery) -> DeliveryPa
             raise Problem("unknown", "There is no such delivery of this request.")
         row, page, following = found
         return DeliveryPage(
-            delivery=Delivery.model_validate(with_words(row._asdict())),
+            delivery=Delivery.model_validate(with_words(asdict(row))),
             counts=deliveries.counts(conn, delivery_id),
             items=[Item.model_validate(item) for item in page],
             next=following,

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import asdict
 
 from flask import Blueprint, Response, request, send_file, url_for
 from flask.typing import ResponseReturnValue
@@ -47,7 +48,7 @@ def _page(request_id: str, rows: list, status: int, error: str = "") -> Response
         status,
         request_id=request_id,
         manifests=manifests,
-        sent={each.packet_id: with_words(each._asdict()) for each in sent},
+        sent={each.packet_id: with_words(asdict(each)) for each in sent},
         error=broken,
         size=ITEMS,
         start=int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0,

@@ -1,6 +1,6 @@
 """One request on one screen: both sides, both tracks, every attempt, what is owed and what closing still lacks."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 
 from flask import Blueprint, Response, abort, request
@@ -88,7 +88,7 @@ def delivery(request_id: str, delivery_id: str) -> ResponseReturnValue:
         "delivery.html",
         exchanges=exchanged,
         delivery=row,
-        known=levels.known(row._asdict()),
+        known=levels.known(asdict(row)),
         has_ended=row.status in ENDED,
         items=items,
         following=following,

@@ -8,6 +8,7 @@ from werkzeug.datastructures import MultiDict
 
 from integration.store import findings as finding_store
 from integration.store import handing_over, refused_orders, requests, resending, waivers
+from integration.store.deliveries import Delivery
 from integration.store.operations import NotPossible
 from integration.views.texts import t
 from integration.web import forms, world
@@ -166,7 +167,7 @@ def do_send_again(conn: Connection, given: MultiDict, reason: str) -> Told:
 
 
 def _about(
-    delivery: Row, given: MultiDict, name: str, title: str, button: str, what: str, *, danger: bool = False
+    delivery: Delivery, given: MultiDict, name: str, title: str, button: str, what: str, *, danger: bool = False
 ) -> Question:
     of = f" --item {shlex.quote(_item(given))}" if _item(given) else ""
     return Question(
@@ -181,7 +182,7 @@ def _about(
     )
 
 
-def _asked(delivery: Row, given: MultiDict, name: str) -> tuple[dict, ...]:
+def _asked(delivery: Delivery, given: MultiDict, name: str) -> tuple[dict, ...]:
     """A report is one document; of records a person says which, and of a request what it is called there too."""
     if delivery.kind == DeliveryKind.REPORT:
         return ()

@@ -1,0 +1,41 @@
+"""What the store returns for a row has the columns of its table, and says where one may be empty."""
+
+from dataclasses import fields
+from types import NoneType
+from typing import get_args, get_type_hints
+
+import pytest
+from sqlalchemy import Row, Table
+
+from integration.store import tables
+from integration.store.deliveries import Delivery, Item
+from integration.store.packets import PacketRow
+from integration.store.sendings import Sending
+from integration.store.ticks import Tick
+
+ROWS = [
+    (Delivery, tables.deliveries),
+    (Item, tables.delivery_items),
+    (PacketRow, tables.packets),
+    (Sending, tables.sendings),
+    (Tick, tables.ticks),
+]
+
+
+@pytest.mark.parametrize(("row", "table"), ROWS, ids=[row.__name__ for row, _ in ROWS])
+def test_a_row_has_each_column_and_may_be_empty_where_the_column_may(row: type, table: Table):
+    hints = get_type_hints(row, localns={"Row": Row})
+    assert [each.name for each in fields(row)] == [column.name for column in table.columns]
+    for column in table.columns:
+        may_be_empty = NoneType in get_args(hints[column.name])
+        assert may_be_empty == column.nullable, f"{row.__name__}.{column.name}: nullable is {column.nullable}"
+    assert row.__dataclass_params__.frozen, f"{row.__name__} can be changed"
+
+
+def test_a_delivery_without_a_packet_and_an_item_without_bytes_say_so():
+    delivery = Delivery(**{each.name: None for each in fields(Delivery)} | {"id": "r1-report-1"})
+    with pytest.raises(LookupError, match="r1-report-1 carries no packet"):
+        _ = delivery.packet
+    item = Item(**{each.name: None for each in fields(Item)} | {"delivery_id": "r1-records-1", "source": "Condition/1"})
+    with pytest.raises(LookupError, match="no bytes of Condition/1 in delivery r1-records-1"):
+        _ = item.kept
