@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.common import Clock, Row, say, temporary_folder
 from tests.servers.process import ServerUnavailable
 
-NAMES = ("chart", "size", "dispatch", "engine", "memory")
+NAMES = ("chart", "singles", "size", "dispatch", "engine", "memory")
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks.md"
 HEAD = """\
 <!-- Written by `python -m benchmarks --write` (make bench ARGS=--write): measure again instead of editing. -->
@@ -26,6 +26,7 @@ which hold for one machine with one load. `make bench` measures all of it, `make
 """
 TITLES = {
     "chart": "A chart between two HAPI servers",
+    "singles": "A long chart, one record after the other",
     "size": "Long charts and a large document",
     "dispatch": "100,000 due and 1,000,000 finished steps",
     "engine": "Workers, start latency, intake",

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, and_, cast, delete, func, null, select, 
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from integration.server_address import address_of
-from integration.store import installation, links, steps
+from integration.store import installation, links, sendings, steps
 from integration.store.arrays import any_of, blocks, unnested
 from integration.store.tables import endpoints
 from integration.store.tables import links as link_table
@@ -139,3 +139,4 @@ def forget_links(conn: Connection, key: str, pairs: list[tuple[str, str]]) -> No
             and_(link_table.c.system == wanted.c.system, link_table.c.value == wanted.c.value),
         )
     )
+    sendings.forget(conn, key, pairs)

@@ -1,13 +1,14 @@
 """The ledger: one row for each document of ours at each endpoint, written before it is sent."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, select, update
+from sqlalchemy import Connection, Row, and_, case, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from integration.store.arrays import unnested
 from integration.store.tables import sendings
 from mappings.model.request import Identifier
 from mappings.model.sending import SendingState
@@ -131,6 +132,20 @@ def end(
 def set_level(conn: Connection, endpoint: str, identifier: Identifier, level: str) -> None:
     """What is known of it now."""
     conn.execute(update(sendings).where(*_one(endpoint, identifier)).values(level=level))
+
+
+def forget(conn: Connection, endpoint: str, pairs: Sequence[tuple[str, str]]) -> None:
+    """What was sent as these (system, value) is not there any more: nothing stands in the way of sending it again."""
+    wanted = unnested(sendings, ("system", "value"), pairs)
+    conn.execute(
+        update(sendings)
+        .where(
+            sendings.c.endpoint == endpoint,
+            sendings.c.state == SendingState.TAKEN,
+            and_(sendings.c.system == wanted.c.system, sendings.c.value == wanted.c.value),
+        )
+        .values(state=SendingState.ABSENT, reference=None, level=None)
+    )
 
 
 def _one(endpoint: str, identifier: Identifier) -> tuple:

@@ -8,8 +8,6 @@ from jobs.target.writing import own_identifier, version_of
 from jobs.world import Context
 from mappings.model.delivery import ItemStatus
 from mappings.model.link import Link
-from mappings.model.request import Identifier
-from mappings.model.sending import SendingState
 
 
 def look_again(ctx: Context, delivery: Delivery, packet: Packet) -> None:
@@ -42,7 +40,7 @@ def _look(ctx: Context, endpoint: str, source: str, item: Item, link: Link) -> N
     if there is None:
         with ctx.transaction() as conn:
             links.forget(conn, endpoint, link.system, link.value)
-            sendings.end(conn, endpoint, Identifier(system=link.system, value=link.value), SendingState.ABSENT, ctx.now)
+            sendings.forget(conn, endpoint, [(link.system, link.value)])
         ctx.finding("item-sent-again", f"{link.reference} is not at {endpoint} anymore: it is created again", source)
     elif item.sent_sha256 and source.startswith("document:"):
         written = fhir_json.loads(ctx.world.payloads.get(link.sha256 or item.sent_sha256))

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from integration.fhir.servers import Servers
-from integration.store import endpoints, operations
+from integration.store import endpoints, operations, sendings
 from integration.store.tables import audit
 from jobs.upkeep import endpoint_moved
 from tests.jobs.exchange import a_request, load_chart, patient
@@ -116,3 +116,18 @@ def test_a_server_that_says_it_is_another_one_stops_too(exchange):
     second = exchange.submit(a_request(key="k2"))
     exchange.drain()
     assert exchange.parked(second) == ["endpoint-moved"] and first
+
+
+def test_what_is_forgotten_may_be_sent_again(make_exchange):
+    """The ledger says of what was taken that nothing goes again: not of what is not there any more."""
+    exchange = make_exchange(accepts="documents")
+    load_chart(exchange, observations=1)
+    request_id = exchange.submit(a_request())
+    exchange.drain()
+    with exchange.engine.begin() as conn:
+        sent = sendings.of_delivery(conn, f"{request_id}-records-1")
+        assert len(sent) == 2 and all(each.is_there and each.reference for each in sent)
+        endpoints.forget_links(conn, "bob", [(sent[0].system, sent[0].value)])
+    with exchange.engine.begin() as conn:
+        gone, left = sendings.of_delivery(conn, f"{request_id}-records-1")
+    assert (gone.state, gone.reference, left.state) == ("absent", None, "taken")
