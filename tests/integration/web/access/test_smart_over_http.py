@@ -4,9 +4,12 @@ They share no code (tests/test_architecture.py), so that one cannot hide the oth
 """
 
 import json
+import re
+import ssl
 import threading
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 import requests as http
@@ -16,7 +19,7 @@ from integration.fhir.client_keys import fetcher
 from integration.fhir.exchanges import ignore
 from integration.fhir.servers import Servers
 from integration.fhir.sign_ins import sign_in_of
-from integration.fhir.transport import careful_session, freely
+from integration.fhir.transport import allow_writes, careful_session
 from integration.hosted.scopes import granted, read_scopes
 from integration.settings.config import load_config
 from integration.store import clients
@@ -79,7 +82,7 @@ class Client:
 
     @property
     def fhir(self):
-        return self.servers.server("hillside").observed(ignore, freely)
+        return self.servers.server("hillside").observed(ignore, allow_writes)
 
     def forget_token(self) -> None:
         with self.engine.begin() as conn:
@@ -171,6 +174,27 @@ def test_inferno_well_known_capabilities(server):
     assert said["token_endpoint_auth_signing_alg_values_supported"] == ["RS384", "ES384"]
     assert {"client-confidential-asymmetric", "permission-v1", "permission-v2"} == set(said["capabilities"])
     assert not [name for name in said["capabilities"] if name.startswith(("launch", "sso", "context"))]
+
+
+def test_inferno_token_tls_version():
+    """smart_backend_services_token_tls_version: TLS 1.2 or newer at the token address.
+
+    TLS is the proxy's: ours is told so. Caddy takes nothing older unless it is told to. What we ask others is Python's TLS, 1.2 or newer.
+    """
+    deploy = Path(__file__).parents[4] / "deploy"
+    assert re.findall(r"ssl_protocols +([^;]+);", (deploy / "nginx.conf").read_text()) == ["TLSv1.2 TLSv1.3"]
+    assert "protocols" not in (deploy / "Caddyfile").read_text()
+    assert ssl.create_default_context().minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_inferno_cors(server):
+    """smart_cors_well_known_endpoint, smart_cors_metadata_request: for programs that run in a browser, which cannot hold a key.
+
+    None may read anything here from the page of another site: no answer allows it.
+    """
+    for path in ("/.well-known/smart-configuration", "/metadata"):
+        answer = http.get(server.base + path, headers={"Origin": "https://app.example"}, timeout=10)
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
 
 
 def test_every_scope_that_is_published_can_be_had(server):
