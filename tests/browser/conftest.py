@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from integration.store import alarms
+from integration.store import alarms, endpoint_checks
 from integration.store.findings import record
 from integration.store.tables import attempts, deliveries, endpoints, notices, requests, steps
 from integration.web.server import create_servers
@@ -118,6 +118,7 @@ def busy_night(site: Site) -> None:
     for request_id, (kind, status, cause, failed, action) in zip(ids, stories, strict=False):
         _story(site, request_id, first[request_id], now, kind, status, cause, failed, action)
     _alarms(site, now)
+    _check(site, now)
     with site.engine.begin() as conn:
         conn.execute(
             update(endpoints)
@@ -135,6 +136,39 @@ def busy_night(site: Site) -> None:
             .where(endpoints.c.key == "bob")
             .values(paused=True, paused_reason="planned maintenance", last_success_at=now)
         )
+
+
+def _check(site: Site, now: datetime) -> None:
+    """A check of an EHR that was upgraded; another one was asked for."""
+    report = {
+        "write": "report",
+        "road": "fhir-document",
+        "level": "read-back",
+        "tried": True,
+        "says": "a DocumentReference over FHIR; found there and compared with what was sent",
+        "degrades": ["only as text/plain", "hl7v2: config.yaml has no section hl7v2 for mercy"],
+    }
+    asking = {**report, "write": "request", "road": None, "level": None, "says": "not possible", "degrades": []}
+    found = {
+        "endpoint": "mercy",
+        "problems": [],
+        "changed_since": ["it ran Epic May 2026, and runs Epic August 2026"],
+        "compared_with": now.isoformat(),
+        "writes": [report, asking],
+        "tried": [
+            {"what": "DocumentReference by identifier", "worked": False, "says": "refused (http-400)"},
+            {"what": "read back", "worked": True, "says": "it says the same words in another notation"},
+            {"what": "largest page", "worked": None, "says": "no type that we may search shows more than two records"},
+        ],
+        "left_there": ["DocumentReference/e7 (SOE ref check-1-1)"],
+        "config_yaml": "  mercy:\n    profile: epic\n    roads: [fhir-document, download]    # not hl7v2: see above\n"
+        "    closes_on: [read-back, handed-over]    # what can be known here is unverifiable: each report waits for a person",
+    }
+    with site.engine.begin() as conn:
+        endpoint_checks.keep(conn, "mercy", found, now - timedelta(minutes=9), actor="ann")
+        endpoint_checks.ask(conn, "mercy", actor="ann", reason="they upgraded")
+        # its step is done elsewhere: the queue's night stays as it is
+        conn.execute(update(steps).where(steps.c.kind == endpoint_checks.STEP).values(status="done"))
 
 
 def _alarms(site: Site, now: datetime) -> None:
