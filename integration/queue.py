@@ -17,6 +17,7 @@ from integration.settings.config import Config
 from integration.store import parking, steps, totals
 from integration.store.tables import SUSPECT
 from mappings.model.causes import CAUSES
+from mappings.model.steps import AttemptOutcome
 
 JOB_NAME = "run_step"
 QUEUE = "steps"
@@ -143,13 +144,13 @@ def reap(conn: Connection, endpoint: str, limits: Limits) -> int:
     reaped = conn.execute(_REAP, {**values, "to_do": CAUSES[WORKER_LOST].to_do}).all()
     lost = [row for row in reaped if row.had_started]
     for row in lost:
-        steps.record_attempt(conn, row, row.last_heard_of, "lost", cause=WORKER_LOST, message=row.message)
+        steps.record_attempt(conn, row, row.last_heard_of, AttemptOutcome.LOST, cause=WORKER_LOST, message=row.message)
         if row.status == "parked":
             parking.tell_parked(conn, row, WORKER_LOST, row.message)
         else:
             parking.tell_retrying(conn, row, WORKER_LOST, row.message)
     for kind in sorted(row.kind for row in lost):
-        totals.count(conn, totals.STEP, 0.0, endpoint=endpoint, kind=kind, outcome="lost")
+        totals.count(conn, totals.STEP, 0.0, endpoint=endpoint, kind=kind, outcome=AttemptOutcome.LOST)
     return len(reaped)
 
 

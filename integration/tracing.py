@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from integration.settings.config import Config
 from mappings.model.errors import ExchangeError
+from mappings.model.steps import AttemptOutcome
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("second_opinion.tracing")
 EXPORT_SECONDS = 3.0
 SAID_SECONDS = 300.0  # how often it is said that the collector does not take them
-WELL = ("done", "again")  # outcomes of an attempt that are no error
+WELL = (AttemptOutcome.DONE, AttemptOutcome.AGAIN)  # outcomes of an attempt that are no error
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ from mappings.model.errors import (
     UnknownOutcome,
 )
 from mappings.model.findings import Finding
+from mappings.model.steps import AttemptOutcome
 
 log = logging.getLogger("second_opinion.engine")
 
@@ -242,10 +243,10 @@ def _commit(ctx: Context, outcome: Outcome, started_at: datetime, began: float) 
         ctx.store_findings(conn)
         steps.finish(conn, ctx.step, again_at=outcome.again_at, next_steps=outcome.next_steps)
         if outcome.again_at is None or outcome.apply:  # an uneventful watch leaves no line of history
-            ctx.exchanges.store(conn, steps.record_attempt(conn, ctx.step, started_at, "done"))
+            ctx.exchanges.store(conn, steps.record_attempt(conn, ctx.step, started_at, AttemptOutcome.DONE))
         seconds = time.monotonic() - began
         endpoint_health.succeeded(conn, ctx.step.endpoint, round(seconds * 1000))
-        word = "done" if outcome.again_at is None else "again"
+        word = AttemptOutcome.DONE if outcome.again_at is None else AttemptOutcome.AGAIN
         _count(conn, ctx.step, word, seconds)
     if outcome.again_at is None or outcome.apply:
         ctx.result = (word, "")
@@ -259,7 +260,9 @@ def _again(ctx: Context, error: Revised, started_at: datetime) -> None:
         steps.put_back(conn, ctx.step, ctx.now, cause="revised-meanwhile", message=str(error))
         ctx.exchanges.store(
             conn,
-            steps.record_attempt(conn, ctx.step, started_at, "again", cause="revised-meanwhile", message=str(error)),
+            steps.record_attempt(
+                conn, ctx.step, started_at, AttemptOutcome.AGAIN, cause="revised-meanwhile", message=str(error)
+            ),
         )
     log.info("step goes again", extra=_ids(ctx.step, "again"))
 
@@ -269,7 +272,9 @@ def _ended(ctx: Context, error: gate.Withdrawn, started_at: datetime) -> None:
     with ctx.transaction() as conn:
         ctx.store_findings(conn)
         steps.finish(conn, ctx.step, again_at=None, next_steps=())
-        attempt_id = steps.record_attempt(conn, ctx.step, started_at, "done", cause=error.cause, message=str(error))
+        attempt_id = steps.record_attempt(
+            conn, ctx.step, started_at, AttemptOutcome.DONE, cause=error.cause, message=str(error)
+        )
         ctx.exchanges.store(conn, attempt_id)
     log.info("step ended", extra=_ids(ctx.step, "ended"))
 
@@ -354,17 +359,17 @@ def cause_of(error: ExchangeError) -> str:
     return error.cause or type(error).__name__
 
 
-def outcome_word(error: ExchangeError) -> str:
+def outcome_word(error: ExchangeError) -> AttemptOutcome:
     """The attempt's outcome as stored."""
     for kind, word in (
-        (UnknownOutcome, "unknown"),
-        (TemporaryError, "temporary"),
-        (NeedsPerson, "person"),
-        (PartialError, "person"),
+        (UnknownOutcome, AttemptOutcome.UNKNOWN),
+        (TemporaryError, AttemptOutcome.TEMPORARY),
+        (NeedsPerson, AttemptOutcome.PERSON),
+        (PartialError, AttemptOutcome.PERSON),
     ):
         if isinstance(error, kind):
             return word
-    return "permanent"
+    return AttemptOutcome.PERMANENT
 
 
 def _as_bug(error: Exception) -> ExchangeError:

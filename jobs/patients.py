@@ -12,7 +12,7 @@ from integration.store.patient_links import PatientLink
 from jobs.target.looking import CONDITION_IGNORED, find_all
 from jobs.target.writing import ensure_shared, remember
 from jobs.world import Context, World
-from mappings.bundle import for_single_create
+from mappings.bundle import draft
 from mappings.identifiers import identifiers_in
 from mappings.model.errors import NeedsPerson, TemporaryError, TransferError
 from mappings.model.link import Link
@@ -78,7 +78,7 @@ def create_patient(ctx: Context, request: SecondOpinionRequest, packet: Packet, 
     """Create the patient at the fulfiller, and see that who is there then is the one. Raises NeedsPerson."""
     endpoint, manifest = request.fulfiller, packet.manifest
     wanted = _of_packets(ctx, request)
-    resource, _ = for_single_create(
+    made = draft(
         packet.resources[manifest.patient],
         links=people,
         identifier_system=manifest.identifier_system,
@@ -89,7 +89,7 @@ def create_patient(ctx: Context, request: SecondOpinionRequest, packet: Packet, 
     if chart is None:
         raise LookupError("a packet says what its chart is called")
     try:
-        reference = ensure_shared(ctx, endpoint, resource, chart)
+        reference = ensure_shared(ctx, endpoint, made.body, chart)
     except NeedsPerson as error:
         if error.cause != CONDITION_IGNORED:
             raise

@@ -207,31 +207,6 @@ def draft(
     return Draft(key, urn_of(identifier_system, key), body, condition)
 
 
-def for_single_create(
-    resource: dict,
-    *,
-    links: Mapping[str, str],
-    identifier_system: str,
-    source_base: Bases = None,
-    policies: Mapping[str, Policy] = POLICIES,
-    allow_unidentified: bool = False,
-    later: Collection[str] = (),
-    findings: list[Finding] | None = None,
-) -> tuple[dict, str | None]:
-    """The resource for one POST and its condition (``identifier=system|value``, not yet percent-encoded); as `draft`."""
-    made = draft(
-        resource,
-        links=links,
-        identifier_system=identifier_system,
-        source_base=source_base,
-        policies=policies,
-        allow_unidentified=allow_unidentified,
-        later=later,
-        findings=findings,
-    )
-    return made.body, made.condition
-
-
 def identity_of(resource: Mapping, identifier_system: str) -> Identifier | None:
     """What a record of the source is recognized by at a target; None when nothing there could tell.
 

@@ -158,14 +158,14 @@ def refusal(endpoint: str, status: int, error: str, *, is_redirect: bool = False
             f"the token address of {endpoint} answers {status}, a redirect, and nothing secret follows one",
         )
     if status == 429 or status >= 500:
-        return TemporaryError(
-            f"the token address of {endpoint} answers {status}",
-            endpoint=endpoint,
-            status_code=status,
-            cause="sign-in-away",
-        )
+        return _away("the token address", endpoint, status)
     cause, why = _REFUSALS.get(error, _UNKNOWN_REFUSAL)
     return NeedsPerson(cause, f"{endpoint} refuses our sign-in with {status}{said}: {why}")
+
+
+def _away(what: str, endpoint: str, status: int) -> TemporaryError:
+    message = f"{what} of {endpoint} answers {status}"
+    return TemporaryError(message, endpoint=endpoint, status_code=status, cause="sign-in-away")
 
 
 _REFUSALS = {  # error of RFC 6749 5.2 -> our cause, and what the refusal says
@@ -184,12 +184,7 @@ def token_url_of(endpoint: str, base_url: str, session: requests.Session) -> str
     status, _, body = get_json(session, f"{base_url}/.well-known/smart-configuration", endpoint)
     url = body.get("token_endpoint") if status == 200 and isinstance(body, dict) else None
     if status == 429 or status >= 500:
-        raise TemporaryError(
-            f"the sign-in discovery of {endpoint} answers {status}",
-            endpoint=endpoint,
-            status_code=status,
-            cause="sign-in-away",
-        )
+        raise _away("the sign-in discovery", endpoint, status)
     if not isinstance(url, str) or urlsplit(url).scheme not in ("https", "http"):
         raise NeedsPerson(
             "sign-in-no-discovery",

@@ -68,9 +68,6 @@ class Database:
             return SchemaState.CURRENT
         return SchemaState.OLDER if found in known_revisions() else SchemaState.NEWER
 
-    def is_current(self) -> bool:
-        return self.schema_state() is SchemaState.CURRENT
-
     def check_current(self) -> None:
         """For web and workers, which never change the schema themselves. Newer tables that bear this version will do:
         in a rolling upgrade they come first, and whatever ends meanwhile has to start again."""

@@ -18,6 +18,7 @@ from integration.roads.athena_interface import Filed, Interface, number_of
 from integration.roads.road import (
     Absent,
     CannotTell,
+    EndpointRoad,
     Impossible,
     NotAllowed,
     Prepared,
@@ -25,7 +26,6 @@ from integration.roads.road import (
     Repeat,
     Taken,
     There,
-    Way,
 )
 from integration.settings.roads import Athena
 from mappings.codes import as_text
@@ -52,19 +52,11 @@ class Part:
     data: bytes
 
 
-class AthenaDocument:
+class AthenaDocument(EndpointRoad):
     """Clinical documents in a chart of one practice."""
 
     name: str = RoadName.VENDOR_REST
     sends = True
-
-    def __init__(self, way: Way):
-        self.way = way
-
-    @property
-    def at(self) -> str:
-        """Where it will stand."""
-        return self.way.key
 
     @property
     def settings(self) -> Athena | None:

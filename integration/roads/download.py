@@ -5,24 +5,16 @@ from datetime import datetime
 from typing import Any
 
 from integration import fhir_json
-from integration.roads.road import CannotTell, Impossible, NotAllowed, Prepared, Taken, There, Way
+from integration.roads.road import CannotTell, EndpointRoad, Impossible, NotAllowed, Prepared, Taken, There
 from mappings.model.outgoing import Outgoing
 from mappings.model.roads import RoadName
 
 
-class Download:
+class Download(EndpointRoad):
     """A file that a person carries."""
 
     name: str = RoadName.DOWNLOAD
     sends = False
-
-    def __init__(self, way: Way):
-        self.way = way
-
-    @property
-    def at(self) -> str:
-        """For whom it is."""
-        return self.way.key
 
     def can(self) -> Impossible | None:
         """Always."""

@@ -18,6 +18,7 @@ from integration.roads.encounters import encounter_for
 from integration.roads.road import (
     Absent,
     CannotTell,
+    EndpointRoad,
     Impossible,
     NotAllowed,
     Prepared,
@@ -25,7 +26,6 @@ from integration.roads.road import (
     Repeat,
     Taken,
     There,
-    Way,
 )
 from integration.roads.standing import Standing
 from mappings.codes import as_dicts
@@ -48,19 +48,11 @@ _NOT_TAKEN = (413, 415)
 _THERE_ALREADY = frozenset(("59141", "59189"))  # Epic: "an attempt was made to create a duplicate record"
 
 
-class FhirDocument:
+class FhirDocument(EndpointRoad):
     """A DocumentReference at the endpoint itself."""
 
     name: str = RoadName.FHIR_DOCUMENT
     sends = True
-
-    def __init__(self, way: Way):
-        self.way = way
-
-    @property
-    def at(self) -> str:
-        """Where it will stand."""
-        return self.way.key
 
     @property
     def server(self) -> FhirServer:

@@ -13,7 +13,7 @@ from typing import Any
 from integration.packets.pdf_words import words_of_pdf
 from integration.roads.encounters import encounter_for
 from integration.roads.mllp import Exchange, sent
-from integration.roads.road import CannotTell, Impossible, NotAllowed, Prepared, Repeat, Taken, There, Way
+from integration.roads.road import CannotTell, EndpointRoad, Impossible, NotAllowed, Prepared, Repeat, Taken, There
 from integration.settings.hl7v2 import Hl7v2 as Settings
 from mappings.fitting import Unfit, doc_status
 from mappings.hl7v2.acknowledgment import Acknowledgment, Answer, read_acknowledgment
@@ -24,19 +24,11 @@ from mappings.model.outgoing import Outgoing
 from mappings.model.roads import Level, RoadName
 
 
-class Hl7v2:
+class Hl7v2(EndpointRoad):
     """An MDM message to the engine of the endpoint."""
 
     name: str = RoadName.HL7V2
     sends = True
-
-    def __init__(self, way: Way):
-        self.way = way
-
-    @property
-    def at(self) -> str:
-        """Where it will stand."""
-        return self.way.key
 
     @property
     def settings(self) -> Settings:

@@ -143,6 +143,18 @@ class NotAllowed:
     message: str
 
 
+class EndpointRoad:
+    """What roads have in common that end at the endpoint they are made for."""
+
+    def __init__(self, way: Way):
+        self.way = way
+
+    @property
+    def at(self) -> str:
+        """Where the document will stand."""
+        return self.way.key
+
+
 class Road(Protocol):
     """One way into one endpoint, made anew for each attempt: ``YourRoad(way)``.
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
+from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.arrays import any_of, blocks, unnested
@@ -87,12 +88,7 @@ def read_back(conn: Connection, endpoint: str, system: str, found: Mapping[str, 
     read = unnested(links, ("value", "sha256", "version"), [(value, *each) for value, each in found.items()])
     conn.execute(
         update(links)
-        .where(
-            links.c.endpoint == endpoint,
-            links.c.system == system,
-            links.c.value == read.c.value,
-            links.c.sha256 == read.c.sha256,
-        )
+        .where(*_of(endpoint, system, read), links.c.sha256 == read.c.sha256)
         .values(verified_at=func.now(), version=func.coalesce(read.c.version, links.c.version))
     )
 
@@ -109,12 +105,7 @@ def verified_as(
     )
     conn.execute(
         update(links)
-        .where(
-            links.c.endpoint == endpoint,
-            links.c.system == system,
-            links.c.value == read.c.value,
-            or_(links.c.version.is_(None), links.c.sha256.is_(None)),
-        )
+        .where(*_of(endpoint, system, read), or_(links.c.version.is_(None), links.c.sha256.is_(None)))
         .values(version=read.c.version, sha256=read.c.sha256, updated_at=func.now())
     )
 
@@ -167,6 +158,11 @@ def of_reference(conn: Connection, endpoint: str, reference: str) -> list[Link]:
 def frozen_system(conn: Connection, endpoint: str) -> str:
     """The identifier system of an endpoint as it was at first use."""
     return conn.execute(select(endpoints.c.identifier_system).where(endpoints.c.key == endpoint)).scalar_one()
+
+
+def _of(endpoint: str, system: str, read: Any) -> tuple[ColumnElement[bool], ...]:
+    """The links of the values in ``read``, rows that stand beside them in a statement."""
+    return links.c.endpoint == endpoint, links.c.system == system, links.c.value == read.c.value
 
 
 def _link(row: Row) -> Link:

@@ -11,7 +11,7 @@ from jobs.target.writing import ensure_shared, own_identifier, remember
 from jobs.world import Context
 from mappings import codes
 from mappings.addresses import Bases
-from mappings.bundle import for_single_create, plan
+from mappings.bundle import draft, plan
 from mappings.identifiers import source_identifier
 from mappings.model.request import Identifier, PractitionerRef
 from mappings.practitioner import first_of_doubles, is_same_by_npi, npi_of, to_practitioner
@@ -40,10 +40,8 @@ def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, sy
     if matched is not None:
         remember(ctx, endpoint, identity, matched, origin="matched")
         return matched
-    prepared, _ = for_single_create(
-        resource, links=known, identifier_system=system, source_base=base, findings=ctx.found
-    )
-    return ensure_shared(ctx, endpoint, prepared, identity)
+    made = draft(resource, links=known, identifier_system=system, source_base=base, findings=ctx.found)
+    return ensure_shared(ctx, endpoint, made.body, identity)
 
 
 def _original(ctx: Context, endpoint: str, resource: dict) -> str | None:

@@ -10,7 +10,7 @@ from integration import fhir_json
 from integration.hosted.outcomes import not_found
 from integration.settings.request_file import load_request
 from mappings import codes
-from mappings.bundle import for_single_create
+from mappings.bundle import draft
 from mappings.communication import to_patient_questions
 from mappings.consult_report import read_report, to_returned_report
 from mappings.document_reference import to_document_reference
@@ -216,9 +216,7 @@ def _diagnostic_report() -> dict:
 
 def _people() -> dict[str, dict]:
     golden = made.emitted()
-    carried, _ = for_single_create(
-        {**golden["patient"], "id": "p1"}, links={}, identifier_system=SOURCE, source_base=SOURCE
-    )
+    carried = draft({**golden["patient"], "id": "p1"}, links={}, identifier_system=SOURCE, source_base=SOURCE).body
     identified = to_practitioner(made.CHARLIE)
     identified["identifier"] = [{"system": IDS, "value": "Practitioner/0123456789abcdef"}]
     return {

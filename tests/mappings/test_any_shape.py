@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from mappings.bundle import for_single_create, plan
+from mappings.bundle import draft, plan
 from mappings.document_reference import attachments, data_url, entered_in_error, hash_form, inline_bytes, stated_size
 from mappings.identifiers import append_identifier, identifiers_in
 from mappings.model.errors import ExchangeError
@@ -89,7 +89,7 @@ def read_in_every_way(resource: dict) -> None:
     entered_in_error(resource), marked_in_error(resource), is_marked_in_error(resource)
     ours(append_identifier, resource, {"system": "s", "value": "v"})
     ours(plan, [resource], chunk_size=5, source_base=BASE)
-    ours(for_single_create, resource, links={"Patient/p": "Patient/9"}, identifier_system="s", source_base=BASE)
+    ours(draft, resource, links={"Patient/p": "Patient/9"}, identifier_system="s", source_base=BASE)
     assert resource == before
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mappings.bundle import (
     EntryResult,
     break_cycles,
-    for_single_create,
+    draft,
     if_none_exist,
     key_of,
     plan,
@@ -378,11 +378,9 @@ def test_a_cycle_goes_whole_by_urns():
 def test_a_single_create_is_the_same_resource_and_condition():
     source = resource("Basic", "1", ["Basic/2"])
     findings: list = []
-    body, condition = for_single_create(
-        source, links={"Basic/2": "Basic/20"}, identifier_system=SYSTEM, source_base=BASE, findings=findings
-    )
+    made = draft(source, links={"Basic/2": "Basic/20"}, identifier_system=SYSTEM, source_base=BASE, findings=findings)
     entry = send(source, links={"Basic/2": "Basic/20"}, source_base=BASE)["entry"][0]
-    assert (body, condition) == (entry["resource"], entry["request"]["ifNoneExist"])
+    assert (made.body, made.condition) == (entry["resource"], entry["request"]["ifNoneExist"])
     assert findings == []
 
 
@@ -406,10 +404,10 @@ def test_two_phases_store_what_one_transaction_would():
     links, findings, stored = {}, [], {}
     how = {"links": links, "identifier_system": SYSTEM, "findings": findings}
     for number, each in enumerate(order.resources):
-        body, condition = for_single_create(each, later=later - links.keys(), **how)
-        assert condition == f"identifier={SYSTEM}|{key_of(each)}"
+        made = draft(each, later=later - links.keys(), **how)
+        assert made.condition == f"identifier={SYSTEM}|{key_of(each)}"
         links[key_of(each)] = f"{each['resourceType']}/{number}"
-        stored[links[key_of(each)]] = body
+        stored[links[key_of(each)]] = made.body
     first = stored["Encounter/1"]["diagnosis"][0]["condition"]
     assert first == {"type": "Condition", "identifier": {"system": SYSTEM, "value": "Condition/c1"}}
     for each in {key_of(each.resource): each.resource for each in order.later}.values():

@@ -37,19 +37,11 @@ def _back(row: Row) -> str:
 
 
 def ask_waive(conn: Connection, given: MultiDict) -> Question:
-    """Send without an item; the consultant is told."""
+    """Send without an item; the consultant is notified."""
     row, item = requests.get(conn, given.get("request", "")), _item(given)
-    place = world.place_name(row.fulfiller)
-    return Question(
-        t("waive.title", item=item or t("waive.one")),
-        t("waive.button"),
-        (t("waive.what", item=item or t("waive.it"), place=place), t("waive.undone")),
-        _fields(row, given),
-        f"second-opinion waive {row.id} {shlex.quote(item or 'Type/id')} --reason …",
-        back=_back(row),
-        inputs=_wanted(given, t("waive.hint")),
-        danger=True,
-    )
+    what = t("waive.what", item=item or t("waive.it"), place=world.place_name(row.fulfiller))
+    title, option = t("waive.title", item=item or t("waive.one")), shlex.quote(item or "Type/id")
+    return _about_item(title, t("waive.button"), row, given, (what, t("waive.undone")), option)
 
 
 def do_waive(conn: Connection, given: MultiDict, reason: str) -> Told:
@@ -60,12 +52,17 @@ def do_waive(conn: Connection, given: MultiDict, reason: str) -> Told:
 def ask_accept(conn: Connection, given: MultiDict) -> Question:
     """Take a document's bytes as they are, though the hash its record states is another one."""
     row, item = requests.get(conn, given.get("request", "")), _item(given)
+    title, option = t("accept.title", item=item or t("waive.one")), shlex.quote(item or "Type/id#path")
+    return _about_item(title, t("accept.button"), row, given, (t("accept.what"),), f"{option} --as-it-is")
+
+
+def _about_item(title: str, button: str, row: Row, given: MultiDict, what: tuple[str, ...], option: str) -> Question:
     return Question(
-        t("accept.title", item=item or t("waive.one")),
-        t("accept.button"),
-        (t("accept.what"),),
+        title,
+        button,
+        what,
         _fields(row, given),
-        f"second-opinion waive {row.id} {shlex.quote(item or 'Type/id#path')} --as-it-is --reason …",
+        f"second-opinion waive {row.id} {option} --reason …",
         back=_back(row),
         inputs=_wanted(given, t("waive.hint")),
         danger=True,

@@ -64,7 +64,7 @@ def config(url=None, url_file=None, data_dir="data"):
 
 
 def test_a_migrated_database_is_current(database):
-    assert database.is_current()
+    assert database.schema_state() is SchemaState.CURRENT
     database.check_current()
 
 
@@ -232,7 +232,7 @@ def test_several_processes_may_migrate_at_once(empty_database):
         thread.join()
     assert errors == [""] * len(processes)
     assert [process.returncode for process in processes] == [0] * len(processes)
-    assert empty_database.is_current()
+    assert empty_database.schema_state() is SchemaState.CURRENT
 
 
 def test_a_migration_that_fails_leaves_nothing(empty_database):
@@ -333,7 +333,7 @@ def test_an_external_database_is_opened_by_address_or_by_file(database, tmp_path
     file.write_text(database.url + "\n")
     for opened in (open_database(config(url=database.url)), open_database(config(url_file=str(file)))):
         assert opened.embedded is None
-        assert opened.is_current()
+        assert opened.schema_state() is SchemaState.CURRENT
         opened.close()
 
 
