@@ -358,3 +358,31 @@ def test_an_elder_platform_that_refuses_what_it_does_not_know_is_told_by_its_wor
         loop.answer()
         loop.go_on()
         assert len(loop.ours) <= 1 and (loop.ours or not loop.view["closed"])
+
+
+def test_athenahealth_gets_an_amendment_beside_the_first_and_a_person_has_a_retraction_deleted(make_exchange):
+    """Nobody can change or take back a document by its interface: what replaces says so, and what was wrong is told."""
+    [row] = [each for each in MATRIX if each.key == "athena-own"]
+    with started(row) as vendor:
+        loop = Loop(vendor, make_exchange, row.settings)
+        loop.ask()
+        report = loop.exchange.answer(text_of_report="We agree: operate.")
+        loop.go_on()
+        loop.must_have_closed()
+        report = loop.exchange.change("bob", report, docStatus="amended", description="amended")
+        loop.exchange.watch()
+        loop.go_on()
+        notes = [each.resource["internalnote"].partition(", ")[2] for each in loop.ours]
+        first, second = (f"SOE ref {loop.request_id}-{number}" for number in (1, 2))
+        assert notes == [first, f"{second}; replaces {first}"], notes
+        loop.exchange.change("bob", report, status="entered-in-error")
+        loop.exchange.watch()
+        [step] = [each for each in loop.view["owed"] if each["kind"] == "return_report"]
+        assert step["cause"] == "to-hand-over" and "have it deleted there" in step["message"], step
+        assert len(loop.ours) == 2 and loop.writes() == 2
+        with loop.exchange.engine.connect() as conn:
+            left = conn.execute(
+                text("SELECT detail FROM audit WHERE action = 'data.leaves' AND detail->>'kind' = 'clinicaldocument'")
+            )
+            items = [each.detail["items"] for each in left]
+        assert [each[0].rpartition("-report-")[2] for each in items] == ["1", "2"], "the gate saw each"
