@@ -1,7 +1,7 @@
 """The one gate: everything that leaves for a party's system passes `passes`, which says why it may, or stops it.
 
 `Context.server` gives servers whose every write comes through here; a road with a wire of its own calls it before it sends.
-Consent will be asked in `_stand` and `why_not`. Each leaving is a row of the audit trail before it goes: ids and sizes only.
+Consent will be asked in `leaving.stand` and `why_not`. Each leaving is a row of the audit trail before it goes: ids and sizes only.
 """
 
 from collections.abc import Iterator
@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from integration.fhir.exchanges import ignore
-from integration.store import audit, patient_links, requests
+from integration.store import audit, leaving
+from integration.store.leaving import KEPT, LEAVES, UNSENT
 from mappings.model.errors import ExchangeError, NeedsPerson
-from mappings.model.leaving import REASON_OF_STEP, Going, Reason, Stand, why_not
+from mappings.model.leaving import REASON_OF_STEP, Going, Reason, why_not
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from jobs.world import Context
 
 ACTOR = "exchange"
-LEAVES, KEPT, UNSENT = "data.leaves", "data.kept", "data.unsent"
-NAMED = 100  # items in one row; it says how many there are
 
 
 class Withdrawn(ExchangeError):
@@ -35,7 +34,7 @@ def passes(ctx: "Context", endpoint: str, going: Going) -> None:
     """May this leave now, for this step's request? Recorded either way. Raises Withdrawn or NeedsPerson, and nothing is sent."""
     reason, told = reason_of(ctx), ctx.announced.intersection(going.items)
     with ctx.world.engine.begin() as conn:
-        why = why_not(reason, going, _stand(conn, ctx.request_id, endpoint))
+        why = why_not(reason, going, leaving.stand(conn, ctx.request_id, endpoint))
         if why or not told:
             _record(conn, ctx, endpoint, reason, going, KEPT if why else LEAVES, why)
     if not why:
@@ -93,23 +92,8 @@ def reason_of(ctx: "Context") -> Reason:
     return reason
 
 
-def _stand(conn: "Connection", request_id: str, endpoint: str) -> Stand:
-    row = requests.get(conn, request_id)
-    is_linked = patient_links.of(conn, request_id, endpoint) is not None
-    return Stand(row.status, bool(row.cancel_requested), is_linked)
-
-
 def _record(
     conn: "Connection", ctx: "Context", endpoint: str, reason: Reason, going: Going, action: str, why: str = ""
 ) -> None:
-    detail = {"kind": going.kind, "items": list(going.items[:NAMED]), "count": len(going.items), "bytes": going.size}
     about = {"step": ctx.step.id, "delivery": ctx.step.delivery_id, "attempt": ctx.step.attempts + 1}
-    audit.record(
-        conn,
-        ACTOR,
-        action,
-        ctx.request_id,
-        subject=endpoint,
-        reason=reason if not why else f"{reason}: {why}",
-        detail=detail | {name: value for name, value in about.items() if value is not None},
-    )
+    leaving.record(conn, ctx.request_id, endpoint, reason, going, action, actor=ACTOR, about=about, why=why)

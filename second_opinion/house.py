@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 EXIT_FAILED, EXIT_WRONG_USAGE = 1, 2
 ID = click.IntRange(0, 2**63 - 1)  # of a step, an operation, an alarm, an attempt
-ME = f"cli {os.environ.get('USER') or os.environ.get('LOGNAME') or os.getuid()}"
+USER = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
+ME = f"cli {USER}"
 
 
 _Command = TypeVar("_Command", bound=Callable)

@@ -83,7 +83,7 @@ def page(view: dict, config: Config) -> str:
         f"{view['verified']} of {view['gathered']} verified",
         *([f"records due: {due:%Y-%m-%d %H:%M} UTC"] if due else []),
         "",
-        *([f"the loop is closed; the report: {t('level.' + view['closed_level'])}"] if view["closed"] else _open(view)),
+        *([f"the loop is closed; the report: {view['closed_known']}"] if view["closed"] else _open(view)),
         *_deliveries(view),
         *_findings(view),
         "",

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from mappings.model.delivery import DeliveryStatus
-from second_opinion.house import ME, acting, cli, opened, show, with_json, with_reason
+from mappings.model.hand_over import ByWay, Typed
+from second_opinion.house import ME, USER, acting, cli, opened, show, with_json, with_reason
 
 
 @cli.command()
@@ -230,10 +231,10 @@ def deliveries() -> None:
 def deliveries_list(ctx: click.Context, status: str | None, limit: int, as_json: bool) -> None:
     """The newest deliveries."""
     from integration.store import deliveries as store
-    from integration.views.levels import with_words
+    from integration.views.levels import told
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
-        rows = [with_words(asdict(row)) for row in store.newest(conn, status, limit)]
+        rows = told(conn, [asdict(row) for row in store.newest(conn, status, limit)])
     show(
         rows,
         as_json,
@@ -253,14 +254,14 @@ def deliveries_show(ctx: click.Context, delivery_id: str, as_json: bool) -> None
     """One delivery and its items."""
     from integration.store import deliveries as store
     from integration.store import operations
-    from integration.views.levels import with_words
+    from integration.views.levels import told
 
     with opened(ctx) as (_, engine), engine.connect() as conn:
         row = store.get(conn, delivery_id)
         if row is None:
             raise operations.NotPossible(f"there is no delivery {delivery_id}")
         view = {
-            **with_words(asdict(row)),
+            **told(conn, [asdict(row)])[0],
             "items": [asdict(item) for item in store.items(conn, delivery_id).values()],
         }
     show(view, as_json, json.dumps(view, indent=2, default=str))
@@ -313,18 +314,40 @@ _which = click.option(
 @click.argument("delivery_id")
 @_which
 @click.option("--called", default="", help="Of a request: what it is called there, as Task/ID.")
+@click.option("--to", default="", help="To whom it was handed: a name or an office.")
+@click.option("--at", default="", help="When: date and time, such as 2026-05-01T14:30Z; UTC where no zone is said.")
+@click.option("--by-way", type=click.Choice([each.value for each in ByWay]), help="How.")
+@click.option("--by", default=USER, show_default="your login", help="Who handed it over or saw it there, by name.")
+@click.option("--note", default="", help="Nothing about the patient.")
 @with_reason(help="How you know; kept in the audit trail.")
 @with_json
 @click.pass_context
 def deliveries_confirm(
-    ctx: click.Context, delivery_id: str, item: str, called: str, reason: str, as_json: bool
+    ctx: click.Context,
+    delivery_id: str,
+    to: str,
+    at: str,
+    by_way: str | None,
+    by: str,
+    item: str,
+    called: str,
+    note: str,
+    reason: str,
+    as_json: bool,
 ) -> None:
-    """It is in the other system, or was handed over: the loop closes on your word."""
-    from integration.store import handing_over
+    """It is in the other system, or was handed over: the loop closes on your word.
 
+    --to, --at and --by-way are demanded of what was carried; what was sent and seen there needs none of them.
+    """
+    from integration.store import deliveries as store
+    from integration.store import handing_over
+    from integration.views.levels import told
+
+    typed = Typed(by=by, to=to, at=at, by_way=by_way or "", note=note)
     with acting(ctx) as (_, engine), engine.begin() as conn:
-        handing_over.confirm(conn, delivery_id, item, called, actor=ME, reason=reason)
-    _show_word(delivery_id, item, "is there", as_json)
+        handing_over.confirm(conn, delivery_id, item, called, typed, actor=ME, reason=reason)
+        said = told(conn, [asdict(store.one(conn, delivery_id))])[0]["hand_over"]
+    show({"delivery_id": delivery_id, "done": "is there", "hand_over": said}, as_json, f"{delivery_id}: is there")
 
 
 @deliveries.command("send-again")
@@ -340,6 +363,20 @@ def deliveries_send_again(ctx: click.Context, delivery_id: str, item: str, reaso
     with acting(ctx) as (_, engine), engine.begin() as conn:
         handing_over.send_again(conn, delivery_id, item, actor=ME, reason=reason)
     _show_word(delivery_id, item, "is sent again", as_json)
+
+
+@deliveries.command("take-back")
+@click.argument("delivery_id")
+@with_reason(help="How you know; kept in the audit trail.")
+@with_json
+@click.pass_context
+def deliveries_take_back(ctx: click.Context, delivery_id: str, reason: str, as_json: bool) -> None:
+    """What was said of a report was a mistake: it waits again, and a loop that closed on that is open again."""
+    from integration.store import handing_over
+
+    with acting(ctx) as (_, engine), engine.begin() as conn:
+        handing_over.take_back(conn, delivery_id, actor=ME, reason=reason)
+    _show_word(delivery_id, "", "waits again", as_json)
 
 
 def _show_word(delivery_id: str, item: str, said: str, as_json: bool) -> None:

@@ -14,7 +14,6 @@ from integration.store.filters import Filter, FilterError, parse
 from integration.views.causes import explain
 from integration.views.endpoints import endpoint_board
 from integration.views.requests import request_view
-from integration.views.texts import t
 from integration.views.words import clean, countdown, span
 from mappings.model.errors import ExchangeError
 from second_opinion.house import ME
@@ -225,7 +224,7 @@ def owed_lines(view: dict) -> list[str]:
     arrived = [each for each in view["deliveries"] if each["known"]]
     lines += [f"  {each['kind']} {each['version']} at {each['endpoint']}: {each['known']}" for each in arrived]
     if view["closed"]:
-        lines.append(f"  the loop is closed; the report: {t('level.' + view['closed_level'])}")
+        lines.append(f"  the loop is closed; the report: {view['closed_known']}")
     return lines + [f"  lacks: {words}" for words in view["missing_to_close"]] + ["", "  Enter or Esc: back"]
 
 

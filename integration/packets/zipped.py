@@ -1,7 +1,9 @@
 """A packet as one zip for a practice that has neither EHR nor hosted endpoint: PDF, resources, originals, manifest."""
 
+import hashlib
 import io
 import zipfile
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
@@ -52,10 +54,24 @@ def _write(
     for digest, content_type in sorted(
         {(item.sha256, item.content_type or "") for item in packet.manifest.items if item.kind == "attachment"}
     ):
-        ending = {"application/pdf": ".pdf", "text/plain": ".txt", "text/html": ".html"}.get(
-            content_type.split(";")[0], ".bin"
-        )
-        _add(archive, f"{folder}/documents/{digest[:16]}{ending}", payloads.get(digest))
+        _add(archive, f"{folder}/documents/{digest[:16]}{_ending(content_type)}", payloads.get(digest))
+
+
+def handed_zip(documents: Sequence[tuple[bytes, str | None]], resource: bytes | None) -> bytes:
+    """A report for whoever gets it by hand: its documents, the DocumentReference over them (if given), hashes of all."""
+    buffer, sums = io.BytesIO(), []
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        parts = [(f"report-{number}{_ending(kind)}", data) for number, (data, kind) in enumerate(documents, 1)]
+        for name, data in [*parts, *([("document-reference.json", resource)] if resource is not None else [])]:
+            _add(archive, name, data)
+            sums.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
+        _add(archive, "SHA256SUMS", "".join(sums).encode())
+    return buffer.getvalue()
+
+
+def _ending(content_type: str | None) -> str:
+    known = {"application/pdf": ".pdf", "text/plain": ".txt", "text/html": ".html"}
+    return known.get((content_type or "").split(";")[0], ".bin")
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:

@@ -1,41 +1,135 @@
-"""A person's word about a document on its way: it is there, or it is not there and may be sent again."""
+"""A person's word about a document on its way: it is there or was handed over, it is not there, or that word was a mistake."""
 
 import re
+from collections.abc import Mapping
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
-from integration.store import audit, deliveries, sendings, steps
+from integration.store import audit, deliveries, hand_overs, reports, requests, sendings, steps
 from integration.store.deliveries import Delivery
 from integration.store.operations import NotPossible, open_step_of
 from integration.store.resending import delivery_of
 from integration.store.sendings import Sending
 from mappings.model.delivery import ENDED, DeliveryKind, DeliveryStatus
+from mappings.model.hand_over import HandOver, Typed, read_hand_over
 from mappings.model.roads import Level
 from mappings.model.sending import SendingState
 
 _TO_A_VISIT = (DeliveryKind.REPORT, DeliveryKind.RECORDS)  # a report waits longer than the records that went before it
+_OF_A_REPORT = ("return_report", "verify_report")
+NOTHING_MORE = Typed()
 _ENCOUNTER = re.compile(r"Encounter/[A-Za-z0-9.-]{1,64}")
 
 
-def confirm(
-    conn: Connection, delivery_id: str, item: str = "", called: str = "", *, actor: str, reason: str
-) -> Delivery:
-    """It is in the other system, or was handed over: ``actor`` answers for it. Raises NotPossible.
+class WrongWords(NotPossible):
+    """What was said of a hand-over cannot be; ``wrong``: a sentence for each field."""
 
-    ``item``: which document of the delivery, as it is listed (``document:...``); needed where several are open.
-    ``called``: ``Type/id`` there, needed of a request: it is read back, and its Task is watched.
+    def __init__(self, wrong: Mapping[str, str]):
+        self.wrong = wrong
+        super().__init__("; ".join(f"{name.replace('_', '-')} {words}" for name, words in wrong.items()))
+
+
+def is_carried(conn: Connection, delivery_id: str) -> bool:
+    """Nothing of it was sent: whoever says that it is there has carried it."""
+    found = _report(conn, delivery_id)
+    return found is not None and found.state in (SendingState.WAITING, SendingState.IMPOSSIBLE)
+
+
+def _report(conn: Connection, delivery_id: str) -> Sending | None:
+    return next((each for each in sendings.of_delivery(conn, delivery_id) if _is_report(each)), None)
+
+
+def to_carry(conn: Connection, delivery_id: str) -> Sending | None:
+    """The report that a person carries, with its bytes; None where it was sent, or nothing is made yet."""
+    found = _report(conn, delivery_id)
+    if found is None or found.sha256 is None or found.begun_at is not None:
+        return None
+    return found if found.state in (SendingState.WAITING, SendingState.HANDED_OVER) else None
+
+
+def confirm(
+    conn: Connection,
+    delivery_id: str,
+    item: str = "",
+    called: str = "",
+    typed: Typed = NOTHING_MORE,
+    *,
+    actor: str,
+    reason: str,
+) -> Delivery:
+    """It is in the other system, or was handed over: ``actor`` answers for it. Raises NotPossible, WrongWords.
+
+    ``typed``: of a report, who handed it over, to whom, when and how. ``item``: which document of the delivery, as it is
+    listed (``document:...``); needed where several are open. ``called``: ``Type/id`` there, needed of a request: it is read
+    back, and its Task is watched.
     """
+    steps.lock_with_request(conn, delivery_of(conn, delivery_id).request_id)
+    if (earlier := hand_overs.in_force(conn, delivery_id)) is not None:
+        raise NotPossible(_already(earlier))
     delivery, row = _open(conn, delivery_id, item)
     receipt = {**row.receipt, "by": actor}
+    if delivery.kind != DeliveryKind.REPORT and any((typed.to, typed.at, typed.by_way, typed.note)):
+        raise NotPossible("to whom, when and how is kept of a report; of this say which document, and why")
     if delivery.kind == DeliveryKind.REQUEST:
-        kind = row.value.partition("/")[0]
-        if not re.fullmatch(rf"{kind}/[A-Za-z0-9.-]{{1,64}}", called):
-            raise NotPossible(f"say what {row.value} is called there, as {kind}/<id>: its progress is read there")
-        _end(conn, delivery, row, SendingState.TAKEN, reference=called, level=Level.UNVERIFIABLE, receipt=receipt)
+        _name_there(conn, delivery, row, called, receipt)
     else:
+        if delivery.kind == DeliveryKind.REPORT:
+            hand_overs.add(conn, row, _said(conn, delivery, row, typed), actor=actor, reason=reason)
         _end(conn, delivery, row, SendingState.HANDED_OVER, level=Level.HANDED_OVER, receipt=receipt)
     audit.record(conn, actor, "delivery.handed-over", row.request_id, subject=_named(row), reason=reason)
     return delivery
+
+
+def _said(conn: Connection, delivery: Delivery, row: Sending, typed: Typed) -> HandOver:
+    now = conn.execute(select(func.now())).scalar_one()
+    since = reports.made_at(conn, row.request_id, delivery.version) or delivery.created_at
+    said, wrong = read_hand_over(typed, is_carried=is_carried(conn, delivery.id), there_since=since, now=now)
+    if said is None:
+        raise WrongWords(wrong)
+    return said
+
+
+def _name_there(conn: Connection, delivery: Delivery, row: Sending, called: str, receipt: dict[str, object]) -> None:
+    kind = row.value.partition("/")[0]
+    if not re.fullmatch(rf"{kind}/[A-Za-z0-9.-]{{1,64}}", called):
+        raise NotPossible(f"say what {row.value} is called there, as {kind}/<id>: its progress is read there")
+    _end(conn, delivery, row, SendingState.TAKEN, reference=called, level=Level.UNVERIFIABLE, receipt=receipt)
+
+
+def _already(said: Row) -> str:
+    return f"{said.actor} said at {said.created_at:%Y-%m-%d %H:%M} UTC that delivery {said.delivery_id} is there: {said.reason}"
+
+
+def take_back(conn: Connection, delivery_id: str, *, actor: str, reason: str) -> bool:
+    """That word was a mistake: the delivery waits again, and a loop that closed on it is open again. Raises NotPossible.
+
+    True when the loop was closed by it.
+    """
+    steps.lock_with_request(conn, delivery_of(conn, delivery_id).request_id)
+    delivery, said = delivery_of(conn, delivery_id), hand_overs.in_force(conn, delivery_id)
+    if said is None:
+        raise NotPossible(f"nobody's word stands that delivery {delivery_id} is there")
+    newest = deliveries.of_request(conn, delivery.request_id, DeliveryKind.REPORT)[0]
+    if newest.id != delivery_id or delivery.status == DeliveryStatus.CANCELLED:
+        raise NotPossible(f"delivery {delivery_id} is over: delivery {newest.id} took its place")
+    _wait_again(conn, delivery)
+    hand_overs.undo(conn, delivery_id, actor=actor, reason=reason)
+    [row] = sendings.of_delivery(conn, delivery_id)
+    before = dict(level=said.level_before, ended_at=None)
+    sendings.end(conn, row.endpoint, row.identifier, SendingState(said.state_before), said.created_at, **before)
+    deliveries.set_level(conn, delivery_id, row.road, said.level_before)
+    audit.record(conn, actor, "delivery.taken-back", delivery.request_id, subject=delivery_id, reason=reason)
+    return requests.reopen(conn, delivery.request_id, delivery_id, actor=actor, reason=reason)
+
+
+def _wait_again(conn: Connection, delivery: Delivery) -> None:
+    """The report is returned once more: that step finds how the ledger stands, and asks again."""
+    live = conn.execute(select(requests.requests.c.live_step).where(requests.requests.c.id == delivery.request_id))
+    if (step_id := open_step_of(conn, delivery.id)) is not None and step_id == live.scalar_one():
+        raise NotPossible(f"a worker is just at delivery {delivery.id}: try again in a moment")
+    steps.cancel_open(conn, delivery.request_id, reason="the word of a person was taken back", kinds=_OF_A_REPORT)
+    steps.create(conn, "return_report", delivery.endpoint, request_id=delivery.request_id, delivery_id=delivery.id)
+    deliveries.move(conn, delivery.id, DeliveryStatus.RETRYING)
 
 
 def send_again(conn: Connection, delivery_id: str, item: str = "", *, actor: str, reason: str) -> Delivery:
@@ -107,8 +201,12 @@ def _is_unsure(row: Sending) -> bool:
     return not row.is_there or row.level == Level.UNVERIFIABLE
 
 
+def _is_report(row: Sending) -> bool:
+    return "-report-" in row.value
+
+
 def _named(row: Sending) -> str:
-    return row.delivery_id if "-report-" in row.value else f"{row.delivery_id} {row.value}"
+    return row.delivery_id if _is_report(row) else f"{row.delivery_id} {row.value}"
 
 
 def _end(conn: Connection, delivery: Delivery, row: Sending, state: SendingState, **values: object) -> None:

@@ -227,6 +227,24 @@ def close(conn: Connection, request_id: str, delivery_id: str, *, road: str, lev
     return bool(closed.rowcount)
 
 
+def reopen(conn: Connection, request_id: str, delivery_id: str, *, actor: str, reason: str) -> bool:
+    """The loop closed on a person's word, and that was taken back. False when it is not closed, or closed on something else."""
+    reopened = conn.execute(
+        update(requests)
+        .where(
+            requests.c.id == request_id,
+            requests.c.closed_at.is_not(None),
+            requests.c.closed_level == Level.HANDED_OVER,
+            requests.c.status == Status.COMPLETED,
+        )
+        .values(closed_at=None, closed_level=None, closed_road=None, updated_at=func.now())
+    )
+    if reopened.rowcount:
+        audit.record(conn, actor, "request.reopened", request_id, subject=delivery_id, reason=reason)
+        totals.since_taken_in(conn, totals.LOOP_REOPENED, request_id)
+    return bool(reopened.rowcount)
+
+
 def ask_to_cancel(conn: Connection, request_id: str, *, actor: str, reason: str) -> None:
     """Note that the placer wants to stop; the status follows when the fulfiller was told."""
     conn.execute(

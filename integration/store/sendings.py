@@ -97,9 +97,10 @@ def note(
     road: str,
     state: SendingState,
     tried: Iterable[Mapping[str, str]],
+    sha256: str | None = None,
 ) -> None:
-    """Nothing was sent: no road can take it, or it waits for a person who carries it."""
-    new = dict(road=road, state=state, tried=list(tried), sha256=None, control_id=None, begun_at=None, sent_at=None)
+    """Nothing was sent: no road can take it, or it waits for a person who carries it, with those bytes."""
+    new = dict(road=road, state=state, tried=list(tried), sha256=sha256, control_id=None, begun_at=None, sent_at=None)
     _put(conn, endpoint, identifier, request_id, delivery_id, {**new, "sends": 0}, sends=0)
 
 

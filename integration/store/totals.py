@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, select, text
 
 from integration.store.tables import deliveries, requests
 
-STEP, RECORDS_VERIFIED, LOOP_CLOSED = "step", "records-verified", "loop-closed"
+STEP, RECORDS_VERIFIED, LOOP_CLOSED, LOOP_REOPENED = "step", "records-verified", "loop-closed", "loop-reopened"
 _HOUR, _DAY = 3600, 86400
 # Upper bounds in seconds. An array of counts is stored for them: other bounds need another name.
 BOUNDS: dict[str, tuple[float, ...]] = {
@@ -43,6 +43,7 @@ BOUNDS: dict[str, tuple[float, ...]] = {
         90 * _DAY,
     ),
 }
+BOUNDS[LOOP_REOPENED] = BOUNDS[LOOP_CLOSED]
 
 
 def rows(conn: Connection) -> list[Row]:

@@ -1,8 +1,12 @@
 """What is known of a delivery, in words: nothing that was not read back is called verified."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC
 from typing import Any
 
+from sqlalchemy import Connection, Row
+
+from integration.store import hand_overs
 from integration.views.texts import t
 from mappings.model.delivery import ARRIVED, STATUS_OF, DeliveryStatus
 from mappings.model.roads import Level
@@ -10,6 +14,8 @@ from mappings.model.roads import Level
 TOO_LOW = "level-too-low"
 _SURE = (Level.READ_BACK, Level.HANDED_OVER)
 _UNDER_WAY = (DeliveryStatus.SENT, DeliveryStatus.RETRYING, DeliveryStatus.PARKED)
+_SAID = {"to": "handed_to", "at": "handed_at", "by_way": "by_way", "by": "handed_by"}
+_KEPT = ("note", "actor", "reason", "created_at")
 
 
 def level_of(delivery: Mapping[str, Any]) -> Level | None:
@@ -19,18 +25,47 @@ def level_of(delivery: Mapping[str, Any]) -> Level | None:
     return Level(delivery["level"]) if delivery["level"] and delivery["status"] in _UNDER_WAY else None
 
 
-def known(delivery: Mapping[str, Any]) -> str:
-    """The same in words; empty while nothing is known. A report that was sent a moment ago may still be read back."""
+def known(delivery: Mapping[str, Any], said: Mapping[str, Any] | None = None) -> str:
+    """The same in words; empty while nothing is known. A report that was sent a moment ago may still be read back.
+
+    ``said``: the person's word, where there is one.
+    """
     level = level_of(delivery)
     if level is None:
         return ""
+    if level is Level.HANDED_OVER and said is not None:
+        return _in_words(said)
     open_still = delivery["status"] not in ARRIVED and delivery["cause"] != TOO_LOW and level not in _SURE
     return t("level.not_yet") if open_still else t(f"level.{level}")
 
 
-def with_words(delivery: Mapping[str, Any]) -> dict[str, Any]:
-    """The delivery with ``known``."""
-    return {**delivery, "known": known(delivery)}
+def _in_words(said: Mapping[str, Any]) -> str:
+    if said["to"] is None:
+        return t("known.seen", by=said["by"], at=f"{said['created_at'].astimezone(UTC):%-d %b %Y}")
+    at = f"{said['at'].astimezone(UTC):%-d %b %Y %H:%M} UTC"
+    return t("known.handed_over", to=said["to"], at=at, way=t(f"by_way.{said['by_way']}").lower(), by=said["by"])
+
+
+def told(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Deliveries with ``known`` in words and ``hand_over``: the person's word, or None."""
+    words = hand_overs.of_deliveries(conn, [row["id"] for row in rows])
+    return [_told(row, words.get(row["id"])) for row in rows]
+
+
+def _told(delivery: Mapping[str, Any], word: Row | None) -> dict[str, Any]:
+    said = None
+    if word is not None:
+        said = {name: getattr(word, column) for name, column in _SAID.items()}
+        said |= {name: getattr(word, name) for name in _KEPT}
+    return {**delivery, "known": known(delivery, said), "hand_over": said}
+
+
+def closed_known(view: Mapping[str, Any]) -> str | None:
+    """What was known of the report when the loop closed, in words; None while it is open."""
+    if view["closed_level"] is None:
+        return None
+    same = [each for each in view["deliveries"] if each["kind"] == "report" and level_of(each) == view["closed_level"]]
+    return same[-1]["known"] if same else t(f"level.{view['closed_level']}")
 
 
 def in_short(level: str | None) -> str:

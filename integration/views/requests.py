@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row
 
 from integration.store import deliveries, operations, request_parts, requests, waivers
 from integration.store.deliveries import Delivery, Item
-from integration.views.levels import with_words
+from integration.views.levels import closed_known, told
 from mappings.model.delivery import ARRIVED
 from mappings.model.steps import OPEN
 
@@ -15,9 +15,11 @@ def request_view(conn: Connection, request_id: str) -> dict:
     """Everything about one request, as plain values. Raises UnknownRequest."""
     row = requests.get(conn, request_id)
     rows = request_parts.of(conn, request_id)
-    rows["deliveries"] = [with_words(each) for each in rows["deliveries"]]
+    rows["deliveries"] = told(conn, rows["deliveries"])
+    summary = operations.summary(conn, request_id)
     return {
-        **operations.summary(conn, request_id),
+        **summary,
+        "closed_known": closed_known({**summary, **rows}),
         "status_reason": row.status_reason,
         "visit": row.visit,
         "cancel_requested": row.cancel_requested,

@@ -40,7 +40,18 @@ def create_app(
     from integration.web.coordinator import checklist as checklist_pages
     from integration.web.coordinator import correct as correct_pages
     from integration.web.coordinator import new_request
-    from integration.web.operations import actions, alarms, boards, checks, listing, numbers, patient, queue, reports
+    from integration.web.operations import (
+        actions,
+        alarms,
+        boards,
+        checks,
+        hand_over,
+        listing,
+        numbers,
+        patient,
+        queue,
+        reports,
+    )
     from integration.web.operations import attempts as attempt_pages
     from integration.web.operations import bulk as bulk_pages
     from integration.web.operations import packets as packet_pages
@@ -74,6 +85,7 @@ def create_app(
         patient,
         packet_pages,
         reports,
+        hand_over,
         boards,
         checks,
         numbers,

@@ -178,6 +178,11 @@ def _finished(conn: Connection, _config: Config, _now: datetime) -> Iterator[Met
     for level in Level:
         closed.add_metric([level], sum(row.number for row in ended if (row.outcome or Level.READ_BACK) == level))
     yield closed
+    reopened = CounterMetricFamily(
+        "second_opinion_loops_reopened", "Loops that had closed on a person's word that was taken back"
+    )
+    reopened.add_metric([], sum(row.number for row in rows if row.name == totals.LOOP_REOPENED))
+    yield reopened
     taken = sorted((row for row in steps if row.outcome != "lost"), key=lambda row: row.kind)
     yield _histogram("step_duration_seconds", "How long a step took, by kind", totals.STEP, taken, "kind")
     for name, metric, words in _SINCE_TAKEN_IN:

@@ -10,7 +10,7 @@ from integration import fhir_json
 from integration.fhir.failures import safe_issues
 from integration.packets import stored as packets
 from integration.packets.lines import ByteSpool
-from integration.store import deliveries
+from integration.store import deliveries, leaving
 from jobs import gate
 from jobs.target import written
 from jobs.target.looking import (
@@ -247,8 +247,8 @@ class Creating:
         return [source for resource in order.resources if (source := packets.source_of(resource)) not in self.push.left]
 
     def _send_singles(self, chunk: list[str], wrote: dict[str, str], pack: str) -> None:
-        for start in range(0, len(chunk), gate.NAMED):
-            part = chunk[start : start + gate.NAMED]
+        for start in range(0, len(chunk), leaving.NAMED):
+            part = chunk[start : start + leaving.NAMED]
             with gate.together(self.push.ctx, self.push.endpoint, self._going(part)):
                 self._send_each(part, wrote, pack)
 

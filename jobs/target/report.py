@@ -15,7 +15,7 @@ from integration.store.sendings import Sending
 from jobs.patients import find_patient
 from jobs.report_bytes import documents_of, hash_list
 from jobs.target.looking import find_one
-from jobs.target.sending import Document, look_up, place_of, way_of
+from jobs.target.sending import Document, TooLarge, look_up, place_of, way_of
 from jobs.target.writing import own_identifier
 from jobs.world import Context
 from mappings.consult_report import ReportReading, documents_in, read_report, to_returned_report
@@ -82,7 +82,7 @@ class Returning:
         patient, copy = find_patient(self.ctx, road.at, self.request.patient), self._newest_copy()
         if self.report.state == reports.RETRACTED:
             return self._retraction(patient, copy, road)
-        return self._outgoing(patient, self._resource(patient, copy.named_by(road) if copy else None), copy, road)
+        return self._outgoing(patient, self._resource(patient, copy.named_by(road) if copy else None, road), copy, road)
 
     def _identifier(self) -> Identifier:
         return report_identifier(self.ctx, self.report.revision)
@@ -123,13 +123,13 @@ class Returning:
             retracts=retracts,
         )
 
-    def _resource(self, patient: str, replaced: str | None) -> dict:
+    def _resource(self, patient: str, replaced: str | None, road: Road) -> dict:
         ctx, row, report = self.ctx, self.row, self.report
         reading = read_report(fhir_json.loads(ctx.world.payloads.get(report.resource_sha256)), ctx.bases(row.fulfiller))
         for problem in reading.problems:
             unknown = "the report says something of itself that is not understood"
             ctx.finding(problem, REMARKS.get(problem, unknown), report.source)
-        (data, content_type), *more = self._documents(reading)
+        (data, content_type), *more = self._documents(reading, road)
         return to_returned_report(
             reading=reading,
             bytes=data,
@@ -147,7 +147,7 @@ class Returning:
             author_display=ctx.endpoint(row.fulfiller).name,
         )
 
-    def _documents(self, reading: ReportReading) -> list[tuple[bytes, str]]:
+    def _documents(self, reading: ReportReading, road: Road) -> list[tuple[bytes, str]]:
         """The report's own documents, all of them; which bytes they are is kept, because others may stand there tomorrow."""
         ctx, row, report = self.ctx, self.row, self.report
         found = documents_in(reading)
@@ -162,7 +162,7 @@ class Returning:
                 report.source,
                 "error",
             )
-        documents = self._read(reading)
+        documents = self._read(reading) if road.sends else documents_of(ctx, row.fulfiller, reading)
         for data, _ in documents:  # who opens the report here sees what was returned
             ctx.world.payloads.put(data)
         digest = ctx.world.payloads.put(hash_list([data for data, _ in documents]))
@@ -171,7 +171,7 @@ class Returning:
         return documents
 
     def _read(self, reading: ReportReading) -> list[tuple[bytes, str]]:
-        """No more than could be returned."""
+        """No more than could be sent."""
         limit = self.ctx.endpoint(self.row.placer).limits.max_inline_bytes
         try:
             documents = documents_of(self.ctx, self.row.fulfiller, reading, max_bytes=limit)
@@ -184,8 +184,8 @@ class Returning:
             raise self._too_large(size, limit)
         return documents
 
-    def _too_large(self, size: object, limit: int) -> NeedsPerson:
-        return NeedsPerson("report-too-large", f"the report has {size} bytes; {self.row.placer} takes {limit} inline")
+    def _too_large(self, size: object, limit: int) -> TooLarge:
+        return TooLarge(f"the report has {size} bytes; {self.row.placer} takes {limit} inline")
 
 
 def report_identifier(ctx: Context, revision: int) -> Identifier:

@@ -56,7 +56,15 @@ KEPT_BACK = ("patient-not-linked", "request-withdrawn")  # what the gate says
 REFUSED = "hl7v2-refused"  # what an application says of a message that it did not take
 OLDEST_BACKUP = timedelta(days=90)  # what was sent since then is looked for after a restore
 ROADS_OVER_FHIR = (RoadName.FHIR_DOCUMENT,)  # what it is called there is a resource of that endpoint
+SAID_BY_ITSELF = ("report-too-large",)  # where no road is impossible for another reason, that is what a person reads
 NO_ROAD, TO_HAND_OVER, PERHAPS = "no-road", "to-hand-over", "sent-perhaps"
+
+
+class TooLarge(NeedsPerson):
+    """The document is larger than this road takes: another one may take it."""
+
+    def __init__(self, message: str):
+        super().__init__("report-too-large", message)
 
 
 @dataclass
@@ -212,8 +220,10 @@ def _send_by(ctx: Context, document: Document, name: str) -> None:
     if road is None:
         document.tried[name] = Impossible("road-not-configured", f"this installation has no road {name}")
         return
-    refused = road.can()
-    prepared = refused or road.prepare(document.item_for(road))
+    try:
+        prepared = road.can() or road.prepare(document.item_for(road))
+    except TooLarge as error:  # known before anything is sent
+        prepared = Impossible(error.cause, str(error))
     if isinstance(prepared, Impossible):
         document.tried[name] = prepared
         return
@@ -369,7 +379,7 @@ def _tried(document: Document) -> list[dict[str, str]]:
     return [dict(road=name, cause=each.cause, message=each.message) for name, each in document.tried.items()]
 
 
-def _note(ctx: Context, document: Document, road: str, state: SendingState) -> None:
+def _note(ctx: Context, document: Document, road: str, state: SendingState, *, sha256: str | None = None) -> None:
     with ctx.transaction() as conn:
         sendings.note(
             conn,
@@ -380,6 +390,7 @@ def _note(ctx: Context, document: Document, road: str, state: SendingState) -> N
             road=road,
             state=state,
             tried=_tried(document),
+            sha256=sha256,
         )
 
 
@@ -389,9 +400,9 @@ def _why(document: Document) -> str:
 
 def _carry(ctx: Context, document: Document, road: str) -> NeedsPerson:
     by = road_for(way_of(ctx, document.endpoint), road)
-    if by is not None:
-        document.item_for(by)  # whoever carries it finds its bytes here
-    _note(ctx, document, road, SendingState.WAITING)
+    prepared = by.prepare(document.item_for(by)) if by is not None else None
+    kept = ctx.world.payloads.put(prepared.body) if isinstance(prepared, Prepared) else None
+    _note(ctx, document, road, SendingState.WAITING, sha256=kept)  # whoever carries it finds its bytes here
     why = f" ({_why(document)})" if document.tried else ""
     return NeedsPerson(
         TO_HAND_OVER,
@@ -401,7 +412,9 @@ def _carry(ctx: Context, document: Document, road: str) -> NeedsPerson:
 
 def _no_road(ctx: Context, document: Document) -> NeedsPerson:
     _note(ctx, document, document.roads[0] if document.roads else "", SendingState.IMPOSSIBLE)
-    return NeedsPerson(NO_ROAD, f"no road takes {document.identifier.value} to {document.endpoint}: {_why(document)}")
+    [cause, *others] = {each.cause for each in document.tried.values()} or {NO_ROAD}
+    cause = NO_ROAD if others or cause not in SAID_BY_ITSELF else cause
+    return NeedsPerson(cause, f"no road takes {document.identifier.value} to {document.endpoint}: {_why(document)}")
 
 
 def _ask(row: Sending, answer: CannotTell | Repeat) -> NeedsPerson:

@@ -365,7 +365,7 @@ _ALL = (
           "The message says why for each. Set roads of the endpoint in config.yaml, or hand the document over and confirm it.",
           (W.CONFIRM, W.CONFIGURE, W.CALL, W.RETRY)),
     Cause("to-hand-over", "The report waits for a person to hand it over: nothing is sent to this EHR.",
-          "Open the report on the request's page, bring it to the primary care office, then confirm that it is there.",
+          "Download the report on the page of its delivery, bring it to the primary care office, then say to whom.",
           (W.CONFIRM, W.CONFIGURE, W.CALL, W.RETRY)),
     Cause("sent-perhaps", "A document was sent, and neither the answer nor a search says whether it is there.",
           "Have the chart searched for the words in the message. Confirm that it is there, or that it is not: then it is sent again.",

@@ -30,6 +30,7 @@ RUN_ELSEWHERE = {
     "subscriptions show": "tests/second_opinion/test_subscriptions.py; it needs an endpoint with hints",
     "subscriptions create": "tests/second_opinion/test_subscriptions.py; it needs an endpoint with hints",
     "deliveries confirm": "tests/jobs/test_roads.py; it needs a document that waits for a person",
+    "deliveries take-back": "tests/jobs/test_roads.py; it needs a document that was handed over",
     "requests encounter": "tests/jobs/test_roads.py; it needs a report that waits for a visit",
     "deliveries send-again": "tests/jobs/test_roads.py; it needs a document of which nobody knows",
     "findings skip": "tests/integration/web/operations/test_ways_on.py; it needs an order that was refused",

@@ -1,6 +1,9 @@
 """A document that no system answered for: a person's word decides, and it is audited; nothing is sent on a guess."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +14,7 @@ from integration.backups.restore import look_before_sending
 from integration.store import handing_over, operations
 from integration.store.operations import NotPossible
 from integration.store.tables import audit, deliveries
+from mappings.model.hand_over import Typed
 from tests.jobs.test_vendor_loops import EPIC, Loop
 from tests.servers.vendors.charts import load
 from tests.servers.vendors.epic import Epic
@@ -27,13 +31,34 @@ def report_of(loop: Loop):
         ).one()
 
 
-def by_word(loop: Loop, tmp_path, database, command: str) -> dict:
+def run(loop: Loop, tmp_path, database, command: str, *more: str):
     arguments = ["--config", str(tmp_path / "config.yaml"), "deliveries", command, report_of(loop).id]
-    result = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}).invoke(
-        second_opinion.cli, [*arguments, "--reason", "seen by the front desk", "--json"]
+    return CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}).invoke(
+        second_opinion.cli, [*arguments, *more, "--reason", "seen by the front desk", "--json"]
     )
+
+
+def by_word(loop: Loop, tmp_path, database, command: str, *more: str) -> dict:
+    result = run(loop, tmp_path, database, command, *more)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
+
+
+def handed(at: datetime | None = None) -> tuple[str, ...]:
+    when = (at or datetime.now(UTC)).isoformat()
+    return ("--to", "Front desk", "--at", when, "--by-way", "fax", "--by", "Nora Field", "--note", "two pages")
+
+
+@pytest.fixture
+def to_hand_over(make_exchange):
+    """A report for an EHR that takes nothing over a wire."""
+    with Meditech() as vendor:
+        loop = Loop(vendor, make_exchange, "profile: meditech")
+        loop.ask()
+        loop.answer()
+        loop.go_on()
+        assert loop.exchange.parked(loop.request_id) == ["to-hand-over"] and loop.writes() == 0
+        yield loop
 
 
 def told(loop: Loop) -> list[tuple[str, str]]:
@@ -93,21 +118,104 @@ def test_nobody_says_it_of_what_is_not_in_doubt(in_doubt, tmp_path, database):
     with in_doubt.exchange.engine.begin() as conn, pytest.raises(NotPossible):
         handing_over.send_again(conn, report_of(in_doubt).id, actor="test", reason="twice")
     in_doubt.go_on()
-    with in_doubt.exchange.engine.begin() as conn, pytest.raises(NotPossible, match="handed-over"):
-        handing_over.confirm(conn, report_of(in_doubt).id, actor="test", reason="twice")
+    with in_doubt.exchange.engine.begin() as conn, pytest.raises(NotPossible, match="seen by the front desk"):
+        handing_over.confirm(conn, report_of(in_doubt).id, typed=Typed(by="x"), actor="test", reason="twice")
 
 
-def test_what_nobody_can_take_over_a_wire_is_handed_over_by_a_person(make_exchange, tmp_path, database):
-    with Meditech() as vendor:
-        loop = Loop(vendor, make_exchange, "profile: meditech")
+def test_what_nobody_can_take_over_a_wire_is_handed_over_by_a_person(to_hand_over, tmp_path, database):
+    loop = to_hand_over
+    said = by_word(loop, tmp_path, database, "confirm", *handed())["hand_over"]
+    assert (said["to"], said["by_way"], said["by"], said["note"]) == ("Front desk", "fax", "Nora Field", "two pages")
+    loop.go_on()
+    assert loop.view["closed"] and report_of(loop).level == "handed-over"
+    assert (report_of(loop).road, loop.sending()["state"]) == ("download", "handed-over")
+    assert loop.view["closed_known"].startswith("handed over to Front desk on ")
+    assert loop.view["closed_known"].endswith("by fax, says Nora Field")
+
+
+def test_a_hand_over_that_cannot_be_is_refused_with_each_mistake(to_hand_over, tmp_path, database):
+    early = run(to_hand_over, tmp_path, database, "confirm", *handed(datetime(2020, 1, 1, tzinfo=UTC)))
+    assert early.exit_code == 1 and "before the document existed" in early.output
+    silent = run(to_hand_over, tmp_path, database, "confirm")
+    assert silent.exit_code == 1 and all(each in silent.output for each in ("to whom", "say when", "say how"))
+    assert to_hand_over.exchange.parked(to_hand_over.request_id) == ["to-hand-over"] and told(to_hand_over) == []
+
+
+def test_the_second_of_two_who_say_it_is_told_of_the_first(to_hand_over, tmp_path, database):
+    by_word(to_hand_over, tmp_path, database, "confirm", *handed())
+    second = run(to_hand_over, tmp_path, database, "confirm", *handed())
+    assert second.exit_code == 1 and "said at" in second.output and "seen by the front desk" in second.output
+    to_hand_over.go_on()
+    late = run(to_hand_over, tmp_path, database, "confirm", *handed())
+    assert late.exit_code == 1 and "said at" in late.output
+    assert len(told(to_hand_over)) == 1
+
+
+def test_a_word_that_was_a_mistake_is_taken_back_and_the_loop_is_open_again(to_hand_over, tmp_path, database):
+    loop = to_hand_over
+    by_word(loop, tmp_path, database, "confirm", *handed())
+    loop.go_on()
+    assert loop.view["closed"]
+    by_word(loop, tmp_path, database, "take-back")
+    assert not loop.view["closed"] and loop.view["closed_level"] is None
+    loop.go_on(2)
+    assert loop.exchange.parked(loop.request_id) == ["to-hand-over"] and loop.sending()["state"] == "waiting"
+    assert report_of(loop).status == "parked" and loop.view["report_level"] is None
+    actions = [each["action"] for each in loop.view["audit"]]
+    assert {"delivery.taken-back", "request.reopened"} <= set(actions)
+    nothing = run(loop, tmp_path, database, "take-back")
+    assert nothing.exit_code == 1 and "nobody's word" in nothing.output
+    by_word(loop, tmp_path, database, "confirm", *handed())
+    loop.go_on()
+    assert loop.view["closed"] and loop.view["closed_level"] == "handed-over" and loop.writes() == 0
+
+
+def test_a_word_is_taken_back_before_anything_came_of_it(in_doubt, tmp_path, database):
+    by_word(in_doubt, tmp_path, database, "confirm")
+    by_word(in_doubt, tmp_path, database, "take-back")
+    in_doubt.go_on(2)
+    assert in_doubt.exchange.parked(in_doubt.request_id) == ["sent-perhaps"] and in_doubt.writes() == 1
+
+
+def test_a_report_that_is_too_large_for_the_wire_is_carried(make_exchange):
+    with Epic() as vendor:
+        loop = Loop(vendor, make_exchange, f"{EPIC}, roads: [fhir-document, download]")
         loop.ask()
-        loop.answer()
-        loop.go_on()
+        limits = replace_limit(loop, 3)
+        with limits:
+            loop.answer()
+            loop.go_on(2)
         assert loop.exchange.parked(loop.request_id) == ["to-hand-over"] and loop.writes() == 0
-        by_word(loop, tmp_path, database, "confirm")
-        loop.go_on()
-        assert loop.view["closed"] and report_of(loop).level == "handed-over"
-        assert (report_of(loop).road, loop.sending()["state"]) == ("download", "handed-over")
+        [tried] = loop.sending()["tried"]
+        assert (tried["road"], tried["cause"]) == ("fhir-document", "report-too-large")
+
+
+def test_while_nobody_knows_what_became_of_a_send_no_size_opens_another_road(make_exchange):
+    with Epic() as vendor:
+        vendor.unregister_reads()
+        loop = Loop(vendor, make_exchange, f"{EPIC}, roads: [fhir-document, download]")
+        loop.ask()
+        vendor.faults.swallow = 1
+        loop.answer()
+        loop.go_on(2)
+        assert loop.exchange.parked(loop.request_id) == ["sent-perhaps"]
+        with replace_limit(loop, 3):
+            with loop.exchange.engine.begin() as conn:
+                operations.retry_delivery(conn, report_of(loop).id, actor="test")
+            loop.go_on(2)
+        assert loop.sending()["road"] == "fhir-document" and loop.sending()["state"] == "begun" and loop.writes() == 1
+
+
+@contextmanager
+def replace_limit(loop: Loop, size: int) -> Iterator[None]:
+    """As if config.yaml said another ``max_inline_bytes`` of the placer."""
+    limits = loop.exchange.config.endpoints["alice"].limits
+    before = limits.max_inline_bytes
+    object.__setattr__(limits, "max_inline_bytes", size)
+    try:
+        yield
+    finally:
+        object.__setattr__(limits, "max_inline_bytes", before)
 
 
 def test_a_person_says_which_visit_the_report_belongs_to(make_exchange, tmp_path, database):

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from integration.store import bulk, numbers
 from integration.store.filters import MAX_LENGTH
+from mappings.model.hand_over import MAX_NAME, MAX_NOTE, ByWay
 
 PAGE, MAX_PAGE = 50, 500
 ItemWord = Literal["queued", "sent", "again", "verified", "different", "missing", "waived"]  # those of ItemStatus
@@ -143,6 +144,9 @@ ItemName = Annotated[
 ]
 
 
+PersonName = Annotated[Clean, Field(max_length=MAX_NAME, examples=["Front desk, Hillside"])]
+
+
 class WaiveItem(Because):
     """What to send without, and why; the consulting provider reads the reason."""
 
@@ -172,6 +176,18 @@ class ChecklistWord(Because):
         description="yes or no; requested, promised, waived, there or not-there; an item, or nothing; a checklist.",
         examples=["requested"],
     )
+
+
+class ConfirmDelivery(Because):
+    """To whom a document was handed, when and how; only who and the reason where it was sent and somebody saw it there."""
+
+    by: PersonName | None = Field(None, description="Who handed it over or saw it there. Default: who is signed in.")
+    to: PersonName | None = Field(None, description="A name or an office.")
+    at: AwareDatetime | None = Field(
+        None, description="Not before the report existed, not in the future.", examples=["2026-05-01T14:30:00Z"]
+    )
+    by_way: ByWay | None = Field(None, description="How.", examples=["fax"])
+    note: Annotated[Clean, Field(max_length=MAX_NOTE)] | None = Field(None, description="Nothing about the patient.")
 
 
 class ResendItem(Because):

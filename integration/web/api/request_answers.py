@@ -7,6 +7,7 @@ from pydantic import Field
 
 from integration.settings.roads import LevelWord
 from integration.web.api.answers import Answer, Deadline, Step
+from mappings.model.hand_over import ByWay
 
 
 class TakenIn(Answer):
@@ -36,6 +37,19 @@ class Item(Answer):
     updated_at: datetime
 
 
+class HandOver(Answer):
+    """A person's word that a document is in the other system."""
+
+    to: str | None = Field(description="A name or an office; null where nobody carried it: somebody saw it there.")
+    at: datetime | None
+    by_way: ByWay | None
+    by: str = Field(description="Who handed it over, or saw it there.")
+    note: str | None
+    actor: str = Field(description="Who wrote it down.")
+    reason: str
+    created_at: datetime
+
+
 class Delivery(Answer):
     """A packet, request or report to an endpoint."""
 
@@ -63,6 +77,7 @@ class Delivery(Answer):
         description="What sending it could show: read-back, accepted, handed-over or unverifiable. Null with records and "
         "requests, and with a verified delivery of an earlier version: those are read back."
     )
+    hand_over: HandOver | None = Field(description="The person's word that stands.")
     known: str = Field(description="What is known of it now, in words; empty while nothing is.")
 
 
@@ -179,6 +194,7 @@ class Request(Answer):
     closed: bool
     closed_at: datetime | None
     closed_level: LevelWord | None = Field(description="What was known of the report when the loop closed.")
+    closed_known: str | None = Field(description="The same in words.")
     closed_road: str | None = Field(description="By which road that report went.")
     cancel_requested: bool
     records: str = Field(description="Where the records track is.")

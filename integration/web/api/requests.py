@@ -7,12 +7,20 @@ from flask import request
 from integration.settings.request_file import endpoint_mistakes, load_request
 from integration.store import deliveries, request_list
 from integration.store import requests as store
-from integration.views.levels import with_words
+from integration.views.levels import told
 from integration.views.requests import delivery_page, request_view
 from integration.web import forms, spans, world
 from integration.web.api.acting import act_or_refuse
 from integration.web.api.answers import Done
-from integration.web.api.bodies import Because, CancelRequest, ItemsQuery, ResendItem, UndoWaiver, WaiveItem
+from integration.web.api.bodies import (
+    Because,
+    CancelRequest,
+    ConfirmDelivery,
+    ItemsQuery,
+    ResendItem,
+    UndoWaiver,
+    WaiveItem,
+)
 from integration.web.api.request_answers import Delivery, DeliveryPage, Item, Request, RequestLine, TakenIn
 from integration.web.api.routes import get, post, read_json
 from integration.web.problems import Problem
@@ -70,7 +78,7 @@ def delivery(request_id: str, delivery_id: str, query: ItemsQuery) -> DeliveryPa
             raise Problem("unknown", "There is no such delivery of this request.")
         row, page, following = found
         return DeliveryPage(
-            delivery=Delivery.model_validate(with_words(asdict(row))),
+            delivery=Delivery.model_validate(told(conn, [asdict(row)])[0]),
             counts=deliveries.counts(conn, delivery_id),
             items=[Item.model_validate(item) for item in page],
             next=following,
@@ -100,9 +108,16 @@ def undo_waiver(request_id: str, body: UndoWaiver) -> Done:
 
 
 @post("/deliveries/<delivery_id>/confirm", refuses=("wrong-body", "unknown", "not-possible"))
-def confirm(delivery_id: str, body: Because) -> Done:
-    """Say that a document is in the other system, or was handed over: the loop closes on your word."""
-    return act_or_refuse("confirm", body.reason, delivery=delivery_id)
+def confirm(delivery_id: str, body: ConfirmDelivery) -> Done:
+    """Say that a document is in the other system, or to whom it was handed, when and how: the loop closes on your word."""
+    said = body.model_dump(mode="json", exclude_none=True, exclude={"reason"})
+    return act_or_refuse("confirm", body.reason, delivery=delivery_id, **said)
+
+
+@post("/deliveries/<delivery_id>/take-back", refuses=("wrong-body", "unknown", "not-possible"))
+def take_back(delivery_id: str, body: Because) -> Done:
+    """Say that a confirmed hand-over was a mistake: the delivery waits again, and a loop that closed on it is open again."""
+    return act_or_refuse("take-back", body.reason, delivery=delivery_id)
 
 
 @post("/deliveries/<delivery_id>/send-again", refuses=("wrong-body", "unknown", "not-possible"))

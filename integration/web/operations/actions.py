@@ -13,7 +13,7 @@ from integration.views import words
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from integration.web.access import accounts as account_pages
-from integration.web.operations import alarms, questions, ways_on
+from integration.web.operations import alarms, hand_over, questions, ways_on
 from integration.web.operations.questions import Question, Stale, seen_in
 
 blueprint = pages.sentences(Blueprint("actions", __name__, url_prefix="/actions"))
@@ -151,6 +151,7 @@ ACTIONS = {
     "retry-matching": (questions.retry_matching, _retry_matching),
     "stop-operation": (questions.stop_operation, _stop_operation),
     **ways_on.ACTIONS,
+    **hand_over.ACTIONS,
     **alarms.ACTIONS,
     **account_pages.ACTIONS,
 }

@@ -12,7 +12,7 @@ from integration.packets import stored as packets
 from integration.packets.zipped import packet_zip
 from integration.store import deliveries, requests
 from integration.store import packets as packet_rows
-from integration.views.levels import with_words
+from integration.views.levels import told
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from integration.web.operations import looks
@@ -41,14 +41,14 @@ def _page(request_id: str, rows: list, status: int, error: str = "") -> Response
         except ExchangeError as problem:
             broken = t("packet.broken", why=str(problem))
     with world.engine().connect() as conn:
-        sent = deliveries.of_request(conn, request_id, DeliveryKind.RECORDS)
+        sent = told(conn, [asdict(each) for each in deliveries.of_request(conn, request_id, DeliveryKind.RECORDS)])
     start = request.args.get("from", "0")
     return pages.render(
         "packet.html",
         status,
         request_id=request_id,
         manifests=manifests,
-        sent={each.packet_id: with_words(asdict(each)) for each in sent},
+        sent={each["packet_id"]: each for each in sent},
         error=broken,
         size=ITEMS,
         start=int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0,

@@ -7,7 +7,16 @@ from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
-from integration.store import attempts, deliveries, endpoint_health, exchanges, requests, revisions, steps
+from integration.store import (
+    attempts,
+    deliveries,
+    endpoint_health,
+    exchanges,
+    handing_over,
+    requests,
+    revisions,
+    steps,
+)
 from integration.views import levels
 from integration.views.endpoints import health_words
 from integration.views.requests import delivery_page, request_view
@@ -76,6 +85,11 @@ def _side(conn: Connection, role: str, key: str) -> Side:
 @blueprint.get("/<request_id>/deliveries/<delivery_id>")
 def delivery(request_id: str, delivery_id: str) -> ResponseReturnValue:
     """One delivery with its items, page by page."""
+    return delivery_page_of(request_id, delivery_id)
+
+
+def delivery_page_of(request_id: str, delivery_id: str, status: int = 200, *, error: str = "") -> Response:
+    """The page; ``error``: why a download was refused."""
     after = request.args.get("after", "")
     with world.engine().connect() as conn:
         page = delivery_page(conn, request_id, delivery_id, status=request.args.get("status"), after=after, limit=ITEMS)
@@ -84,11 +98,16 @@ def delivery(request_id: str, delivery_id: str) -> ResponseReturnValue:
         row, items, following = page
         step_id, tried = steps.newest_of_delivery(conn, delivery_id), attempts.of_delivery(conn, delivery_id, SHOWN)
         exchanged = exchanges.of_attempts(conn, [row.id for row in tried[:ITEMS]])
+        [shown], carried = levels.told(conn, [asdict(row)]), handing_over.to_carry(conn, delivery_id)
     return pages.render(
         "delivery.html",
+        status,
+        error=error,
+        carried=carried,
+        said=shown["hand_over"],
         exchanges=exchanged,
         delivery=row,
-        known=levels.known(asdict(row)),
+        known=shown["known"],
         has_ended=row.status in ENDED,
         items=items,
         following=following,

@@ -131,28 +131,12 @@ def do_resend(conn: Connection, given: MultiDict, reason: str) -> Told:
     return t("resend.done", item=_item(given), place=world.place_name(delivery.endpoint)), True, ""
 
 
-def ask_confirm(conn: Connection, given: MultiDict) -> Question:
-    """A person says that a document is in the other system."""
-    delivery = resending.delivery_of(conn, given.get("delivery", ""))
-    place = world.place_name(delivery.endpoint)
-    title, what = t("confirm.title", id=delivery.id, place=place), t("confirm.what", place=place)
-    return _about(delivery, given, "confirm", title, t("confirm.button"), what)
-
-
-def do_confirm(conn: Connection, given: MultiDict, reason: str) -> Told:
-    """It is there."""
-    delivery = handing_over.confirm(
-        conn, given.get("delivery", ""), _item(given), given.get("called", "")[:100], actor=forms.actor(), reason=reason
-    )
-    return t("confirm.done", id=delivery.id, place=world.place_name(delivery.endpoint)), True, ""
-
-
 def ask_send_again(conn: Connection, given: MultiDict) -> Question:
     """A person says that a document is not in the other system."""
     delivery = resending.delivery_of(conn, given.get("delivery", ""))
     place = world.place_name(delivery.endpoint)
     title, what = t("send-again.title", id=delivery.id, place=place), t("send-again.what", place=place)
-    return _about(delivery, given, "send-again", title, t("send-again.button"), what, danger=True)
+    return about(delivery, given, "send-again", title, t("send-again.button"), what, danger=True)
 
 
 def do_send_again(conn: Connection, given: MultiDict, reason: str) -> Told:
@@ -163,9 +147,10 @@ def do_send_again(conn: Connection, given: MultiDict, reason: str) -> Told:
     return t("send-again.done", id=delivery.id, place=world.place_name(delivery.endpoint)), True, ""
 
 
-def _about(
+def about(
     delivery: Delivery, given: MultiDict, name: str, title: str, button: str, what: str, *, danger: bool = False
 ) -> Question:
+    """What a person says of a document of a delivery: which one, and what it is called there where that is asked."""
     of = f" --item {shlex.quote(_item(given))}" if _item(given) else ""
     return Question(
         title,
@@ -214,7 +199,6 @@ ACTIONS = {
     "accept": (ask_accept, do_accept),
     "undo-waiver": (ask_undo, do_undo),
     "resend": (ask_resend, do_resend),
-    "confirm": (ask_confirm, do_confirm),
     "send-again": (ask_send_again, do_send_again),
     "skip-order": (ask_skip, do_skip),
 }

@@ -1,8 +1,10 @@
 """What is known of a delivery, in words: only what was read back and compared is called verified."""
 
+from datetime import UTC, datetime, timedelta, timezone
+
 import pytest
 
-from integration.views.levels import TOO_LOW, in_short, known, level_of, with_words
+from integration.views.levels import TOO_LOW, in_short, known, level_of
 from integration.views.texts import t
 from mappings.model.causes import cause_named
 from mappings.model.delivery import ARRIVED, DELIVERY_TRANSITIONS, ENDED, STATUS_OF, DeliveryStatus
@@ -48,4 +50,26 @@ def test_what_was_sent_a_moment_ago_is_not_said_to_be_unreadable():
 
 @pytest.mark.parametrize("status", ["queued", "sending", "cancelled"])
 def test_nothing_is_known_before_it_was_sent_or_when_it_never_will_be(status):
-    assert with_words(a_delivery(status, "read-back"))["known"] == ""
+    assert known(a_delivery(status, "read-back")) == ""
+
+
+SAID = {
+    "to": "Front desk",
+    "by": "Nora Field",
+    "by_way": "fax",
+    "at": datetime(2026, 5, 1, 9, tzinfo=timezone(-timedelta(hours=5))),
+}
+
+
+def test_a_hand_over_is_told_with_who_whom_when_and_how():
+    told = known(a_delivery("handed-over", "handed-over"), SAID)
+    assert told == "handed over to Front desk on 1 May 2026 14:00 UTC, by fax, says Nora Field"
+
+
+def test_what_somebody_saw_there_is_not_called_handed_over():
+    seen = {**SAID, "to": None, "created_at": datetime(2026, 5, 2, tzinfo=UTC)}
+    assert known(a_delivery("handed-over", "handed-over"), seen) == "seen there, says Nora Field on 2 May 2026"
+
+
+def test_a_word_about_what_was_read_back_after_all_changes_nothing():
+    assert known(a_delivery("verified", "read-back"), SAID) == t("level.read-back")

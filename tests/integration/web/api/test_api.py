@@ -300,6 +300,7 @@ def action_addresses(site: Site) -> list[str]:
         "/api/deliveries/none/resend",
         "/api/deliveries/none/confirm",
         "/api/deliveries/none/send-again",
+        "/api/deliveries/none/take-back",
         "/api/findings/1/skip",
     ]
 

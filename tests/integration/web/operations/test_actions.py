@@ -5,25 +5,33 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
-from integration.store import alarms, bulk, findings, refused_orders, sendings, waivers
+from integration.store import alarms, bulk, findings, hand_overs, refused_orders, sendings, waivers
 from integration.store.filters import parse
-from integration.store.tables import bulk_operations, delivery_items, endpoints, requests, steps
+from integration.store.tables import bulk_operations, deliveries, delivery_items, endpoints, requests, steps
 from integration.store.tables import findings as finding_table
 from integration.web.access import accounts as account_pages
 from integration.web.operations.actions import ACTIONS
 from mappings.model.findings import Finding
+from mappings.model.hand_over import HandOver
 from mappings.model.request import Identifier
+from mappings.model.sending import SendingState
 from tests.integration.web.site import Site
 
 pytestmark = pytest.mark.postgres
 WRONG_TOKENS = ("", "x", "WyJhIl0.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb")
 
 
+def handed_over(request_id: str) -> dict:
+    """A report that somebody says they handed over."""
+    row = dict(id=f"{request_id}-report-1", request_id=request_id, endpoint="alice", kind="report")
+    return {**row, "status": "handed-over", "road": "download", "level": "handed-over"}
+
+
 def addresses(site: Site) -> dict[str, str]:
     """A place where each button can be pressed."""
-    request_id = site.request()
+    request_id, taken = site.request(), site.request("taken")
     site.step("match_people", "mercy", request_id=request_id, cause="patient-similar")
     place = "DocumentReference/9#DocumentReference.content[0].attachment"
     delivery = site.delivery(request_id)
@@ -36,6 +44,11 @@ def addresses(site: Site) -> dict[str, str]:
         document = Identifier(system="urn:test", value=f"DocumentReference/{request_id}-report-1")
         of = dict(request_id=request_id, delivery_id=delivery, road="fhir-document", sha256="0" * 64, control_id=None)
         sendings.begin(conn, "bob", document, tried=[], at=datetime.now(UTC), **of)
+        conn.execute(insert(deliveries).values(handed_over(taken)))
+        of = dict(request_id=taken, delivery_id=f"{taken}-report-1", road="download", tried=[])
+        sendings.note(conn, "alice", document, state=SendingState.HANDED_OVER, **of)
+        [carried] = sendings.of_delivery(conn, f"{taken}-report-1")
+        hand_overs.add(conn, carried, HandOver("Nora Field"), actor="test", reason="test")
         refused = Finding("request-unreadable", "no question", "ServiceRequest/9#ServiceRequest.code", "error")
         findings.record(conn, [refused], endpoint="alice")
         refused_orders.note(conn, "alice", "ServiceRequest/9", "0" * 64)
@@ -57,6 +70,7 @@ def addresses(site: Site) -> dict[str, str]:
         "undo-waiver": f"/actions/undo-waiver?request={request_id}&item=Observation/8",
         "resend": f"/actions/resend?delivery={delivery}&item=Observation/9",
         "confirm": f"/actions/confirm?delivery={delivery}",
+        "take-back": f"/actions/take-back?delivery={taken}-report-1",
         "send-again": f"/actions/send-again?delivery={delivery}",
         "skip-order": f"/actions/skip-order?finding={order}",
         "pause": "/actions/pause?at=bob",
@@ -79,6 +93,7 @@ AUDITED = {
     "undo-waiver": "item.waiver-undone",
     "resend": "item.resent",
     "confirm": "delivery.handed-over",
+    "take-back": "delivery.taken-back",
     "send-again": "delivery.not-there",
     "skip-order": "order.skipped",
     "pause": "endpoint.paused",
@@ -109,10 +124,10 @@ def test_each_button_asks_first_needs_a_reason_and_our_own_form_and_leaves_an_au
         headers={"Origin": "https://evil.example"},
     )
     assert foreign.status_code == 403
-    without = site.press(address, reason="  ", reference="Patient/7")
+    without = site.press(address, reason="  ", reference="Patient/7", by="Nora Field")
     assert without.status_code == 400 and "Write why" in without.text
     assert len(site.audited(AUDITED[name])) == before
-    assert site.told(site.press(address, reason="because 3 a.m.", reference="Patient/7"))
+    assert site.told(site.press(address, reason="because 3 a.m.", reference="Patient/7", by="Nora Field"))
     assert [row.reason for row in site.audited(AUDITED[name])][before:] == ["because 3 a.m."]
 
 

@@ -1,0 +1,43 @@
+"""What the one gate asks and keeps: how a request stands when something is about to leave, and the row of the audit trail."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from integration.store import audit, patient_links, requests
+from mappings.model.leaving import Going, Reason, Stand
+
+LEAVES, KEPT, UNSENT = "data.leaves", "data.kept", "data.unsent"
+NAMED = 100  # items in one row; it says how many there are
+
+
+def stand(conn: Connection, request_id: str, endpoint: str) -> Stand:
+    """How the request stands towards that endpoint now."""
+    row = requests.get(conn, request_id)
+    is_linked = patient_links.of(conn, request_id, endpoint) is not None
+    return Stand(row.status, bool(row.cancel_requested), is_linked)
+
+
+def record(
+    conn: Connection,
+    request_id: str,
+    endpoint: str,
+    reason: Reason,
+    going: Going,
+    action: str,
+    *,
+    actor: str,
+    about: dict[str, Any],
+    why: str = "",
+) -> None:
+    """The row, before the first byte; ``why``: the cause for which it is kept; ``about``: more ids."""
+    detail = {"kind": going.kind, "items": list(going.items[:NAMED]), "count": len(going.items), "bytes": going.size}
+    audit.record(
+        conn,
+        actor,
+        action,
+        request_id,
+        subject=endpoint,
+        reason=reason if not why else f"{reason}: {why}",
+        detail=detail | {name: value for name, value in about.items() if value is not None},
+    )
