@@ -24,10 +24,8 @@ def certificate(base_url: str, tls: Any, now: datetime) -> Tried | None:
     parts = urlsplit(base_url)
     if parts.scheme != "https":
         return None
-    context = ssl.create_default_context(cafile=getattr(tls, "ca_file", None))
-    if getattr(tls, "certificate_file", None):
-        context.load_cert_chain(tls.certificate_file, tls.key_file)
     try:
+        context = _trusting(tls)
         with (
             socket.create_connection((parts.hostname, parts.port or 443), CONNECT_SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=parts.hostname) as secured,
@@ -43,6 +41,13 @@ def certificate(base_url: str, tls: Any, now: datetime) -> Tried | None:
     left = ends - now
     warns = f"; it ends in {left.days} days: have it renewed" if left < SOON else ""
     return Tried(Trial.CERTIFICATE, True, f"{version}, valid until {ends:%Y-%m-%d}{warns}")
+
+
+def _trusting(tls: Any) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=getattr(tls, "ca_file", None))
+    if getattr(tls, "certificate_file", None):
+        context.load_cert_chain(tls.certificate_file, tls.key_file)
+    return context
 
 
 def _certificate_advice(error: ssl.SSLCertVerificationError) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 
 from integration.checks.tried import Tried, Trying, echoes, in_time, nobody, resources
 from integration.fhir.writes import identifier_token
+from mappings.codes import as_dict
 from mappings.identifiers import identifiers_in
 from mappings.model.errors import ExchangeError, PermanentError
 from mappings.model.request import Identifier
@@ -147,7 +148,7 @@ def _since(trying: Trying) -> Tried:
             if not trying.searched(kind) or not resources(trying.answer(kind, about), kind):
                 continue
             params = [*about.items(), ("_lastUpdated", f"ge{_LATER}"), *closed]
-            later = trying.server.transport.request("GET", kind, params=params).json()
+            later = as_dict(trying.server.transport.request("GET", kind, params=params).json())
         except PermanentError as error:
             return Tried(Trial.SINCE, False, f"{kind}: {error}: the whole chart is read each time")
         except ExchangeError as error:

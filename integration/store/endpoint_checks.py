@@ -8,10 +8,13 @@ from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit, own_steps
+from integration.store.storable import storable
 from integration.store.tables import endpoint_checks as checks
 
 STEP = "check_endpoints"
 KEPT = 10  # of each endpoint
+LONGEST_TEXT = 4000
+_LONG = ("searches", "creates", "updates", "sentences")  # of the CapabilityStatement, which is kept by itself
 
 
 def ask(conn: Connection, endpoint: str, *, actor: str, reason: str) -> bool:
@@ -32,13 +35,13 @@ def waiting(conn: Connection) -> Row | None:
 
 def keep(conn: Connection, endpoint: str, found: Mapping[str, Any], at: datetime, *, actor: str) -> None:
     """What a command found."""
-    conn.execute(insert(checks).values(endpoint=endpoint, actor=actor, done_at=at, found=dict(found)))
+    conn.execute(insert(checks).values(endpoint=endpoint, actor=actor, done_at=at, found=_kept(found)))
     _forget_old(conn, endpoint)
 
 
 def done(conn: Connection, check: Row, found: Mapping[str, Any], at: datetime) -> None:
     """What a step found of a check that was waiting."""
-    conn.execute(update(checks).where(checks.c.id == check.id).values(done_at=at, found=dict(found)))
+    conn.execute(update(checks).where(checks.c.id == check.id).values(done_at=at, found=_kept(found)))
     _forget_old(conn, check.endpoint)
 
 
@@ -56,6 +59,19 @@ def standing(conn: Connection) -> dict[str, tuple[Row | None, Row | None]]:
         newest, asked = found.get(row.endpoint, (None, None))
         found[row.endpoint] = (newest, row) if row.done_at is None else (row, asked)
     return found
+
+
+def _kept(found: Mapping[str, Any]) -> dict[str, Any]:
+    """As the database can hold it: a server may call itself anything, of any length. What it searches stands elsewhere."""
+    return {name: _storable(value) for name, value in found.items() if name not in _LONG}
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value, LONGEST_TEXT)
+    if isinstance(value, Mapping):
+        return {storable(str(name), LONGEST_TEXT): _storable(each) for name, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _forget_old(conn: Connection, endpoint: str) -> None:

@@ -59,6 +59,12 @@ def test_a_certificate_that_ends_is_said_in_time(tls_server, tmp_path, days, wor
     assert tried.worked is worked and says.lower() in tried.says.lower()
 
 
+def test_a_file_of_ours_that_is_missing_is_said_and_breaks_nothing(tls_server):
+    address = tls_server(trustme.CA())
+    tried = certificate(address, SimpleNamespace(ca_file="/nowhere/ca.pem", certificate_file=None), NOW)
+    assert tried.worked is None and "FileNotFoundError" in tried.says
+
+
 def test_a_certificate_of_another_name_is_said_with_the_name_to_check(tls_server, tmp_path):
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))

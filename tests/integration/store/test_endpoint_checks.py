@@ -64,3 +64,16 @@ def test_who_asks_while_the_step_ends_waits_for_it_and_gets_a_step_of_their_own(
         assert asked.is_alive(), "it waits for the end"
     asked.join(10)
     assert sorted(open_steps(database.engine)) == ["done", "due"]
+
+
+def test_what_a_server_calls_itself_is_kept_whatever_it_is(database):
+    found = {
+        "software": "V\0endor\ud800" + "x" * 10_000,
+        "searches": {"Patient": ["name"] * 1000},
+        "tried": [{"says": "\0"}],
+    }
+    with database.engine.begin() as conn:
+        endpoint_checks.keep(conn, "bob", found, NOW, actor="test")
+        kept = endpoint_checks.last(conn, "bob").found
+    assert kept["software"].startswith("V\ufffdendor") and len(kept["software"]) <= 4000
+    assert "searches" not in kept and kept["tried"] == [{"says": "\ufffd"}]

@@ -1,7 +1,17 @@
 """What a check says of each vendor-like server is what stands in the reference, and what the server's own store shows."""
 
+import json
+from datetime import UTC, datetime
+from functools import partial
+
 import pytest
 
+from integration import keys
+from integration.fhir.servers import Servers
+from integration.settings.config import load_config
+from integration.store import endpoints
+from integration.store.held_tokens import Shelf
+from jobs.upkeep.endpoint_check import examined
 from mappings.model.trials import Trial
 from tests.reference_checks import PAGE, check_of, checks_page
 from tests.servers.vendors.athena import Athena
@@ -58,6 +68,27 @@ def test_oracle_health_keeps_the_test_document_marked_as_an_error():
         assert oracle.store[document.reference]["status"] == "entered-in-error"
     assert "1 record(s) stand on two pages" in str(found["tried"]) and worked(found)[Trial.SINCE] is True
     assert roads(found)["report"] == ("fhir-document", "read-back") and roads(found)["status"] == (None, None)
+
+
+@pytest.mark.postgres
+def test_at_meditech_a_grant_that_is_advertised_and_refused_is_said_with_whom_to_ask(tmp_path, database):
+    folder = tmp_path / "data" / "keys"
+    keys.make(folder, "production", "ES384", datetime.now(UTC))
+    with Meditech(lambda: keys.key_set(folder, "production")) as vendor:
+        auth = {"type": "smart-backend-services", "client_id": "exchange", "keys": "production"}
+        one = {"base_url": vendor.url, "role": "placer", "profile": "meditech", "auth": auth}
+        (tmp_path / "config.yaml").write_text(
+            json.dumps({"data_dir": str(tmp_path / "data"), "endpoints": {"ehr": one}})
+        )
+        config = load_config(tmp_path / "config.yaml", {})
+        with database.engine.begin() as conn:
+            endpoints.register(conn, config)
+        refused = examined(config, database.engine, Servers(config, shelf=partial(Shelf, database.engine)), "ehr", None)
+        assert vendor.writes() == [] and refused["writes"] == []
+        vendor.allow_grant()
+        allowed = examined(config, database.engine, Servers(config, shelf=partial(Shelf, database.engine)), "ehr", None)
+    assert "may not sign in like this" in refused["problems"][0] and "backend services" in refused["problems"][0]
+    assert worked(allowed)[Trial.SIGN_IN] is True and roads(allowed)["report"][0] == "download"
 
 
 @pytest.mark.parametrize(("make", "profile"), [(Athena, "athenahealth"), (Meditech, "meditech")])
