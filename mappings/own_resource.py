@@ -9,7 +9,7 @@ from typing import Any
 from mappings.identifiers import identifiers_in
 from mappings.merging import contains
 from mappings.model.request import Identifier
-from mappings.standing import Verdict
+from mappings.same_document import Verdict
 from mappings.task import THEIRS
 
 _TELLS_APART = ("focus", "basedOn", "code", "subject", "for")  # two that differ in one of these are never one

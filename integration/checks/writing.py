@@ -10,14 +10,14 @@ from typing import Any
 from integration.checks.tried import Tried, Trying
 from integration.fhir.server import Written
 from integration.fhir.writes import identifier_condition
-from integration.roads.standing import Standing
+from integration.roads.patient_documents import PatientDocuments
 from mappings.addresses import local_reference
 from mappings.codes import as_dict
 from mappings.model.errors import ExchangeError, UnknownOutcome
 from mappings.model.outgoing import visible_reference
 from mappings.model.request import Identifier
 from mappings.model.trials import Trial
-from mappings.standing import Verdict
+from mappings.same_document import Verdict
 
 SMALL = 1024  # bytes
 _LESS = (1 << 20, 1 << 18)  # tried where the configured size is refused
@@ -151,7 +151,7 @@ def _read_back(trying: Trying, reference: str, document: Marked) -> Generator[Tr
 
 
 def _compared(trying: Trying, document: Marked, there: dict[str, Any]) -> Verdict:
-    standing = Standing(trying.server, trying.endpoint.bases, trying.endpoint.limits.max_answer_bytes)
+    standing = PatientDocuments(trying.server, trying.endpoint.bases, trying.endpoint.limits.max_answer_bytes)
     try:
         return standing.compare(document.resource, there, document.visible)
     except ExchangeError:

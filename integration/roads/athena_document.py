@@ -34,7 +34,7 @@ from mappings.fitting import Unfit, earlier_reference, fit
 from mappings.model.errors import NeedsPerson, PermanentError
 from mappings.model.outgoing import Outgoing
 from mappings.model.roads import Level, RoadName
-from mappings.standing import Verdict
+from mappings.same_document import Verdict
 
 PREFIX = "clinicaldocument/"
 MOST_READ = 50  # of more documents since the send, a person finds ours sooner

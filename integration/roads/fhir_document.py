@@ -15,6 +15,7 @@ from integration.fhir.failures import numbers_in
 from integration.fhir.server import FhirServer, Written, identifier_condition
 from integration.packets.pdf_words import words_of_pdf
 from integration.roads.encounters import encounter_for
+from integration.roads.patient_documents import PatientDocuments
 from integration.roads.road import (
     Absent,
     CannotTell,
@@ -27,7 +28,6 @@ from integration.roads.road import (
     Taken,
     There,
 )
-from integration.roads.standing import Standing
 from mappings.codes import as_dicts
 from mappings.compare import compare
 from mappings.document_reference import attachments, inline_bytes
@@ -38,7 +38,7 @@ from mappings.model.outgoing import Outgoing
 from mappings.model.profiles import DocumentHabits
 from mappings.model.request import Identifier
 from mappings.model.roads import Level, RoadName
-from mappings.standing import Verdict
+from mappings.same_document import Verdict
 
 KIND = "DocumentReference"
 IN_ERROR = "entered-in-error"
@@ -70,10 +70,10 @@ class FhirDocument(EndpointRoad):
         return self.way.attempt.endpoint(self.at).habits
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> PatientDocuments:
         """The documents that stand there."""
         limit = self.way.attempt.config.records.max_attachment_bytes
-        return Standing(self.server, self.way.attempt.bases(self.at), limit)
+        return PatientDocuments(self.server, self.way.attempt.bases(self.at), limit)
 
     def can(self) -> Impossible | None:
         """Always: whether the server takes it is found out by sending."""

@@ -6,14 +6,14 @@ It is no word of config.yaml: what a consultant is asked by goes over FHIR or no
 from datetime import UTC, datetime, timedelta
 
 from integration.roads.fhir_document import FhirDocument, prepared_of, twice, version_in
+from integration.roads.patient_documents import echoes
 from integration.roads.road import Absent, CannotTell, Prepared, Taken, There
-from integration.roads.standing import echoes
 from mappings.addresses import local_reference
 from mappings.codes import as_dict
 from mappings.model.errors import PermanentError
 from mappings.model.outgoing import Outgoing
 from mappings.own_resource import verdict
-from mappings.standing import Verdict
+from mappings.same_document import Verdict
 from mappings.subject import searched_by, subjects_of
 from mappings.times import as_instant
 

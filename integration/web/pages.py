@@ -88,7 +88,7 @@ def _nav() -> list[tuple[str, str]]:
     there = {rule.endpoint for rule in world.rules()}
     if not world.config().web.needs_sign_in:
         there -= {"accounts.listed"}
-    return [(endpoint, t(key)) for endpoint, key in NAV if endpoint in there and who.may(NEEDS[endpoint])]
+    return [(endpoint, t(key)) for endpoint, key in NAV if endpoint in there and who.has_role(NEEDS[endpoint])]
 
 
 def _right_host() -> Response | None:

@@ -16,7 +16,7 @@ from mappings.identifiers import identifiers_in
 from mappings.model.errors import NeedsPerson
 from mappings.model.request import Identifier
 from mappings.own_resource import verdict
-from mappings.standing import Verdict
+from mappings.same_document import Verdict
 from mappings.subject import searched_by
 from mappings.times import as_instant
 

@@ -4,7 +4,7 @@ import pytest
 
 from mappings.model.request import Identifier
 from mappings.own_resource import verdict
-from mappings.standing import Verdict
+from mappings.same_document import Verdict
 
 OWN = Identifier(system="urn:us", value="Task/r1")
 SENT = {

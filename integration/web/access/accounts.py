@@ -37,7 +37,7 @@ def mine() -> ResponseReturnValue:
 @blueprint.post("/account/password")
 def change_password() -> ResponseReturnValue:
     """Another password for oneself: the one of now must be right; every other session ends."""
-    asking, new = who.must(), request.form.get("new-password", "")
+    asking, new = who.signed_in(), request.form.get("new-password", "")
     if not forms.is_ours():
         return _mine(403, forms.refusal())
     if not asking.account or new != request.form.get("again-password", ""):
@@ -59,7 +59,7 @@ def change_password() -> ResponseReturnValue:
 @blueprint.post("/account/sign-out")
 def sign_out_everywhere() -> ResponseReturnValue:
     """End all of one's own sessions."""
-    asking = who.must()
+    asking = who.signed_in()
     if not forms.is_ours() or not asking.account:
         return _mine(403, forms.refusal())
     with world.engine().begin() as conn:

@@ -36,7 +36,7 @@ def set_up(app: Flask) -> None:
         )
     app.before_request(guard)
     app.after_request(sign_in.cookies)
-    app.jinja_env.globals.update(may=who.may, who=who.who, Role=Role, may_use=may_use)
+    app.jinja_env.globals.update(may=who.has_role, who=who.who, Role=Role, may_use=may_use)
 
 
 def needed(endpoint: str, values: dict | None = None) -> Role | None:
@@ -48,7 +48,7 @@ def needed(endpoint: str, values: dict | None = None) -> Role | None:
 
 def may_use(endpoint: str, **values: object) -> bool:
     """True when who asks may use a route: templates show only what can be pressed."""
-    return who.may(needed(endpoint, values))
+    return who.has_role(needed(endpoint, values))
 
 
 def guard() -> Response | None:
@@ -146,7 +146,7 @@ def _signed_in_with_the_form() -> "who.Who | Response":
         return Response(status=401)
     if request.method in SAFE:
         return forms.see_other(url_for("sign_in.form", next=request.full_path.rstrip("?")))
-    return sign_in.carried() or who.must()
+    return sign_in.carried() or who.signed_in()
 
 
 def _not_allowed(asking: who.Who, need: Role) -> Response:

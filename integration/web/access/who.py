@@ -29,7 +29,7 @@ def who() -> Who | None:
     return g.who
 
 
-def must() -> Who:
+def signed_in() -> Who:
     """Who asks, where the gate has let somebody in."""
     asking = who()
     if asking is None:
@@ -37,7 +37,7 @@ def must() -> Who:
     return asking
 
 
-def may(role: str | None) -> bool:
+def has_role(role: str | None) -> bool:
     """True when who asks has this role."""
     asking = who()
     return role is None or asking is not None and role in asking.roles

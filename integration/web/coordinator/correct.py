@@ -61,7 +61,7 @@ def _row(request_id: str) -> Row:
 def _looked(request_id: str, subject: str, show: Callable[[], Response]) -> Response:
     back = url_for("requests.show", request_id=request_id)
     refuse = lambda _status, why: forms.told(why, back, good=False)  # noqa: E731
-    return looks.opened("request.looked-at", request_id, subject=subject, show=show, refuse=refuse)
+    return looks.recorded("request.looked-at", request_id, subject=subject, show=show, refuse=refuse)
 
 
 def _content(request_id: str, version: int) -> Response:

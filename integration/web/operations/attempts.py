@@ -26,7 +26,7 @@ def look(request_id: str, attempt_id: int) -> ResponseReturnValue:
     """Both bodies of one exchange, as far as they are kept. The look is recorded first."""
     _attempt(request_id, attempt_id)
     number = forms.typed("number", 9)
-    return looks.opened(
+    return looks.recorded(
         "attempt.looked-at",
         request_id,
         subject=f"attempt {attempt_id} exchange {number}",

@@ -23,7 +23,7 @@ class Part:
     cut: bool = False
 
 
-def opened(
+def recorded(
     action: str,
     request_id: str | None,
     *,

@@ -83,7 +83,7 @@ def _opened(request_id: str, action: str, show: Callable[[Connection, str, list,
         with world.engine().begin() as conn:
             return show(conn, request_id, rows, item)
 
-    return looks.opened(
+    return looks.recorded(
         action,
         request_id,
         subject=item or None,

@@ -26,7 +26,7 @@ def look(request_id: str, revision: int) -> ResponseReturnValue:
     with world.engine().begin() as conn:
         request_row(conn, request_id)
         row = reports.revision(conn, request_id, revision)
-    return looks.opened(
+    return looks.recorded(
         "report.looked-at",
         request_id,
         subject=f"report {revision}",

@@ -16,7 +16,7 @@ from mappings.addresses import Bases, local_reference
 from mappings.codes import as_dict, as_dicts, as_text
 from mappings.document_reference import inline_bytes
 from mappings.model.errors import MappingError, PermanentError, TemporaryError
-from mappings.standing import Shown, Verdict, may_be, verdict
+from mappings.same_document import Shown, Verdict, may_be, verdict
 from mappings.times import as_instant
 
 KIND = "DocumentReference"
@@ -35,7 +35,7 @@ class Looked:
     in_words: bool = False
 
 
-class Standing:
+class PatientDocuments:
     """The documents of one patient in one system."""
 
     def __init__(self, server: FhirServer, bases: Bases, max_bytes: int):

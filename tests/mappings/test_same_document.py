@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mappings.standing import Shown, Verdict, may_be, verdict
+from mappings.same_document import Shown, Verdict, may_be, verdict
 
 VISIBLE = "SOE ref R-77-1"
 TEXT = f"We agree.\n{VISIBLE}\nHb  12.1 | INR 2.4\n"
