@@ -52,7 +52,7 @@ def _download(request_id: str, delivery_id: str, *, whole: bool) -> Response:
         found = handing_over.to_carry(conn, delivery_id)
     if delivery is None or delivery.request_id != request_id or found is None:
         abort(404, t("hand.nothing"))
-    return looks.opened(
+    return looks.recorded(
         "delivery.downloaded",
         request_id,
         subject=f"{delivery_id} {'packet' if whole else 'report'}",
