@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import signal
 import socket
 import threading
 import time
@@ -168,7 +169,12 @@ def listen(ctx: click.Context) -> None:
         for each in listeners:
             click.echo(f"orders of {each.taking.key} are taken at {each.listen.host}, port {each.port}", err=True)
             each.start()
-        threading.Event().wait()
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        stopping.wait()
+        for each in listeners:
+            each.stop()  # what is not answered by now is sent again, and is the same request
 
 
 @cli.command()

@@ -56,7 +56,7 @@ every command. Results go to standard output, log lines (one JSON object each, i
 | 0 | done |
 | {EXIT_FAILED} | it failed, or what it is about (a request, a step, an account, ...) is not in the database; the sentence on standard error says why and what to do |
 | {EXIT_WRONG_USAGE} | wrong usage, configuration or request file; also a filter that cannot be read, and the name of an endpoint, rule, schedule or recipient that there is not |
-| 130 | stopped by Ctrl-C; `serve`, `web` and `worker`, which run until they are stopped, give 0 |
+| 130 | stopped by Ctrl-C; `serve`, `web`, `worker` and `listen`, which run until they are stopped, give 0 |
 
 {described}"""
 

@@ -63,7 +63,7 @@ class Hl7v2(EndpointRoad):
         if isinstance(made, Unfit):
             return Impossible(made.cause, made.message)
         for note in made.notes:
-            self.way.attempt.finding("hl7v2-left-out", note, item.identifier.value, "info")
+            self.way.attempt.finding("hl7v2-left-out", f"no field holds it: {note}", item.identifier.value, "info")
         return Prepared(item, made.data, made.attachment_sha256, control_id=made.control_id)
 
     def restore(self, item: Outgoing, body: bytes, control_id: str | None) -> Prepared:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -47,8 +48,10 @@ def test_a_listener_that_is_killed_while_it_takes_an_order_takes_it_once(tmp_pat
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(after_seconds)
         process.kill()
-    with listening(tmp_path, database.url) as (_, port):
+    with listening(tmp_path, database.url) as (process, port):
         assert ask(port, ORM) == ["AA"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
     with database.engine.connect() as conn:
         assert conn.execute(select(func.count()).select_from(requests)).scalar_one() == 1
 
