@@ -331,34 +331,68 @@ def test_what_steps_share_knows_no_step():
     )
 
 
-def test_one_function_changes_a_status():
-    """Of a request: ``requests.advance`` in integration/store/requests.py alone."""
+# Where a row of these is made and its status set; what else writes a status says which in SQL of its own.
+WRITER_OF = {
+    "requests": "integration/store/requests.py",  # advance, close
+    "steps": "integration/store/steps.py",  # park, stop, make_due, finish
+    "deliveries": "integration/store/deliveries.py",  # move
+    "delivery_items": "integration/store/deliveries.py",  # mark_items, mark_again
+    "links": "integration/store/links.py",  # remember, wrote
+    "patient_links": "integration/store/patient_links.py",  # set_link, end
+}
+IN_SQL = {  # leases are given and taken back, and a restore frees them, in one statement for all
+    "steps": {"integration/queue.py", "integration/backups/restore.py"},
+}
+DECIDED_BY_STATUS = {"status", "closed_at", "undone_at"}
+
+
+@pytest.mark.parametrize("table", WRITER_OF)
+def test_one_module_makes_a_row_and_changes_its_status(table):
+    """Park, retry, close and link exist once: pages, API, commands and steps call the verb that does it."""
     _say(
         [
-            f"{file}:{line} sets a request's status: call integration.store.requests.advance(), which checks and audits it."
+            f"{file}:{line} writes {table} itself: call a verb of {WRITER_OF[table]}."
             for file, tree in sources()
-            if file != "integration/store/requests.py"
-            for line in _status_changes(tree)
+            if file != WRITER_OF[table] and not file.startswith(("integration/hosted/", "integration/migrations/"))
+            for line in _writes(tree, table, file)
         ]
     )
 
 
-def _status_changes(tree: ast.Module) -> Iterator[int]:
+def _writes(tree: ast.Module, table: str, file: str) -> Iterator[int]:
     names = {
         alias.asname or alias.name
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module == "integration.store.tables"
         for alias in node.names
-        if alias.name == "requests"
+        if alias.name == table
     }
+    in_sql = file in IN_SQL.get(table, ())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.search(r"UPDATE requests( \w+)? SET ((?!\b(WHERE|FROM)\b).)*\bstatus\s*=", node.value, re.S):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and not in_sql:
+            sets = rf"UPDATE {table}( \w+)? SET ((?!\b(WHERE|FROM)\b).)*\b(status|closed_at|undone_at)\s*="
+            if re.search(sets, node.value, re.S) or re.search(rf"INSERT INTO {table}\b", node.value):
+                yield node.lineno
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("insert", *(f"{name}.insert" for name in names)):
+            if not node.args or ast.unparse(node.args[0]) in names:
                 yield node.lineno
         elif isinstance(node, ast.Call) and _called(node) == "values":
-            sets = any(each.arg == "status" for each in node.keywords)
-            if sets and any(f"update({name})" in ast.unparse(node.func) for name in names):
+            unnamed = bool(node.args) or any(each.arg in {None, *DECIDED_BY_STATUS} for each in node.keywords)
+            if unnamed and any(f"update({name})" in ast.unparse(node.func) for name in names):
                 yield node.lineno
+
+
+def test_parking_has_one_way():
+    """What follows from it (the finding, the delivery, the records track) follows always: only store/parking.py parks."""
+    _say(
+        [
+            f"{file}:{node.lineno} parks a step without what follows: call integration/store/parking.py."
+            for file, tree in sources()
+            if file != "integration/store/parking.py"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("steps.park", "steps.stop")
+        ]
+    )
 
 
 def test_every_third_party_import_is_a_dependency():

@@ -241,6 +241,12 @@ def mark_items(conn: Connection, delivery_id: str, marks: Iterable[dict]) -> Non
             )
 
 
+def mark_again(conn: Connection, delivery_id: str, source: str) -> bool:
+    """A person wants an item looked at and sent again. False when the delivery has no such item."""
+    item = update(delivery_items).where(delivery_items.c.delivery_id == delivery_id, delivery_items.c.source == source)
+    return bool(conn.execute(item.values(status=ItemStatus.AGAIN, updated_at=func.now())).rowcount)
+
+
 def counts(conn: Connection, delivery_id: str) -> dict[str, int]:
     """How many items stand at each status."""
     rows = conn.execute(

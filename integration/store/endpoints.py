@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row, and_, cast, delete, func, null, select, update
+from sqlalchemy import Connection, Row, and_, cast, func, null, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from integration.server_address import address_of
 from integration.store import installation, links, sendings, steps
-from integration.store.arrays import any_of, blocks, unnested
+from integration.store.arrays import any_of, blocks
 from integration.store.tables import endpoints
 from integration.store.tables import links as link_table
 from integration.store.tables import steps as step_table
@@ -132,11 +132,5 @@ def links_at(conn: Connection, key: str) -> list[tuple[str, str, str, str]]:
 
 def forget_links(conn: Connection, key: str, pairs: list[tuple[str, str]]) -> None:
     """These links do not hold any more: what they name is looked for before anything is written."""
-    wanted = unnested(link_table, ("system", "value"), pairs)
-    conn.execute(
-        delete(link_table).where(
-            link_table.c.endpoint == key,
-            and_(link_table.c.system == wanted.c.system, link_table.c.value == wanted.c.value),
-        )
-    )
+    links.forget_all(conn, key, pairs)
     sendings.forget(conn, key, pairs)

@@ -86,6 +86,4 @@ def _watch_now(conn: Connection, endpoint: str) -> int:
         .limit(WATCHES_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    return conn.execute(
-        update(step_table).where(step_table.c.id.in_(waiting)).values(status="due", next_attempt_at=func.now())
-    ).rowcount
+    return steps.end_wait(conn, waiting)

@@ -1,6 +1,6 @@
 """Links: what a thing is called at an endpoint, so that nothing is created there twice."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -121,6 +121,13 @@ def find(conn: Connection, endpoint: str, system: str, values: Iterable[str]) ->
         )
     )
     return {row.value: row.reference for row in rows}
+
+
+def forget_all(conn: Connection, endpoint: str, pairs: Sequence[tuple[str, str]]) -> None:
+    """These ({system, value}) do not hold any more: what they name is looked for before anything is written."""
+    wanted = unnested(links, ("system", "value"), pairs)
+    is_one = and_(links.c.system == wanted.c.system, links.c.value == wanted.c.value)
+    conn.execute(delete(links).where(links.c.endpoint == endpoint, is_one))
 
 
 def find_rows(conn: Connection, endpoint: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Link]:

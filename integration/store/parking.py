@@ -23,11 +23,14 @@ def park_failed(conn: Connection, step: Row, cause: str, message: str, items: It
     tell_parked(conn, step, cause, message)
 
 
-def park_all(conn: Connection, *which: ColumnElement[bool], cause: str, message: str) -> int:
-    """Park the waiting and due steps of a choice, because something was found out. Returns how many."""
+def park_all(conn: Connection, *which: ColumnElement[bool], cause: str, message: str, path: str | None = None) -> int:
+    """Park the waiting and due steps of a choice, because something was found out. Returns how many.
+
+    ``path``: where that is, when it lies in something else than the step.
+    """
     stopped = steps.stop(conn, *which, cause=cause, message=message)
     for step in stopped:
-        tell_parked(conn, step, cause, message)
+        tell_parked(conn, step, cause, message, path)
     return len(stopped)
 
 
@@ -40,9 +43,9 @@ def park_by_person(conn: Connection, step_id: int, *, actor: str, reason: str) -
     return None
 
 
-def tell_parked(conn: Connection, step: Row, cause: str, message: str) -> None:
+def tell_parked(conn: Connection, step: Row, cause: str, message: str, path: str | None = None) -> None:
     """What follows for a step that is parked already: a finding, its delivery, the records track."""
-    found = Finding(cause, message, f"step {step.kind}", "error")
+    found = Finding(cause, message, path or f"step {step.kind}", "error")
     record(conn, [found], request_id=step.request_id, delivery_id=step.delivery_id, endpoint=step.endpoint)
     _follow_parked(conn, step, cause, message)
 

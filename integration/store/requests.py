@@ -9,10 +9,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import audit, findings, steps, totals
+from integration.store import audit, steps, totals
 from integration.store.tables import orders, request_versions, requests, settings
 from mappings.model.errors import ExchangeError, Mistake, RequestError
-from mappings.model.findings import Finding
 from mappings.model.request import SecondOpinionRequest, unknown_parts
 from mappings.model.roads import Level
 from mappings.model.states import AUDIT_EVENT, NEEDS_REASON, Actor, Records, Status, Visit, business_status, may_move
@@ -86,20 +85,16 @@ def take_in(
     audit.record(conn, actor, "request.taken-in", request_id)
     step_id = steps.create(conn, "gather_records", request.placer, request_id=request_id, deadline=due_at)
     if unknown := unknown_parts(request):
-        _ask(conn, request_id, request, step_id, unknown)
+        _ask(conn, request, step_id, unknown)
     return request_id, True
 
 
-def _ask(
-    conn: Connection, request_id: str, request: SecondOpinionRequest, step_id: int | None, unknown: tuple[str, ...]
-) -> None:
+def _ask(conn: Connection, request: SecondOpinionRequest, step_id: int | None, unknown: tuple[str, ...]) -> None:
     """Nothing is read or sent before a person completed what the order does not tell, or let it go as it is."""
+    from integration.store import parking  # which changes requests itself
+
     message = f"{request.order} of {request.placer} does not say: {', '.join(unknown)}"
-    if step_id is not None:
-        steps.stop(conn, steps.steps.c.id == step_id, cause=INFORMATION_MISSING, message=message)
-    set_records(conn, request_id, Records.BLOCKED)
-    found = Finding(INFORMATION_MISSING, message, request.order, "error")
-    findings.record(conn, [found], request_id=request_id, endpoint=request.placer)
+    parking.park_all(conn, steps.steps.c.id == step_id, cause=INFORMATION_MISSING, message=message, path=request.order)
 
 
 def _known(conn: Connection, request_id: str, digest: str) -> str:

@@ -1,13 +1,12 @@
 """One item again: it is looked at where it was sent, then created or updated there alone."""
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, select
 
 from integration.store import audit, deliveries, requests, steps
 from integration.store.deliveries import Delivery
 from integration.store.operations import NotPossible, open_step_of
-from integration.store.tables import delivery_items
 from integration.store.tables import steps as step_table
-from mappings.model.delivery import ENDED, DeliveryKind, DeliveryStatus, ItemStatus
+from mappings.model.delivery import ENDED, DeliveryKind, DeliveryStatus
 from mappings.model.states import FINAL, Records
 from mappings.model.steps import StepKind
 
@@ -42,12 +41,7 @@ def resend(conn: Connection, delivery_id: str, item: str, *, actor: str, reason:
     open_step = _of(conn, open_step_of(conn, delivery_id))
     if open_step is not None and open_step.status == "leased":
         raise NotPossible(f"step {open_step.id} of delivery {delivery_id} is running: try again in a moment")
-    marked = conn.execute(
-        update(delivery_items)
-        .where(delivery_items.c.delivery_id == delivery_id, delivery_items.c.source == item)
-        .values(status=ItemStatus.AGAIN, updated_at=func.now())
-    )
-    if not marked.rowcount:
+    if not deliveries.mark_again(conn, delivery_id, item):
         raise NotPossible(f"delivery {delivery_id} has no item {item[:120]}")
     audit.record(conn, actor, "item.resent", request.id, subject=f"{delivery_id} {item}", reason=reason)
     _make_due(conn, delivery, open_step, reason=f"{item} is sent again")

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store.arrays import any_of
@@ -278,6 +278,12 @@ def make_due(conn: Connection, step_id: int) -> bool:
             )
         ).rowcount
     )
+
+
+def end_wait(conn: Connection, which: Select) -> int:
+    """Waiting steps (a query of their ids, which locks them) are due now; what they tried so far is kept. Returns how many."""
+    due = update(steps).where(steps.c.id.in_(which)).values(status="due", next_attempt_at=func.now())
+    return conn.execute(due).rowcount
 
 
 def make_due_or_create(
