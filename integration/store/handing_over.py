@@ -108,7 +108,7 @@ def take_back(conn: Connection, delivery_id: str, *, actor: str, reason: str) ->
     steps.lock_with_request(conn, delivery_of(conn, delivery_id).request_id)
     delivery, said = delivery_of(conn, delivery_id), hand_overs.in_force(conn, delivery_id)
     if said is None:
-        raise NotPossible(f"nobody's word stands that delivery {delivery_id} is there")
+        raise NotPossible(f"nobody has confirmed that delivery {delivery_id} is there")
     newest = deliveries.of_request(conn, delivery.request_id, DeliveryKind.REPORT)[0]
     if newest.id != delivery_id or delivery.status == DeliveryStatus.CANCELLED:
         raise NotPossible(f"delivery {delivery_id} is over: delivery {newest.id} took its place")
@@ -127,7 +127,7 @@ def _wait_again(conn: Connection, delivery: Delivery) -> None:
     live = conn.execute(select(requests.requests.c.live_step).where(requests.requests.c.id == delivery.request_id))
     if (step_id := open_step_of(conn, delivery.id)) is not None and step_id == live.scalar_one():
         raise NotPossible(f"a worker is just at delivery {delivery.id}: try again in a moment")
-    steps.cancel_open(conn, delivery.request_id, reason="the word of a person was taken back", kinds=_OF_A_REPORT)
+    steps.cancel_open(conn, delivery.request_id, reason="a confirmation was taken back", kinds=_OF_A_REPORT)
     steps.create(conn, "return_report", delivery.endpoint, request_id=delivery.request_id, delivery_id=delivery.id)
     deliveries.move(conn, delivery.id, DeliveryStatus.RETRYING)
 

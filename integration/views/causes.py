@@ -11,6 +11,7 @@ from mappings.model.causes import WAYS, Cause, Way, cause_named
 from mappings.model.steps import RECORD_KINDS, StepKind
 
 ITEMS_SHOWN = 3
+TO_HAND_OVER = "to-hand-over"
 Pressed = tuple[str, str, dict[str, str]]  # words, action and fields of a button
 OF_RECORDS = (*RECORD_KINDS, StepKind.WATCH_CHART)
 OTHER_HASH = "do not have the hash"  # in the sentence of a document whose bytes are not what its record says
@@ -90,6 +91,9 @@ def _resend(step: Row) -> Iterator[Pressed]:
 def _confirm(step: Row) -> Iterator[Pressed]:
     if step.delivery_id is not None:
         yield t("queue.confirm"), "confirm", {"delivery": step.delivery_id}
+    if step.delivery_id is not None and step.request_id is not None and step.cause == TO_HAND_OVER:
+        where = {"request_id": step.request_id, "delivery_id": step.delivery_id}
+        yield t("hand.open"), "requests.delivery", where
 
 
 def _send_again(step: Row) -> Iterator[Pressed]:

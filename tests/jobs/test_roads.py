@@ -164,7 +164,7 @@ def test_a_word_that_was_a_mistake_is_taken_back_and_the_loop_is_open_again(to_h
     actions = [each["action"] for each in loop.view["audit"]]
     assert {"delivery.taken-back", "request.reopened"} <= set(actions)
     nothing = run(loop, tmp_path, database, "take-back")
-    assert nothing.exit_code == 1 and "nobody's word" in nothing.output
+    assert nothing.exit_code == 1 and "nobody has confirmed" in nothing.output
     by_word(loop, tmp_path, database, "confirm", *handed())
     loop.go_on()
     assert loop.view["closed"] and loop.view["closed_level"] == "handed-over" and loop.writes() == 0

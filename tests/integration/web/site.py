@@ -1,5 +1,6 @@
 """The pages over a real database, with rows put there directly; a browser that keeps cookies and fills in forms."""
 
+import base64
 import re
 import tempfile
 from datetime import UTC, datetime, timedelta
@@ -8,17 +9,19 @@ from pathlib import Path
 
 from sqlalchemy import insert, select, update
 
+from integration import fhir_json
 from integration.packets.lines import Spool
 from integration.packets.payloads import Payloads
 from integration.packets.stored import resource_item, source_of, store
 from integration.settings.config import load_config
-from integration.store import endpoints, requests
+from integration.store import endpoints, requests, sendings
 from integration.store.packets import insert as insert_packet
-from integration.store.tables import NEVER, audit, deliveries, steps
+from integration.store.tables import NEVER, audit, deliveries, patient_links, steps
 from integration.store.tables import requests as request_table
 from integration.web import create_app
 from mappings.model.packet import Manifest
-from mappings.model.request import SecondOpinionRequest
+from mappings.model.request import Identifier, SecondOpinionRequest
+from mappings.model.sending import SendingState
 
 CONFIG = """\
 data_dir: {folder}
@@ -75,6 +78,20 @@ class Site:
         with self.engine.begin() as conn:
             conn.execute(insert(deliveries).values(row))
         return row["id"]
+
+    def report_to_carry(self, request_id: str, data: bytes) -> str:
+        """A PDF for Alice that no wire takes: it waits for a person. Returns its delivery."""
+        attachment = {"contentType": "application/pdf", "data": base64.b64encode(data).decode()}
+        body = fhir_json.dumps({"resourceType": "DocumentReference", "content": [{"attachment": attachment}]})
+        delivery = self.delivery(request_id, "report", endpoint="alice", cause="to-hand-over")
+        self.step("return_report", "alice", request_id=request_id, delivery_id=delivery, cause="to-hand-over")
+        with self.engine.begin() as conn:
+            document = Identifier(system="urn:test", value=f"DocumentReference/{request_id}-report-1")
+            of = dict(request_id=request_id, delivery_id=delivery, road="download", tried=[])
+            sendings.note(conn, "alice", document, state=SendingState.WAITING, sha256=self.payloads.put(body), **of)
+            link = dict(request_id=request_id, endpoint="alice", reference="Patient/p", origin="person", actor="test")
+            conn.execute(insert(patient_links).values(link))
+        return delivery
 
     def packet(self, request_id: str, *resources: dict, version: int = 1, **manifest) -> str:
         """A packet of these records of ``Patient/p``, as a gather stores it."""

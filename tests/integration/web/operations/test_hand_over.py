@@ -1,19 +1,15 @@
 """The page of a document that a person carries: its bytes for who may see them, each download recorded, then who got it."""
 
-import base64
 import hashlib
 import io
 import zipfile
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert, text, update
+from sqlalchemy import text, update
 
-from integration import fhir_json
-from integration.store import hand_overs, sendings
-from integration.store.tables import patient_links, requests
-from mappings.model.request import Identifier
-from mappings.model.sending import SendingState
+from integration.store import hand_overs
+from integration.store.tables import requests
 
 pytestmark = pytest.mark.postgres
 PDF = b"%PDF-1.4 synthetic"
@@ -23,16 +19,7 @@ PDF = b"%PDF-1.4 synthetic"
 def carried(site):
     """``(request id, delivery id, address of the delivery's page)`` of a report that waits for a person."""
     request_id = site.request()
-    attachment = {"contentType": "application/pdf", "data": base64.b64encode(PDF).decode()}
-    body = fhir_json.dumps({"resourceType": "DocumentReference", "content": [{"attachment": attachment}]})
-    delivery = site.delivery(request_id, "report", endpoint="alice", cause="to-hand-over")
-    site.step("return_report", "alice", request_id=request_id, delivery_id=delivery, cause="to-hand-over")
-    with site.engine.begin() as conn:
-        document = Identifier(system="urn:test", value=f"DocumentReference/{request_id}-report-1")
-        of = dict(request_id=request_id, delivery_id=delivery, road="download", tried=[])
-        sendings.note(conn, "alice", document, state=SendingState.WAITING, sha256=site.payloads.put(body), **of)
-        link = dict(request_id=request_id, endpoint="alice", reference="Patient/p", origin="person", actor="test")
-        conn.execute(insert(patient_links).values(link))
+    delivery = site.report_to_carry(request_id, PDF)
     return request_id, delivery, f"/requests/{request_id}/deliveries/{delivery}"
 
 
