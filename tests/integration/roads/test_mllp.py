@@ -65,6 +65,22 @@ def test_an_answer_that_trickles_for_ever_ends_in_time():
     listener.close()
 
 
+def test_a_connection_that_ends_while_it_is_sent_leaves_it_in_doubt():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            connection.recv(10)
+            connection.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        with pytest.raises(UnknownOutcome) as caught:
+            to = settings(listener.getsockname()[1])
+            with sent("ehr", to, MESSAGE * 100_000, timeout_seconds=5.0, before_write=lambda: None) as talk:
+                talk.answer()
+    assert caught.value.cause == "cut"
+
+
 def test_what_is_stopped_before_the_first_byte_sends_nothing():
     def stop() -> None:
         raise NeedsPerson("patient-not-linked", "no")
