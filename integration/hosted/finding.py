@@ -1,6 +1,7 @@
 """Runs a search along an index: which resources match, in the order they were last updated, one page at a time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -98,6 +99,7 @@ def _carrying(practice: str, rows: list[Identified]) -> Select:
 
 def matching(practice: str, query: Query) -> Select:
     """id and updated_at of the matches, led by the parameter that leaves the fewest."""
+    query = _narrowed(query)
     criteria = sorted(query.criteria, key=lambda criterion: _RANK[criterion.param])
     lead = criteria.pop(0) if criteria and not query.ids else None
     table = hosted_resources if lead is None else hosted_index.alias("lead")
@@ -113,6 +115,31 @@ def matching(practice: str, query: Query) -> Select:
         conditions.append(tuple_(table.c.updated_at, table.c.id) > tuple_(*query.after))
     statement = select(table.c.updated_at, table.c.id).where(*conditions).order_by(table.c.updated_at, table.c.id)
     return statement if lead is None else statement.distinct()
+
+
+def _narrowed(query: Query) -> Query:
+    """With what it has to lie within as its own criteria, where that is one search: then it may lead."""
+    only = _as_one(query.within) if query.within else None
+    if only is None:
+        return query
+    return replace(
+        query,
+        criteria=query.criteria + only.criteria,
+        ids=query.ids + only.ids,
+        spans=query.spans + only.spans,
+        within=None,
+    )
+
+
+def _as_one(searches: Sequence[Query]) -> Query | None:
+    """One search for all; several are one when each asks for values of the same parameter and nothing else."""
+    if len(searches) == 1:
+        return searches[0]
+    params = {each.param for one in searches for each in one.criteria}
+    if len(params) != 1 or any(len(one.criteria) != 1 or one.ids or one.spans for one in searches):
+        return None
+    alternatives = tuple(each for one in searches for each in one.criteria[0].alternatives)
+    return Query(searches[0].type, [Criterion(params.pop(), alternatives)])
 
 
 def _all_of(table: Any, practice: str, query: Query, criteria: list[Criterion]) -> list[ColumnElement[bool]]:

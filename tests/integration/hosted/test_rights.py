@@ -4,6 +4,8 @@ import pytest
 
 from integration import fhir_json
 from integration.hosted.blueprint import INTERACTIONS
+from integration.hosted.finding import matching
+from integration.hosted.query import read_query
 from integration.hosted.rights import Caller, of_scopes
 from integration.hosted.scopes import LETTERS, read_scopes
 from tests.integration.hosted.conftest import (
@@ -196,6 +198,34 @@ def test_a_read_sees_what_a_search_sees_at_whichever_address_it_comes(engine, oa
     assert mine.ids("Observation") == [id_]
     mine.get(f"Observation/{id_}")
     assert mine.send("PUT", f"Observation/{id_}", observation() | {"id": id_}).status_code == 200
+
+
+@pytest.mark.parametrize("patients", [["alice"], ["alice", "bob"]], ids="-".join)
+def test_scopes_of_few_resources_lead_the_search(patients):
+    """A client that may see two patients of 200,000 resources is not made to wait until all of them have been looked at."""
+    query = read_query("Observation", "status=final", base=BASE)
+    scopes = " ".join(f"system/Observation.s?patient=Patient/{each}" for each in patients)
+    query.within = of_scopes(read_scopes(scopes), BASE).searches("s", "Observation")
+    statement = str(matching("oakwood", query).compile(compile_kwargs={"literal_binds": True}))
+    assert statement.count("lead.param = 'patient'") == 1 and all(f"'{each}'" in statement for each in patients)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "found"),
+    [
+        ("system/Observation.s?patient=Patient/alice system/Observation.s?patient=Patient/bob", {"in", "out"}),
+        ("system/Observation.s?patient=Patient/alice system/Observation.s?patient=Patient/charlie", {"in"}),
+        ("system/Observation.s?patient=Patient/alice system/Observation.s?status=preliminary", {"in", "out"}),
+        ("system/Observation.s?patient=Patient/bob&status=final system/Observation.s?patient=Patient/charlie", set()),
+        ("system/Observation.s?_id=nobody system/Observation.s?patient=Patient/alice", {"in"}),
+        ("system/Observation.s?_id=nobody", set()),
+    ],
+)
+def test_several_searches_find_what_each_of_them_finds(two, scoped, scopes, found):
+    mine = scoped(scopes)
+    for search in ("Observation", "Observation?status=final,preliminary", "Observation?_count=1"):
+        assert set(mine.ids(search)) == {two[each] for each in found}, search
+    assert mine.get("Observation?_count=0")["total"] == len(found)
 
 
 def test_ids_and_times_in_a_scope_filter_too(two, scoped):
