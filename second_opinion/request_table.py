@@ -23,6 +23,7 @@ def as_json_rows(rows: list[Line]) -> list[dict]:
             "key": row.key,
             "status": row.status,
             "records": row.records,
+            "records_words": row.records_words,
             "placer": row.placer,
             "fulfiller": row.fulfiller,
             "priority": row.priority,
@@ -55,7 +56,7 @@ def _cells(row: Line, config: Config, now: datetime) -> tuple[str, ...]:
         _name(config, row.placer),
         _name(config, row.fulfiller),
         f"{t('list.closed_loop')}, {in_short(row.closed_level)}" if row.closed_at else t(f"status.{row.status}"),
-        t(f"records.{row.records}"),
+        row.records_words,
         countdown(row.due_at, now).words if row.is_open else "",
         _waits(row),
     )
@@ -79,7 +80,7 @@ def page(view: dict, config: Config) -> str:
     lines = [
         f"{clean(view['key'], 80)}  ({view['request_id']})",
         f"from {_name(config, view['placer'])} to {_name(config, view['fulfiller'])}, {view['priority']}",
-        f"status: {t('status.' + view['status'])}; records: {t('records.' + view['records'])}, "
+        f"status: {t('status.' + view['status'])}; records: {view['records_words']}, "
         f"{view['verified']} of {view['gathered']} verified",
         *([f"records due: {due:%Y-%m-%d %H:%M} UTC"] if due else []),
         "",

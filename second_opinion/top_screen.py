@@ -214,7 +214,7 @@ KEYS = {
 def owed_lines(view: dict) -> list[str]:
     """A request in short: what it owes, and what its loop still lacks."""
     lines = [
-        f"{view['request_id']}: {view['status']}, records {view['records']}, {view['placer']} asks {view['fulfiller']}"
+        f"{view['request_id']}: {view['status']}, records {view['records_words'].lower()}, {view['placer']} asks {view['fulfiller']}"
     ]
     for step in view["owed"]:
         why = clean(step["message"] or step["cause"], 200)

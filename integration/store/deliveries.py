@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, and_, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
-from integration.store.arrays import blocks
+from integration.store.arrays import any_of, blocks
 from integration.store.tables import deliveries, delivery_items, packets
-from mappings.model.delivery import DELIVERY_TRANSITIONS, DeliveryKind, DeliveryStatus, ItemStatus
+from mappings.model.delivery import ARRIVED, DELIVERY_TRANSITIONS, DeliveryKind, DeliveryStatus, ItemStatus
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,21 @@ def encounter_of(conn: Connection, request_id: str, kind: DeliveryKind) -> str |
         .order_by(deliveries.c.version.desc())
         .limit(1)
     ).scalar_one_or_none()
+
+
+def records_arrived_as(conn: Connection, request_ids: Iterable[str]) -> dict[str, DeliveryStatus]:
+    """As what the newest records of each request arrived that did: ``verified``, or by what less is known of them."""
+    rows = conn.execute(
+        select(deliveries.c.request_id, deliveries.c.status)
+        .ext(distinct_on(deliveries.c.request_id))
+        .where(
+            any_of(deliveries.c.request_id, request_ids),
+            deliveries.c.kind == DeliveryKind.RECORDS,
+            deliveries.c.status.in_(ARRIVED),
+        )
+        .order_by(deliveries.c.request_id, deliveries.c.version.desc())
+    )
+    return {row.request_id: DeliveryStatus(row.status) for row in rows}
 
 
 def note_request_version(conn: Connection, delivery_id: str, request_version: int, *, anew: bool = False) -> None:

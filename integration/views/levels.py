@@ -10,6 +10,7 @@ from integration.store import hand_overs
 from integration.views.texts import t
 from mappings.model.delivery import ARRIVED, STATUS_OF, DeliveryStatus
 from mappings.model.roads import Level
+from mappings.model.states import Records
 
 TOO_LOW = "level-too-low"
 _SURE = (Level.READ_BACK, Level.HANDED_OVER)
@@ -66,6 +67,15 @@ def closed_known(view: Mapping[str, Any]) -> str | None:
         return None
     same = [each for each in view["deliveries"] if each["kind"] == "report" and level_of(each) == view["closed_level"]]
     return same[-1]["known"] if same else t(f"level.{view['closed_level']}")
+
+
+def records_words(records: str, arrived_as: str | None) -> str:
+    """The records track in a word or two: what was not read back is not called verified."""
+    level = next((level for level, status in STATUS_OF.items() if status == arrived_as), Level.READ_BACK)
+    if records != Records.VERIFIED or level is Level.READ_BACK:
+        return t(f"records.{records}")
+    words = in_short(level)
+    return words[:1].upper() + words[1:]
 
 
 def in_short(level: str | None) -> str:

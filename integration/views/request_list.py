@@ -5,8 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row
 
-from integration.store import request_list, requests
+from integration.store import deliveries, request_list, requests
 from integration.store.request_list import Waits, Wanted
+from integration.views.levels import records_words
 from mappings.model.roads import Level
 from mappings.model.states import Status
 from mappings.specialties import SPECIALTIES
@@ -25,6 +26,7 @@ class Line:
     fulfiller: str
     status: str
     records: str
+    records_words: str
     priority: str
     due_at: datetime | None
     created_at: datetime
@@ -50,11 +52,12 @@ def lines(
 ) -> tuple[list[Line], tuple[datetime, str] | None]:
     """One page of the list, newest first, and where the next one begins."""
     rows, following = request_list.page(conn, wanted, after=after, limit=limit)
-    waiting = request_list.waits(conn, [row.id for row in rows])
-    return [_line(row, waiting.get(row.id)) for row in rows], following
+    ids = [row.id for row in rows]
+    waiting, arrived = request_list.waits(conn, ids), deliveries.records_arrived_as(conn, ids)
+    return [_line(row, waiting.get(row.id), arrived.get(row.id)) for row in rows], following
 
 
-def _line(row: Row, waits: Waits | None) -> Line:
+def _line(row: Row, waits: Waits | None, arrived_as: str | None) -> Line:
     specialty = requests.content(row).specialty
     return Line(
         id=row.id,
@@ -66,6 +69,7 @@ def _line(row: Row, waits: Waits | None) -> Line:
         fulfiller=row.fulfiller,
         status=row.status,
         records=row.records,
+        records_words=records_words(row.records, arrived_as),
         priority=row.priority,
         due_at=row.records_due_at,
         created_at=row.created_at,

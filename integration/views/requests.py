@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row
 
 from integration.store import deliveries, operations, request_parts, requests, waivers
 from integration.store.deliveries import Delivery, Item
-from integration.views.levels import closed_known, told
+from integration.views.levels import closed_known, records_words, told
 from mappings.model.delivery import ARRIVED
 from mappings.model.steps import OPEN
 
@@ -19,6 +19,7 @@ def request_view(conn: Connection, request_id: str) -> dict:
     summary = operations.summary(conn, request_id)
     return {
         **summary,
+        "records_words": records_words(row.records, deliveries.records_arrived_as(conn, [request_id]).get(request_id)),
         "closed_known": closed_known({**summary, **rows}),
         "status_reason": row.status_reason,
         "visit": row.visit,

@@ -198,6 +198,9 @@ class Request(Answer):
     closed_road: str | None = Field(description="By which road that report went.")
     cancel_requested: bool
     records: str = Field(description="Where the records track is.")
+    records_words: str = Field(
+        description="The same in words: verified is said only of what was read back and compared."
+    )
     visit: str = Field(description="Where the visit track is.")
     placer: str
     fulfiller: str

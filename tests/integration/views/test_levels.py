@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from integration.views.levels import TOO_LOW, in_short, known, level_of
+from integration.views.levels import TOO_LOW, in_short, known, level_of, records_words
 from integration.views.texts import t
 from mappings.model.causes import cause_named
 from mappings.model.delivery import ARRIVED, DELIVERY_TRANSITIONS, ENDED, STATUS_OF, DeliveryStatus
@@ -73,3 +73,13 @@ def test_what_somebody_saw_there_is_not_called_handed_over():
 
 def test_a_word_about_what_was_read_back_after_all_changes_nothing():
     assert known(a_delivery("verified", "read-back"), SAID) == t("level.read-back")
+
+
+@pytest.mark.parametrize("level", [each for each in Level if each is not Level.READ_BACK])
+def test_records_of_which_less_is_known_are_not_called_verified(level):
+    assert records_words("verified", STATUS_OF[level]).lower() == in_short(level)
+
+
+def test_the_records_track_is_told_as_it_stands():
+    assert records_words("verified", "verified") == records_words("verified", None) == t("records.verified")
+    assert records_words("gathering", "handed-over") == t("records.gathering"), "a correction is on its way"
