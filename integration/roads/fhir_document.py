@@ -254,7 +254,13 @@ class FhirDocument(EndpointRoad):
         refused = not self.finds or self.way.attempt.endpoint(self.at).overrides.get("conditional_create") is False
         condition = None if refused else identifier_condition(identifier.system, identifier.value)
         called = (identifier.value,)
-        return self.server.create(dict(prepared.resource or {}), if_none_exist=condition, authored=True, called=called)
+        return self.server.create(
+            dict(prepared.resource or {}), if_none_exist=condition, authored=self._is_authored(prepared), called=called
+        )
+
+    def _is_authored(self, prepared: Prepared) -> bool:
+        """Whether we made it ourselves: then its structure is checked before it is sent."""
+        return True
 
     def _found_after_write(self, prepared: Prepared) -> There:
         """The server answered without saying where. Looking that goes wrong now says nothing of the write: it may be there."""

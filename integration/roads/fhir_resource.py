@@ -1,15 +1,18 @@
-"""The road over FHIR of what is no document: the request, its questions and its Task, each created once.
+"""The road over FHIR of what is no document: the request, its questions and its Task, people and places, each created once.
 
 It is no word of config.yaml: what a consultant is asked by goes over FHIR or not at all (jobs/target/asking.py).
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
 
+from integration.fhir.paging import Search
 from integration.roads.fhir_document import FhirDocument, prepared_of, twice, version_in
 from integration.roads.patient_documents import echoes
 from integration.roads.road import Absent, CannotTell, Prepared, Taken, There
 from mappings.addresses import local_reference
-from mappings.codes import as_dict
+from mappings.codes import as_dict, as_dicts, as_text
 from mappings.model.errors import PermanentError
 from mappings.model.outgoing import Outgoing
 from mappings.own_resource import verdict
@@ -35,10 +38,16 @@ class FhirResource(FhirDocument):
         return None
 
     def _by_content(self, prepared: Prepared, since: datetime) -> There | Absent | CannotTell:
-        """Among the patient's resources of the type since the send. Absent only when all could be seen and told apart."""
+        """Among the patient's resources of the type since the send, or among people and places of that name.
+
+        Absent only when all could be seen and told apart.
+        """
         item, sent = prepared.item, dict(prepared.resource or {})
         kind, same, unclear = sent["resourceType"], {}, []
-        search = self.server.search(kind, {searched_by(kind): item.patient})
+        params = _looked_up_by(sent, item.patient)
+        if params is None:
+            return CannotTell("it has no name to be looked for by", item.visible)
+        search = self.server.search(kind, params)
         try:
             for entry in search:
                 there = entry.resource
@@ -59,7 +68,7 @@ class FhirResource(FhirDocument):
             return There(reference, version_in(there))
         if unclear:
             return CannotTell(f"{', '.join(unclear[:5])} may be it and says something else", item.visible)
-        if not echoes(search, item.patient):
+        if not (echoes(search, item.patient) if item.patient else _echo(search, params)):
             return CannotTell("the search does not say what it looked for", item.visible)
         return Absent()
 
@@ -71,3 +80,26 @@ class FhirResource(FhirDocument):
         said = as_instant(as_dict(there.get("meta")).get("lastUpdated"))
         is_older = said is not None and datetime.fromisoformat(said).astimezone(UTC) < since - _CLOCKS
         return not is_older and (not named or patient in named)
+
+    def _is_authored(self, prepared: Prepared) -> bool:
+        """People and places are copies of what a source says, and go through as they came."""
+        return prepared.item.called == "request"
+
+
+def _looked_up_by(sent: dict, patient: str) -> dict[str, str] | None:
+    """The one search parameter; None where nothing tells it from all others."""
+    kind = sent["resourceType"]
+    if patient:
+        return {searched_by(kind): patient}
+    if kind == "PractitionerRole":
+        found = as_text(as_dict(sent.get("practitioner")).get("reference"))
+        return {"practitioner": found} if found else None
+    name = sent.get("name")
+    said = as_text(name) or next((as_text(each.get("family")) for each in as_dicts(name) if each.get("family")), None)
+    return {"name": said} if said else None
+
+
+def _echo(search: Search, params: Mapping[str, str]) -> bool:
+    """Whether the search says in its own link that it looked for this."""
+    said = {pair for link in search.links for pair in parse_qsl(urlsplit(link).query)}
+    return all(any(name == each and value.endswith(wanted) for name, value in said) for each, wanted in params.items())

@@ -70,7 +70,7 @@ def confirm(
     receipt = {**row.receipt, "by": actor}
     if delivery.kind != DeliveryKind.REPORT and any((typed.to, typed.at, typed.by_way, typed.note)):
         raise NotPossible("to whom, when and how is kept of a report; of this say which document, and why")
-    if delivery.kind == DeliveryKind.REQUEST:
+    if not row.value.startswith("DocumentReference/"):
         _name_there(conn, delivery, row, called, receipt)
     else:
         if delivery.kind == DeliveryKind.REPORT:

@@ -27,12 +27,17 @@ def must_take_requests(ctx: Context, endpoint: str) -> None:
     )
 
 
-def create_once(ctx: Context, endpoint: str, delivery_id: str, resource: dict, identifier: Identifier) -> None:
-    """It is there, and its link is known; what stands there may say something older. Raises what else became of it."""
+def create_once(
+    ctx: Context, endpoint: str, delivery_id: str, resource: dict, identifier: Identifier, *, called: str = "request"
+) -> None:
+    """It is there, and its link is known; what stands there may say something older. Raises what else became of it.
+
+    ``called``: what it is part of: ``request``, or ``person`` for people and places, which are copies of a source's.
+    """
     with ctx.world.engine.begin() as conn:
         if links.find(conn, endpoint, identifier.system, [identifier.value]):
             return
-    item = _outgoing(ctx, delivery_id, resource, identifier)
+    item = _outgoing(ctx, delivery_id, resource, identifier, called)
     sending = send_document(ctx, Document(endpoint, delivery_id, identifier, lambda road: item, (NAME,)))
     is_new = sending.receipt.get("status") == "201"  # else it was there, and nobody knows what it says
     if sending.reference is not None:
@@ -40,7 +45,7 @@ def create_once(ctx: Context, endpoint: str, delivery_id: str, resource: dict, i
         remember(ctx, endpoint, identifier, sending.reference, resource if is_new else None, version=version)
 
 
-def _outgoing(ctx: Context, delivery_id: str, resource: dict, identifier: Identifier) -> Outgoing:
+def _outgoing(ctx: Context, delivery_id: str, resource: dict, identifier: Identifier, called: str) -> Outgoing:
     patient = next((as_text(node.get("reference")) for _, node in subjects_of(resource)), None)
     return Outgoing(
         request_id=ctx.request_id,
@@ -49,5 +54,5 @@ def _outgoing(ctx: Context, delivery_id: str, resource: dict, identifier: Identi
         visible=f"the {resource['resourceType']} with the identifier {identifier.value}",
         resource=resource,
         patient=patient or "",
-        called="request",
+        called=called,
     )

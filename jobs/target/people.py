@@ -4,15 +4,17 @@ import hashlib
 
 from integration.packets import stored as packets
 from integration.packets.stored import Packet
-from integration.store import links
+from integration.store import deliveries, links
+from jobs.target.asking import create_once
 from jobs.target.expected import original_of
-from jobs.target.looking import find_all, names_of
+from jobs.target.looking import find_all, find_first, names_of
 from jobs.target.writing import ensure_shared, own_identifier, remember
 from jobs.world import Context
 from mappings import codes
 from mappings.addresses import Bases
 from mappings.bundle import draft, plan
 from mappings.identifiers import source_identifier
+from mappings.model.delivery import DeliveryKind
 from mappings.model.request import Identifier, PractitionerRef
 from mappings.practitioner import first_of_doubles, is_same_by_npi, npi_of, to_practitioner
 
@@ -41,7 +43,7 @@ def _resolve_person(ctx: Context, endpoint: str, resource: dict, known: dict, sy
         remember(ctx, endpoint, identity, matched, origin="matched")
         return matched
     made = draft(resource, links=known, identifier_system=system, source_base=base, findings=ctx.found)
-    return ensure_shared(ctx, endpoint, made.body, identity)
+    return ensure_shared(ctx, endpoint, made.body, identity, _create)
 
 
 def _original(ctx: Context, endpoint: str, resource: dict) -> str | None:
@@ -88,4 +90,19 @@ def resolve_practitioner(ctx: Context, endpoint: str, person: PractitionerRef | 
     seed = "|".join(identifier.token() for identifier in person.identifiers) or person.model_dump_json()
     identity = own_identifier(ctx, "Practitioner", hashlib.sha256(seed.encode()).hexdigest()[:32])
     resource["identifier"] = [*resource.get("identifier", []), identity.model_dump()]
-    return ensure_shared(ctx, endpoint, resource, identity)
+    return ensure_shared(ctx, endpoint, resource, identity, _create)
+
+
+def _create(ctx: Context, endpoint: str, resource: dict, identity: Identifier) -> str:
+    """Found by its identifier, else created once: by the ledger, under the newest delivery of the request's records."""
+    found = None
+    if ctx.endpoint(endpoint).habits.finds_by_identifier is not False:
+        found = find_first(ctx, endpoint, resource["resourceType"], identity)
+    if found is not None:
+        remember(ctx, endpoint, identity, found)
+        return found
+    with ctx.world.engine.begin() as conn:
+        delivery = deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS)[0]
+    create_once(ctx, endpoint, delivery.id, resource, identity, called="person")
+    with ctx.world.engine.begin() as conn:
+        return links.find(conn, endpoint, identity.system, [identity.value])[identity.value]

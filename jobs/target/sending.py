@@ -52,7 +52,11 @@ from mappings.model.sending import (
 )
 from mappings.subject import subjects_of
 
-KEPT_BACK = ("patient-not-linked", "request-withdrawn")  # what the gate says
+NOT_WRITTEN = (
+    "patient-not-linked",
+    "request-withdrawn",  # so far what the gate says
+    "condition-ignored",  # the server says that something was there already
+)
 REFUSED = "hl7v2-refused"  # what an application says of a message that it did not take
 OLDEST_BACKUP = timedelta(days=90)  # what was sent since then is looked for after a restore
 ROADS_OVER_FHIR = (RoadName.FHIR_DOCUMENT,)  # what it is called there is a resource of that endpoint
@@ -319,7 +323,7 @@ def _sent(
 
 def _wrote_nothing(error: ExchangeError) -> bool:
     """Whether a send that ended so surely left nothing there; where that is in doubt it is looked up."""
-    if isinstance(error, MappingError) or error.cause in KEPT_BACK or error.cause.startswith("sign-in-"):
+    if isinstance(error, MappingError) or error.cause in NOT_WRITTEN or error.cause.startswith("sign-in-"):
         return True  # nothing went out
     if error.cause == REFUSED:
         return True

@@ -63,15 +63,24 @@ def ensure_created(
     return found
 
 
-def ensure_shared(ctx: Context, endpoint: str, resource: dict, identifier: Identifier) -> str:
+def ensure_shared(
+    ctx: Context,
+    endpoint: str,
+    resource: dict,
+    identifier: Identifier,
+    create: Callable[[Context, str, dict, Identifier], str] | None = None,
+) -> str:
     """As ``ensure_created`` for people and places, which the charts of several requests share: one at a time for each.
 
     Whoever was here before may have been killed between its create and its link, so the target is searched in any case.
+    ``create``: does that, and remembers the link; else `ensure_created`.
     """
     known = _linked(ctx, endpoint, identifier)
     if known:
         return known
     with exclusively(ctx.world.engine, ctx.step, endpoint, identifier.system, identifier.value):
+        if create is not None:
+            return create(ctx, endpoint, resource, identifier)
         return ensure_created(ctx, endpoint, resource, identifier, look=True, find=find_first)
 
 

@@ -329,3 +329,17 @@ def without_people(sending: Sending) -> None:
             sending.exchange.change("alice", each, performer=[])
         if each["resourceType"] == "Encounter":
             sending.exchange.change("alice", each, participant=[])
+
+
+@pytest.mark.parametrize("habit", ["ignores", "refuses"])
+def test_a_doctor_whose_answer_was_lost_is_there_once(make_exchange, habit):
+    with Unconditional(refuses_identifiers=habit == "refuses", page=200) as vendor:
+        for number in range(150):
+            vendor.put({"resourceType": "Practitioner", "name": [{"family": f"Stranger{number}"}]})
+        at_bob = "document: {finds_by_identifier: false}" if habit == "refuses" else ""
+        sending = Sending(vendor, make_exchange, accepts="resources", at_bob=at_bob)
+        lost = lose_the_answer_to(vendor, "Practitioner")
+        sending.ask()
+        ours = [each for each in vendor.of("Practitioner") if each.get("identifier")]
+        assert lost and sending.view["records"] == "verified", (sending.view["owed"], sending.exchange.causes())
+        assert len(ours) == 1
