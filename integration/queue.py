@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, text
 from integration.postgres.driver import driver
 from integration.settings.config import Config
 from integration.store import parking, steps, totals
+from integration.store.steps import Step
 from integration.store.tables import SUSPECT
 from mappings.model.causes import CAUSES
 from mappings.model.steps import AttemptOutcome
@@ -142,14 +143,15 @@ def reap(conn: Connection, endpoint: str, limits: Limits) -> int:
     """
     values = {"endpoint": endpoint, "max_lost": limits.max_lost, "lease": limits.lease_seconds}
     reaped = conn.execute(_REAP, {**values, "to_do": CAUSES[WORKER_LOST].to_do}).all()
-    lost = [row for row in reaped if row.had_started]
-    for row in lost:
-        steps.record_attempt(conn, row, row.last_heard_of, AttemptOutcome.LOST, cause=WORKER_LOST, message=row.message)
-        if row.status == "parked":
-            parking.tell_parked(conn, row, WORKER_LOST, row.message)
+    lost = [(Step.from_row(row), row.last_heard_of) for row in reaped if row.had_started]
+    for step, heard_of in lost:
+        said = step.message or ""
+        steps.record_attempt(conn, step, heard_of, AttemptOutcome.LOST, cause=WORKER_LOST, message=said)
+        if step.status == "parked":
+            parking.tell_parked(conn, step, WORKER_LOST, said)
         else:
-            parking.tell_retrying(conn, row, WORKER_LOST, row.message)
-    for kind in sorted(row.kind for row in lost):
+            parking.tell_retrying(conn, step, WORKER_LOST, said)
+    for kind in sorted(step.kind for step, _ in lost):
         totals.count(conn, totals.STEP, 0.0, endpoint=endpoint, kind=kind, outcome=AttemptOutcome.LOST)
     return len(reaped)
 
@@ -209,8 +211,7 @@ _REAP = text(f"""
             message = CASE WHEN started THEN 'the worker that did this step stopped answering' ELSE message END,
             action = CASE WHEN losses >= :max_lost THEN CAST(:to_do AS text) ELSE action END
         FROM expired x WHERE s.id = x.id
-        RETURNING s.id, s.request_id, s.delivery_id, s.kind, s.endpoint, s.lease_no, s.status, s.message, s.action,
-                  x.had_started, x.last_heard_of),
+        RETURNING s.*, x.had_started, x.last_heard_of),
     freed AS (
         UPDATE requests r SET live_step = NULL FROM reaped x
         WHERE r.id = x.request_id AND r.live_step = x.id RETURNING r.id)

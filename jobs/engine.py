@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import procrastinate
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from integration import queue
@@ -22,7 +22,7 @@ from integration.postgres.health import is_away
 from integration.queue import JOB_NAME, QUEUE, Limits, dispatch_endpoint
 from integration.store import endpoint_health, findings, parking, steps, totals
 from integration.store.pace import Paced
-from integration.store.steps import LeaseLost
+from integration.store.steps import LeaseLost, Step
 from integration.store.storable import storable
 from jobs import gate, traces
 from jobs.steps import (
@@ -144,7 +144,7 @@ def run_step(world: World, heartbeat: Heartbeat, step_id: int, lease_no: int) ->
         dispatch_endpoint(world.engine, endpoint, limits_of(world))
 
 
-def _started(world: World, step_id: int, lease_no: int, seconds: float) -> Row | None:
+def _started(world: World, step_id: int, lease_no: int, seconds: float) -> Step | None:
     """Begin it; once more when the connection turns out to be one that the server ended meanwhile."""
     try:
         return steps.start(world.engine, step_id, lease_no, seconds)
@@ -350,7 +350,7 @@ def _look_at(ctx: Context, soon: datetime) -> datetime:
     return max(soon, ctx.now + timedelta(seconds=endpoint.limits.search_lag_seconds)) if endpoint else soon
 
 
-def _count(conn: Connection, step: Row, outcome: str, seconds: float) -> None:
+def _count(conn: Connection, step: Step, outcome: str, seconds: float) -> None:
     totals.count(conn, totals.STEP, seconds, endpoint=step.endpoint, kind=step.kind, outcome=outcome)
 
 
@@ -387,7 +387,7 @@ def _place_of(error: Exception) -> str:
     return " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
 
 
-def _ids(step: Row, action: str) -> dict:
+def _ids(step: Step, action: str) -> dict:
     return {
         "action": action,
         "step_id": step.id,

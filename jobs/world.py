@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import Connection, Engine, Row
 
@@ -20,7 +20,7 @@ from integration.packets.payloads import Payloads
 from integration.server_address import address_of
 from integration.settings.config import Config, Endpoint
 from integration.store import endpoints, findings, requests, steps, waivers
-from integration.store.steps import LeaseLost, NextStep, fenced
+from integration.store.steps import LeaseLost, NextStep, Step, fenced
 from integration.store.waivers import Waiver
 from integration.tracing import OFF, NoTracing
 from jobs import gate
@@ -100,7 +100,7 @@ class Outcome:
 class Context:
     """One attempt of one step."""
 
-    def __init__(self, world: World, step: Row, lease: Lease):
+    def __init__(self, world: World, step: Step, lease: Lease):
         self.world, self.step, self.lease = world, step, lease
         self.found: list[Finding] = []
         self.exchanges = Recorder()
@@ -125,8 +125,8 @@ class Context:
 
     @property
     def request_id(self) -> str:
-        """The request this step is owed for."""
-        return self.step.request_id
+        """The request this step is owed for. A poll, and what we owe ourselves, has none, and asks for none."""
+        return cast(str, self.step.request_id)
 
     @property
     def looks_first(self) -> bool:

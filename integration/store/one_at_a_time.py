@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from sqlalchemy import Engine, Row, select, update
+from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from integration.store.steps import fenced
+from integration.store.steps import Step, fenced
 from integration.store.tables import steps
 from mappings.model.errors import TemporaryError
 
@@ -22,7 +22,7 @@ AGAIN_SECONDS = 0.05
 
 @contextmanager
 def exclusively(
-    engine: Engine, step: Row, endpoint: str, system: str, value: str, *, wait_seconds: float | None = None
+    engine: Engine, step: Step, endpoint: str, system: str, value: str, *, wait_seconds: float | None = None
 ) -> Iterator[None]:
     """No other step is inside for the same (endpoint, system, value). A step holds one thing at a time.
 
@@ -47,7 +47,7 @@ def exclusively(
             )
 
 
-def _take(engine: Engine, step: Row, what: str) -> bool:
+def _take(engine: Engine, step: Step, what: str) -> bool:
     """Try to hold it: the index ``steps_holds`` lets one leased step do so."""
     try:
         with fenced(engine, step.id, step.lease_no) as conn:

@@ -5,10 +5,11 @@ A delivery says the same as its step, a step about records blocks that track, an
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Connection, Row
+from sqlalchemy import ColumnElement, Connection
 
 from integration.store import audit, deliveries, requests, steps
 from integration.store.findings import record
+from integration.store.steps import Step
 from mappings.model.delivery import DeliveryStatus
 from mappings.model.findings import Finding
 from mappings.model.states import Records
@@ -17,7 +18,7 @@ from mappings.model.steps import RECORD_KINDS
 BY_PERSON = "parked-by-person"
 
 
-def park_failed(conn: Connection, step: Row, cause: str, message: str, items: Iterable[str] = ()) -> None:
+def park_failed(conn: Connection, step: Step, cause: str, message: str, items: Iterable[str] = ()) -> None:
     """Inside the step's own lease: it cannot go on by itself. ``items``: what of the record it is about."""
     steps.park(conn, step, cause=cause, message=message, items=items)
     tell_parked(conn, step, cause, message)
@@ -34,7 +35,7 @@ def park_all(conn: Connection, *which: ColumnElement[bool], cause: str, message:
     return len(stopped)
 
 
-def park_by_person(conn: Connection, step_id: int, *, actor: str, reason: str) -> Row | None:
+def park_by_person(conn: Connection, step_id: int, *, actor: str, reason: str) -> Step | None:
     """A person stops a waiting or due step; what it would send is kept. None when it is neither."""
     for step in steps.stop(conn, steps.steps.c.id == step_id, cause=BY_PERSON, message=reason):
         _follow_parked(conn, step, BY_PERSON, reason)
@@ -43,20 +44,20 @@ def park_by_person(conn: Connection, step_id: int, *, actor: str, reason: str) -
     return None
 
 
-def tell_parked(conn: Connection, step: Row, cause: str, message: str, path: str | None = None) -> None:
+def tell_parked(conn: Connection, step: Step, cause: str, message: str, path: str | None = None) -> None:
     """What follows for a step that is parked already: a finding, its delivery, the records track."""
     found = Finding(cause, message, path or f"step {step.kind}", "error")
     record(conn, [found], request_id=step.request_id, delivery_id=step.delivery_id, endpoint=step.endpoint)
     _follow_parked(conn, step, cause, message)
 
 
-def tell_retrying(conn: Connection, step: Row, cause: str, message: str) -> None:
+def tell_retrying(conn: Connection, step: Step, cause: str, message: str) -> None:
     """The step was postponed: its delivery says so."""
     if step.delivery_id:
         deliveries.move(conn, step.delivery_id, DeliveryStatus.RETRYING, cause=cause, message=message)
 
 
-def _follow_parked(conn: Connection, step: Row, cause: str, message: str) -> None:
+def _follow_parked(conn: Connection, step: Step, cause: str, message: str) -> None:
     if step.delivery_id:
         deliveries.move(conn, step.delivery_id, DeliveryStatus.PARKED, cause=cause, message=message, action=step.action)
     if step.kind in RECORD_KINDS and step.request_id:

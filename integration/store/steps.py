@@ -26,6 +26,50 @@ class LeaseLost(ExchangeError):
 
 
 @dataclass(frozen=True)
+class Step:
+    """One thing owed for a request, or for none: when it is due, how often it was tried, and its lease; see `tables.steps`."""
+
+    id: int
+    request_id: str | None  # None: a poll, and what we owe ourselves
+    kind: str  # a StepKind, or a word of a newer version
+    endpoint: str
+    delivery_id: str | None
+    status: str  # a StepStatus
+    due_at: datetime
+    next_attempt_at: datetime
+    deadline: datetime
+    attempts: int
+    first_attempt_at: datetime | None
+    lease_no: int
+    lease_until: datetime | None
+    started: bool
+    lost: int
+    put_backs: int
+    cause: str | None
+    message: str | None
+    action: str | None
+    items: list[str] | None  # what of the record it is about
+    created_at: datetime
+    finished_at: datetime | None
+    parked_at: datetime | None
+    priority: str | None
+    holds: str | None
+    holds_lease: int | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Step":
+        """From a row of `steps`."""
+        return cls(**{name: row._mapping[name] for name in cls.__dataclass_fields__})
+
+    @property
+    def delivery(self) -> str:
+        """The delivery that it works on; LookupError for a step that works on none."""
+        if self.delivery_id is None:
+            raise LookupError(f"step {self.id} ({self.kind}) works on no delivery")
+        return self.delivery_id
+
+
+@dataclass(frozen=True)
 class NextStep:
     """A step to be created when this one is done; ``at`` None means now."""
 
@@ -60,14 +104,16 @@ def create(
     return made.scalar_one_or_none()
 
 
-def get(conn: Connection, step_id: int) -> Row | None:
+def get(conn: Connection, step_id: int) -> Step | None:
     """One step; None when there is none."""
-    return conn.execute(select(steps).where(steps.c.id == step_id)).one_or_none()
+    row = conn.execute(select(steps).where(steps.c.id == step_id)).one_or_none()
+    return None if row is None else Step.from_row(row)
 
 
-def by_ids(conn: Connection, step_ids: Iterable[int]) -> list[Row]:
+def by_ids(conn: Connection, step_ids: Iterable[int]) -> list[Step]:
     """These steps, in the order of their ids; an id that is unknown is left out."""
-    return list(conn.execute(select(steps).where(any_of(steps.c.id, step_ids)).order_by(steps.c.id)).all())
+    found = conn.execute(select(steps).where(any_of(steps.c.id, step_ids)).order_by(steps.c.id))
+    return [Step.from_row(row) for row in found]
 
 
 def newest_of_delivery(conn: Connection, delivery_id: str) -> int | None:
@@ -81,18 +127,18 @@ def set_priority(conn: Connection, request_id: str, priority: str) -> None:
     conn.execute(update(steps).where(steps.c.request_id == request_id, changes).values(priority=priority))
 
 
-def stop(conn: Connection, *which: ColumnElement[bool], cause: str, message: str) -> list[Row]:
+def stop(conn: Connection, *which: ColumnElement[bool], cause: str, message: str) -> list[Step]:
     """Waiting and due steps wait for a person from now on: the one way to park what no worker has. Returns their rows."""
     stopped = (
         update(steps).where(*which, steps.c.status.in_(STOPPABLE)).values(_parked(cause, message)).returning(steps)
     )
-    return list(conn.execute(stopped).all())
+    return [Step.from_row(row) for row in conn.execute(stopped)]
 
 
-def start(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> Row | None:
+def start(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> Step | None:
     """Begin the dispatched step: renew its lease. None when the lease is no longer ours."""
     with engine.begin() as conn:
-        return conn.execute(
+        row = conn.execute(
             update(steps)
             .where(*_mine(step_id, lease_no))
             .values(
@@ -102,6 +148,7 @@ def start(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> 
             )
             .returning(steps)
         ).one_or_none()
+    return None if row is None else Step.from_row(row)
 
 
 def renew(engine: Engine, step_id: int, lease_no: int, lease_seconds: float) -> bool:
@@ -125,7 +172,7 @@ def fenced(engine: Engine, step_id: int, lease_no: int) -> Iterator[Connection]:
 
 
 def finish(
-    conn: Connection, step: Row, *, again_at: datetime | None = None, next_steps: tuple[NextStep, ...] = ()
+    conn: Connection, step: Step, *, again_at: datetime | None = None, next_steps: tuple[NextStep, ...] = ()
 ) -> None:
     """Inside ``fenced``: the step is done (or waits until ``again_at``), and its successors are due."""
     values: dict = dict(
@@ -160,7 +207,7 @@ def finish(
             _must_serve(conn, step.request_id, new)
 
 
-def _still_wanted(conn: Connection, step: Row, next_steps: tuple[NextStep, ...]) -> tuple[NextStep, ...]:
+def _still_wanted(conn: Connection, step: Step, next_steps: tuple[NextStep, ...]) -> tuple[NextStep, ...]:
     """Without what leads to sending when somebody asked meanwhile to cancel: the step that tells the fulfiller waits behind it."""
     if (
         not any(new.kind in TO_SEND for new in next_steps)
@@ -170,7 +217,7 @@ def _still_wanted(conn: Connection, step: Row, next_steps: tuple[NextStep, ...])
     return tuple(new for new in next_steps if new.kind not in TO_SEND)
 
 
-def _must_serve(conn: Connection, request_id: str, new: NextStep) -> None:
+def _must_serve(conn: Connection, request_id: str | None, new: NextStep) -> None:
     """The open step that kept ``new`` out must be of the same delivery: else this one would never be sent, and nobody told."""
     there = conn.execute(
         select(steps.c.delivery_id).where(
@@ -186,14 +233,13 @@ def _must_serve(conn: Connection, request_id: str, new: NextStep) -> None:
         )
 
 
-def set_delivery(conn: Connection, step: Row, delivery_id: str) -> Row:
+def set_delivery(conn: Connection, step: Step, delivery_id: str) -> Step:
     """It turned out which delivery the step is of; returns the step with it."""
-    return conn.execute(
-        update(steps).where(steps.c.id == step.id).values(delivery_id=delivery_id).returning(steps)
-    ).one()
+    served = update(steps).where(steps.c.id == step.id).values(delivery_id=delivery_id).returning(steps)
+    return Step.from_row(conn.execute(served).one())
 
 
-def postpone(conn: Connection, step: Row, at: datetime, *, cause: str, message: str) -> None:
+def postpone(conn: Connection, step: Step, at: datetime, *, cause: str, message: str) -> None:
     """Inside ``fenced``: the attempt failed; the next one is due at ``at``. Its worker lives: it is not what kills workers."""
     _release(
         conn,
@@ -211,7 +257,7 @@ def postpone(conn: Connection, step: Row, at: datetime, *, cause: str, message: 
     )
 
 
-def put_back(conn: Connection, step: Row, at: datetime, *, cause: str, message: str) -> None:
+def put_back(conn: Connection, step: Step, at: datetime, *, cause: str, message: str) -> None:
     """Inside ``fenced``: it could not be tried here and now, which is no failure of its own; attempts stay what they were."""
     _release(
         conn,
@@ -228,7 +274,7 @@ def put_back(conn: Connection, step: Row, at: datetime, *, cause: str, message: 
     )
 
 
-def park(conn: Connection, step: Row, *, cause: str, message: str, items: Iterable[str] = ()) -> None:
+def park(conn: Connection, step: Step, *, cause: str, message: str, items: Iterable[str] = ()) -> None:
     """Inside ``fenced``: gave up or cannot know; waits for a person, since the first time when it went on by itself."""
     released = dict(attempts=steps.c.attempts + 1, lease_until=None, started=False)
     _release(conn, step, {**_parked(cause, message, items), **released})
@@ -320,7 +366,7 @@ def cancel_open(conn: Connection, request_id: str, *, reason: str, kinds: tuple[
 
 def record_attempt(
     conn: Connection,
-    step: Row,
+    step: Step,
     started_at: datetime,
     outcome: str,
     *,
@@ -356,7 +402,7 @@ def _from_now(seconds: float) -> ColumnElement:
     return func.statement_timestamp() + text(f"interval '{float(seconds)} seconds'")
 
 
-def _release(conn: Connection, step: Row, values: dict) -> None:
+def _release(conn: Connection, step: Step, values: dict) -> None:
     conn.execute(update(steps).where(*_mine(step.id, step.lease_no)).values(values))
     conn.execute(
         update(requests).where(requests.c.id == step.request_id, requests.c.live_step == step.id).values(live_step=None)

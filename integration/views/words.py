@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Row
 
+from integration.store.steps import Step
 from integration.views.texts import t
 from mappings.model.steps import BEFORE_THE_VISIT
 
@@ -53,7 +54,7 @@ def countdown(deadline: datetime | None, now: datetime) -> Countdown:
     return Countdown("soon" if left < SOON else "fine", t("deadline.left", span=span(left)))
 
 
-def state_of(step: Row) -> str:
+def state_of(step: Row | Step) -> str:
     """The tab a step belongs to: its status, except that a failed one that will be tried again is retrying."""
     if step.status == "leased":
         return "running"

@@ -14,7 +14,7 @@ def match_people(ctx: Context) -> Outcome:
     """Resolve the patient and, where resources travel, every person and place of the packet; one at a time."""
     request = ctx.request()
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.one(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery)
         packet_row = packet_rows.one(conn, delivery.packet)
     must_take_requests(ctx, delivery.endpoint)
     packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)

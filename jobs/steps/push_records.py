@@ -21,7 +21,7 @@ def push_records(ctx: Context) -> Outcome:
     """Send what is not there yet; every chunk's links are stored before the next chunk goes."""
     patient = current_patient(ctx, ctx.request())
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.one(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery)
         packet_row = packet_rows.one(conn, delivery.packet)
     with ctx.transaction() as conn:
         deliveries.move(conn, delivery.id, DeliveryStatus.SENDING)

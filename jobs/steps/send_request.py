@@ -186,7 +186,7 @@ def tell_correction(ctx: Context) -> Outcome:
     A Task that is not there yet names them when it is sent. One that has ended is told too, and a person with it.
     """
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.one(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery)
         sent = [each for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.REQUEST) if each.sent_at]
         before = deliveries.bytes_sent(conn, ctx.request_id, own_identifier(ctx, "Task", ctx.request_id).value)
     task = find_own(ctx, delivery.endpoint, "Task")

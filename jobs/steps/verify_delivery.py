@@ -38,7 +38,7 @@ from mappings.task import THEIRS
 def verify_records(ctx: Context) -> Outcome:
     """Every record of the packet is at the fulfiller, once, and says what was sent."""
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.one(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery)
         packet_row = packet_rows.one(conn, delivery.packet)
     packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256))
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
@@ -70,7 +70,7 @@ def verify_records(ctx: Context) -> Outcome:
 def verify_request(ctx: Context) -> Outcome:
     """ServiceRequest and Task are at the fulfiller as sent; then its progress is watched."""
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.one(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery)
     check = check_written(ctx, delivery)
     _decide(ctx, delivery, check)
     watch_at = ctx.now
@@ -100,7 +100,7 @@ def verify_report(ctx: Context) -> Outcome:
     The loop closes on the evidence that the endpoint's ``closes_on`` names; anything less waits for a person.
     """
     with ctx.world.engine.begin() as conn:
-        delivery = deliveries.one(conn, ctx.step.delivery_id)
+        delivery = deliveries.one(conn, ctx.step.delivery)
         sending = sendings.find(conn, delivery.endpoint, report_identifier(ctx, delivery.version))
     if sending is None:
         road: str = RoadName.FHIR_DOCUMENT

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 
 from flask import url_for
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 from werkzeug.datastructures import MultiDict
 
 from integration.store import bulk, endpoint_health, open_work, operations, requests, schedules, search, steps
 from integration.store.actions import Seen
 from integration.store.filters import parse
+from integration.store.steps import Step
 from integration.views import words
 from integration.views.texts import t
 from integration.web import pages, world
@@ -41,7 +42,7 @@ def seen_in(given: MultiDict) -> list[Seen]:
     return [seen for seen in map(Seen.read, given.getlist("step")[:MAX_SELECTED]) if seen is not None]
 
 
-def _steps(conn: Connection, given: MultiDict) -> list[tuple[Seen, Row]]:
+def _steps(conn: Connection, given: MultiDict) -> list[tuple[Seen, Step]]:
     seen = {one.step_id: one for one in seen_in(given)}
     found = steps.by_ids(conn, seen)
     if not found:
@@ -49,7 +50,7 @@ def _steps(conn: Connection, given: MultiDict) -> list[tuple[Seen, Row]]:
     return [(seen[step.id], step) for step in found]
 
 
-def _told(step: Row) -> dict:
+def _told(step: Step) -> dict:
     return {
         "kind": kind_words(step.kind),
         "place": world.place_name(step.endpoint),
@@ -57,7 +58,7 @@ def _told(step: Row) -> dict:
     }
 
 
-def _line(step: Row) -> str:
+def _line(step: Step) -> str:
     state = t(f"state.{words.state_of(step)}") if t.has(f"state.{words.state_of(step)}") else step.status
     return f"{kind_words(step.kind)}, {world.place_name(step.endpoint)}, {step.request_id or t('queue.no_request')}: {state}, {step.cause or ''}".rstrip(
         " ,"

@@ -11,10 +11,12 @@ from integration.store import tables
 from integration.store.deliveries import Delivery, Item
 from integration.store.packets import PacketRow
 from integration.store.sendings import Sending
+from integration.store.steps import Step
 from integration.store.ticks import Tick
 
 ROWS = [
     (Delivery, tables.deliveries),
+    (Step, tables.steps),
     (Item, tables.delivery_items),
     (PacketRow, tables.packets),
     (Sending, tables.sendings),
