@@ -274,7 +274,7 @@ def test_all_matching_is_retried_in_batches_with_progress(site):
     many(site, 250)
     answer = site.press("/actions/retry-matching?q=error:timeout", per_second="50", reason="the network is back")
     assert answer.headers["Location"] == "/operations/1"
-    assert "0 retried, 0 had moved on, 250 left, of 250" in site.get("/operations/1")
+    assert "0 retried, 0 had changed, 250 left, of 250" in site.get("/operations/1")
     with site.engine.begin() as conn:
         assert bulk.next_batch(conn)
         assert bulk.view(conn, 1)["retried"] == 100
@@ -282,7 +282,7 @@ def test_all_matching_is_retried_in_batches_with_progress(site):
         bulk.next_batch(conn)
         assert not bulk.next_batch(conn)
     page = site.get("/operations/1")
-    assert "250 retried, 0 had moved on, 0 left" in page and "data-live" not in page
+    assert "250 retried, 0 had changed, 0 left" in page and "data-live" not in page
     assert len(site.audited("step.retried")) == 250 and site.audited("step.retried")[0].reason == "the network is back"
     with site.engine.begin() as conn:  # what came of it: the button's effect, not only that it was pressed
         ids = conn.execute(select(steps.c.id).where(steps.c.status == "due").order_by(steps.c.id)).scalars().all()
@@ -297,7 +297,7 @@ def test_an_operation_stopped_half_way_has_exact_counts_of_both_halves(site):
     with site.engine.begin() as conn:
         bulk.next_batch(conn)
     message = site.told(site.press("/actions/stop-operation?operation=1"))
-    assert message == "Stopped: 100 retried, 0 had moved on, 150 not touched."
+    assert message == "Stopped: 100 retried, 0 had changed, 150 not touched."
     with site.engine.begin() as conn:
         assert not bulk.next_batch(conn)
         assert (
