@@ -174,7 +174,7 @@ def test_all_matching_is_retried_by_the_engine_itself(make_exchange):
     fields = {"token": token(client, address), "q": "state:parked", "count": "3", "reason": "again"}
     assert client.post("/actions/retry-matching", data=fields).headers["Location"] == "/operations/1"
     exchange.drain()
-    assert "3 retried, 0 had moved on, 0 left, of 3" in client.get("/operations/1").text
+    assert "3 retried, 0 had changed, 0 left, of 3" in client.get("/operations/1").text
     assert all(exchange.parked(one) for one in ids), "they were tried again, and parked again for the same reason"
     assert len(audited(exchange, "step.retried")) == 3
 
