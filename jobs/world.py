@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Connection, Engine
 
 from integration.backups.restore import LEASE_GAP
 from integration.fhir.capabilities import Capabilities, probe
@@ -20,6 +20,7 @@ from integration.packets.payloads import Payloads
 from integration.server_address import address_of
 from integration.settings.config import Config, Endpoint
 from integration.store import endpoints, findings, requests, steps, waivers
+from integration.store.requests import Request
 from integration.store.steps import LeaseLost, NextStep, Step, fenced
 from integration.store.waivers import Waiver
 from integration.tracing import OFF, NoTracing
@@ -138,8 +139,8 @@ class Context:
         """True when the database is older than what was sent from it: what it does not know may be there all the same."""
         return self.step.lease_no > LEASE_GAP
 
-    def row(self) -> Row:
-        """The request's row, fresh."""
+    def row(self) -> Request:
+        """The request as it is now."""
         with self.world.engine.begin() as conn:
             return requests.get(conn, self.request_id)
 

@@ -121,5 +121,5 @@ def operations_stop(ctx: click.Context, operation_id: int, reason: str, as_json:
     with opened(ctx) as (_, engine), engine.begin() as conn:
         view = bulk.cancel(conn, operation_id, actor=ME, reason=reason)
     show(
-        view, as_json, f"stopped: {view['retried']} retried, {view['changed']} had moved on, {view['left']} not touched"
+        view, as_json, f"stopped: {view['retried']} retried, {view['changed']} had changed, {view['left']} not touched"
     )

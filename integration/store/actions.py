@@ -51,7 +51,7 @@ def retry(conn: Connection, seen: Seen, *, actor: str, reason: str) -> Result:
 
 
 def retry_many(conn: Connection, wanted: list[Seen], *, actor: str, reason: str) -> Result:
-    """Retry selected steps; says how many had moved on."""
+    """Retry selected steps; says how many had changed."""
     conn.execute(
         select(steps.c.id)
         .where(any_of(steps.c.id, {seen.step_id for seen in wanted}))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from integration.settings.config import Config
 from integration.store import (
@@ -16,6 +16,7 @@ from integration.store import (
     schedules,
     steps,
 )
+from integration.store.requests import Request
 from integration.store.tables import endpoints
 from integration.store.tables import steps as step_table
 from mappings.model.delivery import ARRIVED, DeliveryStatus
@@ -199,7 +200,7 @@ def patient_steps(conn: Connection, request_id: str, endpoint: str) -> list[int]
     )
 
 
-def must_be_a_side(row: Row, endpoint: str) -> None:
+def must_be_a_side(row: Request, endpoint: str) -> None:
     """Raises NotPossible for an endpoint that has nothing to do with a request."""
     if endpoint not in (row.placer, row.fulfiller):
         raise NotPossible(f"{endpoint} is neither the placer nor the fulfiller of {row.id}")

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import Connection, Row, func, select, update
@@ -19,6 +20,41 @@ from mappings.model.states import AUDIT_EVENT, NEEDS_REASON, Actor, Records, Sta
 NAMESPACE = uuid.UUID("6d1f3a52-0c6f-5d0a-9a57-2f9f6d3c8e11")
 LEAD_DAYS = 3  # the default of records.lead_days
 INFORMATION_MISSING = "information-missing"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A second opinion request and where it stands; see `tables.requests` for each column. ``body``: its content as JSON bytes."""
+
+    id: str
+    key: str
+    placer: str
+    fulfiller: str
+    status: str  # a Status
+    status_reason: str | None
+    records: str  # a Records
+    visit: str  # a Visit
+    cancel_requested: bool
+    priority: str
+    body: bytes
+    body_sha256: str
+    patient_hash: str
+    records_due_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None
+    closed_level: str | None  # a Level
+    closed_road: str | None  # a RoadName
+    live_step: int | None
+    mirrored: str | None
+    version: int
+    gathered_version: int | None
+    chart_read_at: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Request":
+        """From a row of `requests`."""
+        return cls(**{name: getattr(row, name) for name in cls.__dataclass_fields__})
 
 
 class UnknownRequest(ExchangeError):
@@ -133,12 +169,12 @@ def patient_hash(conn: Connection, identifier_value: str) -> str:
     return hmac.new(bytes.fromhex(key), identifier_value.strip().encode(), "sha256").hexdigest()[:32]
 
 
-def get(conn: Connection, request_id: str) -> Row:
-    """The row of one request. Raises UnknownRequest."""
+def get(conn: Connection, request_id: str) -> Request:
+    """One request. Raises UnknownRequest."""
     row = conn.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
     if row is None:
         raise UnknownRequest(f"there is no request {request_id}")
-    return row
+    return Request.from_row(row)
 
 
 def others_of_patient(conn: Connection, request_id: str) -> tuple[int, str]:
@@ -149,12 +185,17 @@ def others_of_patient(conn: Connection, request_id: str) -> tuple[int, str]:
     return conn.execute(others).scalar_one(), digest
 
 
-def content(row: Row) -> SecondOpinionRequest:
-    """The request as it was entered, or corrected since; of a row of `requests` or `request_versions`."""
-    return SecondOpinionRequest.model_validate_json(row.body)
+def content(request: Request) -> SecondOpinionRequest:
+    """The request as it was entered, or corrected since."""
+    return content_of(request.body)
 
 
-def exported_status(row: Row) -> str:
+def content_of(body: bytes) -> SecondOpinionRequest:
+    """What a stored body says; each version has one."""
+    return SecondOpinionRequest.model_validate_json(body)
+
+
+def exported_status(row: Request) -> str:
     """The business status others see (states.business_status)."""
     return business_status(
         Status(row.status), records=Records(row.records), visit=Visit(row.visit), cancel_requested=row.cancel_requested

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, func, or_, select, update
 
 from integration.store import audit, deliveries, operations, requests, steps
 from integration.store.deliveries import Delivery
+from integration.store.requests import Request
 from integration.store.tables import NEVER, packets, request_versions
 from integration.store.tables import audit as audit_table
 from integration.store.tables import deliveries as delivery_table
@@ -113,7 +114,7 @@ def content(conn: Connection, request_id: str, version: int) -> SecondOpinionReq
     row = stored if stored is not None else requests.get(conn, request_id)
     if row.version != version:
         raise RevisionRefused(f"request {request_id} has no version {version}")
-    return requests.content(row)
+    return requests.content_of(row.body)
 
 
 def first(conn: Connection, request_id: str) -> SecondOpinionRequest:
@@ -121,7 +122,7 @@ def first(conn: Connection, request_id: str) -> SecondOpinionRequest:
     stored = conn.execute(
         select(request_versions).where(request_versions.c.request_id == request_id, request_versions.c.version == 1)
     ).one_or_none()
-    return requests.content(stored if stored is not None else requests.get(conn, request_id))
+    return requests.content_of((stored if stored is not None else requests.get(conn, request_id)).body)
 
 
 def has_begun(records: Delivery) -> bool:
@@ -129,7 +130,7 @@ def has_begun(records: Delivery) -> bool:
     return records.request_version is not None or records.sent_at is not None or records.status in UNDER_WAY
 
 
-def _plan(conn: Connection, row: Row, request: SecondOpinionRequest, expected: int | None, lead_days: int) -> Plan:
+def _plan(conn: Connection, row: Request, request: SecondOpinionRequest, expected: int | None, lead_days: int) -> Plan:
     old = requests.content(row)
     _refuse_stale(conn, row, expected)
     found = changes(old, request)
@@ -148,7 +149,7 @@ def _plan(conn: Connection, row: Row, request: SecondOpinionRequest, expected: i
     )
 
 
-def _refuse_stale(conn: Connection, row: Row, expected: int | None) -> None:
+def _refuse_stale(conn: Connection, row: Request, expected: int | None) -> None:
     if expected is None or expected == row.version:
         return
     if expected > row.version:
@@ -168,7 +169,7 @@ def _refuse_stale(conn: Connection, row: Row, expected: int | None) -> None:
 
 
 def _refuse(
-    conn: Connection, row: Row, old: SecondOpinionRequest, new: SecondOpinionRequest, found: tuple[Change, ...]
+    conn: Connection, row: Request, old: SecondOpinionRequest, new: SecondOpinionRequest, found: tuple[Change, ...]
 ) -> None:
     if row.status in FINAL:
         raise RevisionRefused(
@@ -188,7 +189,7 @@ def _refuse(
         _refuse_other_patient(conn, row)
 
 
-def _refuse_other_patient(conn: Connection, row: Row) -> None:
+def _refuse_other_patient(conn: Connection, row: Request) -> None:
     """Whose records were gathered follows from the patient as entered: from then on it is not changed under them."""
     records = deliveries.of_request(conn, row.id, DeliveryKind.RECORDS)
     if any(map(has_begun, records)):
@@ -208,7 +209,7 @@ def _is_gathered(conn: Connection, request_id: str) -> bool:
     return conn.execute(select(packets.c.id).where(packets.c.request_id == request_id).limit(1)).first() is not None
 
 
-def _caused(conn: Connection, row: Row, fields: set[str], *, is_complete: bool) -> tuple[int, ...]:
+def _caused(conn: Connection, row: Request, fields: set[str], *, is_complete: bool) -> tuple[int, ...]:
     """Parked steps whose cause lies in what is corrected; what a person parked stays parked."""
     causes = {CAUSED_BY[field] for field in fields if field in CAUSED_BY}
     causes |= {requests.INFORMATION_MISSING} if is_complete else set()
@@ -226,7 +227,7 @@ def _caused(conn: Connection, row: Row, fields: set[str], *, is_complete: bool) 
     )
 
 
-def _keep_first(conn: Connection, row: Row) -> None:
+def _keep_first(conn: Connection, row: Request) -> None:
     """A request of before versions existed: what it says now is its first."""
     if any(each.version == 1 for each in versions(conn, row.id)):
         return
@@ -248,7 +249,7 @@ def _keep_first(conn: Connection, row: Row) -> None:
     )
 
 
-def _store(conn: Connection, row: Row, request: SecondOpinionRequest, made: Plan, actor: str, reason: str) -> None:
+def _store(conn: Connection, row: Request, request: SecondOpinionRequest, made: Plan, actor: str, reason: str) -> None:
     body, digest = requests.body_of(request)
     patient = requests.patient_hash(conn, request.patient.identifiers[0].value)
     conn.execute(
@@ -288,7 +289,7 @@ def _store(conn: Connection, row: Row, request: SecondOpinionRequest, made: Plan
     )
 
 
-def _move_deadlines(conn: Connection, row: Row, made: Plan) -> None:
+def _move_deadlines(conn: Connection, row: Request, made: Plan) -> None:
     """What had the old deadline has the new one."""
     if made.due_before == made.due_after:
         return
@@ -313,7 +314,7 @@ def _move_deadlines(conn: Connection, row: Row, made: Plan) -> None:
     )
 
 
-def _send_again(conn: Connection, row: Row, made: Plan) -> None:
+def _send_again(conn: Connection, row: Request, made: Plan) -> None:
     """The open step that sends the request sends this version; when it was sent already, there is such a step now."""
     delivery_id = deliveries.delivery_id_of(row.id, DeliveryKind.REQUEST, made.version)
     conn.execute(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
@@ -14,6 +14,7 @@ from integration.store import checklist_facts, requests
 from integration.store import packets as packet_rows
 from integration.store.operations import NotPossible
 from integration.store.packets import PacketRow
+from integration.store.requests import Request
 from mappings.checklists.chart import Chart
 from mappings.checklists.choosing import choose
 from mappings.checklists.judging import judge
@@ -139,7 +140,7 @@ def _visit(content: SecondOpinionRequest, today: date) -> tuple[date, str]:
     return today, "today, because no day of the visit is known"
 
 
-def _carried(facts: Facts, content: SecondOpinionRequest, row: Row) -> Facts:
+def _carried(facts: Facts, content: SecondOpinionRequest, row: Request) -> Facts:
     """What the request itself brings along counts as there."""
     if content.question is None:
         return facts

@@ -2,15 +2,16 @@
 
 from datetime import date
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from integration.store import deliveries
+from integration.store.requests import Request
 from integration.store.revisions import Plan, has_begun
 from integration.views.texts import t
 from mappings.model.delivery import DeliveryKind
 
 
-def consequences(conn: Connection, row: Row, plan: Plan, *, place: str, accepts: str) -> list[str]:
+def consequences(conn: Connection, row: Request, plan: Plan, *, place: str, accepts: str) -> list[str]:
     """Who is told what again, which times move, what goes on."""
     said = [_telling(plan, place)]
     if plan.told and accepts == "documents" and _summary_is_there(conn, row.id):

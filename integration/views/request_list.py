@@ -58,7 +58,7 @@ def lines(
 
 
 def _line(row: Row, waits: Waits | None, arrived_as: str | None) -> Line:
-    specialty = requests.content(row).specialty
+    specialty = requests.content_of(row.body).specialty
     return Line(
         id=row.id,
         key=row.key,

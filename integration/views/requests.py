@@ -2,10 +2,11 @@
 
 from dataclasses import asdict
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from integration.store import deliveries, operations, request_parts, requests, waivers
 from integration.store.deliveries import Delivery, Item
+from integration.store.requests import Request
 from integration.views.levels import closed_known, records_words, told
 from mappings.model.delivery import ARRIVED
 from mappings.model.steps import OPEN
@@ -39,7 +40,7 @@ def request_view(conn: Connection, request_id: str) -> dict:
     }
 
 
-def missing_to_close(row: Row, rows: dict) -> list[str]:
+def missing_to_close(row: Request, rows: dict) -> list[str]:
     """What a loop still lacks, as sentences; empty when it is closed."""
     if row.closed_at is not None:
         return []

@@ -3,10 +3,9 @@
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from sqlalchemy import Row
-
 from integration.fhir.server import FhirServer
 from integration.store import orders, patient_links
+from integration.store.requests import Request
 from jobs.items import error_as_finding
 from jobs.steps.send_request import find_own
 from jobs.target.writing import own_identifier
@@ -26,7 +25,7 @@ ELSEWHERE = "one that is not on this server"
 
 
 def find_reports(
-    ctx: Context, row: Row, outputs: tuple[str, ...], *, besides: Collection[str] = ()
+    ctx: Context, row: Request, outputs: tuple[str, ...], *, besides: Collection[str] = ()
 ) -> tuple[list[Found], bool]:
     """The reports among a Task's outputs that are not marked as an error, and True when one cannot be read (yet)."""
     found, unread = [], False
@@ -44,7 +43,7 @@ def find_reports(
     return found + [each for each in _at_other_addresses(ctx, row, outputs) if each.name not in named], unread
 
 
-def find_unnamed(ctx: Context, row: Row, *, besides: Collection[str] = ()) -> list[Found]:
+def find_unnamed(ctx: Context, row: Request, *, besides: Collection[str] = ()) -> list[Found]:
     """Reports that say themselves that they answer this request, though no output of the Task names them.
 
     Servers ignore parameters: only what points to our ServiceRequest counts, and nothing that the Exchange wrote there.
@@ -67,7 +66,7 @@ def find_unnamed(ctx: Context, row: Row, *, besides: Collection[str] = ()) -> li
     return [each for name, each in found.items() if name not in besides and not each.reading.retracted]
 
 
-def read_at(ctx: Context, row: Row, name: str) -> Found | None:
+def read_at(ctx: Context, row: Request, name: str) -> Found | None:
     """One report at the fulfiller; None when it is not there."""
     server = ctx.server(row.fulfiller)
     if "#" in name:  # the Task holds it, or the address of its file
@@ -80,7 +79,7 @@ def read_at(ctx: Context, row: Row, name: str) -> Found | None:
 
 def name_others(
     ctx: Context,
-    row: Row,
+    row: Request,
     outputs: tuple[str, ...],
     returned: Found | None,
     found: list[Found],
@@ -98,7 +97,7 @@ def name_others(
         )
 
 
-def check_report(ctx: Context, row: Row, found: Found) -> None:
+def check_report(ctx: Context, row: Request, found: Found) -> None:
     """Raises NeedsPerson for a report about another patient or another request."""
     server, reading, base = ctx.server(row.fulfiller), found.reading, ctx.bases(row.fulfiller)
     ours = find_own(ctx, row.fulfiller, "ServiceRequest")
@@ -117,7 +116,7 @@ def check_report(ctx: Context, row: Row, found: Found) -> None:
         raise NeedsPerson(cause, f"{found.name} at {row.fulfiller} is {what}")
 
 
-def _patient(ctx: Context, row: Row) -> str | None:
+def _patient(ctx: Context, row: Request) -> str | None:
     """``Patient/id`` of the request at the fulfiller."""
     with ctx.world.engine.begin() as conn:
         link = patient_links.of(conn, row.id, row.fulfiller)
@@ -134,12 +133,12 @@ def _search(ctx: Context, server: FhirServer, kind: str, params: dict) -> Iterat
         return
 
 
-def _answers(ctx: Context, row: Row, reading: ReportReading) -> bool:
+def _answers(ctx: Context, row: Request, reading: ReportReading) -> bool:
     service_request = find_own(ctx, row.fulfiller, "ServiceRequest")
     return points_to(reading, service_request, own_identifier(ctx, "ServiceRequest", ctx.request_id))
 
 
-def _at_other_addresses(ctx: Context, row: Row, outputs: tuple[str, ...]) -> list[Found]:
+def _at_other_addresses(ctx: Context, row: Request, outputs: tuple[str, ...]) -> list[Found]:
     """An output at an address that we do not know the server by: what has that id there counts when it names our request."""
     found = []
     for target in filter(None, (target_of(each, ctx.bases(row.fulfiller)) for each in outputs)):
@@ -153,7 +152,7 @@ def _at_other_addresses(ctx: Context, row: Row, outputs: tuple[str, ...]) -> lis
     return found
 
 
-def _names(ctx: Context, row: Row, outputs: tuple[str, ...]) -> list[str]:
+def _names(ctx: Context, row: Request, outputs: tuple[str, ...]) -> list[str]:
     """``Type/id`` of outputs at the fulfiller, ``Task/id#...`` of what the Task holds; an address elsewhere is not repeated."""
     base, task = ctx.bases(row.fulfiller), find_own(ctx, row.fulfiller, "Task")
     return [f"{task}{each}" if each.startswith("#") else local_reference(each, base) or ELSEWHERE for each in outputs]

@@ -1,8 +1,7 @@
 """Mirror the request's status to the placer's own ServiceRequest and Task, where that EHR can hold it."""
 
-from sqlalchemy import Row
-
 from integration.store import requests
+from integration.store.requests import Request
 from jobs.world import Context, Outcome
 from mappings.codes import as_dict
 from mappings.identifiers import local_reference
@@ -39,7 +38,7 @@ def mirror_status(ctx: Context) -> Outcome:
     return Outcome(apply=[lambda conn: requests.set_mirrored(conn, ctx.request_id, word)])
 
 
-def _mirror_service_request(ctx: Context, row: Row, reference: str) -> None:
+def _mirror_service_request(ctx: Context, row: Request, reference: str) -> None:
     wanted = SERVICE_REQUEST_STATUS.get(Status(row.status))
     if wanted is None or (wanted == "completed" and row.closed_at is None):
         return
@@ -51,7 +50,7 @@ def _mirror_service_request(ctx: Context, row: Row, reference: str) -> None:
         server.update(resource, if_match=(resource.get("meta") or {}).get("versionId"))
 
 
-def _mirror_tasks(ctx: Context, row: Row, reference: str, word: str) -> None:
+def _mirror_tasks(ctx: Context, row: Request, reference: str, word: str) -> None:
     if not ctx.capabilities(row.placer).task:
         return
     server = ctx.server(row.placer)

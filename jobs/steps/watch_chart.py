@@ -2,11 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row
-
 from integration.packets import stored as packets
 from integration.store import deliveries, revisions
 from integration.store import packets as packet_rows
+from integration.store.requests import Request
 from jobs.patients import find_patient
 from jobs.source.attachments import attachment_items
 from jobs.source.chart import Chart, read_chart
@@ -53,7 +52,7 @@ def watch_chart(ctx: Context) -> Outcome:
     return Outcome(next_steps=outcome.next_steps, apply=outcome.apply, again_at=again)
 
 
-def _wants_other_records(ctx: Context, row: Row, request: SecondOpinionRequest) -> bool:
+def _wants_other_records(ctx: Context, row: Request, request: SecondOpinionRequest) -> bool:
     """True when a correction changed which records are wanted since the chart was last gathered."""
     gathered = row.gathered_version or 1
     if gathered == ctx.read_version:

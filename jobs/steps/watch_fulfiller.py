@@ -3,11 +3,12 @@
 import hashlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.store import findings, reports, requests
 from integration.store.reports import Report
+from integration.store.requests import Request
 from integration.store.steps import NextStep
 from jobs.report_bytes import documents_of, hash_list
 from jobs.steps.find_report import check_report, find_reports, find_unnamed, name_others, read_at
@@ -65,7 +66,7 @@ def _quiet_since(ctx: Context) -> datetime:
     return max(last or ctx.step.created_at, ctx.step.created_at)
 
 
-def _read_task(ctx: Context, row: Row) -> TaskReading:
+def _read_task(ctx: Context, row: Request) -> TaskReading:
     reference = find_own(ctx, row.fulfiller, "Task")
     task = ctx.server(row.fulfiller).read_if_there(reference) if reference else None
     if reference is None or task is None:
@@ -93,7 +94,7 @@ def _version(reading: TaskReading) -> str:
     return f"{said}/{reading.status}"
 
 
-def _store_event(conn: Connection, ctx: Context, row: Row, reading: TaskReading) -> None:
+def _store_event(conn: Connection, ctx: Context, row: Request, reading: TaskReading) -> None:
     """Store the event; move the status when the fulfiller may, else flag it."""
     event = event_of(Status(row.status), reading.status)
     applied = event.to is not None and requests.advance(
@@ -115,7 +116,7 @@ def _store_event(conn: Connection, ctx: Context, row: Row, reading: TaskReading)
     reports.add_event(conn, ctx.request_id, _version(reading), reading.status, applied=applied, why=event.refused)
 
 
-def _completed(ctx: Context, row: Row, reading: TaskReading, again: datetime | None) -> Outcome:
+def _completed(ctx: Context, row: Request, reading: TaskReading, again: datetime | None) -> Outcome:
     """Completed counts only with a final report that resolves, is about this patient and this request.
 
     A preliminary one is returned as what it is, and the final one is waited for.
@@ -151,7 +152,7 @@ def _completed(ctx: Context, row: Row, reading: TaskReading, again: datetime | N
     return Outcome(again_at=again, next_steps=(_return(row),), apply=[commit])
 
 
-def _not_final(ctx: Context, row: Row, report: Found, again: datetime | None) -> Outcome:
+def _not_final(ctx: Context, row: Request, report: Found, again: datetime | None) -> Outcome:
     """The consultant completed the Task before the report was final: the request stays open until it is."""
     ctx.finding(
         "report-not-final",
@@ -172,7 +173,7 @@ def _not_final(ctx: Context, row: Row, report: Found, again: datetime | None) ->
     return Outcome(again_at=again, next_steps=(_return(row),), apply=[commit])
 
 
-def _return(row: Row) -> NextStep:
+def _return(row: Request) -> NextStep:
     return NextStep("return_report", row.placer, deadline=row.records_due_at)
 
 
@@ -188,7 +189,7 @@ def _store_report(conn: Connection, ctx: Context, found: Found, *, revision: int
     )
 
 
-def _watch_report(ctx: Context, row: Row) -> Outcome:
+def _watch_report(ctx: Context, row: Request) -> Outcome:
     """After completion: a newer version of the report is an amendment, entered-in-error a retraction, a new output may replace it."""
     config = ctx.world.config
     with ctx.world.engine.begin() as conn:
@@ -210,14 +211,14 @@ def _watch_report(ctx: Context, row: Row) -> Outcome:
     return _look_for_successor(ctx, row, known, found, again)
 
 
-def _differs(ctx: Context, row: Row, newest: Report, found: Found) -> bool:
+def _differs(ctx: Context, row: Request, newest: Report, found: Found) -> bool:
     """True when this is another report than the one stored: by version where the server counts them, by content, by its bytes."""
     stored = fhir_json.loads(ctx.world.payloads.get(newest.resource_sha256))
     compared = compare_with_stored(newest.source, newest.source_version, stored, found)
     return compared is Compared.OTHER or compared is Compared.BY_BYTES and _has_other_bytes(ctx, row, newest, found)
 
 
-def _has_other_bytes(ctx: Context, row: Row, newest: Report, found: Found) -> bool:
+def _has_other_bytes(ctx: Context, row: Request, newest: Report, found: Found) -> bool:
     """True when its documents are not those that were returned: a file may be replaced at its address, and nothing else changes."""
     if newest.bytes_sha256 is None:
         return False
@@ -232,7 +233,7 @@ def _has_other_bytes(ctx: Context, row: Row, newest: Report, found: Found) -> bo
 
 
 def _look_for_successor(
-    ctx: Context, row: Row, known: list[Report], found: Found | None, again: datetime | None
+    ctx: Context, row: Request, known: list[Report], found: Found | None, again: datetime | None
 ) -> Outcome:
     """What the Task names since the report was returned: a document that replaces it is the next revision, all else a finding."""
     reading = _task_if_there(ctx, row)
@@ -256,7 +257,7 @@ def _look_for_successor(
     return Outcome(again_at=again, apply=[lambda conn: _store_event(conn, ctx, row, reading)] if settled else [])
 
 
-def _task_if_there(ctx: Context, row: Row) -> TaskReading | None:
+def _task_if_there(ctx: Context, row: Request) -> TaskReading | None:
     try:
         return _read_task(ctx, row)
     except NeedsPerson as error:  # the report itself is still watched
@@ -266,7 +267,7 @@ def _task_if_there(ctx: Context, row: Row) -> TaskReading | None:
         return None
 
 
-def _revised(ctx: Context, row: Row, found: Found, revision: int, again: datetime | None) -> Outcome:
+def _revised(ctx: Context, row: Request, found: Found, revision: int, again: datetime | None) -> Outcome:
     if not found.reading.retracted:
         check_report(ctx, row, found)
 

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Row
-
 from integration import fhir_json
 from integration.fhir.transport import TOO_LARGE
 from integration.roads.open import road_for
 from integration.roads.road import Road
 from integration.store import deliveries, links, reports, sendings
 from integration.store.reports import Report
+from integration.store.requests import Request
 from integration.store.sendings import Sending
 from jobs.patients import find_patient
 from jobs.report_bytes import documents_of, hash_list
@@ -64,7 +63,7 @@ class Returning:
     """One revision on its way to the placer."""
 
     ctx: Context
-    row: Row
+    row: Request
     request: SecondOpinionRequest
     report: Report
     delivery_id: str

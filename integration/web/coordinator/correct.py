@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from integration.store import audit, requests, revisions
+from integration.store.requests import Request
 from integration.store.revisions import Plan, RevisionRefused
 from integration.views.corrections import consequences
 from integration.views.texts import t
@@ -53,7 +54,7 @@ def look(request_id: str) -> ResponseReturnValue:
     return _looked(request_id, f"version {version}", lambda: _content(request_id, version))
 
 
-def _row(request_id: str) -> Row:
+def _row(request_id: str) -> Request:
     with world.engine().connect() as conn:
         return requests.get(conn, request_id)
 
@@ -77,7 +78,7 @@ def _content(request_id: str, version: int) -> Response:
 
 
 def _with_typed(
-    request_id: str, go_on: Callable[[Row, SecondOpinionRequest, dict[str, str], str], Response]
+    request_id: str, go_on: Callable[[Request, SecondOpinionRequest, dict[str, str], str], Response]
 ) -> Response:
     """1. the form is ours, 2. a reason is given, 3. it is not stale, 4. read as any request file is, 5. ``go_on`` with it.
 
@@ -115,7 +116,7 @@ def _typed() -> dict[str, str]:
     }
 
 
-def _stale(row: Row, version: int, seen: dict[str, str], typed: dict[str, str], reason: str) -> Response:
+def _stale(row: Request, version: int, seen: dict[str, str], typed: dict[str, str], reason: str) -> Response:
     """What changed since, and the form with what is so now and, in it, what this person changed."""
     _record(row.id, f"version {row.version} to correct it", reason)
     try:
@@ -134,7 +135,7 @@ def _stale(row: Row, version: int, seen: dict[str, str], typed: dict[str, str], 
     return _form(row, correct_form.with_changes(present, seen, typed), reason=reason, others=[why], status=409)
 
 
-def _confirm(row: Row, made: SecondOpinionRequest, typed: dict[str, str], reason: str) -> Response:
+def _confirm(row: Request, made: SecondOpinionRequest, typed: dict[str, str], reason: str) -> Response:
     with world.engine().connect() as conn:
         plan = revisions.plan(
             conn, row.id, made, expected_version=row.version, lead_days=world.config().records.lead_days
@@ -152,7 +153,7 @@ def _confirm(row: Row, made: SecondOpinionRequest, typed: dict[str, str], reason
     )
 
 
-def _revise(row: Row, made: SecondOpinionRequest, _typed_: dict[str, str], reason: str) -> Response:
+def _revise(row: Request, made: SecondOpinionRequest, _typed_: dict[str, str], reason: str) -> Response:
     with world.engine().begin() as conn:
         plan = revisions.revise(
             conn,
@@ -167,7 +168,7 @@ def _revise(row: Row, made: SecondOpinionRequest, _typed_: dict[str, str], reaso
     return forms.told(t("correct.done", id=row.id, n=plan.version), address)
 
 
-def _follows(conn: Connection, row: Row, plan: Plan) -> list[str]:
+def _follows(conn: Connection, row: Request, plan: Plan) -> list[str]:
     accepts = world.config().endpoints[row.fulfiller].accepts if row.fulfiller in world.config().endpoints else ""
     return consequences(conn, row, plan, place=world.place_name(row.fulfiller), accepts=accepts)
 
@@ -178,7 +179,7 @@ def _record(request_id: str, subject: str, reason: str) -> None:
 
 
 def _form(
-    row: Row,
+    row: Request,
     typed: dict[str, str],
     *,
     reason: str,

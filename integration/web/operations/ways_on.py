@@ -3,13 +3,14 @@
 import shlex
 
 from flask import url_for
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 from werkzeug.datastructures import MultiDict
 
 from integration.store import findings as finding_store
 from integration.store import handing_over, refused_orders, requests, resending, waivers
 from integration.store.deliveries import Delivery
 from integration.store.operations import NotPossible
+from integration.store.requests import Request
 from integration.views.texts import t
 from integration.web import forms, world
 from integration.web.operations.questions import Question
@@ -28,11 +29,11 @@ def _wanted(given: MultiDict, hint: str) -> tuple[dict, ...]:
     return () if _item(given) else (named,)
 
 
-def _fields(row: Row, given: MultiDict) -> dict[str, list[str]]:
+def _fields(row: Request, given: MultiDict) -> dict[str, list[str]]:
     return {"request": [row.id], **({"item": [_item(given)]} if _item(given) else {})}
 
 
-def _back(row: Row) -> str:
+def _back(row: Request) -> str:
     return url_for("requests.show", request_id=row.id)
 
 
@@ -56,7 +57,9 @@ def ask_accept(conn: Connection, given: MultiDict) -> Question:
     return _about_item(title, t("accept.button"), row, given, (t("accept.what"),), f"{option} --as-it-is")
 
 
-def _about_item(title: str, button: str, row: Row, given: MultiDict, what: tuple[str, ...], option: str) -> Question:
+def _about_item(
+    title: str, button: str, row: Request, given: MultiDict, what: tuple[str, ...], option: str
+) -> Question:
     return Question(
         title,
         button,

@@ -10,11 +10,13 @@ from sqlalchemy import Row, Table
 from integration.store import tables
 from integration.store.deliveries import Delivery, Item
 from integration.store.packets import PacketRow
+from integration.store.requests import Request
 from integration.store.sendings import Sending
 from integration.store.steps import Step
 from integration.store.ticks import Tick
 
 ROWS = [
+    (Request, tables.requests),
     (Delivery, tables.deliveries),
     (Step, tables.steps),
     (Item, tables.delivery_items),
