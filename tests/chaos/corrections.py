@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos.away import AWAY
+
 FIRST_OPINION = "https://second-opinion.example/fhir/StructureDefinition/first-opinion"
 
 
@@ -135,7 +137,7 @@ class Corrections:
             request = urllib.request.Request(
                 f"{self.placer}/{reference}", data, {"Content-Type": "application/fhir+json"}, method="PUT"
             )
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(*AWAY):
                 urllib.request.urlopen(request, timeout=10).close()
                 return
             time.sleep(0.5)

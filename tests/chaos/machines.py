@@ -19,6 +19,7 @@ from integration.postgres.database import connect
 from integration.postgres.embedded import EmbeddedPostgres
 from jobs.supervisor import die_with_parent
 from tests.chaos import oracle
+from tests.chaos.away import AWAY
 from tests.chaos.run import free_port
 
 CONFIG = """\
@@ -148,7 +149,7 @@ class Machines:
 
     def ready(self, port: int) -> bool:
         """What a load balancer asks."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*AWAY):
             return urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5).status == 200
         return False
 
@@ -210,7 +211,7 @@ class Machines:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             url = f"http://127.0.0.1:{self.random.choice(list(self.ports.values()))}/api/requests"
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(*AWAY):
                 self.ids.append(post(url, self._request(number), "application/json")["request_id"])
                 return self.ids[-1]
             time.sleep(0.2)

@@ -1,7 +1,6 @@
 """One chaos run: real processes are killed and frozen, the network lies, and at the end the oracle counts."""
 
 import contextlib
-import http.client
 import json
 import math
 import os
@@ -23,6 +22,7 @@ from pathlib import Path
 import psutil
 
 from tests.chaos import oracle
+from tests.chaos.away import AWAY
 from tests.chaos.consultant import Consultant
 from tests.chaos.corrections import Corrections, Record, observation, order
 from tests.chaos.proxy import FAULTS, FaultProxy
@@ -246,7 +246,7 @@ class Chaos:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self.revive()
-            with contextlib.suppress(OSError, urllib.error.URLError):
+            with contextlib.suppress(*AWAY):
                 if urllib.request.urlopen(f"{self.direct}/health/ready", timeout=5).status == 200:
                     return
             time.sleep(0.2)
@@ -275,7 +275,7 @@ class Chaos:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self.revive()
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(*AWAY):
                 listed = json.load(urllib.request.urlopen(f"{self.direct}/api/requests", timeout=10))
                 found = [each["request_id"] for each in listed if each["request_id"] not in self.ids]
                 if len(found) >= len(self.ordered):
@@ -360,7 +360,7 @@ class Chaos:
         """Hand in a request as a coordinator would, again and again until it is acknowledged."""
         until = time.monotonic() + patient_seconds
         while time.monotonic() < until:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(*AWAY):
                 made = self.post(f"{self.direct}/api/requests", self._request(number), "application/json")["request_id"]
                 self.corrections.questions.setdefault(number, ["Is the plan right?"])
                 return made
@@ -389,7 +389,7 @@ class Chaos:
                     proxy.rate = 0.0
             self.revive()
             for request_id in list(open_ids):
-                with contextlib.suppress(OSError, ValueError):
+                with contextlib.suppress(*AWAY):
                     view = json.load(urllib.request.urlopen(f"{self.direct}/api/requests/{request_id}", timeout=10))
                     if view["closed"]:
                         open_ids.discard(request_id)
@@ -444,7 +444,7 @@ class Chaos:
         """
         try:
             there = there or self._standing()
-        except (OSError, ValueError, http.client.HTTPException):
+        except AWAY:
             return ["the server does not answer"]
         of_form = there.stale_records if self.form == "resources" else there.stale_documents
         questions = {number: asked for number, asked in self.corrections.questions.items() if number not in told}
