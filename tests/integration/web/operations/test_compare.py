@@ -54,7 +54,7 @@ def test_it_is_masked_and_says_what_agrees_and_what_differs(site):
     page = site.get(at(found(site, SAME, MARRIED, RETIRED)))
     assert not [secret for secret in SECRETS if secret in page] and "••••••" in page
     assert "surely the same person" in page and "the names differ; the birth dates differ" in page
-    assert "cannot be the patient" in page and "out of use" in page
+    assert "cannot be the patient" in page and "inactive" in page
     assert page.count('type="radio"') == 3, "two who could be meant, and somebody else"
 
 
