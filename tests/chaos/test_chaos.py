@@ -33,7 +33,7 @@ def test_swallowed_answers_double_nothing_without_conditional_create(folder):
     assert not result.wrong(), result
 
 
-@pytest.mark.parametrize("form", ["resources", "documents"])
+@pytest.mark.parametrize("form", ["resources", pytest.param("documents", marks=pytest.mark.long)])
 def test_what_is_corrected_while_everything_is_killed_is_what_stands(folder, form):
     """Records, questions and orders change, records turn out to be another patient's; nothing older stands in the end."""
     result = run(folder, seed=5, kills=15, requests=4, rate=0.1, accepts=form, corrections=True)
