@@ -13,6 +13,7 @@ from integration.store import requests
 from integration.store.tables import audit, events, findings
 from integration.store.tables import requests as table
 from jobs.steps import watch_fulfiller
+from mappings.model.roads import Level
 from mappings.model.states import (
     AUDIT_EVENT,
     FINAL,
@@ -134,13 +135,13 @@ class Requests(RuleBasedStateMachine):
         reading = SimpleNamespace(version=str(number), status=status, reason=None, last_updated=None)
         with self.engine.begin() as conn:
             row = requests.get(conn, self.id)
-        news = watch_fulfiller._is_news(ctx, row, reading)
+        news = watch_fulfiller._is_news(ctx, reading)
         assert news == (number not in self.seen)
         if not news or self.status in FINAL:  # watch_fulfiller reads no Task after the end
             return
         before = self.status
         with self.engine.begin() as conn:
-            watch_fulfiller._apply(conn, ctx, row, reading)
+            watch_fulfiller._store_event(conn, ctx, row, reading)
         self.seen.add(number)
         applied = status is not None and (before, str(status), "fulfiller") in MODEL
         if applied:
@@ -150,7 +151,7 @@ class Requests(RuleBasedStateMachine):
     @rule()
     def its_report_is_verified(self):
         with self.engine.begin() as conn:
-            closed = requests.close(conn, self.id)
+            closed = requests.close(conn, self.id, f"{self.id}-report-1", road="fhir-document", level=Level.READ_BACK)
         assert closed == (self.status == "completed" and not self.closed)
         self.closed = self.closed or closed
 
