@@ -16,7 +16,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*-request.yaml"
 def test_it_prints_a_bundle_whose_references_resolve(path):
     result = CliRunner().invoke(cli, ["map", str(path)])
     assert result.exit_code == 0, result.output
-    bundle = json.loads(result.output)
+    bundle = json.loads(result.stdout)
     urls = {entry["fullUrl"] for entry in bundle["entry"]}
     named = [
         at.reference["reference"]

@@ -18,23 +18,30 @@ pytestmark = pytest.mark.postgres
 SHOWN = 150
 
 
-def a_client(database) -> str:
+def a_client(database, name: str = "lab") -> str:
     with database.engine.begin() as conn:
-        return clients.add(conn, "alice", "lab", scopes=["system/*.rs"], actor="test", jwks="{}")
+        return clients.add(conn, "alice", name, scopes=["system/*.rs"], actor="test", jwks="{}")
 
 
 def test_two_processes_at_once_take_each_assertion_once(database):
-    client = a_client(database)
+    for attempt in range(10):  # a machine may let one of them finish before the other begins
+        taken = raced(database, a_client(database, f"lab{attempt}"))
+        assert taken[0] | taken[1] == {str(number) for number in range(SHOWN)}
+        assert not taken[0] & taken[1], "none twice"
+        if all(taken):
+            return
+    pytest.fail("they never raced")
+
+
+def raced(database, client: str) -> list[set[str]]:
+    """What each of two processes took of the same assertions."""
     command = [sys.executable, "-m", "tests.integration.store.replayer", database.url, client, str(SHOWN)]
     both = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [one.stdout.readline() for one in both] == ["ready\n"] * 2
     for one in both:  # at once
         one.stdin.write("\n")
         one.stdin.flush()
-    taken = [set(one.communicate(timeout=60)[0].split()) for one in both]
-    assert taken[0] | taken[1] == {str(number) for number in range(SHOWN)}
-    assert not taken[0] & taken[1], "none twice"
-    assert all(taken), "they did race"
+    return [set(one.communicate(timeout=60)[0].split()) for one in both]
 
 
 def test_what_was_shown_is_refused_by_a_process_that_was_not_there(database):

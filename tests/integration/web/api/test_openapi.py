@@ -79,7 +79,7 @@ def test_every_kind_of_problem_is_in_it():
 
 def test_the_command_prints_it():
     printed = CliRunner().invoke(second_opinion.cli, ["api", "spec"])
-    assert printed.exit_code == 0 and json.loads(printed.output) == openapi()
+    assert printed.exit_code == 0 and json.loads(printed.stdout) == openapi()
 
 
 @pytest.fixture
