@@ -75,15 +75,13 @@ def _rule_line(rule: dict) -> str:
 @click.pass_context
 def explain(ctx: click.Context, request_id: str, as_json: bool) -> None:
     """How the records of REQUEST_ID stand: each item with its state, the reason, and the records that speak for it."""
+    from integration.checklists import completeness
     from integration.packets.payloads import Payloads
-    from integration.settings.checklist_files import load_catalog
-    from integration.store import audit
-    from integration.views.checklist import completeness, view
+    from integration.views.checklist import view
 
-    with opened(ctx) as (config, engine), engine.begin() as conn:
-        payloads, catalog = Payloads(config.payload_store), load_catalog(config.checklists)
-        found = view(completeness(conn, payloads, config, catalog, request_id, datetime.now(UTC).date()))
-        audit.record(conn, ME, "checklist.looked-at", request_id, reason="command line")
+    with opened(ctx) as (config, engine):
+        payloads, today = Payloads(config.payload_store), datetime.now(UTC).date()
+        found = view(completeness(engine, payloads, config, request_id, today, actor=ME, reason="command line"))
     show(found, as_json, "\n".join(_explained(found)))
 
 
@@ -117,27 +115,16 @@ def _explained(found: dict) -> list[str]:
 @click.pass_context
 def say_(ctx: click.Context, request_id: str, reason: str, as_json: bool, **words: str | None) -> None:
     """Say what you know of an item of REQUEST_ID's checklist; one of the options."""
+    from integration.checklists import say
     from integration.packets.payloads import Payloads
-    from integration.settings.checklist_files import load_catalog
     from integration.store.checklist_facts import Topic
-    from integration.views.checklist import say
 
     given = [(name, text) for name, text in words.items() if text is not None]
     if len(given) != 1 or (given[0][0] != "checklist" and "=" not in given[0][1]):
         raise click.UsageError("say one thing, with one of --answer, --item, --record (as KEY=WORD) or --checklist")
     topic, text = given[0]
     key, _, value = ("", "", text) if topic == "checklist" else text.partition("=")
-    with opened(ctx) as (config, engine), engine.begin() as conn:
-        say(
-            conn,
-            Payloads(config.payload_store),
-            config,
-            load_catalog(config.checklists),
-            request_id,
-            Topic(topic),
-            key,
-            value,
-            actor=ME,
-            reason=reason,
-        )
+    with opened(ctx) as (config, engine):
+        payloads = Payloads(config.payload_store)
+        say(engine, payloads, config, request_id, Topic(topic), key, value, actor=ME, reason=reason)
     show({"request_id": request_id, "topic": topic, "key": key, "value": value}, as_json, "kept, with your reason")

@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
 
-from integration.settings.checklist_files import load_catalog
-from integration.store import audit, checklist_facts
+from integration import checklists
+from integration.store.checklist_facts import Topic
 from integration.store.operations import NotPossible
-from integration.views import checklist
 from integration.views.texts import t
 from integration.web import forms, pages, world
 
@@ -31,32 +30,29 @@ def say(request_id: str) -> ResponseReturnValue:
     # A button names topic, key and word; where one is chosen from a list, the list says the word.
     topic, _, rest = forms.typed("say").partition(" ")
     key, _, value = rest.partition(" ")
-    if topic not in checklist_facts.Topic.__members__.values():
+    if topic not in Topic.__members__.values():
         return _page(request_id, 400, t("checklist.which"))
     try:
-        with world.engine().begin() as conn:
-            checklist.say(
-                conn,
-                world.payloads(),
-                world.config(),
-                load_catalog(world.config().checklists),
-                request_id,
-                checklist_facts.Topic(topic),
-                key or forms.typed("record"),
-                value or forms.typed("word"),
-                actor=forms.actor(),
-                reason=forms.typed("reason"),
-            )
+        checklists.say(
+            world.engine(),
+            world.payloads(),
+            world.config(),
+            request_id,
+            Topic(topic),
+            key or forms.typed("record"),
+            value or forms.typed("word"),
+            actor=forms.actor(),
+            reason=forms.typed("reason"),
+        )
     except NotPossible as error:
         return _page(request_id, 409, str(error))
     return forms.told(t("checklist.kept"), url_for("checklist.show", request_id=request_id))
 
 
 def _page(request_id: str, status: int, error: str = "") -> Response:
-    config = world.config()
-    catalog = load_catalog(config.checklists)
-    with world.engine().begin() as conn:
-        found = checklist.completeness(conn, world.payloads(), config, catalog, request_id, datetime.now(UTC).date())
-        audit.record(conn, forms.actor(), "checklist.looked-at", request_id)
+    today = datetime.now(UTC).date()
+    found = checklists.completeness(
+        world.engine(), world.payloads(), world.config(), request_id, today, actor=forms.actor()
+    )
     rest = [item for item in found.items if not item.is_open]
-    return pages.render("checklist.html", status, found=found, rest=rest, catalog=catalog, error=error)
+    return pages.render("checklist.html", status, found=found, rest=rest, catalog=found.catalog, error=error)

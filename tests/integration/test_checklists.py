@@ -1,26 +1,30 @@
 """The checklist over real packets: which list, which day, what later packets bring or take back, and what people said."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 
 import pytest
 
-from integration.settings.checklist_files import load_catalog
+from integration import checklists
 from integration.store.checklist_facts import Topic
 from integration.store.operations import NotPossible
-from integration.views import checklist
-from integration.views.checklist import completeness, view
+from integration.views.checklist import view
 from mappings.model.checklist import State
 from mappings.model.packet import ManifestItem
+from tests.integration.web.site import Site
 from tests.mappings.checklists.charts import diagnosis, document, report, result
 
 pytestmark = pytest.mark.postgres
-CATALOG = load_catalog()
 TODAY = date(2026, 6, 15)
 
 
+@pytest.fixture
+def site(tmp_path, database) -> Site:
+    """Nothing has happened yet."""
+    return Site(tmp_path, database)
+
+
 def found(site, request_id, today=TODAY):
-    with site.engine.connect() as conn:
-        return completeness(conn, site.payloads, site.config, CATALOG, request_id, today)
+    return checklists.completeness(site.engine, site.payloads, site.config, request_id, today, actor="A. Reader")
 
 
 def states(site, request_id):
@@ -28,9 +32,8 @@ def states(site, request_id):
 
 
 def say(site, request_id, topic, key, value, actor="A. Reader"):
-    with site.engine.begin() as conn:
-        words = (request_id, topic, key, value)
-        checklist.say(conn, site.payloads, site.config, CATALOG, *words, actor=actor, reason="seen on paper")
+    words = (request_id, topic, key, value)
+    checklists.say(site.engine, site.payloads, site.config, *words, actor=actor, reason="seen on paper")
 
 
 def test_before_anything_is_gathered_nothing_is_found_but_the_question(site):
@@ -119,4 +122,11 @@ def test_as_json_it_says_ids_states_and_days(site):
     seen = view(found(site, request_id))
     blood = next(item for item in seen["items"] if item["item"] == "labs-cbc")
     assert blood["state"] == "found" and blood["evidence"][0]["day"] == "2026-06-01"
-    assert sum(seen["counts"].values()) == len(seen["items"]) and datetime.now(UTC)
+    assert sum(seen["counts"].values()) == len(seen["items"])
+
+
+def test_no_transaction_is_open_while_a_long_chart_is_judged(site, monkeypatch):
+    held, judge = [], checklists.judge
+    monkeypatch.setattr(checklists, "judge", lambda *of: held.append(site.engine.pool.checkedout()) or judge(*of))
+    found(site, site.request())
+    assert held == [0] and len(site.audited("checklist.looked-at")) == 1
