@@ -3,7 +3,6 @@
 What stands there is counted in the server's own store. tests/jobs/test_vendor_loops.py has the same for what comes back.
 """
 
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ import second_opinion
 from integration.store import handing_over, operations, resending
 from integration.store.operations import NotPossible
 from integration.store.tables import deliveries, links, sendings
+from tests.jobs.doomed import Doomed, lease_runs_out
 from tests.jobs.exchange import Exchange, a_request, load_chart
-from tests.jobs.test_vendor_loops import work
 from tests.servers.vendors.charts import person
 from tests.servers.vendors.epic import Epic
 from tests.servers.vendors.oracle_health import OracleHealth
@@ -155,25 +154,17 @@ def test_a_worker_that_is_killed_at_the_write_leaves_each_once(make_exchange, tm
     with started(make_exchange, key, accepts=accepts, capabilities="{}") as sending:
         strangers(sending.vendor, 150)
         without_people(sending)
-        killed: list[str] = []
-        worker = work(tmp_path, database.url)
+        doomed = Doomed(tmp_path, database)
 
-        def kill(method: str, path: str) -> None:
-            if not killed and path.endswith(("/DocumentReference", "/Observation")):
-                killed.append(path)
-                worker.send_signal(signal.SIGKILL)
-                worker.wait(10)
-                raise ConnectionError
+        def written(method: str, path: str) -> None:
+            if path.endswith(("/DocumentReference", "/Observation")):
+                doomed.die()
 
-        sending.vendor.faults.written = kill
+        sending.vendor.faults.written = written
         sending.submit()
-        try:
-            worker.wait(60)
-        finally:
-            worker.kill()
-        assert len(killed) == 1 and len(ours_at(sending)) == 1
-        with sending.exchange.engine.begin() as conn:  # the lease of the dead runs out
-            conn.execute(text("UPDATE steps SET lease_until = now() - interval '1 second' WHERE status = 'leased'"))
+        doomed.wait()
+        assert doomed.deaths == 1 and len(ours_at(sending)) == 1
+        lease_runs_out(sending.exchange.engine)
         sending.go_on()
         assert set(Counter(ours_at(sending)).values()) == {1}, ours_at(sending)
         assert sending.view["records"] == "verified", sending.view["owed"]

@@ -63,8 +63,8 @@ def in_the_middle(exchange, do):
     return done
 
 
-@pytest.mark.postgres
-def test_a_request_that_is_cancelled_while_its_records_go_sends_no_further_ones(make_exchange):
+def cancelled_in_the_middle(make_exchange):
+    """(exchange, request id): five results go one by one to Bob, and the request is cancelled when the first is on its way."""
     exchange = make_exchange(capabilities="{transaction: false}", before={"bob": LyingProxy})
     load_chart(exchange, observations=5)
     request_id = exchange.submit(a_request())
@@ -75,7 +75,14 @@ def test_a_request_that_is_cancelled_while_its_records_go_sends_no_further_ones(
 
     done = in_the_middle(exchange, cancel)
     exchange.drain()
-    assert done and len(exchange.find("bob", "Observation")) == 1, "the one that was on its way"
+    assert done
+    return exchange, request_id
+
+
+@pytest.mark.postgres
+def test_a_request_that_is_cancelled_while_its_records_go_sends_no_further_ones(make_exchange):
+    exchange, request_id = cancelled_in_the_middle(make_exchange)
+    assert len(exchange.find("bob", "Observation")) == 1, "the one that was on its way"
     [kept] = rows(exchange, "data.kept")
     assert kept.reason == "asked-by-request: request-withdrawn" and kept.subject == "bob"
     view = exchange.view(request_id)
@@ -108,16 +115,7 @@ def test_what_goes_one_by_one_is_named_in_a_row_before_the_first_of_it(make_exch
 
 @pytest.mark.postgres
 def test_what_was_named_and_then_did_not_go_is_named_again_as_unsent(make_exchange):
-    exchange = make_exchange(capabilities="{transaction: false}", before={"bob": LyingProxy})
-    load_chart(exchange, observations=5)
-    request_id = exchange.submit(a_request())
-
-    def cancel():
-        with exchange.engine.begin() as conn:
-            operations.cancel(conn, request_id, actor="test", reason="not wanted")
-
-    in_the_middle(exchange, cancel)
-    exchange.drain()
+    exchange, _ = cancelled_in_the_middle(make_exchange)
     [unsent] = rows(exchange, "data.unsent")
     there = {each["value"] for kind in ("Observation", "Encounter", "Condition", "DocumentReference")
              for found in exchange.find("bob", kind) for each in found["identifier"]}  # fmt: skip

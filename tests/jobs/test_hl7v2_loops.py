@@ -1,6 +1,5 @@
 """Whole loops where the report reaches the EHR as an HL7 v2 message: what stands at the engine, and what is done when it is silent."""
 
-import signal
 import socket
 
 import pytest
@@ -11,10 +10,11 @@ from integration.listening.taking import Taking
 from integration.store import handing_over, operations
 from integration.store.tables import audit, requests
 from tests.integration.listening.asking import ask
+from tests.jobs.doomed import Doomed, hurry, lease_runs_out
 from tests.jobs.test_roads import forget_the_return, report_of
-from tests.jobs.test_vendor_loops import Loop, work
+from tests.jobs.test_vendor_loops import Loop
 from tests.mappings.hl7v2.orders import REF
-from tests.servers.mllp_engine import Message, MllpEngine
+from tests.servers.mllp_engine import MllpEngine
 from tests.servers.vendors.charts import MRN
 from tests.servers.vendors.meditech import Meditech
 
@@ -145,26 +145,12 @@ def test_a_refusal_parks_by_its_codes_and_after_it_was_mended_goes_once(loop_of)
 def test_a_worker_that_is_killed_between_send_and_answer_leaves_one_document(loop_of, tmp_path, database):
     loop = loop_of(DROPS, drops_duplicates=True)
     loop.answer(drain=False)
-    killed: list[str] = []
-    worker = work(tmp_path, database.url)
-
-    def kill(message: Message) -> None:
-        if not killed:
-            killed.append(message.control_id)
-            worker.send_signal(signal.SIGKILL)
-            worker.wait(10)
-            raise ConnectionError
-
-    loop.engine.written = kill
-    with loop.exchange.engine.begin() as conn:
-        conn.execute(text("UPDATE steps SET next_attempt_at = now() WHERE status = 'waiting'"))
-    try:
-        worker.wait(60)
-    finally:
-        worker.kill()
-    assert len(killed) == 1 and loop.numbers() == {f"{loop.request_id}-1": 1}
-    with loop.exchange.engine.begin() as conn:  # the lease of the dead runs out
-        conn.execute(text("UPDATE steps SET lease_until = now() - interval '1 second' WHERE status = 'leased'"))
+    doomed = Doomed(tmp_path, database)
+    loop.engine.written = doomed.die
+    hurry(loop.exchange.engine)
+    doomed.wait()
+    assert doomed.deaths == 1 and loop.numbers() == {f"{loop.request_id}-1": 1}
+    lease_runs_out(loop.exchange.engine)
     loop.go_on()
     loop.must_stand_once()
     assert len(loop.engine.arrived) == 2

@@ -3,10 +3,6 @@
 What stands there is read in the server's own store. docs/reference/vendors.md shows the matrix.
 """
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +13,7 @@ from sqlalchemy import text
 
 from integration import keys
 from integration.store import operations
+from tests.jobs.doomed import Doomed, hurry, lease_runs_out
 from tests.jobs.exchange import Exchange, a_request
 from tests.servers.vendors.athena import Athena
 from tests.servers.vendors.charts import MRN, load, note
@@ -189,49 +186,15 @@ def test_a_worker_that_is_killed_at_the_write_leaves_one_document(make_exchange,
         loop = Loop(vendor, make_exchange, row.settings)
         loop.ask()
         loop.answer(drain=False)
-        killed = []
-        worker = work(tmp_path, database.url)
-
-        def kill(method: str, path: str) -> None:
-            if not killed:
-                killed.append(path)
-                worker.send_signal(signal.SIGKILL)
-                worker.wait(10)
-                raise ConnectionError
-
-        vendor.faults.written = kill
-        with loop.exchange.engine.begin() as conn:
-            conn.execute(text("UPDATE steps SET next_attempt_at = now() WHERE status = 'waiting'"))
-        try:
-            worker.wait(60)
-        finally:
-            worker.kill()
-        assert len(killed) == 1 and len(loop.ours) == 1
-        with loop.exchange.engine.begin() as conn:  # the lease of the dead runs out
-            conn.execute(text("UPDATE steps SET lease_until = now() - interval '1 second' WHERE status = 'leased'"))
+        doomed = Doomed(tmp_path, database)
+        vendor.faults.written = doomed.die
+        hurry(loop.exchange.engine)
+        doomed.wait()
+        assert doomed.deaths == 1 and len(loop.ours) == 1
+        lease_runs_out(loop.exchange.engine)
         loop.go_on()
         loop.must_have_closed()
         assert loop.writes() == 1
-
-
-def work(folder, url: str) -> subprocess.Popen:
-    """A worker as in production, on the database and configuration of a test."""
-    command = [
-        sys.executable,
-        "-m",
-        "second_opinion",
-        "--config",
-        str(folder / "config.yaml"),
-        "worker",
-        "--name",
-        "doomed",
-    ]
-    return subprocess.Popen(
-        command,
-        env={**os.environ, "SECOND_OPINION_DATABASE_URL": url},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
 
 
 @pytest.mark.parametrize("row", VENDORS, ids=ids)
