@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from mappings.model.delivery import ENDED
 from mappings.model.packet import ManifestItem
 from mappings.model.states import FINAL, Status
 from mappings.withdrawal import Carried
@@ -12,7 +13,6 @@ IN_FULL_EVERY = timedelta(days=1)  # what is gone, re-filed or changed behind a 
 SMALL_CHART = (
     1000  # records; so few are searched for as a whole at every look: as many requests, and it shows what is gone
 )
-_DELIVERED = ("verified", "cancelled")
 
 
 class Look(StrEnum):
@@ -41,7 +41,7 @@ def how_to_look(
     is_late = now - ended_at > timedelta(days=watch_days)
     if status in FINAL and (status is not Status.COMPLETED or is_late):
         return Look.OVER
-    if any(each not in _DELIVERED for each in deliveries):
+    if any(each not in ENDED for each in deliveries):
         return Look.LATER
     if read_in_full_at is None or now - read_in_full_at >= IN_FULL_EVERY or wants_other_records:
         return Look.IN_FULL

@@ -15,13 +15,14 @@ from mappings.chart_changes import (
     is_searched_whole,
     shows_a_loss,
 )
+from mappings.model.delivery import ENDED
 from mappings.model.packet import ManifestItem
 from mappings.model.states import FINAL, Status
 from mappings.withdrawal import Carried
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 LETTER = "DocumentReference/1#content[0].attachment"
-DELIVERED = ["verified", "cancelled"]
+DELIVERED = sorted(ENDED)
 HASHES = st.dictionaries(st.sampled_from([f"Observation/{number}" for number in range(6)]), st.sampled_from("ab"))
 
 
