@@ -82,7 +82,8 @@ def confirm(
 
 def _said(conn: Connection, delivery: Delivery, row: Sending, typed: Typed) -> HandOver:
     now = conn.execute(select(func.now())).scalar_one()
-    since = reports.made_at(conn, row.request_id, delivery.version) or delivery.created_at
+    report = reports.revision(conn, row.request_id, delivery.version)
+    since = report.created_at if report is not None else delivery.created_at
     said, wrong = read_hand_over(typed, is_carried=is_carried(conn, delivery.id), there_since=since, now=now)
     if said is None:
         raise WrongWords(wrong)

@@ -78,7 +78,7 @@ def requests_by_status(conn: Connection) -> list[Row]:
 
 
 def deliveries_by_status(conn: Connection) -> list[Row]:
-    """``status, endpoint, n`` of deliveries that are not verified."""
+    """``status, endpoint, n`` of deliveries that have not arrived."""
     return list(conn.execute(_DELIVERIES).all())
 
 

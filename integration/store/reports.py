@@ -45,12 +45,6 @@ def revision(conn: Connection, request_id: str, number: int) -> Report | None:
     return None if row is None else Report.from_row(row)
 
 
-def made_at(conn: Connection, request_id: str, revision: int) -> datetime | None:
-    """When a revision was first found at the fulfiller."""
-    wanted = select(reports.c.created_at).where(reports.c.request_id == request_id, reports.c.revision == revision)
-    return conn.execute(wanted).scalar_one_or_none()
-
-
 def add(
     conn: Connection,
     request_id: str,

@@ -138,7 +138,7 @@ def _completed(ctx: Context, row: Request, reading: TaskReading, again: datetime
     check_report(ctx, row, report)
     name_others(ctx, row, reading.outputs, report, found)
     if choice.do is not OnReport.RETURN:
-        return _not_final(ctx, row, report, again)
+        return _not_final(ctx, row, report, again, is_returned=choice.do is OnReport.RETURN_PRELIMINARY)
     with ctx.world.engine.begin() as conn:
         earlier = reports.of_request(conn, ctx.request_id)
 
@@ -152,18 +152,18 @@ def _completed(ctx: Context, row: Request, reading: TaskReading, again: datetime
     return Outcome(again_at=again, next_steps=(_return(row),), apply=[commit])
 
 
-def _not_final(ctx: Context, row: Request, report: Found, again: datetime | None) -> Outcome:
+def _not_final(ctx: Context, row: Request, report: Found, again: datetime | None, *, is_returned: bool) -> Outcome:
     """The consultant completed the Task before the report was final: the request stays open until it is."""
     ctx.finding(
         "report-not-final",
         f"the Task is completed and {report.name} is {report.reading.doc_status or report.reading.status}: it is "
-        f"{'returned as that, ' if report.reading.preliminary else ''}and the final report is waited for",
+        f"{'returned as that, ' if is_returned else ''}and the final report is waited for",
         "Task",
         "error",
     )
     with ctx.world.engine.begin() as conn:
         earlier = reports.of_request(conn, ctx.request_id)
-    if not report.reading.preliminary or earlier and not _differs(ctx, row, earlier[-1], report):
+    if not is_returned or earlier and not _differs(ctx, row, earlier[-1], report):
         return Outcome(again_at=again)
 
     def commit(conn: Connection) -> None:

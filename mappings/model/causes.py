@@ -15,7 +15,7 @@ class Way(StrEnum):
     RESEND = "resend"  # look at one item at the target, then send only that one
     LINK = "link"  # say who the patient is
     SKIP_ORDER = "skip-order"  # an order is dealt with until it changes
-    ENCOUNTER = "encounter"  # name the visit that the report belongs to
+    ENCOUNTER = "encounter"  # name the visit that a report, or records, belong to
     CONFIRM = "confirm"  # a person says that it is there, or that they handed it over
     SEND_AGAIN = "send-again"  # a person says that it is not there
     CORRECT = "correct"  # correct the request

@@ -188,6 +188,16 @@ class ConfirmDelivery(Because):
     )
     by_way: ByWay | None = Field(None, description="How.", examples=["fax"])
     note: Annotated[Clean, Field(max_length=MAX_NOTE)] | None = Field(None, description="Nothing about the patient.")
+    item: ItemName | None = Field(None, description="Which document, as the message names it; where several are open.")
+    called: Annotated[Clean, Field(max_length=100)] | None = Field(
+        None, description="Of a part of the request: what it is called there.", examples=["Task/9"]
+    )
+
+
+class SendAgain(Because):
+    """Which document is not there."""
+
+    item: ItemName | None = Field(None, description="Which document, as the message names it; where several are open.")
 
 
 class ResendItem(Because):

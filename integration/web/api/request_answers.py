@@ -74,8 +74,8 @@ class Delivery(Answer):
     verified_at: datetime | None = Field(description="When it was read back as sent; null where it was not.")
     road: str | None = Field(description="By which road it went; null before it did.")
     level: LevelWord | None = Field(
-        description="What sending it could show: read-back, accepted, handed-over or unverifiable. Null with records and "
-        "requests, and with a verified delivery of an earlier version: those are read back."
+        description="What is known of it: read-back, accepted, handed-over or unverifiable. Null before anything is, and with "
+        "a verified delivery of an earlier version: read-back."
     )
     hand_over: HandOver | None = Field(description="The person's word that stands.")
     known: str = Field(description="What is known of it now, in words; empty while nothing is.")

@@ -18,6 +18,7 @@ from integration.web.api.bodies import (
     ConfirmDelivery,
     ItemsQuery,
     ResendItem,
+    SendAgain,
     UndoWaiver,
     WaiveItem,
 )
@@ -121,9 +122,9 @@ def take_back(delivery_id: str, body: Because) -> Done:
 
 
 @post("/deliveries/<delivery_id>/send-again", refuses=("wrong-body", "unknown", "not-possible"))
-def send_again(delivery_id: str, body: Because) -> Done:
+def send_again(delivery_id: str, body: SendAgain) -> Done:
     """Say that a document whose outcome is unknown is not in the other system: it is sent once more."""
-    return act_or_refuse("send-again", body.reason, delivery=delivery_id)
+    return act_or_refuse("send-again", body.reason, delivery=delivery_id, item=body.item or "")
 
 
 @post("/deliveries/<delivery_id>/resend", refuses=("wrong-body", "unknown", "not-possible"))

@@ -126,8 +126,8 @@ def do_confirm(conn: Connection, given: MultiDict, reason: str) -> Told:
         delivery = handing_over.confirm(
             conn,
             given.get("delivery", ""),
-            given.get("item", "")[:1300],
-            given.get("called", "")[:100],
+            ways_on.item_of(given),
+            given.get("called", "").strip()[:100],
             Typed(**typed),
             actor=forms.actor(),
             reason=reason,

@@ -19,18 +19,19 @@ from mappings.model.delivery import DeliveryKind
 Told = tuple[str, bool, str]
 
 
-def _item(given: MultiDict) -> str:
+def item_of(given: MultiDict) -> str:
+    """The item that a button or a person named."""
     return given.get("item", "")[:1300].replace("\x00", "").strip()
 
 
 def _wanted(given: MultiDict, hint: str) -> tuple[dict, ...]:
     """A field for the item, when the button did not name one."""
-    named = {"name": "item", "label": t("waive.item"), "hint": hint, "value": _item(given)}
-    return () if _item(given) else (named,)
+    named = {"name": "item", "label": t("waive.item"), "hint": hint, "value": item_of(given)}
+    return () if item_of(given) else (named,)
 
 
 def _fields(row: Request, given: MultiDict) -> dict[str, list[str]]:
-    return {"request": [row.id], **({"item": [_item(given)]} if _item(given) else {})}
+    return {"request": [row.id], **({"item": [item_of(given)]} if item_of(given) else {})}
 
 
 def _back(row: Request) -> str:
@@ -39,7 +40,7 @@ def _back(row: Request) -> str:
 
 def ask_waive(conn: Connection, given: MultiDict) -> Question:
     """Send without an item; the consultant is notified."""
-    row, item = requests.get(conn, given.get("request", "")), _item(given)
+    row, item = requests.get(conn, given.get("request", "")), item_of(given)
     what = t("waive.what", item=item or t("waive.it"), place=world.place_name(row.fulfiller))
     title, option = t("waive.title", item=item or t("waive.one")), shlex.quote(item or "Type/id")
     return _about_item(title, t("waive.button"), row, given, (what, t("waive.undone")), option)
@@ -52,7 +53,7 @@ def do_waive(conn: Connection, given: MultiDict, reason: str) -> Told:
 
 def ask_accept(conn: Connection, given: MultiDict) -> Question:
     """Take a document's bytes as they are, though the hash its record states is another one."""
-    row, item = requests.get(conn, given.get("request", "")), _item(given)
+    row, item = requests.get(conn, given.get("request", "")), item_of(given)
     title, option = t("accept.title", item=item or t("waive.one")), shlex.quote(item or "Type/id#path")
     return _about_item(title, t("accept.button"), row, given, (t("accept.what"),), f"{option} --as-it-is")
 
@@ -79,7 +80,7 @@ def do_accept(conn: Connection, given: MultiDict, reason: str) -> Told:
 
 def _waived(conn: Connection, given: MultiDict, reason: str, *, as_it_is: bool) -> Told:
     request_id = requests.get(conn, given.get("request", "")).id
-    done = waivers.waive(conn, request_id, _item(given), actor=forms.actor(), reason=reason, as_it_is=as_it_is)
+    done = waivers.waive(conn, request_id, item_of(given), actor=forms.actor(), reason=reason, as_it_is=as_it_is)
     return in_words(done), True, ""
 
 
@@ -93,7 +94,7 @@ def in_words(done: waivers.Waived) -> str:
 
 def ask_undo(conn: Connection, given: MultiDict) -> Question:
     """Take a waiver back before anything went without the item."""
-    row, item = requests.get(conn, given.get("request", "")), _item(given)
+    row, item = requests.get(conn, given.get("request", "")), item_of(given)
     if item not in {each.item for each in waivers.in_force(conn, row.id)}:
         raise NotPossible(t("undo-waiver.gone", item=item))
     return Question(
@@ -109,14 +110,14 @@ def ask_undo(conn: Connection, given: MultiDict) -> Question:
 def do_undo(conn: Connection, given: MultiDict, reason: str) -> Told:
     """Undo it."""
     row = requests.get(conn, given.get("request", ""))
-    gone = waivers.undo(conn, row.id, _item(given), actor=forms.actor(), reason=reason)
+    gone = waivers.undo(conn, row.id, item_of(given), actor=forms.actor(), reason=reason)
     return t("undo-waiver.done", item=gone.item), True, ""
 
 
 def ask_resend(conn: Connection, given: MultiDict) -> Question:
     """Look at one item at the target, then send only that one."""
     delivery = resending.delivery_of(conn, given.get("delivery", ""))
-    item = _item(given)
+    item = item_of(given)
     return Question(
         t("resend.title", item=item or t("waive.one"), place=world.place_name(delivery.endpoint)),
         t("resend.button"),
@@ -130,8 +131,8 @@ def ask_resend(conn: Connection, given: MultiDict) -> Question:
 
 def do_resend(conn: Connection, given: MultiDict, reason: str) -> Told:
     """Send it again."""
-    delivery = resending.resend(conn, given.get("delivery", ""), _item(given), actor=forms.actor(), reason=reason)
-    return t("resend.done", item=_item(given), place=world.place_name(delivery.endpoint)), True, ""
+    delivery = resending.resend(conn, given.get("delivery", ""), item_of(given), actor=forms.actor(), reason=reason)
+    return t("resend.done", item=item_of(given), place=world.place_name(delivery.endpoint)), True, ""
 
 
 def ask_send_again(conn: Connection, given: MultiDict) -> Question:
@@ -145,7 +146,7 @@ def ask_send_again(conn: Connection, given: MultiDict) -> Question:
 def do_send_again(conn: Connection, given: MultiDict, reason: str) -> Told:
     """It is not there."""
     delivery = handing_over.send_again(
-        conn, given.get("delivery", ""), _item(given), actor=forms.actor(), reason=reason
+        conn, given.get("delivery", ""), item_of(given), actor=forms.actor(), reason=reason
     )
     return t("send-again.done", id=delivery.id, place=world.place_name(delivery.endpoint)), True, ""
 
@@ -154,12 +155,12 @@ def about(
     delivery: Delivery, given: MultiDict, name: str, title: str, button: str, what: str, *, danger: bool = False
 ) -> Question:
     """What a person says of a document of a delivery: which one, and what it is called there where that is asked."""
-    of = f" --item {shlex.quote(_item(given))}" if _item(given) else ""
+    of = f" --item {shlex.quote(item_of(given))}" if item_of(given) else ""
     return Question(
         title,
         button,
         (what,),
-        {"delivery": [delivery.id], **({"item": [_item(given)]} if _item(given) else {})},
+        {"delivery": [delivery.id], **({"item": [item_of(given)]} if item_of(given) else {})},
         f"second-opinion deliveries {name} {delivery.id}{of} --reason …",
         back=url_for("requests.delivery", request_id=delivery.request_id, delivery_id=delivery.id),
         danger=danger,
