@@ -86,7 +86,7 @@ def read_assertion(text: str) -> Shown:
     if not isinstance(kid, str) or not kid or jku is not None and not isinstance(jku, str):
         raise AssertionRefused("kid", "The header of the assertion names its key by kid (text), and jku is an address.")
     who = claims.get("sub") if isinstance(claims, dict) else None
-    if not isinstance(who, str) or claims.get("iss") != who:
+    if not isinstance(who, str) or claims.get("iss") != who or not who.isprintable():
         raise AssertionRefused("iss-sub", "The claims iss and sub of the assertion are both the client_id.")
     return Shown(text, who, algorithm, kid, jku)
 

@@ -171,20 +171,15 @@ def _by(name: str, party: Party, seen: Seen, passed: tuple[str, ...]) -> Reached
     is_fhir = name == RoadName.FHIR_DOCUMENT
     level = None if facts is None else Level.UNVERIFIABLE if is_fhir and seen.hidden else facts.best
     says = "a road that this installation added" if facts is None else facts.words
-    degrades = [*passed, *(_of_documents(party, seen) if is_fhir else ())]
-    if level is not None and level not in party.closing_levels:
-        closes = ", ".join(sorted(party.closing_levels))
-        degrades.append(
-            f"what is known then is {level}, and the loop closes on {closes}: each report waits for a person"
-        )
+    degrades = (*passed, *(_of_documents(party, seen) if is_fhir else ()), *_too_low(party, level, "report"))
     tried = is_fhir and Trial.READ_BACK in seen.worked
-    return Reached(Write.REPORT, name, level, tried, _with(says, level), tuple(degrades))
+    return Reached(Write.REPORT, name, level, tried, _with(says, level), degrades)
 
 
-def _too_low(party: Party, level: Level | None) -> Iterator[str]:
+def _too_low(party: Party, level: Level | None, each: str) -> Iterator[str]:
     if level is not None and level not in party.closing_levels:
         closes = ", ".join(sorted(party.closing_levels))
-        yield f"what is known then is {level}, and the loop closes on {closes}: each one waits for a person"
+        yield f"what is known then is {level}, and the loop closes on {closes}: each {each} waits for a person"
 
 
 def _no_documents(seen: Seen) -> str:
@@ -229,7 +224,7 @@ def _documents(party: Party, seen: Seen) -> Reached:
     level = Level.UNVERIFIABLE if seen.hidden else Level.READ_BACK
     tried = Trial.READ_BACK in seen.worked
     said = _with(f"{_unless(party, 'documents')}a summary and each original document, a DocumentReference each", level)
-    degrades = (*_of_documents(party, seen), *_too_low(party, level))
+    degrades = (*_of_documents(party, seen), *_too_low(party, level, "one"))
     return Reached(Write.DOCUMENTS, RoadName.FHIR_DOCUMENT, level, tried, said, degrades)
 
 

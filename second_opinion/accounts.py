@@ -8,7 +8,7 @@ from typing import TextIO
 import click
 
 from integration.store.roles import Role, in_order
-from second_opinion.house import ME, cli, opened, read_config, show, with_json, with_reason
+from second_opinion.house import ME, check_hosted, cli, opened, read_config, show, with_json, with_reason
 
 # Everyone who signs in is a viewer; a token is one when it is given any role.
 roles_option = click.option(
@@ -160,9 +160,9 @@ def tokens_add(
     """Make a token called NAME and print it, this once. It is sent as: Authorization: Bearer TOKEN"""
     from integration.store import tokens
 
-    hosted = [each.practice for each in read_config(ctx).hosted]
-    if practice is not None and practice not in hosted:
-        raise click.UsageError(f"there is no hosted practice {practice}; configured: {', '.join(hosted) or 'none'}")
+    config = read_config(ctx)
+    if practice is not None:
+        check_hosted(config, practice)
     with opened(ctx) as (_, engine), engine.begin() as conn:
         token = tokens.add(conn, name, roles, practice=practice, days=days, actor=ME)
     if not as_json:

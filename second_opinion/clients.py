@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from second_opinion.house import ME, cli, opened, read_config, show, with_json, with_reason
+from second_opinion.house import ME, check_hosted, cli, opened, read_config, show, with_json, with_reason
 
 if TYPE_CHECKING:
     from integration.client_assertions import FetchedKeys
@@ -42,9 +42,7 @@ def clients_add(
     from integration.store import clients
 
     config = read_config(ctx)
-    hosted = [each.practice for each in config.hosted]
-    if practice not in hosted:
-        raise click.UsageError(f"there is no hosted practice {practice}; configured: {', '.join(hosted) or 'none'}")
+    check_hosted(config, practice)
     wanted = [str(each) for each in read_scopes(scopes)]
     keys = _keys(config, url, file)
     with opened(ctx) as (_, engine), engine.begin() as conn:

@@ -144,6 +144,13 @@ def read_config(ctx: click.Context) -> Config:
     return load_config(ctx.find_root().obj, os.environ)
 
 
+def check_hosted(config: Config, practice: str) -> None:
+    """Refuse a practice that config.yaml does not host."""
+    hosted = [each.practice for each in config.hosted]
+    if practice not in hosted:
+        raise click.UsageError(f"there is no hosted practice {practice}; configured: {', '.join(hosted) or 'none'}")
+
+
 @contextlib.contextmanager
 def database_of(
     config: Config, *, migrate: bool = True, name: str = "second-opinion", **how: bool

@@ -34,8 +34,8 @@ def pages(trying: Trying) -> Iterator[Tried]:
     yield from in_time(
         trying,
         (
-            (Trial.PAGES, lambda: [_followed(trying, kind, first)]),
-            (Trial.PAGE_SIZE, lambda: [_largest(trying, kind, about)]),
+            (Trial.PAGES, lambda: _followed(trying, kind, first)),
+            (Trial.PAGE_SIZE, lambda: _largest(trying, kind, about)),
         ),
     )
 

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/search.html#errors: a server may ignore what it does not know, and answer with everything.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from integration.checks.tried import Tried, Trying, echoes, in_time, nobody, resources
@@ -26,13 +26,13 @@ def searches(trying: Trying) -> Iterator[Tried]:
     yield from in_time(trying, _probes(trying))
 
 
-def _probes(trying: Trying) -> Iterator[tuple[str, Callable[[], Iterable[Tried]]]]:
+def _probes(trying: Trying) -> Iterator[tuple[str, Callable[[], Tried]]]:
     for kind in dict.fromkeys((*LOOKED_UP, *_written_too(trying))):
-        yield by_identifier(kind), partial(_looked_up, trying, kind)
-    yield Trial.BY_PATIENT, lambda: [_by_patient(trying)]
-    yield Trial.SINCE, lambda: [_since(trying)]
+        yield by_identifier(kind), partial(_by_identifier, trying, kind)
+    yield Trial.BY_PATIENT, partial(_by_patient, trying)
+    yield Trial.SINCE, partial(_since, trying)
     if trying.endpoint.is_placer and trying.can.task:
-        yield Trial.FOCUS, lambda: [_by_focus(trying)]
+        yield Trial.FOCUS, partial(_by_focus, trying)
 
 
 def _written_too(trying: Trying) -> tuple[str, ...]:
@@ -40,10 +40,6 @@ def _written_too(trying: Trying) -> tuple[str, ...]:
     if not (trying.endpoint.is_fulfiller and trying.endpoint.accepts == "resources"):
         return ()
     return tuple(kind for kind in trying.record_types if kind in trying.can.creates)
-
-
-def _looked_up(trying: Trying, kind: str) -> list[Tried]:
-    return [_by_identifier(trying, kind)]
 
 
 def _by_identifier(trying: Trying, kind: str) -> Tried:

@@ -64,13 +64,13 @@ class Trying:
         return as_dict(self.server.transport.request("GET", kind, params=dict(params)).json())
 
 
-def in_time(trying: Trying, probes: Iterable[tuple[str, Callable[[], Iterable[Tried]]]]) -> Iterator[Tried]:
+def in_time(trying: Trying, probes: Iterable[tuple[str, Callable[[], Tried]]]) -> Iterator[Tried]:
     """Each probe by its name; of those that no time is left for, that they were not tried."""
     for name, probe in probes:
         if trying.is_over:
             yield Tried(name, None, f"not tried: the {MOST_SECONDS:g} seconds of a check were over")
         else:
-            yield from probe()
+            yield probe()
 
 
 def nobody() -> str:

@@ -40,11 +40,6 @@ class Scope:
     def __str__(self) -> str:
         return self.as_asked or f"system/{self.type}.{self.may}" + (f"?{self.search}" if self.search else "")
 
-    @property
-    def without_search(self) -> str:
-        """For the audit trail: the values of a search may be a patient's."""
-        return str(self).partition("?")[0]
-
     def query(self, base: str) -> Query | None:
         """Its search as the endpoint at ``base`` evaluates it; None when it has none."""
         return read_query(self.type, self.search, base=base) if self.search else None

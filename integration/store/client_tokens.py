@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit
+from integration.store.clients import without_searches
 from integration.store.sessions import hash_of
 from integration.store.tables import client_assertions, client_tokens, clients
 
@@ -41,7 +42,7 @@ def give(conn: Connection, client: Row, scopes: Sequence[str]) -> str:
         )
     )
     conn.execute(update(clients).where(clients.c.id == client.id).values(used_at=func.now()))
-    detail = {"client": client.id, "scopes": [scope.partition("?")[0] for scope in scopes]}
+    detail = {"client": client.id, "scopes": without_searches(scopes)}
     audit.record(conn, f"client {client.name}", "client.signed-in", subject=client.practice, detail=detail)
     return token
 

@@ -1,7 +1,7 @@
 """Clients of a hosted practice (SMART Backend Services): registered, listed and revoked; their key sets by value or by address."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -54,10 +54,14 @@ def add(
     ).scalar_one_or_none()
     if made is None:
         raise ClientRefused(f"there is a client {name} of {practice} already: revoke it first, or take another name")
-    # the values of a scope's search may be a patient's
-    detail = {"client": made, "scopes": [scope.partition("?")[0] for scope in scopes], "jwks_url": jwks_url}
+    detail = {"client": made, "scopes": without_searches(scopes), "jwks_url": jwks_url}
     audit.record(conn, actor, "client.made", subject=f"{practice} {name}", detail=detail)
     return made
+
+
+def without_searches(scopes: Iterable[str]) -> list[str]:
+    """Scopes as the audit trail keeps them: the values of a scope's search may be a patient's."""
+    return [scope.partition("?")[0] for scope in scopes]
 
 
 def revoke(conn: Connection, practice: str, name: str, *, actor: str, reason: str | None = None) -> None:

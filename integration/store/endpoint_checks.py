@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from integration.store import audit, own_steps
 from integration.store.storable import storable
@@ -53,7 +53,9 @@ def last(conn: Connection, endpoint: str) -> Row | None:
 
 def standing(conn: Connection) -> dict[str, tuple[Row | None, Row | None]]:
     """``{endpoint: (the newest that was done, the one that is waiting)}``."""
-    rows = conn.execute(select(checks).order_by(checks.c.endpoint, checks.c.done_at, checks.c.id)).all()
+    is_waiting = checks.c.done_at.is_(None)
+    order = (checks.c.endpoint, is_waiting, checks.c.done_at.desc(), checks.c.id.desc())
+    rows = conn.execute(select(checks).ext(distinct_on(checks.c.endpoint, is_waiting)).order_by(*order)).all()
     found: dict[str, tuple[Row | None, Row | None]] = {}
     for row in rows:
         newest, asked = found.get(row.endpoint, (None, None))

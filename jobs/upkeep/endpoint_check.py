@@ -237,7 +237,12 @@ def _before_speaking(config: Config, endpoint: Endpoint, servers: Servers) -> It
     name = getattr(endpoint.auth, "keys", None)
     if name and config.web.public_url:
         yield _own_keys(config, name)
-    yield signing_in(*servers.signing_of(endpoint.key))
+    try:
+        headers, scope = servers.signing_of(endpoint.key)
+    except ExchangeError as error:  # a secret that cannot be read
+        yield Tried(Trial.SIGN_IN, False, str(error))
+        return
+    yield signing_in(headers, scope)
 
 
 def _own_keys(config: Config, name: str) -> Tried:

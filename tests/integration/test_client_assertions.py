@@ -162,10 +162,12 @@ def signed_with_the_public_key_as_a_secret() -> str:
         (lambda: "\ud800.b.c", "unreadable"),
         (lambda: "[" * 6000, "unreadable"),
         (lambda: nested(), "unreadable"),
+        (lambda: signed(sub="\0", iss="\0"), "iss-sub"),
+        (lambda: signed(sub="\ud800", iss="\ud800"), "iss-sub"),
     ],
     ids="none HS256-with-the-public-key RS256 PS384 RS512 a-list-of-algorithms no-algorithm another-key key-in-the-header "
     "another-kind-of-key unknown-kid kid-7 no-kid no-typ another-typ jku-7 crit b64 broken-signature changed too-long letters dots "
-    "empty surrogate brackets nested".split(),
+    "empty surrogate brackets nested nul-as-client surrogate-as-client".split(),
 )  # fmt: skip
 def test_what_the_registered_key_has_not_signed_opens_nothing(made, cause):
     assert refused(made()).cause in cause.split()

@@ -3,6 +3,7 @@
 import pytest
 
 from integration.hosted.scopes import Scope, ScopeRefused, granted, read_scopes
+from integration.store.clients import without_searches
 
 
 def words(asked: str, registered: str) -> str:
@@ -73,7 +74,7 @@ def test_what_cannot_be_had_here_is_refused_in_a_sentence(text, said):
 )  # fmt: skip
 def test_a_search_of_what_is_evaluated_is_taken(search):
     [scope] = read_scopes(f"system/Observation.rs?{search}")
-    assert (scope.search, scope.without_search) == (search, "system/Observation.rs")
+    assert (scope.search, without_searches([str(scope)])) == (search, ["system/Observation.rs"])
     assert scope.query("https://x").has_criteria
 
 

@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from functools import partial
 
 import pytest
 
@@ -10,6 +11,7 @@ from integration.fhir.exchanges import ignore
 from integration.fhir.servers import Servers
 from integration.settings.config import load_config
 from integration.store import endpoint_checks
+from integration.store.held_tokens import Shelf
 from jobs.upkeep.endpoint_check import TestPatient, check_now, examined
 from mappings.model.trials import Trial
 from second_opinion.endpoint_check import lines
@@ -72,6 +74,18 @@ def test_an_endpoint_that_takes_the_connection_and_says_nothing_holds_a_check_fo
         began = time.monotonic()
         found = found_at(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}/fhir")
     assert found["problems"] and time.monotonic() - began < 10
+
+
+@pytest.mark.postgres
+def test_a_secret_that_is_gone_is_said_by_the_check_and_ends_it(tmp_path, database):
+    secret = tmp_path / "token"
+    secret.write_text("s3cret")
+    with running() as (_, trying):
+        auth = {"type": "bearer", "token_file": str(secret)}
+        config = config_of(tmp_path, trying().endpoint.base_url, auth=auth)
+        secret.unlink()
+        found = examined(config, database.engine, Servers(config, shelf=partial(Shelf, database.engine)), "ehr", None)
+    assert "sign-in is impossible without it" in " ".join(found["problems"]), found["problems"]
 
 
 def test_a_server_that_says_all_and_does_nothing_gets_no_road_over_fhir(tmp_path):
