@@ -87,7 +87,9 @@ class Listener:
             data = connection.recv(_BLOCK)
             if not data:
                 return
-            held += data
+            held += data if held else data.lstrip(b"\r\n")  # the end of a frame may come in two parts
+            if not held:
+                continue
             if held[:1] != START:
                 return  # it does not speak MLLP
             while (end := held.find(END, looked)) >= 0:

@@ -1,7 +1,7 @@
 """The road over FHIR: one DocumentReference with its bytes inline, in the shape that the system takes (mappings/fitting.py).
 
 Created under a condition where the server knows conditions (https://hl7.org/fhir/R4/http.html#ccreate). A look-up counts
-only if the resource that came back carries our identifier, or the very bytes or words that were sent (standing.py).
+only if the resource that came back carries our identifier, or the very bytes or words that were sent (patient_documents.py).
 """
 
 import hashlib

@@ -4,12 +4,12 @@ It is no word of config.yaml: what a consultant is asked by goes over FHIR or no
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from urllib.parse import parse_qsl, urlsplit
 
 from integration.fhir.paging import Search
 from integration.roads.fhir_document import FhirDocument, prepared_of, twice, version_in
-from integration.roads.patient_documents import echoes
+from integration.roads.patient_documents import echoes, is_older
 from integration.roads.road import Absent, CannotTell, Prepared, Taken, There
 from mappings.addresses import local_reference
 from mappings.codes import as_dict, as_dicts, as_text
@@ -18,10 +18,8 @@ from mappings.model.outgoing import Outgoing
 from mappings.own_resource import verdict
 from mappings.same_document import Verdict
 from mappings.subject import searched_by, subjects_of
-from mappings.times import as_instant
 
 NAME = "fhir-resource"
-_CLOCKS = timedelta(days=1)
 
 
 class FhirResource(FhirDocument):
@@ -77,9 +75,7 @@ class FhirResource(FhirDocument):
         named = [
             local_reference(node.get("reference"), self.way.attempt.bases(self.at)) for _, node in subjects_of(there)
         ]
-        said = as_instant(as_dict(there.get("meta")).get("lastUpdated"))
-        is_older = said is not None and datetime.fromisoformat(said).astimezone(UTC) < since - _CLOCKS
-        return not is_older and (not named or patient in named)
+        return not is_older(there, since) and (not named or patient in named)
 
     def _is_authored(self, prepared: Prepared) -> bool:
         """People and places are copies of what a source says, and go through as they came."""

@@ -51,7 +51,7 @@ class PatientDocuments:
         documents, doubts = self._since(self._earliest(sent, since), patient)
         same: dict[str, Mapping[str, Any]] = {}
         in_words, unclear = False, []
-        candidates = [each for name, each in documents.items() if name != without and not self._is_older(each, since)]
+        candidates = [each for name, each in documents.items() if name != without and not is_older(each, since)]
         if len(candidates) > MOST_READ:
             return Looked({}, (f"{len(candidates)} documents of the patient came since then",))
         for each in candidates:
@@ -133,11 +133,6 @@ class PatientDocuments:
     def _is_of(self, document: Mapping[str, Any], patient: str) -> bool:
         return local_reference(as_dict(document.get("subject")).get("reference"), self.bases) == patient
 
-    def _is_older(self, document: Mapping[str, Any], since: datetime) -> bool:
-        """By the server's own word of when it was changed last; where that is not told, it may be ours."""
-        said = as_instant(as_dict(document.get("meta")).get("lastUpdated"))
-        return said is not None and datetime.fromisoformat(said) < since - _CLOCKS
-
     def _fetched(self, attachment: Mapping[str, Any]) -> Shown:
         kind = as_text(attachment.get("contentType"))
         try:
@@ -148,6 +143,12 @@ class PatientDocuments:
         except (MappingError, PermanentError):
             data = None
         return Shown(kind, data)
+
+
+def is_older(there: Mapping[str, Any], since: datetime) -> bool:
+    """By the server's own word of when it was changed last, a day either way; where that is not told, it may be ours."""
+    said = as_instant(as_dict(there.get("meta")).get("lastUpdated"))
+    return said is not None and datetime.fromisoformat(said) < since - _CLOCKS
 
 
 def echoes(search: Search, patient: str) -> bool:

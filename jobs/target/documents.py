@@ -88,6 +88,8 @@ def _to_write(ctx: Context, delivery: Delivery, packet: Packet) -> dict[str, Ite
 
 def _waived_names(packet: Packet) -> set[str]:
     """The names of originals that do not go, unless the same bytes stand elsewhere in the packet."""
+    if not packet.manifest.waived:
+        return set()  # to know what goes, every record is read
     going = {each.sha256 for each in contents(packet).originals}
     return {name_of(each.sha256) for each in packet.manifest.waived if each.of and each.sha256 not in going}
 

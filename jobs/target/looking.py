@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from integration.fhir.server import FhirServer, identifier_token
 from integration.packets import stored as packets
+from integration.roads.patient_documents import is_older
 from integration.store.pace import parallel_requests
 from jobs.world import Context
 from mappings.addresses import base_in
@@ -18,7 +19,6 @@ from mappings.model.request import Identifier
 from mappings.own_resource import verdict
 from mappings.same_document import Verdict
 from mappings.subject import searched_by
-from mappings.times import as_instant
 
 LOOK_BATCH = 40  # identifiers in one search: 40 x ~60 bytes stays under common 8 KB URL limits
 CONDITION_IGNORED = "condition-ignored"
@@ -147,13 +147,7 @@ def told_apart(wanted: dict, there: Iterable[dict], own: Identifier, since: date
     found: dict[Verdict, list[dict]] = {each: [] for each in Verdict}
     for each in there:
         found[verdict(wanted, each, own)].append(each)
-    return found[Verdict.SAME], [each for each in found[Verdict.UNCLEAR] if not _is_older(each, since)]
-
-
-def _is_older(there: dict, since: datetime) -> bool:
-    """By the server's own word, a day either way for clocks and zones; where it says nothing, it may be newer."""
-    said = as_instant(as_dict(there.get("meta")).get("lastUpdated"))
-    return said is not None and datetime.fromisoformat(said) < since - timedelta(days=1)
+    return found[Verdict.SAME], [each for each in found[Verdict.UNCLEAR] if not is_older(each, since)]
 
 
 def in_parallel(ctx: Context, endpoint: str, do: Callable, tasks: Iterable) -> Iterator:

@@ -14,7 +14,7 @@ from integration.store.sendings import Sending
 from jobs.patients import find_patient
 from jobs.report_bytes import documents_of, hash_list
 from jobs.target.looking import find_one
-from jobs.target.sending import Document, TooLarge, look_up, place_of, way_of
+from jobs.target.sending import Document, TooLarge, place_of, way_of, what_became_of
 from jobs.target.writing import own_identifier
 from jobs.world import Context
 from mappings.consult_report import ReportReading, documents_in, read_report, to_returned_report
@@ -23,7 +23,6 @@ from mappings.model.errors import NeedsPerson, PermanentError
 from mappings.model.outgoing import Outgoing, visible_reference
 from mappings.model.request import Identifier, SecondOpinionRequest
 from mappings.model.roads import RoadName
-from mappings.model.sending import SendingState
 
 REMARKS = {
     "report.no-patient": "the report names no patient",
@@ -202,12 +201,10 @@ def copies_there(ctx: Context, placer: str, before: int) -> Iterator[Copy]:
 
 def _copy(ctx: Context, placer: str, revision: int) -> Copy | None:
     sending, identifier = _sending(ctx, placer, revision), report_identifier(ctx, revision)
-    if sending is not None and sending.state == SendingState.BEGUN:
-        look_up(ctx, sending)
-        sending = _sending(ctx, placer, revision)
     if sending is None:
         reference = _without_ledger(ctx, placer, identifier)
         return Copy(identifier, RoadName.FHIR_DOCUMENT, placer, reference) if reference else None
+    sending = what_became_of(ctx, sending)
     if not sending.is_there:
         return None
     return Copy(identifier, sending.road, place_of(ctx, sending), sending.reference, sending.sha256)

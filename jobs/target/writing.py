@@ -19,7 +19,6 @@ def ensure_created(
     identifier: Identifier,
     *,
     authored: bool = False,
-    known_as: Identifier | None = None,
     look: bool = False,
     find: Callable[[Context, str, str, Identifier], str | None] = find_one,
 ) -> str:
@@ -27,31 +26,30 @@ def ensure_created(
 
     1. a link says it is there; 2. on a repeat, or where there is no conditional create, the target is searched;
     3. conditional create; 4. no Location in the answer: search again (some servers answer 200 without one).
-    ``authored``: we made it ourselves, so its structure is checked before it is sent. ``known_as``: what it is recognized
-    by at the target, where the resource has no room for ``identifier``. ``look``: search first in any case.
+    ``authored``: we made it ourselves, so its structure is checked before it is sent. ``look``: search first in any case.
     Raises NeedsPerson when ``find`` does because two hold the identifier or none can be found after a successful answer.
     """
     known = _linked(ctx, endpoint, identifier)
     if known:
         return known
-    kind, server, known_as = resource["resourceType"], ctx.server(endpoint), known_as or identifier
+    kind, server = resource["resourceType"], ctx.server(endpoint)
     found = None
     if look or ctx.looks_first or not ctx.capabilities(endpoint).conditional_create:
-        found = find(ctx, endpoint, kind, known_as)
+        found = find(ctx, endpoint, kind, identifier)
     version, is_new = None, False
     if found is None:
         ctx.lease.before_write()
         try:
             written = server.create(
-                resource, if_none_exist=identifier_condition(known_as.system, known_as.value), authored=authored
+                resource, if_none_exist=identifier_condition(identifier.system, identifier.value), authored=authored
             )
             found, version, is_new = written.location, written.version, written.created
             if found is not None and not is_new:
-                must_be_ours(ctx, endpoint, found, known_as)
+                must_be_ours(ctx, endpoint, found, identifier)
         except PermanentError as error:
             if error.status_code != 412:
                 raise
-    found = found or find(ctx, endpoint, kind, known_as)
+    found = found or find(ctx, endpoint, kind, identifier)
     if found is None:
         raise UnknownOutcome(
             f"{endpoint} accepted a {kind} and does not show it by its identifier",

@@ -11,10 +11,10 @@ from enum import StrEnum
 
 import hl7
 
+from mappings.hl7v2.reading import BROKEN
 from mappings.hl7v2.times import stamp
 from mappings.hl7v2.writing import CHARACTER_SETS, encoded, segment
 
-_BROKEN = (hl7.HL7Exception, ValueError, IndexError, KeyError, AssertionError, TypeError)
 _PLACE = re.compile(r"[A-Z][A-Z0-9]{2}")
 _CODE = re.compile(r"[A-Za-z0-9]{1,8}")
 _MOST = 5
@@ -55,7 +55,7 @@ def read_acknowledgment(data: bytes) -> Acknowledgment | None:
         if str(message.segment("MSH")[0]) != "MSH" or code not in _ANSWERS or not control_id:
             return None
         return Acknowledgment(_ANSWERS[code], code, control_id, tuple(dict.fromkeys(_errors(message)))[:_MOST])
-    except _BROKEN:
+    except BROKEN:
         return None
 
 

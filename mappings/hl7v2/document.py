@@ -6,7 +6,6 @@ and one document from another by TXA-12: both are made from our identifier, so t
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +16,7 @@ import hl7
 from mappings.codes import as_dict, as_dicts, as_text
 from mappings.fitting import PDF, Document, ReadPdf, Unfit, documents_of, text_of, words_of_part
 from mappings.hl7v2.patient import authority, numbers_of_patient, pid, pv1
+from mappings.hl7v2.reading import named_set
 from mappings.hl7v2.times import stamp, to_time
 from mappings.hl7v2.writing import CHARACTER_SETS, NotInCharacterSet, Value, encoded, segment
 from mappings.model.outgoing import Outgoing
@@ -274,6 +274,4 @@ def _left_out(item: Outgoing, kind: Kind, numbers: Iterable[Mapping[str, Any]]) 
 
 
 def _codec_of(data: bytes) -> str:
-    fields = data.partition(b"\r")[0].split(b"|")
-    said = fields[17].decode("ascii", "replace") if len(fields) > 17 else ""
-    return CHARACTER_SETS.get(re.sub(r"~.*", "", said), "utf-8")
+    return CHARACTER_SETS.get(named_set(data.partition(b"\r")[0]), "utf-8")

@@ -60,7 +60,7 @@ def read_message(data: bytes) -> Message:
     head = data[: data.find(b"\r")] if b"\r" in data else data
     if not data.startswith(b"MSH") or len(head) < 8:
         raise Refused("MSH", UNSUPPORTED_MESSAGE, "a message begins with MSH", is_rejected=True)
-    said = _named_set(head)
+    said = named_set(head)
     codec = CHARACTER_SETS.get(said)
     if codec is None:
         raise Refused("MSH-18", NOT_IN_TABLE, f"its character set is none of {', '.join(CHARACTER_SETS)}")
@@ -103,7 +103,7 @@ def header_of(data: bytes) -> list[str]:
     return (["|", *clean[1:12]] + [""] * 12)[:12]
 
 
-def _named_set(head: bytes) -> str:
+def named_set(head: bytes) -> str:
     """Without a word of it ASCII is meant, and UTF-8 holds it too: what is more than ASCII is then read as that or refused."""
     separator = head[3:4]
     fields = head.split(separator)

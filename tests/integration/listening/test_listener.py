@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import socket
 import ssl
+import time
 
 import pytest
 import trustme
@@ -138,6 +139,20 @@ def test_half_a_message_is_none(port, database, sent):
         wire.shutdown(socket.SHUT_WR)
         assert wire.recv(100) == b""
     assert ask(port, ORM) == ["AA"] and count(database, requests) == 1
+
+
+def test_the_end_of_a_frame_may_come_in_two_parts_and_the_connection_goes_on(port, database):
+    with socket.create_connection(("127.0.0.1", port), 10) as wire:
+        for control_id in ("C-1", "C-2"):
+            wire.sendall(b"\x0b" + message(ORM.replace("C-1", control_id)) + b"\x1c")
+            held = b""
+            while not held.endswith(b"\x1c\r"):
+                data = wire.recv(65536)
+                assert data, "it was closed"
+                held += data
+            assert b"MSA|AA|" in held
+            wire.sendall(b"\r")
+            time.sleep(0.1)  # that it does not come with the next message
 
 
 def test_a_message_that_stops_in_the_middle_ends_its_connection(listen_with, monkeypatch):
