@@ -16,6 +16,9 @@ from integration.packets.pdf_words import words_of_pdf
 from integration.packets.text_pdf import pdf_of_text
 from integration.roads.athena_interface import Filed, Interface, number_of
 from integration.roads.road import (
+    NOT_ALLOWED,
+    NOT_OFFERED,
+    NOT_TAKEN,
     Absent,
     CannotTell,
     EndpointRoad,
@@ -39,7 +42,6 @@ from mappings.same_document import Verdict
 PREFIX = "clinicaldocument/"
 MOST_READ = 50  # of more documents since the send, a person finds ours sooner
 _CLOCKS = timedelta(days=1)  # dates there are days, in the practice's own time zone
-_NOT_ALLOWED, _NOT_OFFERED, _NOT_TAKEN = (401, 403, 405), (404, 405, 501), (413, 415)
 _REFERENCE = re.compile(r"(?P<replaces>replaces )?SOE ref (?P<value>[A-Za-z0-9._-]+)(?: \((?P<number>\d+) of \d+\))?")
 
 
@@ -133,7 +135,7 @@ class AthenaDocument(EndpointRoad):
             except PermanentError as error:
                 if error.status_code == 404:
                     return None
-                if error.status_code not in _NOT_ALLOWED:
+                if error.status_code not in NOT_ALLOWED:
                     raise
                 return NotAllowed(f"{self.at} does not let us read {PREFIX}{number} (HTTP {error.status_code})")
             seen.append(self._compared(prepared, part, filed, interface))
@@ -165,10 +167,10 @@ class AthenaDocument(EndpointRoad):
         try:
             number = self._interface(prepared.item).file(part.data, form, prepared.item.identifier.value)
         except PermanentError as error:
-            if error.status_code in _NOT_OFFERED:
+            if error.status_code in NOT_OFFERED:
                 why = f"{self.at} has no such practice or patient for documents (HTTP {error.status_code})"
                 return Impossible("road-not-offered", f"{why}: see athena.practice_id")
-            if error.status_code in _NOT_TAKEN:
+            if error.status_code in NOT_TAKEN:
                 return Impossible("report-no-shape", f"{self.at} does not take the document in this shape: {error}")
             if error.status_code == 400:
                 raise self._form_refused(error) from None
@@ -226,7 +228,7 @@ class AthenaDocument(EndpointRoad):
         try:
             there = self._standing(prepared, parts, self.way.attempt.now)
         except PermanentError as error:
-            if error.status_code not in _NOT_ALLOWED:
+            if error.status_code not in NOT_ALLOWED:
                 raise
             return {}
         if isinstance(there, CannotTell):

@@ -17,6 +17,9 @@ from integration.packets.pdf_words import words_of_pdf
 from integration.roads.encounters import encounter_for
 from integration.roads.patient_documents import PatientDocuments
 from integration.roads.road import (
+    NOT_ALLOWED,
+    NOT_OFFERED,
+    NOT_TAKEN,
     Absent,
     CannotTell,
     EndpointRoad,
@@ -42,9 +45,6 @@ from mappings.same_document import Verdict
 
 KIND = "DocumentReference"
 IN_ERROR = "entered-in-error"
-_NOT_ALLOWED = (401, 403, 405)  # reading is not registered for us, or not offered
-_NOT_OFFERED = (404, 405, 501)
-_NOT_TAKEN = (413, 415)
 _THERE_ALREADY = frozenset(("59141", "59189"))  # Epic: "an attempt was made to create a duplicate record"
 
 
@@ -138,7 +138,7 @@ class FhirDocument(EndpointRoad):
         try:
             found = self.server.read(*there.reference.split("/"))
         except PermanentError as error:
-            if error.status_code not in _NOT_ALLOWED:
+            if error.status_code not in NOT_ALLOWED:
                 raise
             return None
         resource = dict(prepared.resource)
@@ -160,7 +160,7 @@ class FhirDocument(EndpointRoad):
         try:
             read = self.server.read_if_there(reference)
         except PermanentError as error:
-            if error.status_code not in _NOT_ALLOWED:
+            if error.status_code not in NOT_ALLOWED:
                 raise
             return NotAllowed(f"{self.at} does not let us read {reference} (HTTP {error.status_code})")
         if read is None:
@@ -208,9 +208,9 @@ class FhirDocument(EndpointRoad):
             return self._found_after_write(prepared)
         if _THERE_ALREADY & set(numbers_in(error.outcome)):
             return self._found_after_write(prepared)
-        if error.status_code in _NOT_OFFERED:
+        if error.status_code in NOT_OFFERED:
             return Impossible("road-not-offered", f"{self.at} takes no {_kind(prepared)} (HTTP {error.status_code})")
-        if error.status_code in _NOT_TAKEN or names_the_type(error.outcome):
+        if error.status_code in NOT_TAKEN or names_the_type(error.outcome):
             return Impossible("report-no-shape", f"{self.at} does not take the document in this shape: {error}")
         raise error
 
@@ -238,7 +238,7 @@ class FhirDocument(EndpointRoad):
         try:
             there = self.server.read(*reference.split("/"))
         except PermanentError as error:
-            if error.status_code not in _NOT_ALLOWED:
+            if error.status_code not in NOT_ALLOWED:
                 raise
             there = {**as_sent, "id": reference.split("/")[1]}
         return {**there, "status": IN_ERROR, "docStatus": IN_ERROR}

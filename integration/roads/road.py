@@ -20,6 +20,10 @@ from mappings.model.request import Identifier
 from mappings.model.roads import Level
 from mappings.model.sending import MAX_SENDS
 
+NOT_ALLOWED = (401, 403, 405)  # reading is not registered for us, or not offered
+NOT_OFFERED = (404, 405, 501)  # nothing like it can be written there
+NOT_TAKEN = (413, 415)  # too large, or of a type that it does not take
+
 
 class Attempt(Protocol):
     """What a road may use of the attempt of which it is a part: jobs/world.py has it.
