@@ -22,9 +22,10 @@ from integration.store.requests import Request
 from integration.views.checklist import Completeness
 from mappings.checklists.chart import Chart, Record
 from mappings.checklists.choosing import choose
+from mappings.checklists.consultants import as_wanted
 from mappings.checklists.judging import judge
 from mappings.codes import SYSTEM_NUCC
-from mappings.model.checklist import Facts, Said
+from mappings.model.checklist import Catalog, Facts, Images, Said
 from mappings.model.request import Code, SecondOpinionRequest
 
 
@@ -43,12 +44,19 @@ def completeness(
     Raises UnknownRequest, and ExchangeError when a packet cannot be read.
     """
     with engine.begin() as conn:
+        requests.get(conn, request_id)
+        audit.record(conn, actor, "checklist.looked-at", request_id, reason=reason)
+    return judged(engine, payloads, config, request_id, today)
+
+
+def judged(engine: Engine, payloads: Payloads, config: Config, request_id: str, today: date) -> Completeness:
+    """The same for the Exchange itself, which shows it to nobody: what is owed, and by when, follows from it."""
+    with engine.begin() as conn:
         row = requests.get(conn, request_id)
         content, spoken = requests.content(row), checklist_facts.spoken(conn, request_id)
         learned = checklist_facts.learned(conn, content.placer)
         found = packet_rows.of_request(conn, request_id)
-        audit.record(conn, actor, "checklist.looked-at", request_id, reason=reason)
-    catalog, endpoint = load_catalog(config.checklists), config.endpoints.get(content.fulfiller)
+    catalog, endpoint = _catalog(config, content.fulfiller), config.endpoints.get(content.fulfiller)
     checklist, why = choose(
         catalog,
         said=spoken.checklist,
@@ -56,6 +64,7 @@ def completeness(
         icd10=[code.code for code in _diagnoses(content) if "icd-10" in code.system],
         nucc=[content.specialty.code] if content.specialty and content.specialty.system == SYSTEM_NUCC else [],
     )
+    checklist = as_wanted(checklist, catalog, Images(endpoint.images) if endpoint and endpoint.images else None)
     visit, visit_is = _visit(content, today)
     facts = replace(_carried(spoken.facts, content, row), learned=learned)
     items = judge(checklist, catalog, _chart(payloads, config, found), facts, visit)
@@ -80,11 +89,17 @@ def say(
     """
     record = _record(engine, payloads, config, request_id, key) if topic is Topic.RECORD else None
     with engine.begin() as conn:
-        catalog = load_catalog(config.checklists)
+        catalog = _catalog(config, requests.get(conn, request_id).fulfiller)
         checklist_facts.say(conn, catalog, request_id, topic, key, value, actor=actor, reason=reason)
         if record is not None and value:
             placer = requests.get(conn, request_id).placer
             checklist_facts.learn(conn, placer, record.local, value, actor=actor)
+
+
+def _catalog(config: Config, fulfiller: str) -> Catalog:
+    """The checklists of this site, with those that are this consultant's own laid over them."""
+    endpoint = config.endpoints.get(fulfiller)
+    return load_catalog((*config.checklists, *(endpoint.checklists if endpoint else ())))
 
 
 def _record(engine: Engine, payloads: Payloads, config: Config, request_id: str, source: str) -> Record:

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from integration.settings.mistakes import nearest, to_mistakes, validation_problems
 from integration.settings.parts import Section
 from integration.settings.yaml_lines import At, Document, Problem, read
-from mappings.model.checklist import Catalog, Checklist, Condition, Kind, Matcher, Need, Part, Rule, Source
+from mappings.model.checklist import Catalog, Checklist, Condition, Images, Kind, Matcher, Need, Part, Rule, Source
 from mappings.model.errors import ConfigError, Mistake
 
 SHIPPED = ("kinds.yaml", "lists.yaml")
@@ -61,6 +61,8 @@ class _Kind(Section):
     events: _Matchers = ()
     event: str = ""
     by_courier: bool = False
+    is_disc: bool = False
+    lead_days: int = Field(5, ge=0, le=400, description="Business days from asking until it is there.")
 
 
 class _Condition(Section):
@@ -81,7 +83,7 @@ class _Rule(Section):
     kind: str
     need: str | None = None
     months: int | None = Field(None, ge=1, le=1200)
-    images: bool | None = None
+    images: bool | Literal["required", "report_only", "either"] | None = None
     all: bool | None = None
     min_count: int | None = Field(None, ge=1, le=100)
     parts: _Parts | None = None
@@ -288,5 +290,12 @@ def _chain(key: str, lists: Mapping[str, _List]) -> list[_List] | None:
 
 
 def _rule(rule: _Rule) -> Rule:
-    given: dict[str, Any] = rule.model_dump(exclude={"parts", "remove"}, exclude_none=True)
-    return Rule(**{"need": Need.REQUIRED.value, **given}, parts=_parts(rule.parts or ()))
+    given: dict[str, Any] = rule.model_dump(exclude={"parts", "remove", "images"}, exclude_none=True)
+    return Rule(**{"need": Need.REQUIRED.value, **given}, parts=_parts(rule.parts or ()), images=_images(rule.images))
+
+
+def _images(said: bool | str | None) -> Images:
+    """``true`` and ``false`` are the short words for required and report_only."""
+    if isinstance(said, str):
+        return Images(said)
+    return Images.REQUIRED if said else Images.REPORT_ONLY

@@ -220,17 +220,26 @@ def _readable_endpoints(values: dict[str, Any], raw: dict[str, Any]) -> Iterator
 def _checklist_problems(endpoints: dict[str, Endpoint], config: Config | None) -> Found:
     """Files with mistakes, each said with its own line, and checklists that nobody has."""
     paths = config.checklists if config else ()
-    named = {key: endpoint.checklist for key, endpoint in endpoints.items() if endpoint.checklist is not None}
-    if not paths and not named:
+    theirs = {key: endpoint for key, endpoint in endpoints.items() if endpoint.checklist or endpoint.checklists}
+    if not paths and not theirs:
         return
     try:
-        known = load_catalog(paths).checklists
+        load_catalog(paths)
     except ConfigError as error:
         yield ("checklists",), "; ".join(str(mistake) for mistake in error.mistakes)
         return
-    for key, checklist in named.items():
-        if checklist not in known:
-            yield ("endpoints", key, "checklist"), f"is no checklist{nearest(checklist, known)}"
+    for key, endpoint in theirs.items():
+        yield from _checklist_problems_of(key, endpoint, paths)
+
+
+def _checklist_problems_of(key: str, endpoint: Endpoint, paths: tuple[Path, ...]) -> Found:
+    try:
+        known = load_catalog((*paths, *endpoint.checklists)).checklists
+    except ConfigError as error:
+        yield ("endpoints", key, "checklists"), "; ".join(str(mistake) for mistake in error.mistakes)
+        return
+    if endpoint.checklist is not None and endpoint.checklist not in known:
+        yield ("endpoints", key, "checklist"), f"is no checklist{nearest(endpoint.checklist, known)}"
 
 
 def _lag_problems(endpoints: dict[str, Endpoint], config: Config | None) -> Found:
@@ -446,14 +455,21 @@ def _anchored(values: dict[str, Any], folder: Path, data_dir: str | None) -> dic
         *alert_config.file_names(values),
     ):
         anchored = _changed(anchored, at, folder)
-    for number, _ in enumerate(values["checklists"] if isinstance(values.get("checklists"), list) else ()):
-        anchored = _changed(anchored, ("checklists", number), folder)
+    anchored = _checklists_changed(anchored, (), folder)
     endpoints = values.get("endpoints")
     for key in endpoints if isinstance(endpoints, dict) else ():
+        anchored = _checklists_changed(anchored, ("endpoints", key), folder)
         for section, names in _FILES_OF.items():
             for name in names:
                 anchored = _changed(anchored, ("endpoints", key, *section, name), folder)
     return {**anchored, "data_dir": str(Path(data_dir).expanduser().absolute())} if data_dir else anchored
+
+
+def _checklists_changed(values: dict[str, Any], at: At, folder: Path) -> dict[str, Any]:
+    listed = value_at(values, (*at, "checklists"))
+    for number, _ in enumerate(listed if isinstance(listed, list) else ()):
+        values = _changed(values, (*at, "checklists", number), folder)
+    return values
 
 
 def _changed(values: dict[str, Any], at: At, folder: Path) -> dict[str, Any]:

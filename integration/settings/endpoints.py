@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -167,6 +168,23 @@ class LocalCode(Section):
     code: Name = Field(description="Code, exactly as the site writes it.", examples=["2ND-OP"])
 
 
+class RecordsOffice(Section):
+    """Where letters, faxes and parcels reach the people here who send or take records."""
+
+    name: Name | None = Field(None, description="The office or person.", examples=["Pathology, slide file room"])
+    address: tuple[Name, ...] = Field(
+        (),
+        strict=False,
+        description="The postal address, line by line.",
+        examples=[["1 Main Street", "Springfield, IL 62701"]],
+    )
+    fax: Name | None = Field(None, description="The fax number.", examples=["+1 555 0142"])
+    portal: Name | None = Field(
+        None, description="Where documents can be uploaded.", examples=["https://upload.example.org"]
+    )
+    phone: Name | None = Field(None, description="Whom to call about records.", examples=["+1 555 0143"])
+
+
 class Endpoint(Section):
     """The FHIR R4 server of one party."""
 
@@ -286,6 +304,11 @@ class Endpoint(Section):
     contact: str | None = Field(
         None, description="Whom to call when it does not answer.", examples=["IT desk, +1 555 0100"]
     )
+    records_office: RecordsOffice = Field(
+        default_factory=RecordsOffice,
+        description="Stands on letters that ask for records: where they are asked for, or where they are to be sent "
+        "(docs/how-to/ask-for-records.md).",
+    )
     limits: Limits = Field(default_factory=Limits, description="What the server can bear.")
     verification: Verification = Field(
         default_factory=Verification, description="Reviewed exceptions from the comparison of what is read back."
@@ -318,6 +341,19 @@ class Endpoint(Section):
         description="The checklist of records that a consultant here wants (`second-opinion checklists show`). Default: by the "
         "diagnosis and the specialty of each request.",
         examples=["breast"],
+    )
+    checklists: tuple[Annotated[Path, Field(strict=False)], ...] = Field(
+        (),
+        strict=False,
+        description="Files laid over the checklists for requests to this consultant only, after those of `checklists` above "
+        "(docs/how-to/checklists.md).",
+        examples=[["their-checklists.yaml"]],
+    )
+    images: Literal["required", "report_only", "either"] | None = Field(
+        None,
+        description="Whether a consultant here wants the pictures of a scan: `required` beside the report, `report_only` (do not "
+        "send discs), or `either`. Default: as each checklist says.",
+        examples=["report_only"],
     )
     local_codes: tuple[LocalCode, ...] = Field(
         (),

@@ -14,6 +14,7 @@ from mappings.model.checklist import (
     Checklist,
     Evidence,
     Facts,
+    Images,
     Item,
     Kind,
     Need,
@@ -236,9 +237,9 @@ def _lacks(rule: Rule, kind: Kind, found: _Found, case: _Case) -> Iterable[str]:
     records = [record for record, _ in found.records]
     if records and kind.weak and all(record.fits_any(kind.weak) for record in records):
         yield kind.weak_reason
-    if kind.images and not records:
+    if kind.images and not records and rule.images is not Images.EITHER:
         yield "pictures without their report"
-    if rule.images and not found.images:
+    if rule.images is Images.REQUIRED and not found.images:
         yield "the report without its pictures"
     if records and all(record.is_preliminary for record in records):
         yield "only a preliminary one"

@@ -24,6 +24,14 @@ class State(StrEnum):
     UNKNOWN = "unknown"  # a person has to answer a question first
 
 
+class Images(StrEnum):
+    """Whether the pictures of a scan are wanted beside its report; consultants differ, and it is theirs to say."""
+
+    REQUIRED = "required"  # both: one without the other is incomplete
+    REPORT_ONLY = "report_only"  # the report is enough, and pictures alone are not
+    EITHER = "either"  # one of them is enough
+
+
 OPEN = frozenset({State.STALE, State.PARTIAL, State.MISSING, State.REQUESTED, State.PROMISED, State.UNKNOWN})
 
 
@@ -67,6 +75,7 @@ class Kind:
 
     ``words``: what its name says where it has one; ``images``: the pictures that belong to it; ``panel``: codes that stand for
     all ``parts``; ``weak``: what alone is only a part of it; ``events``: what happened when there should be one; ``event``: the question about that.
+    ``is_disc``: pictures on a disc, needless where pictures are not wanted; ``lead_days``: business days from asking until it is there.
     """
 
     key: str
@@ -82,6 +91,8 @@ class Kind:
     events: tuple[Matcher, ...] = ()
     event: str = ""
     by_courier: bool = False
+    is_disc: bool = False
+    lead_days: int = 5
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,7 @@ class Rule:
     kind: str
     need: str
     months: int | None = None
-    images: bool = False
+    images: Images = Images.REPORT_ONLY
     all: bool = False
     min_count: int = 1
     parts: tuple[Part, ...] = ()

@@ -130,3 +130,17 @@ def test_no_transaction_is_open_while_a_long_chart_is_judged(site, monkeypatch):
     monkeypatch.setattr(checklists, "judge", lambda *of: held.append(site.engine.pool.checkedout()) or judge(*of))
     found(site, site.request())
     assert held == [0] and len(site.audited("checklist.looked-at")) == 1
+
+
+def test_a_consultants_own_file_and_wish_for_pictures_count_for_their_requests_only(tmp_path, database):
+    (tmp_path / "theirs.yaml").write_text(
+        "checklists: {oncology: {items: [{kind: blocks, need: required, basis: ours}]}}"
+    )
+    more = "  clinic: {base_url: 'https://clinic.example.org/fhir', role: fulfiller, images: report_only, checklists: [theirs.yaml]}\n"
+    site = Site(tmp_path, database, more)
+    theirs, others = site.request("k1", fulfiller="clinic"), site.request("k2", fulfiller="mercy")
+    assert states(site, theirs)["blocks"] is State.MISSING and states(site, others)["blocks"] is State.NOT_APPLICABLE
+    assert (
+        states(site, theirs)["image-cd"] is State.NOT_APPLICABLE and states(site, others)["image-cd"] is State.UNKNOWN
+    )
+    assert len(site.audited("checklist.looked-at")) == 4

@@ -110,3 +110,19 @@ def test_config_names_its_own_files_and_lists(tmp_path):
     config.write_text(config.read_text().replace("checklist: ours", "checklist: our"))
     with pytest.raises(ConfigError, match="did you mean `ours`"):
         load_config(config, {})
+
+
+def test_a_consultants_own_file_is_read_and_its_mistakes_said(tmp_path):
+    (tmp_path / "theirs.yaml").write_text("checklists:\n  general:\n    items:\n      - {kind: photoz, basis: ours}\n")
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "endpoints:\n  a: {base_url: 'https://a.example.org/fhir', role: fulfiller, name: A, identifier_system: 'urn:test:a', "
+        "checklists: [theirs.yaml]}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(config, {})
+    told = "\n".join(map(str, caught.value.mistakes))
+    assert "theirs.yaml:4" in told and "did you mean `photos`" in told
+    config.write_text(config.read_text().replace("checklists: [theirs.yaml]", "images: sometimes"))
+    with pytest.raises(ConfigError, match="endpoints.a.images"):
+        load_config(config, {})
