@@ -398,6 +398,7 @@ def _declared_rows() -> str:
 _TOLD = {
     Told.ENDPOINT: "the endpoint's contact",
     Told.FULFILLER: "the consulting provider's contact",
+    Told.PLACER: "the contact of the practice that asked",
     Told.HOUSE: "whoever runs the machine",
     Told.ADMIN: "whoever keeps config.yaml",
 }

@@ -92,6 +92,20 @@ class LoopOpen(Section):
     )
 
 
+class ReportUnread(Section):
+    """`report-unread`: the newest report is in the primary care EHR, and no clinician is known to have read it."""
+
+    enabled: bool = Field(True, description="Raise it at all.", examples=[True])
+    days: int = Field(7, ge=1, le=365, description="It has been there for so many days.", examples=[7])
+    urgent_days: int = Field(
+        2,
+        ge=1,
+        le=365,
+        description="The same for a request that is urgent or asap, and for a report that changed or was retracted.",
+        examples=[2],
+    )
+
+
 class Rules(Section):
     """What is watched. These rules are always on: `order-refused`, `endpoint-down`, `unknown-kind`, `database-away`,
     `payloads-away`, `process-restarts`, `notices-unsent`."""
@@ -101,6 +115,7 @@ class Rules(Section):
     silence: Silence = Field(default_factory=Silence, description="Nothing comes or goes.")
     deadline_at_risk: DeadlineAtRisk = Field(default_factory=DeadlineAtRisk, description="Records are due.")
     loop_open: LoopOpen = Field(default_factory=LoopOpen, description="The loop is open for too long.")
+    report_unread: ReportUnread = Field(default_factory=ReportUnread, description="Nobody has read the report.")
 
 
 def _a_file_name(value: str | None) -> str | None:

@@ -13,6 +13,7 @@ from integration.store.tables import ANSWERED, LOOP_OPEN, RECORDS_OWED
 
 FAILURE_RATE, PARKED, SILENCE, LOOP = "failure-rate", "parked", "silence", "loop-open"
 AT_RISK, LATE, UNSENT = "deadline-at-risk", "deadline-late", "notices-unsent"
+UNREAD = "report-unread"
 ORDER_REFUSED, REQUEST_ERROR = "order-refused", "request-error"
 WEEKS = (1, 2, 3)  # usual is what was so in each of these
 POLLS_MISSED = 3  # a poller that looks less often than `silence.hours` is silent after so many
@@ -81,6 +82,13 @@ def rules(config: Config, now: datetime) -> Iterator[Rule]:
             "hours": loop.completed_hours,
         },
         loop.enabled,
+    )
+    unread = wanted.report_unread
+    yield Rule(
+        UNREAD,
+        _UNREAD,
+        {"before": now - timedelta(days=unread.days), "urgent_before": now - timedelta(days=unread.urgent_days)},
+        unread.enabled,
     )
     yield Rule(
         ORDER_REFUSED,
@@ -179,6 +187,16 @@ _LOOP = f"""
     SELECT id, format('Request %s is answered, and nothing has moved for more than %s hours: its report is not known to be at %s.', id,
                       CAST(:hours AS int), placer)
     FROM requests WHERE {LOOP_OPEN} AND {ANSWERED} AND updated_at < :stuck AND created_at >= :old"""
+
+# The index `reports_unread` holds the newest revisions that are at the placer and wait to be read, and nothing else.
+_UNREAD = f"""
+    SELECT requests.id AS subject,
+           format('The report of request %s (revision %s, %s) has been at %s since %s, and nobody has said that they read it.',
+                  requests.id, revision, state, placer, {_minute("unread_since")}) AS message
+    FROM reports JOIN requests ON requests.id = request_id
+    WHERE unread_since < CASE WHEN priority <> 'routine' OR revision > 1 THEN CAST(:urgent_before AS timestamptz)
+                              ELSE CAST(:before AS timestamptz) END
+        AND requests.status <> 'entered-in-error'"""
 
 # Each order by itself: one that is refused while another waits is told too. Over when it was taken in or withdrawn.
 _ORDER_REFUSED = """

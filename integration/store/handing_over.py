@@ -1,13 +1,12 @@
 """A person's word about a document on its way: it is there or was handed over, it is not there, or that word was a mistake."""
 
 import re
-from collections.abc import Mapping
 
 from sqlalchemy import Connection, Row, func, select
 
 from integration.store import audit, deliveries, hand_overs, reports, requests, sendings, steps
 from integration.store.deliveries import Delivery
-from integration.store.operations import NotPossible, open_step_of
+from integration.store.operations import NotPossible, WrongWords, open_step_of
 from integration.store.resending import delivery_of
 from integration.store.sendings import Sending
 from mappings.model.delivery import ENDED, DeliveryKind, DeliveryStatus
@@ -19,14 +18,6 @@ _TO_A_VISIT = (DeliveryKind.REPORT, DeliveryKind.RECORDS)  # a report waits long
 _OF_A_REPORT = ("return_report", "verify_report")
 NOTHING_MORE = Typed()
 _ENCOUNTER = re.compile(r"Encounter/[A-Za-z0-9.-]{1,64}")
-
-
-class WrongWords(NotPossible):
-    """What was said of a hand-over cannot be; ``wrong``: a sentence for each field."""
-
-    def __init__(self, wrong: Mapping[str, str]):
-        self.wrong = wrong
-        super().__init__("; ".join(f"{name.replace('_', '-')} {words}" for name, words in wrong.items()))
 
 
 def is_carried(conn: Connection, delivery_id: str) -> bool:

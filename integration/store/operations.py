@@ -1,6 +1,7 @@
 """What a person may do: retry, park, cancel, link, pause; each audited with a reason, each a twin of a page button."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
@@ -32,6 +33,14 @@ _PATIENT = re.compile(r"Patient/[A-Za-z0-9._-]{1,255}")
 
 class NotPossible(ExchangeError):
     """What was asked for cannot be done in the state it is in."""
+
+
+class WrongWords(NotPossible):
+    """What a person said cannot be; ``wrong``: a sentence for each field."""
+
+    def __init__(self, wrong: Mapping[str, str]):
+        self.wrong = wrong
+        super().__init__("; ".join(f"{name.replace('_', '-')} {words}" for name, words in wrong.items()))
 
 
 @dataclass(frozen=True)

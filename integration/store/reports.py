@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import steps
@@ -84,6 +84,26 @@ def is_the_answer(conn: Connection, request_id: str, revision: int) -> bool:
     """True when the loop closes with this revision: no newer one waits to be returned, and it is not preliminary."""
     known = of_request(conn, request_id)
     return bool(known) and known[-1].revision == revision and known[-1].state != PRELIMINARY
+
+
+def newest(conn: Connection, request_id: str) -> Report | None:
+    """The revision that people are to read: the last one that is not preliminary; None while there is none."""
+    return next((each for each in reversed(of_request(conn, request_id)) if each.state != PRELIMINARY), None)
+
+
+def set_unread(conn: Connection, request_id: str, revision: int) -> None:
+    """This revision is in the primary care EHR and waits to be read; an earlier one does not any more."""
+    set_read(conn, request_id, revision - 1)
+    _set_unread_since(conn, request_id, reports.c.revision == revision, func.now())
+
+
+def set_read(conn: Connection, request_id: str, revision: int) -> None:
+    """Somebody has read this revision: it and those before it wait no more."""
+    _set_unread_since(conn, request_id, reports.c.revision <= revision, None)
+
+
+def _set_unread_since(conn: Connection, request_id: str, which: ColumnElement, since: object) -> None:
+    conn.execute(update(reports).where(reports.c.request_id == request_id, which).values(unread_since=since))
 
 
 def wake_return(conn: Connection, request_id: str) -> None:

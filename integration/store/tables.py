@@ -501,7 +501,27 @@ reports = Table(
     Column("bytes_sha256", Text),
     Column("content_type", Text),
     _now("created_at"),
+    _time("unread_since"),  # it is in the primary care EHR, is the newest, and nobody has said that they read it
     UniqueConstraint("request_id", "revision"),
+    Index("reports_unread", "unread_since", postgresql_where=text("unread_since is not null")),
+)
+
+acknowledgments = Table(
+    "acknowledgments",
+    metadata,  # a clinician has read a revision of the report, and what was decided; what was taken back stays
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("read_by", Text, nullable=False),
+    _time("read_at", nullable=False),
+    Column("decision", Text, nullable=False),  # a Decision of mappings/model/acknowledgment.py
+    Column("note", Text),  # about the patient
+    Column("actor", Text, nullable=False),
+    _now("created_at"),
+    _time("undone_at"),
+    Column("undone_by", Text),
+    Column("undone_reason", Text),
+    Index("acknowledgments_request", "request_id", "id"),
 )
 
 findings = Table(

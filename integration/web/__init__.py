@@ -39,7 +39,7 @@ def create_app(
     from integration.web.access.hosted_log import HostedLog
     from integration.web.coordinator import checklist as checklist_pages
     from integration.web.coordinator import correct as correct_pages
-    from integration.web.coordinator import new_request
+    from integration.web.coordinator import new_request, opinion
     from integration.web.operations import (
         actions,
         alarms,
@@ -85,6 +85,7 @@ def create_app(
         patient,
         packet_pages,
         reports,
+        opinion,
         hand_over,
         boards,
         checks,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.roads.road import NotAllowed
-from integration.store import deliveries, links, reports, requests, sendings, totals
+from integration.store import acknowledgments, deliveries, links, reports, requests, sendings, totals
 from integration.store import packets as packet_rows
 from integration.store.deliveries import Delivery
 from integration.store.sendings import Sending
@@ -115,6 +115,7 @@ def verify_report(ctx: Context) -> Outcome:
         deliveries.set_level(conn, delivery.id, road, level)
         sendings.set_level(conn, delivery.endpoint, report_identifier(ctx, delivery.version), level)
         if reports.is_the_answer(conn, ctx.request_id, delivery.version):
+            acknowledgments.arrived(conn, ctx.request_id, delivery.version)
             ctx.closed_loop = requests.close(conn, ctx.request_id, delivery.id, road=road, level=level)
 
     return Outcome(next_steps=(NextStep("mirror_status", delivery.endpoint),), apply=[commit])

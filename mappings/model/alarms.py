@@ -19,6 +19,7 @@ class Told(StrEnum):
 
     ENDPOINT = "endpoint"  # the contact of the endpoint that the subject begins with
     FULFILLER = "fulfiller"  # the contact of the consulting provider of the request that the subject is
+    PLACER = "placer"  # the contact of the practice that asked for the request that the subject is
     HOUSE = "house"  # whoever runs this machine
     ADMIN = "admin"  # whoever keeps config.yaml
 
@@ -70,6 +71,9 @@ _ALL = (
     AlarmRule("loop-open", "the loop of a request is open for too long",
               "the loop of request {subject} is open for too long", "the loops of {n} requests are open for too long",
               S.SOON, T.FULFILLER),
+    AlarmRule("report-unread", "a report is in the primary care EHR, and nobody has said that they read it",
+              "nobody has said that they read the report of request {subject}",
+              "of {n} reports nobody has said that they read them", S.SOON, T.PLACER),
     AlarmRule("unknown-kind", "no worker knows a kind of step",
               "no worker knows {subject}", "no worker knows {n} kinds of step", S.SOON, T.HOUSE),
 )  # fmt: skip

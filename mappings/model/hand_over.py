@@ -51,7 +51,7 @@ def read_hand_over(
     ``there_since``: when the document began to exist.
     """
     wrong = dict(_lengths(typed))
-    at = _time(typed.at, there_since, now, wrong)
+    at = read_time(typed.at, there_since, now, "the document existed", wrong)
     carried = (typed.to, typed.at, typed.by_way)
     if is_carried or any(carried):
         for name, value in zip(("to", "at", "by_way"), carried, strict=True):
@@ -76,25 +76,34 @@ _MISSING = {
 
 def _lengths(typed: Typed) -> Iterator[tuple[str, str]]:
     for name, value, most in (("by", typed.by, MAX_NAME), ("to", typed.to, MAX_NAME), ("note", typed.note, MAX_NOTE)):
-        if len(value) > most:
-            yield name, f"has {len(value)} characters; at most {most} are kept"
-        elif not value.isprintable():
-            yield name, "holds a character that cannot be shown, or a line break: write one line"
+        if problem := line_problem(value, most):
+            yield name, problem
 
 
-def _time(said: str, there_since: datetime, now: datetime, wrong: dict[str, str]) -> datetime | None:
-    """Without a zone it is UTC, as every time on the pages. To the minute: that is what people write down."""
+def line_problem(value: str, most: int) -> str:
+    """What is wrong with one line of text; empty when nothing is."""
+    if len(value) > most:
+        return f"has {len(value)} characters; at most {most} are kept"
+    return "" if value.isprintable() else "holds a character that cannot be shown, or a line break: write one line"
+
+
+def read_time(said: str, since: datetime, now: datetime, since_when: str, wrong: dict[str, str]) -> datetime | None:
+    """A time that a person typed, not before ``since`` and not after ``now``; what is wrong with it stands in ``wrong["at"]``.
+
+    Without a zone it is UTC, as every time on the pages. To the minute: that is what people write down. ``since_when`` says in
+    words what was at ``since``.
+    """
     if not said.strip():
         return None
     try:
         at = datetime.fromisoformat(said.strip())
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        early = at < there_since.replace(second=0, microsecond=0)
+        early = at < since.replace(second=0, microsecond=0)
     except (ValueError, OverflowError):
         wrong["at"] = "is no date and time, such as 2026-05-01T14:30Z"
         return None
     if at > now:
         wrong["at"] = f"is in the future: it is {now:%Y-%m-%dT%H:%MZ} now"
     elif early:
-        wrong["at"] = f"is before the document existed: that was at {there_since:%Y-%m-%dT%H:%MZ}"
+        wrong["at"] = f"is before {since_when}: that was at {since:%Y-%m-%dT%H:%MZ}"
     return at

@@ -33,6 +33,8 @@ RUN_ELSEWHERE = {
     "deliveries take-back": "tests/jobs/test_roads.py; it needs a document that was handed over",
     "requests encounter": "tests/jobs/test_roads.py; it needs a report that waits for a visit",
     "deliveries send-again": "tests/jobs/test_roads.py; it needs a document of which nobody knows",
+    "opinions acknowledge": "tests/jobs/test_reading_of_reports.py; it needs a report",
+    "opinions take-back": "tests/jobs/test_reading_of_reports.py; it needs a report",
     "findings skip": "tests/integration/web/operations/test_ways_on.py; it needs an order that was refused",
     "database start": "tests/integration/postgres/test_embedded.py; it starts another PostgreSQL",
 }
@@ -108,6 +110,7 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("keys new", ("production",)),
         ("keys rotate", ("production",)),
         ("keys list", ()),
+        ("opinions show", (request_id,)),
         ("map", (str(EXAMPLE),)),
         ("operations list", ()),
         ("operations stop", (str(operation), *because)),

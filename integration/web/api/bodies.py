@@ -6,6 +6,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from integration.store import bulk, numbers
 from integration.store.filters import MAX_LENGTH
+from mappings.model.acknowledgment import MAX_NOTE as MAX_DECISION_NOTE
+from mappings.model.acknowledgment import Decision
 from mappings.model.hand_over import MAX_NAME, MAX_NOTE, ByWay
 
 PAGE, MAX_PAGE = 50, 500
@@ -158,6 +160,16 @@ class UndoWaiver(Because):
     """Whose waiver to take back."""
 
     item: ItemName
+
+
+class AcknowledgmentBody(_Input):
+    """A clinician has read the report, and what was decided."""
+
+    revision: int = Field(ge=1, description="Which revision was read: the newest, or it is refused.", examples=[1])
+    by: str = Field(max_length=MAX_NAME, description="The clinician, by name.", examples=["Dr. Alice Example"])
+    at: AwareDatetime | None = Field(None, description="When. Empty: now.", examples=["2026-05-01T14:30:00Z"])
+    decision: Decision = Field(description="What was decided with the patient.", examples=["keep-plan"])
+    note: str = Field("", max_length=MAX_DECISION_NOTE, description="About the decision. It is clinical content.")
 
 
 class ChecklistWord(Because):

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from integration.settings.roads import LevelWord
 from integration.web.api.answers import Answer, Deadline, Step
+from mappings.model.acknowledgment import Decision, Standing
 from mappings.model.hand_over import ByWay
 
 
@@ -155,7 +156,35 @@ class Report(Answer):
     resource_sha256: str
     bytes_sha256: str | None
     content_type: str | None
+    unread_since: datetime | None = Field(
+        description="Since when it waits to be read at the primary care practice; null when it does not."
+    )
     created_at: datetime
+
+
+class Acknowledged(Answer):
+    """A clinician has read a revision of the report, and what was decided with the patient."""
+
+    id: int
+    revision: int
+    read_by: str = Field(description="The clinician, by name.")
+    read_at: datetime
+    decision: Decision
+    note: str | None = Field(description="What was noted about the decision.")
+    actor: str = Field(description="Who wrote it down.")
+    created_at: datetime
+    undone_at: datetime | None
+    undone_by: str | None
+    undone_reason: str | None
+
+
+class ReadingOfReport(Answer):
+    """Whether a clinician of the practice that asked has read the newest report."""
+
+    request_id: str
+    revision: int | None = Field(description="The newest revision that is not preliminary; null without one.")
+    standing: Standing
+    acknowledgments: list[Acknowledged]
 
 
 class Audited(Answer):

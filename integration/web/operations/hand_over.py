@@ -12,7 +12,7 @@ from integration import fhir_json
 from integration.packets.zipped import handed_zip
 from integration.store import deliveries, hand_overs, handing_over, leaving
 from integration.store.deliveries import Delivery
-from integration.store.operations import NotPossible
+from integration.store.operations import NotPossible, WrongWords
 from integration.store.resending import delivery_of
 from integration.store.sendings import Sending
 from integration.views.texts import t
@@ -132,7 +132,7 @@ def do_confirm(conn: Connection, given: MultiDict, reason: str) -> Told:
             actor=forms.actor(),
             reason=reason,
         )
-    except handing_over.WrongWords as error:
+    except WrongWords as error:
         words = "; ".join(f"{t(f'hand.{name}')}: {sentence}" for name, sentence in error.wrong.items())
         raise NotPossible(words) from None
     return t("confirm.done", id=delivery.id, place=world.place_name(delivery.endpoint)), True, ""

@@ -1,0 +1,105 @@
+"""The second opinion beside the first: its words as they stand in it, who has read it, nothing typed is lost."""
+
+import json
+import re
+from html import unescape
+
+import pytest
+
+from integration import fhir_json
+from integration.store import reports
+from tests.integration.web.site import Site
+
+pytestmark = pytest.mark.postgres
+WORDS = "Findings\n  We agree. 肝臓 ≥ 3 cm <b>bold</b>"
+
+
+def with_report(site: Site, *documents: bytes, kinds: tuple[str, ...] = ("text/plain",), state: str = "final") -> str:
+    request_id = site.request()
+    content = [{"attachment": {"contentType": kind}} for kind in kinds]
+    resource = fhir_json.dumps({"resourceType": "DocumentReference", "content": content})
+    with site.engine.begin() as conn:
+        of = dict(source="DocumentReference/1", version="1", state=state)
+        reports.add(conn, request_id, 1, resource_sha256=site.payloads.put(resource), **of)
+        hashes = json.dumps([site.payloads.put(each) for each in documents]).encode()
+        reports.set_returned(conn, request_id, 1, site.payloads.put(hashes))
+    return request_id
+
+
+def post(site: Site, request_id: str, path: str = "", **fields):
+    page = site.get(f"/requests/{request_id}/opinion")
+    token = re.search(r'name="token" value="([^"]+)"', page).group(1)
+    return site.client.post(f"/requests/{request_id}/opinion{path}", data={"token": token, **fields})
+
+
+RIGHT = {"revision": "1", "by": "Dr. Alice Example", "decision": "keep-plan", "note": "told on the phone"}
+
+
+def test_its_words_stand_as_they_came_and_the_look_is_recorded(site):
+    request_id = with_report(site, WORDS.encode())
+    page = site.get(f"/requests/{request_id}/opinion")
+    assert WORDS in unescape(page) and "<b>bold</b>" not in page
+    assert "Nobody has said that they read this report." in page
+    assert site.audited("opinion.looked-at")[0].subject == "report 1"
+    assert f"/requests/{request_id}/opinion" in site.get(f"/requests/{request_id}")
+
+
+def test_a_document_without_words_says_why_and_the_others_are_shown(site):
+    request_id = with_report(
+        site, b"%PDF-1.4 broken", WORDS.encode(), b"\x89PNG", kinds=("application/pdf", "text/plain", "image/png")
+    )
+    page = unescape(site.get(f"/requests/{request_id}/opinion"))
+    assert WORDS in page and page.count("Its words cannot be shown here") == 2 and "Document 3 of 3" in page
+
+
+def test_who_has_read_it_is_kept_and_shown_and_taken_back(site):
+    request_id = with_report(site, WORDS.encode())
+    assert "Kept: Dr. Alice Example has read the report." in site.told(post(site, request_id, **RIGHT))
+    page = unescape(site.get(f"/requests/{request_id}/opinion"))
+    assert "Dr. Alice Example read revision 1: Keep the plan" in page and "told on the phone" in page
+    assert "told on the phone" not in str(site.audited("report.acknowledged"))
+    number = re.search(r"/opinion/(\d+)/take-back", page).group(1)
+    assert post(site, request_id, f"/{number}/take-back").status_code == 400
+    assert "Taken back" in site.told(post(site, request_id, f"/{number}/take-back", reason="another patient"))
+    assert post(site, request_id, f"/{number}/take-back", reason="again").status_code == 409
+    page = unescape(site.get(f"/requests/{request_id}/opinion"))
+    assert "Taken back by web: another patient" in page and "Nobody has said that they read this report." in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "words"),
+    [
+        ({"by": ""}, 400, "by name"),
+        ({"revision": "2"}, 400, "revision 1 is the newest"),
+        ({"decision": "cured"}, 400, "say what was decided"),
+        ({"note": "x" * 4001}, 400, "at most 4000"),
+        ({"token": "forged"}, 403, ""),
+    ],
+)
+def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(site, fields, status, words):
+    request_id = with_report(site, WORDS.encode())
+    answer = post(site, request_id, **{**RIGHT, **fields})
+    page = unescape(answer.get_data(as_text=True))
+    assert answer.status_code == status and words in page
+    assert "told on the phone" in page or "note" in fields
+    assert not site.audited("report.acknowledged")
+
+
+def test_without_a_report_there_is_nothing_to_say_and_a_preliminary_one_is_none(site):
+    request_id = with_report(site, WORDS.encode(), state="preliminary")
+    page = site.get(f"/requests/{request_id}/opinion")
+    assert "There is no final report yet." in page and 'name="decision"' not in page
+    assert site.client.get("/requests/none/opinion").status_code == 404
+
+
+def test_the_api_keeps_it_too(site):
+    request_id = with_report(site, WORDS.encode())
+    address = f"/api/requests/{request_id}/acknowledgments"
+    body = {"revision": 1, "by": "Dr. A", "decision": "another-opinion"}
+    assert site.client.post(address, json=body).json["changed"] is True
+    assert site.client.post(address, json=body).json["changed"] is False
+    assert site.client.post(address, json=body | {"revision": 7}).status_code == 409
+    [word] = site.client.get(address).json["acknowledgments"]
+    assert word["decision"] == "another-opinion" and site.client.get(address).json["standing"] == "decided"
+    back = site.client.post(f"{address}/{word['id']}/take-back", json={"reason": "mistake"})
+    assert back.json["changed"] is True and site.client.get(address).json["standing"] == "unread"
