@@ -902,7 +902,6 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "opinion.decision.another-opinion": "Ask for another opinion",
     "opinion.note": "Note",
     "opinion.note_hint": "About the decision; only people who may see clinical content read it.",
-    "opinion.revision_field": "Report",
     "opinion.keep": "Keep",
     "opinion.kept": "Kept: {by} has read the report.",
     "opinion.known": "That was said already; nothing changed.",
