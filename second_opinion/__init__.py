@@ -19,6 +19,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     steps,
     storage,
     subscriptions,
+    suitability,
     top,
 )
 from second_opinion.house import cli

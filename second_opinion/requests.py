@@ -26,7 +26,7 @@ def submit(ctx: click.Context, file: Path, as_json: bool) -> None:
         request = load_request(file, endpoints=config.endpoints)
         with engine.begin() as conn:
             request_id, new = requests.take_in(
-                conn, request, actor=ME, lead_days=config.records.lead_days, today=datetime.now(UTC).date()
+                conn, request, actor=ME, today=datetime.now(UTC).date(), **config.intake(request.fulfiller)
             )
     show(
         {"request_id": request_id, "new": new},

@@ -119,9 +119,7 @@ class Taking:
             return self._not_read(conn, message, Refused("MSH", INTERNAL, words)), None
         try:
             request = to_request(order, placer=self.key, fulfiller=fulfiller)
-            request_id, _ = requests.take_in(
-                conn, request, actor=f"hl7v2 {self.key}", lead_days=self.config.records.lead_days
-            )
+            request_id, _ = requests.take_in(conn, request, actor=f"hl7v2 {self.key}", **self.config.intake(fulfiller))
         except MappingError as error:
             return self._not_read(conn, message, Refused("MSH", INTERNAL, str(error))), None
         except KeyReused:

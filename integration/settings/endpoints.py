@@ -21,10 +21,12 @@ from integration.settings.parts import (
     check_network,
 )
 from integration.settings.profiles import ProfileWord, SearchParts, profile_of
+from integration.settings.program import Program
 from integration.settings.roads import Athena, Document, LevelWord, RoadWord
 from mappings.allowances import Allowance, pattern_problem
 from mappings.model.profiles import PROFILES, DocumentHabits, Profile
 from mappings.model.roads import DEFAULT_CLOSES_ON, Level
+from mappings.model.suitability import Program as ProgramRules
 
 _AROUND_AN_ATTACHMENT = 32 * 1024  # the resource it stands in
 
@@ -355,6 +357,11 @@ class Endpoint(Section):
         "send discs), or `either`. Default: as each checklist says.",
         examples=["report_only"],
     )
+    program: Program | None = Field(
+        None,
+        description="What the consulting program here takes and refuses (docs/how-to/should-i-ask.md). Without it nothing is "
+        "refused by what a request is about.",
+    )
     local_codes: tuple[LocalCode, ...] = Field(
         (),
         strict=False,
@@ -391,6 +398,11 @@ class Endpoint(Section):
     def searches_for(self, kind: str) -> tuple[str, ...]:
         """``parameter=value`` of each search for a type of records; empty: one, by the patient alone."""
         return self.records_by.get(kind, self.of_profile.records_by.get(kind, ()))
+
+    @property
+    def program_rules(self) -> ProgramRules | None:
+        """What the consulting program here takes and refuses; None when nobody said."""
+        return self.program.rules(self.name) if self.program else None
 
     @property
     def closing_levels(self) -> frozenset[Level]:

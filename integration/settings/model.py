@@ -132,6 +132,11 @@ class Config(Section):
             object.__setattr__(self, "keys_dir", self.data_dir / "keys")
         return self
 
+    def intake(self, fulfiller: str) -> dict:
+        """What taking in a request for a fulfiller needs of the configuration."""
+        endpoint = self.endpoints.get(fulfiller)
+        return {"lead_days": self.records.lead_days, "program": endpoint.program_rules if endpoint else None}
+
     @property
     def payload_store(self) -> str:
         """`payloads.url`, or where they are without one."""

@@ -16,10 +16,13 @@ from mappings.model.errors import ExchangeError, Mistake, RequestError
 from mappings.model.request import SecondOpinionRequest, unknown_parts
 from mappings.model.roads import Level
 from mappings.model.states import AUDIT_EVENT, NEEDS_REASON, Actor, Records, Status, Visit, business_status, may_move
+from mappings.model.suitability import Program
+from mappings.suitability import judge, known_of
 
 NAMESPACE = uuid.UUID("6d1f3a52-0c6f-5d0a-9a57-2f9f6d3c8e11")
 LEAD_DAYS = 3  # the default of records.lead_days
 INFORMATION_MISSING = "information-missing"
+PROGRAM_REFUSES = "program-refuses"
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,13 @@ def take_in(
     actor: str,
     lead_days: int = LEAD_DAYS,
     today: date | None = None,
+    program: Program | None = None,
 ) -> tuple[str, bool]:
     """Store the request and its first step. Returns (request id, True when it is new).
 
     ``lead_days``: how long before the wanted day the records have to be there (records.lead_days). With ``today`` a new
-    request that is wanted by an earlier day is refused (RequestError): nobody can be on time.
+    request that is wanted by an earlier day is refused (RequestError): nobody can be on time. What ``program``, the
+    fulfiller's, refuses is taken in and waits for a person before anything is gathered.
     Raises KeyReused when the key is known with another body: what was first taken in counts, whatever was corrected since.
     """
     body, digest = body_of(request)
@@ -122,15 +127,26 @@ def take_in(
     step_id = steps.create(conn, "gather_records", request.placer, request_id=request_id, deadline=due_at)
     if unknown := unknown_parts(request):
         _ask(conn, request, step_id, unknown)
+    elif (judged := judge(program, known_of(request, {}), suits_on(request, today))).stops:
+        _wait(conn, step_id, PROGRAM_REFUSES, judged.message, request.order)
     return request_id, True
+
+
+def suits_on(request: SecondOpinionRequest, today: date | None = None) -> date:
+    """The day for which a program's rules are judged: that on which the opinion is wanted, else today."""
+    return request.wanted_by or today or datetime.now(UTC).date()
 
 
 def _ask(conn: Connection, request: SecondOpinionRequest, step_id: int | None, unknown: tuple[str, ...]) -> None:
     """Nothing is read or sent before a person completed what the order does not tell, or let it go as it is."""
+    message = f"{request.order} of {request.placer} does not say: {', '.join(unknown)}"
+    _wait(conn, step_id, INFORMATION_MISSING, message, request.order)
+
+
+def _wait(conn: Connection, step_id: int | None, cause: str, message: str, path: str) -> None:
     from integration.store import parking  # which changes requests itself
 
-    message = f"{request.order} of {request.placer} does not say: {', '.join(unknown)}"
-    parking.park_all(conn, steps.steps.c.id == step_id, cause=INFORMATION_MISSING, message=message, path=request.order)
+    parking.park_all(conn, steps.steps.c.id == step_id, cause=cause, message=message, path=path or None)
 
 
 def _known(conn: Connection, request_id: str, digest: str) -> str:

@@ -213,6 +213,7 @@ def _caused(conn: Connection, row: Request, fields: set[str], *, is_complete: bo
     """Parked steps whose cause lies in what is corrected; what a person parked stays parked."""
     causes = {CAUSED_BY[field] for field in fields if field in CAUSED_BY}
     causes |= {requests.INFORMATION_MISSING} if is_complete else set()
+    causes |= {requests.PROGRAM_REFUSES}  # the step holds the request against the program again
     lies = or_(
         step_table.c.cause == "MappingError",
         *(step_table.c.cause.like(cause) for cause in sorted(causes)),

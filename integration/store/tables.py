@@ -390,6 +390,19 @@ checklist_codes = Table(
     _time("created_at", nullable=False, server_default=func.now()),
 )
 
+suitability_words = Table(
+    "suitability_words",
+    metadata,  # what people answered about whether a program takes a request; the newest of a key counts, nothing is changed
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("key", Text, nullable=False),  # a question of mappings/suitability.py, or go-on
+    Column("value", Text, nullable=False),  # yes or no
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _time("created_at", nullable=False, server_default=func.now()),
+    Index("suitability_words_request", "request_id", "id"),
+)
+
 attempts = Table(
     "attempts",
     metadata,

@@ -101,6 +101,11 @@ def _send_again(step: Row) -> Iterator[Pressed]:
         yield t("queue.send_again"), "send-again", {"delivery": step.delivery_id}
 
 
+def _should_ask(step: Row) -> Iterator[Pressed]:
+    if step.request_id is not None:
+        yield t("suitability.title"), WAYS[Way.GO_ON].action or "", {"request_id": step.request_id}
+
+
 def _link(step: Row) -> Iterator[Pressed]:
     if step.request_id is not None:
         yield t("queue.link"), WAYS[Way.LINK].action or "", {"request_id": step.request_id, "at": step.endpoint}
@@ -121,6 +126,7 @@ _WAYS = {
     Way.RESEND: _resend,
     Way.CONFIRM: _confirm,
     Way.SEND_AGAIN: _send_again,
+    Way.GO_ON: _should_ask,
     Way.LINK: _link,
     Way.CANCEL: _cancel,
     Way.ENDPOINT: _pause,

@@ -10,6 +10,7 @@ from integration.store import endpoint_health, open_work
 from integration.store.endpoint_health import Health
 from integration.store.open_work import EndpointWork
 from mappings.model.causes import cause_named
+from mappings.suitability import in_words
 
 
 def endpoint_views(conn: Connection, config: Config) -> list[dict]:
@@ -26,6 +27,7 @@ def endpoint_views(conn: Connection, config: Config) -> list[dict]:
             "roads": [str(each) for each in endpoint.road_names] if endpoint.is_placer else [],
             "closes_on": list(endpoint.closes_on) if endpoint.is_placer else [],
             "allowed_differences": allowed_differences(endpoint),
+            "program": list(in_words(endpoint.program_rules)) if endpoint.program_rules else [],
             **health_words(known.get(key)),
         }
         for key, endpoint in config.endpoints.items()

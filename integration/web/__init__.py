@@ -40,6 +40,7 @@ def create_app(
     from integration.web.coordinator import checklist as checklist_pages
     from integration.web.coordinator import correct as correct_pages
     from integration.web.coordinator import new_request, opinion
+    from integration.web.coordinator import suitability as suitability_pages
     from integration.web.operations import (
         actions,
         alarms,
@@ -82,6 +83,7 @@ def create_app(
         attempt_pages,
         correct_pages,
         checklist_pages,
+        suitability_pages,
         patient,
         packet_pages,
         reports,

@@ -26,9 +26,9 @@ def payloads() -> Payloads:
     return current_app.extensions["second_opinion"]["payloads"]
 
 
-def intake() -> dict:
+def intake(fulfiller: str) -> dict:
     """What taking in a new request needs of the configuration and the clock."""
-    return {"lead_days": config().records.lead_days, "today": datetime.now(UTC).date()}
+    return {"today": datetime.now(UTC).date(), **config().intake(fulfiller)}
 
 
 def extension() -> dict:

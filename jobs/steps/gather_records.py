@@ -1,13 +1,15 @@
 """Gather the first-opinion records at the placer into an immutable packet; partial is an error."""
 
-from integration.store import requests
+from integration.store import requests, suitability_words
 from jobs.patients import find_patient
 from jobs.source.attachments import attachment_items
 from jobs.source.chart import read_chart
 from jobs.source.packing import pack
 from jobs.world import Context, Outcome
 from mappings.model.errors import NeedsPerson
+from mappings.model.request import SecondOpinionRequest
 from mappings.model.states import Records
+from mappings.suitability import judge, known_of
 
 
 def gather_records(ctx: Context) -> Outcome:
@@ -18,9 +20,20 @@ def gather_records(ctx: Context) -> Outcome:
             requests.INFORMATION_MISSING,
             f"{request.order} of {request.placer} does not say: the question",
         )
+    _must_suit(ctx, request)
     with ctx.transaction() as conn:
         requests.set_records(conn, ctx.request_id, Records.GATHERING)
     patient = find_patient(ctx, request.placer, request.patient)
     chart = read_chart(ctx, request, patient)
     sources = list(chart.resources)
     return pack(ctx, request, chart, sources, attachment_items(ctx, request.placer, chart, sources))
+
+
+def _must_suit(ctx: Context, request: SecondOpinionRequest) -> None:
+    """Raises NeedsPerson when the consulting program refuses it and nobody took it upon themselves to go on."""
+    with ctx.world.engine.connect() as conn:
+        answers = suitability_words.spoken(conn, ctx.request_id)
+    program = ctx.config.intake(request.fulfiller)["program"]
+    judged = judge(program, known_of(request, answers), requests.suits_on(request, ctx.now.date()))
+    if judged.stops:
+        raise NeedsPerson(requests.PROGRAM_REFUSES, judged.message)

@@ -226,7 +226,7 @@ class Orders:
             if other.came_sha256 == digest(order):
                 return self._note_one_server(self.ctx.finding, other)
         request_id, _ = requests.take_in(
-            conn, request, actor=f"poll {self.key}", lead_days=self.ctx.world.config.records.lead_days
+            conn, request, actor=f"poll {self.key}", **self.config.intake(request.fulfiller)
         )
         keep(conn, self.ctx, request_id, self.key, reference, order, request)
         findings.record(

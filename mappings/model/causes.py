@@ -16,6 +16,7 @@ class Way(StrEnum):
     LINK = "link"  # say who the patient is
     SKIP_ORDER = "skip-order"  # an order is dealt with until it changes
     ENCOUNTER = "encounter"  # name the visit that a report, or records, belong to
+    GO_ON = "go-on"  # a named person asks a program that refuses all the same
     CONFIRM = "confirm"  # a person says that it is there, or that they handed it over
     SEND_AGAIN = "send-again"  # a person says that it is not there
     CORRECT = "correct"  # correct the request
@@ -41,6 +42,7 @@ WAYS: dict[Way, WayOn] = {
     Way.LINK: WayOn("Link patient", "patient.compare", "patients link"),
     Way.SKIP_ORDER: WayOn("Skip this order", "skip-order", "findings skip"),
     Way.ENCOUNTER: WayOn("Name the encounter", None, "requests encounter"),
+    Way.GO_ON: WayOn("Should I ask?", "suitability.show", "suitability go-on"),
     Way.CONFIRM: WayOn("It is there", "confirm", "deliveries confirm"),
     Way.SEND_AGAIN: WayOn("It is not there: send again", "send-again", "deliveries send-again"),
     Way.CORRECT: WayOn("Correct this request", None, "requests revise"),
@@ -297,6 +299,10 @@ _ALL = (
           "Ask the provider who placed the order. Correct this request, or have the order completed in its EHR; or retry to send it "
           "as it is: what is not known is then marked as not stated. Without a question it is not sent.",
           (W.CORRECT, W.CALL, W.RETRY, W.CANCEL)),
+    Cause("program-refuses", "The consulting program does not take this request. Nothing was gathered.",
+          "Open Should I ask?: it says what speaks against it and who says so. Ask another program (cancel this request, and enter "
+          "one for that), correct the request, or go on all the same by your own word and with a reason.",
+          (W.GO_ON, W.CORRECT, W.CALL, W.CANCEL, W.RETRY), of_the_house=True),
     Cause("order-other-patient", "The order is about another patient in its EHR now. Nothing more is sent.",
           "Ask the provider who placed the order which patient is meant. If it was moved to the right patient, cancel this "
           "request, call the consulting provider, and have a new order placed. If the move was a mistake, have it undone "

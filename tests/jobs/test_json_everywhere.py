@@ -35,6 +35,7 @@ RUN_ELSEWHERE = {
     "deliveries send-again": "tests/jobs/test_roads.py; it needs a document of which nobody knows",
     "opinions acknowledge": "tests/jobs/test_reading_of_reports.py; it needs a report",
     "opinions take-back": "tests/jobs/test_reading_of_reports.py; it needs a report",
+    "suitability go-on": "tests/jobs/test_suitability.py; it needs a program that refuses",
     "findings skip": "tests/integration/web/operations/test_ways_on.py; it needs an order that was refused",
     "database start": "tests/integration/postgres/test_embedded.py; it starts another PostgreSQL",
 }
@@ -92,6 +93,8 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("checklists show", ("breast",)),
         ("checklists explain", (request_id,)),
         ("checklists say", (request_id, "--item", "glass-slides=requested", *because)),
+        ("suitability show", (request_id,)),
+        ("suitability answer", (request_id, "everyday-care", "no", *because)),
         ("clients add", ("alice", "lab", "--jwks", str(keys), "--scopes", "system/*.rs")),
         ("clients list", ()),
         ("clients revoke", ("alice", "lab", *because)),

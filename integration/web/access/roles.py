@@ -32,6 +32,8 @@ NEEDS: dict[str, Role | None] = {
     "api.reading_of_report": Role.CLINICAL_DATA,
     "api.acknowledge": Role.CLINICAL_DATA,
     "api.take_back_acknowledgment": Role.CLINICAL_DATA,
+    "api.suitability": Role.CLINICAL_DATA,
+    "api.answer_suitability": Role.CLINICAL_DATA,
     "api.cancel": Role.OPERATOR,
     "api.waive": Role.OPERATOR,
     "api.undo_waiver": Role.OPERATOR,
@@ -104,6 +106,8 @@ NEEDS: dict[str, Role | None] = {
     "opinion.take_back": Role.CLINICAL_DATA,
     "checklist.show": Role.CLINICAL_DATA,
     "checklist.say": Role.CLINICAL_DATA,
+    "suitability.show": Role.CLINICAL_DATA,
+    "suitability.say": Role.CLINICAL_DATA,
     "new_request.form": Role.CLINICAL_DATA,
     "new_request.take_in": Role.CLINICAL_DATA,
 }

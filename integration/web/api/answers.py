@@ -145,6 +145,7 @@ class EndpointState(Answer):
     )
     closes_on: list[LevelWord] = Field(description="What has to be known of a report there for a loop to close.")
     allowed_differences: list[str] = Field([], description="Reviewed exceptions from what reading back may find there.")
+    program: list[str] = Field([], description="What the consulting program there takes and refuses.")
     health: str = Field(description="well, failing, resting (breaker open), probing, paused or not used yet.")
     paused: bool = False
     paused_reason: str | None = None

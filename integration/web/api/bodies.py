@@ -190,6 +190,17 @@ class ChecklistWord(Because):
     )
 
 
+class SuitabilityAnswer(Because):
+    """An answer about whether the program takes a request."""
+
+    key: Clean = Field(
+        max_length=60,
+        description="The key of a question, `emergency`, or `go-on`: to ask though the program refuses.",
+        examples=["go-on"],
+    )
+    value: Literal["yes", "no"] = Field(description="yes or no.", examples=["yes"])
+
+
 class ConfirmDelivery(Because):
     """To whom a document was handed, when and how; only who and the reason where it was sent and somebody saw it there."""
 

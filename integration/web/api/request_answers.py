@@ -300,3 +300,39 @@ class Checklist(Answer):
     packets: int
     counts: dict[str, int]
     items: list[ChecklistItem]
+
+
+class SuitabilityRefusal(Answer):
+    """Why the program does not take the request."""
+
+    key: str
+    sentence: str
+
+
+class WentOn(Answer):
+    """Who asks all the same."""
+
+    by: str
+    at: datetime
+    why: str
+
+
+class Suitability(Answer):
+    """How a request stands to what its program takes."""
+
+    request_id: str
+    fulfiller: str
+    program: str | None = Field(description="null: nobody wrote down what it takes.")
+    takes: list[str] = Field(description="What the program takes and refuses, and who says so.")
+    day: date
+    day_is: str
+    stops: bool = Field(
+        description="Nothing is gathered until somebody goes on all the same, or the request is corrected."
+    )
+    refusals: list[SuitabilityRefusal]
+    questions: list[ChecklistQuestion] = Field(description="What is not known; it stops nothing.")
+    cautions: list[str]
+    fits: list[str]
+    good_reasons: dict[str, str] = Field(description="Which of the four good reasons the request names.")
+    went_on: WentOn | None
+    not_for_emergencies: str = Field(description="What to do instead in an emergency.")

@@ -38,7 +38,7 @@ def create() -> tuple[TakenIn, int, dict]:
     if mistakes:
         raise RequestError(mistakes)
     with world.engine().begin() as conn:
-        request_id, new = store.take_in(conn, made, actor=forms.actor(), **world.intake())
+        request_id, new = store.take_in(conn, made, actor=forms.actor(), **world.intake(made.fulfiller))
     spans.takes_in(request_id)
     return TakenIn(request_id=request_id, new=new), 201 if new else 200, {"Location": f"/api/requests/{request_id}"}
 

@@ -138,7 +138,7 @@ def take_in() -> ResponseReturnValue:
     try:
         made = load_request(json.dumps(_nested(typed)).encode(), "form", endpoints=world.config().endpoints)
         with world.engine().begin() as conn:
-            request_id, new = requests.take_in(conn, made, actor=forms.actor(), **world.intake())
+            request_id, new = requests.take_in(conn, made, actor=forms.actor(), **world.intake(made.fulfiller))
     except RequestError as error:
         return _page(typed, *placed(error), 400)
     except ExchangeError as error:

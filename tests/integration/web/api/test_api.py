@@ -298,6 +298,7 @@ def action_addresses(site: Site) -> list[str]:
         f"/api/requests/{request_id}/waivers/undo",
         f"/api/requests/{request_id}/checklist",
         f"/api/requests/{request_id}/acknowledgments/1/take-back",
+        f"/api/requests/{request_id}/suitability",
         "/api/deliveries/none/resend",
         "/api/deliveries/none/confirm",
         "/api/deliveries/none/send-again",

@@ -15,7 +15,17 @@ from mappings.model.findings import Finding
 
 pytestmark = pytest.mark.postgres
 ITEM = "DocumentReference/9#DocumentReference.content[0].attachment"
-OF_A_STEP = {Way.RETRY, Way.WAIVE, Way.RESEND, Way.CONFIRM, Way.SEND_AGAIN, Way.LINK, Way.CANCEL, Way.ENDPOINT}
+OF_A_STEP = {
+    Way.GO_ON,
+    Way.RETRY,
+    Way.WAIVE,
+    Way.RESEND,
+    Way.CONFIRM,
+    Way.SEND_AGAIN,
+    Way.LINK,
+    Way.CANCEL,
+    Way.ENDPOINT,
+}
 
 
 def buttons(page: str) -> list[tuple[bool, str, str]]:

@@ -1,0 +1,137 @@
+"""What a consulting program refuses is not gathered, by whichever road it came; a named person may go on all the same."""
+
+from datetime import date
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select
+
+import second_opinion
+from integration import suitability
+from integration.store import operations, requests, revisions
+from integration.store.operations import NotPossible
+from integration.store.tables import audit, findings, steps
+from mappings.codes import SYSTEM_GOOD_REASON
+from mappings.model.suitability import GoodReason
+from tests.jobs.exchange import Exchange, a_request, load_chart
+
+pytestmark = pytest.mark.postgres
+REFUSES = 'program: {name: Remote opinions, says: "its page, read 2026-01-05", minimum_age: 70}'
+TODAY = date(2026, 3, 2)
+
+
+@pytest.fixture
+def refusing(tmp_path, database):
+    made = Exchange(tmp_path, database, at_bob=REFUSES)
+    yield made
+    made.close()
+
+
+def submit(exchange: Exchange, **fields) -> str:
+    """Taken in as every road does it."""
+    request = a_request(**fields)
+    with exchange.engine.begin() as conn:
+        return requests.take_in(conn, request, actor="test", **exchange.config.intake(request.fulfiller))[0]
+
+
+def answer(exchange: Exchange, request_id: str, key: str, value: str, reason: str = "asked on the phone"):
+    return suitability.answer(
+        exchange.engine, exchange.config, request_id, key, value, TODAY, actor="nora", reason=reason
+    )
+
+
+def test_what_the_program_refuses_waits_before_anything_is_gathered(refusing):
+    load_chart(refusing, observations=1)
+    request_id = submit(refusing)
+    assert refusing.parked(request_id) == ["program-refuses"]
+    with refusing.engine.begin() as conn:
+        [finding] = conn.execute(select(findings).where(findings.c.request_id == request_id)).all()
+        assert "Remote opinions does not take this request" in finding.message and "1960" not in finding.message
+        step_id = conn.execute(select(steps.c.id).where(steps.c.request_id == request_id)).scalar_one()
+        operations.retry_step(conn, step_id, actor="olga", reason="perhaps now")
+    refusing.drain()
+    assert refusing.parked(request_id) == ["program-refuses"], "a retry is no way round it"
+
+
+def test_a_named_person_goes_on_with_a_reason_and_takes_it_back(refusing):
+    load_chart(refusing, observations=1)
+    request_id = submit(refusing)
+    with pytest.raises(NotPossible, match="say why"):
+        answer(refusing, request_id, "go-on", "yes", " ")
+    assert not answer(refusing, request_id, "go-on", "yes", "their desk agreed").judged.stops
+    refusing.drain()
+    assert refusing.view(request_id)["records"] == "verified"
+    with refusing.engine.begin() as conn:
+        [row] = conn.execute(select(audit).where(audit.c.action == "suitability.went-on")).all()
+    assert (row.actor, row.reason) == ("nora", "their desk agreed")
+
+
+def test_an_answer_that_refuses_stops_what_is_not_gathered_yet_and_another_lets_it_go_on(tmp_path, database):
+    exchange = Exchange(tmp_path, database, at_bob="program: {requires: [plan-of-treatment], in_person: true}")
+    try:
+        load_chart(exchange, observations=1)
+        request_id = submit(exchange)
+        assert exchange.parked(request_id) == [], "what is not known stops nothing"
+        assert answer(exchange, request_id, "in-person", "no").judged.stops
+        assert exchange.parked(request_id) == ["program-refuses"]
+        assert not answer(exchange, request_id, "in-person", "yes").judged.stops
+        exchange.drain()
+        assert exchange.view(request_id)["records"] == "verified"
+        with pytest.raises(NotPossible, match="nobody asks that"):
+            answer(exchange, request_id, "age", "yes")
+        with pytest.raises(NotPossible, match="nothing speaks against"):
+            answer(exchange, request_id, "go-on", "yes")
+    finally:
+        exchange.close()
+
+
+def test_nobody_goes_on_with_an_emergency(exchange):
+    request_id = submit(exchange)
+    found = answer(exchange, request_id, "emergency", "yes", "chest pain")
+    assert found.judged.is_emergency and exchange.parked(request_id) == ["program-refuses"]
+    with pytest.raises(NotPossible, match="911"):
+        answer(exchange, request_id, "go-on", "yes")
+    assert not answer(exchange, request_id, "emergency", "no", "it was another patient").judged.stops
+    assert exchange.parked(request_id) == []
+
+
+def test_a_corrected_request_is_held_against_the_program_again(refusing):
+    load_chart(refusing, observations=1)
+    request_id = submit(refusing)
+    with refusing.engine.begin() as conn:
+        request = a_request()
+        older = request.model_copy(
+            update={"patient": request.patient.model_copy(update={"birth_date": date(1940, 1, 1)})}
+        )
+        revisions.revise(conn, request_id, older, actor="nora", reason="the birth date was mistyped")
+    refusing.drain()
+    assert "program-refuses" not in refusing.parked(request_id)
+
+
+def test_the_good_reasons_become_codes_of_the_request_and_reach_the_consultant(exchange):
+    load_chart(exchange, observations=1)
+    request_id = submit(exchange)
+    suitability.give_reasons(
+        exchange.engine,
+        exchange.config,
+        request_id,
+        {GoodReason.UNCLEAR_BENEFIT},
+        expected_version=1,
+        actor="nora",
+        reason="which of the four hold",
+    )
+    exchange.drain()
+    [order] = exchange.find("bob", "ServiceRequest")
+    coded = [each for reason in order["reasonCode"] for each in reason.get("coding", ())]
+    assert {"unclear-benefit"} == {each["code"] for each in coded if each["system"] == SYSTEM_GOOD_REASON}
+
+
+def test_the_commands_show_answer_and_go_on(refusing, tmp_path, database):
+    request_id = submit(refusing)
+    run = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url})
+    config = ["--config", str(tmp_path / "config.yaml")]
+    shown = run.invoke(second_opinion.cli, [*config, "suitability", "show", request_id])
+    assert "refused     it takes patients of 70 years and older" in shown.output, shown.output
+    done = run.invoke(second_opinion.cli, [*config, "suitability", "go-on", request_id, "--reason", "they agreed"])
+    assert done.exit_code == 0 and "went on" in done.output
+    assert refusing.parked(request_id) == []
