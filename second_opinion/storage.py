@@ -17,11 +17,12 @@ def check() -> None:
 @with_json
 @click.pass_context
 def check_config(ctx: click.Context, as_json: bool) -> None:
-    """Check the configuration; every mistake at once with file and line."""
+    """Check the configuration; every mistake at once with file and line. A running database is asked for practices that are gone."""
+    from integration.practices import gone_where_it_runs
     from integration.settings.remarks import remarks
 
     config = read_config(ctx)
-    said = list(remarks(config))
+    said = [*remarks(config), *gone_where_it_runs(config)]
     show(
         {"endpoints": list(config.endpoints), "ok": True, "remarks": said},
         as_json,

@@ -175,6 +175,11 @@ def open_database(config: Config, **how: Any) -> Database:
     return database
 
 
+def is_there(config: Config) -> bool:
+    """True for a database of yours, and for an embedded one that runs already; nothing is started."""
+    return _external_url(config) is not None or EmbeddedPostgres(config.data_dir).is_running()
+
+
 def connect(
     url: str,
     *,

@@ -32,18 +32,27 @@ class AccountRefused(NotPossible):
     """An account cannot be made or changed in this way."""
 
 
-def add(conn: Connection, name: str, password: str, roles: Collection[str], *, actor: str) -> None:
-    """Make an account. Raises AccountRefused."""
+def add(
+    conn: Connection,
+    name: str,
+    password: str,
+    roles: Collection[str],
+    practices: Collection[str] = (),
+    *,
+    actor: str,
+) -> None:
+    """Make an account; without a role it sees nothing but itself. Raises AccountRefused."""
     _check_name(name)
     made = conn.execute(
         insert(accounts)
-        .values(name=name, password_hash=_hash(name, password), roles=in_order(roles))
+        .values(name=name, password_hash=_hash(name, password), roles=in_order(roles), practices=sorted(set(practices)))
         .on_conflict_do_nothing()
         .returning(accounts.c.name)
     ).first()
     if made is None:
         raise AccountRefused(f"there is an account {name} already; second-opinion accounts list shows all")
-    audit.record(conn, actor, "account.added", subject=name, detail={"roles": in_order(roles)})
+    detail = {"roles": in_order(roles), "practices": sorted(set(practices))}
+    audit.record(conn, actor, "account.added", subject=name, detail=detail)
 
 
 def set_password(conn: Connection, name: str, password: str, *, actor: str, keep: str = "") -> None:
@@ -72,6 +81,16 @@ def set_roles(conn: Connection, name: str, roles: Collection[str], *, actor: str
         reason=reason,
         detail={"from": before, "to": in_order(roles)},
     )
+
+
+def set_practices(
+    conn: Connection, name: str, practices: Collection[str], *, actor: str, reason: str | None = None
+) -> None:
+    """Let an account belong to exactly these practices (keys of endpoints); it takes effect with its next request."""
+    before, after = get(conn, name).practices, sorted(set(practices))
+    conn.execute(update(accounts).where(accounts.c.name == name).values(practices=after))
+    detail = {"from": before, "to": after}
+    audit.record(conn, actor, "account.practices-changed", subject=name, reason=reason, detail=detail)
 
 
 def set_enabled(conn: Connection, name: str, enabled: bool, *, actor: str, reason: str | None = None) -> None:
@@ -111,6 +130,7 @@ def views(conn: Connection) -> list[dict]:
     shown = (
         accounts.c.name,
         accounts.c.roles,
+        accounts.c.practices,
         accounts.c.enabled,
         accounts.c.created_at,
         accounts.c.password_at,

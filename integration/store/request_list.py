@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from integration.store.scope import EVERYTHING, Scope
 from integration.store.steps import OPEN
 from integration.store.tables import LOOP_OPEN, requests, steps
 
@@ -61,10 +62,15 @@ class Waits:
 
 
 def page(
-    conn: Connection, wanted: Wanted, *, after: tuple[datetime, str] | None = None, limit: int = PAGE
+    conn: Connection,
+    wanted: Wanted,
+    *,
+    scope: Scope = EVERYTHING,
+    after: tuple[datetime, str] | None = None,
+    limit: int = PAGE,
 ) -> tuple[list[Row], tuple[datetime, str] | None]:
     """Rows of ``requests``, newest first, and the place after which the next page begins (None at the end)."""
-    query = _matching(select(requests), wanted)
+    query = _matching(select(requests), wanted).where(scope.where())
     if after is not None:
         query = query.where(tuple_(requests.c.created_at, requests.c.id) < tuple_(*map(literal, after)))
     found = conn.execute(query.order_by(requests.c.created_at.desc(), requests.c.id.desc()).limit(limit + 1)).all()
@@ -72,10 +78,16 @@ def page(
     return list(found[:limit]), (found[limit - 1].created_at, found[limit - 1].id) if more else None
 
 
-def newest(conn: Connection, limit: int) -> list[Row]:
-    """``request_id``, ``status`` and ``created_at`` of the newest requests."""
-    shown = select(requests.c.id.label("request_id"), requests.c.status, requests.c.created_at)
+def newest(conn: Connection, limit: int, scope: Scope = EVERYTHING) -> list[Row]:
+    """``request_id``, ``status`` and ``created_at`` of the newest requests of a scope."""
+    shown = select(requests.c.id.label("request_id"), requests.c.status, requests.c.created_at).where(scope.where())
     return list(conn.execute(shown.order_by(requests.c.created_at.desc(), requests.c.id.desc()).limit(limit)).all())
+
+
+def open_of(conn: Connection, practice: str) -> int:
+    """How many open requests a practice asks or is asked."""
+    theirs = or_(requests.c.placer == practice, requests.c.fulfiller == practice)
+    return conn.execute(select(func.count()).select_from(requests).where(_is_open, theirs)).scalar_one()
 
 
 def counts(conn: Connection, wanted: Wanted) -> dict[str, int]:

@@ -19,6 +19,7 @@ class SignedIn:
 
     account: str
     roles: frozenset[Role]
+    practices: frozenset[str]
     token_sha256: str
 
 
@@ -33,7 +34,12 @@ def find(conn: Connection, token: str, *, idle_minutes: int, hours: int, active:
     """The session of a token, unless it has ended or its account is disabled. ``active``: somebody did something."""
     here = sessions.c.token_sha256 == hash_of(token)
     row = conn.execute(
-        select(sessions.c.account, accounts.c.roles, (func.now() - sessions.c.seen_at > _STALE).label("stale"))
+        select(
+            sessions.c.account,
+            accounts.c.roles,
+            accounts.c.practices,
+            (func.now() - sessions.c.seen_at > _STALE).label("stale"),
+        )
         .join(accounts, accounts.c.name == sessions.c.account)
         .where(
             here,
@@ -46,7 +52,7 @@ def find(conn: Connection, token: str, *, idle_minutes: int, hours: int, active:
         return None
     if active and row.stale:
         conn.execute(update(sessions).where(here).values(seen_at=func.now()))
-    return SignedIn(row.account, all_of([Role.VIEWER, *row.roles]), hash_of(token))
+    return SignedIn(row.account, all_of(row.roles), frozenset(row.practices), hash_of(token))
 
 
 def end(conn: Connection, token_sha256: str) -> str | None:

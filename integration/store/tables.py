@@ -777,6 +777,9 @@ accounts = Table(
     Column("name", Text, primary_key=True),
     Column("password_hash", Text, nullable=False),  # Argon2id, with its parameters
     Column("roles", ARRAY(Text), nullable=False),
+    Column(
+        "practices", ARRAY(Text), nullable=False, server_default=text("'{}'")
+    ),  # keys of endpoints; see store/scope.py
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     _now("created_at"),
     _now("password_at"),
@@ -812,6 +815,9 @@ tokens = Table(
     Column("prefix", Text, nullable=False),  # its beginning, to tell it in lists
     Column("roles", ARRAY(Text), nullable=False),
     Column("practice", Text),  # may use /fhir/<practice>
+    Column(
+        "practices", ARRAY(Text), nullable=False, server_default=text("'{}'")
+    ),  # whom it acts for; see store/scope.py
     _now("created_at"),
     _time("expires_at", nullable=False),
     _time("used_at"),

@@ -24,8 +24,20 @@ class TokenRefused(ExchangeError):
     """A token cannot be made or revoked in this way."""
 
 
-def add(conn: Connection, name: str, roles: Collection[str], *, practice: str | None, days: int, actor: str) -> str:
-    """Make a token; it is returned once and stored nowhere. Raises TokenRefused."""
+def add(
+    conn: Connection,
+    name: str,
+    roles: Collection[str],
+    *,
+    practice: str | None,
+    days: int,
+    actor: str,
+    practices: Collection[str] = (),
+) -> str:
+    """Make a token; it is returned once and stored nowhere. Raises TokenRefused.
+
+    ``practice``: whose hosted endpoint it may use; ``practices``: for whom it acts in the API, keys of endpoints.
+    """
     if not NAME.fullmatch(name):
         raise TokenRefused(
             "a token's name is up to 64 small letters, digits and . _ @ -, and begins with a letter or digit"
@@ -41,6 +53,7 @@ def add(conn: Connection, name: str, roles: Collection[str], *, practice: str | 
             prefix=token[:_PREFIX],
             roles=in_order(roles),
             practice=practice,
+            practices=sorted(set(practices)),
             expires_at=func.now() + func.make_interval(0, 0, 0, days),
         )
         .on_conflict_do_nothing()
@@ -48,9 +61,8 @@ def add(conn: Connection, name: str, roles: Collection[str], *, practice: str | 
     ).first()
     if made is None:
         raise TokenRefused(f"there is a token {name} already: revoke it first, or take another name")
-    audit.record(
-        conn, actor, "token.made", subject=name, detail={"roles": in_order(roles), "practice": practice, "days": days}
-    )
+    detail = {"roles": in_order(roles), "practice": practice, "practices": sorted(set(practices)), "days": days}
+    audit.record(conn, actor, "token.made", subject=name, detail=detail)
     return token
 
 

@@ -4,7 +4,11 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 
+from integration.store.requests import Request
+from integration.views.case import Part
+from integration.views.texts import t
 from mappings.model.checklist import Catalog, Checklist, Item, State
+from mappings.model.states import FINAL, Status
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,24 @@ ORDER = (
     State.FOUND,
     State.NOT_APPLICABLE,
 )
+
+
+def part(found: Completeness, row: Request) -> Part:
+    """Its part of the case: how many items somebody still has to see to."""
+    key, page, open_items = "checklist", "checklist.show", found.open_items
+    if row.closed_at is not None or Status(row.status) in FINAL:
+        return Part(key, "none", t("case.checklist.over"), endpoint=page)
+    if not found.packets:
+        return Part(key, "waiting", t("checklist.no_packet"), t("case.checklist.gather"), "exchange", endpoint=page)
+    if not open_items:
+        return Part(key, "done", t("case.checklist.there"), endpoint=page)
+    says = t("case.checklist.open", n=len(open_items), all=len(found.items))
+    return Part(key, "open", says, t("case.checklist.see"), "coordinator", row.records_due_at, page)
+
+
+def unread(why: str) -> Part:
+    """A packet cannot be read: its items are not known, and that is said."""
+    return Part("checklist", "open", t("case.checklist.unread", why=why), "", "operator", endpoint="checklist.show")
 
 
 def view(found: Completeness) -> dict:

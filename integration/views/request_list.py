@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row
 
 from integration.store import deliveries, request_list, requests
 from integration.store.request_list import Waits, Wanted
+from integration.store.scope import EVERYTHING, Scope
 from integration.views.levels import records_words
 from mappings.model.roads import Level
 from mappings.model.states import Status
@@ -48,10 +49,15 @@ class Line:
 
 
 def lines(
-    conn: Connection, wanted: Wanted, *, after: tuple[datetime, str] | None = None, limit: int = request_list.PAGE
+    conn: Connection,
+    wanted: Wanted,
+    *,
+    scope: Scope = EVERYTHING,
+    after: tuple[datetime, str] | None = None,
+    limit: int = request_list.PAGE,
 ) -> tuple[list[Line], tuple[datetime, str] | None]:
     """One page of the list, newest first, and where the next one begins."""
-    rows, following = request_list.page(conn, wanted, after=after, limit=limit)
+    rows, following = request_list.page(conn, wanted, scope=scope, after=after, limit=limit)
     ids = [row.id for row in rows]
     waiting, arrived = request_list.waits(conn, ids), deliveries.records_arrived_as(conn, ids)
     return [_line(row, waiting.get(row.id), arrived.get(row.id)) for row in rows], following

@@ -37,6 +37,7 @@ def create_app(
     from integration.web.access import accounts as account_pages
     from integration.web.access import gate, hosted_notes, sign_in, smart
     from integration.web.access.hosted_log import HostedLog
+    from integration.web.coordinator import cases as case_pages
     from integration.web.coordinator import checklist as checklist_pages
     from integration.web.coordinator import correct as correct_pages
     from integration.web.coordinator import new_request, opinion
@@ -82,6 +83,7 @@ def create_app(
         request_pages,
         attempt_pages,
         correct_pages,
+        case_pages,
         checklist_pages,
         suitability_pages,
         patient,

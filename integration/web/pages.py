@@ -15,12 +15,12 @@ from integration.store.requests import UnknownRequest
 from integration.views import causes, words
 from integration.views.texts import t
 from integration.web import forms, markup, problems, world
-from integration.web.access import who
-from integration.web.access.roles import NEEDS
+from integration.web.access import scope
 from mappings.model.errors import ExchangeError
 from mappings.model.steps import kind_words
 
 NAV = (
+    ("cases.board", "nav.board"),
     ("listing.requests", "nav.requests"),
     ("queue.queue", "nav.queue"),
     ("queue.groups", "nav.groups"),
@@ -88,7 +88,7 @@ def _nav() -> list[tuple[str, str]]:
     there = {rule.endpoint for rule in world.rules()}
     if not world.config().web.needs_sign_in:
         there -= {"accounts.listed"}
-    return [(endpoint, t(key)) for endpoint, key in NAV if endpoint in there and who.has_role(NEEDS[endpoint])]
+    return [(endpoint, t(key)) for endpoint, key in NAV if endpoint in there and scope.may_use(endpoint)]
 
 
 def _right_host() -> Response | None:

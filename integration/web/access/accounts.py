@@ -1,5 +1,6 @@
 """Accounts: one's own page, the list for admins, and the buttons on it. They are made on the command line."""
 
+import shlex
 from collections.abc import Callable
 
 from flask import Blueprint, Response, abort, request, url_for
@@ -7,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 from werkzeug.datastructures import MultiDict
 
+from integration import practices
 from integration.store import accounts, tokens
 from integration.store.operations import NotPossible
 from integration.store.roles import Role, in_order
@@ -18,7 +20,6 @@ from integration.web.operations.questions import Question
 blueprint = pages.sentences(Blueprint("accounts", __name__))
 Ask = Callable[[Connection, MultiDict], Question]
 Act = Callable[[Connection, MultiDict, str], tuple[str, bool, str]]
-GIVEN = tuple(role for role in Role if role is not Role.VIEWER)  # everyone who signs in is a viewer
 
 
 @blueprint.before_request
@@ -76,7 +77,11 @@ def listed() -> ResponseReturnValue:
     """Every account and every token, without what they are known by."""
     with world.engine().connect() as conn:
         found, machines = accounts.views(conn), tokens.views(conn)
-    return pages.render("accounts.html", accounts=found, tokens=machines, given=GIVEN, here=request.path)
+        gone = {each.practice: each for each in practices.gone(conn, world.config())}
+    known = {key: endpoint.name for key, endpoint in world.config().endpoints.items()}
+    return pages.render(
+        "accounts.html", accounts=found, tokens=machines, given=list(Role), known=known, gone=gone, here=request.path
+    )
 
 
 def _row(conn: Connection, given: MultiDict) -> Row:
@@ -86,9 +91,13 @@ def _row(conn: Connection, given: MultiDict) -> Row:
 
 
 def _role(given: MultiDict) -> Role:
-    if given.get("role") not in GIVEN:
+    if given.get("role") not in list(Role):
         raise NotPossible(t("accounts.no_role"))
     return Role(given["role"])
+
+
+def _practice(given: MultiDict) -> str:
+    return given.get("practice", "").replace("\x00", "")[:200]
 
 
 def _question(name: str, row: Row, command: str, **fields: str) -> Question:
@@ -122,6 +131,36 @@ def _ask_role(name: str, with_it: bool) -> Ask:
 
 def _changed(before: list[str], role: Role, with_it: bool) -> list[str]:
     return in_order({*before, role} if with_it else set(before) - {role})
+
+
+def _ask_practice(name: str, with_it: bool) -> Ask:
+    def ask(conn: Connection, given: MultiDict) -> Question:
+        row, practice = _row(conn, given), _practice(given)
+        if with_it:
+            practices.check(world.config(), [practice])
+        after = _moved(row.practices, practice, with_it)
+        options = [f"--practice {shlex.quote(each)}" for each in after] or ["--no-practice"]
+        return _question(name, row, f"practices {row.name} {' '.join(options)}", practice=practice)
+
+    return ask
+
+
+def _moved(before: list[str], practice: str, with_it: bool) -> list[str]:
+    return sorted({*before, practice} if with_it else set(before) - {practice})
+
+
+def _joining(name: str, with_it: bool) -> Act:
+    def act(conn: Connection, given: MultiDict, reason: str) -> tuple[str, bool, str]:
+        row, practice = _row(conn, given), _practice(given)
+        if (practice in row.practices) is with_it:
+            return t(f"{name}.already", name=row.name, practice=practice), False, ""
+        if with_it:
+            practices.check(world.config(), [practice])
+        after = _moved(row.practices, practice, with_it)
+        accounts.set_practices(conn, row.name, after, actor=forms.actor(), reason=reason)
+        return t(f"{name}.done", name=row.name, practice=practice), True, ""
+
+    return act
 
 
 def _enabling(name: str, enabled: bool) -> Act:
@@ -158,4 +197,6 @@ ACTIONS = {
     "sign-out-account": (_ask("sign-out-account", "sign-out"), _sign_out),
     "give-role": (_ask_role("give-role", True), _giving("give-role", True)),
     "take-role": (_ask_role("take-role", False), _giving("take-role", False)),
+    "give-practice": (_ask_practice("give-practice", True), _joining("give-practice", True)),
+    "take-practice": (_ask_practice("take-practice", False), _joining("take-practice", False)),
 }

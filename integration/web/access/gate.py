@@ -8,10 +8,11 @@ from integration.hosted import rights
 from integration.hosted.outcomes import Refusal
 from integration.hosted.scopes import read_scopes
 from integration.store import client_tokens, installation, tokens
+from integration.store.roles import in_order
 from integration.views.texts import t
 from integration.web import forms, pages, problems, world
-from integration.web.access import sign_in, who
-from integration.web.access.roles import ACTIONS_NEED, NEEDS, Role
+from integration.web.access import scope, sign_in, who
+from integration.web.access.roles import NEEDS, Role
 from integration.web.problems import Problem
 from mappings.model.errors import ExchangeError
 
@@ -34,36 +35,30 @@ def set_up(app: Flask) -> None:
         raise RouteWithoutRole(
             f"integration/web/access/roles.py does not say who may use {', '.join(missing)}: add a row to NEEDS for each"
         )
+    if unscoped := scope.unanswered(app):
+        raise RouteWithoutRole(f"people of practices would see what is not theirs: {'; '.join(unscoped)}")
     app.before_request(guard)
     app.after_request(sign_in.cookies)
-    app.jinja_env.globals.update(may=who.has_role, who=who.who, Role=Role, may_use=may_use)
-
-
-def needed(endpoint: str, values: dict | None = None) -> Role | None:
-    """The role a route needs; for a button, the role of that button."""
-    if endpoint.startswith("actions."):
-        return ACTIONS_NEED.get((values or {}).get("name", ""), NEEDS[endpoint])
-    return NEEDS[endpoint]
-
-
-def may_use(endpoint: str, **values: object) -> bool:
-    """True when who asks may use a route: templates show only what can be pressed."""
-    return who.has_role(needed(endpoint, values))
+    app.jinja_env.globals.update(may=who.has_role, who=who.who, Role=Role, may_use=scope.may_use)
 
 
 def guard() -> Response | None:
-    """1. does the route need a role, 2. who asks, 3. have they got it, 4. was a write of a browser sent by a page of ours."""
+    """1. does the route need a role, 2. who asks, 3. have they got it, 4. is what it names theirs, 5. was a write of a browser
+    sent by a page of ours."""
     if request.endpoint is None or request.endpoint.startswith(HOSTED):
         return None  # there is no such route, or it lets in by practice
-    need = needed(request.endpoint, request.view_args)
+    need = scope.needed(request.endpoint, request.view_args)
     if need is None:
         return None
     asking = who.who() or _signed_in_with_the_form()
     if not isinstance(asking, who.Who):
         return asking
     g.actor = asking.name
-    if need not in asking.roles:
+    if not scope.lets_in(need, asking):
         return _not_allowed(asking, need)
+    g.scope = scope.of(asking, need)
+    if scope.is_outside(asking):
+        return _not_there()
     if _is_api() and request.method not in SAFE and asking.session and not forms.is_ours():
         return problems.known(Problem("foreign-origin", t("gate.api_form", header=forms.TOKEN_HEADER)))
     return None
@@ -149,8 +144,17 @@ def _signed_in_with_the_form() -> "who.Who | Response":
     return sign_in.carried() or who.signed_in()
 
 
-def _not_allowed(asking: who.Who, need: Role) -> Response:
-    sentence = t("gate.role", name=asking.name, role=need)
+def _not_there() -> Response:
+    """The same for what is somebody else's and for what is not there."""
+    if _is_api():
+        return problems.known(Problem("unknown", t("gate.unknown")))
+    return pages.problem(t("problem.missing"), t("gate.unknown"), 404)
+
+
+def _not_allowed(asking: who.Who, need: frozenset[Role]) -> Response:
+    if theirs := scope.instead():
+        return forms.see_other(theirs)
+    sentence = t("gate.role", name=asking.name, role=" or ".join(in_order(need)))
     if _is_api() or not asking.account:
         return problems.known(Problem("not-allowed", sentence))
     return pages.problem(t("gate.title"), f"{sentence} {t('gate.ask', name=asking.account)}", 403)

@@ -1,11 +1,35 @@
-"""Who may use what: each route and each action once, with the role it needs. A route without a row stops the start."""
+"""Who may use what: each route and each action once, with the roles of which one is needed. A route without a row stops the start.
+
+A route that people of a practice may use is for the requests of their practices alone. Before its view runs, ``scope`` finds the
+request of every id in its path, query and form (``integration/store/owners.py``); a route that has none in its path says in
+HOW_SCOPED what keeps to their practices instead.
+"""
+
+from enum import StrEnum
 
 from integration.store.roles import INCLUDES, Role
 
-__all__ = ["ACTIONS_NEED", "INCLUDES", "NEEDS", "Role"]
+__all__ = ["ACTIONS_NEED", "ANSWERING", "ASKING", "CASE", "HOW_SCOPED", "INCLUDES", "NEEDS", "How", "Need", "Role"]
 
-# Flask endpoint -> role it needs; None: anyone, also who has not signed in.
-NEEDS: dict[str, Role | None] = {
+Need = Role | frozenset[Role] | None
+CASE = frozenset({Role.CLINICAL_DATA, Role.COORDINATOR, Role.CONSULTANT})  # a case, for both of its sides
+ASKING = frozenset({Role.CLINICAL_DATA, Role.COORDINATOR})  # what the side that asks does
+ANSWERING = frozenset({Role.CLINICAL_DATA, Role.CONSULTANT})  # what the side that is asked does
+ANYONE_IN = frozenset(Role)
+_WATCHING = frozenset({Role.VIEWER, Role.COORDINATOR, Role.CONSULTANT})  # ids and words
+_DOING = frozenset({Role.OPERATOR, Role.COORDINATOR})  # buttons about a request as a whole
+
+
+class How(StrEnum):
+    """What keeps a route without a request in its path to the practices of who asks."""
+
+    FORM = "form"  # the request is named in the query or the form, and has to be
+    SQL = "sql"  # the view gives scope.mine() to the store
+    NOTHING = "nothing"  # there is nothing of a request in it
+
+
+# Flask endpoint -> the role it needs, or several of which one is enough; None: anyone, also who has not signed in.
+NEEDS: dict[str, Need] = {
     "static": None,
     "jwks.of_name": None,
     "jwks.of_all": None,
@@ -18,29 +42,29 @@ NEEDS: dict[str, Role | None] = {
     "sign_in.form": None,
     "sign_in.enter": None,
     "sign_in.leave": None,
-    "accounts.mine": Role.VIEWER,
-    "accounts.change_password": Role.VIEWER,
-    "accounts.sign_out_everywhere": Role.VIEWER,
+    "accounts.mine": ANYONE_IN,
+    "accounts.change_password": ANYONE_IN,
+    "accounts.sign_out_everywhere": ANYONE_IN,
     "accounts.listed": Role.ADMIN,
-    "api.create": Role.CLINICAL_DATA,
-    "api.show": Role.VIEWER,
-    "api.listed": Role.VIEWER,
-    "api.items": Role.VIEWER,
-    "api.delivery": Role.VIEWER,
-    "api.checklist": Role.CLINICAL_DATA,
-    "api.say_of_checklist": Role.CLINICAL_DATA,
-    "api.reading_of_report": Role.CLINICAL_DATA,
-    "api.acknowledge": Role.CLINICAL_DATA,
-    "api.take_back_acknowledgment": Role.CLINICAL_DATA,
-    "api.suitability": Role.CLINICAL_DATA,
-    "api.answer_suitability": Role.CLINICAL_DATA,
-    "api.cancel": Role.OPERATOR,
-    "api.waive": Role.OPERATOR,
-    "api.undo_waiver": Role.OPERATOR,
+    "api.suitability": CASE,
+    "api.answer_suitability": ASKING,
+    "api.reading_of_report": CASE,
+    "api.acknowledge": ASKING,
+    "api.take_back_acknowledgment": ASKING,
+    "api.create": ASKING,
+    "api.show": _WATCHING,
+    "api.listed": _WATCHING,
+    "api.items": _WATCHING,
+    "api.delivery": _WATCHING,
+    "api.checklist": CASE,
+    "api.say_of_checklist": ASKING,
+    "api.cancel": _DOING,
+    "api.waive": _DOING,
+    "api.undo_waiver": _DOING,
     "api.resend": Role.OPERATOR,
-    "api.confirm": Role.OPERATOR,
+    "api.confirm": _DOING,
     "api.send_again": Role.OPERATOR,
-    "api.take_back": Role.OPERATOR,
+    "api.take_back": _DOING,
     "api.skip_order": Role.OPERATOR,
     "api.steps": Role.VIEWER,
     "api.step_counts": Role.VIEWER,
@@ -61,7 +85,7 @@ NEEDS: dict[str, Role | None] = {
     "api.numbers": Role.VIEWER,
     "api.alarms": Role.VIEWER,
     "api.findings": Role.VIEWER,
-    "api.description": Role.VIEWER,
+    "api.description": ANYONE_IN,
     "listing.requests": Role.VIEWER,
     "queue.queue": Role.VIEWER,
     "queue.find": Role.VIEWER,
@@ -79,20 +103,20 @@ NEEDS: dict[str, Role | None] = {
     "patient.compare_shown": Role.CLINICAL_DATA,
     "patient.link": Role.CLINICAL_DATA,
     "patient.unlink": Role.CLINICAL_DATA,
-    "requests.delivery": Role.VIEWER,
+    "requests.delivery": _WATCHING,
     "attempts.show": Role.VIEWER,
     "attempts.look": Role.CLINICAL_DATA,
-    "correct.open_form": Role.CLINICAL_DATA,
-    "correct.check": Role.CLINICAL_DATA,
-    "correct.do": Role.CLINICAL_DATA,
-    "correct.look": Role.CLINICAL_DATA,
-    "packets.manifest": Role.VIEWER,
-    "packets.look": Role.CLINICAL_DATA,
-    "packets.read": Role.CLINICAL_DATA,
-    "reports.look": Role.CLINICAL_DATA,
-    "hand_over.report": Role.CLINICAL_DATA,
-    "hand_over.packet": Role.CLINICAL_DATA,
-    "packets.download": Role.CLINICAL_DATA,
+    "correct.open_form": ASKING,
+    "correct.check": ASKING,
+    "correct.do": ASKING,
+    "correct.look": CASE,
+    "packets.manifest": _WATCHING,
+    "packets.look": CASE,
+    "packets.read": CASE,
+    "reports.look": CASE,
+    "hand_over.report": ASKING,
+    "hand_over.packet": ASKING,
+    "packets.download": CASE,
     "boards.endpoints": Role.VIEWER,
     "checks.show": Role.VIEWER,
     "boards.findings": Role.VIEWER,
@@ -101,22 +125,53 @@ NEEDS: dict[str, Role | None] = {
     "numbers.numbers": Role.VIEWER,
     "numbers.as_json": Role.VIEWER,
     "numbers.as_csv": Role.VIEWER,
-    "opinion.show": Role.CLINICAL_DATA,
-    "opinion.acknowledge": Role.CLINICAL_DATA,
-    "opinion.take_back": Role.CLINICAL_DATA,
-    "checklist.show": Role.CLINICAL_DATA,
-    "checklist.say": Role.CLINICAL_DATA,
-    "suitability.show": Role.CLINICAL_DATA,
-    "suitability.say": Role.CLINICAL_DATA,
-    "new_request.form": Role.CLINICAL_DATA,
-    "new_request.take_in": Role.CLINICAL_DATA,
+    "suitability.show": CASE,
+    "suitability.say": ASKING,
+    "opinion.show": CASE,
+    "opinion.acknowledge": ASKING,
+    "opinion.take_back": ASKING,
+    "cases.show": CASE,
+    "cases.board": CASE,
+    "checklist.show": CASE,
+    "checklist.say": ASKING,
+    "new_request.form": ASKING,
+    "new_request.take_in": ASKING,
 }
 
 # Buttons under actions.ask and actions.do that need another role than those.
-ACTIONS_NEED: dict[str, Role] = {
+ACTIONS_NEED: dict[str, Need] = {
+    "cancel": _DOING,
+    "waive": _DOING,
+    "accept": _DOING,
+    "undo-waiver": _DOING,
+    "confirm": _DOING,
+    "take-back": _DOING,
     "disable-account": Role.ADMIN,
     "enable-account": Role.ADMIN,
     "sign-out-account": Role.ADMIN,
     "give-role": Role.ADMIN,
     "take-role": Role.ADMIN,
+    "give-practice": Role.ADMIN,
+    "take-practice": Role.ADMIN,
 }
+
+# Routes that people of practices may use and that have no id of a request in their path.
+HOW_SCOPED: dict[str, How] = {
+    "accounts.mine": How.NOTHING,
+    "accounts.change_password": How.NOTHING,
+    "accounts.sign_out_everywhere": How.NOTHING,
+    "actions.ask": How.FORM,
+    "actions.do": How.FORM,
+    "api.create": How.SQL,
+    "api.listed": How.SQL,
+    "api.description": How.NOTHING,
+    "cases.board": How.SQL,
+    "new_request.form": How.NOTHING,
+    "new_request.take_in": How.SQL,
+}
+
+# Arguments of paths that name nothing of a request by themselves: what they number is looked for within its request.
+WITHIN = frozenset({"name", "revision", "at"})
+
+# Where people of a practice go from a page of the installation that has one of their own.
+INSTEAD = {"listing.requests": "cases.board", "requests.show": "cases.show"}

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 from werkzeug.datastructures import ImmutableMultiDict
 
 from integration.store import accounts, audit, installation, sessions, sign_in_tries
-from integration.store.roles import Role, all_of
+from integration.store.roles import OF_PRACTICES, all_of
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from integration.web.access import who
@@ -164,7 +164,8 @@ def _begin(conn: Connection, row: Row) -> None:
     g.new_session = sessions.begin(conn, row.name)
     accounts.signed_in(conn, row.name)
     audit.record(conn, row.name, "account.signed-in", subject=row.name, detail=_from())
-    g.who = Who(row.name, all_of([Role.VIEWER, *row.roles]), row.name, sessions.hash_of(g.new_session))
+    signed_in = (row.name, all_of(row.roles), row.name, sessions.hash_of(g.new_session), frozenset(row.practices))
+    g.who = Who(*signed_in)
     others = [(name, nonce) for name, nonce in _known().items() if name != row.name]
     g.new_known = dict([*others[1 - KNOWN_ACCOUNTS :], (row.name, secrets.token_hex(8))])
 
@@ -185,7 +186,9 @@ def _from() -> dict:
 def _next() -> str:
     """Where to go on."""
     wanted = forms.local(request.values.get("next"))
-    return "/" if wanted.partition("?")[0] in ("/sign-in", "/sign-out") else wanted
+    if wanted.partition("?")[0] not in ("/", "/sign-in", "/sign-out"):
+        return wanted
+    return url_for("cases.board") if who.has_role(*OF_PRACTICES) and world.config().web.needs_sign_in else "/"
 
 
 def _typed() -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ class Who:
     roles: frozenset[Role]
     account: str = ""
     session: str = ""
+    practices: frozenset[str] = frozenset()
 
 
 def who() -> Who | None:
@@ -37,10 +38,10 @@ def signed_in() -> Who:
     return asking
 
 
-def has_role(role: str | None) -> bool:
-    """True when who asks has this role."""
+def has_role(*roles: str) -> bool:
+    """True when who asks has one of these roles."""
     asking = who()
-    return role is None or asking is not None and role in asking.roles
+    return asking is not None and not asking.roles.isdisjoint(map(Role, roles))
 
 
 def bearer() -> str | None:
@@ -73,11 +74,13 @@ def _of_session() -> Who | None:
             hours=web.session_hours,
             active="X-Live" not in request.headers,  # a page that renews itself is nobody's click
         )
-    return None if found is None else Who(found.account, found.roles, found.account, found.token_sha256)
+    if found is None:
+        return None
+    return Who(found.account, found.roles, found.account, found.token_sha256, found.practices)
 
 
 def _of_token(token: str) -> Who | None:
     with world.engine().begin() as conn:
         row = tokens.find(conn, token)
     # A token without a role is for a hosted endpoint alone.
-    return None if row is None else Who(f"token {row.name}", all_of([Role.VIEWER, *row.roles] if row.roles else []))
+    return None if row is None else Who(f"token {row.name}", all_of(row.roles), practices=frozenset(row.practices))

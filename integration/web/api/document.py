@@ -14,7 +14,8 @@ from flask import Flask, current_app
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
-from integration.web.access.roles import NEEDS
+from integration.store.roles import in_order
+from integration.web.access import scope
 from integration.web.api.routes import JSON, Described, blueprint, get
 from integration.web.problems import CONTENT_TYPE, PROBLEMS, ProblemDetails
 
@@ -111,13 +112,14 @@ def _model_of(answer: Any) -> type[BaseModel]:
 
 
 def _operation(route: Route, references: dict) -> dict:
-    described, role = route.described, NEEDS.get(route.endpoint)
+    described, roles = route.described, in_order(scope.needed(route.endpoint) or ())
+    role = f"Role: {' or '.join(roles)}." if roles else "Needs no role."
     summary, _, rest = " ".join(route.words.split()).partition(". ")
     made = {
         "operationId": route.endpoint.rpartition(".")[2],
         "tags": [route.tag],
         "summary": summary.removesuffix("."),
-        "description": f"{rest} {f'Role: {role.value}.' if role else 'Needs no role.'}".strip(),
+        "description": f"{rest} {role}".strip(),
         "parameters": [_in_path(*each) for each in route.parameters] + _in_query(described.query),
         "responses": _responses(route, references),
     }

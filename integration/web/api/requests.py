@@ -9,7 +9,8 @@ from integration.store import deliveries, request_list
 from integration.store import requests as store
 from integration.views.levels import told
 from integration.views.requests import delivery_page, request_view
-from integration.web import forms, spans, world
+from integration.web import taking_in, world
+from integration.web.access import scope
 from integration.web.api.acting import act_or_refuse
 from integration.web.api.answers import Done
 from integration.web.api.bodies import (
@@ -37,17 +38,15 @@ def create() -> tuple[TakenIn, int, dict]:
     mistakes = endpoint_mistakes(world.config(), made, "request body")
     if mistakes:
         raise RequestError(mistakes)
-    with world.engine().begin() as conn:
-        request_id, new = store.take_in(conn, made, actor=forms.actor(), **world.intake(made.fulfiller))
-    spans.takes_in(request_id)
+    request_id, new = taking_in.take_in(made, "request body")
     return TakenIn(request_id=request_id, new=new), 201 if new else 200, {"Location": f"/api/requests/{request_id}"}
 
 
 @get("/requests")
 def listed() -> list[RequestLine]:
-    """The newest requests, at most 100."""
+    """The newest requests, at most 100; for people of practices, theirs."""
     with world.engine().connect() as conn:
-        return [RequestLine.model_validate(row) for row in request_list.newest(conn, 100)]
+        return [RequestLine.model_validate(row) for row in request_list.newest(conn, 100, scope.mine())]
 
 
 @get("/requests/<request_id>", refuses=("unknown",))

@@ -9,9 +9,9 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from integration.settings.request_file import load_request
-from integration.store import requests
 from integration.views.texts import t
-from integration.web import forms, pages, spans, world
+from integration.web import forms, pages, taking_in, world
+from integration.web.access import scope
 from mappings.model.errors import ExchangeError, RequestError
 from mappings.specialties import SPECIALTIES
 
@@ -41,8 +41,8 @@ class Field:
 
 def fields() -> list[tuple[str, list[Field]]]:
     """Sections and their fields, in the order a clinician thinks."""
-    endpoints = world.config().endpoints.items()
-    placers = tuple((key, each.name) for key, each in endpoints if each.is_placer)
+    endpoints, mine = world.config().endpoints.items(), scope.mine()
+    placers = tuple((key, each.name) for key, each in endpoints if each.is_placer and mine.asks_for(key))
     fulfillers = tuple((key, each.name) for key, each in endpoints if each.is_fulfiller)
     return [
         (
@@ -137,13 +137,11 @@ def take_in() -> ResponseReturnValue:
         return _page(typed, {}, [forms.refusal()], 403)
     try:
         made = load_request(json.dumps(_nested(typed)).encode(), "form", endpoints=world.config().endpoints)
-        with world.engine().begin() as conn:
-            request_id, new = requests.take_in(conn, made, actor=forms.actor(), **world.intake(made.fulfiller))
+        request_id, new = taking_in.take_in(made, "form")
     except RequestError as error:
         return _page(typed, *placed(error), 400)
     except ExchangeError as error:
         return _page(typed, {}, [str(error)], 409)
-    spans.takes_in(request_id)
     return forms.told(
         t("new.taken" if new else "new.known", id=request_id), url_for("requests.show", request_id=request_id)
     )

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
@@ -20,7 +20,8 @@ from integration.store import (
 from integration.views import levels
 from integration.views.endpoints import health_words
 from integration.views.requests import delivery_page, request_view
-from integration.web import pages, world
+from integration.web import forms, pages, world
+from integration.web.access import scope
 from mappings.model.delivery import ENDED
 
 blueprint = pages.sentences(Blueprint("requests", __name__, url_prefix="/requests"))
@@ -47,7 +48,9 @@ def show(request_id: str) -> ResponseReturnValue:
 def page(
     request_id: str, status: int = 200, *, patient: list | None = None, patient_error: str = "", report_error: str = ""
 ) -> Response:
-    """The page; with ``patient``, what the panel about the patient shows."""
+    """The page; with ``patient``, what the panel about the patient shows. People of a practice have another one of it."""
+    if not scope.may_use("requests.show"):
+        return forms.told(report_error, url_for("cases.show", request_id=request_id), good=False)
     with world.engine().begin() as conn:
         view = request_view(conn, request_id)
         tried = attempts.by_step(conn, request_id)

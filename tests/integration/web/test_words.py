@@ -70,6 +70,7 @@ def test_every_text_exists_and_is_used():
         "numbers.to_",
         "state.",
         "delivery.",
+        "case.",
         *(f"{name}." for name in account_pages.ACTIONS),
     }
     missing = {key for key in used if key not in TEXTS and not key.endswith((".", "_"))}

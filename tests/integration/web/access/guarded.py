@@ -21,20 +21,22 @@ class Guarded(Site):
         super().__init__(folder, database, more)
         self.account(ADMIN, Role.ADMIN)
 
-    def account(self, name: str, *roles: str) -> str:
+    def account(self, name: str, *roles: str, practices: tuple[str, ...] = ()) -> str:
         with self.engine.begin() as conn:
-            accounts.add(conn, name, PASSWORD, roles, actor="test")
+            accounts.add(conn, name, PASSWORD, roles or (Role.VIEWER,), practices, actor="test")
         return name
 
-    def token(self, name: str, *roles: str, practice: str | None = None) -> dict[str, str]:
+    def token(
+        self, name: str, *roles: str, practice: str | None = None, practices: tuple[str, ...] = ()
+    ) -> dict[str, str]:
         """The header a machine sends."""
         with self.engine.begin() as conn:
-            token = tokens.add(conn, name, roles, practice=practice, days=1, actor="test")
+            token = tokens.add(conn, name, roles, practice=practice, practices=practices, days=1, actor="test")
         return {"Authorization": f"Bearer {token}"}
 
-    def as_(self, *roles: str, name: str = "olga"):
+    def as_(self, *roles: str, name: str = "olga", practices: tuple[str, ...] = ()):
         """A browser in which a new account with these roles has signed in; it is ``self.client`` from now on."""
-        self.account(name, *roles)
+        self.account(name, *roles, practices=practices)
         self.client = self.app.test_client()
         assert self.enter(self.client, name).status_code == 303
         return self.client
