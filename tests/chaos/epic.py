@@ -22,7 +22,13 @@ class EpicChaos(Chaos):
     """Charts, visits and notes stand at ``epic``; the fulfiller is a hosted endpoint."""
 
     def __init__(self, folder: Path, epic: Epic, **kwargs: Any):
-        super().__init__(folder, servers=(epic.url, ""), placer_keys=", profile: epic", placer_faults=AT_EPIC, **kwargs)
+        super().__init__(
+            folder,
+            servers=(epic.url, ""),
+            placer_keys=", profile: epic, document: {encounter_choice: newest}",
+            placer_faults=AT_EPIC,
+            **kwargs,
+        )
         self.epic, self.patients = epic, {}
 
     def load_patient(self, number: int) -> list[str]:
@@ -38,6 +44,7 @@ class EpicChaos(Chaos):
         )
         self.patients[number] = patient = f"Patient/{person['id']}"
         visit = {"resourceType": "Encounter", "status": "finished", "subject": {"reference": patient}}
+        visit["period"] = {"start": "2026-05-01T09:00:00Z", "end": "2026-05-01T09:30:00Z"}
         visit["class"] = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
         made = [person, self.epic.put(visit)]
         for index in range(self.resources - 1):

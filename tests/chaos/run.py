@@ -68,8 +68,9 @@ class Result:
     uninvited: int = 0  # what is there of patients about whom nobody asked
 
     def wrong(self) -> bool:
-        """True when anything of the promise was broken."""
-        return any((self.lost, self.duplicated, self.stuck, self.stale, self.misfiled, self.uninvited))
+        """True when anything of the promise was broken, or so many wait for a person that the run says nothing of the others."""
+        broken = (self.lost, self.duplicated, self.stuck, self.stale, self.misfiled, self.uninvited)
+        return any(broken) or 4 * self.parked > self.requests
 
 
 class Chaos:

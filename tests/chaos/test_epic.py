@@ -35,6 +35,16 @@ def test_the_oracle_sees_a_note_that_is_lost_doubled_or_nobodys(folder, epic):
     assert chaos.count_reports(["r1"]).duplicated == 2
 
 
+def test_kills_lose_and_double_no_note(folder, epic):
+    """Most loops have to close: where all wait for a person nothing is doubled, and nothing is shown."""
+    chaos = EpicChaos(folder, epic, seed=20261129, requests=4)
+    try:
+        result = chaos.run(10, seconds_between=1.0, settle_seconds=300)
+    finally:
+        chaos.stop()
+    assert not result.wrong(), result
+
+
 def write(epic: Epic, patient: str, words: str) -> None:
     [visit] = [each["id"] for each in epic.of("Encounter") if each["subject"]["reference"] == patient]
     sent = note(patient, f"Encounter/{visit}", text=words)
