@@ -10,6 +10,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     audit,
     checklists,
     clients,
+    directory,
     endpoints,
     keys,
     opinions,

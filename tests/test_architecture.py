@@ -36,6 +36,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fsspec": ("integration/packets/payloads.py",),
     "prometheus_client": ("integration/web/",),
     "argon2": ("integration/store/accounts.py",),
+    "langcodes": ("integration/views/languages.py",),
+    "zipcodes": ("integration/directory/zip_codes.py",),
     "pypdf": ("integration/packets/",),
     "reportlab": ("integration/packets/", "integration/web/", "second_opinion/demo/"),
 }
@@ -339,6 +341,7 @@ WRITER_OF = {
     "delivery_items": "integration/store/deliveries.py",  # mark_items, mark_again
     "links": "integration/store/links.py",  # remember, wrote
     "patient_links": "integration/store/patient_links.py",  # set_link, end
+    "directory_entries": "integration/store/directory.py",  # Staged.merge, add, correct
 }
 IN_SQL = {  # leases are given and taken back, and a restore frees them, in one statement for all
     "steps": {"integration/queue.py", "integration/backups/restore.py"},

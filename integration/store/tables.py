@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -859,6 +860,139 @@ client_tokens = Table(
     Column("client", Text, ForeignKey("clients.id"), nullable=False),
     Column("scopes", Text, nullable=False),  # those granted, of the client's
     _time("expires_at", nullable=False, index=True),
+)
+
+# --- the directory of doctors --------------------------------------------------------------------------------------
+
+DIRECTORY_ACTIVE = "state_now = 'active'"
+NAME_ORDER = "C"  # folded names are compared byte by byte: a prefix is a range of the index, and its order the pages'
+
+zip_points = Table(
+    "zip_points",
+    metadata,  # where each ZIP code is; read once from the wheel `zipcodes`
+    Column("zip", Text, primary_key=True),
+    Column("lat", Float, nullable=False),
+    Column("lon", Float, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("city", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # STANDARD, PO BOX, UNIQUE, MILITARY
+    Column("active", Boolean, nullable=False),
+)
+
+directory_loads = Table(
+    "directory_loads",
+    metadata,  # each file and each reading of a server: whose word it is, how old, and what it changed
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("source", Text, nullable=False),  # nppes, fhir:<key>, nucc
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),  # of the file, or of the server
+    Column("file_on", Date, nullable=False),  # how old what it says is
+    Column("is_whole", Boolean, nullable=False),  # all there is, so what is not in it is gone at the source
+    Column("rows", BigInteger, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("ended", BigInteger, nullable=False),
+    Column("left_out", BigInteger, nullable=False),
+    Column("notes", ARRAY(Text), nullable=False),
+    Column("actor", Text, nullable=False),
+    _now("loaded_at"),
+    Index("directory_loads_source", "source", "id"),
+)
+
+directory_entries = Table(
+    "directory_entries",
+    metadata,  # see mappings/directory/entry.py; a correction of a person stands in here too
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("source", Text, nullable=False),  # nppes, fhir:<key>, person
+    Column("source_id", Text, nullable=False),
+    Column("load_id", BigInteger, ForeignKey("directory_loads.id")),
+    Column("file_on", Date, nullable=False),
+    Column("npi", Text),
+    Column("family", Text, nullable=False),
+    Column("given", Text, nullable=False),
+    Column("name_key", Text(collation=NAME_ORDER), nullable=False),  # folded, family name first
+    Column("credentials", Text),
+    Column("gender", Text),
+    Column("languages", ARRAY(Text)),
+    Column("spoken", ARRAY(Text)),
+    Column("specialties", ARRAY(Text)),
+    Column("specialty_texts", ARRAY(Text)),
+    Column("organization", Text),
+    Column("line", Text),
+    Column("city", Text),
+    Column("state", Text),
+    Column("postal_code", Text),
+    Column("zip", Text),
+    Column("country", Text),
+    Column("lat", Float),
+    Column("lon", Float),
+    Column("position", Text),  # where lat and lon are from: source, zip, zip3
+    Column("phone", Text),
+    Column("licensed_in", ARRAY(Text)),
+    Column("second_opinions", Boolean),
+    Column("accepting", Boolean),
+    Column("endpoint", Text),  # of config.yaml
+    Column("fhir_address", Text),
+    Column("direct_address", Text),
+    Column("version", Text),
+    Column("updated_on", Date),
+    Column("state_now", Text, nullable=False),  # active, deactivated, gone
+    Column("ended_on", Date),
+    Column("entered_by", Text),
+    Column("revision", Integer, nullable=False, server_default="1"),  # goes up when a person corrects it
+    UniqueConstraint("source", "source_id", name="directory_entries_source"),
+    Index("directory_entries_npi", "npi"),
+    Index("directory_entries_name", "name_key", "id", postgresql_where=text(DIRECTORY_ACTIVE)),
+    Index("directory_entries_place", "lat", "lon", postgresql_where=text(DIRECTORY_ACTIVE)),
+    Index("directory_entries_no_place", "id", postgresql_where=text(f"{DIRECTORY_ACTIVE} and lat is null")),
+    Index(
+        "directory_entries_specialties",
+        "specialties",
+        postgresql_using="gin",
+        postgresql_where=text(DIRECTORY_ACTIVE),
+    ),
+    Index(
+        "directory_entries_spoken",
+        "spoken",
+        postgresql_using="gin",
+        postgresql_where=text(f"{DIRECTORY_ACTIVE} and spoken is not null"),
+    ),
+    Index(
+        "directory_entries_second_opinions",
+        "name_key",
+        "id",
+        postgresql_where=text(f"{DIRECTORY_ACTIVE} and second_opinions"),
+    ),
+)
+
+directory_corrections = Table(
+    "directory_corrections",
+    metadata,  # what a person said of an entry; a load never overwrites it, and what the source says stands beside it
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("entry_id", BigInteger, ForeignKey("directory_entries.id"), nullable=False),
+    Column("field", Text, nullable=False),
+    Column("value", Text, nullable=False),  # as JSON
+    Column("source_value", Text, nullable=False),  # what the source said last, as JSON
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _now("created_at"),
+    _time("ended_at"),  # a later word, or the source's own counts again
+    Index(
+        "directory_corrections_open",
+        "entry_id",
+        "field",
+        unique=True,
+        postgresql_where=text("ended_at is null"),
+    ),
+)
+
+specialty_codes = Table(
+    "specialty_codes",
+    metadata,  # NUCC's own list, where a site loaded it; ours stand in mappings/specialties.py
+    Column("code", Text, primary_key=True),
+    Column("words", Text, nullable=False),
+    Column("grouping", Text, nullable=False),
+    Column("load_id", BigInteger, ForeignKey("directory_loads.id"), nullable=False),
 )
 
 totals = Table(

@@ -12,11 +12,13 @@ import second_opinion
 from integration.store import alarms, bulk
 from integration.store.filters import parse
 from integration.store.tables import attempts, steps
+from tests import directory_files
 from tests.integration.web.access.smart_client import key_set, public_jwk
 from tests.jobs.exchange import Exchange, a_request, load_chart
 from tests.reference_pages import commands
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "oncology-request.yaml"
+PEOPLE = "npidata_pfile_20050523-20261108.csv"
 PASSWORD = "a long and quite synthetic password"
 RUNS_ON = "runs until it is stopped: there is no result to print"
 EXEMPT = {"serve": RUNS_ON, "web": RUNS_ON, "worker": RUNS_ON, "listen": RUNS_ON}
@@ -105,6 +107,11 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("deliveries retry", (f"{other}-records-1", *because)),
         ("waive", (other, item, *because)),
         ("deliveries park", (f"{other}-records-1", *because)),
+        ("directory load", (str(directory_files.write(folder / PEOPLE, [directory_files.row(1)])),)),
+        ("directory search", ("--name", "smith")),
+        ("directory show", ("1",)),
+        ("directory add", ("family=Lopez", *because)),
+        ("directory correct", ("1", "languages=es", *because)),
         ("endpoints check", ("bob",)),
         ("endpoints list", ()),
         ("endpoints pause", ("bob", *because)),

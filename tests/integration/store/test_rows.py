@@ -9,6 +9,7 @@ from sqlalchemy import Row, Table
 
 from integration.store import tables
 from integration.store.deliveries import Delivery, Item
+from integration.store.directory_search import EntryRow
 from integration.store.packets import PacketRow
 from integration.store.requests import Request
 from integration.store.sendings import Sending
@@ -23,6 +24,7 @@ ROWS = [
     (PacketRow, tables.packets),
     (Sending, tables.sendings),
     (Tick, tables.ticks),
+    (EntryRow, tables.directory_entries),
 ]
 
 
