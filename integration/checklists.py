@@ -5,17 +5,18 @@ A long chart takes seconds to judge: no transaction is open meanwhile.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
 from integration.settings.checklist_files import load_catalog
 from integration.settings.config import Config
-from integration.store import audit, checklist_facts, requests
+from integration.store import audit, checklist_facts, parcels, requests, source_asks, steps
 from integration.store import packets as packet_rows
 from integration.store.checklist_facts import Topic
+from integration.store.handing_over import WrongWords
 from integration.store.operations import NotPossible
 from integration.store.packets import PacketRow
 from integration.store.requests import Request
@@ -24,9 +25,13 @@ from mappings.checklists.chart import Chart, Record
 from mappings.checklists.choosing import choose
 from mappings.checklists.consultants import as_wanted
 from mappings.checklists.judging import judge
+from mappings.checklists.telling import not_there
 from mappings.codes import SYSTEM_NUCC
-from mappings.model.checklist import Catalog, Facts, Images, Said
+from mappings.model.checklist import Asked, Catalog, Facts, Images, Said, Tracked
+from mappings.model.parcel import Parcel, folded_all
 from mappings.model.request import Code, SecondOpinionRequest
+from mappings.model.source_ask import Ask, as_asked
+from mappings.model.states import FINAL
 
 
 def completeness(
@@ -55,8 +60,9 @@ def judged(engine: Engine, payloads: Payloads, config: Config, request_id: str, 
         row = requests.get(conn, request_id)
         content, spoken = requests.content(row), checklist_facts.spoken(conn, request_id)
         learned = checklist_facts.learned(conn, content.placer)
+        asked, things = source_asks.of_request(conn, request_id), parcels.of_request(conn, request_id)
         found = packet_rows.of_request(conn, request_id)
-    catalog, endpoint = _catalog(config, content.fulfiller), config.endpoints.get(content.fulfiller)
+    catalog, endpoint = catalog_of(config, content.fulfiller), config.endpoints.get(content.fulfiller)
     checklist, why = choose(
         catalog,
         said=spoken.checklist,
@@ -65,10 +71,16 @@ def judged(engine: Engine, payloads: Payloads, config: Config, request_id: str, 
         nucc=[content.specialty.code] if content.specialty and content.specialty.system == SYSTEM_NUCC else [],
     )
     checklist = as_wanted(checklist, catalog, Images(endpoint.images) if endpoint and endpoint.images else None)
-    visit, visit_is = _visit(content, today)
-    facts = replace(_carried(spoken.facts, content, row), learned=learned)
-    items = judge(checklist, catalog, _chart(payloads, config, found), facts, visit)
+    visit, visit_is = visit_of(content, today)
+    facts = _carried(spoken.facts, content, row)
+    facts = replace(facts, learned=learned, asked=_asked(asked, today), tracked=_tracked(things))
+    items = judge(checklist, catalog, chart_of(payloads, config, found), facts, visit)
     return Completeness(request_id, checklist, why, catalog, visit, visit_is, len(found), items)
+
+
+def told_not_there(engine: Engine, payloads: Payloads, config: Config, request_id: str, today: date) -> tuple[str, ...]:
+    """What the consultant is told of: a sentence for each item that is needed and not there."""
+    return not_there(judged(engine, payloads, config, request_id, today).items)
 
 
 def say(
@@ -89,14 +101,35 @@ def say(
     """
     record = _record(engine, payloads, config, request_id, key) if topic is Topic.RECORD else None
     with engine.begin() as conn:
-        catalog = _catalog(config, requests.get(conn, request_id).fulfiller)
+        catalog = catalog_of(config, requests.get(conn, request_id).fulfiller)
+        before = checklist_facts.spoken(conn, request_id).facts.items.get(key)
         checklist_facts.say(conn, catalog, request_id, topic, key, value, actor=actor, reason=reason)
+        if topic is Topic.ITEM and "waived" in (value, before.what if before else ""):
+            _tell_consultant(conn, request_id)
         if record is not None and value:
             placer = requests.get(conn, request_id).placer
             checklist_facts.learn(conn, placer, record.local, value, actor=actor)
 
 
-def _catalog(config: Config, fulfiller: str) -> Catalog:
+def add_parcel(
+    engine: Engine, config: Config, request_id: str, kind: str, what: str, source: str, *, actor: str, reason: str
+) -> int:
+    """A thing of a kind that travels by courier; its number. Raises WrongWords."""
+    with engine.begin() as conn:
+        known = catalog_of(config, requests.get(conn, request_id).fulfiller).kinds.get(kind)
+        if known is None or not known.by_courier:
+            raise WrongWords({"kind": "choose something that travels by courier"})
+        return parcels.add(conn, request_id, kind, what, source, actor=actor, reason=reason)
+
+
+def _tell_consultant(conn: Connection, request_id: str) -> None:
+    """What was sent before does not say that the consultant goes without it, or no longer does: their Task is told."""
+    row = requests.get(conn, request_id)
+    if row.status not in FINAL and not row.cancel_requested:
+        steps.create(conn, "tell_missing", row.fulfiller, request_id=request_id, deadline=row.records_due_at)
+
+
+def catalog_of(config: Config, fulfiller: str) -> Catalog:
     """The checklists of this site, with those that are this consultant's own laid over them."""
     endpoint = config.endpoints.get(fulfiller)
     return load_catalog((*config.checklists, *(endpoint.checklists if endpoint else ())))
@@ -106,7 +139,7 @@ def _record(engine: Engine, payloads: Payloads, config: Config, request_id: str,
     with engine.connect() as conn:
         requests.get(conn, request_id)
         rows = packet_rows.of_request(conn, request_id)
-    chart = _chart(payloads, config, rows)
+    chart = chart_of(payloads, config, rows)
     for record in chart.records():
         if record.source == source:
             return record
@@ -117,7 +150,7 @@ def _diagnoses(content: SecondOpinionRequest) -> Iterable[Code]:
     return content.first_opinion.diagnosis.codes if content.first_opinion else ()
 
 
-def _visit(content: SecondOpinionRequest, today: date) -> tuple[date, str]:
+def visit_of(content: SecondOpinionRequest, today: date) -> tuple[date, str]:
     if content.wanted_by is not None and content.wanted_by >= today:
         return content.wanted_by, "the day by which the opinion is wanted"
     return today, "today, because no day of the visit is known"
@@ -131,7 +164,25 @@ def _carried(facts: Facts, content: SecondOpinionRequest, row: Request) -> Facts
     return replace(facts, items={"question": asked, **facts.items})
 
 
-def _chart(payloads: Payloads, config: Config, rows: Iterable[PacketRow]) -> Chart:
+def _asked(asks: Iterable[Ask], today: date) -> dict[str, Asked]:
+    """By kind, what the newest ask that still says something of it says."""
+    told = [(each, as_asked(each, today)) for each in asks]
+    return {kind: said for each, said in told if said is not None for kind in each.items}
+
+
+def _tracked(things: Iterable[Parcel]) -> dict[str, Tracked]:
+    """By kind, how its things count together; those of which nobody said anything yet count as asked for."""
+    by_kind: dict[str, list[Parcel]] = {}
+    for each in things:
+        by_kind.setdefault(each.kind, []).append(each)
+    return {kind: Tracked(*folded_all(each), _newest(each)) for kind, each in by_kind.items()}
+
+
+def _newest(things: Iterable[Parcel]) -> datetime:
+    return max(each.moves[-1].at if each.moves else each.at for each in things)
+
+
+def chart_of(payloads: Payloads, config: Config, rows: Iterable[PacketRow]) -> Chart:
     """The records of all packets together: what a later one brings or takes back counts."""
     newest: dict[str, packets.Packet] = {}
     patient: dict = {}

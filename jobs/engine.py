@@ -26,6 +26,7 @@ from integration.store.steps import LeaseLost, Step
 from integration.store.storable import storable
 from jobs import gate, traces
 from jobs.steps import (
+    ask_source,
     gather_records,
     match_people,
     mirror_status,
@@ -36,6 +37,7 @@ from jobs.steps import (
     verify_delivery,
     watch_chart,
     watch_fulfiller,
+    watch_source,
 )
 from jobs.upkeep import bulk_retry, check_alarms, endpoint_check, prune, send_alerts
 from jobs.world import Context, Lease, Outcome, Revised, World
@@ -68,6 +70,9 @@ JOBS = {
     "return_report": return_report.return_report,
     "verify_report": verify_delivery.verify_report,
     "mirror_status": mirror_status.mirror_status,
+    "ask_source": ask_source.ask_source,
+    "watch_source": watch_source.watch_source,
+    "tell_missing": send_request.tell_missing,
     "prune": prune.prune,
     "bulk_retry": bulk_retry.bulk_retry,
     "check_alarms": check_alarms.check_alarms,

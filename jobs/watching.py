@@ -31,6 +31,7 @@ class Pace:
 
 TASK = Pace(1 / 100, 900)  # an answer of the consultant is seen within a hundredth of the time it took
 REPORT = Pace(1 / 100, DAY)  # of amendments after the report was returned
+SOURCE = Pace(1 / 24, 4 * HOUR)  # of what a source was asked for: days, not minutes
 CHART = Pace(1 / 24, 4 * HOUR)  # about thirty searches each
 CHART_AFTERWARDS = Pace(1 / 24, DAY)
 

@@ -21,6 +21,7 @@ SYSTEM_IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
 SYSTEM_X12_SERVICE_TYPE = "https://codesystem.x12.org/005010/1365"
 SYSTEM_DICOM = "http://dicom.nema.org/resources/ontology/DCM"
 SYSTEM_TASK_CODE = "http://hl7.org/fhir/CodeSystem/task-code"
+SYSTEM_HREX = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp"
 SYSTEM_BUSINESS_STATUS = f"{EXCHANGE_BASE}/CodeSystem/second-opinion-status"
 SYSTEM_GOOD_REASON = f"{EXCHANGE_BASE}/CodeSystem/second-opinion-reason"
 SYSTEM_BSER_STATUS = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
@@ -62,6 +63,8 @@ SECOND_OPINION_CODES = frozenset(
 CONSULTATION_NOTE = Code(system=SYSTEM_LOINC, code="11488-4", display="Consult note")
 RECORDS_SUMMARY = Code(system=SYSTEM_LOINC, code="34133-9", display="Summary of episode note")
 CLINICAL_NOTE = Code(system=SYSTEM_DOCUMENT_CATEGORY, code="clinical-note", display="Clinical Note")
+DATA_REQUEST = Code(system=SYSTEM_HREX, code="data-request", display="Data Request")
+DATA_CODE = Code(system=SYSTEM_HREX, code="data-code", display="Data Code")
 TASK_FULFILL = Code(system=SYSTEM_TASK_CODE, code="fulfill")
 PATIENT_ASSERTED = Code(system=SYSTEM_OBSERVATION_VALUE, code="PATAST", display="patient asserted")
 TRANSMITTER = Code(system=SYSTEM_PROVENANCE_AGENT, code="transmitter", display="Transmitter")

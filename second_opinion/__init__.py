@@ -17,6 +17,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     packets,
     requests,
     running,
+    sources,
     steps,
     storage,
     subscriptions,

@@ -62,6 +62,7 @@ class _Kind(Section):
     event: str = ""
     by_courier: bool = False
     is_disc: bool = False
+    ask: str = ""
     lead_days: int = Field(5, ge=0, le=400, description="Business days from asking until it is there.")
 
 

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, Connection, Select, Table, select
 
-from integration.store.tables import acknowledgments, attempts, deliveries, findings, packets, requests, steps
+from integration.store.tables import (
+    acknowledgments,
+    attempts,
+    deliveries,
+    findings,
+    packets,
+    parcels,
+    requests,
+    source_asks,
+    steps,
+)
 
 LARGEST = 2**63 - 1
 
@@ -31,6 +41,8 @@ NAMES: dict[str, Column] = {
     "attempt_id": attempts.c.id,
     "packet_id": packets.c.id,
     "acknowledgment": acknowledgments.c.id,
+    "ask_id": source_asks.c.id,
+    "parcel_id": parcels.c.id,
     "finding_id": findings.c.id,
     "finding": findings.c.id,
 }

@@ -404,6 +404,75 @@ suitability_words = Table(
     Index("suitability_words_request", "request_id", "id"),
 )
 
+source_asks = Table(
+    "source_asks",
+    metadata,  # what is missing, asked of a source; never changed, what became of it are events
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("endpoint", Text),  # of config.yaml, or none: another place, by what follows
+    Column("holder", Text, nullable=False),
+    Column("address", ARRAY(Text), nullable=False),
+    Column("fax", Text, nullable=False),
+    Column("road", Text, nullable=False),  # an AskRoad of mappings/model/source_ask.py
+    Column("items", ARRAY(Text), nullable=False),  # kinds of the checklist
+    Column("what", Text, nullable=False),
+    Column("due", Date, nullable=False),
+    Column("renews", BigInteger, ForeignKey("source_asks.id"), unique=True),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _now("created_at"),
+    Index("source_asks_request", "request_id", "id"),
+)
+
+source_ask_events = Table(
+    "source_ask_events",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("ask_id", BigInteger, ForeignKey("source_asks.id"), nullable=False),
+    Column("word", Text, nullable=False),  # an AskWord
+    Column("actor", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("day", Date),  # when the letter went, or the answer is expected
+    Column("done_by", Text, nullable=False),
+    Column("by_way", Text, nullable=False),
+    Column("reference", Text, nullable=False),  # of the Task at the source
+    Column("outputs", ARRAY(Text), nullable=False),  # Type/id at the source of what it gave
+    Column("kept_sha256", Text, nullable=False),  # of what it gave inside the Task, a payload
+    _now("created_at"),
+    Index("source_ask_events_ask", "ask_id", "id"),
+)
+
+parcels = Table(
+    "parcels",
+    metadata,  # what travels by courier; never changed, where it is are moves
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("kind", Text, nullable=False),  # of the checklist
+    Column("what", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    _now("created_at"),
+    Index("parcels_request", "request_id", "id"),
+)
+
+parcel_moves = Table(
+    "parcel_moves",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("parcel_id", BigInteger, ForeignKey("parcels.id"), nullable=False),
+    Column("word", Text, nullable=False),  # a Move of mappings/model/parcel.py
+    Column("day", Date, nullable=False),
+    Column("done_by", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("pieces_sent", Integer),
+    Column("pieces_counted", Integer),
+    Column("carrier", Text, nullable=False),
+    Column("tracking", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    _now("created_at"),
+    Index("parcel_moves_parcel", "parcel_id", "id"),
+)
+
 attempts = Table(
     "attempts",
     metadata,

@@ -40,7 +40,7 @@ def create_app(
     from integration.web.coordinator import cases as case_pages
     from integration.web.coordinator import checklist as checklist_pages
     from integration.web.coordinator import correct as correct_pages
-    from integration.web.coordinator import new_request, opinion
+    from integration.web.coordinator import new_request, opinion, parcels, sources
     from integration.web.coordinator import suitability as suitability_pages
     from integration.web.operations import (
         actions,
@@ -86,6 +86,8 @@ def create_app(
         case_pages,
         checklist_pages,
         suitability_pages,
+        sources,
+        parcels,
         patient,
         packet_pages,
         reports,

@@ -11,6 +11,7 @@ from integration.packets import stored as packets
 from integration.packets.lines import Spool
 from integration.store import links
 from integration.store.pace import parallel_requests
+from jobs.source.asked import given_by
 from jobs.source.problems import Problems
 from jobs.world import Context
 from mappings.addresses import base_in, base_of_search, comparable
@@ -88,6 +89,7 @@ def read_chart(
     with ThreadPoolExecutor(parallel_requests(limits.concurrency, limits.requests_per_second)) as pool:
         for _ in pool.map(lambda asked: reading.search(asked[0], asked[1], since), reading.searches()):
             pass  # each is taken while it is read
+        reading.take_given(pool)
         reading.close_over_references(known, pool)
     reading.chart.resources.sort()
     return reading.chart
@@ -245,6 +247,14 @@ class _Reading:
         if goes_back:
             self.ctx.finding("goes-back", "it came from the consultant's own system, so it is not sent", source, "info")
         return goes_back
+
+    def take_given(self, pool: ThreadPoolExecutor) -> None:
+        """What the source gave because it was asked: no search may show it."""
+        given = [each for each in given_by(self.ctx, self.request.placer) if each.source not in self.chart.resources]
+        for each in given:
+            if each.resource is not None:
+                self._take(each.source, each.resource)
+        self._fetch([each.source for each in given if each.resource is None], pool)
 
     def close_over_references(self, known: frozenset[str], pool: ThreadPoolExecutor) -> None:
         """Read what something in the chart points to, round after round, until nothing new is pointed to."""

@@ -1,10 +1,11 @@
 """Send the request itself: patient's questions, ServiceRequest, and last the Task the consultant works from."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from integration import fhir_json
+from integration import checklists, fhir_json
 from integration.packets import stored as packets
 from integration.store import deliveries, links, requests, revisions, sendings, steps
 from integration.store import packets as packet_rows
@@ -20,6 +21,7 @@ from jobs.target.sending import what_became_of
 from jobs.target.waiving import note_of
 from jobs.target.writing import find_one, own_identifier
 from jobs.world import Context, Outcome
+from mappings.checklists.telling import news, note
 from mappings.codes import as_dict
 from mappings.communication import to_patient_questions, withdrawn
 from mappings.model.delivery import ARRIVED, DeliveryKind, DeliveryStatus
@@ -85,7 +87,8 @@ def send_request(ctx: Context) -> Outcome:
         wanted_by=request.wanted_by.isoformat() if request.wanted_by else None,
         inputs=_inputs(inputs, questions),
     )
-    for said in filter(None, (note_of(ctx), _what_is_corrected(ctx, version, corrected) if corrected else None)):
+    corrected_note = _what_is_corrected(ctx, version, corrected) if corrected else None
+    for said in filter(None, (note_of(ctx), corrected_note, _not_there(ctx, ()))):
         task = with_note(task, said)
     _write(ctx, endpoint, delivery_id, task)
 
@@ -207,6 +210,30 @@ def tell_correction(ctx: Context) -> Outcome:
     _write(ctx, delivery.endpoint, sent[0].id, resource)
     _read_back(ctx, delivery.endpoint, sent[0].id, resource)
     return Outcome()
+
+
+def tell_missing(ctx: Context) -> Outcome:
+    """The Task says what is not there as it is now, where it said something else; one that is not sent yet says so when it is."""
+    endpoint = ctx.step.endpoint
+    with ctx.world.engine.begin() as conn:
+        sent = [each for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.REQUEST) if each.sent_at]
+        before = deliveries.bytes_sent(conn, ctx.request_id, own_identifier(ctx, "Task", ctx.request_id).value)
+    if not sent or not before or Status(ctx.row().status) in FINAL:
+        return Outcome()
+    written = fhir_json.loads(ctx.world.payloads.get(before[0]))
+    said = _not_there(ctx, [each.get("text", "") for each in written.get("note", ())])
+    if said is not None:
+        resource = with_note(written, said)
+        _write(ctx, endpoint, sent[0].id, resource)
+        _read_back(ctx, endpoint, sent[0].id, resource)
+    return Outcome()
+
+
+def _not_there(ctx: Context, told: Sequence[str]) -> str | None:
+    """What the checklist asks for and the consultant does not get, or that it is all there now; None: nothing new."""
+    world, today = ctx.world, ctx.now.date()
+    now = checklists.told_not_there(world.engine, world.payloads, world.config, ctx.request_id, today)
+    return news(note(now, today), told)
 
 
 def _read_back(ctx: Context, endpoint: str, delivery_id: str, task: dict) -> None:

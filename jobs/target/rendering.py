@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from integration import fhir_json
+from integration import checklists, fhir_json
 from integration.packets import stored as packets
 from integration.packets.originals import Contents, Original, contents
 from integration.packets.pdf import findings as pdf_findings
@@ -17,6 +18,7 @@ from jobs.target.corrections import Earlier
 from jobs.target.writing import own_identifier
 from jobs.world import Context
 from mappings import codes
+from mappings.checklists.telling import on_cover
 from mappings.codes import as_dict, as_dicts, as_text
 from mappings.document_reference import attachments, inline_bytes, to_document_reference
 from mappings.model.errors import NeedsPerson
@@ -104,6 +106,7 @@ def _summary(
         correction=earlier.correction,
         patient=earlier.patient,
     )
+    rendition = on_cover(rendition, *_not_there(ctx))
     correction = earlier.correction
     formats = ctx.endpoint(delivery.endpoint).habits.formats
     title = f"Correction {correction.number} to {TITLE.lower()}" if correction else TITLE
@@ -124,6 +127,11 @@ def _summary(
         words = in_plain_text(rendition, other).encode("utf-8", "backslashreplace")
         yield _Page("rendition-letters", f"{OTHER}: {title}", TEXT, words)
     yield from _raw(packet, rendition.unshown)
+
+
+def _not_there(ctx: Context) -> tuple[tuple[str, ...], date]:
+    world, today = ctx.world, ctx.now.date()
+    return checklists.told_not_there(world.engine, world.payloads, world.config, ctx.request_id, today), today
 
 
 def _raw(packet: Packet, sources: Iterable[str]) -> Iterator[_Page]:

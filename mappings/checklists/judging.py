@@ -10,6 +10,7 @@ from datetime import date
 from mappings.checklists.chart import Chart, Record, months_before
 from mappings.checklists.conditions import Answer, Verdict, holds
 from mappings.model.checklist import (
+    Asked,
     Catalog,
     Checklist,
     Evidence,
@@ -23,8 +24,10 @@ from mappings.model.checklist import (
     Rule,
     Said,
     State,
+    Tracked,
 )
 
+_ASKED_ALREADY = (State.REQUESTED, State.PROMISED)
 _BY_PERSON = {"requested": State.REQUESTED, "promised": State.PROMISED}
 
 
@@ -78,7 +81,27 @@ def _judge(rule: Rule, kind: Kind, case: _Case) -> Item:
         item = _doubtful(rule, kind, found)
     else:
         item = _of_nothing(rule, kind, verdict)
-    return _as_a_person_says(item, said)
+    item = _as_asked(_as_tracked(item, case.facts.tracked.get(kind.key)), case.facts.asked.get(kind.key))
+    return _as_a_person_says(item, _newest(said, kind, case.facts))
+
+
+def _as_tracked(item: Item, tracked: Tracked | None) -> Item:
+    """What travels by courier counts by where it is, unless the chart itself has it."""
+    return item if tracked is None or item.state is State.FOUND else _with(item, tracked.state, *tracked.reasons)
+
+
+def _as_asked(item: Item, asked: Asked | None) -> Item:
+    """Asked for counts only for what is missing; of what is there and not enough it is said beside it."""
+    if asked is None or not item.is_open or item.state in _ASKED_ALREADY:
+        return item
+    return _with(item, asked.state if item.state is State.MISSING else item.state, asked.reason)
+
+
+def _newest(said: Said | None, kind: Kind, facts: Facts) -> Said | None:
+    """A person's word, unless something newer is known; going without it is a decision, and stands."""
+    known = [each.at for each in (facts.asked.get(kind.key), facts.tracked.get(kind.key)) if each is not None]
+    is_old = said is not None and said.what != "waived" and any(at > said.at for at in known)
+    return None if is_old else said
 
 
 def _gather(rule: Rule, kind: Kind, case: _Case) -> _Found:
@@ -292,14 +315,14 @@ def _as_a_person_says(item: Item, said: Said | None) -> Item:
         return _with(item, State.FOUND, reason)
     if said.what == "waived":
         return _with(item, State.WAIVED, reason)
-    if item.state is State.MISSING and said.what in _BY_PERSON:
+    if item.state in (State.MISSING, State.REQUESTED) and said.what in _BY_PERSON:
         return _with(item, _BY_PERSON[said.what], reason)
     return item
 
 
-def _with(item: Item, state: State, reason: str) -> Item:
+def _with(item: Item, state: State, *reasons: str) -> Item:
     question = item.question if state is State.UNKNOWN else None
-    return Item(item.rule, item.kind, state, (reason, *item.reasons), item.evidence, question)
+    return Item(item.rule, item.kind, state, (*reasons, *item.reasons), item.evidence, question)
 
 
 def _by(said: Said) -> str:

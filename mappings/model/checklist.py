@@ -75,7 +75,8 @@ class Kind:
 
     ``words``: what its name says where it has one; ``images``: the pictures that belong to it; ``panel``: codes that stand for
     all ``parts``; ``weak``: what alone is only a part of it; ``events``: what happened when there should be one; ``event``: the question about that.
-    ``is_disc``: pictures on a disc, needless where pictures are not wanted; ``lead_days``: business days from asking until it is there.
+    ``is_disc``: pictures on a disc, needless where pictures are not wanted; ``ask``: what a letter to its source asks for, beside the
+    label; ``lead_days``: business days from asking until it is there.
     """
 
     key: str
@@ -92,6 +93,7 @@ class Kind:
     event: str = ""
     by_courier: bool = False
     is_disc: bool = False
+    ask: str = ""
     lead_days: int = 5
 
 
@@ -171,13 +173,36 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a request to a source says of an item now, ``at`` its last news: REQUESTED, PROMISED, or MISSING where that came to nothing."""
+
+    state: State
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """How the things of a kind that travel by courier count together (mappings/model/parcel.py), as of the last news."""
+
+    state: State
+    reasons: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Facts:
-    """What people said: answers by question, words by item, and records that somebody put under an item."""
+    """What people said: answers by question, words by item, and records that somebody put under an item.
+
+    ``asked``, ``tracked``: by kind, what was asked of a source and what travels by courier.
+    """
 
     answers: Mapping[str, Said] = field(default_factory=dict)
     items: Mapping[str, Said] = field(default_factory=dict)
     assigned: Mapping[str, str] = field(default_factory=dict)  # Type/id at the source -> kind, "" for none
     learned: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (system, code) of the source's own -> kind
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+    tracked: Mapping[str, Tracked] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

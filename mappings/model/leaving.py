@@ -18,6 +18,7 @@ class Reason(StrEnum):
     CANCELLATION = "cancellation"
     CHECK = "check"
     SUBSCRIPTION = "subscription"
+    RECORDS = "records-asked"  # of the source that has them
 
 
 # A step that is not here sends nothing to a party's system.
@@ -29,13 +30,18 @@ REASON_OF_STEP: dict[str, Reason] = {
     K.RETURN_REPORT: Reason.REPORT,
     K.MIRROR_STATUS: Reason.STATUS,
     K.CANCEL_REQUEST: Reason.CANCELLATION,
+    K.ASK_SOURCE: Reason.RECORDS,
+    K.TELL_MISSING: Reason.CORRECTION,
 }
 # Clinical content goes only for a request that stands, to the patient that it is linked to. What takes something back, says
 # a status or cancels goes in any case: keeping it would leave the wrong thing standing.
-CARRIES = frozenset({Reason.ASKED, Reason.CORRECTION, Reason.REPORT})
+CARRIES = frozenset({Reason.ASKED, Reason.CORRECTION, Reason.REPORT, Reason.RECORDS})
+ENDS_WITH_THE_REQUEST = frozenset({Reason.ASKED, Reason.RECORDS})  # nobody needs it once somebody asked to cancel
 PEOPLE = frozenset(
     {"Patient", "Practitioner", "PractitionerRole", "Organization", "Location"}
 )  # they go before the link
+
+BY_HAND = frozenset({"Letter"})  # it names the patient in words: no system has to know them
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,12 @@ def why_not(reason: Reason, going: Going, stand: Stand) -> str:
     """Empty when it may leave; else a cause of mappings/model/causes.py."""
     if reason not in CARRIES:
         return ""
-    if stand.status in (Status.CANCELLED, Status.ENTERED_IN_ERROR) or stand.cancel_requested and reason is Reason.ASKED:
+    if (
+        stand.status in (Status.CANCELLED, Status.ENTERED_IN_ERROR)
+        or stand.cancel_requested
+        and reason in ENDS_WITH_THE_REQUEST
+    ):
         return "request-withdrawn"
-    if going.kind not in PEOPLE and not stand.is_linked:
+    if going.kind not in PEOPLE | BY_HAND and not stand.is_linked:
         return "patient-not-linked"
     return ""

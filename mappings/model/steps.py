@@ -59,6 +59,9 @@ class StepKind(StrEnum):
     RETURN_REPORT = "return_report"
     VERIFY_REPORT = "verify_report"
     MIRROR_STATUS = "mirror_status"
+    ASK_SOURCE = "ask_source"
+    WATCH_SOURCE = "watch_source"
+    TELL_MISSING = "tell_missing"
     PRUNE = "prune"
     BULK_RETRY = "bulk_retry"
     CHECK_ALARMS = "check_alarms"
@@ -93,6 +96,11 @@ KINDS: dict[StepKind, Kind] = {
     K.RETURN_REPORT: Kind(G.REPORT, "Return the report", (K.VERIFY_REPORT,)),
     K.VERIFY_REPORT: Kind(G.REPORT, "Read the report back", (K.MIRROR_STATUS,)),
     K.MIRROR_STATUS: Kind(G.WATCH, "Show the status at the referring provider"),
+    K.ASK_SOURCE: Kind(
+        G.RECORDS, "Ask a source for what is missing", (K.WATCH_SOURCE,), before_the_visit=True, sends=True
+    ),
+    K.WATCH_SOURCE: Kind(G.WATCH, "Watch for what a source was asked for", (K.WATCH_CHART,)),
+    K.TELL_MISSING: Kind(G.REQUEST, "Tell the consultant what is not there", before_the_visit=True, sends=True),
     K.PRUNE: Kind(G.WATCH, "Remove what is past its retention"),
     K.BULK_RETRY: Kind(G.WATCH, "Retry many"),
     K.CHECK_ALARMS: Kind(G.WATCH, "Check the alarms", (K.SEND_ALERTS,)),

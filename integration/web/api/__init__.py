@@ -1,6 +1,16 @@
 """The JSON API: what the pages do, for programs. A file for each subject; ``routes`` reads and answers, ``document`` describes."""
 
-from integration.web.api import boards, checklists, document, operations, opinions, requests, steps, suitability  # noqa: F401  their routes join
+from integration.web.api import (  # noqa: F401  their routes join
+    boards,
+    checklists,
+    document,
+    operations,
+    opinions,
+    requests,
+    sources,
+    steps,
+    suitability,
+)
 from integration.web.api.routes import blueprint
 
 __all__ = ["blueprint"]

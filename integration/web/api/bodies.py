@@ -1,5 +1,6 @@
 """What programs send to the API: the query of an address, and JSON bodies. Unknown fields are refused."""
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -199,6 +200,62 @@ class SuitabilityAnswer(Because):
         examples=["go-on"],
     )
     value: Literal["yes", "no"] = Field(description="yes or no.", examples=["yes"])
+
+
+_Line = Annotated[Clean, Field(max_length=200)]
+
+
+class AskSource(Because):
+    """What to ask of whom, and by when."""
+
+    items: list[_Line] = Field(min_length=1, description="Items of the checklist.", examples=[["glass-slides"]])
+    source: _Line = Field("", description="An endpoint; empty for another place.", examples=["hillside"])
+    place: _Line = Field("", description="Another place: its name.", examples=["Mercy Hospital, pathology"])
+    address: list[_Line] = Field([], description="Another place: its address, line by line.")
+    fax: _Line = Field("", description="Another place: its fax number.")
+    road: Literal["task", "letter"] | None = Field(None, description="Default: a Task where the source takes one.")
+    what: Annotated[Clean, Field(max_length=500)] = Field(
+        "", description="What else they need to know to find it. No diagnosis."
+    )
+    due: date = Field(description="By when it is needed.", examples=["2026-12-08"])
+
+
+class SourceWord(Because):
+    """What became of an ask."""
+
+    word: Literal["sent", "promised", "rejected", "answered", "called-off"]
+    after: int = Field(0, ge=0, description="`last` of the ask as you saw it.")
+    on: date | None = Field(None, description="When the letter was sent, or for when it is promised.")
+    by: _Line = Field("", description="Who sent the letter.")
+    by_way: ByWay | None = Field(None, description="How the letter was sent.")
+    note: Annotated[Clean, Field(max_length=400)] = Field("", description="What they said.")
+
+
+class AskAgain(Because):
+    """By when it is needed now."""
+
+    due: date
+
+
+class AddParcel(Because):
+    """Something that travels by courier."""
+
+    item: _Line = Field(description="A kind that travels by courier.", examples=["glass-slides"])
+    what: _Line = Field("", description="Accession and block numbers.", examples=["S26-1234 A1-A4"])
+    source: _Line = Field("", description="Whose it is.")
+
+
+class MoveParcel(Because):
+    """What happened to it."""
+
+    word: str = Field(max_length=20, description="One of `next`.", examples=["shipped"])
+    after: int = Field(0, ge=0, description="`last` of the thing as you saw it.")
+    on: date | None = Field(None, description="Default: today.")
+    by: _Line = Field(description="Who did it, by name.")
+    pieces: int | None = Field(None, ge=0, le=10_000, description="How many were sent, or counted.")
+    carrier: _Line = Field("", description="With whom it travels.")
+    tracking: _Line = ""
+    note: Annotated[Clean, Field(max_length=500)] = ""
 
 
 class ConfirmDelivery(Because):

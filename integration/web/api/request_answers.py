@@ -336,3 +336,80 @@ class Suitability(Answer):
     good_reasons: dict[str, str] = Field(description="Which of the four good reasons the request names.")
     went_on: WentOn | None
     not_for_emergencies: str = Field(description="What to do instead in an emergency.")
+
+
+class SourceEvent(Answer):
+    """One line of what became of an ask."""
+
+    word: str
+    at: datetime
+    actor: str
+    day: date | None
+    reference: str | None = Field(description="The Task at the source.")
+    outputs: list[str] = Field(description="What the source gave, as it is called there.")
+
+
+class SourceAsk(Answer):
+    """What was asked of a source, and how it stands."""
+
+    id: int
+    request_id: str
+    source: str | None = Field(description="The endpoint; null for another place.")
+    holder: str
+    road: str = Field(description="task or letter.")
+    items: list[str]
+    due: date
+    wanted_by: date = Field(description="The day it was promised for, else `due`.")
+    renews: int | None = Field(description="The ask that this one repeats.")
+    state: str
+    late: bool
+    says: str
+    next: str
+    last: int = Field(description="Give it back as `after`.")
+    history: list[SourceEvent]
+
+
+class SourceAsks(Answer):
+    """Everything that was asked for a request."""
+
+    request_id: str
+    items: list[SourceAsk]
+
+
+class ParcelMove(Answer):
+    """One line of where a thing was."""
+
+    word: str
+    day: date
+    by: str
+    actor: str
+    at: datetime
+    carrier: str | None
+    tracking: str | None
+    pieces: int | None
+    note: str | None
+
+
+class Parcel(Answer):
+    """A thing that travels by courier, and how it counts for its item."""
+
+    id: int
+    item: str
+    what: str
+    source: str
+    state: str
+    counts_as: str
+    why: str
+    sent: int | None
+    counted: int | None
+    mismatch: bool
+    last: int = Field(description="Give it back as `after`.")
+    next: list[str] = Field(description="What can be said of it next.")
+    history: list[ParcelMove]
+
+
+class Parcels(Answer):
+    """Everything that travels by courier for a request."""
+
+    request_id: str
+    items: list[Parcel]
