@@ -1,19 +1,22 @@
 """One case with all of its parts, for pages, API and commands. Whoever adds a part to a case joins it in PARTS."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Engine
 
-from integration import checklists
+from integration import checklists, suitability
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
-from integration.store import audit, deliveries, request_list, requests
+from integration.store import acknowledgments, audit, deliveries, reports, request_list, requests
 from integration.store.request_list import Waits
 from integration.store.requests import Request
-from integration.views import case, checklist
+from integration.views import case, checklist, opinion
+from integration.views import suitability as suitability_view
 from integration.views.case import Part
+from integration.views.texts import t
+from mappings.model.acknowledgment import Standing
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest
 
@@ -28,36 +31,36 @@ class Case:
     now: datetime
     actor: str
     row: Request
+    content: SecondOpinionRequest = field(repr=False)
     waits: Waits | None
     arrived_as: str | None
+    reading: Standing
 
     @property
     def request_id(self) -> str:
         """Its id."""
         return self.row.id
 
-    @property
-    def content(self) -> SecondOpinionRequest:
-        """What is asked, as it was entered or corrected since."""
-        return requests.content(self.row)
+
+def _suitability(this: Case) -> Part:
+    found = suitability.standing(this.engine, this.config, this.request_id, this.now.date(), actor=this.actor)
+    return suitability_view.part(found)
 
 
 def _checklist(this: Case) -> Part:
-    """Of what the chart has; a packet that cannot be read says so instead of hiding the rest of the case."""
-    try:
-        found = checklists.judged(this.engine, this.payloads, this.config, this.row.id, this.now.date())
-    except ExchangeError as error:
-        return checklist.unread(str(error))
+    found = checklists.judged(this.engine, this.payloads, this.config, this.request_id, this.now.date())
     return checklist.part(found, this.row)
 
 
-# Each part of a case, by the name of its topic. One that belongs to this case alone and has nothing to say returns None.
-PARTS: tuple[Callable[[Case], Part | None], ...] = (
-    lambda this: case.request_part(this.row, this.now),
-    _checklist,
-    lambda this: case.records_part(this.row, this.arrived_as, this.waits, this.now),
-    lambda this: case.report_part(this.row, this.waits),
-)
+# The parts of a case by their keys. One that has nothing to say about a case gives None. What cannot be read is said
+# in its place, and does not hide the rest.
+PARTS: dict[str, Callable[[Case], Part | None]] = {
+    "request": lambda this: case.request_part(this.row, this.waits),
+    "suitability": _suitability,
+    "checklist": _checklist,
+    "records": lambda this: case.records_part(this.row, this.arrived_as, this.waits, this.now),
+    "opinion": lambda this: case.report_part(this.row, this.waits, this.reading),
+}
 
 
 def read(
@@ -76,12 +79,17 @@ def read(
         audit.record(conn, actor, "case.looked-at", request_id, reason=reason)
         waits = request_list.waits(conn, [request_id]).get(request_id)
         arrived = deliveries.records_arrived_as(conn, [request_id]).get(request_id)
-    this = Case(engine, payloads, config, now, actor, row, waits, arrived)
+        standing = opinion.standing_of(reports.newest(conn, request_id), acknowledgments.of_request(conn, request_id))
+    content = requests.content(row)
+    this = Case(engine, payloads, config, now, actor, row, content, waits, arrived, standing)
     return this, case.in_order(_there(this))
 
 
-def _there(this: Case) -> Iterable[Part]:
-    for make in PARTS:
-        part = make(this)
+def _there(this: Case) -> Iterator[Part]:
+    for key, make in PARTS.items():
+        try:
+            part = make(this)
+        except ExchangeError as error:
+            part = Part(key, "open", t("case.unread", why=str(error)), who="operator")
         if part is not None:
             yield part

@@ -8,6 +8,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     api,
     attempts,
     audit,
+    cases,
     checklists,
     clients,
     directory,

@@ -84,6 +84,13 @@ def newest(conn: Connection, limit: int, scope: Scope = EVERYTHING) -> list[Row]
     return list(conn.execute(shown.order_by(requests.c.created_at.desc(), requests.c.id.desc()).limit(limit)).all())
 
 
+def of_patient(conn: Connection, patient_hash: str, scope: Scope, *, but: str, limit: int = 20) -> list[Row]:
+    """``id``, ``key`` and ``status`` of the other requests of a scope about the same patient, newest first."""
+    others = select(requests.c.id, requests.c.key, requests.c.status)
+    others = others.where(requests.c.patient_hash == patient_hash, requests.c.id != but, scope.where())
+    return list(conn.execute(others.order_by(requests.c.created_at.desc(), requests.c.id).limit(limit)))
+
+
 def open_of(conn: Connection, practice: str) -> int:
     """How many open requests a practice asks or is asked."""
     theirs = or_(requests.c.placer == practice, requests.c.fulfiller == practice)

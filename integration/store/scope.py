@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, FromClause, func, or_, true
+from sqlalchemy import ColumnElement, FromClause, false, func, or_, true
 
 from integration.store.roles import OF_PRACTICES, Role
 from integration.store.tables import requests
@@ -43,8 +43,9 @@ class Scope:
         """The same as a condition on rows that have the columns ``placer`` and ``fulfiller``."""
         if self.whole:
             return true()
-        placer, fulfiller = sorted(self.placers), sorted(self.fulfillers)
-        return or_(of.c.placer == func.any(placer), of.c.fulfiller == func.any(fulfiller))
+        asked, asking = sorted(self.fulfillers), sorted(self.placers)
+        sides = [of.c.placer == func.any(asking)] if asking else []
+        return or_(false(), *sides, *([of.c.fulfiller == func.any(asked)] if asked else []))
 
 
 EVERYTHING = Scope(whole=True)

@@ -35,6 +35,7 @@ RECORDS_OWED = (
 )
 LOOP_OPEN = "closed_at is null and status not in ('rejected', 'cancelled', 'failed', 'entered-in-error')"
 LINKED_ORDERS = "reference like 'ServiceRequest/%'"
+ON_BOARD = "closed_at is null and status not in ('cancelled', 'entered-in-error')"
 ANSWERED = "(status = 'completed' or visit = 'completed')"
 
 
@@ -85,6 +86,8 @@ requests = Table(
     ),
     Index("requests_records_owed", "records_due_at", "id", postgresql_where=text(RECORDS_OWED)),
     Index("requests_loop_open", "created_at", "id", postgresql_where=text(LOOP_OPEN)),
+    Index("requests_board_placer", "placer", postgresql_where=text(ON_BOARD)),
+    Index("requests_board_fulfiller", "fulfiller", postgresql_where=text(ON_BOARD)),
     Index("requests_answered", "updated_at", "id", postgresql_where=text(f"{LOOP_OPEN} and {ANSWERED}")),
 )
 

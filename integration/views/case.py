@@ -8,6 +8,8 @@ from integration.store.request_list import Waits
 from integration.store.requests import Request
 from integration.views.levels import records_words
 from integration.views.texts import t
+from mappings.model.acknowledgment import Standing
+from mappings.model.moves import QUESTIONS, WHOSE, Move, Mover
 from mappings.model.states import FINAL, Records, Status
 from mappings.model.steps import Group, of_group
 
@@ -15,6 +17,7 @@ LATEST = datetime.max.replace(tzinfo=UTC)
 ORDER = ("late", "open", "waiting", "none", "done")
 RETURNS = of_group(Group.REPORT)
 HERE = Records.VERIFIED, Records.ACKNOWLEDGED
+UNANSWERED = Status.REQUESTED, Status.RECEIVED
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,29 @@ def in_order(parts: Iterable[Part]) -> list[Part]:
     return sorted(parts, key=lambda part: (ORDER.index(part.state), part.by or LATEST))
 
 
-def request_part(row: Request, now: datetime) -> Part:
+def label(key: str) -> str:
+    """What a part is called."""
+    return t(f"case.part.{key}") if t.has(f"case.part.{key}") else key.replace("-", " ").capitalize()
+
+
+def _moving(key: str, state: str, says: str, move: Move, by: datetime | None = None, endpoint: str = "") -> Part:
+    return Part(key, state, says, t(f"move.{move}"), WHOSE[move].value, by, endpoint)
+
+
+def request_part(row: Request, waits: Waits | None) -> Part:
     """Whether it was sent, taken and answered."""
     status, says = Status(row.status), t(f"case.request.{row.status}")
-    if status is Status.COMPLETED:
-        return Part("request", "done", says)
     if status in (Status.REJECTED, Status.FAILED):
-        return Part("request", "open", says, t("case.request.elsewhere"), "coordinator")
+        return _moving("request", "open", says, Move.DECLINED)
     if status in FINAL:
         return Part("request", "done", says)
-    if status is Status.DRAFT:
-        return Part("request", "waiting", says, t("case.request.sends"), "exchange", row.records_due_at)
+    if waits is not None and waits.status == "parked" and waits.cause in QUESTIONS:
+        return _moving("request", "open", says, Move.QUESTION, row.records_due_at)
     if status is Status.ON_HOLD:
-        return Part("request", "open", says, t("case.request.told"), "coordinator")
-    takes = status in (Status.REQUESTED, Status.RECEIVED)
-    return Part("request", "waiting", says, t("case.request.takes" if takes else "case.request.answers"), "consultant")
+        return _moving("request", "open", says, Move.TELL)
+    if status is Status.DRAFT:
+        return _moving("request", "waiting", says, Move.SEND, row.records_due_at)
+    return _moving("request", "waiting", says, Move.ANSWER if status in UNANSWERED else Move.OPINION)
 
 
 def records_part(row: Request, arrived_as: str | None, waits: Waits | None, now: datetime) -> Part:
@@ -64,18 +75,24 @@ def records_part(row: Request, arrived_as: str | None, waits: Waits | None, now:
     if row.closed_at is not None or Status(row.status) in FINAL:
         return Part("records", "none", says, endpoint=page)
     is_late = row.records_due_at is not None and row.records_due_at < now
-    is_held = waits is not None and waits.status == "parked" and waits.kind not in RETURNS
-    who, move = ("operator", "case.records.held") if is_held else ("exchange", "case.records.sends")
+    is_held = (
+        waits is not None and waits.status == "parked" and waits.kind not in RETURNS and waits.cause not in QUESTIONS
+    )
     state = "late" if is_late else "open" if is_held else "waiting"
-    return Part("records", state, says, t(move), who, row.records_due_at, page)
+    if is_held:
+        return _moving("records", state, says, Move.HELD, row.records_due_at, page)
+    return Part("records", state, says, t("case.records.sends"), Mover.EXCHANGE, row.records_due_at, page)
 
 
-def report_part(row: Request, waits: Waits | None) -> Part:
-    """The opinion: signed, and back in the chart of who asked."""
+def report_part(row: Request, waits: Waits | None, standing: Standing) -> Part:
+    """The opinion: signed, back in the chart of who asked, and read there."""
+    key, page = "opinion", "opinion.show"
     if row.closed_at is not None:
-        return Part("report", "done", t("case.report.closed"))
+        if standing in (Standing.UNREAD, Standing.CHANGED):
+            return _moving(key, "open", t("case.report.unread"), Move.READ, endpoint=page)
+        return Part(key, "done", t(f"case.report.{standing}"), endpoint=page)
     if Status(row.status) is not Status.COMPLETED:
-        return Part("report", "none", t("case.report.not_yet"))
+        return Part(key, "none", t("case.report.not_yet"), endpoint=page)
     if waits is not None and waits.status == "parked" and waits.kind in RETURNS:
-        return Part("report", "open", t("case.report.held"), t("case.report.carry"), "coordinator")
-    return Part("report", "waiting", t("case.report.there"), t("case.report.returns"), "exchange")
+        return _moving(key, "open", t("case.report.held"), Move.CARRY, endpoint=page)
+    return _moving(key, "waiting", t("case.report.there"), Move.RETURN, endpoint=page)

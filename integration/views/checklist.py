@@ -62,11 +62,6 @@ def part(found: Completeness, row: Request) -> Part:
     return Part(key, "open", says, t("case.checklist.see"), "coordinator", row.records_due_at, page)
 
 
-def unread(why: str) -> Part:
-    """A packet cannot be read: its items are not known, and that is said."""
-    return Part("checklist", "open", t("case.checklist.unread", why=why), "", "operator", endpoint="checklist.show")
-
-
 def view(found: Completeness) -> dict:
     """As JSON: ids, states, reasons and days, and no value of a record but its days."""
     return {

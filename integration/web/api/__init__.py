@@ -2,6 +2,7 @@
 
 from integration.web.api import (  # noqa: F401  their routes join
     boards,
+    cases,
     checklists,
     document,
     operations,

@@ -70,6 +70,16 @@ class ItemsQuery(_Input):
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="Most items on a page.", examples=[100])
 
 
+class BoardQuery(_Input):
+    """Which cases, and from where on."""
+
+    show: Literal["all", "mine", "others", "late"] = Field(
+        "all", description="All, mine to do, waiting for others, or late.", examples=["mine"]
+    )
+    after: str | None = Field(None, max_length=120, pattern=r"^[^\x00]*$", description="`next` of the page before.")
+    limit: int = Field(PAGE, ge=1, le=MAX_PAGE, description="Most cases on a page.", examples=[PAGE])
+
+
 class NumbersQuery(_Input):
     """Which period."""
 

@@ -1,7 +1,7 @@
 """What the API answers about a request: its tracks, steps, deliveries, attempts, findings and audit. Ids, words and times."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from integration.settings.roads import LevelWord
 from integration.web.api.answers import Answer, Deadline, Step
 from mappings.model.acknowledgment import Decision, Standing
 from mappings.model.hand_over import ByWay
+from mappings.model.moves import Move, Mover
 
 
 class TakenIn(Answer):
@@ -284,6 +285,57 @@ class ChecklistItem(Answer):
     note: str | None
     sources: list[str]
     evidence: list[ChecklistEvidence]
+
+
+class CasePart(Answer):
+    """One part of a case: how it stands, and whose move is next."""
+
+    key: str
+    label: str
+    state: Literal["done", "open", "late", "waiting", "none"]
+    says: str
+    next: str = Field(description="What has to happen; empty when nothing has.")
+    who: str = Field(description="Who has the move: a role, exchange or patient; empty when nobody has.")
+    by: datetime | None
+
+
+class Case(Answer):
+    """One case with its parts, the next move first."""
+
+    request_id: str
+    key: str
+    placer: str
+    fulfiller: str
+    status: str
+    priority: str
+    parts: list[CasePart]
+
+
+class BoardLine(Answer):
+    """One case on the board."""
+
+    request_id: str
+    key: str
+    placer: str
+    fulfiller: str
+    status: str
+    records: str
+    priority: str
+    due_at: datetime | None = Field(
+        description="When the records have to be there; null when they are, or it is not known."
+    )
+    is_late: bool
+    move: Move
+    whose: Mover
+    says: str
+
+
+class Board(Answer):
+    """A page of cases, those with the least time left first."""
+
+    items: list[BoardLine]
+    counts: dict[str, int] = Field(description="How many cases each of all, mine, others and late holds.")
+    next: str | None
 
 
 class Checklist(Answer):

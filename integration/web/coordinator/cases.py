@@ -1,13 +1,16 @@
 """One page for one case: what is done, what is missing, who has the next move and by when; and the board of all of mine."""
 
-from flask import Blueprint
+from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
 from integration import cases
-from integration.store.request_list import Wanted
-from integration.views.request_list import lines
+from integration.store import audit, request_list
+from integration.store.board import Show
+from integration.views import board as boards
+from integration.views import case as case_view
 from integration.web import forms, pages, world
 from integration.web.access import scope
+from mappings.model.states import OPEN
 
 blueprint = pages.sentences(Blueprint("cases", __name__))
 
@@ -18,12 +21,26 @@ def show(request_id: str) -> ResponseReturnValue:
     this, parts = cases.read(
         world.engine(), world.payloads(), world.config(), request_id, pages.now(), actor=forms.actor()
     )
-    return pages.render("case.html", this=this, parts=parts, patient=this.content.patient)
+    with world.engine().connect() as conn:
+        others = request_list.of_patient(conn, this.row.patient_hash, scope.mine(), but=request_id)
+    is_open = this.row.status in OPEN and not this.row.cancel_requested
+    return pages.render("case.html", this=this, parts=parts, others=others, is_open=is_open, label=case_view.label)
 
 
 @blueprint.get("/board")
 def board() -> ResponseReturnValue:
-    """The open requests of my practices."""
-    with world.engine().connect() as conn:
-        rows, _ = lines(conn, Wanted(), scope=scope.mine())
-    return pages.render("board.html", rows=rows)
+    """The open cases of my practices, those with the least time left first. Names are on it: which were shown is recorded."""
+    given = request.args.get("show", "")
+    tab = Show(given) if given in list(Show) else Show.ALL
+    with world.engine().begin() as conn:
+        found = boards.read(conn, scope.mine(), tab, pages.now(), after=request.args.get("after", ""))
+        shown = {"requests": [turn.id for turn in found.turns]}
+        audit.record(conn, forms.actor(), "board.looked-at", detail=shown)
+    return pages.render(
+        "board.html",
+        found=found,
+        tab=tab,
+        tabs=[(each, found.counts[each], url_for("cases.board", show=each)) for each in Show],
+        name_of=boards.name_of,
+        first="after" in request.args,
+    )

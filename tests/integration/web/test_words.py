@@ -71,6 +71,8 @@ def test_every_text_exists_and_is_used():
         "state.",
         "delivery.",
         "case.",
+        "move.",
+        "board.",
         *(f"{name}." for name in account_pages.ACTIONS),
     }
     missing = {key for key in used if key not in TEXTS and not key.endswith((".", "_"))}

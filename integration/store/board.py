@@ -1,0 +1,151 @@
+"""The board of cases: those of a scope that somebody still has to do something about, sorted by the time that is left."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+    union_all,
+)
+
+from integration.store.scope import Scope
+from integration.store.tables import NEVER, ON_BOARD, reports, requests, steps
+from mappings.model.moves import QUESTIONS, WHOSE, Move, Mover, of
+from mappings.model.states import Records, Status
+from mappings.model.steps import Group, of_group
+
+PAGE = 50
+DECLINED_DAYS = 14  # so long a declined request stays, unless somebody asks again
+ARRIVED = (Records.VERIFIED, Records.ACKNOWLEDGED)
+_SHOWN = ("id", "key", "placer", "fulfiller", "status", "records", "priority", "body")
+_NEVER = datetime.fromisoformat(NEVER)
+
+
+class Show(StrEnum):
+    """A tab of the board."""
+
+    ALL = "all"
+    MINE = "mine"  # mine to do
+    OTHERS = "others"  # waiting for others
+    LATE = "late"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A case on the board. ``due_at``: until when the records have to be there, while they are not."""
+
+    id: str
+    key: str
+    placer: str
+    fulfiller: str
+    status: str
+    records: str
+    priority: str
+    body: bytes
+    due_at: datetime | None
+    move: Move
+    is_late: bool
+
+    @property
+    def whose(self) -> Mover:
+        """Who has the next move."""
+        return WHOSE[self.move]
+
+
+def _parked(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return requests.c.id.in_(select(steps.c.request_id).where(text("steps.status = 'parked'"), *conditions))
+
+
+_DECLINED = requests.c.status.in_((Status.REJECTED, Status.FAILED))
+_REPORT = steps.c.kind.in_(of_group(Group.REPORT))
+_MOVE = case(
+    (_DECLINED, Move.DECLINED.value),
+    (_parked(steps.c.cause.in_(QUESTIONS)), Move.QUESTION.value),
+    (_parked(_REPORT), Move.CARRY.value),
+    (_parked(), Move.HELD.value),
+    (requests.c.status == Status.ON_HOLD, Move.TELL.value),
+    (requests.c.status == Status.COMPLETED, Move.RETURN.value),
+    (requests.c.status == Status.DRAFT, Move.SEND.value),
+    (requests.c.status.in_((Status.REQUESTED, Status.RECEIVED)), Move.ANSWER.value),
+    else_=Move.OPINION.value,
+)
+_OWED = and_(
+    requests.c.records.not_in(ARRIVED), requests.c.status.not_in((Status.COMPLETED, Status.REJECTED, Status.FAILED))
+)
+_DUE = case((_OWED, requests.c.records_due_at))
+
+
+def page(
+    conn: Connection,
+    scope: Scope,
+    show: Show,
+    now: datetime,
+    *,
+    after: tuple[datetime, str] | None = None,
+    limit: int = PAGE,
+) -> tuple[list[Turn], tuple[datetime, str] | None]:
+    """Cases with the least time left first, those without a time last; and where the next page begins (None at the end)."""
+    cases = _cases(scope, now)
+    sorts = func.coalesce(cases.c.due_at, _NEVER)
+    query = select(cases).where(_on(cases, scope, show, now))
+    if after is not None:
+        query = query.where(tuple_(sorts, cases.c.id) > tuple_(*map(literal, after)))
+    found = conn.execute(query.order_by(sorts, cases.c.id).limit(limit + 1)).all()
+    turns = [_turn(row, now) for row in found[:limit]]
+    return turns, (turns[-1].due_at or _NEVER, turns[-1].id) if len(found) > limit else None
+
+
+def counts(conn: Connection, scope: Scope, now: datetime) -> dict[Show, int]:
+    """How many cases each tab holds, in one pass."""
+    cases = _cases(scope, now)
+    numbers = [func.count().filter(_on(cases, scope, show, now)) for show in Show]
+    return dict(zip(Show, conn.execute(select(*numbers).select_from(cases)).one(), strict=True))
+
+
+def _cases(scope: Scope, now: datetime) -> CTE:
+    """What is open, and what is closed and not read; two halves, so that each finds its rows by an index."""
+    over = or_(~_DECLINED, requests.c.updated_at > now - timedelta(days=DECLINED_DAYS))
+    columns = [requests.c[name] for name in _SHOWN]
+    still_open = select(*columns, _DUE.label("due_at"), _MOVE.label("move")).where(scope.where(), text(ON_BOARD), over)
+    unread = select(*columns, null().label("due_at"), literal(Move.READ.value).label("move"))
+    unread = unread.join(reports, reports.c.request_id == requests.c.id)
+    unread = unread.where(text("reports.unread_since is not null"), requests.c.closed_at.is_not(None), scope.where())
+    return union_all(still_open, unread).cte("cases")
+
+
+def _on(cases: CTE, scope: Scope, show: Show, now: datetime) -> ColumnElement[bool]:
+    tabs = {
+        Show.ALL: true(),
+        Show.MINE: _mine(cases, scope),
+        Show.OTHERS: not_(_mine(cases, scope)),
+        Show.LATE: cases.c.due_at < now,
+    }
+    return tabs[show]
+
+
+def _mine(cases: CTE, scope: Scope) -> ColumnElement[bool]:
+    """The moves of who has this scope; without practices, those of all people."""
+    if scope.whole:
+        return cases.c.move.not_in(of(Mover.EXCHANGE))
+    asks = and_(cases.c.move.in_(of(Mover.COORDINATOR)), cases.c.placer == func.any(sorted(scope.placers)))
+    answers = and_(cases.c.move.in_(of(Mover.CONSULTANT)), cases.c.fulfiller == func.any(sorted(scope.fulfillers)))
+    return or_(asks, answers)
+
+
+def _turn(row: Row, now: datetime) -> Turn:
+    return Turn(**{**row._asdict(), "move": Move(row.move)}, is_late=row.due_at is not None and row.due_at < now)

@@ -1,0 +1,183 @@
+"""One page for one case, and the board: the next move, whose it is and by when; sorted, paged, scoped, recorded."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import delete, insert, update
+
+from integration.cases import PARTS
+from integration.store import board
+from integration.store.board import Show
+from integration.store.roles import Role
+from integration.store.scope import EVERYTHING, Scope
+from integration.store.tables import reports, requests, steps
+from integration.views import board as boards
+from integration.views.case import Part, in_order, label
+from mappings.model.errors import ExchangeError
+from mappings.model.moves import WHOSE, Move
+from tests.mappings.checklists.charts import report, result
+
+pytestmark = pytest.mark.postgres
+NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+OF_ALICE = Scope(placers=frozenset({"alice"}))
+
+
+def stands(site, request_id: str, **columns) -> str:
+    with site.engine.begin() as conn:
+        conn.execute(update(requests).where(requests.c.id == request_id).values(**columns))
+    return request_id
+
+
+def one_of_each(site) -> dict[Move, str]:
+    """A request of Alice's for each move."""
+    made = {move: site.request(f"k-{move}", wanted_by="2027-01-01") for move in Move}
+    statuses = {Move.DECLINED: "rejected", Move.TELL: "on-hold", Move.RETURN: "completed", Move.ANSWER: "requested",
+                Move.OPINION: "accepted", Move.CARRY: "completed", Move.READ: "completed", Move.HELD: "requested"}  # fmt: skip
+    for move, status in statuses.items():
+        stands(site, made[move], status=status)
+    stands(site, made[Move.READ], closed_at=NOW, closed_level="read-back")
+    stands(site, made[Move.DECLINED], updated_at=NOW - timedelta(days=3))
+    park(site, made[Move.QUESTION], "gather_records", "information-missing")
+    park(site, made[Move.CARRY], "return_report", "to-hand-over")
+    park(site, made[Move.HELD], "push_records", "http-422")
+    row = dict(
+        id="rep1",
+        request_id=made[Move.READ],
+        source="DocumentReference/1",
+        revision=1,
+        state="final",
+        resource_sha256="0",
+        unread_since=NOW,
+    )
+    with site.engine.begin() as conn:
+        conn.execute(insert(reports).values(row))
+    return made
+
+
+def park(site, request_id: str, kind: str, cause: str) -> None:
+    with site.engine.begin() as conn:
+        conn.execute(delete(steps).where(steps.c.request_id == request_id))
+    site.step(kind, "mercy", request_id=request_id, cause=cause)
+
+
+def on_board(site, scope=EVERYTHING, show=Show.ALL, **how):
+    with site.engine.connect() as conn:
+        return board.page(conn, scope, show, NOW, **how)[0]
+
+
+def test_each_case_has_the_move_that_stands_next_and_its_page_says_the_same(site):
+    made = one_of_each(site)
+    found = {turn.id: turn for turn in on_board(site)}
+    assert {found[request_id].move for request_id in made.values()} == set(Move)
+    for move, request_id in made.items():
+        assert found[request_id].move is move
+        parts = site.client.get(f"/api/cases/{request_id}").json["parts"]
+        assert (WHOSE[move], boards.view(found[request_id])["says"]) in {
+            (part["who"], part["next"]) for part in parts
+        }, (move, parts)
+
+
+def test_mine_others_and_late_are_what_who_asks_can_do_and_what_has_no_time_left(site):
+    made = one_of_each(site)
+    late = stands(site, made[Move.ANSWER], records_due_at=NOW - timedelta(hours=1))
+    both = Scope(placers=frozenset({"alice"}), fulfillers=frozenset({"mercy"}))
+    shown = {show: {turn.id for turn in on_board(site, OF_ALICE, show)} for show in Show}
+    assert shown[Show.ALL] == set(made.values()) == shown[Show.MINE] | shown[Show.OTHERS]
+    assert shown[Show.MINE] == {made[move] for move, whose in WHOSE.items() if whose == "coordinator"}
+    assert shown[Show.LATE] == {late} and late in shown[Show.OTHERS]
+    assert late in {turn.id for turn in on_board(site, both, Show.MINE)}, "the consultant's people answer"
+    assert on_board(site, Scope(placers=frozenset({"mercy"}))) == []
+    with site.engine.connect() as conn:
+        assert board.counts(conn, OF_ALICE, NOW) == {show: len(ids) for show, ids in shown.items()}
+
+
+def test_what_is_over_is_not_on_the_board_and_what_was_declined_is_for_two_weeks(site):
+    gone = [stands(site, site.request(f"g{status}"), status=status) for status in ("cancelled", "entered-in-error")]
+    gone.append(stands(site, site.request("closed"), status="completed", closed_at=NOW))
+    old = stands(site, site.request("old"), status="rejected", updated_at=NOW - timedelta(days=15))
+    new = stands(site, site.request("new"), status="failed", updated_at=NOW - timedelta(days=13))
+    assert [turn.id for turn in on_board(site)] == [new] and old not in gone
+
+
+def test_the_board_goes_page_by_page_by_the_time_left_and_those_without_one_come_last(site):
+    ids = [site.request(f"k{number}") for number in range(7)]
+    for number, request_id in enumerate(ids[:5]):
+        stands(site, request_id, records_due_at=NOW + timedelta(hours=number // 2))
+    stands(site, ids[5], records_due_at=NOW - timedelta(days=9), records="verified")  # there: no time counts any more
+    pages, after = [], None
+    while True:
+        with site.engine.connect() as conn:
+            turns, after = board.page(conn, EVERYTHING, Show.ALL, NOW, after=after, limit=2)
+        pages.append(turns)
+        if after is None:
+            break
+        after = boards.place(f"{after[0].isoformat()}_{after[1]}")
+    flat = [turn for turns in pages for turn in turns]
+    assert [len(turns) for turns in pages] == [2, 2, 2, 1] and {turn.id for turn in flat} == set(ids)
+    assert [turn.due_at for turn in flat[:5]] == sorted(turn.due_at for turn in flat[:5])
+    assert [turn.due_at for turn in flat[5:]] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "words", ["", "x", "2026-01-01_r1", "2026-01-01T00:00:00+00:00_", "2026-01-01T00:00:00+00:00_r\x001"]
+)
+def test_a_place_that_is_none_begins_at_the_beginning(words):
+    assert boards.place(words) is None
+
+
+def test_the_case_page_says_who_it_is_what_is_missing_and_who_is_next_and_the_look_is_recorded(site):
+    request_id = site.request(fulfiller="mercy", wanted_by="2027-03-01")
+    other = site.request("k2")
+    site.packet(request_id, report("11526-1", "2026-06-01"), result("718-7", "2020-01-01"))
+    page = site.get(f"/cases/{request_id}")
+    plain = re.sub(r"<[^>]*>", "", page)
+    assert "Ada Synthetic-Test" in plain and "Records needed for the visit" in plain and "Coordinator:" in plain
+    assert f'href="/cases/{other}"' in page and f'href="/requests/{request_id}/checklist"' in page
+    assert [row.request_id for row in site.audited("case.looked-at")] == [request_id]
+    site.get("/cases/none", 404)
+
+
+def test_the_board_page_and_api_say_the_same_and_names_are_shown_to_people_alone_and_recorded(site):
+    made = one_of_each(site)
+    page = site.get("/board")
+    assert page.count("<article") == len(made) and "Ada Synthetic-Test" in page
+    [looked] = site.audited("board.looked-at")
+    assert set(looked.detail["requests"]) == set(made.values())
+    answer = site.client.get("/api/board?show=mine&limit=2")
+    assert answer.status_code == 200 and len(answer.json["items"]) == 2 and "Synthetic-Test" not in answer.text
+    following = site.client.get("/api/board", query_string={"show": "mine", "after": answer.json["next"]}).json
+    assert {item["request_id"] for item in answer.json["items"]}.isdisjoint(
+        item["request_id"] for item in following["items"]
+    )
+    assert site.client.get("/api/board?after=x").status_code == 400
+    assert site.get("/board?show=nothing&after=nonsense").count("<article") == len(made)
+
+
+def test_a_part_that_cannot_be_read_says_so_and_hides_nothing(site, monkeypatch):
+    def broken(_case):
+        raise ExchangeError("packet p1 is not in the payload store")
+
+    monkeypatch.setitem(PARTS, "checklist", broken)
+    plain = re.sub(r"<[^>]*>", "", site.get(f"/cases/{site.request()}"))
+    assert "How this stands cannot be read: packet p1" in plain and "Records on their way" in plain
+
+
+def test_the_next_move_is_at_the_top():
+    parts = [
+        Part("a", "done", ""),
+        Part("b", "waiting", "", by=NOW),
+        Part("c", "open", ""),
+        Part("d", "open", "", by=NOW),
+        Part("e", "late", ""),
+    ]
+    assert [part.key for part in in_order(parts)] == ["e", "d", "c", "b", "a"]
+    assert label("visit") == "Visit" and label("some-part") == "Some part", "a part that came later has a name too"
+
+
+def test_a_consultant_sees_the_same_board_of_what_is_asked_of_theirs(guarded):
+    asked, elsewhere = guarded.request(fulfiller="mercy"), guarded.request("k2", fulfiller="bob")
+    guarded.as_(Role.CONSULTANT, practices=("mercy",))
+    page = guarded.get("/board")
+    assert asked in page and elsewhere not in page
+    assert "Correct the request" not in guarded.get(f"/cases/{asked}")
