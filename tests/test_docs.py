@@ -23,6 +23,7 @@ from mappings.model.capabilities import QUIRKS
 from mappings.model.profiles import PROFILES
 from mappings.model.request import SecondOpinionRequest
 from tests.reference_api import api_page
+from tests.reference_checklists import page as checklists_page
 from tests.reference_connect import VENDORS, connect_page
 from tests.reference_pages import cli_page, commands, errors_page, lawful_page, states_page
 from tests.reference_vendors import vendors_page
@@ -106,6 +107,7 @@ PAGES = {
     "errors.md": lambda: _from("the errors and causes in the code", errors_page),
     "lawful.md": lambda: _from("mappings/lawful.py", lawful_page),
     "vendors.md": lambda: _from("mappings/model/profiles.py", vendors_page),
+    "checklists.md": lambda: _from("tests/mappings/checklists/labelled.py", checklists_page),
     "api.md": lambda: _from("the routes in integration/web/api/", api_page),
 }
 CONNECT = {f"connect-{key}.md": partial(connect_page, key) for key in VENDORS}

@@ -35,6 +35,7 @@ class _Matcher(Section):
     words: _Words = ()
     has: _Words = ()
     content_types: _Words = ()
+    icd10: _Icd10 = ()
 
 
 _Matchers = Annotated[tuple[_Matcher, ...], Field(strict=False)]
@@ -202,6 +203,7 @@ def _matchers(found: Iterable[_Matcher]) -> tuple[Matcher, ...]:
             each.words,
             each.has,
             each.content_types,
+            each.icd10,
         )
         for each in found
     )

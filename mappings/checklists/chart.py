@@ -8,6 +8,7 @@ from datetime import date
 from functools import lru_cache
 
 from mappings.addresses import Bases
+from mappings.checklists.ranges import in_ranges
 from mappings.codes import SYSTEM_LOINC, as_dict, as_dicts, as_text, codings_in
 from mappings.model.checklist import Evidence, Matcher
 from mappings.subject import whose
@@ -97,6 +98,9 @@ class Record:
             if wanted and not wanted & there:
                 return None
             why += [name] if wanted else []
+        if matcher.icd10 and not any(in_ranges(code, matcher.icd10) for code in self.icd10):
+            return None
+        why += ["diagnosis"] if matcher.icd10 else []
         if matcher.words and not self.says(matcher.words):
             return None
         why += ["words"] if matcher.words else []
@@ -195,7 +199,13 @@ def _begins(word: str) -> re.Pattern[str]:
 
 def _states(resource: dict) -> set[str]:
     said = {text for name in _STATES if (text := as_text(resource.get(name)))}
-    return said | _codes_of(resource, "verificationStatus")
+    return said | set(_plain_codes(resource.get("verificationStatus")))
+
+
+def _plain_codes(concepts: object) -> Iterator[str]:
+    """Codes whatever their system, and without one: what a state says is never overlooked because of how it is written."""
+    for concept in as_dicts(concepts):
+        yield from (text for coding in as_dicts(concept.get("coding")) if (text := as_text(coding.get("code"))))
 
 
 def _codes_of(resource: dict, name: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from mappings.checklists.conditions import in_ranges
+from mappings.checklists.ranges import in_ranges
 from mappings.model.checklist import Catalog, Checklist
 
 GENERAL = "general"

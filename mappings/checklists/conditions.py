@@ -1,11 +1,11 @@
 """When a conditional rule holds: by diagnoses, by age, else by what a person answered. What is not known is asked, once."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 
 from mappings.checklists.chart import Chart, Record
+from mappings.checklists.ranges import in_ranges
 from mappings.model.checklist import Condition, Facts, Question
 
 
@@ -71,14 +71,3 @@ def _by_diagnosis(condition: Condition, chart: Chart) -> Verdict | None:
 
 def _is_one(record: Record, condition: Condition) -> bool:
     return any(in_ranges(code, condition.icd10) and not in_ranges(code, condition.not_icd10) for code in record.icd10)
-
-
-def in_ranges(code: str, ranges: Iterable[str]) -> bool:
-    """Whether an ICD-10 code lies in one of ``C22`` (it and everything below) or ``C15-C26`` (both ends and below)."""
-    plain = code.replace(".", "").upper()
-    for each in ranges:
-        low, _, high = each.replace(".", "").partition("-")
-        high = high or low
-        if plain[: len(low)] >= low and plain[: len(high)] <= high:
-            return True
-    return False

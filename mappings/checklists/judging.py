@@ -209,6 +209,8 @@ def _of_what_is_there(rule: Rule, kind: Kind, found: _Found, case: _Case) -> Ite
     lacks = list(_lacks(rule, kind, found if age else _young(rule, found, case), case))
     if len(found.records) < rule.min_count and found.records:
         lacks.append(f"{len(found.records)} of {rule.min_count}")
+    elif rule.images is Images.REQUIRED and 0 < len(found.images) < rule.min_count:
+        lacks.append(f"pictures of {len(found.images)} of {rule.min_count}")
     if age is State.STALE:
         limit = f"older than {rule.months} month{'s' if rule.months != 1 else ''} at the visit"
         return Item(rule, kind, State.STALE, (limit, *lacks), found.evidence)

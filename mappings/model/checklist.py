@@ -49,7 +49,8 @@ class Matcher:
     """What one kind of record looks like in FHIR: everything that is given has to hold, any one of its values.
 
     ``loinc``: codes of ``code`` or ``type``; ``categories``: codes of ``category``; ``modalities``: DICOM; ``words``: at the
-    beginning of words of its names; ``has``: elements that are there; ``content_types``: beginnings of a document's type.
+    beginning of words of its names; ``has``: elements that are there; ``content_types``: beginnings of a document's type; ``icd10``: codes of a
+    diagnosis, or ranges of them.
     """
 
     type: str
@@ -59,6 +60,7 @@ class Matcher:
     words: tuple[str, ...] = ()
     has: tuple[str, ...] = ()
     content_types: tuple[str, ...] = ()
+    icd10: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
