@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.common import Clock, Row, say, temporary_folder
 from tests.servers.process import ServerUnavailable
 
-NAMES = ("chart", "singles", "size", "dispatch", "engine", "memory")
+NAMES = ("chart", "singles", "size", "dispatch", "engine", "directory", "memory")
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks.md"
 HEAD = """\
 <!-- Written by `python -m benchmarks --write` (make bench ARGS=--write): measure again instead of editing. -->
@@ -30,6 +30,7 @@ TITLES = {
     "size": "Long charts and a large document",
     "dispatch": "100,000 due and 1,000,000 finished steps",
     "engine": "Workers, start latency, intake",
+    "directory": "A directory of 1,000,000 doctors",
     "memory": "Memory of a worker over time",
 }
 

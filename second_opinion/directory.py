@@ -1,14 +1,19 @@
 """Commands about the directory of doctors: load a file, search, show, enter, correct."""
 
+from __future__ import annotations
+
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from second_opinion.house import ID, ME, cli, opened, progress_of, show, with_json, with_reason
 
-KINDS = ("nppes", "nppes-endpoints", "nppes-deactivated", "nucc")
+if TYPE_CHECKING:
+    from integration.store.directory import Merged
+
+KINDS = ("nppes", "nppes-endpoints", "nppes-deactivated", "nucc", "fhir")
 DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -28,25 +33,31 @@ def directory() -> None:
 def load_(
     ctx: click.Context, file: Path, kind: str | None, day: datetime | None, whole: bool, fewer: bool, as_json: bool
 ) -> None:
-    """Load FILE of NPPES (.zip or .csv, whole or weekly) or NUCC: all of each table in it, or nothing of it."""
+    """Load FILE of NPPES (.zip or .csv, whole or weekly), NUCC, or a FHIR Bundle (--kind fhir): all of each table in it, or nothing of it."""
     from integration.directory.loading import Wanted, load
+    from integration.directory.syncing import load_bundle
 
     wanted = Wanted(kind, day.date() if day else None, whole, fewer)
     with opened(ctx) as (_, engine), progress_of(f"reading {file.name}") as progress:
-        done = load(engine, file, wanted, actor=ME, progress=progress)
-    result = [
-        {
-            "load": each.load_id,
-            "rows": each.rows,
-            "added": each.added,
-            "changed": each.changed,
-            "ended": each.ended,
-            "left_out": each.left_out,
-            "notes": list(each.notes),
-        }
-        for each in done
-    ]
+        if kind == "fhir":
+            on = wanted.day or date_of_today()
+            done = [load_bundle(engine, file, file.stem, on, actor=ME, whole=whole, fewer=fewer)]
+        else:
+            done = load(engine, file, wanted, actor=ME, progress=progress)
+    result = [_as_json(each) for each in done]
     show({"loads": result}, as_json, "\n".join(line for each in result for line in _loaded(each)))
+
+
+def _as_json(done: Merged) -> dict[str, Any]:
+    return {
+        "load": done.load_id,
+        "rows": done.rows,
+        "added": done.added,
+        "changed": done.changed,
+        "ended": done.ended,
+        "left_out": done.left_out,
+        "notes": list(done.notes),
+    }
 
 
 def _loaded(done: dict[str, Any]) -> list[str]:
@@ -54,6 +65,29 @@ def _loaded(done: dict[str, Any]) -> list[str]:
         f"{done['added']:,} added, {done['changed']:,} changed, {done['ended']:,} ended, {done['left_out']:,} left out"
     )
     return [f"read {done['rows']:,} rows: {counts}", *(f"  {note}" for note in done["notes"])]
+
+
+@directory.command("sync")
+@click.argument("endpoint")
+@click.option("--fewer", is_flag=True, help="It is right that it holds far fewer than the directory has.")
+@with_json
+@click.pass_context
+def sync_(ctx: click.Context, endpoint: str, fewer: bool, as_json: bool) -> None:
+    """Read the FHIR directory at ENDPOINT, all of it or nothing; who is no longer there is marked."""
+    from integration.directory.syncing import sync
+    from second_opinion.house import make_world
+
+    with opened(ctx) as (config, engine):
+        source = config.directory.sources.get(endpoint)
+        if source is None:
+            known = ", ".join(config.directory.sources) or "none"
+            raise click.UsageError(f"config.yaml names no directory {endpoint} in directory.sources; it names {known}")
+        world = make_world(config, engine)
+        try:
+            done = sync(engine, world.servers.server(endpoint), source, date_of_today(), actor=ME, fewer=fewer)
+        finally:
+            world.servers.close()
+    show(_as_json(done), as_json, "\n".join(_loaded(_as_json(done))))
 
 
 @directory.command("search")

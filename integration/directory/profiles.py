@@ -38,9 +38,15 @@ def profile(engine: Engine, entry_id: int, today: date) -> Profile:
         if entry is None:
             raise NotPossible("the directory has no such entry")
         others = directory_search.others_of(conn, entry)
-        corrections = directory_search.corrections_of(conn, entry_id)
+        corrections = [each for each in directory_search.corrections_of(conn, entry_id) if each.field in FIELDS]
         words = specialty_words(conn, entry.specialties or ())
         return Profile(entry, tuple(others), tuple(corrections), words, ages_of(conn, today))
+
+
+def is_there(engine: Engine, entry_id: int) -> bool:
+    """Does the directory have this entry?"""
+    with engine.connect() as conn:
+        return directory_search.get(conn, entry_id) is not None
 
 
 def add(engine: Engine, config: Config, typed: Mapping[str, str], today: date, *, actor: str, reason: str) -> int:

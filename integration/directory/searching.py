@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from integration.directory import zip_codes
 from integration.store import directory_search, zip_points
 from integration.store.directory_search import Found
 from integration.store.zip_points import MILITARY, Place
@@ -34,9 +33,7 @@ Read = TypeVar("Read")
 
 
 def search(engine: Engine, typed: Mapping[str, str], today: date, *, limit: int = PAGE) -> Results:
-    """Read what was typed and look for it. Raises ExchangeError when the list of ZIP codes cannot be read."""
-    if typed.get("zip"):
-        zip_codes.ensure(engine)
+    """Read what was typed and look for it."""
     with engine.connect() as conn:
         asked = _Asked(conn, {name: (typed.get(name) or "").strip()[:LONGEST] for name in FIELDS})
         query = asked.query()
@@ -126,6 +123,8 @@ class _Asked:
         return self.language.primary
 
     def _place(self, zip: str) -> Place | None:
+        if not zip_points.is_filled(self.conn):
+            return None  # whoever puts somebody into the directory fills it first: it is empty
         place = zip_points.find(self.conn, zip)
         if place is not None and place.kind == MILITARY:
             self.wrong["zip"] = f"{zip} is a military address abroad: give the ZIP code of a place in the United States"

@@ -198,6 +198,7 @@ class _Reading:
             *_lag_problems(endpoints, config),
             *_review_problems(endpoints),
             *_checklist_problems(endpoints, config),
+            *_directory_problems(endpoints, config),
             *alert_config.problems(values, self.environ),
         ):
             self._problem(at, message)
@@ -240,6 +241,12 @@ def _checklist_problems_of(key: str, endpoint: Endpoint, paths: tuple[Path, ...]
         return
     if endpoint.checklist is not None and endpoint.checklist not in known:
         yield ("endpoints", key, "checklist"), f"is no checklist{nearest(endpoint.checklist, known)}"
+
+
+def _directory_problems(endpoints: dict[str, Endpoint], config: Config | None) -> Found:
+    for key in config.directory.sources if config else ():
+        if key not in endpoints:
+            yield ("directory", "sources", key), f"is no endpoint{nearest(key, endpoints)}"
 
 
 def _lag_problems(endpoints: dict[str, Endpoint], config: Config | None) -> Found:

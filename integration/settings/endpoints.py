@@ -226,8 +226,10 @@ class Endpoint(Section):
         "are asked, whatever a host's name leads to.",
         examples=[["10.20.0.0/16"]],
     )
-    role: Literal["placer", "fulfiller", "both"] = Field(
-        description="placer asks for second opinions, fulfiller gives them.", examples=["placer"]
+    role: Literal["placer", "fulfiller", "both", "directory"] = Field(
+        description="placer asks for second opinions, fulfiller gives them, directory only tells who there is "
+        "(docs/how-to/directory.md).",
+        examples=["placer"],
     )
     name: Name = Field(
         default_factory=lambda data: data.get("key") or "endpoint",

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from integration.settings.alerts import Alerts
+from integration.settings.directory import Directory
 from integration.settings.endpoints import Endpoint
 from integration.settings.parts import (
     Key,
@@ -106,6 +107,7 @@ class Config(Section):
         "(docs/how-to/checklists.md).",
         examples=[["our-checklists.yaml"]],
     )
+    directory: Directory = Field(default_factory=Directory, description="Where doctors are looked up.")
     alerts: Alerts = Field(default_factory=Alerts, description="What is told to whom (docs/how-to/alerts.md).")
     retention: Retention = Field(default_factory=Retention, description="How long exchanges are kept.")
 

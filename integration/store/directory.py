@@ -26,7 +26,7 @@ from mappings.names import fold
 
 LOCK = 7_215_004  # of one load at a time
 BLOCK = 20_000  # rows of one COPY: no transaction stays open for long
-FEWEST = 0.8  # a whole list that holds fewer of those we have is one that was cut, until a person says otherwise
+FEWEST, FEW = 0.8, 10  # a whole list that lacks more than this of those we have was cut, until a person says otherwise
 LISTED = 20  # doubles named one by one
 LONGEST = 500
 PERSON = "person"
@@ -177,15 +177,19 @@ def name_key(family: str, given: str) -> str:
 
 
 def _enough(conn: Connection, load: Load) -> None:
-    there = select(func.count()).where(
-        directory_entries.c.source == load.source, directory_entries.c.state_now == "active"
-    )
-    known = conn.execute(there).scalar_one()
-    staged = conn.execute(text("SELECT count(*) FROM directory_staging WHERE active")).scalar_one()
-    if staged < known * FEWEST:
+    """Raises NotPossible when a list of all there is lacks so many that it was probably cut."""
+    known, gone = conn.execute(
+        text(
+            "SELECT count(*), count(*) FILTER (WHERE NOT EXISTS "
+            "(SELECT FROM directory_staging s WHERE s.source_id = e.source_id)) FROM directory_entries e "
+            "WHERE e.source = :source AND e.state_now = 'active' AND e.file_on <= :file_on"
+        ),
+        {"source": load.source, "file_on": load.file_on},
+    ).one()
+    if gone > max(FEW, known * (1 - FEWEST)):
         raise NotPossible(
-            f"{load.name} holds {staged:,} people and the directory has {known:,} of {load.source}: a list of all that is so "
-            "much shorter was probably cut. Nothing was changed. Fetch it again, or say --fewer when it is right"
+            f"{load.name} lacks {gone:,} of the {known:,} people that {load.source} had: it was probably cut. Nothing was "
+            "changed. Fetch it again, or say --fewer when it is right"
         )
 
 

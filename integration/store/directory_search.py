@@ -33,7 +33,7 @@ from mappings.names import fold
 
 EARTH_MILES = 3958.8
 MILES_OF_A_DEGREE = 69.0
-RINGS = (1 / 32, 1 / 8, 1 / 2, 1.0)  # of the distance asked for
+RINGS = (5, 40)  # miles, before the whole distance that is asked for
 NOWHERE = 1e6  # miles: sorts who has no known place behind everybody else
 STATED, NOT_STATED, NO_PLACE = 0, 1, 2  # groups, in the order in which they are shown
 E = directory_entries.c
@@ -130,9 +130,8 @@ def _of_group(
         named = conn.execute(_in_order_of_names(where, after).limit(limit))
         return [Found(_entry(row), None, group) for row in named]
     rows: Sequence[Row] = ()
-    for share in RINGS:
-        radius = query.miles * share
-        if after is not None and radius <= after.miles and share < 1:
+    for radius in (*(each for each in RINGS if each < query.miles), query.miles):
+        if after is not None and radius <= after.miles and radius < query.miles:
             continue
         rows = conn.execute(_in_order_of_distance(wanted, place, radius, after).limit(limit)).all()
         if len(rows) >= limit:

@@ -10,6 +10,7 @@ from integration.views.languages import words_for
 from mappings.directory.places import STATES
 from mappings.directory.query import Query
 from mappings.directory.spelling import spelled
+from mappings.specialties import NUCC
 
 GROUPS = {0: "stated", 1: "not-stated", 2: "no-place"}
 
@@ -68,6 +69,16 @@ def languages_of(entry: EntryRow) -> list[str] | None:
     return None if entry.languages is None else [words_for(each) for each in entry.languages]
 
 
+def specialties_of(entry: EntryRow, words: Mapping[str, str]) -> list[str] | None:
+    """In words, of codes first; None when none is stated."""
+    return [words.get(each, each) for each in entry.specialties or ()] or entry.specialty_texts
+
+
+def licenses_of(entry: EntryRow) -> list[str] | None:
+    """The states by their names; None when none is stated."""
+    return [STATES.get(each, each) for each in entry.licensed_in] if entry.licensed_in else None
+
+
 def roads_of(entry: EntryRow) -> list[str]:
     """By what they can be reached, in words; empty: nothing is known."""
     return [
@@ -75,6 +86,20 @@ def roads_of(entry: EntryRow) -> list[str]:
         *([f"a FHIR address that is listed for them: {entry.fhir_address}"] if entry.fhir_address else []),
         *([f"Direct: {entry.direct_address}"] if entry.direct_address else []),
     ]
+
+
+def as_typed(value: object) -> str:
+    """A value as a person types it into a form; empty for what is not stated."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(NUCC.get(each) or str(each) for each in value) if isinstance(value, list) else str(value)
+
+
+def json_words(value: str) -> str:
+    """A value that is kept as JSON, in words."""
+    return as_typed(json.loads(value)) or "not stated"
 
 
 def open_points(entry: EntryRow, query: Query) -> list[str]:

@@ -40,6 +40,7 @@ def create_app(
     from integration.web.coordinator import cases as case_pages
     from integration.web.coordinator import checklist as checklist_pages
     from integration.web.coordinator import correct as correct_pages
+    from integration.web.coordinator import directory as directory_pages
     from integration.web.coordinator import new_request, opinion, parcels, sources
     from integration.web.coordinator import suitability as suitability_pages
     from integration.web.operations import (
@@ -84,6 +85,7 @@ def create_app(
         attempt_pages,
         correct_pages,
         case_pages,
+        directory_pages,
         checklist_pages,
         suitability_pages,
         sources,

@@ -31,6 +31,7 @@ NAV = (
     ("boards.schedules", "nav.schedules"),
     ("bulk.listed", "nav.operations"),
     ("numbers.numbers", "nav.numbers"),
+    ("directory.find", "nav.directory"),
     ("new_request.form", "nav.new"),
     ("accounts.listed", "nav.accounts"),
 )

@@ -62,7 +62,7 @@ STATES = {
 }
 # Territories have country codes of their own; a state's two letters are another country's (DE is Germany).
 _HOME = frozenset({"", "US", "USA", "UNITED STATES", "PR", "GU", "VI", "AS", "MP"})
-_BY_NAME = {name.casefold(): code for code, name in STATES.items()}
+_BY_NAME = {name.replace(".", "").casefold(): code for code, name in STATES.items()}
 
 
 def zip_of(postal_code: str | None, country: str | None = None) -> str | None:

@@ -25,6 +25,7 @@ EXEMPT = {"serve": RUNS_ON, "web": RUNS_ON, "worker": RUNS_ON, "listen": RUNS_ON
 RUN_ELSEWHERE = {
     "demo": "tests/e2e/test_demo.py; its last line is the value, what happens is told before it",
     "restore": "tests/jobs/test_restore.py; it replaces the database",
+    "directory sync": "tests/integration/directory/test_syncing.py; it asks a FHIR directory",
     "alerts test": "tests/jobs/upkeep/test_alerts.py; it asks a mail server",
     "endpoints moved": "tests/jobs/upkeep/test_endpoint_moved.py; it needs an endpoint that moved",
     "keys retire": "tests/second_opinion/test_keys.py; it needs the kid of a key that was rotated",

@@ -151,6 +151,16 @@ NEEDS: dict[str, Need] = {
     "parcels.show": CASE,
     "parcels.add": CASE,
     "parcels.move": CASE,
+    "directory.find": _WATCHING,
+    "directory.show": _WATCHING,
+    "directory.enter_form": ASKING,
+    "directory.enter": ASKING,
+    "directory.correct_form": ASKING,
+    "directory.correct": ASKING,
+    "api.directory_search": _WATCHING,
+    "api.directory_entry": _WATCHING,
+    "api.directory_enter": ASKING,
+    "api.directory_correct": ASKING,
     "new_request.form": ASKING,
     "new_request.take_in": ASKING,
 }
@@ -184,12 +194,19 @@ HOW_SCOPED: dict[str, How] = {
     "api.listed": How.SQL,
     "api.description": How.NOTHING,
     "cases.board": How.SQL,
+    **dict.fromkeys(
+        (
+            *(f"directory.{each}" for each in ("find", "show", "enter_form", "enter", "correct_form", "correct")),
+            *(f"api.directory_{each}" for each in ("search", "entry", "enter", "correct")),
+        ),
+        How.NOTHING,
+    ),
     "new_request.form": How.NOTHING,
     "new_request.take_in": How.SQL,
 }
 
 # Arguments of paths that name nothing of a request by themselves: what they number is looked for within its request.
-WITHIN = frozenset({"name", "revision", "at"})
+WITHIN = frozenset({"name", "revision", "at", "entry_id"})
 
 # Where people of a practice go from a page of the installation that has one of their own.
 INSTEAD = {"listing.requests": "cases.board", "requests.show": "cases.show"}

@@ -294,3 +294,47 @@ class ResendItem(Because):
     """Which item to look at and send again."""
 
     item: ItemName
+
+
+class DirectoryQuery(_Input):
+    """Which doctors, and from where on. No patient's data but a ZIP code."""
+
+    name: str = Field("", max_length=100, description="Last name or its beginning; or both names.", examples=["Lopez"])
+    specialty: str = Field("", max_length=100, description="In words, or a code.", examples=["Medical oncology"])
+    zip: str = Field("", max_length=10, description="Distances are from here.", examples=["98101"])
+    within: str = Field("", max_length=4, description="Miles; 25 when it is not given.", examples=["50"])
+    gender: str = Field("", max_length=10, description="female, male or other.", examples=["female"])
+    language: str = Field("", max_length=60, description="In words, or a BCP-47 tag.", examples=["es"])
+    second_opinions: bool = Field(False, description="Accepts requests for second opinions.", examples=[True])
+    licensed_in: str = Field("", max_length=40, description="A state.", examples=["MA"])
+    reached_by: str = Field("", max_length=10, description="endpoint, fhir or direct.", examples=["endpoint"])
+    stated_only: bool = Field(False, description="Without those who do not state it.", examples=[True])
+    after: str = Field("", max_length=700, description="`next` of the page before.", examples=[""])
+    limit: int = Field(25, ge=1, le=100, description="Most items on a page.", examples=[25])
+
+
+EntryValues = Annotated[
+    dict[str, str],
+    Field(
+        min_length=1,
+        description="Field and value as typed on the page: family, given, npi, specialties, languages, gender, organization, line, "
+        "city, state, postal_code, phone, licensed_in, second_opinions, accepting, endpoint, fhir_address, direct_address; "
+        "an empty value is what is not known.",
+        examples=[{"languages": "es, en", "second_opinions": "yes"}],
+    ),
+]
+
+
+class DirectoryEntered(_Input):
+    """A doctor whom no source knows."""
+
+    values: EntryValues
+    reason: Reason
+
+
+class DirectoryCorrection(DirectoryEntered):
+    """What a person knows better."""
+
+    seen: int | None = Field(
+        None, description="`revision` of the entry that you looked at: refused when it changed since.", examples=[1]
+    )

@@ -186,7 +186,7 @@ def test_of_one_npi_on_two_lines_the_last_counts_and_it_is_said(directory):
 def test_a_whole_file_that_holds_far_fewer_is_refused_until_somebody_says_so(directory):
     directory.load(*(row(number) for number in range(1, 21)))
     later = WHOLE.replace("20261108", "20261208")
-    assert "holds 3 people and the directory has 20" in refused(directory, row(1), row(2), row(3), name=later)
+    assert "lacks 17 of the 20 people that nppes had" in refused(directory, row(1), row(2), row(3), name=later)
     [done] = directory.load(row(1), row(2), row(3), name=later, fewer=True)
     assert done.ended == 17
 
