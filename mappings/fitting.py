@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/documentreference.html; what each vendor takes: mappings
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mappings.codes import as_dict, as_dicts, as_text, coding
@@ -127,6 +127,19 @@ def _content(item: Outgoing, habits: DocumentHabits, read_pdf: ReadPdf, make_pdf
     return [{"attachment": to_attachment(TEXT_UTF8, words.encode(), documents[0].title)}]
 
 
+def goes_apart(item: Outgoing, habits: DocumentHabits) -> bool:
+    """Whether each document of a report is one of its own there: one is kept of each, and all are taken as they are."""
+    documents = documents_of(item)
+    if isinstance(documents, Unfit) or item.called != "report" or item.part or len(documents) < 2:
+        return False
+    return habits.attachments == "first" and _go_as_they_are(documents, replace(habits, attachments="all"))
+
+
+def part_of(whole: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The report with that document alone; counted from 1."""
+    return {**whole, "content": as_dicts(whole.get("content"))[number - 1 : number]}
+
+
 def _go_as_they_are(documents: Sequence[Document], habits: DocumentHabits) -> bool:
     """Not where only text is taken: there the text says first what it is, because nothing else of ours is shown."""
     only_text = set(habits.formats) == {TEXT}
@@ -213,16 +226,22 @@ def _head(item: Outgoing) -> list[str]:
         f"This is the second opinion for request {item.request_id}.",
         item.visible,
     ]
+    lines += [f"It is {_of_how_many(item)} of the report."] if item.part else []
     lines += [f"It replaces the earlier report {earlier}."] if earlier else []
     lines += [f"Date: {resource['date']}"] if as_text(resource.get("date")) else []
     lines += [f"From: {item.author}"] if item.author else []
     return lines + ([f"Status: {resource['docStatus']}"] if as_text(resource.get("docStatus")) else [])
 
 
+def _of_how_many(item: Outgoing) -> str:
+    number, of = item.part or (1, 1)
+    return f"document {number} of {of}"
+
+
 def earlier_reference(item: Outgoing) -> str | None:
     """What the copy that this one replaces is searched by."""
-    found = re.search(r"-report-(\d+)$", item.replaces.value) if item.replaces else None
-    return visible_reference(item.request_id, int(found[1])) if found else None
+    found = re.search(r"-report-([\d.]+)$", item.replaces.value) if item.replaces else None
+    return visible_reference(item.request_id, found[1]) if found else None
 
 
 def _description(item: Outgoing) -> str:
@@ -230,6 +249,8 @@ def _description(item: Outgoing) -> str:
     if said and item.visible in said:
         return said
     author = f" by {item.author}" if item.author else ""
+    if item.part:
+        return f"Second opinion consult report{author}, {_of_how_many(item)}, {item.visible}"
     return f"{said or f'Second opinion consult report{author}'}, {item.visible}"
 
 

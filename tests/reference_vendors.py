@@ -52,7 +52,9 @@ def _profile(profile: Profile) -> str:
     habits = profile.document
     says = [
         f"only {', '.join(habits.formats)}" if habits.formats else "",
-        "first attachment only" if habits.attachments == "first" else "",
+        "one attachment to a document (of several, each is a document of its own, or all words one text)"
+        if habits.attachments == "first"
+        else "",
         {"required": "names a visit", "never": "names no visit"}.get(habits.encounter, ""),
         "has a period" if habits.period else "",
         "an author has to be one of its own practitioners" if habits.authors == "own" else "",

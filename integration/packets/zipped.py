@@ -57,12 +57,14 @@ def _write(
         _add(archive, f"{folder}/documents/{digest[:16]}{_ending(content_type)}", payloads.get(digest))
 
 
-def handed_zip(documents: Sequence[tuple[bytes, str | None]], resource: bytes | None) -> bytes:
-    """A report for whoever gets it by hand: its documents, the DocumentReference over them (if given), hashes of all."""
+def handed_zip(documents: Sequence[tuple[bytes, str | None]], resources: Sequence[bytes]) -> bytes:
+    """A report for whoever gets it by hand: its documents, each DocumentReference over them (if given), hashes of all."""
     buffer, sums = io.BytesIO(), []
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         parts = [(f"report-{number}{_ending(kind)}", data) for number, (data, kind) in enumerate(documents, 1)]
-        for name, data in [*parts, *([("document-reference.json", resource)] if resource is not None else [])]:
+        numbers = [f"-{number}" if number > 1 else "" for number in range(1, len(resources) + 1)]
+        named = [(f"document-reference{end}.json", data) for end, data in zip(numbers, resources, strict=True)]
+        for name, data in [*parts, *named]:
             _add(archive, name, data)
             sums.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
         _add(archive, "SHA256SUMS", "".join(sums).encode())

@@ -170,6 +170,10 @@ class AthenaDocument(EndpointRoad):
             if error.status_code in NOT_OFFERED:
                 why = f"{self.at} has no such practice or patient for documents (HTTP {error.status_code})"
                 return Impossible("road-not-offered", f"{why}: see athena.practice_id")
+            if error.status_code == 413:
+                return Impossible(
+                    "report-too-large", f"{self.at} does not take the document: it is too large there (HTTP 413)"
+                )
             if error.status_code in NOT_TAKEN:
                 return Impossible("report-no-shape", f"{self.at} does not take the document in this shape: {error}")
             if error.status_code == 400:

@@ -34,7 +34,7 @@ from integration.roads.road import (
 from mappings.codes import as_dicts
 from mappings.compare import compare
 from mappings.document_reference import attachments, inline_bytes
-from mappings.fitting import Unfit, fit
+from mappings.fitting import Unfit, fit, goes_apart, part_of
 from mappings.identifiers import identifiers_in
 from mappings.model.errors import NeedsPerson, PermanentError, TemporaryError, UnknownOutcome
 from mappings.model.outgoing import Outgoing
@@ -82,12 +82,20 @@ class FhirDocument(EndpointRoad):
     def prepare(self, item: Outgoing) -> Prepared | Impossible:
         """In the shape that is taken there, at an encounter of the patient; of a retraction the copy that is there, marked."""
         if not item.retracts:
+            if goes_apart(item, self.habits):
+                return self._first_of(item)
             encounter = encounter_for(self.way, self.at, item)
             made = fit(item, self.habits, encounter=encounter, read_pdf=words_of_pdf)
             return Impossible(made.cause, made.message) if isinstance(made, Unfit) else prepared_of(item, made)
         if item.replaces_reference is None:
             return Impossible("retraction-unknown", f"it is not known what the copy at {self.at} is called there")
         return prepared_of(item, self._marked(item.replaces_reference, item.resource))
+
+    def _first_of(self, item: Outgoing) -> Prepared | Impossible:
+        """The first document; who sends the others cuts them from the whole."""
+        of = len(as_dicts(item.resource.get("content")))
+        made = self.prepare(replace(item, resource=part_of(item.resource, 1), part=(1, of)))
+        return made if isinstance(made, Impossible) else replace(made, whole=fhir_json.dumps(dict(item.resource)))
 
     def restore(self, item: Outgoing, body: bytes, control_id: str | None) -> Prepared:
         """The bytes are the resource."""
@@ -210,6 +218,10 @@ class FhirDocument(EndpointRoad):
             return self._found_after_write(prepared)
         if error.status_code in NOT_OFFERED:
             return Impossible("road-not-offered", f"{self.at} takes no {_kind(prepared)} (HTTP {error.status_code})")
+        if error.status_code == 413:
+            return Impossible(
+                "report-too-large", f"{self.at} does not take the document: it is too large there (HTTP 413)"
+            )
         if error.status_code in NOT_TAKEN or names_the_type(error.outcome):
             return Impossible("report-no-shape", f"{self.at} does not take the document in this shape: {error}")
         raise error

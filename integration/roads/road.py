@@ -76,7 +76,8 @@ class Prepared:
     """Exactly what will go. ``body``: bytes that are kept, and whose hash stands in the ledger, before the send.
 
     ``resource``: the DocumentReference that ``body`` is, on roads over FHIR. ``control_id``: the message's own number,
-    where the receiver tells repeats by it. ``attachment_sha256``: of each attachment that goes, in order.
+    where the receiver tells repeats by it. ``attachment_sha256``: of each attachment that goes, in order. ``whole``: the
+    report with all its documents, where only the first goes with this; the others follow, each for itself.
     """
 
     item: Outgoing
@@ -84,6 +85,7 @@ class Prepared:
     attachment_sha256: tuple[str, ...] = ()
     resource: Mapping[str, Any] | None = None
     control_id: str | None = None
+    whole: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Document(Section):
     )
     attachments: Literal["all", "first"] | None = Field(
         None,
-        description="`first` where it keeps only the first attachment of a document. Default: the profile's.",
+        description="`first` where it keeps only the first attachment of a document: a report of several goes as several documents, or where only text is taken as one text. Default: the profile's.",
         examples=["all"],
     )
     encounter: Literal["never", "if-known", "required"] | None = Field(

@@ -8,6 +8,7 @@ from integration.store.arrays import any_of
 from integration.store.sendings import Sending
 from integration.store.tables import hand_overs
 from mappings.model.hand_over import HandOver
+from mappings.model.outgoing import number_in
 
 
 def add(conn: Connection, sending: Sending, said: HandOver, *, actor: str, reason: str) -> None:
@@ -24,18 +25,21 @@ def add(conn: Connection, sending: Sending, said: HandOver, *, actor: str, reaso
         reason=reason,
         state_before=sending.state,
         level_before=sending.level,
+        item=sending.value if number_in(sending.identifier) > 1 else "",
     )
     conn.execute(insert(hand_overs).values(values))
 
 
-def in_force(conn: Connection, delivery_id: str) -> Row | None:
-    """The one that was not taken back."""
-    return conn.execute(select(hand_overs).where(hand_overs.c.delivery_id == delivery_id, _stands)).one_or_none()
+def in_force(conn: Connection, delivery_id: str) -> list[Row]:
+    """Those that were not taken back, the newest first. ``item``: which document of several; empty: the first, or the only one."""
+    wanted = select(hand_overs).where(hand_overs.c.delivery_id == delivery_id, _stands)
+    return list(conn.execute(wanted.order_by(hand_overs.c.id.desc())))
 
 
 def of_deliveries(conn: Connection, delivery_ids: Iterable[str]) -> dict[str, Row]:
-    """By delivery, those that were not taken back."""
-    found = conn.execute(select(hand_overs).where(any_of(hand_overs.c.delivery_id, delivery_ids), _stands))
+    """By delivery, those that were not taken back; of several the newest."""
+    wanted = select(hand_overs).where(any_of(hand_overs.c.delivery_id, delivery_ids), _stands)
+    found = conn.execute(wanted.order_by(hand_overs.c.id))
     return {row.delivery_id: row for row in found}
 
 

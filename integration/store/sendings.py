@@ -20,6 +20,7 @@ class Sending:
 
     ``sha256``: of the bytes that went, or were about to, a payload of their own. ``begun_at``: when it was first about to
     be sent by this road; ``sent_at``: when last. ``tried``: roads that were impossible: road, cause, message.
+    ``whole_sha256``: of a report whose documents go one by one, the payload that has all of them; this is the first.
     """
 
     endpoint: str
@@ -39,6 +40,7 @@ class Sending:
     begun_at: datetime | None
     sent_at: datetime | None
     ended_at: datetime | None
+    whole_sha256: str | None
 
     @classmethod
     def from_row(cls, row: Row) -> "Sending":
@@ -81,9 +83,11 @@ def begin(
     control_id: str | None,
     tried: Iterable[Mapping[str, str]],
     at: datetime,
+    whole_sha256: str | None = None,
 ) -> None:
     """It is about to be sent: from this commit on it may be there."""
     new = dict(road=road, state=SendingState.BEGUN, sha256=sha256, control_id=control_id, tried=list(tried), sent_at=at)
+    new["whole_sha256"] = whole_sha256
     _put(conn, endpoint, identifier, request_id, delivery_id, {**new, "begun_at": at, "sends": 1}, sends=1)
 
 
@@ -101,6 +105,7 @@ def note(
 ) -> None:
     """Nothing was sent: no road can take it, or it waits for a person who carries it, with those bytes."""
     new = dict(road=road, state=state, tried=list(tried), sha256=sha256, control_id=None, begun_at=None, sent_at=None)
+    new["whole_sha256"] = None
     _put(conn, endpoint, identifier, request_id, delivery_id, {**new, "sends": 0}, sends=0)
 
 

@@ -320,6 +320,9 @@ sendings = Table(
     _time("begun_at"),  # when it was first about to be sent by this road
     _time("sent_at"),  # when last
     _time("ended_at"),
+    Column(
+        "whole_sha256", Text
+    ),  # of a report whose documents go one by one, and of which this is the first: all of them
     Index("sendings_delivery", "delivery_id"),
 )
 
@@ -343,7 +346,8 @@ hand_overs = Table(
     Column("undone_by", Text),
     Column("undone_reason", Text),
     Index("hand_overs_request", "request_id"),
-    Index("hand_overs_one", "delivery_id", unique=True, postgresql_where=text("undone_at is null")),
+    Column("item", Text, nullable=False, server_default=""),  # which document, where a report went as several
+    Index("hand_overs_each", "delivery_id", "item", unique=True, postgresql_where=text("undone_at is null")),
 )
 
 endpoint_checks = Table(

@@ -10,12 +10,13 @@ from integration.store.sendings import Sending
 from integration.store.steps import NextStep
 from jobs.patients import find_patient
 from jobs.target.corrections import supersede
-from jobs.target.report import Returning, copies_there
+from jobs.target.report import Returning, copies_there, most_documents
 from jobs.target.sending import ROADS_OVER_FHIR, remember_link, send_document
 from jobs.world import Context, Outcome
 from mappings.model.delivery import DeliveryKind, DeliveryStatus
-from mappings.model.errors import PermanentError
+from mappings.model.errors import NeedsPerson, PermanentError
 from mappings.model.leaving import Reason
+from mappings.model.roads import Level, lowest
 
 
 def return_report(ctx: Context) -> Outcome:
@@ -28,18 +29,39 @@ def return_report(ctx: Context) -> Outcome:
         ctx.step = steps.set_delivery(
             conn, ctx.step, delivery_id
         )  # whatever becomes of the step is said of the delivery too
-    document = Returning(ctx, row, request, report, delivery_id).document
-    with ctx.for_the_reason(Reason.WITHDRAWAL) if report.state == reports.RETRACTED else nullcontext():
-        sending = send_document(ctx, document)
-    _supersede(ctx, row.placer, report.revision)
+    returning = Returning(ctx, row, request, report, delivery_id)
+    with ctx.for_the_reason(Reason.WITHDRAWAL) if returning.is_retracted else nullcontext():
+        sent = _send(ctx, returning)
+    _supersede(ctx, row.placer, report.revision, len(sent))
 
     def commit(conn: Connection) -> None:
-        _keep(conn, sending)
+        for each in sent:
+            _keep(conn, each)
         deliveries.move(conn, delivery_id, DeliveryStatus.SENT)
-        deliveries.set_level(conn, delivery_id, sending.road, sending.level)
+        deliveries.set_level(
+            conn, delivery_id, sent[0].road, lowest(Level(each.level or Level.UNVERIFIABLE) for each in sent)
+        )
         _end_earlier(conn, ctx, report.revision)
 
     return Outcome(next_steps=(NextStep("verify_report", row.placer, delivery_id=delivery_id),), apply=[commit])
+
+
+def _send(ctx: Context, returning: Returning) -> list[Sending]:
+    """All documents of the report, each once. One that cannot go keeps no other back; then what became of it is raised."""
+    sent, left = [send_document(ctx, returning.document)], dict[str, NeedsPerson | PermanentError]()
+    for each in returning.following(sent[0]):
+        document = each.document
+        try:
+            sent.append(send_document(ctx, document))
+        except (NeedsPerson, PermanentError) as error:
+            left[document.identifier.value] = error
+    for name, why in left.items():
+        ctx.finding(
+            "report-document-left", f"{name} did not go with the other documents of the report: {why}", name, "error"
+        )
+    if left:
+        raise next(iter(left.values()))
+    return sent
 
 
 def _end_earlier(conn: Connection, ctx: Context, revision: int) -> None:
@@ -56,24 +78,29 @@ def _newest(ctx: Context) -> Report:
         return reports.of_request(conn, ctx.request_id)[-1]
 
 
-def _supersede(ctx: Context, placer: str, before: int) -> None:
-    """Where a copy is a resource it says of itself that it no longer stands; on other roads what replaces it says so."""
-    for copy in copies_there(ctx, placer, before):
-        if copy.resource is not None and copy.road in ROADS_OVER_FHIR:
-            _mark(ctx, copy.at, copy.resource)
+def _supersede(ctx: Context, placer: str, before: int, documents: int) -> None:
+    """Where a copy is a resource it says of itself that it no longer stands; on other roads what replaces it says so.
+
+    ``documents``: of how many this revision is: a further one of an earlier revision is replaced by none.
+    """
+    for number in range(1, most_documents(ctx, placer, before) + 1):
+        for copy in copies_there(ctx, placer, before, number):
+            if copy.resource is not None and copy.road in ROADS_OVER_FHIR:
+                _mark(ctx, copy.at, copy.resource)
+            elif number > documents:
+                _say_it_stands(ctx, copy.at, copy.reference or copy.identifier.value, "nothing replaces it")
 
 
 def _mark(ctx: Context, at: str, reference: str) -> None:
     try:
         supersede(ctx, at, reference, "an earlier revision of the report")
     except PermanentError as error:
-        ctx.finding(
-            "copy-not-superseded",
-            f"{reference} at {at} is an earlier revision of the report and cannot be marked ({error.cause}): ask "
-            "there to have it marked",
-            reference,
-            "error",
-        )
+        _say_it_stands(ctx, at, reference, f"cannot be marked ({error.cause})")
+
+
+def _say_it_stands(ctx: Context, at: str, name: str, why: str) -> None:
+    words = f"{name} at {at} is of an earlier revision of the report and {why}: ask there to have it marked"
+    ctx.finding("copy-not-superseded", words, name, "error")
 
 
 def _keep(conn: Connection, sending: Sending) -> None:

@@ -1,7 +1,6 @@
 """Read back what was written and compare: no write counts until this has passed."""
 
 from datetime import timedelta
-from typing import NoReturn
 
 from sqlalchemy import Connection
 
@@ -18,7 +17,7 @@ from jobs.target.documents import check_documents
 from jobs.target.looking import find_one
 from jobs.target.reading_back import check_resources
 from jobs.target.renewing import is_unchanged
-from jobs.target.report import report_identifier
+from jobs.target.report import documents_sent
 from jobs.target.sending import read_back as read_back_document
 from jobs.target.waiving import without_waived
 from jobs.target.withdrawing import check_withdrawn
@@ -27,9 +26,9 @@ from jobs.watching import watch_chart_later
 from jobs.world import Context, Outcome
 from mappings.model.delivery import STATUS_OF, DeliveryKind, DeliveryStatus, ReadBack, verdict_of_reading
 from mappings.model.errors import NeedsPerson, TemporaryError
-from mappings.model.outgoing import visible_of, visible_reference
+from mappings.model.outgoing import visible_of
 from mappings.model.request import Identifier
-from mappings.model.roads import Level, RoadName
+from mappings.model.roads import Level, RoadName, lowest
 from mappings.model.states import Records
 from mappings.service_request import reason_texts
 from mappings.task import THEIRS
@@ -101,19 +100,17 @@ def verify_report(ctx: Context) -> Outcome:
     """
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.one(conn, ctx.step.delivery)
-        sending = sendings.find(conn, delivery.endpoint, report_identifier(ctx, delivery.version))
-    if sending is None:
-        road: str = RoadName.FHIR_DOCUMENT
-        level = _level_without_ledger(ctx, delivery)
-    else:
-        road, level = sending.road, _level(ctx, delivery, sending)
-    if level not in ctx.endpoint(delivery.endpoint).closing_levels:
-        _too_low(ctx, delivery, road, level)
+        sent = documents_sent(conn, delivery.id)
+    levels = _levels(ctx, delivery, sent)
+    _must_close(ctx, delivery, sent, levels)
+    level = lowest(levels.values()) if sent else _level_without_ledger(ctx, delivery)
+    road = sent[0].road if sent else RoadName.FHIR_DOCUMENT
 
     def commit(conn: Connection) -> None:
         deliveries.move(conn, delivery.id, STATUS_OF[level])
         deliveries.set_level(conn, delivery.id, road, level)
-        sendings.set_level(conn, delivery.endpoint, report_identifier(ctx, delivery.version), level)
+        for each in sent:
+            sendings.set_level(conn, each.endpoint, each.identifier, levels[each.value])
         if reports.is_the_answer(conn, ctx.request_id, delivery.version):
             acknowledgments.arrived(conn, ctx.request_id, delivery.version)
             ctx.closed_loop = requests.close(conn, ctx.request_id, delivery.id, road=road, level=level)
@@ -136,18 +133,21 @@ def _level_of_records(ctx: Context, delivery: Delivery, check: Check) -> Level:
             f"Search the chart there for: {', '.join(sorted(words)[:5])}",
             items=low,
         )
-    return max(check.levels.values(), key=list(Level).index, default=Level.READ_BACK)
+    return lowest(check.levels.values())
 
 
-def _level(ctx: Context, delivery: Delivery, sending: Sending) -> Level:
-    """Read back where that is allowed; else what the system said, or a person."""
-    name, check = sending.value, Check([], [], [])
-    read = read_back_document(ctx, sending)
-    if isinstance(read, NotAllowed):
-        return Level(sending.level or Level.UNVERIFIABLE)
-    (check.missing if read is None else check.verified if read.same else check.different).append(name)
+def _levels(ctx: Context, delivery: Delivery, sent: list[Sending]) -> dict[str, Level]:
+    """Of each document: read back where that is allowed; else what the system said, or a person. Raises while one is not there."""
+    levels, check = dict[str, Level](), Check([], [], [])
+    for each in sent:
+        read = read_back_document(ctx, each)
+        if isinstance(read, NotAllowed):
+            levels[each.value] = Level(each.level or Level.UNVERIFIABLE)
+            continue
+        (check.missing if read is None else check.verified if read.same else check.different).append(each.value)
+        levels[each.value] = Level.READ_BACK
     _decide(ctx, delivery, check)
-    return Level.READ_BACK
+    return levels
 
 
 def _level_without_ledger(ctx: Context, delivery: Delivery) -> Level:
@@ -165,14 +165,21 @@ def _level_without_ledger(ctx: Context, delivery: Delivery) -> Level:
     return Level.READ_BACK
 
 
-def _too_low(ctx: Context, delivery: Delivery, road: str, level: Level) -> NoReturn:
+def _must_close(ctx: Context, delivery: Delivery, sent: list[Sending], levels: dict[str, Level]) -> None:
+    """Raises NeedsPerson where less is known of one document than the endpoint's ``closes_on`` asks for."""
+    closing = ctx.endpoint(delivery.endpoint).closing_levels
+    low = [each for each in sent if levels[each.value] not in closing]
+    if not low:
+        return
+    road, level = low[0].road, lowest(levels[each.value] for each in low)
     with ctx.transaction() as conn:
         deliveries.set_level(conn, delivery.id, road, level)
-    closing = ", ".join(sorted(ctx.endpoint(delivery.endpoint).closing_levels))
+    of = f"{len(low)} of {len(sent)} documents of the report" if len(sent) > 1 else "the report"
+    words = ", ".join(visible_of(ctx.request_id, each.identifier) for each in low)
     raise NeedsPerson(
         "level-too-low",
-        f"the report went to {delivery.endpoint} by {road}, and what is known of it is {level}; the loop closes on {closing}. "
-        f"Search the chart there for: {visible_reference(ctx.request_id, delivery.version)}",
+        f"{of} went to {delivery.endpoint} by {road}, and what is known of it is {level}; the loop closes on "
+        f"{', '.join(sorted(closing))}. Search the chart there for: {words}",
     )
 
 

@@ -1,7 +1,10 @@
 """One revision of the consult report as a document on its way to the primary care EHR, and the copies of earlier ones there."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.fhir.transport import TOO_LARGE
@@ -18,9 +21,10 @@ from jobs.target.sending import Document, TooLarge, place_of, way_of, what_becam
 from jobs.target.writing import own_identifier
 from jobs.world import Context
 from mappings.consult_report import ReportReading, documents_in, read_report, to_returned_report
+from mappings.fitting import part_of
 from mappings.model.delivery import DeliveryKind
 from mappings.model.errors import NeedsPerson, PermanentError
-from mappings.model.outgoing import Outgoing, visible_reference
+from mappings.model.outgoing import Outgoing, number_in, report_name, visible_of
 from mappings.model.request import Identifier, SecondOpinionRequest
 from mappings.model.roads import RoadName
 
@@ -59,34 +63,67 @@ class Copy:
 
 @dataclass
 class Returning:
-    """One revision on its way to the placer."""
+    """One revision on its way to the placer; or of one whose documents go one by one, the ``number``-th, cut from ``whole``."""
 
     ctx: Context
     row: Request
     request: SecondOpinionRequest
     report: Report
     delivery_id: str
+    number: int = 1
+    first: Sending | None = None  # the ledger's row of the first one
+    whole: Mapping[str, Any] | None = None
+
+    @property
+    def is_retracted(self) -> bool:
+        """Whether what is there is to be taken back."""
+        return self.report.state == reports.RETRACTED
 
     @property
     def document(self) -> Document:
         """As it is walked along the roads. A copy is taken back by the road by which it went, or a person tells them."""
         roads = [str(each) for each in self.ctx.endpoint(self.row.placer).road_names]
-        if self.report.state == reports.RETRACTED and (copy := self._newest_copy()) is not None:
+        if self.is_retracted and (copy := self._newest_copy()) is not None:
             roads = list(dict.fromkeys((copy.road, RoadName.DOWNLOAD)))
         return Document(self.row.placer, self.delivery_id, self._identifier(), self.item_for, roads)
 
     def item_for(self, road: Road) -> Outgoing:
         """For the patient of where the road leads. Raises NeedsPerson."""
         patient, copy = find_patient(self.ctx, road.at, self.request.patient), self._newest_copy()
-        if self.report.state == reports.RETRACTED:
+        if self.is_retracted:
             return self._retraction(patient, copy, road)
-        return self._outgoing(patient, self._resource(patient, copy.named_by(road) if copy else None, road), copy, road)
+        replaced = copy.named_by(road) if copy else None
+        cut = self.whole is not None
+        resource = self._cut(patient, replaced, road) if cut else self._resource(patient, replaced, road)
+        return self._outgoing(patient, resource, copy, road)
+
+    def following(self, first: Sending) -> Iterator["Returning"]:
+        """The further documents, after the first is there: those that the whole has, or those to be taken back."""
+        whole, of = None, 1
+        if self.is_retracted:
+            of = most_documents(self.ctx, self.row.placer, self.report.revision)
+        elif first.whole_sha256 is not None:
+            whole = fhir_json.loads(self.ctx.world.payloads.get(first.whole_sha256))
+            of = len(whole["content"])
+        for number in range(2, of + 1):
+            each = replace(self, number=number, first=first, whole=whole)
+            if whole is not None or each._newest_copy() is not None:
+                yield each
+
+    def _cut(self, patient: str, replaced: str | None, road: Road) -> dict:
+        """That document alone, related to the first one and to the copy that it replaces."""
+        made, first = part_of(self.whole or {}, self.number), self.first
+        known = first is not None and (first.road, place_of(self.ctx, first)) == (road.name, road.at)
+        related = [("replaces", replaced), ("appends", first.reference if first is not None and known else None)]
+        targets = [{"code": code, "target": {"reference": each}} for code, each in related if each]
+        own = [self._identifier().model_dump()]
+        return {**made, "identifier": own, "subject": {"reference": patient}, "relatesTo": targets}
 
     def _identifier(self) -> Identifier:
-        return report_identifier(self.ctx, self.report.revision)
+        return report_identifier(self.ctx, self.report.revision, self.number)
 
     def _newest_copy(self) -> Copy | None:
-        return next(copies_there(self.ctx, self.row.placer, self.report.revision), None)
+        return next(copies_there(self.ctx, self.row.placer, self.report.revision, self.number), None)
 
     def _retraction(self, patient: str, copy: Copy | None, road: Road) -> Outgoing:
         """The copy that we wrote is marked as an error, never deleted."""
@@ -104,14 +141,14 @@ class Returning:
     def _outgoing(
         self, patient: str, resource: dict, copy: Copy | None, road: Road, *, retracts: bool = False
     ) -> Outgoing:
-        ctx, revision = self.ctx, self.report.revision
+        ctx = self.ctx
         with ctx.world.engine.begin() as conn:
             encounter = deliveries.encounter_of(conn, ctx.request_id, DeliveryKind.REPORT)
         return Outgoing(
             request_id=ctx.request_id,
             delivery_id=self.delivery_id,
             identifier=self._identifier(),
-            visible=visible_reference(ctx.request_id, revision),
+            visible=visible_of(ctx.request_id, self._identifier()),
             resource=resource,
             patient=patient,
             author=ctx.endpoint(self.row.fulfiller).name,
@@ -119,6 +156,7 @@ class Returning:
             replaces_reference=copy.named_by(road) if copy else None,
             encounter=encounter,
             retracts=retracts,
+            part=(self.number, len(self.whole["content"])) if self.whole is not None else None,
         )
 
     def _resource(self, patient: str, replaced: str | None, road: Road) -> dict:
@@ -186,21 +224,38 @@ class Returning:
         return TooLarge(f"the report has {size} bytes; {self.row.placer} takes {limit} inline")
 
 
-def report_identifier(ctx: Context, revision: int) -> Identifier:
-    """The stable identifier of one revision of the returned report."""
-    return own_identifier(ctx, "DocumentReference", f"{ctx.request_id}-report-{revision}")
+def report_identifier(ctx: Context, revision: int, number: int = 1) -> Identifier:
+    """The stable identifier of one revision of the returned report; ``number``: of its documents, where each goes for itself."""
+    return own_identifier(ctx, "DocumentReference", report_name(ctx.request_id, revision, number))
 
 
-def copies_there(ctx: Context, placer: str, before: int) -> Iterator[Copy]:
-    """The copies there of revisions before this one, newest first.
+def documents_sent(conn: Connection, delivery_id: str) -> list[Sending]:
+    """The ledger's rows of a report: the first document, and the others in their order."""
+    return sorted(sendings.of_delivery(conn, delivery_id), key=lambda each: number_in(each.identifier))
+
+
+def most_documents(ctx: Context, placer: str, before: int) -> int:
+    """Of how many documents a revision before this one was at most, as they went."""
+    with ctx.world.engine.begin() as conn:
+        earlier = deliveries.of_request(conn, ctx.request_id, DeliveryKind.REPORT)
+        rows = [row for each in earlier if each.version < before for row in documents_sent(conn, each.id)]
+    return max((number_in(row.identifier) for row in rows if row.endpoint == placer), default=1)
+
+
+def copies_there(ctx: Context, placer: str, before: int, number: int = 1) -> Iterator[Copy]:
+    """The copies there of revisions before this one, newest first; ``number``: of which of its documents.
 
     One whose answer was lost is looked up first. Raises TemporaryError or NeedsPerson while nobody knows.
     """
-    return (found for revision in range(before - 1, 0, -1) if (found := _copy(ctx, placer, revision)))
+    return (found for revision in range(before - 1, 0, -1) if (found := _copy(ctx, placer, revision, number)))
 
 
-def _copy(ctx: Context, placer: str, revision: int) -> Copy | None:
-    sending, identifier = _sending(ctx, placer, revision), report_identifier(ctx, revision)
+def _copy(ctx: Context, placer: str, revision: int, number: int) -> Copy | None:
+    identifier = report_identifier(ctx, revision, number)
+    with ctx.world.engine.begin() as conn:
+        sending = sendings.find(conn, placer, identifier)
+    if sending is None and number > 1:
+        return None  # earlier versions sent none
     if sending is None:
         reference = _without_ledger(ctx, placer, identifier)
         return Copy(identifier, RoadName.FHIR_DOCUMENT, placer, reference) if reference else None
@@ -217,11 +272,6 @@ def _without_ledger(ctx: Context, placer: str, identifier: Identifier) -> str | 
     if linked or ctx.endpoint(placer).habits.finds_by_identifier is False:
         return linked
     return find_one(ctx, placer, "DocumentReference", identifier)
-
-
-def _sending(ctx: Context, placer: str, revision: int) -> Sending | None:
-    with ctx.world.engine.begin() as conn:
-        return sendings.find(conn, placer, report_identifier(ctx, revision))
 
 
 def _amends(ctx: Context, revision: int) -> bool:

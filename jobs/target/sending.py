@@ -265,6 +265,7 @@ def _is_there_though_unknown(ctx: Context, document: Document, road: Road, prepa
 def _begin(ctx: Context, document: Document, road: Road, prepared: Prepared, at: datetime) -> None:
     """From this commit on it may be there, not before ``at``."""
     digest = ctx.world.payloads.put(prepared.body)
+    whole = ctx.world.payloads.put(prepared.whole) if prepared.whole is not None else None
     with ctx.transaction() as conn:
         sendings.begin(
             conn,
@@ -277,6 +278,7 @@ def _begin(ctx: Context, document: Document, road: Road, prepared: Prepared, at:
             control_id=prepared.control_id,
             tried=_tried(document),
             at=at,
+            whole_sha256=whole,
         )
 
 
@@ -294,6 +296,7 @@ def _repeat(ctx: Context, row: Sending, road: Road, prepared: Prepared) -> None:
             control_id=row.control_id,
             tried=row.tried,
             at=ctx.now,
+            whole_sha256=row.whole_sha256,
         )
     try:
         answer = _sent(ctx, row.endpoint, row.identifier, road, prepared, is_repeat=True)

@@ -20,6 +20,7 @@ class Outgoing:
     otherwise. ``replaces``: our identifier of the copy that this one replaces, and ``replaces_reference`` what that copy
     is called there, None where it is not known. ``author``: the name of whose document it is. ``called``: ``report`` or
     ``record``, as sentences say it. ``head``: what stands above its words where only text is taken; empty: a report's own.
+    ``part``: which document of how many it is, where a system takes one at a time; None: it is all of the report.
     """
 
     request_id: str
@@ -38,6 +39,18 @@ class Outgoing:
     )
     called: str = "report"
     head: tuple[str, ...] = ()
+    part: tuple[int, int] | None = None
+
+
+def report_name(request_id: str, revision: int, number: int = 1) -> str:
+    """What our identifier calls a returned report; ``number``: of its documents, where each goes for itself. The first is the report."""
+    return f"{request_id}-report-{revision}" + (f".{number}" if number > 1 else "")
+
+
+def number_in(identifier: Identifier) -> int:
+    """Which document of its report it is: 1 for the first, or the only one."""
+    found = re.search(r"-report-\d+\.(\d+)$", identifier.value)
+    return int(found[1]) if found else 1
 
 
 def visible_reference(request_id: str, revision: int | str) -> str:
@@ -48,5 +61,5 @@ def visible_reference(request_id: str, revision: int | str) -> str:
 def visible_of(request_id: str, identifier: Identifier) -> str:
     """As `visible_reference`, of any document of ours: a report by its revision, a record by its name in the packet."""
     name = identifier.value.partition("/")[2]
-    report = re.fullmatch(r"-report-(\d+)", name.removeprefix(request_id))
+    report = re.fullmatch(r"-report-([\d.]+)", name.removeprefix(request_id))
     return visible_reference(request_id, report[1]) if report else f"SOE ref {_HASH.sub(_SHORT, name)}"

@@ -1,5 +1,6 @@
 """Roads, by which a document gets into a system, and levels, what is known afterwards: each word once, with what it means."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,6 +32,11 @@ LEVELS: dict[Level, str] = {
 }
 # A loop closes on what was seen, or on a person's word; never on silence, unless the configuration says so.
 DEFAULT_CLOSES_ON = (Level.READ_BACK, Level.HANDED_OVER)
+
+
+def lowest(levels: Iterable[Level]) -> Level:
+    """What is known of several together: no more than of the one of which least is known; of none there is nothing to know."""
+    return max(levels, key=list(Level).index, default=Level.READ_BACK)
 
 
 @dataclass(frozen=True)

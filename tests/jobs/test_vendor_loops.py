@@ -61,9 +61,14 @@ class Loop:
             with self.exchange.engine.begin() as conn:
                 conn.execute(text("UPDATE steps SET next_attempt_at = now() WHERE status = 'waiting'"))
             self.exchange.drain(hurry=False)
-            if self.view["closed"]:
+            if self.view["closed"] or not self._goes_on():
                 return
             time.sleep(0.25)  # nothing is looked for in vain before its index had its time
+
+    def _goes_on(self) -> bool:
+        """Whether anything but the watches waits for a time: what waits for a person is not changed by asking again."""
+        watches = ("watch_fulfiller", "watch_chart")
+        return any(each["status"] == "waiting" and each["kind"] not in watches for each in self.view["owed"])
 
     @property
     def view(self) -> dict:

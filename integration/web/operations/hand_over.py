@@ -50,7 +50,7 @@ def _download(request_id: str, delivery_id: str, *, whole: bool) -> Response:
     with world.engine().connect() as conn:
         delivery = deliveries.get(conn, delivery_id)
         found = handing_over.to_carry(conn, delivery_id)
-    if delivery is None or delivery.request_id != request_id or found is None:
+    if delivery is None or delivery.request_id != request_id or not found:
         abort(404, t("hand.nothing"))
     return looks.recorded(
         "delivery.downloaded",
@@ -61,22 +61,23 @@ def _download(request_id: str, delivery_id: str, *, whole: bool) -> Response:
     )
 
 
-def _leaves(found: Sending, *, whole: bool) -> Response:
+def _leaves(found: list[Sending], *, whole: bool) -> Response:
     """It leaves by a person's hand: the gate is asked, and writes it down, before the first byte."""
-    body = world.payloads().get(str(found.sha256))
-    documents = _documents(fhir_json.loads(body))
+    bodies, first = [world.payloads().get(str(each.sha256)) for each in found], found[0]
+    documents = [each for body in bodies for each in _documents(fhir_json.loads(body))]
     size = sum(len(data) for data, _ in documents)
-    going, about = Going("DocumentReference", (found.value,), size), {"delivery": found.delivery_id, "road": found.road}
+    going = Going("DocumentReference", tuple(each.value for each in found), size)
+    about = {"delivery": first.delivery_id, "road": first.road}
     with world.engine().begin() as conn:
-        why = why_not(Reason.REPORT, going, leaving.stand(conn, found.request_id, found.endpoint))
-        action, of = leaving.KEPT if why else leaving.LEAVES, (found.request_id, found.endpoint, Reason.REPORT, going)
+        why = why_not(Reason.REPORT, going, leaving.stand(conn, first.request_id, first.endpoint))
+        action, of = leaving.KEPT if why else leaving.LEAVES, (first.request_id, first.endpoint, Reason.REPORT, going)
         leaving.record(conn, *of, action, actor=forms.actor(), about=about, why=why)
     if why:
         return pages.problem(t("hand.kept"), cause_named(why).happened, 409)
     if not whole and len(documents) == 1:
-        return download_of(*documents[0], found.delivery_id)
-    data = handed_zip(documents, body if whole else None)
-    return send_file(io.BytesIO(data), "application/zip", as_attachment=True, download_name=f"{found.delivery_id}.zip")
+        return download_of(*documents[0], first.delivery_id)
+    data = handed_zip(documents, bodies if whole else ())
+    return send_file(io.BytesIO(data), "application/zip", as_attachment=True, download_name=f"{first.delivery_id}.zip")
 
 
 def _documents(resource: Mapping) -> list[tuple[bytes, str | None]]:
@@ -141,13 +142,13 @@ def do_confirm(conn: Connection, given: MultiDict, reason: str) -> Told:
 def ask_take_back(conn: Connection, given: MultiDict) -> Question:
     """That word was a mistake."""
     delivery = delivery_of(conn, given.get("delivery", ""))
-    if (said := hand_overs.in_force(conn, delivery.id)) is None:
+    if not (said := hand_overs.in_force(conn, delivery.id)):
         raise NotPossible(t("take-back.none", id=delivery.id))
     place = world.place_name(delivery.endpoint)
     return Question(
         t("take-back.title", id=delivery.id, place=place),
         t("take-back.button"),
-        (t("take-back.what", by=said.handed_by, place=place), t("take-back.loop")),
+        (t("take-back.what", by=said[0].handed_by, place=place), t("take-back.loop")),
         {"delivery": [delivery.id]},
         f"second-opinion deliveries take-back {delivery.id} --reason …",
         back=_page_of(delivery),

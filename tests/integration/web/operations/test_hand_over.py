@@ -93,7 +93,7 @@ def test_who_got_it_stands_on_the_pages_and_is_never_called_verified(site, carri
     api = site.client.get(f"/api/requests/{request_id}/deliveries/{delivery}").json["delivery"]
     assert api["hand_over"]["to"] == "Front desk" and api["hand_over"]["by_way"] == "fax"
     with site.engine.connect() as conn:
-        assert hand_overs.in_force(conn, delivery).actor == "web"
+        assert hand_overs.in_force(conn, delivery)[0].actor == "web"
 
 
 def test_the_second_of_two_is_told_of_the_first(site, carried):
