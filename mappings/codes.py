@@ -29,6 +29,7 @@ SYSTEM_COW_STATUS = "http://hl7.org/fhir/uv/cow/CodeSystem/temp"
 SYSTEM_OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 SYSTEM_DOCUMENT_CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreference-category"
 SYSTEM_PROVENANCE_AGENT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+SYSTEM_COMMUNICATION_CATEGORY = "http://terminology.hl7.org/CodeSystem/communication-category"
 SYSTEM_NUCC = "http://nucc.org/provider-taxonomy"
 SYSTEM_NPI = "http://hl7.org/fhir/sid/us-npi"
 
@@ -68,6 +69,8 @@ DATA_CODE = Code(system=SYSTEM_HREX, code="data-code", display="Data Code")
 TASK_FULFILL = Code(system=SYSTEM_TASK_CODE, code="fulfill")
 PATIENT_ASSERTED = Code(system=SYSTEM_OBSERVATION_VALUE, code="PATAST", display="patient asserted")
 TRANSMITTER = Code(system=SYSTEM_PROVENANCE_AGENT, code="transmitter", display="Transmitter")
+AUTHOR = Code(system=SYSTEM_PROVENANCE_AGENT, code="author", display="Author")
+NOTIFICATION = Code(system=SYSTEM_COMMUNICATION_CATEGORY, code="notification", display="Notification")
 PLACER_IDENTIFIER = Code(system=SYSTEM_IDENTIFIER_TYPE, code="PLAC", display="Placer Identifier")
 
 

@@ -12,7 +12,15 @@ from mappings.model.request import Identifier
 from mappings.same_document import Verdict
 from mappings.task import THEIRS
 
-_TELLS_APART = ("focus", "basedOn", "code", "subject", "for")  # two that differ in one of these are never one
+_TELLS_APART = (
+    "focus",
+    "basedOn",
+    "code",
+    "subject",
+    "for",
+    "target",
+    "about",
+)  # two that differ in one of these are never one
 
 
 def verdict(sent: Mapping[str, Any], there: Mapping[str, Any], own: Identifier) -> Verdict:
@@ -21,6 +29,8 @@ def verdict(sent: Mapping[str, Any], there: Mapping[str, Any], own: Identifier) 
     if carried:
         return Verdict.SAME if own in carried else Verdict.OTHER
     wanted = _ours(sent)
+    if sent.get("resourceType") == "Provenance" and sent.get("recorded") != there.get("recorded"):
+        return Verdict.OTHER  # others write theirs about the same document
     if any(
         name in sent and name in there and not contains(_only(sent, name), _only(there, name)) for name in _TELLS_APART
     ):

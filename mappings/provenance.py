@@ -19,10 +19,13 @@ def to_provenance(
     on_behalf_of: str | None = None,
     on_behalf_of_display: str | None = None,
     sources: Sequence[str | Identifier] = (),
+    author: str | None = None,
+    author_for: str | None = None,
 ) -> dict:
     """Who transmitted the ``targets``; ``on_behalf_of`` is the placer's organization as reference, or only its name.
 
-    ``sources`` name what the targets were copied from. ``recorded`` is an instant.
+    ``sources`` name what the targets were copied from. ``recorded`` is an instant. ``author``: by name, where what was
+    transmitted says it itself, and ``author_for`` whose system that is.
     """
     if not targets:
         raise MappingError("Provenance.target", "is required")
@@ -30,11 +33,15 @@ def to_provenance(
     behalf = {name: value for name, value in (("reference", on_behalf_of), ("display", on_behalf_of_display)) if value}
     if behalf:
         agent["onBehalfOf"] = behalf
+    agents = [agent]
+    if author:
+        of = {"onBehalfOf": {"type": "Organization", "display": author_for}} if author_for else {}
+        agents.append({"type": concept(codes.AUTHOR), "who": {"display": author}, **of})
     made = {
         "resourceType": "Provenance",
         "target": [{"reference": each} for each in targets],
         "recorded": recorded,
-        "agent": [agent],
+        "agent": agents,
     }
     entities = [{"role": "source", "what": _what(each)} for each in sources]
     return {**made, "entity": entities} if entities else made

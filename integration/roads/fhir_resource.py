@@ -87,6 +87,9 @@ def _looked_up_by(sent: dict, patient: str) -> dict[str, str] | None:
     kind = sent["resourceType"]
     if patient:
         return {searched_by(kind): patient}
+    if kind == "Provenance":
+        about = [as_text(each.get("reference")) for each in as_dicts(sent.get("target"))]
+        return {"target": about[0]} if about and about[0] else None
     if kind == "PractitionerRole":
         found = as_text(as_dict(sent.get("practitioner")).get("reference"))
         return {"practitioner": found} if found else None

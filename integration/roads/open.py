@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from integration.roads.athena_document import AthenaDocument
 from integration.roads.download import Download
+from integration.roads.fhir_beside import NAME as BESIDE
+from integration.roads.fhir_beside import WITHOUT_IDENTIFIER, FhirBeside, FhirProvenance
 from integration.roads.fhir_document import FhirDocument
 from integration.roads.fhir_resource import NAME as REQUESTS
 from integration.roads.fhir_resource import FhirResource
@@ -18,6 +20,8 @@ OURS: dict[str, Callable[[Way], Road]] = {
     RoadName.VENDOR_REST: AthenaDocument,
     RoadName.DOWNLOAD: Download,
     REQUESTS: FhirResource,
+    BESIDE: FhirBeside,
+    WITHOUT_IDENTIFIER: FhirProvenance,
 }
 
 

@@ -10,6 +10,7 @@ from integration.settings.config import Config
 from integration.store import alarms, findings
 from integration.store.notices import UNSENT_AFTER
 from integration.store.tables import ANSWERED, LOOP_OPEN, RECORDS_OWED
+from mappings.model.delivery import ARRIVED
 
 FAILURE_RATE, PARKED, SILENCE, LOOP = "failure-rate", "parked", "silence", "loop-open"
 AT_RISK, LATE, UNSENT = "deadline-at-risk", "deadline-late", "notices-unsent"
@@ -209,12 +210,14 @@ _ORDER_REFUSED = """
 
 # At once, and until the request has ended, or the delivery that it was found in was read back after all. What a parked step left
 # behind is the rule `parked`; the one whose words stand here is the newest.
+_ARRIVED = ", ".join(f"'{each}'" for each in sorted(ARRIVED))
 _REQUEST_ERROR = f"""
     SELECT r.id AS subject, format('Request %s: %s%s', r.id, (array_agg(f.message ORDER BY f.last_seen_at DESC))[1],
                                    CASE WHEN count(*) > 1 THEN format(' (and %s more errors)', count(*) - 1) ELSE '' END) AS message
     FROM findings f JOIN requests r ON r.id = f.request_id
     WHERE f.severity = 'error' AND f.request_id IS NOT NULL AND f.path NOT LIKE 'step %' AND {LOOP_OPEN}
-        AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.id = f.delivery_id AND d.verified_at > f.last_seen_at)
+        AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.id = f.delivery_id AND d.status IN ({_ARRIVED})
+                        AND coalesce(d.verified_at, d.updated_at) > f.last_seen_at)
     GROUP BY r.id"""
 
 # Nothing has reached a recipient since this one should have.

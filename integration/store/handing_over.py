@@ -61,7 +61,7 @@ def confirm(
     """
     steps.lock_with_request(conn, delivery_of(conn, delivery_id).request_id)
     earlier = hand_overs.in_force(conn, delivery_id)
-    if earlier and not any(map(_is_unsure, sendings.of_delivery(conn, delivery_id))):
+    if earlier and not any(_is_unsure(each) for each in sendings.of_delivery(conn, delivery_id) if _is_report(each)):
         raise NotPossible(_already(earlier[0]))
     delivery, rows = _open(conn, delivery_id, item)
     if delivery.kind != DeliveryKind.REPORT and any((typed.to, typed.at, typed.by_way, typed.note)):
@@ -115,9 +115,8 @@ def take_back(conn: Connection, delivery_id: str, *, actor: str, reason: str) ->
         raise NotPossible(f"delivery {delivery_id} is over: delivery {newest.id} took its place")
     _wait_again(conn, delivery)
     hand_overs.undo(conn, delivery_id, actor=actor, reason=reason)
-    rows = {
-        each.value if number_in(each.identifier) > 1 else "": each for each in sendings.of_delivery(conn, delivery_id)
-    }
+    sent = filter(_is_report, sendings.of_delivery(conn, delivery_id))
+    rows = {each.value if number_in(each.identifier) > 1 else "": each for each in sent}
     for each in said:
         row, before = rows[each.item], dict(level=each.level_before, ended_at=None)
         sendings.end(conn, row.endpoint, row.identifier, SendingState(each.state_before), each.created_at, **before)
@@ -176,6 +175,8 @@ def _open(conn: Connection, delivery_id: str, item: str) -> tuple[Delivery, list
     steps.lock_with_request(conn, delivery_of(conn, delivery_id).request_id)
     delivery = delivery_of(conn, delivery_id)
     rows = sendings.of_delivery(conn, delivery_id)
+    if delivery.kind == DeliveryKind.REPORT:
+        rows = [each for each in rows if _is_report(each)]  # what goes beside it waits for nobody
     if delivery.status in ENDED:
         raise NotPossible(f"delivery {delivery_id} is {delivery.status}: nothing is open about it")
     if not rows:

@@ -252,7 +252,9 @@ def summary(conn: Connection, request_id: str) -> dict:
     return {
         "request_id": request_id,
         "status": row.status,
-        "business_status": requests.exported_status(row),
+        "business_status": requests.exported_status(
+            row, deliveries.records_arrived_as(conn, [request_id]).get(request_id)
+        ),
         "closed": row.closed_at is not None,
         "records": row.records,
         "gathered": len({item.source for item in items}),

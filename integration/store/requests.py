@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit, steps, totals
 from integration.store.tables import orders, request_versions, requests, settings
+from mappings.model.delivery import DeliveryStatus
 from mappings.model.errors import ExchangeError, Mistake, RequestError
 from mappings.model.request import SecondOpinionRequest, unknown_parts
 from mappings.model.roads import Level
@@ -211,10 +212,14 @@ def content_of(body: bytes) -> SecondOpinionRequest:
     return SecondOpinionRequest.model_validate_json(body)
 
 
-def exported_status(row: Request) -> str:
-    """The business status others see (states.business_status)."""
+def exported_status(row: Request, records_arrived_as: str | None) -> str:
+    """The business status others see (states.business_status). ``records_arrived_as``: the status of their newest delivery."""
     return business_status(
-        Status(row.status), records=Records(row.records), visit=Visit(row.visit), cancel_requested=row.cancel_requested
+        Status(row.status),
+        records=Records(row.records),
+        visit=Visit(row.visit),
+        cancel_requested=row.cancel_requested,
+        read_back=records_arrived_as in (None, DeliveryStatus.VERIFIED),
     )
 
 

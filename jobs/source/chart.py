@@ -118,7 +118,8 @@ class _Reading:
         as_documents = ctx.endpoint(request.fulfiller).accepts == "documents"
         with ctx.world.engine.begin() as conn:
             self.theirs = links.frozen_system(conn, request.fulfiller) if as_documents else None
-        self.returned = (ctx.world.config.exchange.identifier_system, f"DocumentReference/{ctx.request_id}-report-")
+        names = (f"DocumentReference/{ctx.request_id}-report-", f"Communication/{ctx.request_id}-returned-")
+        self.returned = (ctx.world.config.exchange.identifier_system, names)
 
     def searches(self) -> list[tuple[str, dict[str, str]]]:
         """(type, search parameters) of what is asked for; a finding for each type that is not offered, or only in part."""

@@ -1,7 +1,8 @@
 """Mirror the request's status to the placer's own ServiceRequest and Task, where that EHR can hold it."""
 
-from integration.store import requests
+from integration.store import deliveries, requests
 from integration.store.requests import Request
+from jobs.target.beside import tell_of_return
 from jobs.world import Context, Outcome
 from mappings.codes import as_dict
 from mappings.identifiers import local_reference
@@ -21,8 +22,11 @@ SERVICE_REQUEST_STATUS = {
 
 def mirror_status(ctx: Context) -> Outcome:
     """Write once per change; an EHR that refuses gets a finding, because nothing clinical depends on it."""
+    tell_of_return(ctx)
     row, request = ctx.row(), ctx.request()
-    word = requests.exported_status(row)
+    with ctx.world.engine.begin() as conn:
+        arrived = deliveries.records_arrived_as(conn, [row.id]).get(row.id)
+    word = requests.exported_status(row, arrived)
     if request.service_request is None or row.mirrored == word:
         return Outcome()
     try:

@@ -231,7 +231,8 @@ def report_identifier(ctx: Context, revision: int, number: int = 1) -> Identifie
 
 def documents_sent(conn: Connection, delivery_id: str) -> list[Sending]:
     """The ledger's rows of a report: the first document, and the others in their order."""
-    return sorted(sendings.of_delivery(conn, delivery_id), key=lambda each: number_in(each.identifier))
+    rows = [each for each in sendings.of_delivery(conn, delivery_id) if each.value.startswith("DocumentReference/")]
+    return sorted(rows, key=lambda each: number_in(each.identifier))
 
 
 def most_documents(ctx: Context, placer: str, before: int) -> int:

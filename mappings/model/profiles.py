@@ -23,6 +23,7 @@ class DocumentHabits:
     ``newest`` one of the patient; ``ask``: a person says which.
     ``authors``: ``own``: an author has to be one of its own practitioners, a name alone is refused.
     ``not_kept``: elements that it does not keep, or refuses: they are not sent, so that none is missed when it is read back.
+    ``beside``: what goes beside a report over FHIR, where its CapabilityStatement says that it takes the type.
     ``type``: system and code that a report is filed under there; None: LOINC 11488-4, consult note.
     """
 
@@ -36,6 +37,7 @@ class DocumentHabits:
     encounter_choice: Literal["requester", "newest", "ask"] = "requester"
     authors: Literal["any", "own"] = "any"
     not_kept: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ("Provenance", "Communication")
     type: tuple[str, str] | None = None
 
 
@@ -80,6 +82,7 @@ PROFILES: dict[str, Profile] = {
                 doc_status="final",  # [S] final is signed, preliminary a draft; others are refused
                 finds_by_identifier=False,  # [E] listed without documentation; [S] our identifier is not kept
                 authors="own",  # [S] without an author it is filed under the background user; the text names ours
+                beside=(),  # [E] no Provenance; [S] its Communication is for community resources alone
                 not_kept=(
                     "identifier",
                     "description",
@@ -110,6 +113,7 @@ PROFILES: dict[str, Profile] = {
                 period=True,  # [D] context.period.end with its time
                 finds_by_identifier=False,  # [C] not in its list of search parameters
                 authors="own",  # [D] an author is a Practitioner of its own
+                beside=(),  # [C] a Communication is a message in somebody's inbox; Provenance is made there
                 not_kept=("identifier", "relatesTo", "context.related"),  # [D] unknown fields are ignored, or refused
             ),
             # [C] no Task; batch, no transaction; no conditional create is declared.
@@ -123,7 +127,7 @@ PROFILES: dict[str, Profile] = {
             "athenahealth",
             "athenahealth",
             (RoadName.VENDOR_REST, *_V2),
-            DocumentHabits(formats=("application/pdf",), encounter="never", finds_by_identifier=False),
+            DocumentHabits(formats=("application/pdf",), encounter="never", finds_by_identifier=False, beside=()),
             finds_orders=False,
         ),
         # Read and search only (api-evangelist/meditech, Greenfield); documents come as HL7 v2 MDM or ORU.

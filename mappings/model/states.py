@@ -106,8 +106,12 @@ def business_status(
     visit: Visit = Visit.NONE,
     cancel_requested: bool = False,
     awaiting_information: bool = False,
+    read_back: bool = True,
 ) -> str:
-    """The single exported word: cancel-requested > awaiting-information > visit > records > status."""
+    """The single exported word: cancel-requested > awaiting-information > visit > records > status.
+
+    ``read_back``: False where the records arrived and less is known of them: then they were sent, and are not called verified.
+    """
     if status in FINAL:
         return _FINAL_WORD[status]
     if cancel_requested:
@@ -117,7 +121,7 @@ def business_status(
     if visit is not Visit.NONE:
         return _VISIT_WORD[visit]
     if status is S.IN_PROGRESS:
-        return _RECORDS_WORD[records]
+        return _RECORDS_WORD[Records.SENT if records is Records.VERIFIED and not read_back else records]
     return _OPEN_WORD[status]
 
 

@@ -77,6 +77,12 @@ def test_every_state_we_can_export_survives_the_return_trip():
         assert (reading.status, reading.business_code, reading.findings) == (status, word, ()), (status, word)
 
 
+@pytest.mark.parametrize("records", Records)
+def test_what_was_not_read_back_is_not_called_verified(records):
+    word = business_status(Status.IN_PROGRESS, records=records, read_back=False)
+    assert "verified" not in word and (records is not Records.VERIFIED or word == "records-sent")
+
+
 def test_it_reads_back_outputs_owner_and_reason():
     reading = read_task(written("rejected", "declined"))
     assert (reading.outputs, reading.owner, reading.reason) == (("DocumentReference/1",), "Organization/2", "why")

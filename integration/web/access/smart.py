@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from integration import client_assertions
 from integration.client_assertions import AssertionRefused, Shown
 from integration.hosted.scopes import ScopeRefused, granted, read_scopes
+from integration.postgres.health import is_away
 from integration.store import audit, client_tokens
 from integration.web import world
 from integration.web.access import client_keys, gate
@@ -157,8 +158,10 @@ def _unreadable(error: HTTPException) -> Response:
 
 @blueprint.errorhandler(DBAPIError)
 @blueprint.errorhandler(PoolTimeout)
-def _away(error: Exception) -> Response:
+def _away(error: DBAPIError | PoolTimeout) -> Response:
     log.error("no token: %s", type(error).__name__, extra={"action": "smart.failed"})
+    if not is_away(error):  # a fault of ours: trying again would end the same way
+        return _answer({"error": "server_error", "error_description": "No token can be given; our log says why."}, 500)
     answer = _answer({"error": "temporarily_unavailable", "error_description": "Try again in a moment."}, 503)
     answer.headers["Retry-After"] = "2"
     return answer

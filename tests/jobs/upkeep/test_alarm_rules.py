@@ -12,7 +12,7 @@ from integration.store.tables import audit as audit_table
 from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
 from jobs.engine import limits_of
-from mappings.model.delivery import DeliveryKind, DeliveryStatus
+from mappings.model.delivery import ARRIVED, DeliveryKind, DeliveryStatus
 from mappings.model.findings import Finding
 from mappings.model.states import FINAL, OPEN, Records, Status
 from tests.jobs.exchange import a_request
@@ -286,7 +286,8 @@ def test_an_error_of_a_request_is_an_alarm_at_once_and_over_with_the_request(ope
     assert operator.open() == {}
 
 
-def test_an_error_of_a_delivery_that_was_read_back_after_all_is_over(operator):
+@pytest.mark.parametrize("arrived", sorted(ARRIVED))
+def test_an_error_of_a_delivery_that_arrived_after_all_is_over(operator, arrived):
     request_id = operator.exchange.submit(a_request())
     with operator.engine.begin() as conn:
         delivery_id = deliveries.create(conn, request_id, "bob", DeliveryKind.RECORDS)
@@ -296,7 +297,7 @@ def test_an_error_of_a_delivery_that_was_read_back_after_all_is_over(operator):
     with operator.engine.begin() as conn:
         deliveries.move(conn, delivery_id, DeliveryStatus.SENDING)
         deliveries.move(conn, delivery_id, DeliveryStatus.SENT)
-        deliveries.move(conn, delivery_id, DeliveryStatus.VERIFIED)
+        deliveries.move(conn, delivery_id, arrived)
     operator.check()
     assert operator.open() == {}
 

@@ -9,7 +9,9 @@ import re
 import time
 
 import jwt
+import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from integration.store import client_tokens, clients
 from tests.integration.web.access.smart_client import JWT_BEARER, OUT, Machine, private_key
@@ -251,11 +253,20 @@ def test_the_scopes_granted_are_those_that_both_sides_know(guarded):
     assert machine.send("POST", "/Patient", PATIENT, token=token).status_code == 403
 
 
-def test_the_database_is_away(rs384, caplog):
+def test_the_database_is_away(rs384, monkeypatch):
+    def away(*_):
+        raise OperationalError("SELECT", {}, psycopg.errors.AdminShutdown("the server is gone"))
+
+    monkeypatch.setattr(client_tokens, "use_once", away)
+    answer = rs384.guarded.app.test_client().post("/fhir/alice/token", data=rs384.form(), **rs384.at)
+    assert answer.status_code == 503 and answer.json["error"] == "temporarily_unavailable"
+
+
+def test_a_fault_of_ours_is_not_told_as_an_outage(rs384, caplog):
     form = rs384.form()
     rs384.guarded.sql("ALTER TABLE clients RENAME TO clients_away")
     answer = rs384.guarded.app.test_client().post("/fhir/alice/token", data=form, **rs384.at)
-    assert answer.status_code == 503 and answer.json["error"] == "temporarily_unavailable"
+    assert answer.status_code == 500 and answer.json["error"] == "server_error" and "Retry-After" not in answer.headers
     assert form["client_assertion"] not in caplog.text and rs384.id not in answer.text
 
 
