@@ -92,7 +92,9 @@ class Taking:
             except Refused as refused:
                 return self._not_read(conn, message, refused)
             known = received_messages.begin(conn, self.key, message.control_id, digest, message.kind)
-            if known is not None:
+            if (
+                known is not None and known.request_id is not None
+            ):  # else nothing came of it, and its cause may be mended
                 return Answer(known.code, known.place, known.error, known.words)
             self.payloads.put(message.data)
             said, request_id = self._decide(conn, message, order)

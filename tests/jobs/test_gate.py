@@ -44,7 +44,9 @@ def test_each_write_of_a_whole_loop_is_a_row_that_says_why_and_nothing_of_the_pa
     assert {each.reason for each in left} >= {"asked-by-request", "report-return", "status", "correction"}
     assert all(each.detail["bytes"] > 0 and each.detail["kind"] and each.request_id for each in left)
     report = [each for each in left if each.reason == "report-return"]
-    assert [each.detail["items"][0] for each in report] == [f"DocumentReference/{report[0].request_id}-report-1"]
+    id_ = report[0].request_id
+    there = [f"DocumentReference/{id_}-report-1", f"Provenance/{id_}-returned-1", f"Communication/{id_}-returned-1"]
+    assert [each.detail["items"][0] for each in report] == there
     told = json.dumps([dict(each._mapping) for each in left], default=str)
     assert not [word for word in ("Synthetic-Test", "Ada", "M1", "1960", "surgery", "lab 0") if word in told]
     assert rows(exchange, "data.kept") == []

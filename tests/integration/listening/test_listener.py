@@ -97,6 +97,16 @@ def test_what_was_refused_and_mended_is_taken(port, database):
     assert count(database, requests) == 1
 
 
+def test_a_refusal_that_our_own_configuration_caused_is_over_with_it(listen_with, database):
+    listener = listen_with()
+    own = listener.taking.endpoint
+    listener.taking.endpoint = own.model_copy(update={"default_fulfiller": None})
+    assert ask(listener.port, ORM, ORM) == ["AE (MSH 207)", "AE (MSH 207)"] and count(database, requests) == 0
+    listener.taking.endpoint = own
+    assert ask(listener.port, ORM, ORM) == ["AA", "AA"]
+    assert count(database, requests) == count(database, received_messages) == 1
+
+
 def test_what_no_code_says_to_be_a_second_opinion_is_kept_and_said(port, database):
     assert ask(port, ORM.replace("2ND-OP^", "XRAY^")) == ["AA"]
     assert count(database, requests) == 0 and told(database) == [("order-not-second-opinion", "message C-1")]
