@@ -185,6 +185,10 @@ class Context:
         found = self.world.servers.content_host(key, url)
         return found and (found[0].observed(self.exchanges, refuse_writes), found[1])
 
+    def turn(self, key: str) -> None:
+        """Until something may be sent to the endpoint: its requests per second are those of all wires."""
+        self.world.servers.turn(key)
+
     def before_write(self, key: str, going: Going) -> None:
         """With each write when it goes out: the step is still ours, it may leave, and neither question took too long."""
         self.lease.renew_if_it_waited()

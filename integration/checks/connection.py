@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from integration.checks.tried import Tried
 from integration.fhir import key_set
+from integration.roads import mllp
 from mappings.model.causes import cause_named
 from mappings.model.errors import ExchangeError, NeedsPerson
 from mappings.model.trials import Trial
@@ -41,6 +42,21 @@ def certificate(base_url: str, tls: Any, now: datetime) -> Tried | None:
     left = ends - now
     warns = f"; it ends in {left.days} days: have it renewed" if left < SOON else ""
     return Tried(Trial.CERTIFICATE, True, f"{version}, valid until {ends:%Y-%m-%d}{warns}")
+
+
+def interface(endpoint: Any) -> Tried | None:
+    """Whether its interface engine can be reached, over TLS where that is configured; None without one. No message is sent."""
+    if endpoint.hl7v2 is None:
+        return None
+    to = endpoint.hl7v2
+    try:
+        version = mllp.tried(endpoint.key, to, timeout_seconds=CONNECT_SECONDS)
+    except ExchangeError as error:
+        return Tried(Trial.INTERFACE, False, f"{error}. {cause_named(error.cause).to_do}")
+    except OSError as error:  # a certificate of ours that cannot be read
+        return Tried(Trial.INTERFACE, False, f"hl7v2.tls: a file cannot be used ({type(error).__name__})")
+    how = f"over {version}" if version else "without encryption"
+    return Tried(Trial.INTERFACE, True, f"{to.host}, port {to.port}, is reached {how}; no message was sent")
 
 
 def _trusting(tls: Any) -> ssl.SSLContext:

@@ -59,6 +59,10 @@ class Servers:
                 self._content[key] = FhirServer(there, wire)
             return self._content[key], path
 
+    def turn(self, endpoint_name: str) -> None:
+        """Before something is sent to it by another wire than HTTP: as before each request."""
+        self._before(endpoint_name)
+
     def close(self) -> None:
         """Give all connections back; a server asked for later is made anew."""
         with self._lock:

@@ -4,12 +4,15 @@ Nothing can be looked up there. A message whose answer never came goes again onl
 the same bytes; else, and afterwards, a person looks. https://www.hl7.eu/HL7v2x/v251/std251/ch02.html (2.9)
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from integration.fhir.exchanges import Exchange as Told
 from integration.packets.pdf_words import words_of_pdf
 from integration.roads.encounters import encounter_for
 from integration.roads.mllp import Exchange, sent
@@ -18,7 +21,7 @@ from integration.settings.hl7v2 import Hl7v2 as Settings
 from mappings.fitting import Unfit, doc_status
 from mappings.hl7v2.acknowledgment import Acknowledgment, Answer, read_acknowledgment
 from mappings.hl7v2.document import Habits, kind_of, read_document, to_message
-from mappings.model.errors import PermanentError, UnknownOutcome
+from mappings.model.errors import ExchangeError, PermanentError, UnknownOutcome
 from mappings.model.leaving import Going
 from mappings.model.outgoing import Outgoing
 from mappings.model.roads import Level, RoadName
@@ -79,13 +82,18 @@ class Hl7v2(EndpointRoad):
         """Once, and wait for what its application says."""
         message = read_document(prepared.body)
         going = Going(message.kind, (prepared.item.identifier.value,), len(prepared.body))
-        with sent(
-            self.at,
-            self.settings,
-            prepared.body,
-            timeout_seconds=self.way.endpoint.limits.timeout_seconds,
-            before_write=partial(self.way.attempt.before_write, self.at, going),
-        ) as exchange:
+        self.way.attempt.turn(self.at)
+        with (
+            self._told(message.kind, prepared) as exchanged,
+            sent(
+                self.at,
+                self.settings,
+                prepared.body,
+                timeout_seconds=self.way.endpoint.limits.timeout_seconds,
+                before_write=partial(self.way.attempt.before_write, self.at, going),
+            ) as exchange,
+        ):
+            exchanged.append(exchange)
             said = self._acknowledged(exchange, prepared)
         level = Level.ACCEPTED if said.answer is Answer.ACCEPTED else Level.UNVERIFIABLE
         return Taken(message.number, level, receipt={"acknowledgment": said.code, "control_id": said.control_id})
@@ -104,6 +112,23 @@ class Hl7v2(EndpointRoad):
     def read_back(self, prepared: Prepared, reference: str | None) -> NotAllowed:
         """Nothing is read back over HL7 v2."""
         return NotAllowed(f"nothing is read back from the interface engine of {self.at}")
+
+    @contextmanager
+    def _told(self, kind: str, prepared: Prepared) -> Iterator[list[Exchange]]:
+        """What the exchange was, once it is over: the message's number, sizes and time, nothing that it says."""
+        attempt, at, cause, met = self.way.attempt, time.monotonic(), "stopped", list[Exchange]()
+        began = attempt.now
+        try:
+            yield met
+            cause = ""
+        except ExchangeError as error:
+            cause = error.cause
+            raise
+        finally:
+            took = round((time.monotonic() - at) * 1000)
+            size, came = len(prepared.body), sum(each.received for each in met)
+            shown = f"MLLP message {prepared.control_id}"
+            attempt.exchanges(Told(self.at, kind, shown, None, began, took, size, came, cause))
 
     def _acknowledged(self, exchange: Exchange, prepared: Prepared) -> Acknowledgment:
         """What counts: the application's word, or of an engine that only keeps messages, that. Raises what else came."""

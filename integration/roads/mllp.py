@@ -32,6 +32,7 @@ class Exchange:
     connection: socket.socket
     deadline: float
     rest: bytes = b""
+    received: int = 0  # bytes
 
     def answer(self) -> bytes:
         """The next frame without its marks. Raises UnknownOutcome: half of one, none in time, or more than an answer is."""
@@ -61,6 +62,7 @@ class Exchange:
             raise self._unknown("cut", "ended the connection before its answer was here") from None
         except OSError:
             raise self._unknown("cut", "ended the connection before its answer was here") from None
+        self.received += len(data)
         if not data:
             raise self._unknown("cut", "ended the connection before its answer was here")
         return data
@@ -86,6 +88,12 @@ def sent(
             words = f"the connection to {endpoint} ended while a message was sent"
             raise UnknownOutcome(words, endpoint=endpoint, cause="cut") from None
         yield Exchange(endpoint, connection, time.monotonic() + to.ack_timeout_seconds)
+
+
+def tried(endpoint: str, to: Hl7v2, *, timeout_seconds: float) -> str:
+    """Connect and send nothing: the version of TLS, empty where none is spoken. Raises TemporaryError."""
+    with _connected(endpoint, to, timeout_seconds) as connection:
+        return (connection.version() or "") if isinstance(connection, ssl.SSLSocket) else ""
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from integration.fhir.capabilities import Capabilities
+from integration.fhir.exchanges import Observer
 from integration.fhir.server import FhirServer
 from integration.settings.config import Config, Endpoint
 from mappings.model.leaving import Going
@@ -28,7 +29,8 @@ NOT_TAKEN = (413, 415)  # too large, or of a type that it does not take
 class Attempt(Protocol):
     """What a road may use of the attempt of which it is a part: jobs/world.py has it.
 
-    ``before_write``: a road with a wire of its own asks it before its first byte; what it raises goes on. `server` asks itself.
+    A road with a wire of its own asks ``turn`` before it connects, ``before_write`` before its first byte, and tells
+    ``exchanges`` what the exchange was, sizes and times; what they raise goes on. `server` does all this itself.
     """
 
     @property
@@ -39,6 +41,9 @@ class Attempt(Protocol):
     def server(self, key: str) -> FhirServer: ...
     def capabilities(self, key: str) -> Capabilities: ...
     def bases(self, key: str) -> tuple[str, ...]: ...
+    @property
+    def exchanges(self) -> Observer: ...
+    def turn(self, key: str) -> None: ...
     def before_write(self, key: str, going: Going) -> None: ...
     def finding(self, cause: str, message: str, path: str = "", severity: str = "warning") -> None: ...
 

@@ -11,12 +11,13 @@ from sqlalchemy import Connection, Engine
 
 from integration import keys
 from integration.checks.block import as_yaml, block
-from integration.checks.connection import certificate, own_keys, signing_in
+from integration.checks.connection import certificate, interface, own_keys, signing_in
 from integration.checks.pages import pages
 from integration.checks.searches import searches
 from integration.checks.tried import MOST_SECONDS, Tried, Trying
 from integration.checks.writing import writes as written_there
 from integration.fhir.capabilities import Capabilities, probe
+from integration.fhir.exchanges import Observer, ignore
 from integration.fhir.server import FhirServer
 from integration.fhir.servers import Servers
 from integration.roads.open import road_for
@@ -175,6 +176,13 @@ class _Asking:
     def bases(self, key: str) -> tuple[str, ...]:
         return self.endpoint(key).bases
 
+    @property
+    def exchanges(self) -> Observer:
+        return ignore
+
+    def turn(self, key: str) -> None:
+        raise LookupError("a check sends no document by a road")
+
     def before_write(self, key: str, going: Going) -> None:
         raise LookupError("a check sends no document by a road")
 
@@ -229,6 +237,8 @@ def _tried(
 
 
 def _before_speaking(config: Config, endpoint: Endpoint, servers: Servers) -> Iterator[Tried]:
+    if (engine := interface(endpoint)) is not None:
+        yield engine
     seen = certificate(endpoint.base_url, endpoint.tls, datetime.now(UTC))
     if seen is not None:
         yield seen

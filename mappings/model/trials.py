@@ -9,6 +9,7 @@ class Trial(StrEnum):
     CERTIFICATE = "certificate"
     OWN_KEYS = "our keys"
     SIGN_IN = "sign-in"
+    INTERFACE = "HL7 v2 interface"
     BY_PATIENT = "search by patient"
     SINCE = "search by _lastUpdated"
     FOCUS = "Task by focus"

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from integration.fhir.capabilities import probe
+from integration.fhir.exchanges import Exchange, Observer
 from integration.fhir.server import FhirServer, identifier_token
 from integration.fhir.transport import Transport
 from integration.roads.road import Way
@@ -29,6 +30,8 @@ class Tried:
     one: Endpoint
     found: list[Finding] = field(default_factory=list)
     asked: list[Going] = field(default_factory=list)
+    exchanged: list[Exchange] = field(default_factory=list)
+    turns: int = 0
 
     def __post_init__(self) -> None:
         self._server = FhirServer(self.one, Transport(self.one))
@@ -49,6 +52,13 @@ class Tried:
 
     def bases(self, key: str) -> tuple[str, ...]:
         return self.one.bases
+
+    @property
+    def exchanges(self) -> Observer:
+        return self.exchanged.append
+
+    def turn(self, key: str) -> None:
+        self.turns += 1
 
     def before_write(self, key: str, going: Going) -> None:
         self.asked.append(going)

@@ -49,6 +49,10 @@ def test_what_the_application_accepts_is_accepted():
         assert there.control_id == made.control_id and there.raw == made.body
         [asked] = road.way.attempt.asked
         assert (asked.kind, asked.items, asked.size) == ("MDM^T02", (made.item.identifier.value,), len(made.body))
+        [told] = road.way.attempt.exchanged
+        assert (told.method, told.shown, told.cause) == ("MDM^T02", f"MLLP message {made.control_id}", "")
+        assert told.sent_bytes == len(made.body) and told.received_bytes and told.request_body is None
+        assert road.way.attempt.turns == 1
 
 
 @pytest.mark.parametrize("fault", ["half", "swallow", "garbage", "other-id", "huge", "drop", "commit", "delay"])
@@ -68,6 +72,8 @@ def test_a_refusal_is_told_by_codes_and_surely_left_nothing(code):
             road.send(prepared(road, patient))
         assert caught.value.cause == "hl7v2-refused" and _wrote_nothing(caught.value)
         assert f"{code} (PID-3 204)" in str(caught.value) and "Synthetic" not in str(caught.value)
+        [told] = road.way.attempt.exchanged
+        assert (told.cause, told.request_body, told.response_body) == ("hl7v2-refused", None, None)
 
 
 def test_in_enhanced_mode_only_the_application_counts():

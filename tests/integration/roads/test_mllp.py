@@ -4,10 +4,12 @@ import socket
 import ssl
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import trustme
 
+from integration.checks.connection import interface
 from integration.roads.mllp import MAX_ANSWER_BYTES, sent
 from integration.settings.hl7v2 import Hl7v2
 from mappings.hl7v2.acknowledgment import read_acknowledgment
@@ -127,6 +129,17 @@ def test_over_tls_with_our_certificate_it_is_taken(tmp_path):
     with MllpEngine(context=made.demanding) as engine:
         exchange(settings(engine.port, encryption="tls", tls=tls))
         assert engine.standing() == {"N1": 1}
+
+
+def test_a_check_connects_and_sends_nothing(tmp_path):
+    made = Certified(tmp_path)
+    tls = {"ca_file": made.ca_file, "certificate_file": made.own, "key_file": made.own}
+    with MllpEngine(context=made.demanding) as engine:
+        endpoint = SimpleNamespace(key="hillside", hl7v2=settings(engine.port, encryption="tls", tls=tls))
+        seen = interface(endpoint)
+        assert seen is not None and seen.worked and "TLSv1" in seen.says and not engine.arrived
+    seen = interface(endpoint)
+    assert seen is not None and seen.worked is False and "nothing was sent" in seen.says
 
 
 def test_without_our_certificate_nothing_is_taken_and_it_is_said(tmp_path):
