@@ -16,6 +16,7 @@ FAILURE_RATE, PARKED, SILENCE, LOOP = "failure-rate", "parked", "silence", "loop
 AT_RISK, LATE, UNSENT = "deadline-at-risk", "deadline-late", "notices-unsent"
 UNREAD = "report-unread"
 ORDER_REFUSED, REQUEST_ERROR = "order-refused", "request-error"
+CLIENT_KEYS = "client-keys"
 WEEKS = (1, 2, 3)  # usual is what was so in each of these
 POLLS_MISSED = 3  # a poller that looks less often than `silence.hours` is silent after so many
 
@@ -97,6 +98,7 @@ def rules(config: Config, now: datetime) -> Iterator[Rule]:
         {"endpoints": _placers(config), "causes": list(findings.REFUSED), "since": now - findings.LOOKED_FOR},
     )
     yield Rule(REQUEST_ERROR, _REQUEST_ERROR, {})
+    yield Rule(CLIENT_KEYS, _CLIENT_KEYS, {})
     yield Rule(UNSENT, _UNSENT, {"before": now - UNSENT_AFTER, "names": [each.name for each in config.alerts.send_to]})
 
 
@@ -219,6 +221,13 @@ _REQUEST_ERROR = f"""
         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.id = f.delivery_id AND d.status IN ({_ARRIVED})
                         AND coalesce(d.verified_at, d.updated_at) > f.last_seen_at)
     GROUP BY r.id"""
+
+# What was fetched before counts until its time; then the client is let in no more.
+_CLIENT_KEYS = f"""
+    SELECT practice || ' ' || name AS subject,
+           format('The key set of client %s of %s could not be fetched: %s Its keys of before count until %s.', name, practice,
+                  jwks_problem, coalesce({_minute("jwks_until")}, 'now')) AS message
+    FROM clients WHERE revoked_at IS NULL AND jwks_problem IS NOT NULL"""
 
 # Nothing has reached a recipient since this one should have.
 _UNSENT = """

@@ -35,7 +35,7 @@ def create_app(
     """
     from integration.web import api, health, hooks, jwks, pages, spans
     from integration.web.access import accounts as account_pages
-    from integration.web.access import gate, hosted_notes, sign_in, smart
+    from integration.web.access import client_list, gate, hosted_notes, sign_in, smart
     from integration.web.access.hosted_log import HostedLog
     from integration.web.coordinator import cases as case_pages
     from integration.web.coordinator import checklist as checklist_pages
@@ -77,6 +77,7 @@ def create_app(
         sign_in,
         smart,
         account_pages,
+        client_list,
         listing,
         queue,
         actions,

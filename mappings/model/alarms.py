@@ -74,6 +74,8 @@ _ALL = (
     AlarmRule("report-unread", "a report is in the primary care EHR, and nobody has said that they read it",
               "nobody has said that they read the report of request {subject}",
               "of {n} reports nobody has said that they read them", S.SOON, T.PLACER),
+    AlarmRule("client-keys", "the key set of a client of a hosted practice cannot be fetched",
+              "the key set of {subject} cannot be fetched", "the key sets of {n} clients cannot be fetched", S.SOON, T.ADMIN),
     AlarmRule("unknown-kind", "no worker knows a kind of step",
               "no worker knows {subject}", "no worker knows {n} kinds of step", S.SOON, T.HOUSE),
 )  # fmt: skip

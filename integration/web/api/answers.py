@@ -1,7 +1,7 @@
 """What the API answers, as models: the OpenAPI is made of them, and nothing else of a row gets out. Ids, words and times."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -166,6 +166,17 @@ class EndpointState(Answer):
     oldest_due_at: datetime | None = Field(description="Since when the step that waits longest is due.")
     silent_seconds: float | None = Field(
         description="How long nothing succeeded although something is due; null while that is not long."
+    )
+
+
+class EndpointCheck(Answer):
+    """The last check of an endpoint; `second-opinion endpoints check` says the same."""
+
+    endpoint: str
+    done_at: datetime | None = Field(None, description="When the last one was done; none: never.")
+    asked_at: datetime | None = Field(None, description="Since when another one is asked for and not done.")
+    found: dict[str, Any] | None = Field(
+        None, description="What it found: problems, tried, writes, changed_since, config, config_yaml."
     )
 
 

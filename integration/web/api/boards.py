@@ -4,6 +4,7 @@ from sqlalchemy import Row
 
 from integration.store import alarms as alarm_store
 from integration.store import deadlines as deadline_store
+from integration.store import endpoint_checks
 from integration.store import findings as finding_store
 from integration.store import schedules as schedule_store
 from integration.views.endpoints import endpoint_board
@@ -17,6 +18,7 @@ from integration.web.api.answers import (
     Done,
     Due,
     DueColumn,
+    EndpointCheck,
     Endpoints,
     EndpointState,
     Finding,
@@ -51,6 +53,27 @@ def resume_endpoint(key: str, body: Because) -> Done:
     """Send to an endpoint again."""
     _known_endpoint(key)
     return act("resume", body.reason, at=key)[0]
+
+
+@get("/endpoints/<key>/check")
+def endpoint_check(key: str) -> EndpointCheck:
+    """What the last check of an endpoint found, and whether another one is asked for."""
+    _known_endpoint(key)
+    with world.engine().connect() as conn:
+        last, asked = endpoint_checks.standing(conn).get(key, (None, None))
+    return EndpointCheck(
+        endpoint=key,
+        done_at=last.done_at if last else None,
+        asked_at=asked.asked_at if asked else None,
+        found=last.found if last else None,
+    )
+
+
+@post("/endpoints/<key>/check", refuses=("wrong-body", "unknown"))
+def check_endpoint(key: str, body: Because) -> Done:
+    """Have an endpoint checked, reading only; `changed` is false when a check waits already."""
+    _known_endpoint(key)
+    return act("check-endpoint", body.reason, at=key)[0]
 
 
 @get("/schedules")

@@ -13,6 +13,7 @@ from integration.views import words
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from integration.web.access import accounts as account_pages
+from integration.web.access import client_list
 from integration.web.operations import alarms, hand_over, questions, ways_on
 from integration.web.operations.questions import Question, Stale, seen_in
 
@@ -154,4 +155,5 @@ ACTIONS = {
     **hand_over.ACTIONS,
     **alarms.ACTIONS,
     **account_pages.ACTIONS,
+    **client_list.ACTIONS,
 }

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from integration.store import alarms
+from integration.store import alarms, endpoint_checks
 from integration.store.search import COUNT_CAP
 from integration.store.tables import delivery_items
 from integration.web.problems import BASE, PROBLEMS
@@ -166,6 +166,18 @@ def test_a_patient_may_be_named_in_a_body_and_only_the_hash_is_kept(site, api):
     assert begun["total"] == 1 and "M1" not in begun["filter"]
 
 
+def test_an_endpoint_is_checked_and_what_was_found_is_told(site, api):
+    never = api("GET", "/api/endpoints/mercy/check")
+    assert (never["endpoint"], never["done_at"], never["asked_at"], never["found"]) == ("mercy", None, None, None)
+    assert api("POST", "/api/endpoints/mercy/check", {"reason": "their upgrade"})["changed"] is True
+    assert api("POST", "/api/endpoints/mercy/check", {"reason": "again"})["changed"] is False
+    assert api("GET", "/api/endpoints/mercy/check")["asked_at"]
+    with site.engine.begin() as conn:
+        endpoint_checks.keep(conn, "mercy", {"problems": ["no TLS"]}, datetime.now(UTC), actor="test")
+    assert api("GET", "/api/endpoints/mercy/check")["found"] == {"problems": ["no TLS"]}
+    assert kind(api("GET", "/api/endpoints/nowhere/check", status=404)) == "unknown"
+
+
 def test_endpoints_are_paused_and_resumed_and_say_how_they_are(site, api):
     site.step(), site.step("send_request", "mercy", "due", due_at=datetime.now(UTC) - timedelta(hours=3))
     mercy = {each["key"]: each for each in api("GET", "/api/endpoints")["items"]}["mercy"]
@@ -292,6 +304,7 @@ def action_addresses(site: Site) -> list[str]:
         f"/api/requests/{request_id}/cancel",
         "/api/endpoints/mercy/pause",
         "/api/endpoints/mercy/resume",
+        "/api/endpoints/mercy/check",
         "/api/schedules/prune/run",
         "/api/operations/1/stop",
         f"/api/requests/{request_id}/waivers",
