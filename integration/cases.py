@@ -6,15 +6,17 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from integration import checklists, suitability
+from integration import checklists, medications, suitability
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
 from integration.store import acknowledgments, audit, deliveries, reports, request_list, requests
 from integration.store.request_list import Waits
 from integration.store.requests import Request
-from integration.views import case, checklist, opinion
+from integration.views import case, checklist, opinion, received
+from integration.views import medications as medication_view
 from integration.views import suitability as suitability_view
 from integration.views.case import Part
+from integration.views.questions import questions_part
 from integration.views.texts import t
 from mappings.model.acknowledgment import Standing
 from mappings.model.errors import ExchangeError
@@ -52,12 +54,20 @@ def _checklist(this: Case) -> Part:
     return checklist.part(found, this.row)
 
 
+def _received(this: Case) -> Part:
+    with this.engine.connect() as conn:
+        return received.part(conn, this.request_id)
+
+
 # The parts of a case by their keys. One that has nothing to say about a case gives None. What cannot be read is said
 # in its place, and does not hide the rest.
 PARTS: dict[str, Callable[[Case], Part | None]] = {
     "request": lambda this: case.request_part(this.row, this.waits),
     "suitability": _suitability,
     "checklist": _checklist,
+    "received": _received,
+    "medications": lambda this: medication_view.part(medications.read(this.engine, this.payloads, this.request_id)),
+    "questions": lambda this: questions_part(this.content),
     "records": lambda this: case.records_part(this.row, this.arrived_as, this.waits, this.now),
     "opinion": lambda this: case.report_part(this.row, this.waits, this.reading),
 }

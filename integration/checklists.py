@@ -6,6 +6,7 @@ A long chart takes seconds to judge: no transaction is open meanwhile.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime
+from itertools import chain
 
 from sqlalchemy import Connection, Engine
 
@@ -13,12 +14,13 @@ from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
 from integration.settings.checklist_files import load_catalog
 from integration.settings.config import Config
-from integration.store import audit, checklist_facts, parcels, requests, source_asks, steps
+from integration.store import audit, checklist_facts, parcels, received_records, requests, source_asks, steps
 from integration.store import packets as packet_rows
 from integration.store.checklist_facts import Topic
 from integration.store.handing_over import WrongWords
 from integration.store.operations import NotPossible
 from integration.store.packets import PacketRow
+from integration.store.received_records import ReceivedRecord, State
 from integration.store.requests import Request
 from integration.views.checklist import Completeness
 from mappings.checklists.chart import Chart, Record
@@ -32,6 +34,7 @@ from mappings.model.parcel import Parcel, folded_all
 from mappings.model.request import Code, SecondOpinionRequest
 from mappings.model.source_ask import Ask, as_asked
 from mappings.model.states import FINAL
+from mappings.received import resources
 
 
 def completeness(
@@ -61,7 +64,7 @@ def judged(engine: Engine, payloads: Payloads, config: Config, request_id: str, 
         content, spoken = requests.content(row), checklist_facts.spoken(conn, request_id)
         learned = checklist_facts.learned(conn, content.placer)
         asked, things = source_asks.of_request(conn, request_id), parcels.of_request(conn, request_id)
-        found = packet_rows.of_request(conn, request_id)
+        found, by_hand = packet_rows.of_request(conn, request_id), received_records.of_request(conn, request_id)
     catalog, endpoint = catalog_of(config, content.fulfiller), config.endpoints.get(content.fulfiller)
     checklist, why = choose(
         catalog,
@@ -74,7 +77,7 @@ def judged(engine: Engine, payloads: Payloads, config: Config, request_id: str, 
     visit, visit_is = visit_of(content, today)
     facts = _carried(spoken.facts, content, row)
     facts = replace(facts, learned=learned, asked=_asked(asked, today), tracked=_tracked(things))
-    items = judge(checklist, catalog, chart_of(payloads, config, found), facts, visit)
+    items = judge(checklist, catalog, chart_of(payloads, config, found, by_hand), facts, visit)
     return Completeness(request_id, checklist, why, catalog, visit, visit_is, len(found), items)
 
 
@@ -138,8 +141,8 @@ def catalog_of(config: Config, fulfiller: str) -> Catalog:
 def _record(engine: Engine, payloads: Payloads, config: Config, request_id: str, source: str) -> Record:
     with engine.connect() as conn:
         requests.get(conn, request_id)
-        rows = packet_rows.of_request(conn, request_id)
-    chart = chart_of(payloads, config, rows)
+        rows, by_hand = packet_rows.of_request(conn, request_id), received_records.of_request(conn, request_id)
+    chart = chart_of(payloads, config, rows, by_hand)
     for record in chart.records():
         if record.source == source:
             return record
@@ -182,23 +185,34 @@ def _newest(things: Iterable[Parcel]) -> datetime:
     return max(each.moves[-1].at if each.moves else each.at for each in things)
 
 
-def chart_of(payloads: Payloads, config: Config, rows: Iterable[PacketRow]) -> Chart:
-    """The records of all packets together: what a later one brings or takes back counts."""
-    newest: dict[str, packets.Packet] = {}
+def chart_of(
+    payloads: Payloads, config: Config, rows: Iterable[PacketRow], by_hand: Iterable[ReceivedRecord] = ()
+) -> Chart:
+    """The records of all packets together: what a later one brings or takes back counts, and so does what came by hand since."""
+    loaded = [packets.load(payloads, row.manifest_sha256) for row in rows]
+    newest = packets.together(loaded)
     patient: dict = {}
     bases: tuple[str, ...] = ()
-    for row in rows:
-        packet = packets.load(payloads, row.manifest_sha256)
-        for item in packet.manifest.withdrawn:
-            newest.pop(item.source, None)
-        newest |= dict.fromkeys(packet.resources, packet)
+    for packet in loaded:
         kind, _, logical_id = packet.manifest.patient.partition("/")
         patient = {"resourceType": kind, "id": logical_id} | dict(
             packet.resources.get(packet.manifest.patient) or patient
         )
         source = config.endpoints.get(packet.manifest.source_endpoint)
         bases = packet.manifest.bases(source.bases if source else ())
-    return Chart.of(_each(newest), patient, bases)
+    patient = patient or {"resourceType": "Patient", "id": "not-gathered-yet"}
+    return Chart.of(chain(_by_hand(newest, by_hand, f"Patient/{patient['id']}"), _each(newest)), patient, bases)
+
+
+def _by_hand(newest: dict[str, packets.Packet], by_hand: Iterable[ReceivedRecord], patient: str) -> Iterator[dict]:
+    """What was accepted and is in no packet yet; what was taken back counts no longer, whatever a packet still says."""
+    for record in by_hand:
+        made = resources(record.as_accepted, patient) if record.accepted_at else {}
+        if record.state != State.ACCEPTED:
+            for source in made:
+                newest.pop(source, None)
+        else:
+            yield from (each for source, each in made.items() if source not in newest)
 
 
 def _each(newest: dict[str, packets.Packet]) -> Iterator[dict]:

@@ -63,7 +63,7 @@ def web(ctx: click.Context) -> None:
     from integration.queue import limits_of
     from integration.waking import Waker
     from integration.web import create_app
-    from integration.web.server import create_servers
+    from integration.web.server import create_servers, upload_limits
 
     config = read_config(ctx)
     with database_of(config, migrate=False, name="second-opinion web", fresh_plans=True) as database:
@@ -77,7 +77,13 @@ def web(ctx: click.Context) -> None:
         )
         say_how_to_sign_in(config, database.engine)
         try:
-            create_servers(app, host=config.web.host, port=config.web.port, **proxy_options(config.web)).run()
+            create_servers(
+                app,
+                host=config.web.host,
+                port=config.web.port,
+                limits=upload_limits(config),
+                **proxy_options(config.web),
+            ).run()
         finally:
             app.extensions["second_opinion"]["hosted_log"].stop()
             app.extensions["second_opinion"]["tracing"].stop()

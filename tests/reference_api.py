@@ -54,6 +54,8 @@ def _route(document: dict, path: str, method: str, operation: dict) -> str:
         if each["in"] == "query"
     ]
     text = f"### {method.upper()} {path}\n\n{operation['summary']}. {operation['description']}\n\nAnswers {statuses}: {_kind(schema)}.\n"
+    if "application/octet-stream" in operation.get("requestBody", {}).get("content", ()):
+        return f"{text}\nThe body is the file, as `application/octet-stream`.\n{_table(rows)}"
     if "requestBody" in operation:
         body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
         if body == "SecondOpinionRequest":

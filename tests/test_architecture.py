@@ -39,6 +39,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "langcodes": ("integration/views/languages.py",),
     "zipcodes": ("integration/directory/zip_codes.py",),
     "pypdf": ("integration/packets/",),
+    "pydicom": ("integration/arriving/",),
+    "lxml": ("integration/arriving/",),
     "reportlab": ("integration/packets/", "integration/web/", "second_opinion/demo/"),
 }
 PARTS_OF = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask", "itsdangerous": "flask"}  # Flask brings them
@@ -61,6 +63,7 @@ PURE = frozenset(
         "itertools",
         "math",
         "re",
+        "textwrap",
         "types",
         "typing",
         "unicodedata",
@@ -342,6 +345,7 @@ WRITER_OF = {
     "links": "integration/store/links.py",  # remember, wrote
     "patient_links": "integration/store/patient_links.py",  # set_link, end
     "directory_entries": "integration/store/directory.py",  # Staged.merge, add, correct
+    "received_records": "integration/store/received_records.py",  # arrive, accept, end
 }
 IN_SQL = {  # leases are given and taken back, and a restore frees them, in one statement for all
     "steps": {"integration/queue.py", "integration/backups/restore.py"},

@@ -69,6 +69,16 @@ def load(payloads: Payloads, manifest_sha256: str) -> Packet:
     return load_records(payloads, manifest_of(payloads, manifest_sha256))
 
 
+def together(loaded: Iterable[Packet]) -> dict[str, Packet]:
+    """``{Type/id: the packet that holds it as it was last}`` of a request's packets, the oldest first; without what was withdrawn."""
+    newest: dict[str, Packet] = {}
+    for packet in loaded:
+        for item in packet.manifest.withdrawn:
+            newest.pop(item.source, None)
+        newest |= dict.fromkeys(packet.resources, packet)
+    return newest
+
+
 def load_records(payloads: Payloads, manifest: Manifest) -> Packet:
     """The same, where the manifest was read already: of a long chart it takes 100 MB."""
     index, at = {}, 0

@@ -124,6 +124,14 @@ class RecordsKept(Section):
     max_attachment_bytes: int = Field(
         2 << 30, ge=1024, le=1 << 40, description="Largest attachment we carry.", examples=[2147483648]
     )
+    max_upload_bytes: int = Field(
+        400_000_000,
+        ge=1024,
+        le=800_000_000,
+        description="Largest file that a person may hand in for a request (a PDF, images). The web server writes it to the "
+        "temporary folder before it is looked at.",
+        examples=[400000000],
+    )
     max_packet_bytes: int = Field(
         8 << 30,
         ge=1 << 20,

@@ -12,6 +12,7 @@ from integration.store.tables import (
     findings,
     packets,
     parcels,
+    received_records,
     requests,
     source_asks,
     steps,
@@ -43,6 +44,7 @@ NAMES: dict[str, Column] = {
     "acknowledgment": acknowledgments.c.id,
     "ask_id": source_asks.c.id,
     "parcel_id": parcels.c.id,
+    "record_id": received_records.c.id,
     "finding_id": findings.c.id,
     "finding": findings.c.id,
 }

@@ -387,6 +387,58 @@ checklist_facts = Table(
     Index("checklist_facts_request", "request_id", "id"),
 )
 
+medication_reviews = Table(
+    "medication_reviews",
+    metadata,  # what people say of a patient's medications; the newest of a request counts, nothing is changed
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("list_sha256", Text, nullable=False),
+    Column("informant", Text, nullable=False),
+    Column("words", JSONB, nullable=False),
+    Column("actor", Text, nullable=False),
+    _time("created_at", nullable=False, server_default=func.now()),
+    Index("medication_reviews_request", "request_id", "id"),
+)
+
+received_records = Table(
+    "received_records",
+    metadata,  # records that arrived from elsewhere; the bytes are in the payload store
+    Column("id", Text, primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("state", Text, nullable=False),  # a State of integration/store/received_records.py
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("sha256", Text, nullable=False),
+    Column("sha1", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("said", JSONB, nullable=False),  # what the file says of itself
+    Column("uploaded_by", Text, nullable=False),
+    _now("uploaded_at"),
+    Column("kind", Text),
+    Column("label", Text),
+    Column("code", JSONB),
+    Column("dated", Text),
+    Column("author", Text),
+    Column("source", Text),
+    Column("identity_reason", Text),
+    Column("accepted_by", Text),
+    _time("accepted_at"),
+    Column("ended_by", Text),
+    _time("ended_at"),
+    Column("ended_because", Text),
+    Column("ended_reason", Text),
+    Index("received_records_request", "request_id", "uploaded_at"),
+    Index(
+        "received_records_once",
+        "request_id",
+        "sha256",
+        unique=True,
+        postgresql_where=text("state IN ('arrived', 'accepted')"),
+    ),
+)
+
 checklist_codes = Table(
     "checklist_codes",
     metadata,  # a source's own code for a kind of record, as a person said it last

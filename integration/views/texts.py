@@ -1,5 +1,7 @@
 """Every English text of the pages, once: what a translator needs, and what a test checks is used."""
 
+from integration.views.record_texts import RECORD_TEXTS
+
 TEXTS: dict[str, str | tuple[str, str]] = {
     # the frame
     "app.name": "Second Opinion Exchange",
@@ -1279,6 +1281,8 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "problem.down": "The database does not answer",
     "problem.down_why": "The pages come back by themselves when it does. second-opinion database start starts an embedded one.",
 }
+
+TEXTS |= RECORD_TEXTS
 
 
 class Catalogue:

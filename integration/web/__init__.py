@@ -12,6 +12,8 @@ from integration.packets.payloads import Payloads
 from integration.settings.config import Config
 
 PAGE_BODY_BYTES = 4 << 20
+UPLOAD_PATH = "/records-received"  # of pages and API: a body may be as large as records.max_upload_bytes
+FORM_BYTES = 1 << 20  # what stands around a file in a form
 
 
 PUBLIC = ("static", "jwks.of_name", "jwks.of_all")  # what others may keep a copy of
@@ -103,6 +105,7 @@ def create_app(
         alarms,
     ):
         app.register_blueprint(part.blueprint)
+    _with_records(app)
     pages.set_up(app)
     hosted_log = HostedLog(engine)
     app.extensions["second_opinion"]["hosted_log"] = hosted_log
@@ -120,6 +123,14 @@ def create_app(
     app.after_request(_careful_headers)
     app.after_request(_waking(wake))
     return app
+
+
+def _with_records(app: Flask) -> None:
+    """The pages around a request's records: from elsewhere, medications, questions, the visit sheet."""
+    from integration.web.coordinator import medications, patient_questions, received, visit_sheet
+
+    for part in (received, medications, patient_questions, visit_sheet):
+        app.register_blueprint(part.blueprint)
 
 
 def _waking(wake: Callable[[], object]) -> Callable[[Response], Response]:

@@ -29,7 +29,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not-possible": (409, "It cannot be done as things are now"),
     "key-reused": (409, "The same key came with another request"),
     "too-large": (413, "The body is too large"),
-    "not-json": (415, "The body must be JSON"),
+    "not-json": (415, "The body is not what this route takes"),
+    "file-refused": (422, "The file was not taken"),
     "wrong-host": (421, "This is not the host you asked for"),
     "database-away": (503, "The database does not answer"),
 }

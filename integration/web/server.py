@@ -26,7 +26,8 @@ from waitress.task import ThreadedTaskDispatcher
 from werkzeug.exceptions import ClientDisconnected
 
 from integration.hosted import MAX_BODY_BYTES
-from integration.web import PAGE_BODY_BYTES
+from integration.settings.config import Config
+from integration.web import FORM_BYTES, PAGE_BODY_BYTES, UPLOAD_PATH
 
 THREADS = 16
 # Both with a file each stay below the 1,024 that a process may have open where nobody has raised it.
@@ -46,10 +47,13 @@ class Limits:
     unasked_bytes: int = 256 << 10  # a form that somebody filled in before their session ended fits in
     page_bytes: int = PAGE_BODY_BYTES
     hosted_bytes: int = MAX_BODY_BYTES
+    upload_bytes: int = PAGE_BODY_BYTES
     goodbye_seconds: float = 5  # an answer is lost when a connection is closed with unread bytes: they are read away
 
     def body(self, path: str) -> int:
         """The largest body a path takes."""
+        if path.endswith(UPLOAD_PATH) and not path.startswith("/fhir/"):
+            return self.upload_bytes
         return self.hosted_bytes if path.startswith("/fhir/") else self.page_bytes
 
 
@@ -320,6 +324,11 @@ class Servers:
         self._closing.set()
         self._servers[0].pull_trigger()
         self._ended.wait(5)
+
+
+def upload_limits(config: Config) -> Limits:
+    """What config.yaml says of them."""
+    return Limits(upload_bytes=config.records.max_upload_bytes + FORM_BYTES)
 
 
 def create_servers(

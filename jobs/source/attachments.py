@@ -23,6 +23,7 @@ from mappings.document_reference import (
 )
 from mappings.model.errors import MappingError
 from mappings.model.packet import ManifestItem
+from mappings.received import is_received
 
 # An attachment that says one of these speaks of bytes; without any it only says that there is a document somewhere.
 _SPEAKS_OF_BYTES = ("data", "_data", "url", "_url", "hash", "size")
@@ -40,6 +41,9 @@ def attachment_items(ctx: Context, placer: str, chart: Chart, sources: list[str]
     fetching = _Fetching(ctx, placer, chart)
     items: list[ManifestItem | None] = []
     for source in sources:
+        if is_received(source):
+            items += fetching.received(source)
+            continue
         resource = chart.resources[source]
         found: list = []
         with chart.problems.about(source):
@@ -63,6 +67,13 @@ class _Fetching:
         self.seen: set[str] = set()
         self.size = 0  # of what was stored, each once
 
+    def received(self, source: str) -> list[ManifestItem]:
+        """What arrived by hand is in the payload store already."""
+        items = [item for item in self.chart.received if item.source == source]
+        for item in items:
+            self._count(item.of or source, Stored(item.sha256, item.size))
+        return items
+
     def item(self, source: str, of: str, resource: dict, attachment: dict) -> ManifestItem | None:
         """The manifest line; None, with a finding, where there are no bytes to carry. Raises what `Problems.about` tells."""
         if not any(name in attachment for name in _SPEAKS_OF_BYTES):
@@ -79,10 +90,7 @@ class _Fetching:
         if found is None:
             return None
         stored, kind = found
-        if stored.sha256 not in self.seen:
-            self.seen.add(stored.sha256)
-            self.size += stored.size
-            self.chart.must_fit(of, self.ctx.world.config.records.max_packet_bytes, self.size)
+        self._count(of, stored)
         if not stored.size:
             raise MappingError("Attachment", "the document is empty: there is not one byte of it")
         self._check(of, attachment, stored)
@@ -94,6 +102,12 @@ class _Fetching:
             of=of,
             content_type=fuller_type(attachment.get("contentType"), kind),
         )
+
+    def _count(self, of: str, stored: Stored) -> None:
+        if stored.sha256 not in self.seen:
+            self.seen.add(stored.sha256)
+            self.size += stored.size
+            self.chart.must_fit(of, self.ctx.world.config.records.max_packet_bytes, self.size)
 
     def _inside(self, resource: dict, attachment: dict) -> tuple[bytes, str | None] | None:
         """What stands in the attachment, or in a Binary that the resource contains."""

@@ -18,6 +18,7 @@ from mappings.addresses import base_in, base_of_search, comparable
 from mappings.identifiers import identifiers_in, local_reference
 from mappings.instants import last_updated
 from mappings.model.errors import NeedsPerson, PartialError
+from mappings.model.packet import ManifestItem
 from mappings.model.request import SecondOpinionRequest
 from mappings.references import find_references
 from mappings.subject import searched_by, whose, whose_by_search
@@ -56,6 +57,8 @@ class Chart:
     problems: Problems
     left_out: set[str] = field(default_factory=set)  # another patient's, or what would go back where it came from
     searched: set[str] = field(default_factory=set)  # types
+    received: list[ManifestItem] = field(default_factory=list)  # documents that arrived by hand, their bytes stored
+    taken_back: dict[str, str] = field(default_factory=dict)  # Type/id that arrived by hand -> why it is withdrawn
 
     def must_fit(self, place: str, limit: int, beside: int = 0) -> None:
         """Raises NeedsPerson naming ``place`` when records, and ``beside`` of attachments, are larger than ``limit`` bytes."""

@@ -3,8 +3,8 @@
 from integration.store import requests, suitability_words
 from jobs.patients import find_patient
 from jobs.source.attachments import attachment_items
-from jobs.source.chart import read_chart
 from jobs.source.packing import pack
+from jobs.source.received import read_whole
 from jobs.world import Context, Outcome
 from mappings.model.errors import NeedsPerson
 from mappings.model.request import SecondOpinionRequest
@@ -24,7 +24,7 @@ def gather_records(ctx: Context) -> Outcome:
     with ctx.transaction() as conn:
         requests.set_records(conn, ctx.request_id, Records.GATHERING)
     patient = find_patient(ctx, request.placer, request.patient)
-    chart = read_chart(ctx, request, patient)
+    chart = read_whole(ctx, request, patient)
     sources = list(chart.resources)
     return pack(ctx, request, chart, sources, attachment_items(ctx, request.placer, chart, sources))
 

@@ -8,8 +8,9 @@ from integration.store import packets as packet_rows
 from integration.store.requests import Request
 from jobs.patients import find_patient
 from jobs.source.attachments import attachment_items
-from jobs.source.chart import Chart, read_chart
+from jobs.source.chart import Chart
 from jobs.source.packing import note_gathered, pack
+from jobs.source.received import read_whole
 from jobs.source.withdrawn import withdrawn_items
 from jobs.watching import CHART, CHART_AFTERWARDS
 from jobs.world import Context, Outcome
@@ -48,7 +49,7 @@ def watch_chart(ctx: Context) -> Outcome:
     stands = carried(packets.manifest_of(ctx.world.payloads, packet.manifest_sha256) for packet in stored)
     if look is Look.SEARCH and not _shows_a_change(ctx, request, patient, stored[-1].created_at, stands):
         return Outcome(again_at=again)
-    outcome = _delta(ctx, request, read_chart(ctx, request, patient), stands, len(stored))
+    outcome = _delta(ctx, request, read_whole(ctx, request, patient), stands, len(stored))
     return Outcome(next_steps=outcome.next_steps, apply=outcome.apply, again_at=again)
 
 
@@ -65,8 +66,8 @@ def _shows_a_change(ctx: Context, request: SecondOpinionRequest, patient: str, l
     """Whether the searches show something else than what was carried: all of a small chart, of others what is younger."""
     is_whole = is_searched_whole(stands)
     since = None if is_whole else last - WATCH_OVERLAP
-    chart = read_chart(ctx, request, patient, since=since, known=frozenset(stands.resources))
-    if changed(_hashes(chart), stands):
+    chart = read_whole(ctx, request, patient, since=since, known=frozenset(stands.resources))
+    if changed(_hashes(chart), stands) or chart.taken_back.keys() & stands.resources.keys():
         return True
     return is_whole and shows_a_loss(chart.resources, chart.searched, stands)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappings.codes import as_dicts
+from mappings.received import PREFIX
 from mappings.rendition.model import Column
 
 LABORATORY = "laboratory"
@@ -82,6 +83,19 @@ TABLES = (
         ("Verification", 12, "verificationStatus"),
         dates=("recordedDate", "onset[x]"),
         always=True,
+    ),
+    _table(
+        "medications-said",
+        "Medications as the patient or the practice says they are taken",
+        "MedicationStatement",
+        ("Medication", 30, "medication[x]"),
+        ("Taken", 10, "status"),
+        ("In their words", 24, "dosage"),
+        ("Said by", 16, "informationSource"),
+        ("Date", 20, "dateAsserted"),
+        name="medication[x]",
+        dates=("dateAsserted",),
+        takes=lambda resource: str(resource.get("id")).startswith(PREFIX),
     ),
     _table(
         "medications",

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from sqlalchemy import insert, select, text
 
 import second_opinion
+from integration.received import receive
 from integration.store import alarms, bulk
 from integration.store.filters import parse
 from integration.store.tables import attempts, steps
@@ -73,6 +74,11 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
     keys = folder / "jwks.json"
     keys.write_text(key_set(public_jwk("ES384", "k1")))
     request.write_text(a_request(question="Is surgery needed now?").model_dump_json(exclude_defaults=True))
+    file, arrived = folder / "note.txt", []
+    file.write_text("synthetic\n")
+    for words in (b"one", b"two"):
+        world = (exchange.engine, exchange.payloads, exchange.config)
+        arrived.append(receive(*world, request_id, [words], name="a.txt", claimed=None, actor="test")[0].id)
     lists = folder / "lists.yaml"
     lists.write_text("checklists: {ours: {extends: general}}")
     return [
@@ -159,6 +165,13 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("patients compare", (request_id, "bob")),
         ("patients link", (request_id, "bob", "Patient/1", *because)),
         ("patients unlink", (request_id, "bob", *because)),
+        ("medications show", (request_id,)),
+        ("questions show", (request_id,)),
+        ("questions set", (other, str(file), "--version", "1", *because)),
+        ("records receive", (request_id, str(file))),
+        ("records accept", (request_id, arrived[0], "--kind", "operative-note", "--source", "x", *because)),
+        ("records take-back", (request_id, arrived[0], "--because", "wrong-record", *because)),
+        ("records list", (request_id,)),
         ("requests content", (request_id, *because)),
         ("requests list", ()),
         ("requests revise", (request_id, str(request), "--check", *because)),

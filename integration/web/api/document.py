@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 
 from integration.store.roles import in_order
 from integration.web.access import scope
-from integration.web.api.routes import JSON, Described, blueprint, get
+from integration.web.api.routes import BYTES, JSON, Described, blueprint, get
 from integration.web.problems import CONTENT_TYPE, PROBLEMS, ProblemDetails
 
 CONVERTERS = {"": {"type": "string", "minLength": 1}, "int": {"type": "integer", "minimum": 0}}
@@ -123,7 +123,9 @@ def _operation(route: Route, references: dict) -> dict:
         "parameters": [_in_path(*each) for each in route.parameters] + _in_query(described.query),
         "responses": _responses(route, references),
     }
-    if described.body is not None:
+    if described.takes == BYTES:
+        made["requestBody"] = {"required": True, "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}
+    elif described.body is not None:
         made["requestBody"] = {
             "required": True,
             "content": {JSON: {"schema": references[described.body, "validation"]}},

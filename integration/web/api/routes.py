@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, get_args, get_type_hints
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,6 +20,7 @@ from mappings.model.errors import ExchangeError, Mistake
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 JSON = "application/json"
+BYTES = "application/octet-stream"
 
 
 class Nothing(BaseModel):
@@ -37,6 +38,7 @@ class Described:
     answer: Any
     statuses: tuple[int, ...]
     refuses: tuple[str, ...]
+    takes: str = JSON
 
 
 def get(path: str, *, refuses: tuple[str, ...] = ()) -> Callable:
@@ -45,10 +47,15 @@ def get(path: str, *, refuses: tuple[str, ...] = ()) -> Callable:
 
 
 def post(
-    path: str, *, statuses: tuple[int, ...] = (200,), refuses: tuple[str, ...] = (), body: type[BaseModel] | None = None
+    path: str,
+    *,
+    statuses: tuple[int, ...] = (200,),
+    refuses: tuple[str, ...] = (),
+    body: type[BaseModel] | None = None,
+    takes: str = JSON,
 ) -> Callable:
-    """A route that does something. ``body`` documents one that the view reads by itself."""
-    return _route("POST", path, statuses, refuses, body)
+    """A route that does something. ``body`` documents one that the view reads by itself; ``takes``: its media type."""
+    return _route("POST", path, statuses, refuses, body, takes)
 
 
 def _route(
@@ -57,11 +64,17 @@ def _route(
     statuses: tuple[int, ...],
     refuses: tuple[str, ...],
     read_by_view: type[BaseModel] | None = None,
+    takes: str = JSON,
 ) -> Callable:
     def join(view: Callable) -> Callable:
         hints = get_type_hints(view)
         described = Described(
-            hints.get("query", Nothing), hints.get("body", read_by_view), _answer_of(hints["return"]), statuses, refuses
+            hints.get("query", Nothing),
+            hints.get("body", read_by_view),
+            _answer_of(hints["return"]),
+            statuses,
+            refuses,
+            takes,
         )
 
         @functools.wraps(view)
@@ -140,14 +153,17 @@ def _wrong(kind: str, error: ValidationError, value: Any, model: type[BaseModel]
 def ours_and_json() -> None:
     """A page of another site can post a form or plain text to a loopback address without asking; JSON it cannot.
 
-    So a POST must be JSON, and must not say that it comes from another origin.
+    So a POST must be JSON (or, where a route takes a file, bytes), and must not say that it comes from another origin.
     """
     if request.method != "POST":
         return
     if not forms.comes_from_here():
         raise Problem("foreign-origin", "The Origin of this request is not this server. Nothing was done.")
-    if request.mimetype != JSON:
-        raise Problem("not-json", f"Send the body as JSON, with Content-Type: {JSON}. Nothing was done.")
+    described: Described | None = getattr(current_app.view_functions[request.endpoint or ""], "described", None)
+    takes = described.takes if described else JSON
+    if request.mimetype != takes:
+        what = "JSON" if takes == JSON else "the bytes of the file"
+        raise Problem("not-json", f"Send the body as {what}, with Content-Type: {takes}. Nothing was done.")
 
 
 blueprint.register_error_handler(ExchangeError, problems.known)

@@ -10,7 +10,9 @@ from sqlalchemy import Row, Table
 from integration.store import tables
 from integration.store.deliveries import Delivery, Item
 from integration.store.directory_search import EntryRow
+from integration.store.medication_reviews import ReviewRow
 from integration.store.packets import PacketRow
+from integration.store.received_records import ReceivedRecord
 from integration.store.requests import Request
 from integration.store.sendings import Sending
 from integration.store.steps import Step
@@ -25,6 +27,8 @@ ROWS = [
     (Sending, tables.sendings),
     (Tick, tables.ticks),
     (EntryRow, tables.directory_entries),
+    (ReceivedRecord, tables.received_records),
+    (ReviewRow, tables.medication_reviews),
 ]
 
 

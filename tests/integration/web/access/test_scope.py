@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 import second_opinion
+from integration import received
 from integration.settings.config import load_config
 from integration.store import owners
 from integration.store.roles import OF_PRACTICES, Role
@@ -19,6 +20,7 @@ from integration.web import create_app
 from integration.web.access import gate, roles, scope
 from integration.web.access.roles import HOW_SCOPED, How
 from integration.web.operations.actions import ACTIONS
+from tests.integration.arriving.made import ccda
 from tests.integration.web.access.guarded import Guarded, hidden
 from tests.integration.web.site import CONFIG, a_request
 
@@ -45,6 +47,9 @@ class Two(Guarded):
         step = self.step(request_id=self.id, delivery_id=delivery, message=CANARY)
         packet = self.packet(self.id, {"resourceType": "Patient", "id": "p", "name": [person]})
         self.report_to_carry(self.id, CANARY.encode())
+        world = (self.engine, self.payloads, self.config)
+        file = [ccda(f"<paragraph>{CANARY}</paragraph>", family=CANARY)]
+        record, _ = received.receive(*world, self.id, file, name="a.xml", claimed=None, actor="test")
         with self.engine.begin() as conn:
             row = dict(step_id=step, request_id=self.id, kind="push_records", endpoint="mercy", lease_no=1)
             row |= dict(started_at=text("now()"), outcome="person", message=CANARY)
@@ -58,6 +63,7 @@ class Two(Guarded):
             "attempt": attempt,
             "packet": packet,
             "finding": finding,
+            "record": record.id,
         }
         self.names = {
             name: str(ids[name.removesuffix("_id")]) for name in owners.NAMES if name.removesuffix("_id") in ids

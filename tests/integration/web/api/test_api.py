@@ -317,6 +317,10 @@ def action_addresses(site: Site) -> list[str]:
         f"/api/requests/{request_id}/sources/1/again",
         f"/api/requests/{request_id}/parcels",
         f"/api/requests/{request_id}/parcels/1",
+        f"/api/requests/{request_id}/medications",
+        f"/api/requests/{request_id}/questions",
+        f"/api/requests/{request_id}/records-received/x/accept",
+        f"/api/requests/{request_id}/records-received/x/take-back",
         "/api/deliveries/none/resend",
         "/api/deliveries/none/confirm",
         "/api/deliveries/none/send-again",
@@ -325,12 +329,15 @@ def action_addresses(site: Site) -> list[str]:
     ]
 
 
+FILES = "/api/requests/<request_id>/records-received"  # bytes, not JSON
+
+
 def test_every_action_needs_a_reason(site, api):
     addresses = action_addresses(site)
     posts = {
         rule.rule for rule in site.app.url_map.iter_rules() if rule.rule.startswith("/api/") and "POST" in rule.methods
     }
-    reasonless = {"/api/requests", "/api/search", "/api/requests/<request_id>/acknowledgments"}
+    reasonless = {"/api/requests", "/api/search", "/api/requests/<request_id>/acknowledgments", FILES}
     assert len(addresses) == len(posts - reasonless), "a new POST is not in this test"
     for address in addresses:
         for body in REASONLESS:
