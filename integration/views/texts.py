@@ -8,7 +8,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "app.skip": "Skip to the content",
     "app.menu": "Main",
     "app.live": "This page updates itself.",
-    "app.footer": "Times are UTC. Lists show ids only. Clinical content opens on request, and every view is recorded.",
+    "app.footer": "Times are UTC. Lists hold no clinical content; it opens on request, and every view is recorded.",
     "nav.board": "Cases",
     "nav.requests": "Requests",
     "nav.queue": "Queue",

@@ -181,6 +181,27 @@ def test_the_people_of_its_own_two_sides_reach_it_by_every_route_that_is_open_to
     assert two.audited(scope.REFUSED) == []
 
 
+def test_an_id_is_found_whichever_way_it_comes(two):
+    """Twice in one address, beside one of their own, as an upload, in JSON: what is not theirs is not there."""
+    own = two.request("own", placer="dana")
+    client = two.as_(Role.COORDINATOR, practices=("dana",))
+    token = hidden(client.get("/account").text)["token"]
+    fields = {"token": token, "reason": "x", "seen": "draft"}
+    assert client.get(f"/actions/cancel?request={own}").status_code == 200
+    assert client.get(f"/actions/cancel?request={own}&request={two.id}").status_code == 404
+    assert client.get("/actions/cancel").status_code == 404, "a button that names nothing is nobody's"
+    both = {**fields, "request": [own, two.id]}
+    assert client.post("/actions/cancel", data=both).status_code == 404
+    upload = {**fields, "request": two.id}
+    assert client.post("/actions/cancel", data=upload, content_type="multipart/form-data").status_code == 404
+    assert client.post(f"/actions/cancel?request={two.id}", data={**fields, "request": own}).status_code == 404
+    assert client.get(f"/requests/{own}/packet?delivery={two.names['delivery']}").status_code == 404
+    machine = two.token("machine", Role.COORDINATOR, practices=("dana",))
+    body = {"reason": "x", "request": two.id}
+    assert two.app.test_client().post(f"/api/requests/{own}/cancel", json=body, headers=machine).status_code == 404
+    assert len(two.audited(scope.REFUSED)) >= 5
+
+
 def test_people_of_a_practice_are_taken_to_their_own_pages(two):
     client = two.as_(Role.COORDINATOR, practices=("alice",))
     assert two.enter(two.app.test_client(), "olga").headers["Location"] == "/board"
