@@ -6,18 +6,19 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from integration import checklists, medications, suitability
+from integration import checklists, medications, suitability, visits
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
 from integration.store import acknowledgments, audit, deliveries, reports, request_list, requests
 from integration.store.request_list import Waits
 from integration.store.requests import Request
-from integration.views import case, checklist, opinion, received
+from integration.views import case, checklist, opinion, received, visit
 from integration.views import medications as medication_view
 from integration.views import suitability as suitability_view
 from integration.views.case import Part
 from integration.views.questions import questions_part
 from integration.views.texts import t
+from integration.visits import House
 from mappings.model.acknowledgment import Standing
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest
@@ -49,6 +50,11 @@ def _suitability(this: Case) -> Part:
     return suitability_view.part(found)
 
 
+def _visit(this: Case) -> Part:
+    house = House(this.engine, this.payloads, this.config)
+    return visit.part(visits.read(house, this.request_id, this.now))
+
+
 def _checklist(this: Case) -> Part:
     found = checklists.judged(this.engine, this.payloads, this.config, this.request_id, this.now.date())
     return checklist.part(found, this.row)
@@ -68,6 +74,7 @@ PARTS: dict[str, Callable[[Case], Part | None]] = {
     "received": _received,
     "medications": lambda this: medication_view.part(medications.read(this.engine, this.payloads, this.request_id)),
     "questions": lambda this: questions_part(this.content),
+    "visit": _visit,
     "records": lambda this: case.records_part(this.row, this.arrived_as, this.waits, this.now),
     "opinion": lambda this: case.report_part(this.row, this.waits, this.reading),
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import chain
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
@@ -14,8 +15,18 @@ from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
 from integration.settings.checklist_files import load_catalog
 from integration.settings.config import Config
-from integration.store import audit, checklist_facts, parcels, received_records, requests, source_asks, steps
+from integration.store import (
+    appointments,
+    audit,
+    checklist_facts,
+    parcels,
+    received_records,
+    requests,
+    source_asks,
+    steps,
+)
 from integration.store import packets as packet_rows
+from integration.store.appointments import Appointment
 from integration.store.checklist_facts import Topic
 from integration.store.handing_over import WrongWords
 from integration.store.operations import NotPossible
@@ -57,14 +68,17 @@ def completeness(
     return judged(engine, payloads, config, request_id, today)
 
 
-def judged(engine: Engine, payloads: Payloads, config: Config, request_id: str, today: date) -> Completeness:
-    """The same for the Exchange itself, which shows it to nobody: what is owed, and by when, follows from it."""
+def judged(
+    engine: Engine, payloads: Payloads, config: Config, request_id: str, today: date, visit_on: date | None = None
+) -> Completeness:
+    """The same without a person who looks: nobody is shown a record. ``visit_on``: the day of a visit that is not kept yet."""
     with engine.begin() as conn:
         row = requests.get(conn, request_id)
         content, spoken = requests.content(row), checklist_facts.spoken(conn, request_id)
         learned = checklist_facts.learned(conn, content.placer)
         asked, things = source_asks.of_request(conn, request_id), parcels.of_request(conn, request_id)
         found, by_hand = packet_rows.of_request(conn, request_id), received_records.of_request(conn, request_id)
+        booked = appointments.current(conn, request_id)
     catalog, endpoint = catalog_of(config, content.fulfiller), config.endpoints.get(content.fulfiller)
     checklist, why = choose(
         catalog,
@@ -74,7 +88,7 @@ def judged(engine: Engine, payloads: Payloads, config: Config, request_id: str, 
         nucc=[content.specialty.code] if content.specialty and content.specialty.system == SYSTEM_NUCC else [],
     )
     checklist = as_wanted(checklist, catalog, Images(endpoint.images) if endpoint and endpoint.images else None)
-    visit, visit_is = visit_of(content, today)
+    visit, visit_is = (visit_on, "the day that is asked about") if visit_on else visit_of(content, today, booked)
     facts = _carried(spoken.facts, content, row)
     facts = replace(facts, learned=learned, asked=_asked(asked, today), tracked=_tracked(things))
     items = judge(checklist, catalog, chart_of(payloads, config, found, by_hand), facts, visit)
@@ -153,7 +167,10 @@ def _diagnoses(content: SecondOpinionRequest) -> Iterable[Code]:
     return content.first_opinion.diagnosis.codes if content.first_opinion else ()
 
 
-def visit_of(content: SecondOpinionRequest, today: date) -> tuple[date, str]:
+def visit_of(content: SecondOpinionRequest, today: date, booked: Appointment | None = None) -> tuple[date, str]:
+    """The day for which records are judged, and what it is."""
+    if booked is not None and booked.is_booked:
+        return booked.start_at.astimezone(ZoneInfo(booked.zone)).date(), "the day of the visit"
     if content.wanted_by is not None and content.wanted_by >= today:
         return content.wanted_by, "the day by which the opinion is wanted"
     return today, "today, because no day of the visit is known"

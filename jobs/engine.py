@@ -38,6 +38,8 @@ from jobs.steps import (
     watch_chart,
     watch_fulfiller,
     watch_source,
+    watch_visit,
+    write_visit,
 )
 from jobs.upkeep import bulk_retry, check_alarms, endpoint_check, prune, send_alerts
 from jobs.world import Context, Lease, Outcome, Revised, World
@@ -59,6 +61,8 @@ JOBS = {
     "poll_requests": poll_requests.poll_requests,
     "gather_records": gather_records.gather_records,
     "watch_chart": watch_chart.watch_chart,
+    "watch_visit": watch_visit.watch_visit,
+    "write_visit": write_visit.write_visit,
     "match_people": match_people.match_people,
     "push_records": push_records.push_records,
     "verify_records": verify_delivery.verify_records,

@@ -34,6 +34,7 @@ REPORT = Pace(1 / 100, DAY)  # of amendments after the report was returned
 SOURCE = Pace(1 / 24, 4 * HOUR)  # of what a source was asked for: days, not minutes
 CHART = Pace(1 / 24, 4 * HOUR)  # about thirty searches each
 CHART_AFTERWARDS = Pace(1 / 24, DAY)
+VISIT = Pace(1 / 24, 4 * HOUR)
 
 
 def watch_chart_later(conn: Connection, ctx: Context, request: SecondOpinionRequest) -> None:
@@ -48,3 +49,11 @@ def watch_chart_later(conn: Connection, ctx: Context, request: SecondOpinionRequ
         deadline=steps.LAST_OF_ALL,
         at=ctx.now + timedelta(seconds=ctx.world.config.schedules.watch_chart_seconds),
     )
+
+
+def watch_visit_at_both(conn: Connection, ctx: Context, request: SecondOpinionRequest) -> None:
+    """Look for appointments at both sides, where config.yaml says that they can be read; the patient is linked from now on."""
+    for key in dict.fromkeys((request.placer, request.fulfiller)):
+        endpoint = ctx.world.config.endpoints.get(key)
+        if endpoint is not None and endpoint.appointments != "none":
+            steps.create(conn, "watch_visit", key, request_id=ctx.request_id, deadline=steps.AFTER_WORK)

@@ -33,11 +33,15 @@ def how_to_look(
     deliveries: Iterable[str],
     read_in_full_at: datetime | None,
     wants_other_records: bool,
+    visit_ended_at: datetime | None = None,
 ) -> Look:
     """By the request (``ended_at``: when it was closed or last changed), its deliveries' statuses, and when all was last read.
 
-    After an opinion the watch goes on as long as the returned report is watched.
+    After an opinion the watch goes on as long as the returned report is watched; where the visit is known, it ends at
+    ``visit_ended_at``, the visit and the time that a site gives it.
     """
+    if visit_ended_at is not None and now > visit_ended_at:
+        return Look.OVER
     is_late = now - ended_at > timedelta(days=watch_days)
     if status in FINAL and (status is not Status.COMPLETED or is_late):
         return Look.OVER

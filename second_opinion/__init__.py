@@ -26,6 +26,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     subscriptions,
     suitability,
     top,
+    visits,
 )
 from second_opinion.house import cli
 

@@ -41,6 +41,9 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "pypdf": ("integration/packets/",),
     "pydicom": ("integration/arriving/",),
     "lxml": ("integration/arriving/",),
+    # A calendar of days is counted in one place, and a calendar entry made in one.
+    "holidays": ("integration/settings/calendar.py",),
+    "icalendar": ("integration/invitations.py",),
     "reportlab": ("integration/packets/", "integration/web/", "second_opinion/demo/"),
 }
 PARTS_OF = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask", "itsdangerous": "flask"}  # Flask brings them
@@ -346,6 +349,8 @@ WRITER_OF = {
     "patient_links": "integration/store/patient_links.py",  # set_link, end
     "directory_entries": "integration/store/directory.py",  # Staged.merge, add, correct
     "received_records": "integration/store/received_records.py",  # arrive, accept, end
+    "appointments": "integration/store/appointments.py",  # keep
+    "found_appointments": "integration/store/appointments.py",  # show, dismiss
 }
 IN_SQL = {  # leases are given and taken back, and a restore frees them, in one statement for all
     "steps": {"integration/queue.py", "integration/backups/restore.py"},

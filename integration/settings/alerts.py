@@ -214,6 +214,14 @@ class Recipient(Section):
         description="Only these rules; without it, all.",
         examples=[["endpoint-down", "silence", "deadline-late"]],
     )
+    practices: tuple[Key, ...] | None = Field(
+        None,
+        strict=False,
+        min_length=1,
+        description="Only alarms about these endpoints, and about requests that they ask or are asked: who is told when records "
+        "of their visits are at risk or late. Without it, all.",
+        examples=[["university-hospital"]],
+    )
     min_interval_minutes: int = Field(
         15,
         ge=0,
@@ -334,6 +342,7 @@ def problems(values: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tup
         if "email" in recipient and not value_at(values, ("alerts", "smtp")):
             yield (*at, "email"), "needs `alerts.smtp`, the mail server that takes it"
         yield from _rule_problems(at, recipient.get("rules"))
+        yield from _practice_problems(at, recipient.get("practices"), values.get("endpoints"))
     for at in file_names(values):
         file = value_at(values, at)
         if isinstance(file, str) and "\n" not in file and not Path(file).is_file():
@@ -347,6 +356,14 @@ def _rule_problems(at: At, rules: Any) -> Iterator[tuple[At, str]]:
     for number, rule in enumerate(rules if isinstance(rules, list) else []):
         if isinstance(rule, str) and rule.replace("_", "-") not in RULES:
             yield (*at, "rules", number), "is not a rule" + (nearest(rule, RULES) or listed(RULES))
+
+
+def _practice_problems(at: At, practices: Any, endpoints: Any) -> Iterator[tuple[At, str]]:
+    """A typing mistake would mean that nobody is told."""
+    known = list(endpoints) if isinstance(endpoints, dict) else []
+    for number, key in enumerate(practices if isinstance(practices, list) else []):
+        if isinstance(key, str) and key not in known:
+            yield (*at, "practices", number), "is not an endpoint" + (nearest(key, known) or listed(known))
 
 
 def _recipients(values: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:

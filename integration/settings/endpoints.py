@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from integration.settings.auth import Auth, Tls
+from integration.settings.calendar import WorkCalendar
 from integration.settings.hints import Hints
 from integration.settings.hl7v2 import Hl7v2
 from integration.settings.parts import (
@@ -304,6 +305,23 @@ class Endpoint(Section):
         "Default: numbers typed as one person's own (MR, PI, SS and the like), and the systems that a request names, "
         "never a policy or member number.",
         examples=[["https://hillside.example.org/mrn"]],
+    )
+    phone: str | None = Field(
+        None,
+        max_length=40,
+        description="The number that its patients call; it stands in the calendar entry of a visit.",
+        examples=["+1 555 0100"],
+    )
+    calendar: WorkCalendar | None = Field(
+        None,
+        description="When its people work: days before a visit are counted by it, and a visit is told in its zone. Without it, "
+        "Monday to Friday in UTC, and pages say so.",
+    )
+    appointments: Literal["none", "read", "write"] = Field(
+        "none",
+        description="Whether appointments are looked for there (`read`: needs the scope `system/Appointment.rs`), and a visit that a "
+        "person recorded is written there as one (`write`: needs `system/Appointment.crus`).",
+        examples=["read"],
     )
     contact: str | None = Field(
         None, description="Whom to call when it does not answer.", examples=["IT desk, +1 555 0100"]

@@ -118,6 +118,14 @@ class RecordsKept(Section):
         description="Days before the day a request is wanted by on which its records have to be there: that is their deadline.",
         examples=[3],
     )
+    watch_after_visit_days: int = Field(
+        2,
+        ge=0,
+        le=365,
+        description="Days after a booked visit until its chart is no longer watched for corrections. Without a visit, it is watched "
+        "until the request ends, and `watch_days` more.",
+        examples=[2],
+    )
     watch_days: int = Field(
         90, ge=0, le=3650, description="Days a returned report is watched for amendments.", examples=[90]
     )

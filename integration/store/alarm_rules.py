@@ -180,7 +180,11 @@ _RECORDS = f"""
     SELECT id AS subject, format('The records of request %s %s at %s on %s and are not verified there.', id, CAST(:how AS text),
                                  fulfiller, {_minute("records_due_at")}) AS message
     FROM requests WHERE {RECORDS_OWED} AND records_due_at < :until"""
-_AT_RISK = f"{_RECORDS} AND records_due_at >= :now"
+_AT_RISK = f"""{_RECORDS} AND records_due_at >= :now
+    UNION ALL
+    SELECT id, format('The records of request %s are due at %s on %s and take longer than there is time.', id, fulfiller,
+                      {_minute("records_due_at")})
+    FROM requests WHERE records_risk_at is not null AND {RECORDS_OWED} AND records_risk_at <= :now AND records_due_at >= :until"""
 
 _LOOP = f"""
     SELECT id AS subject, format('Request %s was taken in more than %s days ago and its loop is not closed.', id,

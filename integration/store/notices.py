@@ -34,6 +34,7 @@ def make_due_notices(conn: Connection, config: Config, now: datetime) -> None:
             "lasting": lasting,
             "over": over,
             "rules": list(recipient.rules) if recipient.rules else None,
+            "practices": list(recipient.practices) if recipient.practices else None,
             "past": now - PAST_WITHIN,
             "lately": now - timedelta(minutes=recipient.min_interval_minutes),
             "before": now - timedelta(hours=alerts.remind_hours),
@@ -179,8 +180,11 @@ def counts(conn: Connection) -> dict[str, int]:
 # --- statements ----------------------------------------------------------------------------------------------------
 
 _FORGET_OTHERS = text("DELETE FROM told_alarms WHERE recipient <> ALL(CAST(:names AS text[]))")
-_MINE = "(CAST(:rules AS text[]) IS NULL OR {0}.rule = ANY(CAST(:rules AS text[])))"
-_FORGET_RULES = text("DELETE FROM told_alarms t WHERE recipient = :recipient AND NOT " + _MINE.format("t"))
+_PRACTICES = "CAST(:practices AS text[])"
+_MINE = f"""(CAST(:rules AS text[]) IS NULL OR {{0}}.rule = ANY(CAST(:rules AS text[])))
+    AND ({_PRACTICES} IS NULL OR split_part({{0}}.subject, ' ', 1) = ANY({_PRACTICES}) OR EXISTS (
+        SELECT 1 FROM requests q WHERE q.id = {{0}}.subject AND (q.placer = ANY({_PRACTICES}) OR q.fulfiller = ANY({_PRACTICES}))))"""
+_FORGET_RULES = text(f"DELETE FROM told_alarms t WHERE recipient = :recipient AND NOT ({_MINE.format('t')})")
 _NOT_SILENCED = """NOT EXISTS (SELECT 1 FROM alarm_silences s WHERE s.until > :now AND s.rule IN ({0}.rule, '*')
                                AND s.subject IN ({0}.subject, '*'))"""
 _NOT_LATELY = """NOT EXISTS (SELECT 1 FROM notices n WHERE n.recipient = :recipient AND n.rule = {0}.rule

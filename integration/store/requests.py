@@ -54,6 +54,8 @@ class Request:
     version: int
     gathered_version: int | None
     chart_read_at: datetime | None
+    visit_at: datetime | None
+    records_risk_at: datetime | None
 
     @classmethod
     def from_row(cls, row: Row) -> "Request":
@@ -262,6 +264,19 @@ def version_now(conn: Connection, request_id: str) -> int:
 def set_gathered(conn: Connection, request_id: str, version: int, at: datetime) -> None:
     """Note which version's wish for records was read in full, and when."""
     conn.execute(update(requests).where(requests.c.id == request_id).values(gathered_version=version, chart_read_at=at))
+
+
+def set_visit(conn: Connection, request_id: str, visit: Visit, visit_at: datetime | None) -> None:
+    """Move the visit track. ``visit_at``: when it begins, while it is booked or was kept; None when it will not be."""
+    changed = dict(visit=visit, visit_at=visit_at, updated_at=func.now())
+    conn.execute(update(requests).where(requests.c.id == request_id).values(changed))
+
+
+def set_due(conn: Connection, request_id: str, due_at: datetime | None, risk_at: datetime | None) -> None:
+    """When the records have to be there, and from when on they are at risk; `deadlines.move` moves what had the old one."""
+    conn.execute(
+        update(requests).where(requests.c.id == request_id).values(records_due_at=due_at, records_risk_at=risk_at)
+    )
 
 
 def set_records(conn: Connection, request_id: str, records: Records) -> None:

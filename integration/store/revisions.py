@@ -5,15 +5,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, func, or_, select, update
 
-from integration.store import audit, deliveries, operations, requests, steps
+from integration.store import audit, deadlines, deliveries, operations, requests, steps
 from integration.store.deliveries import Delivery
 from integration.store.requests import Request
-from integration.store.tables import NEVER, packets, request_versions
 from integration.store.tables import audit as audit_table
-from integration.store.tables import deliveries as delivery_table
+from integration.store.tables import packets, request_versions
 from integration.store.tables import requests as request_table
 from integration.store.tables import steps as step_table
-from mappings.model.delivery import ARRIVED, ENDED, DeliveryKind, DeliveryStatus
+from mappings.model.delivery import ARRIVED, DeliveryKind, DeliveryStatus
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest, unknown_parts
 from mappings.model.states import FINAL
@@ -85,7 +84,7 @@ def revise(
     made = _plan(conn, row, request, expected_version, lead_days)
     _keep_first(conn, row)
     _store(conn, row, request, made, actor, reason)
-    _move_deadlines(conn, row, made)
+    deadlines.move(conn, row.id, made.due_before, made.due_after)
     _send_again(conn, row, made)
     for step_id in made.retried:
         operations.retry_step(
@@ -143,7 +142,7 @@ def _plan(conn: Connection, row: Request, request: SecondOpinionRequest, expecte
         told_by(old, request),
         sent,
         row.records_due_at,
-        requests.records_due(request, lead_days),
+        row.records_due_at if row.visit_at else requests.records_due(request, lead_days),  # a booked visit decides
         _caused(conn, row, fields, is_complete=not unknown_parts(request)),
         "records" in fields and _is_gathered(conn, row.id),
     )
@@ -287,31 +286,6 @@ def _store(conn: Connection, row: Request, request: SecondOpinionRequest, made: 
         subject=f"version {made.version}",
         reason=reason,
         detail={"fields": made.paths},
-    )
-
-
-def _move_deadlines(conn: Connection, row: Request, made: Plan) -> None:
-    """What had the old deadline has the new one."""
-    if made.due_before == made.due_after:
-        return
-    never = datetime.fromisoformat(NEVER)
-    conn.execute(
-        update(step_table)
-        .where(
-            step_table.c.request_id == row.id,
-            step_table.c.status.in_(OPEN),
-            step_table.c.deadline == (made.due_before or never),
-        )
-        .values(deadline=made.due_after or never)
-    )
-    conn.execute(
-        update(delivery_table)
-        .where(
-            delivery_table.c.request_id == row.id,
-            delivery_table.c.status.not_in(ENDED),
-            delivery_table.c.deadline.is_not_distinct_from(made.due_before),
-        )
-        .values(deadline=made.due_after)
     )
 
 

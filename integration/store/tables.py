@@ -74,6 +74,8 @@ requests = Table(
     Column("version", Integer, nullable=False, server_default="1"),  # of the body: see request_versions
     Column("gathered_version", Integer),  # the version whose wish for records was last read in full
     _time("chart_read_at"),  # when the whole chart was last read
+    _time("visit_at"),  # when the booked visit begins; empty without one, and of one that was canceled
+    _time("records_risk_at"),  # from when on what is owed takes longer than there is time; empty without a visit
     Index("requests_created", "created_at", "id"),
     Index("requests_patient", "patient_hash"),
     Index("requests_priority", "priority", "id"),
@@ -85,6 +87,10 @@ requests = Table(
         postgresql_where=text("closed_at is null and records_due_at is not null"),
     ),
     Index("requests_records_owed", "records_due_at", "id", postgresql_where=text(RECORDS_OWED)),
+    Index(
+        "requests_at_risk", "records_risk_at", postgresql_where=text(f"records_risk_at is not null and {RECORDS_OWED}")
+    ),
+    Index("requests_breached", "visit_at", postgresql_where=text(f"visit_at is not null and {RECORDS_OWED}")),
     Index("requests_loop_open", "created_at", "id", postgresql_where=text(LOOP_OPEN)),
     Index("requests_board_placer", "placer", postgresql_where=text(ON_BOARD)),
     Index("requests_board_fulfiller", "fulfiller", postgresql_where=text(ON_BOARD)),
@@ -276,6 +282,11 @@ deliveries = Table(
     Column("road", Text),  # by which it went: a RoadName of mappings/model/roads.py
     Column("level", Text),  # what is known of it: a Level of mappings/model/roads.py; empty before 0007: read-back
     UniqueConstraint("request_id", "kind", "version"),
+    Index(
+        "deliveries_travelled",
+        "verified_at",
+        postgresql_where=text("kind = 'records' and version = 1 and verified_at is not null"),
+    ),
     Index("deliveries_list", "updated_at", "id"),
     Index("deliveries_status", "status", "updated_at", "id"),
     Index("deliveries_attention", "deadline", "id", postgresql_where=text("status in ('parked', 'retrying')")),
@@ -385,6 +396,7 @@ checklist_facts = Table(
     Column("reason", Text, nullable=False),
     _time("created_at", nullable=False, server_default=func.now()),
     Index("checklist_facts_request", "request_id", "id"),
+    Index("checklist_facts_items", "created_at", postgresql_where=text("topic = 'item'")),
 )
 
 medication_reviews = Table(
@@ -628,6 +640,49 @@ patient_candidates = Table(
     Column("sha256", Text),  # the resource as read, in the payload store
     Column("why", Text, nullable=False),  # the first doubt
     _now("read_at"),
+)
+
+appointments = Table(
+    "appointments",
+    metadata,  # what became of a request's visit, one row for each change; never changed: the newest version is how it stands
+    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column(
+        "began", Integer, nullable=False
+    ),  # version at which this appointment was made; a new one after a cancellation
+    Column("change", Text, nullable=False),  # a Change of mappings/model/visit.py
+    Column("status", Text, nullable=False),  # a Visit of mappings/model/states.py
+    Column("known", Text, nullable=False),  # a Known of mappings/model/visit.py
+    _time("start_at", nullable=False),
+    _time("end_at"),
+    Column("zone", Text, nullable=False),  # IANA name: how people read the start
+    Column("place", Text, nullable=False, server_default=""),
+    Column("with_whom", Text, nullable=False, server_default=""),
+    Column("endpoint", Text),  # where it stands as an Appointment
+    Column("reference", Text),  # Appointment/id there
+    Column("told_by", Text, nullable=False, server_default=""),  # who said so, as it was typed
+    Column("cancelation", Text),  # why it was canceled: a code of FHIR's appointment-cancellation-reason
+    Column("confirmed", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # warnings that a person set aside
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    _now("created_at"),
+)
+
+found_appointments = Table(
+    "found_appointments",
+    metadata,  # what an EHR shows of a patient's appointments, and free times there, as last read: offered, never linked by itself
+    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("reference", Text, primary_key=True),  # Appointment/id or Slot/id
+    Column("status", Text, nullable=False),  # as the EHR writes it
+    _time("start_at", nullable=False),
+    _time("end_at"),
+    Column("place", Text, nullable=False, server_default=""),
+    Column("with_whom", Text, nullable=False, server_default=""),
+    Column("version", Text),  # meta.versionId
+    _now("read_at"),
+    _time("dismissed_at"),
+    Column("dismissed_by", Text),
 )
 
 reports = Table(

@@ -24,6 +24,7 @@ def request_view(conn: Connection, request_id: str) -> dict:
         "closed_known": closed_known({**summary, **rows}),
         "status_reason": row.status_reason,
         "visit": row.visit,
+        "visit_at": row.visit_at,
         "cancel_requested": row.cancel_requested,
         "placer": row.placer,
         "fulfiller": row.fulfiller,

@@ -45,6 +45,7 @@ def create_app(
     from integration.web.coordinator import directory as directory_pages
     from integration.web.coordinator import new_request, opinion, parcels, sources
     from integration.web.coordinator import suitability as suitability_pages
+    from integration.web.coordinator import visit as visit_pages
     from integration.web.operations import (
         actions,
         alarms,
@@ -93,6 +94,7 @@ def create_app(
         suitability_pages,
         sources,
         parcels,
+        visit_pages,
         patient,
         packet_pages,
         reports,

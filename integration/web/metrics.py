@@ -104,9 +104,11 @@ def _promises(conn: Connection, _config: Config, now: datetime) -> Iterator[Metr
     yield _gauge("records_late", "Requests whose records should be verified by now and are not", [((), late)])
     yield _gauge(
         "records_at_risk",
-        f"Requests whose records are due within {deadlines.RISK_HOURS} hours, or held up by what needs a person",
+        f"Requests whose records are due within {deadlines.RISK_HOURS} hours, take longer than there is time, or need a person",
         [((), risk)],
     )
+    begun = deadlines.breached(conn, now)
+    yield _gauge("visits_without_records", "Visits that have begun and whose records are not verified", [((), begun)])
 
 
 def _alerts(conn: Connection, _config: Config, _now: datetime) -> Iterator[Metric]:

@@ -9,6 +9,7 @@ from werkzeug.routing import Rule
 
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
+from integration.visits import House
 
 
 def config() -> Config:
@@ -19,6 +20,11 @@ def config() -> Config:
 def engine() -> Engine:
     """The database."""
     return current_app.extensions["second_opinion"]["engine"]
+
+
+def visits() -> House:
+    """What reading and changing a visit needs."""
+    return House(engine(), payloads(), config())
 
 
 def payloads() -> Payloads:

@@ -7,6 +7,7 @@ from integration.store.steps import NextStep
 from jobs.patients import create_patient, resolve_patient
 from jobs.target.asking import must_take_requests
 from jobs.target.people import resolve_people
+from jobs.watching import watch_visit_at_both
 from jobs.world import Context, Outcome
 
 
@@ -24,4 +25,5 @@ def match_people(ctx: Context) -> Outcome:
         people = resolve_people(ctx, delivery.endpoint, packet)
     if patient is None:  # created after the people, because it refers to its doctor and organization
         create_patient(ctx, request, packet, people)
-    return Outcome(next_steps=(NextStep("push_records", delivery.endpoint, delivery_id=ctx.step.delivery_id),))
+    push = NextStep("push_records", delivery.endpoint, delivery_id=ctx.step.delivery_id)
+    return Outcome(next_steps=(push,), apply=[lambda conn: watch_visit_at_both(conn, ctx, request)])

@@ -38,6 +38,7 @@ def watch_chart(ctx: Context) -> Outcome:
         deliveries=[each.status for each in earlier],
         read_in_full_at=row.chart_read_at,
         wants_other_records=_wants_other_records(ctx, row, request),
+        visit_ended_at=_visit_ended_at(ctx, row),
     )
     if look is Look.OVER:
         return Outcome()
@@ -51,6 +52,11 @@ def watch_chart(ctx: Context) -> Outcome:
         return Outcome(again_at=again)
     outcome = _delta(ctx, request, read_whole(ctx, request, patient), stands, len(stored))
     return Outcome(next_steps=outcome.next_steps, apply=outcome.apply, again_at=again)
+
+
+def _visit_ended_at(ctx: Context, row: Request) -> datetime | None:
+    days = timedelta(days=ctx.world.config.records.watch_after_visit_days)
+    return None if row.visit_at is None else row.visit_at + days
 
 
 def _wants_other_records(ctx: Context, row: Request, request: SecondOpinionRequest) -> bool:

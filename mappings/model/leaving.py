@@ -15,6 +15,7 @@ class Reason(StrEnum):
     WITHDRAWAL = "withdrawal"
     REPORT = "report-return"
     STATUS = "status"
+    VISIT = "visit"
     CANCELLATION = "cancellation"
     CHECK = "check"
     SUBSCRIPTION = "subscription"
@@ -29,13 +30,14 @@ REASON_OF_STEP: dict[str, Reason] = {
     K.TELL_CORRECTION: Reason.CORRECTION,
     K.RETURN_REPORT: Reason.REPORT,
     K.MIRROR_STATUS: Reason.STATUS,
+    K.WRITE_VISIT: Reason.VISIT,
     K.CANCEL_REQUEST: Reason.CANCELLATION,
     K.ASK_SOURCE: Reason.RECORDS,
     K.TELL_MISSING: Reason.CORRECTION,
 }
 # Clinical content goes only for a request that stands, to the patient that it is linked to. What takes something back, says
 # a status or cancels goes in any case: keeping it would leave the wrong thing standing.
-CARRIES = frozenset({Reason.ASKED, Reason.CORRECTION, Reason.REPORT, Reason.RECORDS})
+CARRIES = frozenset({Reason.ASKED, Reason.CORRECTION, Reason.REPORT, Reason.RECORDS, Reason.VISIT})
 ENDS_WITH_THE_REQUEST = frozenset({Reason.ASKED, Reason.RECORDS})  # nobody needs it once somebody asked to cancel
 PEOPLE = frozenset(
     {"Patient", "Practitioner", "PractitionerRole", "Organization", "Location"}

@@ -48,6 +48,8 @@ class StepKind(StrEnum):
     POLL_REQUESTS = "poll_requests"
     GATHER_RECORDS = "gather_records"
     WATCH_CHART = "watch_chart"
+    WATCH_VISIT = "watch_visit"
+    WRITE_VISIT = "write_visit"
     MATCH_PEOPLE = "match_people"
     PUSH_RECORDS = "push_records"
     VERIFY_RECORDS = "verify_records"
@@ -85,7 +87,9 @@ KINDS: dict[StepKind, Kind] = {
     K.POLL_REQUESTS: Kind(G.WATCH, "Look for new requests", (K.GATHER_RECORDS,)),
     K.GATHER_RECORDS: Kind(G.RECORDS, "Gather the records", (K.MATCH_PEOPLE, K.WATCH_CHART), True, True),
     K.WATCH_CHART: Kind(G.WATCH, "Watch the chart for corrections", (K.MATCH_PEOPLE,), sends=True),
-    K.MATCH_PEOPLE: Kind(G.RECORDS, "Match patient and people", (K.PUSH_RECORDS,), True, True),
+    K.WATCH_VISIT: Kind(G.WATCH, "Look for the visit", (K.MIRROR_STATUS, K.WRITE_VISIT)),
+    K.WRITE_VISIT: Kind(G.WATCH, "Write the visit down"),
+    K.MATCH_PEOPLE: Kind(G.RECORDS, "Match patient and people", (K.PUSH_RECORDS, K.WATCH_VISIT), True, True),
     K.PUSH_RECORDS: Kind(G.RECORDS, "Send the records", (K.VERIFY_RECORDS,), True, True),
     K.VERIFY_RECORDS: Kind(G.RECORDS, "Read the records back", (K.SEND_REQUEST, K.TELL_CORRECTION), True, True),
     K.SEND_REQUEST: Kind(G.REQUEST, "Send the request", (K.VERIFY_REQUEST,), True, True),

@@ -46,6 +46,11 @@ def stands(hashes: dict[str, str], **attachments: str) -> Carried:
     return Carried({source: item(source, sha256) for source, sha256 in hashes.items()}, attachments)
 
 
+def test_where_the_visit_is_known_the_watch_ends_with_it():
+    assert look(visit_ended_at=NOON - timedelta(minutes=1)) is Look.OVER
+    assert look(visit_ended_at=NOON + timedelta(minutes=1)) is Look.SEARCH
+
+
 def test_between_two_full_readings_it_is_searched():
     assert look() is Look.SEARCH
 

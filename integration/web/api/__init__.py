@@ -14,6 +14,7 @@ from integration.web.api import (  # noqa: F401  their routes join
     sources,
     steps,
     suitability,
+    visits,
 )
 from integration.web.api.routes import blueprint
 

@@ -232,6 +232,7 @@ class Request(Answer):
         description="The same in words: verified is said only of what was read back and compared."
     )
     visit: str = Field(description="Where the visit track is.")
+    visit_at: datetime | None = Field(description="When the booked visit begins.")
     placer: str
     fulfiller: str
     priority: str

@@ -393,3 +393,12 @@ def test_a_rule_that_is_switched_off_closes_its_alarms_and_tells_nobody(operator
     operator.check()
     operator.check(60)
     assert operator.open() == {} and len(mails.mails) == 1
+
+
+def test_a_recipient_of_one_practice_is_told_of_its_requests_alone(operator, mails):
+    ours = {"name": "bobs-desk", "email": "desk@example.org", "practices": ["bob"], "rules": ["deadline-late"]}
+    theirs = {"name": "others", "email": "others@example.org", "practices": ["alice"], "rules": ["silence"]}
+    operator.configure(for_minutes=0, send_to=[each | {"min_interval_minutes": 0} for each in (ours, theirs)])
+    (request_id,) = owed(operator, 1, timedelta(hours=-1))
+    operator.check()
+    assert [(str(mail["To"]), request_id in mail.get_content()) for mail in mails.mails] == [("desk@example.org", True)]

@@ -1,0 +1,61 @@
+"""The visit of a request for programs: when it is, by when the records have to be there, and what became of it."""
+
+from datetime import UTC, datetime
+
+from integration import visits
+from integration.store.operations import NotPossible
+from integration.views.visit import view
+from integration.visits import Said
+from integration.web import forms, world
+from integration.web.api.routes import get, post
+from integration.web.api.visit_models import Visit, VisitChange
+from integration.web.problems import Problem
+from mappings.model.visit import Change, Slot
+
+
+@get("/requests/<request_id>/visit", refuses=("unknown",))
+def visit(request_id: str) -> Visit:
+    """How the visit stands, what is still needed for it, and what EHRs show. The look is recorded."""
+    return _answer(request_id, forms.actor())
+
+
+@post("/requests/<request_id>/visit", refuses=("wrong-body", "unknown", "not-possible"))
+def change_visit(request_id: str, body: VisitChange) -> Visit:
+    """Record the visit, another time, or what became of it. What has to be confirmed is refused until `confirm` names it."""
+    said = Said(
+        datetime.now(UTC),
+        forms.actor(),
+        body.reason,
+        body.version,
+        body.told_by,
+        body.cancelation,
+        visits.confirmed_of(body.confirm),
+    )
+    try:
+        if body.reference is not None:
+            visits.link(world.visits(), request_id, body.endpoint or "", body.reference, said)
+        else:
+            visits.change(world.visits(), request_id, Change(body.change), said, _slot(request_id, body))
+    except visits.MustConfirm as error:
+        words = ", ".join(f"`{warn}`" for warn in error.warnings)
+        raise Problem("not-possible", f"{error} To keep it all the same, give {words} in `confirm`.") from error
+    except NotPossible as error:
+        raise Problem("not-possible", str(error)) from error
+    return _answer(request_id)
+
+
+def _slot(request_id: str, body: VisitChange) -> Slot | None:
+    if body.start is None:
+        return None
+    if body.zone is not None:
+        zone = str(visits.known_zone(body.zone))
+    else:
+        zone = visits.read(world.visits(), request_id, datetime.now(UTC)).calendar.zone.key
+    if body.end is not None and body.end <= body.start:
+        raise NotPossible("the visit ends before it begins")
+    return Slot(body.start, zone, body.end, body.place, body.with_whom)
+
+
+def _answer(request_id: str, actor: str = "") -> Visit:
+    reading = visits.read(world.visits(), request_id, datetime.now(UTC), actor=actor)
+    return Visit.model_validate(view(reading))
