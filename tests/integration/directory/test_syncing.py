@@ -89,7 +89,7 @@ def test_the_practitioners_of_a_synthetic_directory(engine):
     assert any("directory-npi" in note for note in done.notes)  # their NPIs are placeholders
     assert {each.gender for each in found} <= {"male", "female"} and all(each.specialties is None for each in found)
     assert all(each.npi is None and each.second_opinions is None for each in found)
-    assert sum(each.zip is not None for each in found) > 80
+    assert sum(each.zip is not None for each in found) >= 60
 
 
 class Server:
