@@ -93,9 +93,9 @@ class Reader:
         return Entry(
             npi,
             npi,
-            family=" ".join(filter(None, (family, self._said(row, SUFFIX)))),
+            family=family,
             given=" ".join(filter(None, (self._said(row, GIVEN), self._said(row, MIDDLE)))),
-            credentials=self._said(row, CREDENTIALS),
+            credentials=", ".join(filter(None, (self._said(row, SUFFIX), self._said(row, CREDENTIALS)))) or None,
             gender=_GENDERS.get(row[self._gender].strip()) if self._gender >= 0 else None,
             specialties=codes or None,
             line=", ".join(filter(None, (self._said(row, LINE), self._said(row, LINE_2)))) or None,

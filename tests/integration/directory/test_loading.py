@@ -47,7 +47,8 @@ def test_it_reads_a_person_by_the_names_of_the_columns(directory):
     )
     assert [(each.rows, each.added, each.left_out) for each in done] == [(2, 1, 0)]
     found = directory.row(1)
-    assert (found.family, found.given, found.gender) == ("O'BRIEN III", "ANA ROSE", "female")
+    assert (found.family, found.given, found.gender) == ("O'BRIEN", "ANA ROSE", "female")
+    assert found.credentials == "III, M.D."
     assert (found.city, found.zip, found.postal_code) == (
         "SEATTLE",
         "98101",
