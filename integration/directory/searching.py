@@ -14,6 +14,7 @@ from integration.views.directory import Results
 from integration.views.languages import Language, understood, words_for
 from mappings.directory import query as reading
 from mappings.directory.query import PAGE, After, Query, Wrong, after_of
+from mappings.names import fold
 from mappings.specialties import NUCC, nucc_of
 
 FIELDS = (
@@ -69,6 +70,8 @@ class _Asked:
 
     def query(self) -> Query:
         typed = self.typed
+        if typed["name"] and not fold(typed["name"].replace(",", " ")):
+            self.wrong["name"] = f"{typed['name'][:40]!r} has no letter: write a last name or its beginning"
         zip, miles = self._kept(reading.read_zip(typed["zip"])), self._kept(reading.read_miles(typed["within"]))
         made = Query(
             name=typed["name"],

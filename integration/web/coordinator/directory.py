@@ -87,13 +87,13 @@ def correct(entry_id: int) -> ResponseReturnValue:
             world.config(),
             entry_id,
             changed,
-            seen=int(forms.typed("revision") or 0),
+            seen=_revision(),
             actor=forms.actor(),
             reason=forms.typed("reason"),
         )
     except NotSaid as error:
         return _edit(found, typed, error.fields, 400)
-    except (NotPossible, ValueError) as error:
+    except NotPossible as error:
         return _edit(found, typed, {}, 409, str(error))
     return forms.told(t("directory.corrected"), url_for("directory.show", entry_id=entry_id))
 
@@ -121,6 +121,12 @@ def enter() -> ResponseReturnValue:
     except NotPossible as error:
         return _edit(None, typed, {}, 409, str(error))
     return forms.told(t("directory.entered"), url_for("directory.show", entry_id=entry))
+
+
+def _revision() -> int:
+    """The one that they looked at; 0, which is none, for what a page of ours never sends."""
+    text = forms.typed("revision", 9)
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _refusal() -> tuple[str, int]:

@@ -102,6 +102,7 @@ def test_a_language_nobody_states_says_so(four):
         ({"zip": "09001"}, "zip", "military address abroad"),
         ({"within": "0"}, "within", "whole miles from 1 to 500"),
         ({"within": "ten"}, "within", "is no distance"),
+        ({"name": " - , "}, "name", "has no letter"),
         ({"gender": "f"}, "gender", "say female, male or other"),
         ({"licensed_in": "Ontario"}, "licensed_in", "is no state"),
         ({"specialty": "wizardry"}, "specialty", "is no specialty that is known here"),
