@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from datetime import date
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,7 @@ from sqlalchemy import text
 import second_opinion
 from integration import received
 from integration.settings.config import load_config
-from integration.store import owners
+from integration.store import directory, owners
 from integration.store.roles import OF_PRACTICES, Role
 from integration.store.scope import EVERYTHING, NOTHING, Scope
 from integration.store.tables import attempts, findings, metadata
@@ -56,6 +57,7 @@ class Two(Guarded):
             attempt = conn.execute(attempts.insert().values(row).returning(attempts.c.id)).scalar_one()
             found = dict(request_id=self.id, severity="error", cause="x", message=CANARY)
             finding = conn.execute(findings.insert().values(found).returning(findings.c.id)).scalar_one()
+            directory.add(conn, "x", {"family": "Lopez"}, file_on=date(2026, 1, 1), actor="test", reason="a doctor")
         ids = {
             "request": self.id,
             "delivery": delivery,
