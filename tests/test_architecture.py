@@ -342,6 +342,7 @@ def test_what_steps_share_knows_no_step():
 # Where a row of these is made and its status set; what else writes a status says which in SQL of its own.
 WRITER_OF = {
     "requests": "integration/store/requests.py",  # advance, close
+    "drafts": "integration/store/drafts.py",  # begin, save, send
     "steps": "integration/store/steps.py",  # park, stop, make_due, finish
     "deliveries": "integration/store/deliveries.py",  # move
     "delivery_items": "integration/store/deliveries.py",  # mark_items, mark_again

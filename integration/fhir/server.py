@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
 from integration.fhir.binaries import SNIFFED_BYTES, NotABinary, NotBase64, Unwrapped, begins_like_a_binary
 from integration.fhir.binary_xml import FHIR_NAMESPACE, binary_in_xml
@@ -28,7 +29,7 @@ from integration.fhir.writes import (
 from integration.fhir_json import dumps, loads
 from mappings.addresses import LOGICAL_ID, base_of_location, base_of_search, below
 from mappings.codes import as_dict
-from mappings.model.errors import MappingError, PartialError, PermanentError, UnknownOutcome
+from mappings.model.errors import MappingError, PartialError, PermanentError, TransferError, UnknownOutcome
 
 __all__ = [
     "BinaryContent",
@@ -46,6 +47,7 @@ Saved = TypeVar("Saved")
 _SHARE_OF_A_PAGE = 4
 MAX_BINARY_BYTES = 512 * 1024 * 1024
 _FRESH = {"Cache-Control": "no-cache"}  # HAPI answers a repeated search from a cache for 60 s
+_NO_SUCH_SEARCH = frozenset({400, 404, 405, 415, 501})
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}")
 _ID = re.compile(LOGICAL_ID)
 
@@ -127,14 +129,22 @@ class FhirServer(ModelServer):
         fresh: bool = True,
         max_pages: int = MAX_PAGES,
         max_bytes: int | None = None,
+        by_form: bool = False,
     ) -> Search:
-        """All entries of all pages, lazily (https://hl7.org/fhir/R4/search.html); at most ``max_search_bytes`` of them."""
+        """All entries of all pages, lazily (https://hl7.org/fhir/R4/search.html); at most ``max_search_bytes`` of them.
+
+        ``by_form``: what is asked for stands in the body (POST _search), where the server takes that, and in no address.
+        """
         path = _path(resource_type)
         given = _pairs(params or ())
         pairs = [(name, value) for name, value in given if name != "_count"]
         asked = next((int(value) for name, value in given if name == "_count" and value.isdigit()), self.page_size)
 
         def fetch(url: str | None, count: int) -> Response:
+            if by_form and url is None and self.endpoint.overrides.get("post_search") is not False:
+                answer = self._search_by_form(path, [*pairs, ("_count", str(count))], fresh)
+                if answer is not None:
+                    return answer
             return self.transport.request(
                 "GET",
                 url or path,
@@ -152,6 +162,16 @@ class FhirServer(ModelServer):
             max_pages=max_pages,
             max_bytes=max_bytes or self.endpoint.limits.max_search_bytes,
         )
+
+    def _search_by_form(self, path: str, pairs: list[tuple[str, str]], fresh: bool) -> Response | None:
+        """https://hl7.org/fhir/R4/http.html#search; None where the server knows no such search."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded", **(_FRESH if fresh else {})}
+        try:
+            return self.transport.request("POST", f"{path}/_search", headers=headers, body=urlencode(pairs).encode())
+        except TransferError as error:
+            if error.status_code not in _NO_SUCH_SEARCH:
+                raise
+        return None
 
     def _to_ours(self, link: str, resource_type: str, page: Resource) -> str | None:
         """A link to a next page at the address where we ask, also where the server names another of its own; else None.

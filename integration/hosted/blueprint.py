@@ -189,7 +189,7 @@ def capabilities(place: Place) -> Response:
     statement = to_capability_statement(
         place.name,
         place.base,
-        of_type=[interaction.code for interaction in INTERACTIONS if interaction.is_of_type],
+        of_type=list(dict.fromkeys(interaction.code for interaction in INTERACTIONS if interaction.is_of_type)),
         of_system=[
             interaction.code
             for interaction in INTERACTIONS
@@ -209,7 +209,8 @@ def run_transaction(place: Place) -> Response:
 
 def search(place: Place, type_: str) -> Response:
     """https://hl7.org/fhir/R4/http.html#search"""
-    query = read_query(type_, _utf8(request.query_string), base=place.base, lenient=preferred("handling") == "lenient")
+    asked = _form() if request.method == "POST" else request.query_string
+    query = read_query(type_, _utf8(asked), base=place.base, lenient=preferred("handling") == "lenient")
     query.within = place.rights.searches("s", type_)
     with place.engine.begin() as connection:
         if query.count == 0:
@@ -293,6 +294,7 @@ INTERACTIONS = (
     Interaction("capabilities", "GET", "/metadata", "", capabilities),
     Interaction("transaction", "POST", "", "", run_transaction),
     Interaction("search-type", "GET", "/<type_>", "s", search),
+    Interaction("search-type", "POST", "/<type_>/_search", "s", search),
     Interaction("create", "POST", "/<type_>", "c", create),
     Interaction("read", "GET", "/<type_>/<id_>", "r", read),
     Interaction("update", "PUT", "/<type_>/<id_>", "u", update),
@@ -318,6 +320,15 @@ def _interact(answers: dict[str, Interaction], place: Place, names: dict[str, st
     if names.get("type_") != "Binary" or interaction.code not in ("read", "vread"):
         check_accept()
     return interaction.answer(place, **names)
+
+
+def _form() -> bytes:
+    """A search by POST: what is asked for stands in the body, so that no name stands in an address."""
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise Refusal(415, "not-supported", "Send a search as application/x-www-form-urlencoded.")
+    if request.query_string:
+        raise bad_request("Say all of a search in the body, or all in the address.")
+    return request.get_data()
 
 
 def _utf8(search: bytes) -> str:

@@ -113,7 +113,7 @@ ELEMENTS: dict[str, frozenset[str]] = {
         "PaymentReconciliation": "identifier status",
         "Person": "identifier",
         "PlanDefinition": "identifier status type",
-        "Practitioner": "identifier",
+        "Practitioner": "identifier name",
         "PractitionerRole": "identifier",
         "Procedure": "identifier status subject basedOn",
         "Provenance": "",

@@ -159,7 +159,7 @@ class RecordsKept(Section):
 
 
 class Retention(Section):
-    """How long what only helps to look into a fault is kept."""
+    """How long is kept what is not the record of what was done: exchanges, to look into a fault, and drafts."""
 
     exchange_bodies_days: int = Field(
         30,
@@ -174,6 +174,13 @@ class Retention(Section):
         le=3650,
         description="Days the list of exchanges of an attempt is kept; the attempt itself stays.",
         examples=[365],
+    )
+    drafts_days: int = Field(
+        60,
+        ge=8,
+        le=3650,
+        description="Days a draft of a request is kept that nobody touches; its practice's list says so seven days before.",
+        examples=[60],
     )
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, Connection, Select, Table, select
+from sqlalchemy import BigInteger, Column, Connection, Select, Table, literal, select
 
 from integration.store.tables import (
     acknowledgments,
     attempts,
     deliveries,
+    drafts,
     findings,
     packets,
     parcels,
@@ -35,6 +36,7 @@ class Owner:
 NAMES: dict[str, Column] = {
     "request_id": requests.c.id,
     "request": requests.c.id,
+    "draft_id": drafts.c.id,
     "delivery_id": deliveries.c.id,
     "delivery": deliveries.c.id,
     "step_id": steps.c.id,
@@ -68,6 +70,8 @@ def _as_stored(column: Column, value: str) -> str | int | None:
 def _owners(table: Table) -> Select:
     if {"placer", "fulfiller"} <= set(table.c.keys()):
         return select(table.c.id, table.c.placer, table.c.fulfiller)
+    if "placer" in table.c:  # of a practice before there is a request: the side that is asked knows nothing of it
+        return select(table.c.request_id, table.c.placer, literal(""))
     sides = select(requests.c.id, requests.c.placer, requests.c.fulfiller)
     return sides.join(table, table.c.request_id == requests.c.id)
 

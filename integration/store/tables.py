@@ -1193,6 +1193,24 @@ totals = Table(
     postgresql_with={"fillfactor": "50"},  # changed by each step, stays HOT
 )
 
+drafts = Table(
+    "drafts",
+    metadata,  # requests that are still being written
+    Column("id", Text, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),  # of the request that it becomes: sent twice, it is one
+    Column("placer", Text, nullable=False),  # the endpoint that asks
+    Column("created_by", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # a Content of mappings/model/draft.py as JSON bytes
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("step", Text, nullable=False),  # of the form, where to go on
+    _now("created_at"),
+    _now("updated_at"),
+    Column("updated_by", Text, nullable=False),
+    Column("request_id", Text),  # once it is sent
+    Index("drafts_open", "placer", "updated_at", postgresql_where=text("request_id is null")),
+    Index("drafts_updated", "updated_at"),
+)
+
 saved_views = Table(
     "saved_views",
     metadata,  # filters people gave a name, for everyone here

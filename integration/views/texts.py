@@ -1,8 +1,10 @@
 """Every English text of the pages, once: what a translator needs, and what a test checks is used."""
 
+from integration.views.draft_texts import DRAFT_TEXTS
 from integration.views.record_texts import RECORD_TEXTS
 
 TEXTS: dict[str, str | tuple[str, str]] = {
+    **DRAFT_TEXTS,
     # the frame
     "app.name": "Second Opinion Exchange",
     "app.skip": "Skip to the content",
@@ -981,7 +983,6 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "new.required": "(required)",
     "new.emergency": "Not for emergencies: call the consultant, or send the patient to emergency care.",
     "new.choose": "Choose",
-    "new.intro": "It is sent as you write it. Leave blank what you do not know; nothing is guessed.",
     "new.other": "the form as a whole",
     "new.section.who": "From and to",
     "new.section.patient": "Patient",

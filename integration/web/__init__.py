@@ -1,6 +1,7 @@
 """The web: pages that work without JavaScript, the JSON API, health, and the hosted FHIR endpoints. It runs no job."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
 from sqlalchemy import Engine
@@ -10,6 +11,9 @@ from integration.client_assertions import FetchedKeys, KeySetAway
 from integration.hosted import create_hosted
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
+
+if TYPE_CHECKING:
+    from integration.live_reads import LiveReads
 
 PAGE_BODY_BYTES = 4 << 20
 UPLOAD_PATH = "/records-received"  # of pages and API: a body may be as large as records.max_upload_bytes
@@ -29,12 +33,16 @@ def create_app(
     payloads: Payloads,
     wake: Callable[[], object] = lambda: None,
     fetch_keys: Callable[[str], FetchedKeys] = _fetch_nothing,
+    reads: "LiveReads | None" = None,
 ) -> Flask:
     """The Flask app. One blueprint a file; everything it needs is handed in and kept in ``app.extensions``.
 
     ``wake`` is called when somebody did something here, so that what became due starts at once. ``fetch_keys`` fetches the
-    key set of a client from its address, or raises KeySetAway.
+    key set of a client from its address, or raises KeySetAway. ``reads`` looks into endpoints while a person waits; without
+    it there is one of its own.
     """
+    from integration.chart_lookup import Lookup
+    from integration.live_reads import LiveReads
     from integration.web import api, health, hooks, jwks, pages, spans
     from integration.web.access import accounts as account_pages
     from integration.web.access import client_list, gate, hosted_notes, sign_in, smart
@@ -43,9 +51,10 @@ def create_app(
     from integration.web.coordinator import checklist as checklist_pages
     from integration.web.coordinator import correct as correct_pages
     from integration.web.coordinator import directory as directory_pages
-    from integration.web.coordinator import new_request, opinion, parcels, sources
+    from integration.web.coordinator import opinion, parcels, sources
     from integration.web.coordinator import suitability as suitability_pages
     from integration.web.coordinator import visit as visit_pages
+    from integration.web.coordinator.drafting import pages as draft_pages
     from integration.web.operations import (
         actions,
         alarms,
@@ -70,6 +79,7 @@ def create_app(
         "engine": engine,
         "payloads": payloads,
         "fetch_keys": fetch_keys,
+        "lookup": Lookup(config, reads or LiveReads.of(config, engine)),
     }
     spans.set_up(app, tracing.start(config, "web"))
     for part in (
@@ -103,7 +113,7 @@ def create_app(
         boards,
         checks,
         numbers,
-        new_request,
+        draft_pages,
         alarms,
     ):
         app.register_blueprint(part.blueprint)

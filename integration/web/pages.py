@@ -32,7 +32,7 @@ NAV = (
     ("bulk.listed", "nav.operations"),
     ("numbers.numbers", "nav.numbers"),
     ("directory.find", "nav.directory"),
-    ("new_request.form", "nav.new"),
+    ("drafts.listed", "nav.new"),
     ("accounts.listed", "nav.accounts"),
 )
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}

@@ -1,9 +1,9 @@
-"""Prune: engine jobs nobody will finish, old ticks, ended sessions, exchanges past their retention, payloads never finished."""
+"""Prune: engine jobs nobody will finish, old ticks, ended sessions, exchanges and drafts past their retention, payloads never finished."""
 
 from datetime import timedelta
 
 from integration import queue
-from integration.store import client_tokens, exchanges, held_tokens, sessions, sign_in_tries, ticks
+from integration.store import client_tokens, drafts, exchanges, held_tokens, sessions, sign_in_tries, ticks
 from jobs.world import Context, Outcome
 
 UNFINISHED_SECONDS = 86400.0  # no payload takes so long to be written
@@ -23,6 +23,8 @@ def prune(ctx: Context) -> Outcome:
         emptied = exchanges.prune_bodies(conn, keep.exchange_bodies_days)
     with ctx.transaction() as conn:
         deleted = exchanges.prune(conn, keep.exchanges_days)
+    with ctx.transaction() as conn:
+        forgotten = drafts.prune(conn, keep.drafts_days)
     ctx.world.payloads.drop_unfinished(UNFINISHED_SECONDS)
-    more = max(emptied, deleted) >= exchanges.PRUNED_AT_ONCE
+    more = max(emptied, deleted) >= exchanges.PRUNED_AT_ONCE or forgotten >= drafts.PRUNED_AT_ONCE
     return Outcome(again_at=ctx.now + timedelta(seconds=1) if more else None)

@@ -25,6 +25,10 @@ _ALL = (
     ),
     Quirk("versioned_update", "false: `If-Match` is not sent with updates, because the endpoint refuses it"),
     Quirk("binary_create", "whether a document larger than `max_inline_bytes` is sent as a Binary of its own"),
+    Quirk(
+        "post_search",
+        "false: a patient is searched for with the names in the address (GET), because it answers `POST _search` wrongly",
+    ),
     Quirk("max_page", "the largest `_count` the endpoint bears", int),
 )
 

@@ -163,31 +163,5 @@ def test_a_filter_is_completed_word_by_word(page, site):
     assert "state:parked endpoint:mercy" in values and "state:parked error:timeout" in values
 
 
-@on_phone
-def test_a_clinician_corrects_a_mistake_and_the_request_is_taken_in(page, site):
-    page.goto(site.address + "/new")
-    for label, value in (
-        ("Patient number (MRN) (required)", "00123"),
-        ("Issuer of the patient number, as a URL (required)", "urn:test:mrn"),
-        ("Diagnosis in words (required)", "synthetic"),
-        ("Last name of the doctor who gave it (required)", "Charlie"),
-    ):
-        page.get_by_label(label).fill(value)
-    page.locator("#requester-name-family").fill("Alice")
-    page.get_by_label("Consulting organization").select_option("mercy")
-    page.get_by_label("Specialty").select_option("Medical oncology")
-    page.get_by_role("button", name="Submit request").click()
-    page.get_by_role("link", name="What should the second opinion answer?").click()
-    assert (
-        page.evaluate("document.activeElement.id") == "question"
-        and page.get_by_label("Patient number (MRN)").input_value() == "00123"
-    )
-    picture(page, "new-mistakes")
-    assert serious_problems(page) == []
-    page.keyboard.type("Is surgery needed?")
-    page.get_by_role("button", name="Submit request").click()
-    assert "is received" in page.locator("#message").inner_text()
-
-
 def first_request(site) -> str:
     return next(iter(site.client.get("/api/requests").json))["request_id"]

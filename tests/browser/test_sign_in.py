@@ -98,17 +98,21 @@ def test_somebody_signs_in_presses_a_button_under_their_name_signs_out_and_back_
 def test_a_session_that_ends_while_somebody_types_loses_nothing(page, site):
     page.goto(site.address + "/new")
     enter(page)
-    page.get_by_label("Patient number (MRN)").fill("00123")
+    page.get_by_role("button", name="Begin a request").click()
+    page.get_by_role("link", name="6. Question").click()
+    page.get_by_label("Questions of the patient").fill("Can I wait?")
     page.locator("#question").fill("Is surgery needed?\nOr <b>not</b>?")
     site.age_sessions(seen_at="1 hour")
-    page.get_by_role("button", name="Submit request").click()
+    page.get_by_role("button", name="Save and continue").click()
     assert "You were signed out" in page.get_by_role("alert").inner_text()
     picture(page, "signed-out-meanwhile")
     assert serious_problems(page) == [] and not is_too_wide(page)
     enter(page)
-    assert "Check the form and send it again" in page.get_by_role("alert").inner_text() and page.url.endswith("/new")
+    assert "Check the form and send it again" in page.get_by_role("alert").inner_text() and page.url.endswith(
+        "/question"
+    )
     assert page.locator("#question").input_value() == "Is surgery needed?\nOr <b>not</b>?"
-    assert page.get_by_label("Patient number (MRN)").input_value() == "00123"
+    assert page.get_by_label("Questions of the patient").input_value() == "Can I wait?"
     picture(page, "shown-again")
     page.goto(site.address + "/endpoints")
     page.get_by_role("link", name="Pause…").first.click()

@@ -110,6 +110,11 @@ NEEDS: dict[str, Need] = {
     "bulk.listed": Role.VIEWER,
     "bulk.show": Role.VIEWER,
     "requests.show": Role.VIEWER,
+    "drafts.listed": ASKING,
+    "drafts.begin": ASKING,
+    "drafts.show": ASKING,
+    "drafts.save": ASKING,
+    "drafts.discard": ASKING,
     "patient.look": Role.CLINICAL_DATA,
     "patient.compare": Role.VIEWER,
     "patient.compare_shown": Role.CLINICAL_DATA,
@@ -191,8 +196,6 @@ NEEDS: dict[str, Need] = {
     "api.directory_entry": _WATCHING,
     "api.directory_enter": ASKING,
     "api.directory_correct": ASKING,
-    "new_request.form": ASKING,
-    "new_request.take_in": ASKING,
 }
 
 # Buttons under actions.ask and actions.do that need another role than those.
@@ -232,8 +235,8 @@ HOW_SCOPED: dict[str, How] = {
         ),
         How.NOTHING,
     ),
-    "new_request.form": How.NOTHING,
-    "new_request.take_in": How.SQL,
+    "drafts.listed": How.SQL,
+    "drafts.begin": How.SQL,
 }
 
 # Arguments of paths that name nothing of a request by themselves: what they number is looked for within its request.

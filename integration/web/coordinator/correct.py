@@ -12,7 +12,7 @@ from integration.store.revisions import Plan, RevisionRefused
 from integration.views.corrections import consequences
 from integration.views.texts import t
 from integration.web import forms, pages, world
-from integration.web.coordinator import correct_form, new_request
+from integration.web.coordinator import correct_form, request_fields
 from integration.web.operations import looks
 from mappings.model.errors import RequestError
 from mappings.model.request import SecondOpinionRequest
@@ -100,7 +100,7 @@ def _with_typed(
         made = correct_form.corrected(requests.content(row), seen, typed)
         return go_on(row, made, typed, reason)
     except RequestError as error:
-        mistakes, others = new_request.placed(error)
+        mistakes, others = request_fields.placed(error)
         return _form(row, typed, reason=reason, expected=version, mistakes=mistakes, others=others, status=400)
     except revisions.RevisionStale:
         return _stale(_row(request_id), version, seen, typed, reason)

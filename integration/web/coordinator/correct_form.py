@@ -8,8 +8,8 @@ from typing import Any
 from integration.settings.request_file import load_request
 from integration.views.texts import t
 from integration.web import world
-from integration.web.coordinator import new_request
-from integration.web.coordinator.new_request import ICD, NPI, SNOMED, SPECIALTIES, Field
+from integration.web.coordinator import request_fields
+from integration.web.coordinator.request_fields import ICD, NPI, SNOMED, SPECIALTIES, Field
 from mappings.model.request import SecondOpinionRequest
 from mappings.revision import FIXED, Change
 
@@ -27,7 +27,7 @@ def sections(request: SecondOpinionRequest) -> Sections:
     """The fields that can be corrected; a specialty that the form does not offer stays a choice."""
     shown = [
         (name, [_offering(field, request) for field in some if field.path not in FIXED])
-        for name, some in new_request.fields()
+        for name, some in request_fields.fields()
     ]
     return [(name, some) for name, some in shown if some]
 
@@ -57,7 +57,7 @@ def with_changes(present: dict[str, str], before: dict[str, str], typed: dict[st
 
 def label(change: Change) -> str:
     """A changed value for people: section and field of the form, else its path."""
-    for section, some in new_request.fields():
+    for section, some in request_fields.fields():
         for field in some:
             if field.path.removesuffix("[0]") == change.path:
                 return f"{t(f'new.section.{section}')}: {t(f'new.{field.label}')}"

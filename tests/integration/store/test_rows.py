@@ -10,6 +10,7 @@ from sqlalchemy import Row, Table
 from integration.store import tables
 from integration.store.deliveries import Delivery, Item
 from integration.store.directory_search import EntryRow
+from integration.store.drafts import Draft
 from integration.store.medication_reviews import ReviewRow
 from integration.store.packets import PacketRow
 from integration.store.received_records import ReceivedRecord
@@ -20,6 +21,7 @@ from integration.store.ticks import Tick
 
 ROWS = [
     (Request, tables.requests),
+    (Draft, tables.drafts),
     (Delivery, tables.deliveries),
     (Step, tables.steps),
     (Item, tables.delivery_items),

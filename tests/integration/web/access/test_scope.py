@@ -13,7 +13,7 @@ from sqlalchemy import text
 import second_opinion
 from integration import received
 from integration.settings.config import load_config
-from integration.store import directory, owners
+from integration.store import directory, drafts, owners
 from integration.store.roles import OF_PRACTICES, Role
 from integration.store.scope import EVERYTHING, NOTHING, Scope
 from integration.store.tables import attempts, findings, metadata
@@ -58,8 +58,12 @@ class Two(Guarded):
             found = dict(request_id=self.id, severity="error", cause="x", message=CANARY)
             finding = conn.execute(findings.insert().values(found).returning(findings.c.id)).scalar_one()
             directory.add(conn, "x", {"family": "Lopez"}, file_on=date(2026, 1, 1), actor="test", reason="a doctor")
+            draft = drafts.begin(conn, "alice", actor="test")
+            typed = {"question": f"{CANARY}?"}
+            drafts.save(conn, draft.id, expected_version=1, typed=typed, picked={}, step="patient", actor="test")
         ids = {
             "request": self.id,
+            "draft": draft.id,
             "delivery": delivery,
             "step": step,
             "attempt": attempt,

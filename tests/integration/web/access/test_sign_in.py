@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from integration.store import accounts, sign_in_tries
+from integration.store import accounts, drafts, sign_in_tries
 from integration.store.roles import Role
 from integration.store.sign_in_tries import Limit
 from integration.web import create_app
@@ -22,10 +22,20 @@ COOKIE = "second_opinion_session"
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 ELSEWHERE = {"REMOTE_ADDR": "203.0.113.9"}
 NEW = {
-    "patient.identifiers[0].value": "M1", "patient.identifiers[0].system": "urn:test:mrn", "placer": "alice", "fulfiller": "mercy",
-    "priority": "routine", "requester.name.family": "Alice", "first_opinion.diagnosis.text": "synthetic", "specialty.code": "394593009",
-    "first_opinion.doctor.name.family": "Charlie", "question": "Is surgery needed?\nOr <b>not</b>?", "patient_questions": "Can I wait?\nHow long?",
+    "question": "Is surgery needed?\nOr <b>not</b>?", "patient_questions": "Can I wait?\nHow long?",
+    "requester.name.family": "Alice", "priority": "routine", "do": "next",
 }  # fmt: skip
+
+
+def step_of_a_draft(site: Guarded) -> str:
+    """Where a coordinator writes what is asked."""
+    with site.engine.begin() as conn:
+        return f"/new/{drafts.begin(conn, 'alice', actor='test').id}/question"
+
+
+def saved(site: Guarded) -> list[str]:
+    """Who saved a draft."""
+    return [row.actor for row in site.audited("draft.saved")]
 
 
 def signed_in_as(site: Guarded, client) -> str | None:
@@ -329,29 +339,29 @@ def send(client, page: str, address: str, **fields):
     return client.post(address, data={**hidden(page), **fields})
 
 
-def test_a_request_form_is_shown_again_filled_in_and_sent_only_when_somebody_presses_again(guarded):
-    client, ended = ended_form(guarded, "/new", NEW, Role.CLINICAL_DATA)
+def test_a_form_is_shown_again_filled_in_and_saved_only_when_somebody_presses_again(guarded):
+    step = step_of_a_draft(guarded)
+    client, ended = ended_form(guarded, step, NEW, Role.CLINICAL_DATA)
     assert (
         ended.status_code == 401
         and "You were signed out" in ended.text
         and ended.headers["Cache-Control"] == "no-store"
     )
     kept = hidden(ended.text)
-    assert {name: kept.get(name) for name in NEW} == NEW and re.search('<form method="post" action="/new"', ended.text)
-    wrong = send(client, ended.text, "/new", **{"sign-in-name": "olga", "sign-in-password": "wrong wrong wrong"})
+    assert {name: kept.get(name) for name in NEW} == NEW and f'<form method="post" action="{step}"' in ended.text
+    wrong = send(client, ended.text, step, **{"sign-in-name": "olga", "sign-in-password": "wrong wrong wrong"})
     assert wrong.status_code == 401 and hidden(wrong.text)["question"] == NEW["question"], (
         "also after a mistyped password"
     )
-    again = send(client, wrong.text, "/new", **{"sign-in-name": "olga", "sign-in-password": PASSWORD})
+    again = send(client, wrong.text, step, **{"sign-in-name": "olga", "sign-in-password": PASSWORD})
     assert (
         "You were signed out, and nothing was done. Check the form and send it again." in again.text
         and PASSWORD not in again.text
     )
     assert "Is surgery needed?\nOr &lt;b&gt;not&lt;/b&gt;?</textarea>" in again.text
-    assert guarded.sql("SELECT count(*) FROM requests").scalar_one() == 0, "nothing is done by signing in"
-    assert client.post("/new", data={**NEW, **hidden(again.text)}).status_code == 303
-    [taken] = guarded.audited("request.taken-in")
-    assert taken.actor == "olga"
+    assert saved(guarded) == [], "nothing is done by signing in"
+    assert client.post(step, data={**NEW, **hidden(again.text)}).status_code == 303
+    assert saved(guarded) == ["olga"]
 
 
 def test_a_button_is_asked_again_and_done_once(guarded):
@@ -370,22 +380,24 @@ def test_a_button_is_asked_again_and_done_once(guarded):
 
 
 def test_who_signs_in_instead_without_the_role_sees_nothing_of_it(guarded):
-    client, ended = ended_form(guarded, "/new", NEW, Role.CLINICAL_DATA)
-    answer = send(client, ended.text, "/new", **{"sign-in-name": ADMIN, "sign-in-password": PASSWORD})
+    step = step_of_a_draft(guarded)
+    client, ended = ended_form(guarded, step, NEW, Role.CLINICAL_DATA)
+    answer = send(client, ended.text, step, **{"sign-in-name": ADMIN, "sign-in-password": PASSWORD})
     assert answer.status_code == 403 and "needs the role clinical-data" in answer.text and "surgery" not in answer.text
 
 
 def test_only_what_a_page_of_ours_in_this_browser_held_is_kept_and_no_password(guarded):
+    step = step_of_a_draft(guarded)
     stranger = guarded.app.test_client().post(
-        "/new", data={**NEW, "token": hidden(guarded.app.test_client().get("/sign-in").text)["token"]}
+        step, data={**NEW, "token": hidden(guarded.app.test_client().get("/sign-in").text)["token"]}
     )
     assert stranger.status_code == 401 and "surgery" not in stranger.text
     client = guarded.as_(Role.CLINICAL_DATA)
     fields = hidden(client.get("/new").text)
     guarded.age_sessions(seen_at="1 hour")
-    foreign = client.post("/new", data={**fields, **NEW}, headers={"Origin": "https://evil.example"})
+    foreign = client.post(step, data={**fields, **NEW}, headers={"Origin": "https://evil.example"})
     assert foreign.status_code == 401 and "surgery" not in foreign.text
-    long = client.post("/new", data={**fields, **NEW, "question": "x" * (sign_in.KEPT_CHARACTERS + 1)})
+    long = client.post(step, data={**fields, **NEW, "question": "x" * (sign_in.KEPT_CHARACTERS + 1)})
     assert long.status_code == 401 and "could not be kept" in long.text and len(long.data) < 10_000
     passwords = client.post(
         "/account/password",
@@ -398,15 +410,12 @@ def test_only_what_a_page_of_ours_in_this_browser_held_is_kept_and_no_password(g
 
 def test_a_form_of_before_signing_in_again_in_another_tab_is_shown_again_too(guarded):
     client = guarded.as_(Role.CLINICAL_DATA)
-    fields = hidden(client.get("/new").text)
+    step = step_of_a_draft(guarded)
+    fields = hidden(client.get(step).text)
     guarded.age_sessions(seen_at="1 hour")
     guarded.enter(client, "olga")
-    again = client.post("/new", data={**fields, **NEW})
-    assert (
-        again.status_code == 403
-        and "Is surgery needed?" in again.text
-        and guarded.sql("SELECT count(*) FROM requests").scalar_one() == 0
-    )
+    again = client.post(step, data={**fields, **NEW})
+    assert again.status_code == 403 and "Is surgery needed?" in again.text and saved(guarded) == []
 
 
 def test_when_the_database_is_away_the_page_says_so_and_lets_nobody_in(guarded, monkeypatch):

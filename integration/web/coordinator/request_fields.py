@@ -1,21 +1,14 @@
-"""A plain form for a clinician: the fields of a second opinion request; mistakes stand beside them, nothing typed is lost."""
+"""The fields of a second opinion request as forms show them: what was typed becomes a request, each mistake finds its field."""
 
-import json
 import re
-import secrets
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, request, url_for
-from flask.typing import ResponseReturnValue
-
-from integration.settings.request_file import load_request
 from integration.views.texts import t
-from integration.web import forms, pages, taking_in, world
+from integration.web import world
 from integration.web.access import scope
-from mappings.model.errors import ExchangeError, RequestError
+from mappings.model.errors import RequestError
 from mappings.specialties import SPECIALTIES
 
-blueprint = pages.sentences(Blueprint("new_request", __name__))
 NPI = "http://hl7.org/fhir/sid/us-npi"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED = "http://snomed.info/sct"
@@ -120,38 +113,7 @@ def _choices(name: str, *values: str) -> tuple[tuple[str, str], ...]:
     return tuple((value, t(f"new.{name}.{value}")) for value in values)
 
 
-@blueprint.get("/new")
-def form() -> ResponseReturnValue:
-    """An empty form with a key of its own: sent twice, it is the same request."""
-    first = {field.path: field.choices[0][0] for field in fields()[0][1] if len(field.choices) == 1}
-    return _page({"key": f"web-{secrets.token_hex(8)}", "priority": "routine", **first}, {}, [], 200)
-
-
-@blueprint.post("/new")
-def take_in() -> ResponseReturnValue:
-    """1. the form is ours, 2. read as any request file is, 3. store; else the form again with each mistake beside its field."""
-    typed = {
-        name: value.replace("\x00", "").replace("\r\n", "\n") for name, value in request.form.items() if name != "token"
-    }
-    if not forms.is_ours():
-        return _page(typed, {}, [forms.refusal()], 403)
-    try:
-        made = load_request(json.dumps(_nested(typed)).encode(), "form", endpoints=world.config().endpoints)
-        request_id, new = taking_in.take_in(made, "form")
-    except RequestError as error:
-        return _page(typed, *placed(error), 400)
-    except ExchangeError as error:
-        return _page(typed, {}, [str(error)], 409)
-    return forms.told(
-        t("new.taken" if new else "new.known", id=request_id), url_for("requests.show", request_id=request_id)
-    )
-
-
-def _page(typed: dict[str, str], mistakes: dict[str, str], others: list[str], status: int) -> Response:
-    return pages.render("new.html", status, sections=fields(), typed=typed, mistakes=mistakes, others=others)
-
-
-def _nested(typed: dict[str, str]) -> dict:
+def nested(typed: dict[str, str]) -> dict:
     """The request as a file would say it: empty fields are left out, so that unknown stays unknown."""
     made: dict = {"key": typed.get("key", "").strip()}
     for _, section in fields():
