@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.postgres]
 
 def test_a_clinician_reads_it_and_says_so(page, site):
     words = "Second opinion\n\nImpression: stage III is confirmed.\n" + "A long line about what was looked at. " * 12
-    request_id = with_report(site, words.encode(), b"\x89PNG", kinds=("text/plain", "image/png"))
+    request_id = with_report(site, words.encode(), b"\x89PNG", kinds=("text/plain", "image/png"), key="opinion")
     page.goto(f"{site.address}/requests/{request_id}")
     page.get_by_role("link", name="Second opinion beside the first").click()
     page.get_by_text("Impression: stage III is confirmed.").wait_for()

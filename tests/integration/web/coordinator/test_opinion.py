@@ -14,8 +14,10 @@ pytestmark = pytest.mark.postgres
 WORDS = "Findings\n  We agree. 肝臓 ≥ 3 cm <b>bold</b>"
 
 
-def with_report(site: Site, *documents: bytes, kinds: tuple[str, ...] = ("text/plain",), state: str = "final") -> str:
-    request_id = site.request()
+def with_report(
+    site: Site, *documents: bytes, kinds: tuple[str, ...] = ("text/plain",), state: str = "final", key: str = "k1"
+) -> str:
+    request_id = site.request(key)
     content = [{"attachment": {"contentType": kind}} for kind in kinds]
     resource = fhir_json.dumps({"resourceType": "DocumentReference", "content": content})
     with site.engine.begin() as conn:
