@@ -66,6 +66,7 @@ DRAFT_TEXTS: dict[str, str | tuple[str, str]] = {
     "draft.others": "The EHR also answered with patients who do not fit; they are left out.",
     "draft.hand_needs": "To enter a patient by hand, fill in the MRN, the last name and the date of birth.",
     "draft.no_system": "It is not known who issues this practice's patient numbers, so the number alone would not find the patient. Find the patient in the EHR, or ask an administrator to set patient_identifier_systems of this practice.",
+    "draft.not_chosen": "Nobody is chosen yet. Find the patient and choose, or press Enter by hand.",
     "draft.similar": "Somebody like that is there already. Choose the patient if it is the same person.",
     "draft.not_storable": "The practice's own record system does not take this patient as entered. Check the fields; if they are right, call an administrator.",
     "draft.gone": "This is no longer there, or no longer in use. Look again.",

@@ -104,7 +104,7 @@ def test_last_updated_rises_with_every_write(oakwood):
         ("DELETE", "Patient/1", None, 405, "GET, PUT"),
         ("PATCH", "Patient/1", b"{}", 405, "PATCH is not supported"),
         ("OPTIONS", "Patient", None, 405, "GET, POST"),
-        ("POST", "Patient/_search", b"{}", 405, "GET, PUT"),
+        ("POST", "Patient/1", b"{}", 405, "GET, PUT"),
         ("GET", "", None, 405, "POST"),
         ("POST", "Patient", b"{", 400, "not valid JSON at line 1"),
         ("POST", "Patient", b'{"a":1,"a":2}', 400, "not valid JSON"),

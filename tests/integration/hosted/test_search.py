@@ -303,3 +303,16 @@ SELECT 'oakwood', 'Observation', n::text, param, system, value, at FROM rows, LA
     ('identifier', 'i', n::text), ('patient', 'Patient', 'p' || n % 200), ('subject', 'Patient', 'p' || n % 200),
     ('status', '*', 'final')) AS found (param, system, value)
 """
+
+
+def test_a_search_in_a_form_answers_as_one_in_the_address_and_a_clinician_is_found_by_name(oakwood):
+    one = oakwood.create(patient("1"))["id"]
+    doctor = oakwood.create({"resourceType": "Practitioner", "name": [{"family": "Example"}]})["id"]
+    form = "application/x-www-form-urlencoded"
+    found = oakwood.send("POST", "Patient/_search", f"identifier={quote(MRN + '|1')}".encode(), Content_Type=form)
+    assert [each["resource"]["id"] for each in found.json["entry"]] == [one]
+    found = oakwood.send("POST", "Practitioner/_search", b"family=exa", Content_Type=form)
+    assert [each["resource"]["id"] for each in found.json["entry"]] == [doctor]
+    assert oakwood.send("POST", "Patient/_search?identifier=1", b"", Content_Type=form).status_code == 400
+    assert oakwood.send("POST", "Patient/_search", b"{}").status_code == 415
+    assert oakwood.send("POST", "Patient/_search", b"colour=red", Content_Type=form).status_code == 400

@@ -55,7 +55,7 @@ def placed(draft: Draft, error: RequestError) -> list[Lack]:
     beside, others = request_fields.placed(RequestError(rest))
     if SYSTEM in beside:
         beside.pop(SYSTEM)
-        beside.setdefault(NUMBER, t("draft.no_system"))
+        beside.setdefault(NUMBER, t("draft.not_chosen"))
     found = [Lack(_step_of_path(path), path, _without_example(message)) for path, message in beside.items()]
     found += [Lack(_step_of_part(str(part_at(each.path))), "", each.message) for each in of_picks]
     found += [Lack("asked", "", each) for each in others]  # what concerns no field is about who is asked

@@ -1,0 +1,31 @@
+"""What a draft holds: changes are told apart by version and name, and a pick stands in its place in the request."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mappings.model.draft import PARTS, Change, Content, Pick, part_at, with_picks
+
+TEXTS = st.dictionaries(st.sampled_from(["question", "priority", "wanted_by"]), st.text(max_size=5))
+PICKS = st.dictionaries(st.sampled_from(sorted(PARTS)), st.builds(Pick, st.integers(0, 3), st.just("w"), st.just("s")))
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS, PICKS, TEXTS)
+def test_it_is_read_as_it_was_written_and_says_what_changed_since_a_version(first, picked, second):
+    content = Content().changed(first, picked, version=2, actor="ann").changed(second, {}, version=3, actor="ben")
+    assert Content.from_json(content.to_json()) == content
+    changed = content.changed_after(2)
+    assert set(changed) == {name for name, value in second.items() if value != first.get(name, "")}
+    assert all(change == Change(3, "ben") for change in changed.values())
+
+
+def test_a_pick_stands_in_its_place_beside_what_was_typed_and_is_taken_back():
+    typed = {"first_opinion": {"given_on": "2026-01-01", "diagnosis": {"text": "typed"}}}
+    pick = Pick({"text": "picked"}, "picked", "Condition/1 at clinic")
+    whole = with_picks(typed, {"diagnosis": pick, "order": Pick("ServiceRequest/1", "", "")})
+    assert whole["first_opinion"] == {"given_on": "2026-01-01", "diagnosis": {"text": "picked"}}
+    assert whole["service_request"] == "ServiceRequest/1" and typed["first_opinion"]["diagnosis"] == {"text": "typed"}
+    content = Content().changed({}, {"diagnosis": pick}, version=2, actor="ann")
+    assert content.changed({}, {"diagnosis": None}, version=3, actor="ann").picked == {}
+    found = [part_at(path) for path in ("first_opinion.diagnosis.codes[1].code", "coverage[0]", "question")]
+    assert found == ["diagnosis", "coverage", None]
