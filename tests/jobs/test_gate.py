@@ -160,7 +160,7 @@ def test_a_step_that_is_there_to_read_has_no_reason_to_send():
 @pytest.mark.parametrize("reason", Reason)
 def test_what_carries_content_goes_only_for_a_request_that_stands(status, reason):
     gone = Stand(status, cancel_requested=status != "requested", is_linked=True)
-    carries = reason in (Reason.ASKED, Reason.CORRECTION, Reason.REPORT, Reason.RECORDS)
+    carries = reason in (Reason.ASKED, Reason.CORRECTION, Reason.REPORT, Reason.RECORDS, Reason.VISIT)
     expected = "request-withdrawn" if carries and status != "requested" else ""
     assert why_not(reason, Going("Observation"), gone) == expected
 

@@ -72,7 +72,7 @@ def test_a_kept_visit_has_a_calendar_entry_and_a_late_form_is_told_who_was_first
     assert entry.mimetype == "text/calendar" and "METHOD:PUBLISH" in entry.text
     assert len(site.audited("visit.calendar-made")) == 1
     assert "so that they are there before the visit" in site.get(f"/requests/{request_id}")
-    assert "The visit" in site.get(f"/cases/{request_id}")
+    assert f"/requests/{request_id}/visit" in site.get(f"/cases/{request_id}")
 
 
 def test_the_api_does_what_the_page_does(site):
