@@ -68,7 +68,7 @@ class Loop:
     def _goes_on(self) -> bool:
         """Whether anything but the watches waits for a time: what waits for a person is not changed by asking again."""
         watches = ("watch_fulfiller", "watch_chart")
-        return any(each["status"] == "waiting" and each["kind"] not in watches for each in self.view["owed"])
+        return any(each["status"] in ("waiting", "due") and each["kind"] not in watches for each in self.view["owed"])
 
     @property
     def view(self) -> dict:
