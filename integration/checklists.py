@@ -69,9 +69,17 @@ def completeness(
 
 
 def judged(
-    engine: Engine, payloads: Payloads, config: Config, request_id: str, today: date, visit_on: date | None = None
+    engine: Engine,
+    payloads: Payloads,
+    config: Config,
+    request_id: str,
+    today: date,
+    visit_on: date | None = None,
+    loaded: packets.Packet | None = None,
 ) -> Completeness:
-    """The same without a person who looks: nobody is shown a record. ``visit_on``: the day of a visit that is not kept yet."""
+    """The same without a person who looks: nobody is shown a record. ``visit_on``: the day of a visit that is not kept yet;
+    ``loaded``: a packet of it that is read already.
+    """
     with engine.begin() as conn:
         row = requests.get(conn, request_id)
         content, spoken = requests.content(row), checklist_facts.spoken(conn, request_id)
@@ -91,13 +99,20 @@ def judged(
     visit, visit_is = (visit_on, "the day that is asked about") if visit_on else visit_of(content, today, booked)
     facts = _carried(spoken.facts, content, row)
     facts = replace(facts, learned=learned, asked=_asked(asked, today), tracked=_tracked(things))
-    items = judge(checklist, catalog, chart_of(payloads, config, found, by_hand), facts, visit)
+    items = judge(checklist, catalog, chart_of(payloads, config, found, by_hand, loaded), facts, visit)
     return Completeness(request_id, checklist, why, catalog, visit, visit_is, len(found), items)
 
 
-def told_not_there(engine: Engine, payloads: Payloads, config: Config, request_id: str, today: date) -> tuple[str, ...]:
+def told_not_there(
+    engine: Engine,
+    payloads: Payloads,
+    config: Config,
+    request_id: str,
+    today: date,
+    loaded: packets.Packet | None = None,
+) -> tuple[str, ...]:
     """What the consultant is told of: a sentence for each item that is needed and not there."""
-    return not_there(judged(engine, payloads, config, request_id, today).items)
+    return not_there(judged(engine, payloads, config, request_id, today, loaded=loaded).items)
 
 
 def say(
@@ -203,10 +218,19 @@ def _newest(things: Iterable[Parcel]) -> datetime:
 
 
 def chart_of(
-    payloads: Payloads, config: Config, rows: Iterable[PacketRow], by_hand: Iterable[ReceivedRecord] = ()
+    payloads: Payloads,
+    config: Config,
+    rows: Iterable[PacketRow],
+    by_hand: Iterable[ReceivedRecord] = (),
+    known: packets.Packet | None = None,
 ) -> Chart:
     """The records of all packets together: what a later one brings or takes back counts, and so does what came by hand since."""
-    loaded = [packets.load(payloads, row.manifest_sha256) for row in rows]
+    loaded = [
+        known
+        if known is not None and known.manifest.packet_id == row.id
+        else packets.load(payloads, row.manifest_sha256)
+        for row in rows
+    ]
     newest = packets.together(loaded)
     patient: dict = {}
     bases: tuple[str, ...] = ()

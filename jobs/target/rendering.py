@@ -106,7 +106,7 @@ def _summary(
         correction=earlier.correction,
         patient=earlier.patient,
     )
-    rendition = on_cover(rendition, *_not_there(ctx))
+    rendition = on_cover(rendition, *_not_there(ctx, packet))
     correction = earlier.correction
     formats = ctx.endpoint(delivery.endpoint).habits.formats
     title = f"Correction {correction.number} to {TITLE.lower()}" if correction else TITLE
@@ -129,9 +129,10 @@ def _summary(
     yield from _raw(packet, rendition.unshown)
 
 
-def _not_there(ctx: Context) -> tuple[tuple[str, ...], date]:
+def _not_there(ctx: Context, packet: Packet) -> tuple[tuple[str, ...], date]:
     world, today = ctx.world, ctx.now.date()
-    return checklists.told_not_there(world.engine, world.payloads, world.config, ctx.request_id, today), today
+    told = checklists.told_not_there(world.engine, world.payloads, world.config, ctx.request_id, today, packet)
+    return told, today
 
 
 def _raw(packet: Packet, sources: Iterable[str]) -> Iterator[_Page]:

@@ -142,6 +142,7 @@ def _page(request_id: str, status: int, error: str = "", wrong: Mapping[str, str
         asked=[
             (each, standing(each, today), BY_PERSON.get(each.word, ()), each.id in renewed) for each in reversed(asked)
         ],
+        asked_for=asking.whose_items(asked),
         kinds=found.catalog.kinds,
         places=[asking.holder_of(each) for each in world.config().endpoints.values()],
         ways=tuple(ByWay),

@@ -130,6 +130,7 @@ def test_what_is_wrong_is_said_and_what_was_typed_is_kept(site, fields, status, 
     page = unescape(answer.text)
     assert answer.status_code == status and 'role="alert"' in page and "typed once" in page
     assert says in page or says == "Say why"
+    assert "built-in" not in page
     assert not site.audited("source.asked")
 
 
