@@ -6,13 +6,14 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from integration import checklists, medications, suitability, visits
+from integration import checklists, coverage, medications, suitability, visits
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
 from integration.store import acknowledgments, audit, deliveries, reports, request_list, requests
 from integration.store.request_list import Waits
 from integration.store.requests import Request
 from integration.views import case, checklist, opinion, received, visit
+from integration.views import coverage as coverage_view
 from integration.views import medications as medication_view
 from integration.views import suitability as suitability_view
 from integration.views.case import Part
@@ -65,11 +66,17 @@ def _received(this: Case) -> Part:
         return received.part(conn, this.request_id)
 
 
+def _coverage(this: Case) -> Part | None:
+    with this.engine.connect() as conn:
+        return coverage_view.part(coverage.known(conn, this.row.id, this.now.date()))
+
+
 # The parts of a case by their keys. One that has nothing to say about a case gives None. What cannot be read is said
 # in its place, and does not hide the rest.
 PARTS: dict[str, Callable[[Case], Part | None]] = {
     "request": lambda this: case.request_part(this.row, this.waits),
     "suitability": _suitability,
+    "coverage": _coverage,
     "checklist": _checklist,
     "received": _received,
     "medications": lambda this: medication_view.part(medications.read(this.engine, this.payloads, this.request_id)),

@@ -33,7 +33,7 @@ def standing(
     """How a request stands; the look of ``actor`` is recorded first. Raises UnknownRequest."""
     with engine.begin() as conn:
         audit.record(conn, actor, "suitability.looked-at", requests.get(conn, request_id).id, reason=reason)
-        return _standing(conn, config, request_id, today)
+        return known(conn, config, request_id, today)
 
 
 def answer(
@@ -45,10 +45,10 @@ def answer(
     NotPossible for what is not asked.
     """
     with engine.begin() as conn:
-        before = _standing(conn, config, request_id, today)
+        before = known(conn, config, request_id, today)
         _must_be_asked(before, key, value, reason, suitability_words.spoken(conn, request_id))
         suitability_words.say(conn, request_id, key, value, actor=actor, reason=reason)
-        after = _standing(conn, config, request_id, today)
+        after = known(conn, config, request_id, today)
         suitability_words.follow(conn, request_id, after.judged, actor=actor, reason=reason)
     return after
 
@@ -84,14 +84,15 @@ def with_reasons(content: SecondOpinionRequest, reasons: Collection[GoodReason])
     return content.model_copy(update={"reasons": (*(code_of(each) for each in GoodReason if each in reasons), *others)})
 
 
-def _standing(conn: Connection, config: Config, request_id: str, today: date) -> Standing:
+def known(conn: Connection, config: Config, request_id: str, today: date) -> Standing:
+    """How a request stands, for who has recorded the look. Raises UnknownRequest."""
     row = requests.get(conn, request_id)
     content = requests.content(row)
     day = requests.suits_on(content, today)
-    known = known_of(content, suitability_words.spoken(conn, request_id))
+    told = known_of(content, suitability_words.spoken(conn, request_id))
     day_is = "the day by which the opinion is wanted" if content.wanted_by else "today, because no day is known"
     program = config.intake(row.fulfiller)["program"]
-    return Standing(request_id, row.version, row.fulfiller, day, day_is, known.reasons, judge(program, known, day))
+    return Standing(request_id, row.version, row.fulfiller, day, day_is, told.reasons, judge(program, told, day))
 
 
 def _must_be_asked(before: Standing, key: str, value: str, reason: str, spoken: Collection[str]) -> None:

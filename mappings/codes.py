@@ -36,6 +36,8 @@ SYSTEM_NPI = "http://hl7.org/fhir/sid/us-npi"
 EXTENSION_FIRST_OPINION = f"{EXCHANGE_BASE}/StructureDefinition/first-opinion"
 EXTENSION_RECORDS_WANTED = f"{EXCHANGE_BASE}/StructureDefinition/records-wanted"
 EXTENSION_REFERENCE_AS_WRITTEN = f"{EXCHANGE_BASE}/StructureDefinition/reference-as-written"
+EXTENSION_COVERAGE_ANSWER = f"{EXCHANGE_BASE}/StructureDefinition/coverage-answer"
+EXTENSION_COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
 EXTENSION_OPINION_NUMBER = f"{EXCHANGE_BASE}/StructureDefinition/opinion-number"
 
 REASON_SECOND_OPINION = Code(system=SYSTEM_REFERRAL_REASON, code="S", display="Second Opinion")

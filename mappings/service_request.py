@@ -18,6 +18,8 @@ from mappings import codes
 from mappings.addresses import Bases
 from mappings.codes import as_dict, as_dicts, as_text, concept, to_date
 from mappings.communication import from_questions
+from mappings.coverage_extension import to_extensions as coverage_extensions
+from mappings.coverage_information import read_order
 from mappings.first_opinion import from_first_opinion, to_first_opinion
 from mappings.identifiers import local_reference, look_up, placer_identifier, source_identifier
 from mappings.model.errors import MappingError
@@ -171,6 +173,7 @@ def from_service_request(
             records=read.records(),
             consent=read.consent(),
             coverage=read.references("insurance"),
+            order_coverage=read_order(resource, base),
             opinion_number=opinion_number(resource) or 2,
         )
     except ValidationError as error:
@@ -283,7 +286,8 @@ def _to_extensions(request: SecondOpinionRequest, inside: list[dict]) -> list[di
     wanted: list[dict] = [{"url": "type", "valueCode": each} for each in request.records.types]
     if request.records.since:
         wanted.append({"url": "since", "valueDate": request.records.since.isoformat()})
-    return [*made, {"url": codes.EXTENSION_RECORDS_WANTED, "extension": wanted}] if wanted else made
+    made += [{"url": codes.EXTENSION_RECORDS_WANTED, "extension": wanted}] if wanted else []
+    return [*made, *coverage_extensions(request)]
 
 
 def _to_category(request: SecondOpinionRequest) -> list[dict]:

@@ -7,7 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -30,7 +30,15 @@ from tests.reference_vendors import vendors_page
 
 ROOT = Path(__file__).parent.parent
 REWRITE = "python -m tests.test_docs --write"
-_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", date: "date", Path: "path"}
+_WORDS = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    date: "date",
+    datetime: "time",
+    Path: "path",
+}
 
 
 def config_page() -> str:

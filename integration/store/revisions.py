@@ -60,7 +60,8 @@ def plan(
     lead_days: int = requests.LEAD_DAYS,
 ) -> Plan:
     """What `revise` would do. Raises as it does, and changes nothing."""
-    return _plan(conn, requests.get(conn, request_id), request, expected_version, lead_days)
+    row = requests.get(conn, request_id)
+    return _plan(conn, row, _with_coverage_of(row, request), expected_version, lead_days)
 
 
 def revise(
@@ -72,15 +73,18 @@ def revise(
     reason: str,
     expected_version: int | None = None,
     lead_days: int = requests.LEAD_DAYS,
+    of_coverage: bool = False,
 ) -> Plan:
     """Store a corrected request as its next version, and let what follows from it begin; all on the caller's transaction.
 
-    ``expected_version`` is what who corrects it had before them. Raises RevisionStale or RevisionRefused.
+    ``expected_version`` is what who corrects it had before them. What insurers said is kept whatever ``request`` says of it,
+    unless it is ``of_coverage``. Raises RevisionStale or RevisionRefused.
     """
     if not reason.strip():
         raise RevisionRefused("say why the request is corrected; it is kept in the audit trail")
     steps.lock_with_request(conn, request_id)
     row = requests.get(conn, request_id)
+    request = request if of_coverage else _with_coverage_of(row, request)
     made = _plan(conn, row, request, expected_version, lead_days)
     _keep_first(conn, row)
     _store(conn, row, request, made, actor, reason)
@@ -91,6 +95,12 @@ def revise(
             conn, step_id, actor=actor, reason=f"request corrected (version {made.version}): {reason}"
         )
     return made
+
+
+def _with_coverage_of(row: Request, request: SecondOpinionRequest) -> SecondOpinionRequest:
+    now = requests.content(row)
+    kept = {"coverage_answers": now.coverage_answers, "order_coverage": now.order_coverage}
+    return request.model_copy(update=kept)
 
 
 def versions(conn: Connection, request_id: str) -> list[Row]:

@@ -5,6 +5,11 @@ from integration.views.record_texts import RECORD_TEXTS
 
 TEXTS: dict[str, str | tuple[str, str]] = {
     **DRAFT_TEXTS,
+from integration.views.coverage_texts import COVERAGE_TEXTS
+from integration.views.record_texts import RECORD_TEXTS
+
+TEXTS: dict[str, str | tuple[str, str]] = {
+    **COVERAGE_TEXTS,
     # the frame
     "app.name": "Second Opinion Exchange",
     "app.skip": "Skip to the content",

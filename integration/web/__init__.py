@@ -50,6 +50,7 @@ def create_app(
     from integration.web.coordinator import cases as case_pages
     from integration.web.coordinator import checklist as checklist_pages
     from integration.web.coordinator import correct as correct_pages
+    from integration.web.coordinator import coverage as coverage_pages
     from integration.web.coordinator import directory as directory_pages
     from integration.web.coordinator import opinion, parcels, sources
     from integration.web.coordinator import suitability as suitability_pages
@@ -102,6 +103,7 @@ def create_app(
         directory_pages,
         checklist_pages,
         suitability_pages,
+        coverage_pages,
         sources,
         parcels,
         visit_pages,

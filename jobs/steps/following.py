@@ -91,6 +91,7 @@ def _revise(conn: Connection, key: str, known: Order, request: SecondOpinionRequ
                 request,
                 actor=f"poll {key}",
                 reason="the order was changed in the placer's EHR",
+                of_coverage=True,
             )
     except revisions.RevisionRefused as error:
         _tell(

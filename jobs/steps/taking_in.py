@@ -1,6 +1,6 @@
 """What a poll makes of one order: taken in as a new request, followed as a known one, left alone as our own, or refused aloud."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -14,7 +14,9 @@ from integration.store.storable import storable
 from jobs.items import error_as_finding
 from jobs.steps.following import Read, digest, follow_order, is_changed, keep, tell_status
 from jobs.world import Context
+from mappings.coverage_information import unknown_codes
 from mappings.identifiers import local_reference
+from mappings.model.coverage import OrderCoverage
 from mappings.model.errors import MappingError, PartialError, TemporaryError, TransferError
 from mappings.model.findings import Finding
 from mappings.model.request import Code, SecondOpinionRequest
@@ -174,13 +176,33 @@ class Orders:
         if request_id is not None:
             with self.ctx.world.engine.begin() as conn:
                 fulfiller = requests.get(conn, request_id).fulfiller
-        return from_service_request(
+        made = from_service_request(
             order,
             placer=self.key,
             fulfiller=fulfiller or "",  # looked at before: without one no order is taken in
             included=included,
             base=self.endpoint.bases,
         )
+        self._tell_of_coverage(name_of(order), made.order_coverage)
+        return made
+
+    def _tell_of_coverage(self, reference: str, said: Iterable[OrderCoverage]) -> None:
+        """What an insurer wrote on the order and is not known here is kept as said; somebody is told."""
+        for each in said:
+            for element in unknown_codes(each):
+                self.ctx.finding(
+                    "coverage-code-unknown",
+                    f"what an insurer wrote on the order says {element} in a code that is not known: it is shown as it stands",
+                    f"{reference}#ServiceRequest.extension",
+                )
+            if each.not_understood:
+                self.ctx.finding(
+                    "coverage-part-left",
+                    f"what an insurer wrote on the order has parts that go no further: {', '.join(each.not_understood)}"[
+                        :300
+                    ],
+                    f"{reference}#ServiceRequest.extension",
+                )
 
     def _no_fulfiller(self, reference: str) -> bool:
         fulfiller = self.endpoint.default_fulfiller

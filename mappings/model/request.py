@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from mappings.model.coverage import CoverageAnswer, OrderCoverage
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Priority = Literal["routine", "urgent", "asap"]
 
@@ -172,6 +174,15 @@ class SecondOpinionRequest(_Value):
     )
     coverage: tuple[str, ...] = Field(
         (), description="Insurance: references at the placer.", examples=[["Coverage/45"]]
+    )
+    order_coverage: tuple[OrderCoverage, ...] = Field(
+        (),
+        description="What an insurer wrote on the order in its EHR. Read from the order, and kept when the request is corrected.",
+    )
+    coverage_answers: tuple[CoverageAnswer, ...] = Field(
+        (),
+        description="What insurers answered (`second-opinion coverage record`). Only ever added to: a correction of the request "
+        "keeps them.",
     )
     service_request: str | None = Field(
         None, description="The placer's own order, when it has one: a reference there.", examples=["ServiceRequest/9"]

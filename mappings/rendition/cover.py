@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from mappings.codes import as_dict, as_dicts
+from mappings.coverage_extension import in_words as coverage_in_words
 from mappings.model.packet import Manifest
 from mappings.model.request import Code, HumanName, PractitionerRef, SecondOpinionRequest
 from mappings.rendition.model import NOT_STATED, Correction
@@ -107,6 +108,7 @@ def _request_facts(request: SecondOpinionRequest) -> Iterable[tuple[str, str]]:
     yield "Priority", request.priority
     yield "Asked on", scalar_words(request.authored_at or NOT_STATED)
     yield "Wanted by", str(request.wanted_by or NOT_STATED)
+    yield from _listed("Insurance", coverage_in_words(request))
 
 
 def _clinician(person: PractitionerRef) -> str:

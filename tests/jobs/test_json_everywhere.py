@@ -110,6 +110,12 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("checklists explain", (request_id,)),
         ("checklists say", (request_id, "--item", "glass-slides=requested", *because)),
         ("suitability show", (request_id,)),
+        ("coverage show", (request_id,)),
+        (
+            "coverage record",
+            (request_id, "--answer", "covered", "--asked", "a visit", "--insurer", "Example Health")
+            + ("--given-at", "2026-01-05T10:00:00-05:00"),
+        ),
         ("suitability answer", (request_id, "everyday-care", "no", *because)),
         (
             "sources ask",

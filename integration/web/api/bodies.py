@@ -268,6 +268,47 @@ class MoveParcel(Because):
     note: Annotated[Clean, Field(max_length=500)] = ""
 
 
+Words = Annotated[str, Field(max_length=500)]
+
+
+class CoverageEntry(_Input):
+    """What an insurer said, as a person writes it down. What was not said is left out."""
+
+    answer: Words = Field(description="covered, not-covered, conditional or unclear.", examples=["covered"])
+    asked: Words = Field(
+        description="What was asked, in words or as a billing code.", examples=["Second opinion visit"]
+    )
+    given_at: Words = Field(description="When, ISO 8601 with its zone.", examples=["2026-03-01T10:15:00-05:00"])
+    insurer: Words = Field(description="Which insurer answered.", examples=["Example Health Plan"])
+    person: Words | None = Field(None, description="Who answered there.")
+    department: Words | None = Field(None, description="Their department.")
+    phone: Words | None = Field(None, description="The number that was called.")
+    called_by: Words | None = Field(None, description="Who called.")
+    reference: Words | None = Field(None, description="The reference number of the call.")
+    service_on: Words | None = Field(
+        None, description="The day of the visit that was asked about.", examples=["2026-03-12"]
+    )
+    coverage: Words | None = Field(
+        None, description="Which insurance, when there are several.", examples=["Coverage/45"]
+    )
+    authorization: Words | None = Field(
+        None, description="yes, no or unknown: has it to be authorized?", examples=["yes"]
+    )
+    authorization_number: Words | None = Field(None, description="The number of the authorization.")
+    valid_from: Words | None = Field(None, description="First day of the authorization.", examples=["2026-03-01"])
+    valid_to: Words | None = Field(None, description="Last day of the authorization.", examples=["2026-05-31"])
+    units: Words | None = Field(None, description="How much is authorized, as said.", examples=["2 visits"])
+    network: Words | None = Field(None, description="in, out or unknown.", examples=["in"])
+    required: Words | None = Field(None, description="yes, no or unknown: does the insurer require this opinion?")
+    expires_on: Words | None = Field(None, description="Last day on which the answer holds.", examples=["2026-03-31"])
+    note: Words | None = Field(None, description="What else was said.")
+    corrects: Words | None = Field(None, description="The id of the wrong entry that this one stands for.")
+    correction: Words | None = Field(None, description="What was wrong with that one.")
+    version: int | None = Field(
+        None, ge=1, description="Version of the request that you had before you; without it, whatever is there."
+    )
+
+
 class ConfirmDelivery(Because):
     """To whom a document was handed, when and how; only who and the reason where it was sent and somebody saw it there."""
 

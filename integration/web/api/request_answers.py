@@ -466,3 +466,37 @@ class Parcels(Answer):
 
     request_id: str
     items: list[Parcel]
+
+
+class CoverageSaid(Answer):
+    """One answer of an insurer."""
+
+    id: str
+    source: str = Field(description="phone, payer (the insurer's own system) or order (written there by the insurer).")
+    answer: str = Field(description="covered, not-covered, conditional or unclear.")
+    counts: bool = Field(description="It is the last word about this insurance, and no wrong entry.")
+    why_not: str | None
+    stale: list[str] = Field(description="Why it cannot be relied on for the visit; empty: it can.")
+    said: dict[str, Any] = Field(description="All that was said, field by field; what was not said is not there.")
+
+
+class Coverage(Answer):
+    """How a request's coverage stands for its visit. No amounts of money."""
+
+    request_id: str
+    version: int
+    visit: date | None
+    answer: str | None = Field(description="The last word; null: nobody asked.")
+    stale: list[str]
+    required: str = Field(description="yes, no or unknown: does the insurer require this opinion?")
+    next: str | None = Field(description="What a person does now; null: nothing.")
+    answers: list[CoverageSaid]
+    coverages: list[str] = Field(description="The insurances that the request names, at the placer.")
+    unknown_codes: list[str] = Field(description="Elements of what the order says whose code is not known here.")
+
+
+class CoverageKept(Answer):
+    """The entry that was made, or that said the same already."""
+
+    request_id: str
+    id: str

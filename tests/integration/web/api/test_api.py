@@ -338,7 +338,13 @@ def test_every_action_needs_a_reason(site, api):
     posts = {
         rule.rule for rule in site.app.url_map.iter_rules() if rule.rule.startswith("/api/") and "POST" in rule.methods
     }
-    reasonless = {"/api/requests", "/api/search", "/api/requests/<request_id>/acknowledgments", FILES}
+    reasonless = {
+        "/api/requests",
+        "/api/search",
+        "/api/requests/<request_id>/coverage",
+        "/api/requests/<request_id>/acknowledgments",
+        FILES,
+    }
     assert len(addresses) == len(posts - reasonless), "a new POST is not in this test"
     for address in addresses:
         for body in REASONLESS:

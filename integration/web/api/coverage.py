@@ -1,0 +1,39 @@
+"""How a request's coverage stands, and an insurer's answer written down."""
+
+from datetime import UTC, datetime
+
+from integration import coverage as known
+from integration.views.coverage import view
+from integration.web import forms, problems, world
+from integration.web.api.bodies import CoverageEntry
+from integration.web.api.request_answers import Coverage, CoverageKept
+from integration.web.api.routes import get, post
+from mappings.coverage_typed import AnswerNotRight
+from mappings.model.errors import Mistake
+
+
+@get("/requests/<request_id>/coverage", refuses=("unknown",))
+def coverage(request_id: str) -> Coverage:
+    """What insurers said, which answers count for the visit and which are too old, and what to do next. The look is recorded."""
+    found = known.coverage(world.engine(), request_id, datetime.now(UTC).date(), actor=forms.actor(), reason="API")
+    return Coverage.model_validate(view(found))
+
+
+@post("/requests/<request_id>/coverage", refuses=("wrong-body", "unknown", "not-possible"))
+def record_coverage(request_id: str, body: CoverageEntry) -> CoverageKept:
+    """Write down what an insurer said. A later answer counts instead; nothing is overwritten. The same one twice is one."""
+    typed = {name: value for name, value in body.model_dump(exclude={"version"}).items() if value is not None}
+    try:
+        kept = known.record(
+            world.engine(),
+            world.config(),
+            request_id,
+            typed,
+            datetime.now(UTC),
+            expected_version=body.version,
+            actor=forms.actor(),
+        )
+    except AnswerNotRight as error:
+        mistakes = [Mistake("", None, field, words) for field, words in error.mistakes.items()]
+        raise problems.wrong("wrong-body", mistakes) from error
+    return CoverageKept(request_id=request_id, id=kept.id)
