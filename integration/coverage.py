@@ -11,11 +11,11 @@ from datetime import date, datetime
 from sqlalchemy import Connection, Engine
 
 from integration.settings.config import Config
-from integration.store import audit, requests, revisions, steps
+from integration.store import audit, insurances, requests, revisions, steps
 from mappings.coverage_answers import stands, told
 from mappings.coverage_information import unknown_codes
 from mappings.coverage_typed import AnswerNotRight, read_typed
-from mappings.model.coverage import CoverageAnswer, OrderCoverage, Standing
+from mappings.model.coverage import CoverageAnswer, Insurance, OrderCoverage, Standing
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Coverage:
     answers: tuple[CoverageAnswer, ...]
     of_order: tuple[OrderCoverage, ...]
     references: tuple[str, ...]
+    insurances: tuple[Insurance, ...]
     standing: Standing
 
     @property
@@ -56,6 +57,7 @@ def known(conn: Connection, request_id: str, today: date) -> Coverage:
         content.coverage_answers,
         content.order_coverage,
         content.coverage,
+        insurances.of_request(conn, request_id),
         stands(everything, content.wanted_by, today),
     )
 

@@ -27,6 +27,7 @@ from integration.store.storable import storable
 from jobs import gate, traces
 from jobs.steps import (
     ask_source,
+    gather_coverage,
     gather_records,
     match_people,
     mirror_status,
@@ -60,6 +61,7 @@ log = logging.getLogger("second_opinion.engine")
 JOBS = {
     "poll_requests": poll_requests.poll_requests,
     "gather_records": gather_records.gather_records,
+    "gather_coverage": gather_coverage.gather_coverage,
     "watch_chart": watch_chart.watch_chart,
     "watch_visit": watch_visit.watch_visit,
     "write_visit": write_visit.write_visit,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
-from second_opinion.house import ME, cli, opened, show, with_json
+from second_opinion.house import ME, acting, cli, opened, show, with_json, with_reason
 
 _WORDS = {
     "authorization": ["yes", "no", "unknown"],
@@ -30,10 +30,29 @@ def show_(ctx: click.Context, request_id: str, as_json: bool) -> None:
     with opened(ctx) as (_, engine):
         found = known(engine, request_id, datetime.now(UTC).date(), actor=ME)
     lines = [f"next        {found.standing.next or 'nothing more to ask'}"]
+    lines += [
+        f"in the EHR  {each.insurer or 'not stated'}: {each.plan or 'plan not stated'}, {each.status}, until {each.ends or 'not stated'}"
+        for each in found.insurances
+    ]
     for each in shown(found):
         lines.append(f"{each.id:11} {each.answer}, {each.source}: {', '.join(each.stale) or each.standing}")
         lines += [f"{'':11}   {name.replace('_', ' ')}: {value}" for name, value in each.facts]
     show(view(found), as_json, "\n".join(lines))
+
+
+@coverage.command("read")
+@click.argument("request_id")
+@with_reason()
+@with_json
+@click.pass_context
+def read_(ctx: click.Context, request_id: str, reason: str, as_json: bool) -> None:
+    """Have the insurance of REQUEST_ID's patient read from the EHR again; a worker does it."""
+    from integration.store import insurances
+
+    with acting(ctx) as (_, engine), engine.begin() as conn:
+        made = insurances.ask(conn, request_id, actor=ME, reason=reason)
+    words = "it is read now" if made else "it is being read already"
+    show({"request_id": request_id, "changed": made}, as_json, words)
 
 
 @coverage.command("record")

@@ -348,6 +348,8 @@ WRITER_OF = {
     "delivery_items": "integration/store/deliveries.py",  # mark_items, mark_again
     "links": "integration/store/links.py",  # remember, wrote
     "patient_links": "integration/store/patient_links.py",  # set_link, end
+    "insurances": "integration/store/insurances.py",  # keep
+    "suitability_words": "integration/store/suitability_words.py",  # say
     "directory_entries": "integration/store/directory.py",  # Staged.merge, add, correct
     "received_records": "integration/store/received_records.py",  # arrive, accept, end
     "appointments": "integration/store/appointments.py",  # keep

@@ -462,6 +462,20 @@ checklist_codes = Table(
     _time("created_at", nullable=False, server_default=func.now()),
 )
 
+insurances = Table(
+    "insurances",
+    metadata,  # of a request's patient, as the placer's EHR showed them when it was last read
+    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("reference", Text, primary_key=True),  # Coverage/id there
+    Column("insurer", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("begins", Date),
+    Column("ends", Date),
+    Column("relationship", Text, nullable=False),
+    _time("read_at", nullable=False),
+)
+
 suitability_words = Table(
     "suitability_words",
     metadata,  # what people answered about whether a program takes a request; the newest of a key counts, nothing is changed

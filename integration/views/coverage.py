@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 from integration.coverage import Coverage
 from integration.views.case import Part
-from mappings.model.coverage import CoverageAnswer, OrderCoverage, Told
+from mappings.model.coverage import CoverageAnswer, Insurance, OrderCoverage, Told
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,11 @@ def _facts(of: CoverageAnswer | OrderCoverage, names: tuple[str, ...]) -> Iterat
         yield name, f"{value:%Y-%m-%d %H:%M %Z}" if name == "given_at" else str(value)
 
 
+def ends_before(each: Insurance, visit: date | None) -> bool:
+    """True when the insurance is known to have ended by the day of the visit."""
+    return each.ends is not None and visit is not None and each.ends < visit
+
+
 def view(found: Coverage) -> dict:
     """As JSON."""
     newest = found.standing.newest
@@ -133,6 +139,20 @@ def view(found: Coverage) -> dict:
                 "said": (each.answered or each.of_order).model_dump(mode="json", exclude_defaults=True),  # type: ignore[union-attr]
             }
             for each in shown(found)
+        ],
+        "insurances": [
+            {
+                "reference": each.reference,
+                "insurer": each.insurer or None,
+                "plan": each.plan or None,
+                "status": each.status or None,
+                "begins": each.begins and each.begins.isoformat(),
+                "ends": each.ends and each.ends.isoformat(),
+                "relationship": each.relationship or None,
+                "read_at": each.read_at and each.read_at.isoformat(),
+                "ends_before_the_visit": ends_before(each, found.visit),
+            }
+            for each in found.insurances
         ],
         "coverages": list(found.references),
         "unknown_codes": list(found.unknown_codes),

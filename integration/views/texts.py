@@ -1,15 +1,12 @@
 """Every English text of the pages, once: what a translator needs, and what a test checks is used."""
 
+from integration.views.coverage_texts import COVERAGE_TEXTS
 from integration.views.draft_texts import DRAFT_TEXTS
 from integration.views.record_texts import RECORD_TEXTS
 
 TEXTS: dict[str, str | tuple[str, str]] = {
-    **DRAFT_TEXTS,
-from integration.views.coverage_texts import COVERAGE_TEXTS
-from integration.views.record_texts import RECORD_TEXTS
-
-TEXTS: dict[str, str | tuple[str, str]] = {
     **COVERAGE_TEXTS,
+    **DRAFT_TEXTS,
     # the frame
     "app.name": "Second Opinion Exchange",
     "app.skip": "Skip to the content",

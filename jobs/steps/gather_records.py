@@ -1,6 +1,7 @@
 """Gather the first-opinion records at the placer into an immutable packet; partial is an error."""
 
 from integration.store import requests, suitability_words
+from integration.store.steps import NextStep
 from jobs.patients import find_patient
 from jobs.source.attachments import attachment_items
 from jobs.source.packing import pack
@@ -26,7 +27,10 @@ def gather_records(ctx: Context) -> Outcome:
     patient = find_patient(ctx, request.placer, request.patient)
     chart = read_whole(ctx, request, patient)
     sources = list(chart.resources)
-    return pack(ctx, request, chart, sources, attachment_items(ctx, request.placer, chart, sources))
+    packed = pack(ctx, request, chart, sources, attachment_items(ctx, request.placer, chart, sources))
+    if request.coverage:  # else a person asks for it: not every EHR shows it, and nothing waits for it
+        packed.next_steps = (*packed.next_steps, NextStep("gather_coverage", request.placer))
+    return packed
 
 
 def _must_suit(ctx: Context, request: SecondOpinionRequest) -> None:

@@ -47,6 +47,7 @@ class StepKind(StrEnum):
 
     POLL_REQUESTS = "poll_requests"
     GATHER_RECORDS = "gather_records"
+    GATHER_COVERAGE = "gather_coverage"
     WATCH_CHART = "watch_chart"
     WATCH_VISIT = "watch_visit"
     WRITE_VISIT = "write_visit"
@@ -85,7 +86,10 @@ class Kind:
 K, G = StepKind, Group
 KINDS: dict[StepKind, Kind] = {
     K.POLL_REQUESTS: Kind(G.WATCH, "Look for new requests", (K.GATHER_RECORDS,)),
-    K.GATHER_RECORDS: Kind(G.RECORDS, "Gather the records", (K.MATCH_PEOPLE, K.WATCH_CHART), True, True),
+    K.GATHER_RECORDS: Kind(
+        G.RECORDS, "Gather the records", (K.MATCH_PEOPLE, K.WATCH_CHART, K.GATHER_COVERAGE), True, True
+    ),
+    K.GATHER_COVERAGE: Kind(G.REQUEST, "Read who insures the patient"),
     K.WATCH_CHART: Kind(G.WATCH, "Watch the chart for corrections", (K.MATCH_PEOPLE,), sends=True),
     K.WATCH_VISIT: Kind(G.WATCH, "Look for the visit", (K.MIRROR_STATUS, K.WRITE_VISIT)),
     K.WRITE_VISIT: Kind(G.WATCH, "Write the visit down"),

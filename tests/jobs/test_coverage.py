@@ -9,12 +9,14 @@ from pypdf import PdfReader
 from sqlalchemy import select
 
 from integration import coverage
-from integration.store import requests, revisions
+from integration.store import insurances, requests, revisions
 from integration.store.revisions import RevisionStale
 from integration.store.tables import findings
+from integration.views.coverage import view
 from mappings.codes import EXTENSION_COVERAGE_ANSWER, EXTENSION_COVERAGE_INFORMATION
 from tests.jobs.exchange import Exchange, a_request, load_chart
 from tests.jobs.steps.test_orders import only_request, plain_order
+from tests.servers.lying import LyingProxy
 
 pytestmark = pytest.mark.postgres
 NOW = datetime(2026, 3, 5, 18, 0, tzinfo=UTC)
@@ -126,3 +128,59 @@ def test_a_correction_of_the_request_that_knows_nothing_of_it_keeps_what_insurer
         )
         content = requests.content(requests.get(conn, request_id))
     assert content.question == "Is surgery needed now?" and len(content.coverage_answers) == 1
+
+
+def a_coverage(patient_id: str, **more) -> dict:
+    """An insurance at Alice's."""
+    return {
+        "resourceType": "Coverage",
+        "status": "active",
+        "beneficiary": {"reference": f"Patient/{patient_id}"},
+        "payor": [{"display": "Example Health Plan"}],
+        "period": {"start": "2026-01-01", "end": "2026-03-10"},
+        **more,
+    }
+
+
+def test_the_insurance_is_read_from_the_ehr_of_this_patient_alone(exchange):
+    chart = load_chart(exchange, observations=1)
+    insurer = exchange.put("alice", {"resourceType": "Organization", "name": "Harbor Health"})
+    named = exchange.put(
+        "alice",
+        a_coverage(chart["patient"]["id"], payor=[{"reference": f"Organization/{insurer['id']}"}]),
+    )
+    exchange.put("alice", a_coverage(chart["patient"]["id"]))
+    other = exchange.put("alice", {"resourceType": "Patient", "name": [{"family": "Other"}]})
+    theirs = exchange.put("alice", a_coverage(other["id"], payor=[{"display": "Another Plan"}]))
+    request_id = exchange.submit(
+        a_request(
+            coverage=[f"Coverage/{named['id']}", f"Coverage/{theirs['id']}", "Coverage/gone"], wanted_by="2026-03-20"
+        )
+    )
+    exchange.drain()
+    found = coverage.coverage(exchange.engine, request_id, NOW.date(), actor="nora")
+    assert len(found.insurances) == 2 and {"other-patient", "coverage-gone"} <= exchange.causes()
+    assert {each.insurer for each in found.insurances} == {"Example Health Plan", insurer["name"]}
+    shown = view(found)["insurances"]
+    assert all(each["ends_before_the_visit"] and each["read_at"] for each in shown)
+    assert exchange.parked(request_id) == [] and exchange.view(request_id)["records"] == "verified"
+
+
+def test_an_ehr_that_does_not_show_insurance_stops_nothing_and_a_person_may_ask_again(tmp_path, database):
+    def ask(method, path, headers, body):
+        if "/Coverage" in path:
+            return 403, [("Content-Length", "0")], b""
+        return body
+
+    exchange = Exchange(tmp_path, database, before={"alice": lambda url: LyingProxy(url, ask=ask)})
+    try:
+        load_chart(exchange, observations=1)
+        request_id = exchange.submit(a_request(coverage=["Coverage/1"]))
+        exchange.drain()
+        assert "coverage-not-read" in exchange.causes() and exchange.parked(request_id) == []
+        assert exchange.view(request_id)["records"] == "verified"
+        with exchange.engine.begin() as conn:
+            assert insurances.ask(conn, request_id, actor="nora", reason="again")
+            assert not insurances.ask(conn, request_id, actor="nora", reason="twice")
+    finally:
+        exchange.close()

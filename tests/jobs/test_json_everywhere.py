@@ -111,6 +111,7 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("checklists say", (request_id, "--item", "glass-slides=requested", *because)),
         ("suitability show", (request_id,)),
         ("coverage show", (request_id,)),
+        ("coverage read", (request_id, *because)),
         (
             "coverage record",
             (request_id, "--answer", "covered", "--asked", "a visit", "--insurer", "Example Health")

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 
 from integration import coverage as known
+from integration.store import insurances
 from integration.views.coverage import view
 from integration.web import forms, problems, world
-from integration.web.api.bodies import CoverageEntry
+from integration.web.api.answers import Done
+from integration.web.api.bodies import Because, CoverageEntry
 from integration.web.api.request_answers import Coverage, CoverageKept
 from integration.web.api.routes import get, post
 from mappings.coverage_typed import AnswerNotRight
@@ -37,3 +39,11 @@ def record_coverage(request_id: str, body: CoverageEntry) -> CoverageKept:
         mistakes = [Mistake("", None, field, words) for field, words in error.mistakes.items()]
         raise problems.wrong("wrong-body", mistakes) from error
     return CoverageKept(request_id=request_id, id=kept.id)
+
+
+@post("/requests/<request_id>/coverage/read", refuses=("wrong-body", "unknown", "not-possible"))
+def read_coverage(request_id: str, body: Because) -> Done:
+    """Have the patient's insurance read from the EHR again."""
+    with world.engine().begin() as conn:
+        made = insurances.ask(conn, request_id, actor=forms.actor(), reason=body.reason)
+    return Done(changed=made, message="It is read now." if made else "It is being read already.")

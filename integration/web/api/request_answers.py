@@ -480,6 +480,20 @@ class CoverageSaid(Answer):
     said: dict[str, Any] = Field(description="All that was said, field by field; what was not said is not there.")
 
 
+class InsuranceInEhr(Answer):
+    """One insurance of the patient, as the EHR showed it. null: it does not say."""
+
+    reference: str
+    insurer: str | None
+    plan: str | None
+    status: str | None
+    begins: date | None
+    ends: date | None
+    relationship: str | None
+    read_at: datetime | None
+    ends_before_the_visit: bool
+
+
 class Coverage(Answer):
     """How a request's coverage stands for its visit. No amounts of money."""
 
@@ -491,6 +505,7 @@ class Coverage(Answer):
     required: str = Field(description="yes, no or unknown: does the insurer require this opinion?")
     next: str | None = Field(description="What a person does now; null: nothing.")
     answers: list[CoverageSaid]
+    insurances: list[InsuranceInEhr] = Field(description="Who insures, as last read from the EHR.")
     coverages: list[str] = Field(description="The insurances that the request names, at the placer.")
     unknown_codes: list[str] = Field(description="Elements of what the order says whose code is not known here.")
 

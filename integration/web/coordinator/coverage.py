@@ -6,8 +6,10 @@ from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
 
 from integration import coverage
+from integration.store import insurances
+from integration.store.operations import NotPossible
 from integration.store.revisions import RevisionRefused, RevisionStale
-from integration.views.coverage import shown
+from integration.views.coverage import ends_before, shown
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from mappings.coverage_typed import FIELDS, AnswerNotRight
@@ -65,6 +67,20 @@ def record(request_id: str) -> ResponseReturnValue:
     return forms.told(t("coverage.kept"), url_for("coverage.show", request_id=request_id))
 
 
+@blueprint.post("/read")
+def read(request_id: str) -> ResponseReturnValue:
+    """Have the insurance read from the EHR again; a worker does it."""
+    if not forms.is_ours():
+        return _page(request_id, 403, error=forms.refusal())
+    try:
+        with world.engine().begin() as conn:
+            made = insurances.ask(conn, request_id, actor=forms.actor(), reason=t("coverage.ehr_why"))
+    except NotPossible as error:
+        return _page(request_id, 409, error=str(error))
+    told = t("coverage.ehr_asked") if made else t("coverage.ehr_under_way")
+    return forms.told(told, url_for("coverage.show", request_id=request_id))
+
+
 def _page(
     request_id: str,
     status: int,
@@ -85,4 +101,5 @@ def _page(
         words=WORDS,
         zones=ZONES,
         today=today,
+        ended=ends_before,
     )

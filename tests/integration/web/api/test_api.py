@@ -322,6 +322,7 @@ def action_addresses(site: Site) -> list[str]:
         f"/api/requests/{request_id}/records-received/x/accept",
         f"/api/requests/{request_id}/records-received/x/take-back",
         f"/api/requests/{request_id}/visit",
+        f"/api/requests/{request_id}/coverage/read",
         "/api/deliveries/none/resend",
         "/api/deliveries/none/confirm",
         "/api/deliveries/none/send-again",
