@@ -239,7 +239,7 @@ def _page(
 ) -> Response:
     shown = {**draft.content.typed, **(typed or {})}
     here = [each for each in whole.lacks(draft) if each.step == step.key]
-    wrong = [each for each in here if says_missing or each.path and shown.get(each.path)]
+    wrong = [each for each in here if says_missing or each.path and draft.content.typed.get(each.path)]
     return pages.render(
         f"draft_{step.key}.html",
         status,
