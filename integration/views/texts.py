@@ -1331,6 +1331,8 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "directory.keep": "Keep",
     "directory.corrected": "The entry is corrected.",
     "directory.entered": "The doctor is entered.",
+    "directory.choose": "Ask this doctor",
+    "directory.chosen": "{name} is asked in this request.",
     "directory.field.family": "Last name",
     "directory.field.given": "First name",
     "directory.field.credentials": "Credentials",

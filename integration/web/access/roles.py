@@ -198,6 +198,7 @@ NEEDS: dict[str, Need] = {
     "directory.enter": ASKING,
     "directory.correct_form": ASKING,
     "directory.correct": ASKING,
+    "directory.choose": ASKING,
     "api.directory_search": _WATCHING,
     "api.directory_entry": _WATCHING,
     "api.directory_enter": ASKING,
@@ -234,6 +235,7 @@ HOW_SCOPED: dict[str, How] = {
     "api.listed": How.SQL,
     "api.description": How.NOTHING,
     "cases.board": How.SQL,
+    "directory.choose": How.FORM,
     **dict.fromkeys(
         (
             *(f"directory.{each}" for each in ("find", "show", "enter_form", "enter", "correct_form", "correct")),

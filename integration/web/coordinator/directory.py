@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
-from integration.directory import profiles
+from integration.directory import choosing, profiles
 from integration.directory.profiles import NotSaid
 from integration.directory.searching import FIELDS, search
 from integration.store.operations import NotPossible
@@ -28,9 +28,9 @@ ENTERED = tuple(name for name in profiles.FIELDS if name != "npi")
 def find() -> ResponseReturnValue:
     """The form, and who fits: those who state it, then those who do not say."""
     typed = {name: request.args.get(name, "") for name in (*FIELDS, "after")}
-    asked = any(typed.values())
+    asked, draft_id = any(typed.values()), request.args.get("draft_id", "")
     results = search(world.engine(), typed, pages.now().date()) if asked else None
-    on = {name: value for name, value in typed.items() if value and name != "after"}
+    on = {name: value for name, value in {**typed, "draft_id": draft_id}.items() if value and name != "after"}
     return pages.render(
         "directory.html",
         400 if results and results.wrong else 200,
@@ -44,6 +44,7 @@ def find() -> ResponseReturnValue:
         states=STATES,
         within=[(miles, t("directory.miles", n=miles)) for miles in DISTANCES if miles != MILES],
         v=views,
+        draft_id=draft_id,
     )
 
 
@@ -57,7 +58,21 @@ def show(entry_id: int) -> ResponseReturnValue:
     found = _profile(entry_id)
     if found is None:
         return pages.problem(t("problem.missing"), t("directory.no_entry"), 404)
-    return pages.render("directory_entry.html", found=found, entry=found.entry, v=views)
+    return pages.render("directory_entry.html", found=found, entry=found.entry, v=views, draft_id=request.args.get("draft_id", ""))
+
+
+@blueprint.post("/<int:entry_id>/choose")
+def choose(entry_id: int) -> ResponseReturnValue:
+    """Put this doctor into the draft that is named in the form: whoever writes it is asked nothing twice."""
+    found, draft_id = _profile(entry_id), forms.typed("draft_id")
+    if found is None:
+        return pages.problem(t("problem.missing"), t("directory.no_entry"), 404)
+    if not forms.is_ours():
+        return pages.problem(t("directory.title"), forms.refusal(), 403)
+    with world.engine().begin() as conn:
+        choosing.choose(conn, world.config(), found, draft_id, actor=forms.actor())
+    address = url_for("drafts.show", draft_id=draft_id, at="asked")
+    return forms.told(t("directory.chosen", name=views.name_of(found.entry)), address)
 
 
 @blueprint.get("/<int:entry_id>/correct")
