@@ -9,8 +9,10 @@ from integration import checklists, medications
 from integration.packets.payloads import Payloads
 from integration.packets.text_pdf import LINES, pdf_of_text
 from integration.settings.config import Config
-from integration.store import audit, requests
+from integration.store import appointments, audit, requests
+from integration.store.appointments import Appointment
 from integration.views.texts import t
+from integration.views.visit import in_zone
 from mappings.medications import Entry
 from mappings.model.request import SecondOpinionRequest
 from mappings.visit_sheet import Sheet, as_text, medicines
@@ -20,6 +22,7 @@ def sheet_of(engine: Engine, payloads: Payloads, config: Config, request_id: str
     """The sheet as of now; the look is recorded first. Raises UnknownRequest, and ExchangeError when a packet cannot be read."""
     with engine.begin() as conn:
         content = requests.content(requests.get(conn, request_id))
+        visit = appointments.current(conn, request_id)
         audit.record(conn, actor, "sheet.looked-at", request_id)
     found = medications.read(engine, payloads, request_id)
     judged = checklists.judged(engine, payloads, config, request_id, today)
@@ -27,7 +30,7 @@ def sheet_of(engine: Engine, payloads: Payloads, config: Config, request_id: str
     return Sheet(
         t("sheet.heading"),
         (
-            (t("sheet.when"), tuple(_when(config, content))),
+            (t("sheet.when"), tuple(_when(config, content, visit))),
             (t("sheet.bring"), tuple(f"- {each}" for each in (*_always(), *carried))),
             (t("sheet.medications"), tuple(_medicines(found))),
             (t("sheet.questions"), tuple(_questions(content))),
@@ -46,8 +49,13 @@ def _place(config: Config, key: str) -> str:
     return endpoint.name if endpoint else key
 
 
-def _when(config: Config, content: SecondOpinionRequest) -> Iterator[str]:
+def _when(config: Config, content: SecondOpinionRequest, visit: Appointment | None) -> Iterator[str]:
     place = _place(config, content.fulfiller)
+    if visit is not None and visit.is_booked:
+        yield in_zone(visit.start_at, visit.zone)
+        yield from filter(None, (visit.with_whom, visit.place))
+        yield t("sheet.where", place=place)
+        return
     yield t("sheet.where", place=place)
     yield t("sheet.no_visit", place=place)
     if content.wanted_by:

@@ -27,7 +27,9 @@ def choose(conn: Connection, config: Config, found: Profile, draft_id: str, *, a
     """Put a doctor into a draft, and the endpoint that reaches them where it is known. Raises NotPossible, UnknownDraft, DraftSent."""
     entry = found.entry
     if entry.state_now != "active":
-        raise NotPossible("this doctor is no longer active at the source: choose another one, or correct the entry first")
+        raise NotPossible(
+            "this doctor is no longer active at the source: choose another one, or correct the entry first"
+        )
     words = found.specialties.get(entry.specialties[0]) if entry.specialties else None
     made = consultant_of(entry, words).model_dump(mode="json", exclude_none=True)
     seen = ", ".join(filter(None, (name_of(entry), entry.organization, place_of(entry))))

@@ -1331,6 +1331,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "directory.keep": "Keep",
     "directory.corrected": "The entry is corrected.",
     "directory.entered": "The doctor is entered.",
+    "draft.find_doctor": "Find a doctor in the directory",
     "directory.choose": "Ask this doctor",
     "directory.chosen": "{name} is asked in this request.",
     "directory.field.family": "Last name",

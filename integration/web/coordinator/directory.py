@@ -58,7 +58,9 @@ def show(entry_id: int) -> ResponseReturnValue:
     found = _profile(entry_id)
     if found is None:
         return pages.problem(t("problem.missing"), t("directory.no_entry"), 404)
-    return pages.render("directory_entry.html", found=found, entry=found.entry, v=views, draft_id=request.args.get("draft_id", ""))
+    return pages.render(
+        "directory_entry.html", found=found, entry=found.entry, v=views, draft_id=request.args.get("draft_id", "")
+    )
 
 
 @blueprint.post("/<int:entry_id>/choose")

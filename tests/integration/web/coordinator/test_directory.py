@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from integration.directory.loading import Wanted, load
-from integration.store import zip_points
+from integration.store import drafts, zip_points
 from tests import directory_files as files
 
 pytestmark = pytest.mark.postgres
@@ -129,3 +129,36 @@ def test_the_api_gives_null_for_what_is_not_stated_and_a_problem_for_what_is_wro
     refused = doctors.client.post("/api/directory", json={"values": {"shoe": "9"}, "reason": "x"})
     assert refused.status_code == 400 and refused.json["errors"][0]["path"] == "shoe"
     assert date.fromisoformat(entry["updated_on"]) == date(2026, 3, 1)
+
+
+def a_draft(site) -> str:
+    with site.engine.begin() as conn:
+        return drafts.begin(conn, "alice", actor="web").id
+
+
+def choose(site, entry: int, draft_id: str):
+    page = site.get(f"/directory/{entry}?draft_id={draft_id}")
+    token = re.search(r'name="token" value="([^"]+)"', page).group(1)
+    return site.client.post(f"/directory/{entry}/choose", data={"token": token, "draft_id": draft_id})
+
+
+def test_a_doctor_becomes_the_consultant_of_a_draft_with_what_is_known_and_no_more(doctors):
+    draft_id = a_draft(doctors)
+    assert f"/directory?draft_id={draft_id}" in doctors.get(f"/new/{draft_id}/asked")
+    found = doctors.get(f"/directory?name=O%27BRIEN&draft_id={draft_id}")
+    assert f"/directory/{doctors.two}?draft_id={draft_id}" in found
+    assert "is asked in this request" in doctors.told(choose(doctors, doctors.two, draft_id))
+    with doctors.engine.begin() as conn:
+        picked = drafts.get(conn, draft_id).content.picked["consultant"]
+    assert picked.value["identifiers"][0]["value"] == files.npi(2) and picked.value["name"]["family"] == "O'Brien"
+    assert f"entry {doctors.two} of the directory" in picked.source
+    assert "O'Brien" in words(doctors.get(f"/new/{draft_id}/asked"))
+
+
+def test_nobody_is_chosen_for_a_draft_that_is_gone_or_by_another_sites_form(doctors):
+    draft_id = a_draft(doctors)
+    assert choose(doctors, doctors.two, "none").status_code in (404, 409)
+    forged = doctors.client.post(f"/directory/{doctors.two}/choose", data={"token": "x", "draft_id": draft_id})
+    assert forged.status_code == 403
+    with doctors.engine.begin() as conn:
+        assert "consultant" not in drafts.get(conn, draft_id).content.picked

@@ -1,10 +1,13 @@
 """The visit sheet as a page and as a PDF: medicines, questions, whom to call, and no diagnosis."""
 
 import io
+from datetime import UTC, datetime
 
 import pytest
 from pypdf import PdfReader
 
+from integration.store import appointments
+from mappings.model.visit import Change, Known, Slot
 from tests.mappings.test_medications import order
 
 pytestmark = pytest.mark.postgres
@@ -33,3 +36,16 @@ def test_letters_that_a_pdf_cannot_show_are_said_and_the_page_has_them(site):
     request_id = site.request(patient_questions=["为什么？"])
     assert "为什么？" in site.get(f"/requests/{request_id}/visit-sheet")
     assert "Print the page instead" in site.get(f"/requests/{request_id}/visit-sheet/pdf", 409)
+
+
+def test_the_sheet_says_when_the_visit_is_in_the_zone_of_the_consultant_until_it_is_canceled(site):
+    request_id = site.request(wanted_by="2027-03-01")
+    slot = Slot(datetime(2027, 1, 12, 15, 30, tzinfo=UTC), "America/Chicago", place="Suite 4", with_whom="Dr. Bob")
+    with site.engine.begin() as conn:
+        appointments.keep(conn, request_id, Change.BOOKED, slot, Known.HAND, expected=0, actor="t")
+    page = site.get(f"/requests/{request_id}/visit-sheet")
+    assert "Tuesday, January 12, 2027, 09:30 (America/Chicago)" in page and "Suite 4" in page and "Dr. Bob" in page
+    assert "not known here yet" not in page
+    with site.engine.begin() as conn:
+        appointments.keep(conn, request_id, Change.CANCELLED, slot, Known.HAND, expected=1, actor="t")
+    assert "January 12" not in site.get(f"/requests/{request_id}/visit-sheet")
