@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 import second_opinion
 from integration.web.access import accounts as account_pages
+from integration.web.access import client_list
 from integration.web.operations.actions import ACTIONS
 from tests.integration.web.operations.test_actions import addresses
 
@@ -30,8 +31,8 @@ def run(site, tmp_path, database):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in ACTIONS if name not in account_pages.ACTIONS]
-)  # those: test_accounts.py
+    "name", [name for name in ACTIONS if name not in {**account_pages.ACTIONS, **client_list.ACTIONS}]
+)  # those: test_accounts.py, test_client_list.py
 def test_the_command_each_page_names_exists_with_those_options(site, name):
     shown = re.search(r"<code>second-opinion ([^<]*)</code>", site.get(addresses(site)[name])).group(1)
     words, command = shlex.split(shown.replace("&#39;", "'").replace("&#34;", '"')), second_opinion.cli

@@ -323,6 +323,8 @@ def action_addresses(site: Site) -> list[str]:
         f"/api/requests/{request_id}/records-received/x/take-back",
         f"/api/requests/{request_id}/visit",
         f"/api/requests/{request_id}/coverage/read",
+        "/api/directory",
+        "/api/directory/1/correct",
         "/api/deliveries/none/resend",
         "/api/deliveries/none/confirm",
         "/api/deliveries/none/send-again",
