@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import chain
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
@@ -185,7 +184,7 @@ def _diagnoses(content: SecondOpinionRequest) -> Iterable[Code]:
 def visit_of(content: SecondOpinionRequest, today: date, booked: Appointment | None = None) -> tuple[date, str]:
     """The day for which records are judged, and what it is."""
     if booked is not None and booked.is_booked:
-        return booked.start_at.astimezone(ZoneInfo(booked.zone)).date(), "the day of the visit"
+        return booked.day, "the day of the visit"
     if content.wanted_by is not None and content.wanted_by >= today:
         return content.wanted_by, "the day by which the opinion is wanted"
     return today, "today, because no day of the visit is known"

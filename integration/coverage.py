@@ -11,7 +11,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, Engine
 
 from integration.settings.config import Config
-from integration.store import audit, insurances, requests, revisions, steps
+from integration.store import appointments, audit, insurances, requests, revisions, steps
 from mappings.coverage_answers import stands, told
 from mappings.coverage_information import unknown_codes
 from mappings.coverage_typed import AnswerNotRight, read_typed
@@ -48,17 +48,18 @@ def coverage(engine: Engine, request_id: str, today: date, *, actor: str, reason
 def known(conn: Connection, request_id: str, today: date) -> Coverage:
     """What is known, for who has recorded the look. Raises UnknownRequest."""
     row = requests.get(conn, request_id)
-    content = requests.content(row)
+    content, booked = requests.content(row), appointments.current(conn, request_id)
+    visit = booked.day if booked is not None and booked.is_booked else content.wanted_by
     everything = told(content.coverage_answers, content.order_coverage)
     return Coverage(
         request_id,
         row.version,
-        content.wanted_by,
+        visit,
         content.coverage_answers,
         content.order_coverage,
         content.coverage,
         insurances.of_request(conn, request_id),
-        stands(everything, content.wanted_by, today),
+        stands(everything, visit, today),
     )
 
 

@@ -6,8 +6,9 @@ from datetime import date
 
 from sqlalchemy import Connection, Engine
 
+from integration.checklists import visit_of
 from integration.settings.config import Config
-from integration.store import audit, requests, revisions, suitability_words
+from integration.store import appointments, audit, requests, revisions, suitability_words
 from integration.store.operations import NotPossible
 from mappings.model.request import SecondOpinionRequest
 from mappings.model.suitability import EMERGENCY, GO_ON, GoodReason, Suitability
@@ -87,10 +88,9 @@ def with_reasons(content: SecondOpinionRequest, reasons: Collection[GoodReason])
 def known(conn: Connection, config: Config, request_id: str, today: date) -> Standing:
     """How a request stands, for who has recorded the look. Raises UnknownRequest."""
     row = requests.get(conn, request_id)
-    content = requests.content(row)
-    day = requests.suits_on(content, today)
+    content, booked = requests.content(row), appointments.current(conn, request_id)
+    day, day_is = visit_of(content, today, booked)
     told = known_of(content, suitability_words.spoken(conn, request_id))
-    day_is = "the day by which the opinion is wanted" if content.wanted_by else "today, because no day is known"
     program = config.intake(row.fulfiller)["program"]
     return Standing(request_id, row.version, row.fulfiller, day, day_is, told.reasons, judge(program, told, day))
 

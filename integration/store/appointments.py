@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -51,6 +52,11 @@ class Appointment:
     def slot(self) -> Slot:
         """When and where."""
         return Slot(self.start_at, self.zone, self.end_at, self.place, self.with_whom, self.endpoint, self.reference)
+
+    @property
+    def day(self) -> date:
+        """The day of it by the clock where it takes place."""
+        return self.start_at.astimezone(ZoneInfo(self.zone)).date()
 
     @property
     def is_booked(self) -> bool:

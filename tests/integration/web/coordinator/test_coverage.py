@@ -1,9 +1,13 @@
 """Insurance: a call written down, mistakes beside their fields, two at once, a wrong entry; nothing typed is lost."""
 
 import re
+from datetime import UTC, datetime
 from html import unescape
 
 import pytest
+
+from integration.store import appointments
+from mappings.model.visit import Change, Known, Slot
 
 pytestmark = pytest.mark.postgres
 CALL = {
@@ -101,3 +105,13 @@ def test_another_sites_form_is_refused_and_an_unknown_request_is_404(site):
     answer = post(site, request_id, **{**CALL, "token": "forged"})
     assert answer.status_code == 403 and 'value="Example Health Plan"' in answer.text
     site.get("/requests/nobody/coverage", 404)
+
+
+def test_where_a_visit_is_booked_its_month_decides_whether_an_answer_still_holds(site):
+    request_id = site.request(wanted_by="2027-03-01")
+    assert site.client.get(f"/api/requests/{request_id}/coverage").json["visit"] == "2027-03-01"
+    slot = Slot(datetime(2027, 2, 1, 3, 0, tzinfo=UTC), "America/Chicago")
+    with site.engine.begin() as conn:
+        appointments.keep(conn, request_id, Change.BOOKED, slot, Known.HAND, expected=0, actor="t")
+    assert site.client.get(f"/api/requests/{request_id}/coverage").json["visit"] == "2027-01-31", "in its own zone"
+    assert "the day of the visit" in unescape(site.get(f"/requests/{request_id}/suitability"))
