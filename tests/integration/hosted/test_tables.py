@@ -31,7 +31,7 @@ def test_types_and_elements_are_those_of_r4():
 
 def test_each_type_has_the_parameters_its_elements_allow():
     assert set(OF_TYPE["Binary"]) == set()
-    assert set(OF_TYPE["Practitioner"]) == {"identifier"}
+    assert set(OF_TYPE["Practitioner"]) == {"identifier", "family", "given", "name"}
     assert {"family", "given", "name", "birthdate", "gender", "identifier"} == set(OF_TYPE["Patient"])
     assert "related" in OF_TYPE["DocumentReference"] and "related" not in OF_TYPE["Task"]
 

@@ -39,7 +39,9 @@ def test_over_fhir_each_is_a_content_of_one_document():
         assert not road.read_back(ready, taken.reference).same, "one that is lost there is seen"
 
 
-@pytest.mark.parametrize(("vendor", "profile"), [(Epic, "epic"), (OracleHealth, "oracle-health")])
+@pytest.mark.parametrize(
+    ("vendor", "profile"), [(Epic, "epic")]
+)  # of one that takes PDF each goes: tests/jobs/test_report_documents.py
 def test_where_one_content_is_kept_all_words_go_in_one_text(vendor, profile):
     with vendor() as there:
         patient, visit = load(there)
@@ -53,7 +55,9 @@ def test_where_one_content_is_kept_all_words_go_in_one_text(vendor, profile):
         assert road.read_back(ready, taken.reference).same
 
 
-@pytest.mark.parametrize(("vendor", "profile"), [(Epic, "epic"), (OracleHealth, "oracle-health")])
+@pytest.mark.parametrize(
+    ("vendor", "profile"), [(Epic, "epic")]
+)  # of one that takes PDF each goes: tests/jobs/test_report_documents.py
 def test_where_one_content_is_kept_and_the_words_of_one_cannot_be_had_nothing_goes(vendor, profile):
     with vendor() as there:
         patient, visit = load(there)

@@ -73,7 +73,7 @@ def test_the_examples_use_numbers_with_right_check_digits(name: str) -> None:
 
 def test_the_examples_use_every_key_between_them() -> None:
     used = set().union(*(load_request(EXAMPLES / name).model_fields_set for name in FILES))
-    assert used == set(SecondOpinionRequest.model_fields)
+    assert used == set(SecondOpinionRequest.model_fields) - {"order_coverage"}  # read from an order, entered by nobody
 
 
 def test_it_reads_json_as_it_reads_yaml() -> None:
