@@ -67,6 +67,8 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "rule.audit-changed": "The audit trail was changed",
     "rule.process-restarts": "A process keeps restarting",
     "rule.notices-unsent": "Alerts could not be sent",
+    "rule.report-unread": "Reports nobody has read",
+    "rule.client-keys": "A client's keys cannot be fetched",
     # times
     "time.none": "none",
     "time.ago": "{span} ago",

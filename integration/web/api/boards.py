@@ -55,7 +55,7 @@ def resume_endpoint(key: str, body: Because) -> Done:
     return act("resume", body.reason, at=key)[0]
 
 
-@get("/endpoints/<key>/check")
+@get("/endpoints/<key>/check", refuses=("unknown",))
 def endpoint_check(key: str) -> EndpointCheck:
     """What the last check of an endpoint found, and whether another one is asked for."""
     _known_endpoint(key)

@@ -12,6 +12,7 @@ from integration.store.filters import parse
 from integration.store.tables import bulk_operations, deliveries, delivery_items, endpoints, requests, steps
 from integration.store.tables import findings as finding_table
 from integration.web.access import accounts as account_pages
+from integration.web.access import client_list
 from integration.web.operations.actions import ACTIONS
 from mappings.model.findings import Finding
 from mappings.model.hand_over import HandOver
@@ -108,8 +109,8 @@ AUDITED = {
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in ACTIONS if name not in account_pages.ACTIONS]
-)  # those: test_accounts.py
+    "name", [name for name in ACTIONS if name not in {**account_pages.ACTIONS, **client_list.ACTIONS}]
+)  # those: test_accounts.py, test_client_list.py
 def test_each_button_asks_first_needs_a_reason_and_our_own_form_and_leaves_an_audit_row(site, name):
     address = addresses(site)[name]
     before = len(site.audited(AUDITED[name]))
