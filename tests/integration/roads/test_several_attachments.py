@@ -16,7 +16,6 @@ from tests.integration.roads.attempts import TEXT, document, way_to
 from tests.servers.unkind import Unkind
 from tests.servers.vendors.charts import load
 from tests.servers.vendors.epic import Epic
-from tests.servers.vendors.oracle_health import OracleHealth
 
 PDF = (pdf_of_text("The table:\nLVEF 45 %\n", "Table"), "application/pdf")
 WORDS = (TEXT.encode(), "text/plain; charset=utf-8")
