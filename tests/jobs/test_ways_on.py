@@ -71,7 +71,7 @@ def test_a_document_that_cannot_be_had_is_left_out_and_the_consultant_is_told(fo
     assert form.parked(request_id) == []
     assert form.view(request_id)["records"] == "verified"
     [task] = form.find("bob", "Task")
-    [note] = task["note"]
+    [note] = [each for each in task["note"] if not each["text"].startswith("Not among the records")]
     assert all(each in note["text"] for each in named) and "it went by courier" in note["text"]
     form.answer()
     form.watch()
@@ -104,7 +104,7 @@ def test_what_is_too_large_for_the_endpoint_is_left_out(tmp_path, database):
         exchange.drain()
         assert exchange.parked(request_id) == [] and exchange.view(request_id)["records"] == "verified"
         [task] = exchange.find("bob", "Task")
-        assert item in task["note"][0]["text"]
+        assert any(item in each["text"] for each in task["note"])
     finally:
         exchange.close()
 
@@ -140,7 +140,7 @@ def test_a_document_that_the_endpoint_refuses_stops_no_other_and_is_left_out(tmp
         pages = PdfReader(io.BytesIO(base64.b64decode(summary["content"][0]["attachment"]["data"]))).pages
         assert "it went by courier" in " ".join("".join(page.extract_text() for page in pages).split())
         [task] = exchange.find("bob", "Task")
-        assert item in task["note"][0]["text"]
+        assert any(item in each["text"] for each in task["note"])
     finally:
         exchange.close()
 
@@ -182,7 +182,9 @@ def test_bytes_with_another_hash_go_as_they_are_when_a_person_says_so(form):
     form.drain()
     assert form.parked(request_id) == [] and "attachment-accepted" in form.causes()
     [task] = form.find("bob", "Task")
-    assert "note" not in task, "nothing is missing"
+    assert all(each["text"].startswith("Not among the records") for each in task.get("note", ())), (
+        "nothing was left out"
+    )
 
 
 @pytest.mark.parametrize(
