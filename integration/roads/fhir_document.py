@@ -218,7 +218,9 @@ class FhirDocument(EndpointRoad):
             return self._found_after_write(prepared)
         if error.status_code in NOT_OFFERED:
             return Impossible("road-not-offered", f"{self.at} takes no {_kind(prepared)} (HTTP {error.status_code})")
-        if error.status_code == 413:
+        if (
+            error.status_code == 413 and prepared.item.called == "report"
+        ):  # of a record a person says what becomes of it
             return Impossible(
                 "report-too-large", f"{self.at} does not take the document: it is too large there (HTTP 413)"
             )
