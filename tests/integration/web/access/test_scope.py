@@ -200,6 +200,8 @@ def test_an_id_is_found_whichever_way_it_comes(two):
     assert client.post("/actions/cancel", data=both).status_code == 404
     upload = {**fields, "request": two.id}
     assert client.post("/actions/cancel", data=upload, content_type="multipart/form-data").status_code == 404
+    beside = f"/actions/cancel?request={own}"
+    assert client.post(beside, data=upload, content_type="multipart/form-data").status_code == 404
     assert client.post(f"/actions/cancel?request={two.id}", data={**fields, "request": own}).status_code == 404
     assert client.get(f"/requests/{own}/packet?delivery={two.names['delivery']}").status_code == 404
     machine = two.token("machine", Role.COORDINATOR, practices=("dana",))
