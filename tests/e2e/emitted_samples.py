@@ -67,10 +67,43 @@ def samples() -> tuple[Sample, ...]:
         **_people(),
         "provenance": made.emitted()["provenance"],
         "transaction_bundle": transaction_bundle(),
+        "patient_summary": patient_summary(),
         **_printed_bundles(),
         "operation_outcome": fhir_json.loads(not_found("Patient", "1").outcome()),
     }
     return tuple(Sample(name, resource) for name, resource in resources.items())
+
+
+def patient_summary() -> dict:
+    """What a patient carries by a SMART Health Link; of three required sections one is empty."""
+    from mappings.ips import to_summary
+
+    patient = {**made.emitted()["patient"], "id": "p1"}
+    subject = {"reference": "Patient/p1"}
+    code = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "S83.511A"}]}
+    condition = {"resourceType": "Condition", "id": "c1", "subject": subject, "code": code}
+    drug = {
+        "resourceType": "MedicationStatement",
+        "id": "m1",
+        "status": "active",
+        "subject": subject,
+        "medicationCodeableConcept": {"text": "Ibuprofen 400 mg"},
+    }
+    return to_summary(
+        [patient, {**condition, **CLINICAL}, drug],
+        patient="Patient/p1",
+        identifier_system=IDS,
+        document_id="6f1ab8f5-92a7-5c6e-8d35-000000000001",
+        made_at="2026-06-02T08:00:00-07:00",
+        made_by="Second Opinion Exchange",
+    )[0]
+
+
+CLINICAL = {
+    "clinicalStatus": {
+        "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]
+    }
+}
 
 
 def _service_requests() -> dict[str, dict]:
