@@ -190,3 +190,18 @@ def packet_download(ctx: click.Context, request_id: str, file: Path, reason: str
             data = packet_zip(conn, Payloads(config.payload_store), request_id)
     file.write_bytes(data)
     show({"file": str(file), "bytes": len(data)}, as_json, f"{file}: {len(data)} bytes")
+
+
+@packet.command("key-facts")
+@click.argument("request_id")
+@with_json
+@click.pass_context
+def packet_key_facts(ctx: click.Context, request_id: str, as_json: bool) -> None:
+    """The key facts of REQUEST_ID's packets, and how many records are not among them. Clinical content; the look is recorded."""
+    from integration.packets.payloads import Payloads
+    from integration.reading import read
+    from integration.views.reading import in_words, view
+
+    with opened(ctx) as (config, engine):
+        found = read(engine, Payloads(config.payload_store), request_id, actor=ME, reason="command line")
+    show(view(found), as_json, "\n".join(in_words(found)))

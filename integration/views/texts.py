@@ -2,11 +2,13 @@
 
 from integration.views.coverage_texts import COVERAGE_TEXTS
 from integration.views.draft_texts import DRAFT_TEXTS
+from integration.views.reading_texts import READING_TEXTS
 from integration.views.record_texts import RECORD_TEXTS
 
 TEXTS: dict[str, str | tuple[str, str]] = {
     **COVERAGE_TEXTS,
     **DRAFT_TEXTS,
+    **READING_TEXTS,
     # the frame
     "app.name": "Second Opinion Exchange",
     "app.skip": "Skip to the content",

@@ -120,6 +120,7 @@ def create_app(
     ):
         app.register_blueprint(part.blueprint)
     _with_records(app)
+    _with_reading(app)
     pages.set_up(app)
     hosted_log = HostedLog(engine)
     app.extensions["second_opinion"]["hosted_log"] = hosted_log
@@ -145,6 +146,13 @@ def _with_records(app: Flask) -> None:
 
     for part in (received, medications, patient_questions, visit_sheet):
         app.register_blueprint(part.blueprint)
+
+
+def _with_reading(app: Flask) -> None:
+    """The pages on which a packet is read as a clinician does."""
+    from integration.web.consultant import key_facts
+
+    app.register_blueprint(key_facts.blueprint)
 
 
 def _waking(wake: Callable[[], object]) -> Callable[[Response], Response]:

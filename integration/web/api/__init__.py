@@ -7,6 +7,7 @@ from integration.web.api import (  # noqa: F401  their routes join
     coverage,
     directory,
     document,
+    key_facts,
     medications,
     operations,
     opinions,

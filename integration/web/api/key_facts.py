@@ -1,0 +1,33 @@
+"""A packet as a clinician reads it, for programs: every fact with the record and element it came from."""
+
+from datetime import date
+
+from pydantic import Field
+
+from integration import reading
+from integration.views.reading import view
+from integration.web import forms, world
+from integration.web.api.answers import Answer
+from integration.web.api.routes import get
+from mappings.reading import KeyFacts as Facts
+
+
+class KeyFacts(Answer):
+    """The key facts of all packets of a request together. Clinical content."""
+
+    request_id: str
+    packets: int
+    question: str | None
+    patient_questions: list[str]
+    first_opinion: str | None
+    first_opinion_given_on: date | None
+    facts: Facts | None = Field(
+        description="Null before anything was gathered. `rest` lists every record that no other part shows; `counts` says how many."
+    )
+
+
+@get("/requests/<request_id>/key-facts", refuses=("unknown",))
+def key_facts(request_id: str) -> KeyFacts:
+    """The key facts, each with its record (`source`) and element (`at`), and every record that is not among them. The look is recorded."""
+    found = reading.read(world.engine(), world.payloads(), request_id, actor=forms.actor(), reason="API")
+    return KeyFacts.model_validate(view(found))
