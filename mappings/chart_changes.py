@@ -34,20 +34,21 @@ def how_to_look(
     read_in_full_at: datetime | None,
     wants_other_records: bool,
     visit_ended_at: datetime | None = None,
+    person_said: bool = False,
 ) -> Look:
     """By the request (``ended_at``: when it was closed or last changed), its deliveries' statuses, and when all was last read.
 
     After an opinion the watch goes on as long as the returned report is watched; where the visit is known, it ends at
-    ``visit_ended_at``, the visit and the time that a site gives it.
+    ``visit_ended_at``, the visit and the time that a site gives it. What a person said of records since they were last read
+    (``person_said``) travels however late it is: a record of another patient does not stay because the visit is over.
     """
-    if visit_ended_at is not None and now > visit_ended_at:
-        return Look.OVER
-    is_late = now - ended_at > timedelta(days=watch_days)
-    if status in FINAL and (status is not Status.COMPLETED or is_late):
+    is_late = visit_ended_at is not None and now > visit_ended_at
+    is_late |= status in FINAL and now - ended_at > timedelta(days=watch_days)
+    if (status in FINAL and status is not Status.COMPLETED) or (is_late and not person_said):
         return Look.OVER
     if any(each not in ENDED for each in deliveries):
         return Look.LATER
-    if read_in_full_at is None or now - read_in_full_at >= IN_FULL_EVERY or wants_other_records:
+    if read_in_full_at is None or now - read_in_full_at >= IN_FULL_EVERY or wants_other_records or person_said:
         return Look.IN_FULL
     return Look.SEARCH
 

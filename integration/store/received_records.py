@@ -8,17 +8,20 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import audit, requests, steps, waivers
+from integration.store import audit, findings, requests, steps, waivers
 from integration.store.operations import NotPossible
-from integration.store.tables import deliveries, delivery_items, received_records
+from integration.store.tables import deliveries, delivery_items, medication_reviews, received_records
 from integration.store.tables import steps as step_table
 from mappings.model.delivery import ENDED
+from mappings.model.findings import Finding
 from mappings.model.request import Code
 from mappings.model.states import FINAL, Status
 from mappings.received import WITHDRAWN_BECAUSE, Received, Said, name_of
+
+WATCH = "watch_chart"
 
 
 class State(StrEnum):
@@ -145,11 +148,16 @@ def same_bytes(conn: Connection, request_id: str, sha256: str) -> ReceivedRecord
 
 def must_be_open(conn: Connection, request_id: str) -> None:
     """Raises NotPossible for a request for which nothing is sent any more; its chart is watched on after an opinion."""
-    status = Status(requests.get(conn, request_id).status)
-    if status in FINAL and status is not Status.COMPLETED:
+    if not _is_open(conn, request_id):
+        status = requests.get(conn, request_id).status
         raise NotPossible(
             f"request {request_id} is {status}: nothing more is sent for it, so no record is received for it"
         )
+
+
+def _is_open(conn: Connection, request_id: str) -> bool:
+    status = Status(requests.get(conn, request_id).status)
+    return status not in FINAL or status is Status.COMPLETED
 
 
 def accept(
@@ -194,8 +202,25 @@ def end(
     audit.record(conn, actor, f"received.{after}", request_id, subject=record_id, reason=reason)
     if after is State.WITHDRAWN:
         _hold_back(conn, made, actor)
-        look_again(conn, request_id)
+        _take_back_or_tell(conn, made)
     return made
+
+
+def _take_back_or_tell(conn: Connection, record: ReceivedRecord) -> None:
+    """After a request was cancelled or refused nothing of it is sent: where a copy stands at the consultant, a person tells them."""
+    if _is_open(conn, record.request_id):
+        look_again(conn, record.request_id)
+    elif name_of(record.id) in carried_in(conn, record.request_id):
+        said = (
+            "it was withdrawn after the request had ended, so nothing was sent: its copy still stands at the consulting "
+            "provider. Call them, and have it marked as entered in error"
+        )
+        findings.record(
+            conn,
+            [Finding("withdrawal-not-sent", said, name_of(record.id), "error")],
+            request_id=record.request_id,
+            endpoint=requests.get(conn, record.request_id).fulfiller,
+        )
 
 
 def one(conn: Connection, request_id: str, record_id: str) -> ReceivedRecord:
@@ -274,11 +299,27 @@ def _studies(record: ReceivedRecord) -> list[str]:
 
 
 def look_again(conn: Connection, request_id: str) -> None:
-    """The watch of the chart makes the next packet now, where it waits for its turn."""
+    """The watch of the chart makes the next packet now, where it waits for its turn; one that had ended looks once more."""
+    row = requests.get(conn, request_id)
+    steps.lock_with_request(conn, request_id)
+    if row.chart_read_at is not None:  # else the first packet is still to be made, with all that was said
+        steps.create(conn, WATCH, row.placer, request_id=request_id, deadline=row.records_due_at)
     watch = conn.execute(
         select(step_table.c.id).where(
-            step_table.c.request_id == request_id, step_table.c.kind == "watch_chart", step_table.c.status == "waiting"
+            step_table.c.request_id == request_id, step_table.c.kind == WATCH, step_table.c.status == "waiting"
         )
     ).scalar_one_or_none()
     if watch is not None:
         steps.make_due(conn, watch)
+
+
+def said_since(conn: Connection, request_id: str, at: datetime) -> bool:
+    """Whether a person accepted or withdrew a record, or went through the medications, at ``at`` or later."""
+    since = at.replace(microsecond=0)  # a word has whole seconds
+    table = received_records.c
+    ended = and_(table.accepted_at.is_not(None), table.ended_at >= since)
+    rows = select(table.id).where(table.request_id == request_id, or_(table.accepted_at >= since, ended))
+    reviews = select(medication_reviews.c.id).where(
+        medication_reviews.c.request_id == request_id, medication_reviews.c.created_at >= since
+    )
+    return bool(conn.execute(select(or_(rows.exists(), reviews.exists()))).scalar_one())

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from integration.packets import stored as packets
-from integration.store import deliveries, revisions
+from integration.store import deliveries, received_records, revisions
 from integration.store import packets as packet_rows
 from integration.store.requests import Request
 from jobs.patients import find_patient
@@ -30,6 +30,7 @@ def watch_chart(ctx: Context) -> Outcome:
     with ctx.world.engine.begin() as conn:
         stored = packet_rows.of_request(conn, ctx.request_id)
         earlier = deliveries.of_request(conn, ctx.request_id, DeliveryKind.RECORDS)
+        said = row.chart_read_at is not None and received_records.said_since(conn, ctx.request_id, row.chart_read_at)
     look = how_to_look(
         Status(row.status),
         now=ctx.now,
@@ -39,6 +40,7 @@ def watch_chart(ctx: Context) -> Outcome:
         read_in_full_at=row.chart_read_at,
         wants_other_records=_wants_other_records(ctx, row, request),
         visit_ended_at=_visit_ended_at(ctx, row),
+        person_said=said,
     )
     if look is Look.OVER:
         return Outcome()

@@ -51,6 +51,15 @@ def test_where_the_visit_is_known_the_watch_ends_with_it():
     assert look(visit_ended_at=NOON + timedelta(minutes=1)) is Look.SEARCH
 
 
+def test_what_a_person_said_travels_however_late_it_is():
+    late = dict(visit_ended_at=NOON - timedelta(days=9), ended_at=NOON - timedelta(days=100))
+    for status in (Status.IN_PROGRESS, Status.COMPLETED):
+        assert look(status, person_said=True, **late) is Look.IN_FULL
+        assert look(status, person_said=True, deliveries=["sending"], **late) is Look.LATER
+        assert look(status, **late) is Look.OVER
+    assert look(Status.CANCELLED, person_said=True) is Look.OVER
+
+
 def test_between_two_full_readings_it_is_searched():
     assert look() is Look.SEARCH
 

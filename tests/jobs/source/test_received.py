@@ -3,13 +3,15 @@
 import base64
 import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select, update
 
 from integration import checklists, medications, received
 from integration.received import Classified
 from integration.store import received_records
+from integration.store.tables import requests, steps
 from mappings.model.checklist import State
 from tests.integration.arriving import made
 from tests.jobs.exchange import a_request, load_chart
@@ -35,6 +37,13 @@ def take_back(exchange, request_id, record_id, because="wrong-patient") -> None:
 def documents_at_bob(exchange) -> list[dict]:
     """Those that came by hand, of whatever form the endpoint takes."""
     return [each for each in exchange.find("bob", "DocumentReference") if "Elsewhere Hospital" in json.dumps(each)]
+
+
+def watches(exchange) -> list[int]:
+    """The open ones of charts."""
+    open_ones = select(steps.c.id).where(steps.c.kind == "watch_chart", steps.c.status.not_in(("done", "cancelled")))
+    with exchange.engine.connect() as conn:
+        return list(conn.execute(open_ones).scalars())
 
 
 def bytes_of(document: dict) -> bytes:
@@ -79,6 +88,35 @@ def test_a_received_record_travels_is_read_back_and_is_taken_back_when_it_was_th
     assert "record-withdrawn" in exchange.causes()
     [task] = exchange.find("bob", "Task")
     assert "1 withdrawn, not to be used" in json.dumps(task.get("note", []))
+
+
+def test_it_is_taken_back_when_the_visit_is_over_and_nothing_is_watched_any_more(exchange):
+    load_chart(exchange)
+    request_id = exchange.submit(a_request())
+    record_id = hand_in(exchange, request_id)
+    exchange.drain()
+    with exchange.engine.begin() as conn:
+        seen = datetime.now(UTC) - timedelta(days=100)
+        conn.execute(update(requests).values(visit_at=seen, updated_at=seen))
+    exchange.watch()
+    assert not watches(exchange)
+    take_back(exchange, request_id, record_id)
+    exchange.drain()
+    [there] = documents_at_bob(exchange)
+    assert there["status"] == "entered-in-error"
+    exchange.watch()
+    assert not watches(exchange)
+
+
+def test_what_cannot_be_taken_back_any_more_is_told(exchange):
+    load_chart(exchange)
+    request_id = exchange.submit(a_request())
+    record_id = hand_in(exchange, request_id)
+    exchange.drain()
+    with exchange.engine.begin() as conn:
+        conn.execute(update(requests).values(status="cancelled"))
+    take_back(exchange, request_id, record_id)
+    assert "withdrawal-not-sent" in exchange.causes()
 
 
 def test_it_goes_with_the_first_packet_and_says_only_what_was_said(exchange):
