@@ -36,6 +36,7 @@ DRAFT_TEXTS: dict[str, str | tuple[str, str]] = {
     "draft.next": "Save and continue",
     "draft.later": "Save and finish later",
     "draft.change": "Change",
+    "draft.gone_with_patient": "Another patient, so what was chosen for the one before was taken out: {parts}. What was typed is still there: read it once more.",
     "draft.unpick": "Choose something else",
     "draft.take": "Choose this",
     "draft.from": "From {source}",

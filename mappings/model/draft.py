@@ -25,6 +25,10 @@ class Change:
     actor: str
 
 
+# Picked from a patient's chart, or for it: of no use, and a danger, for another patient.
+OF_A_PATIENT = frozenset({"diagnosis", "doctor", "coverage", "order", "consent"})
+
+
 @dataclass(frozen=True)
 class Content:
     """All of a draft. ``typed``: text by field, as a request file calls it; ``picked``: by part (`PARTS`); a pick counts first."""
@@ -36,14 +40,26 @@ class Content:
     def changed(
         self, typed: Mapping[str, str], picked: Mapping[str, Pick | None], *, version: int, actor: str
     ) -> "Content":
-        """With these values; a pick that is None is taken back. What is not named stays, what is equal is no change."""
+        """With these values; a pick that is None is taken back. What is not named stays, what is equal is no change.
+
+        When another patient is picked, or none any more, what was picked with the one before goes too (`OF_A_PATIENT`).
+        """
         new = {name for name, value in typed.items() if self.typed.get(name, "") != value}
+        picked = {**dict.fromkeys(self._of_another_patient(picked)), **picked}
         new |= {name for name, pick in picked.items() if self.picked.get(name) != pick}
         kept = {name: pick for name, pick in {**self.picked, **picked}.items() if pick is not None}
         made = {name: value for name, value in {**self.typed, **typed}.items() if value}
         return replace(
             self, typed=made, picked=kept, changes={**self.changes, **dict.fromkeys(new, Change(version, actor))}
         )
+
+    def _of_another_patient(self, picked: Mapping[str, Pick | None]) -> set[str]:
+        """What was picked with a patient whom ``picked`` replaces or takes back."""
+        before = self.picked.get("patient")
+        after = picked.get("patient", before)
+        if before is None or (after is not None and after.source == before.source):
+            return set()
+        return OF_A_PATIENT & self.picked.keys()
 
     def changed_after(self, version: int) -> dict[str, Change]:
         """What others changed since somebody read ``version``."""

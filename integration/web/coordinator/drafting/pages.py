@@ -5,7 +5,8 @@ changed, keeps what they typed, and decides.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -151,7 +152,7 @@ def _do(draft: Draft, step: Step) -> Response:
 
 def _saved(draft: Draft, step: Step, typed: Mapping[str, str], did: Did, word: str) -> Response:
     go_to = after(step.key) if did.goes_on and not did.says else step.key
-    expected = _expected()
+    expected, before = _expected(), draft.content.picked.keys()
     try:
         with world.engine().begin() as conn:
             draft = drafts.save(
@@ -167,11 +168,19 @@ def _saved(draft: Draft, step: Step, typed: Mapping[str, str], did: Did, word: s
         return _stale(error.now, step, typed, did, expected)
     except DraftSent as error:
         return _sent(error.draft)
+    gone = before - draft.content.picked.keys() - did.picked.keys()
+    if gone:
+        did = replace(did, says=" ".join(filter(None, (_gone(gone), did.says))))
     if did.says or did.shows:
         return _page(draft, step, did=did)
     if word == "save":
         return forms.told(t("draft.saved"), url_for("drafts.listed"))
     return forms.see_other(url_for("drafts.show", draft_id=draft.id, at=go_to))
+
+
+def _gone(parts: Set[str]) -> str:
+    """What went with the patient who was taken back; what was typed stays, and is to be read once more."""
+    return t("draft.gone_with_patient", parts=", ".join(sorted(t(f"draft.part.{part}") for part in parts)))
 
 
 def _expected() -> int:

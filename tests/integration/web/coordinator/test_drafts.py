@@ -47,6 +47,19 @@ def fill_rest(desk, draft: str) -> None:
     )
 
 
+def test_a_diagnosis_of_one_patient_does_not_go_with_another(desk):
+    anna = desk.put("clinic", patient())
+    other = desk.put("clinic", {**patient(), "birthDate": "1971-02-03", "identifier": [{"system": "urn:test:mrn", "value": "00777"}]})  # fmt: skip
+    problem = desk.put("clinic", condition(anna))
+    draft = desk.begin()
+    desk.do(draft, "patient", "find", **{FAMILY: "synthetic", BORN: "1960-01-01"})
+    assert desk.do(draft, "patient", f"pick {anna}").status_code == 303
+    assert desk.do(draft, "first", f"pick diagnosis {problem}").status_code == 303
+    page = desk.do(draft, "patient", f"pick {other}")
+    assert page.status_code == 200 and "taken out: Diagnosis" in words(page)
+    assert draft_row(desk, draft).content.picked.keys() == {"patient"} and draft_row(desk, draft).chart == other
+
+
 def test_from_an_empty_form_to_a_request_at_a_practice_with_an_ehr(desk, caplog):
     caplog.set_level(logging.INFO)
     doctor = desk.put("clinic", {"resourceType": "Practitioner", "name": [{"family": "Charlie", "given": ["Cleo"]}],
