@@ -31,7 +31,9 @@ def test_a_pick_stands_in_its_place_beside_what_was_typed_and_is_taken_back():
     assert found == ["diagnosis", "coverage", None]
 
 
-PATIENTS = st.one_of(st.none(), st.builds(Pick, st.just({}), st.just("w"), st.sampled_from(["Patient/1 at a", "Patient/2 at a"])))
+PATIENTS = st.one_of(
+    st.none(), st.builds(Pick, st.just({}), st.just("w"), st.sampled_from(["Patient/1 at a", "Patient/2 at a"]))
+)
 
 
 @settings(max_examples=80, deadline=None)
