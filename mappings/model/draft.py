@@ -53,12 +53,12 @@ class Content:
             self, typed=made, picked=kept, changes={**self.changes, **dict.fromkeys(new, Change(version, actor))}
         )
 
-    def _of_another_patient(self, picked: Mapping[str, Pick | None]) -> set[str]:
+    def _of_another_patient(self, picked: Mapping[str, Pick | None]) -> frozenset[str]:
         """What was picked with a patient whom ``picked`` replaces or takes back."""
         before = self.picked.get("patient")
         after = picked.get("patient", before)
         if before is None or (after is not None and after.source == before.source):
-            return set()
+            return frozenset()
         return OF_A_PATIENT & self.picked.keys()
 
     def changed_after(self, version: int) -> dict[str, Change]:
