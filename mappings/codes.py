@@ -24,6 +24,7 @@ SYSTEM_TASK_CODE = "http://hl7.org/fhir/CodeSystem/task-code"
 SYSTEM_HREX = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp"
 SYSTEM_BUSINESS_STATUS = f"{EXCHANGE_BASE}/CodeSystem/second-opinion-status"
 SYSTEM_GOOD_REASON = f"{EXCHANGE_BASE}/CodeSystem/second-opinion-reason"
+SYSTEM_AGREEMENT = f"{EXCHANGE_BASE}/CodeSystem/second-opinion-agreement"
 SYSTEM_BSER_STATUS = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
 SYSTEM_COW_STATUS = "http://hl7.org/fhir/uv/cow/CodeSystem/temp"
 SYSTEM_OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
@@ -34,6 +35,7 @@ SYSTEM_NUCC = "http://nucc.org/provider-taxonomy"
 SYSTEM_NPI = "http://hl7.org/fhir/sid/us-npi"
 
 EXTENSION_FIRST_OPINION = f"{EXCHANGE_BASE}/StructureDefinition/first-opinion"
+EXTENSION_WRITTEN_REPORT = f"{EXCHANGE_BASE}/StructureDefinition/written-report"
 EXTENSION_RECORDS_WANTED = f"{EXCHANGE_BASE}/StructureDefinition/records-wanted"
 EXTENSION_REFERENCE_AS_WRITTEN = f"{EXCHANGE_BASE}/StructureDefinition/reference-as-written"
 EXTENSION_COVERAGE_ANSWER = f"{EXCHANGE_BASE}/StructureDefinition/coverage-answer"
@@ -74,6 +76,11 @@ TRANSMITTER = Code(system=SYSTEM_PROVENANCE_AGENT, code="transmitter", display="
 AUTHOR = Code(system=SYSTEM_PROVENANCE_AGENT, code="author", display="Author")
 NOTIFICATION = Code(system=SYSTEM_COMMUNICATION_CATEGORY, code="notification", display="Notification")
 PLACER_IDENTIFIER = Code(system=SYSTEM_IDENTIFIER_TYPE, code="PLAC", display="Placer Identifier")
+
+
+def agreement_code(said: str) -> Code:
+    """The code of one of mappings/model/written_report.py's words of agreement."""
+    return Code(system=SYSTEM_AGREEMENT, code=said)
 
 
 def coding(system: str, code: str, display: str | None = None) -> dict:
