@@ -11,7 +11,6 @@ from html import escape
 
 from mappings import codes
 from mappings.codes import as_dict, as_dicts, as_text, coding, concept
-from mappings.document_reference import to_attachment
 from mappings.model.request import Identifier
 from mappings.model.written_report import Agreement, Answer, Point, Test, WrittenReport
 from mappings.report_text import wrapped
@@ -72,11 +71,11 @@ def to_extension(report: WrittenReport) -> dict:
 
 
 def to_report_document(
-    report: WrittenReport, about: About, documents: Sequence[tuple[str, bytes]], *, replaces: str | None = None
+    report: WrittenReport, about: About, attachments: Sequence[dict], *, replaces: str | None = None
 ) -> dict:
-    """The signed report as the practice's DocumentReference; ``documents``: content type and bytes, the first one is shown first.
+    """The signed report as the practice's DocumentReference; ``attachments``: its documents, the one to be read first is first.
 
-    ``replaces``: the report that it corrects there. Raises MappingError for an empty document.
+    ``replaces``: the report that it corrects there.
     """
     signed = to_instant(report.signed_at) if report.signed_at else None
     made = {
@@ -92,7 +91,7 @@ def to_report_document(
         "author": _authors(report, about),
         "authenticator": {"display": report.signed_by},
         "relatesTo": [{"code": "replaces", "target": {"reference": replaces}}] if replaces else [],
-        "content": [{"attachment": to_attachment(kind, data, TITLE)} for kind, data in documents],
+        "content": [{"attachment": {"title": TITLE, **each}} for each in attachments],
         "context": {"related": [{"reference": about.service_request}]},
     }
     return {name: value for name, value in made.items() if value not in (None, [], {})}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mappings import codes
 from mappings.codes import concept
 from mappings.consult_report import documents_in, read_report
-from mappings.document_reference import inline_bytes
+from mappings.document_reference import inline_bytes, to_attachment
 from mappings.model.request import Code, Identifier
 from mappings.model.written_report import Agreement, Answer, Point, Test, WrittenReport
 from mappings.structure import structure_issues
@@ -66,13 +66,13 @@ reports = st.builds(
 
 @given(reports)
 def test_every_part_comes_back_as_it_was_written(report):
-    document = to_report_document(report, ABOUT, [(TEXT, b"x")])
+    document = to_report_document(report, ABOUT, [to_attachment(TEXT, b"x")])
     assert read_written_report(document).report == report
     assert read_written_report(to_composition(report, ABOUT)).report == report
 
 
 def test_what_is_written_is_r4_and_is_read_as_a_final_consult_note():
-    document = to_report_document(REPORT, ABOUT, [(TEXT, b"words"), (PDF, b"%PDF-")])
+    document = to_report_document(REPORT, ABOUT, [to_attachment(TEXT, b"words"), to_attachment(PDF, b"%PDF-")])
     assert structure_issues(document) == [] and structure_issues(to_composition(REPORT, ABOUT)) == []
     reading = read_report({**document, "id": "9"})
     assert (reading.final, reading.is_consult_note, reading.problems) == (True, True, ())
@@ -81,7 +81,7 @@ def test_what_is_written_is_r4_and_is_read_as_a_final_consult_note():
 
 
 def test_a_correction_replaces_and_a_retraction_is_an_error():
-    corrected = to_report_document(REPORT, ABOUT, [(TEXT, b"x")], replaces="DocumentReference/8")
+    corrected = to_report_document(REPORT, ABOUT, [to_attachment(TEXT, b"x")], replaces="DocumentReference/8")
     reading = read_report(corrected)
     assert reading.replaces == ("DocumentReference/8",) and reading.amended and reading.final
     back = retracted(corrected, "wrong patient")
