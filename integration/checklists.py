@@ -35,7 +35,7 @@ from integration.store.requests import Request
 from integration.views.checklist import Completeness
 from mappings.checklists.chart import Chart, Record
 from mappings.checklists.choosing import choose
-from mappings.checklists.consultants import as_wanted
+from mappings.checklists.consultants import as_wanted, with_asked
 from mappings.checklists.judging import judge
 from mappings.checklists.telling import not_there
 from mappings.codes import SYSTEM_NUCC
@@ -95,6 +95,7 @@ def judged(
         nucc=[content.specialty.code] if content.specialty and content.specialty.system == SYSTEM_NUCC else [],
     )
     checklist = as_wanted(checklist, catalog, Images(endpoint.images) if endpoint and endpoint.images else None)
+    checklist = with_asked(checklist, catalog, spoken.wanted)
     visit, visit_is = (visit_on, "the day that is asked about") if visit_on else visit_of(content, today, booked)
     facts = _carried(spoken.facts, content, row)
     facts = replace(facts, learned=learned, asked=_asked(asked, today), tracked=_tracked(things))

@@ -12,6 +12,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     checklists,
     clients,
     coverage,
+    desk,
     directory,
     endpoints,
     keys,

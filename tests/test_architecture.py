@@ -353,6 +353,7 @@ WRITER_OF = {
     "directory_entries": "integration/store/directory.py",  # Staged.merge, add, correct
     "received_records": "integration/store/received_records.py",  # arrive, accept, end
     "appointments": "integration/store/appointments.py",  # keep
+    "desk_answers": "integration/store/desk.py",  # add
     "found_appointments": "integration/store/appointments.py",  # show, dismiss
 }
 IN_SQL = {  # leases are given and taken back, and a restore frees them, in one statement for all

@@ -24,11 +24,13 @@ class Topic(StrEnum):
     ITEM = "item"  # of a kind of record: requested, promised, waived, there, not-there
     RECORD = "record"  # Type/id at the source: the kind it belongs to, or nothing
     CHECKLIST = "checklist"  # which one the request is held against
+    WANTED = "wanted"  # a kind of record that the consultant asked for, whatever the list says
 
 
 WORDS = {
     Topic.ANSWER: frozenset({"yes", "no"}),
     Topic.ITEM: frozenset({"requested", "promised", "waived", "there", "not-there"}),
+    Topic.WANTED: frozenset({"yes", "no"}),
 }
 
 
@@ -42,6 +44,7 @@ class Spoken:
 
     facts: Facts
     checklist: str | None
+    wanted: frozenset[str] = frozenset()
 
 
 def say(
@@ -60,7 +63,7 @@ def say(
     if topic in WORDS and value not in WORDS[topic]:
         raise NotPossible(f"of an {topic.value} one says {', '.join(sorted(WORDS[topic]))}")
     for name, known, is_named in (
-        (key, catalog.kinds, topic is Topic.ITEM),
+        (key, catalog.kinds, topic in (Topic.ITEM, Topic.WANTED)),
         (value, catalog.kinds, topic is Topic.RECORD and bool(value)),
         (value, catalog.checklists, topic is Topic.CHECKLIST),
     ):
@@ -75,6 +78,14 @@ def say(
     audit.record(conn, actor, f"checklist.{topic.value}", request_id, subject=f"{key} {value}".strip(), reason=reason)
 
 
+def want(conn: Connection, catalog: Catalog, request_id: str, kind: str, *, actor: str, reason: str) -> None:
+    """The consultant asks for this kind of record: it is on the list, also where somebody had gone without it."""
+    said = spoken(conn, request_id).facts.items.get(kind)
+    say(conn, catalog, request_id, Topic.WANTED, kind, "yes", actor=actor, reason=reason)
+    if said is not None and said.what == "waived":
+        say(conn, catalog, request_id, Topic.ITEM, kind, "not-there", actor=actor, reason=reason)
+
+
 def spoken(conn: Connection, request_id: str) -> Spoken:
     """What people said so far."""
     words = select(checklist_facts).where(checklist_facts.c.request_id == request_id).order_by(checklist_facts.c.id)
@@ -84,7 +95,8 @@ def spoken(conn: Connection, request_id: str) -> Spoken:
     items = {key: said for key, said in found[Topic.ITEM].items() if said.what != "not-there"}
     moved = {key: said.what for key, said in found[Topic.RECORD].items()}
     chosen = found[Topic.CHECKLIST].get("")
-    return Spoken(Facts(found[Topic.ANSWER], items, moved), chosen.what if chosen else None)
+    wanted = frozenset(key for key, said in found[Topic.WANTED].items() if said.what == "yes")
+    return Spoken(Facts(found[Topic.ANSWER], items, moved), chosen.what if chosen else None, wanted)
 
 
 def learn(conn: Connection, endpoint: str, codes: Iterable[tuple[str, str]], kind: str, *, actor: str) -> None:

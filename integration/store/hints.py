@@ -52,6 +52,16 @@ def take_up(conn: Connection, placers: Collection[str], fulfillers: Collection[s
     return sum(_take_up(conn, name, name in placers, name in fulfillers) for name in asking.scalars().all())
 
 
+def news_of(conn: Connection, request_id: str, endpoint: str) -> None:
+    """What the fulfiller does about one request has just changed here: its watch is due now, or as soon as it ends."""
+    watch = step_table.c.kind == "watch_fulfiller"
+    waiting = select(step_table.c.id).where(
+        watch, step_table.c.request_id == request_id, step_table.c.status == "waiting", step_table.c.attempts == 0
+    )
+    if not steps.end_wait(conn, waiting.with_for_update(skip_locked=True)):
+        heard(conn, endpoint, "page", has_news=True)
+
+
 def _take_up(conn: Connection, endpoint: str, is_placer: bool, is_fulfiller: bool) -> bool:
     polls = is_placer and steps.create(conn, "poll_requests", endpoint) is not None
     if is_placer and not polls and _is_being_read(conn, endpoint):

@@ -1225,6 +1225,58 @@ drafts = Table(
     Index("drafts_updated", "updated_at"),
 )
 
+desk_answers = Table(
+    "desk_answers",
+    metadata,  # what a consulting practice answered on our pages; nothing is changed or removed
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("answer", Text, nullable=False),  # an Answer of mappings/model/desk.py
+    Column("reason", Text),  # a DeclineReason
+    Column("words", Text, nullable=False),  # about the patient
+    Column("people", ARRAY(Text), nullable=False),  # who has it from then on, by name
+    Column("items", ARRAY(Text), nullable=False),  # kinds of the checklist that were asked for
+    Column("actor", Text, nullable=False),
+    _now("created_at"),
+    Index("desk_answers_request", "request_id", "id"),
+)
+
+desk_looks = Table(
+    "desk_looks",
+    metadata,  # when somebody last opened a request in their inbox
+    Column("actor", Text, primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
+    _now("looked_at"),
+)
+
+report_drafts = Table(
+    "report_drafts",
+    metadata,  # reports that are still being written, one for each request
+    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # a TypedReport of mappings/model/written_report.py as JSON bytes
+    Column("file_sha256", Text),  # a PDF that is the report, in the payload store
+    Column(
+        "file_names_others", Boolean, nullable=False, server_default=text("false")
+    ),  # not the patient of the request
+    Column("version", Integer, nullable=False, server_default="1"),
+    _now("updated_at"),
+    Column("updated_by", Text, nullable=False),
+)
+
+written_reports = Table(
+    "written_reports",
+    metadata,  # reports that were signed on our pages, as they stand at the practice's own endpoint
+    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("reference", Text, nullable=False),  # DocumentReference/id there
+    Column("composition", Text, nullable=False),  # Composition/id there
+    Column("signed_by", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    _now("signed_at"),
+    _time("retracted_at"),
+    Column("retracted_by", Text),
+    Column("retracted_reason", Text),
+)
+
 saved_views = Table(
     "saved_views",
     metadata,  # filters people gave a name, for everyone here

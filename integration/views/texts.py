@@ -1,12 +1,14 @@
 """Every English text of the pages, once: what a translator needs, and what a test checks is used."""
 
 from integration.views.coverage_texts import COVERAGE_TEXTS
+from integration.views.desk_texts import DESK_TEXTS
 from integration.views.draft_texts import DRAFT_TEXTS
 from integration.views.reading_texts import READING_TEXTS
 from integration.views.record_texts import RECORD_TEXTS
 
 TEXTS: dict[str, str | tuple[str, str]] = {
     **COVERAGE_TEXTS,
+    **DESK_TEXTS,
     **DRAFT_TEXTS,
     **READING_TEXTS,
     # the frame

@@ -120,7 +120,7 @@ def create_app(
     ):
         app.register_blueprint(part.blueprint)
     _with_records(app)
-    _with_reading(app)
+    _with_consultants(app)
     pages.set_up(app)
     hosted_log = HostedLog(engine)
     app.extensions["second_opinion"]["hosted_log"] = hosted_log
@@ -148,11 +148,12 @@ def _with_records(app: Flask) -> None:
         app.register_blueprint(part.blueprint)
 
 
-def _with_reading(app: Flask) -> None:
-    """The pages on which a packet is read as a clinician does."""
-    from integration.web.consultant import key_facts
+def _with_consultants(app: Flask) -> None:
+    """The pages of a consulting practice: what it is asked, and a packet as a clinician reads it."""
+    from integration.web.consultant import desk, key_facts
 
-    app.register_blueprint(key_facts.blueprint)
+    for part in (desk, key_facts):
+        app.register_blueprint(part.blueprint)
 
 
 def _waking(wake: Callable[[], object]) -> Callable[[Response], Response]:

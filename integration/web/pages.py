@@ -21,6 +21,7 @@ from mappings.model.steps import kind_words
 
 NAV = (
     ("cases.board", "nav.board"),
+    ("desk.inbox", "nav.desk"),
     ("listing.requests", "nav.requests"),
     ("queue.queue", "nav.queue"),
     ("queue.groups", "nav.groups"),

@@ -1,6 +1,6 @@
 """What one consultant wants otherwise than the checklists say: pictures beside a report, or not; and how long what is open takes."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from mappings.model.checklist import Catalog, Checklist, Images, Item, Kind, Need, Rule, State
@@ -21,6 +21,15 @@ def _as_wanted(rule: Rule, kind: Kind, images: Images) -> Rule:
     if kind.is_disc and images is Images.REPORT_ONLY:
         return replace(rule, need=Need.IF_ASKED)
     return replace(rule, images=images) if kind.images else rule
+
+
+def with_asked(checklist: Checklist, catalog: Catalog, kinds: Collection[str]) -> Checklist:
+    """The checklist for a consultant who asked for these kinds of records by name: each is needed, also where no rule has it."""
+    asked = [key for key in kinds if key in catalog.kinds]
+    rules = [replace(rule, need=Need.REQUIRED) if rule.kind in asked else rule for rule in checklist.rules]
+    known = {rule.kind for rule in rules}
+    more = [Rule(key, Need.REQUIRED, note="The consultant asked for it.") for key in sorted(asked) if key not in known]
+    return replace(checklist, rules=(*rules, *more))
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,12 @@ NEEDS: dict[str, Need] = {
     "opinion.show": CASE,
     "opinion.acknowledge": ASKING,
     "opinion.take_back": ASKING,
+    "desk.inbox": ANSWERING,
+    "desk.show": ANSWERING,
+    "desk.answer": ANSWERING,
+    "api.desk": ANSWERING,
+    "api.desk_of": ANSWERING,
+    "api.answer_request": ANSWERING,
     "cases.show": CASE,
     "cases.board": CASE,
     # records from elsewhere: what the side that asks hands in
@@ -239,6 +245,8 @@ HOW_SCOPED: dict[str, How] = {
     "api.listed": How.SQL,
     "api.description": How.NOTHING,
     "cases.board": How.SQL,
+    "desk.inbox": How.SQL,
+    "api.desk": How.SQL,
     "directory.choose": How.FORM,
     **dict.fromkeys(
         (

@@ -5,6 +5,7 @@ from integration.web.api import (  # noqa: F401  their routes join
     cases,
     checklists,
     coverage,
+    desk,
     directory,
     document,
     key_facts,

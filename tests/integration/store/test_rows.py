@@ -9,6 +9,7 @@ from sqlalchemy import Row, Table
 
 from integration.store import tables
 from integration.store.deliveries import Delivery, Item
+from integration.store.desk import AnswerRow
 from integration.store.directory_search import EntryRow
 from integration.store.drafts import Draft
 from integration.store.medication_reviews import ReviewRow
@@ -22,6 +23,7 @@ from integration.store.ticks import Tick
 ROWS = [
     (Request, tables.requests),
     (Draft, tables.drafts),
+    (AnswerRow, tables.desk_answers),
     (Delivery, tables.deliveries),
     (Step, tables.steps),
     (Item, tables.delivery_items),

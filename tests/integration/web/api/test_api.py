@@ -346,6 +346,7 @@ def test_every_action_needs_a_reason(site, api):
         "/api/search",
         "/api/requests/<request_id>/coverage",
         "/api/requests/<request_id>/acknowledgments",
+        "/api/desk/<request_id>/answers",
         FILES,
     }
     assert len(addresses) == len(posts - reasonless), "a new POST is not in this test"
