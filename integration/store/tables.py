@@ -1254,9 +1254,8 @@ report_drafts = Table(
     Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
     Column("body", LargeBinary, nullable=False),  # a TypedReport of mappings/model/written_report.py as JSON bytes
     Column("file_sha256", Text),  # a PDF that is the report, in the payload store
-    Column(
-        "file_names_others", Boolean, nullable=False, server_default=text("false")
-    ),  # not the patient of the request
+    Column("file_doubts", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # why it may be another patient's
+    Column("corrects", Integer),  # the number of the signed report that it replaces
     Column("version", Integer, nullable=False, server_default="1"),
     _now("updated_at"),
     Column("updated_by", Text, nullable=False),
