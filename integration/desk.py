@@ -199,6 +199,11 @@ def linked(conn: Connection, config: Config, row: Request, value: str) -> str | 
     return links.find(conn, row.fulfiller, config.exchange.identifier_system, [value]).get(value)
 
 
+def read_there(conn: Connection, config: Config, row: Request, reference: str) -> dict | None:
+    """A resource at the hosted practice that is asked; None when it is not there. Raises NotPossible where it is not hosted."""
+    return _read(conn, must_be_hosted(config, row.fulfiller).hosted_practice, reference)
+
+
 def _must_be_newest(said: list[AnswerRow], last: int) -> None:
     if said and said[-1].id != last:
         newest = said[-1]

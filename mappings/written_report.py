@@ -39,13 +39,13 @@ class WrittenParts:
 
 @dataclass(frozen=True)
 class About:
-    """What the report is about, as the practice's server calls it; ``visit_end`` an instant, ``author`` its Organization there."""
+    """What the report is about, as the practice's server calls it; ``composition``: the same report there in that form."""
 
     identifier: Identifier
     patient: str
     service_request: str
-    author: str | None
     author_display: str | None
+    composition: str | None = None
 
 
 # --- written -----------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def to_report_document(
         "authenticator": {"display": report.signed_by},
         "relatesTo": [{"code": "replaces", "target": {"reference": replaces}}] if replaces else [],
         "content": [{"attachment": {"title": TITLE, **each}} for each in attachments],
-        "context": {"related": [{"reference": about.service_request}]},
+        "context": {"related": [{"reference": each} for each in (about.service_request, about.composition) if each]},
     }
     return {name: value for name, value in made.items() if value not in (None, [], {})}
 
@@ -283,6 +283,4 @@ def _test(test: Test) -> dict:
 
 
 def _authors(report: WrittenReport, about: About) -> list[dict]:
-    organization = {"reference": about.author, "display": about.author_display}
-    kept = {name: value for name, value in organization.items() if value}
-    return [each for each in ({"display": report.signed_by} if report.signed_by else {}, kept) if each]
+    return [{"display": each} for each in (report.signed_by, about.author_display) if each]

@@ -354,6 +354,8 @@ WRITER_OF = {
     "received_records": "integration/store/received_records.py",  # arrive, accept, end
     "appointments": "integration/store/appointments.py",  # keep
     "desk_answers": "integration/store/desk.py",  # add
+    "report_drafts": "integration/store/report_drafts.py",  # save, set_file
+    "written_reports": "integration/store/written_reports.py",  # add, retract
     "found_appointments": "integration/store/appointments.py",  # show, dismiss
 }
 IN_SQL = {  # leases are given and taken back, and a restore frees them, in one statement for all

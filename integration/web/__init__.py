@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PAGE_BODY_BYTES = 4 << 20
 UPLOAD_PATH = "/records-received"  # of pages and API: a body may be as large as records.max_upload_bytes
+UPLOAD_PATHS = (UPLOAD_PATH, "/report/file")
 FORM_BYTES = 1 << 20  # what stands around a file in a form
 
 
@@ -150,9 +151,9 @@ def _with_records(app: Flask) -> None:
 
 def _with_consultants(app: Flask) -> None:
     """The pages of a consulting practice: what it is asked, and a packet as a clinician reads it."""
-    from integration.web.consultant import desk, key_facts
+    from integration.web.consultant import desk, key_facts, report
 
-    for part in (desk, key_facts):
+    for part in (desk, key_facts, report):
         app.register_blueprint(part.blueprint)
 
 

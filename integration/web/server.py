@@ -27,7 +27,7 @@ from werkzeug.exceptions import ClientDisconnected
 
 from integration.hosted import MAX_BODY_BYTES
 from integration.settings.config import Config
-from integration.web import FORM_BYTES, PAGE_BODY_BYTES, UPLOAD_PATH
+from integration.web import FORM_BYTES, PAGE_BODY_BYTES, UPLOAD_PATHS
 
 THREADS = 16
 # Both with a file each stay below the 1,024 that a process may have open where nobody has raised it.
@@ -52,7 +52,7 @@ class Limits:
 
     def body(self, path: str) -> int:
         """The largest body a path takes."""
-        if path.endswith(UPLOAD_PATH) and not path.startswith("/fhir/"):
+        if path.endswith(UPLOAD_PATHS) and not path.startswith("/fhir/"):
             return self.upload_bytes
         return self.hosted_bytes if path.startswith("/fhir/") else self.page_bytes
 

@@ -30,8 +30,8 @@ ABOUT = About(
     Identifier(system="https://exchange.example.org", value="DocumentReference/r1-report-1"),
     "Patient/1",
     "ServiceRequest/2",
-    "Organization/3",
     "Valley Oncology",
+    "Composition/4",
 )
 REPORT = WrittenReport(
     Agreement.AGREES,
@@ -76,7 +76,7 @@ def test_what_is_written_is_r4_and_is_read_as_a_final_consult_note():
     assert structure_issues(document) == [] and structure_issues(to_composition(REPORT, ABOUT)) == []
     reading = read_report({**document, "id": "9"})
     assert (reading.final, reading.is_consult_note, reading.problems) == (True, True, ())
-    assert (reading.patient, reading.related) == ("Patient/1", ("ServiceRequest/2",))
+    assert (reading.patient, reading.related) == ("Patient/1", ("ServiceRequest/2", "Composition/4"))
     assert [inline_bytes(each.attachment) for each in documents_in(reading)] == [b"words", b"%PDF-"]
 
 

@@ -11,7 +11,7 @@ from werkzeug.routing import Rule
 from integration.store import audit, owners
 from integration.store.roles import OF_PRACTICES, Role
 from integration.store.scope import EVERYTHING, NOTHING, Scope
-from integration.web import UPLOAD_PATH, world
+from integration.web import UPLOAD_PATHS, world
 from integration.web.access import who
 from integration.web.access.roles import ACTIONS_NEED, ANYONE_IN, HOW_SCOPED, INSTEAD, NEEDS, WITHIN, How, Need
 from integration.web.access.who import Who
@@ -77,7 +77,7 @@ def _named() -> Iterator[tuple[str, str]]:
         body = request.get_json(silent=True)
         said = body if isinstance(body, dict) else {}
         yield from owners.all_named({name: [str(value)] for name, value in said.items() if value is not None})
-    elif not request.path.endswith(UPLOAD_PATH):  # a large upload is read by its own view, and named by its path alone
+    elif not request.path.endswith(UPLOAD_PATHS):  # a large upload is read by its own view, and named by its path alone
         yield from owners.all_named(request.form.to_dict(flat=False))
 
 

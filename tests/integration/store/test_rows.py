@@ -15,15 +15,19 @@ from integration.store.drafts import Draft
 from integration.store.medication_reviews import ReviewRow
 from integration.store.packets import PacketRow
 from integration.store.received_records import ReceivedRecord
+from integration.store.report_drafts import ReportDraft
 from integration.store.requests import Request
 from integration.store.sendings import Sending
 from integration.store.steps import Step
 from integration.store.ticks import Tick
+from integration.store.written_reports import SignedReport
 
 ROWS = [
     (Request, tables.requests),
     (Draft, tables.drafts),
     (AnswerRow, tables.desk_answers),
+    (ReportDraft, tables.report_drafts),
+    (SignedReport, tables.written_reports),
     (Delivery, tables.deliveries),
     (Step, tables.steps),
     (Item, tables.delivery_items),

@@ -1,0 +1,117 @@
+"""The report as a page: saved in steps, nothing typed is lost, signed, corrected, retracted; a file that is refused says why."""
+
+import io
+import re
+
+import pytest
+
+from tests.integration.web.consultant.practice import at_our_pages
+from tests.integration.web.consultant.test_written_reports import pdf, returned
+from tests.jobs.exchange import a_request, load_chart
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def asked(exchange):
+    at_our_pages(exchange)
+    load_chart(exchange)
+    request_id = exchange.submit(a_request())
+    exchange.drain()
+    return exchange, f"/desk/{request_id}/report", exchange.app.test_client()
+
+
+def fields(client, address: str, **typed) -> dict:
+    page = client.get(address).text
+    found = {name: re.search(rf'name="{name}" value="([^"]*)"', page).group(1) for name in ("token", "version")}
+    return {**found, **typed}
+
+
+GOOD = {
+    "diagnosis": "agrees",
+    "plan": "differs",
+    "summary": "Stage III is confirmed.\r\nWait.",
+    "points-1-said": "surgery <now>",
+    "points-1-agreement": "differs",
+    "tests-1-words": "PET-CT",
+    "answers-1-question": "Can I wait?",
+    "answers-1-words": "Yes.",
+}
+
+
+def test_it_is_saved_in_steps_previewed_signed_corrected_and_retracted(asked):
+    exchange, address, client = asked
+    assert client.post(address, data=fields(client, address, do="save", summary="Half a")).status_code == 303
+    page = client.get(address).text
+    assert "Half a" in page and "Can I wait?" in page
+    half = client.post(address, data=fields(client, address, do="sign", summary="Half a", signed_by="Dr. Bob"))
+    assert half.status_code == 400 and "with the diagnosis of the first opinion" in half.text and "Half a" in half.text
+    assert client.post(address, data=fields(client, address, do="preview", **GOOD)).status_code == 303
+    shown = client.get(f"{address}/preview").text
+    assert "Stage III is confirmed." in shown and "surgery &lt;now&gt;" in shown and "It is not signed" in shown
+    seen = fields(client, address, do="sign", signed_by="Dr. Bob Example", **GOOD)
+    assert client.post(address, data=seen).status_code == 303
+    second = client.post(address, data={**seen, "signed_by": "Dr. Carol Example", "summary": "Mine"})
+    assert second.status_code == 409 and "Mine" in second.text
+    exchange.drain()
+    assert len(returned(exchange)) == 1
+    page = client.get(address).text
+    assert "Report 1, signed by Dr. Bob Example" in page
+    change = f"{address}/change"
+    assert client.post(change, data=fields(client, address, do="correct")).status_code == 303
+    assert "Stage III is confirmed." in client.get(address).text
+    typed = {**GOOD, "summary": "Stage II."}
+    assert (
+        client.post(address, data=fields(client, address, do="sign", signed_by="Dr. Bob Example", **typed)).status_code
+        == 303
+    )
+    exchange.drain()
+    assert len(returned(exchange)) == 2
+    no_reason = client.post(change, data=fields(client, address, do="retract", number="2"))
+    assert no_reason.status_code == 400
+    taken = client.post(change, data=fields(client, address, do="retract", number="2", reason="wrong patient"))
+    assert taken.status_code == 303
+    exchange.drain()
+    assert "Retracted by" in client.get(address).text
+    assert "entered-in-error" in {each["status"] for each in returned(exchange)}
+
+
+def test_of_two_editors_the_second_sees_both_and_loses_nothing(asked):
+    _, address, client = asked
+    first, second = (
+        fields(client, address, do="save", summary="Bob's"),
+        fields(client, address, do="save", summary="Carol's"),
+    )
+    assert client.post(address, data=first).status_code == 303
+    both = client.post(address, data=second)
+    assert both.status_code == 409 and "Bob&#39;s" in both.text and "Carol&#39;s" in both.text
+    version = re.search(r'name="version" value="(\d+)"', both.text).group(1)
+    assert client.post(address, data={**second, "version": version}).status_code == 303
+    assert "Carol&#39;s" in client.get(address).text
+
+
+def test_a_file_is_handed_in_or_refused_with_a_sentence(asked):
+    exchange, address, client = asked
+
+    def hand_in(data: bytes, name: str = "report.pdf", status: int = 303):
+        typed = fields(client, address, file=(io.BytesIO(data), name, "application/pdf"))
+        answer = client.post(f"{address}/file", data=typed, content_type="multipart/form-data")
+        assert answer.status_code == status, answer.text[:2000]
+        return answer.text
+
+    hand_in(pdf("Patient: Ada Synthetic-Test", script="app.alert(1)"), status=422)
+    hand_in(pdf("Patient: Ada Synthetic-Test")[:-600], status=422)
+    assert "larger than 30 MB" in hand_in(b"%PDF-" + b"x" * 30_000_001, status=422)
+    assert (
+        client.post(f"{address}/file", data=fields(client, address), content_type="multipart/form-data").status_code
+        == 400
+    )
+    hand_in(pdf("Patient: Eve Other"))
+    page = client.get(address).text
+    assert "It names another patient." in page
+    refused = client.post(address, data=fields(client, address, do="sign", signed_by="Dr. Bob Example"))
+    assert refused.status_code == 400 and "look at the file" in refused.text
+    signed = client.post(address, data=fields(client, address, do="sign", signed_by="Dr. Bob Example", is_theirs="1"))
+    assert signed.status_code == 303
+    exchange.drain()
+    assert len(returned(exchange)) == 1
