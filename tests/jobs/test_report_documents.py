@@ -107,20 +107,39 @@ def test_a_worker_that_is_killed_between_them_leaves_each_once(oracle, tmp_path,
     assert len(oracle.ours) == oracle.writes() == 2 and oracle.view["closed"], oracle.view["owed"]
 
 
-def test_bytes_that_change_there_between_two_attempts_are_another_revision(oracle):
-    """What goes later is cut from what went first: the change is told as one, and nothing is mixed."""
+@pytest.fixture
+def changed_in_between(oracle) -> Loop:
+    """The first document is there, the primary care EHR was away for the second, and meanwhile other bytes stand at the consultant."""
     report = answer(oracle, TEXT, PDF)
     oracle.vendor.faults.written = lambda *_: setattr(oracle.vendor.faults, "away", True)
     oracle.go_on(rounds=1)
     oracle.vendor.faults.written, oracle.vendor.faults.away = lambda *_: None, False
+    assert set(standing(oracle)) == {"-1"}
     oracle.exchange.change("bob", report, content=content(TEXT, ("application/pdf", PDF[1] + b"%")))
-    oracle.go_on(rounds=60)  # the breaker rests first
-    assert standing(oracle).get("-1.2", [None])[0] == PDF[1], [
-        (each["kind"], each["status"], each["cause"]) for each in oracle.view["owed"]
-    ]
+    return oracle
+
+
+def test_bytes_that_change_there_between_two_attempts_are_another_revision(changed_in_between):
+    """What goes later is cut from what went first: the change is told as one, and nothing is mixed."""
+    oracle = changed_in_between
+    oracle.go_on(rounds=60, but=("watch_fulfiller",))  # the breaker rests first
+    assert standing(oracle)["-1.2"][0] == PDF[1], oracle.view["owed"]
     oracle.exchange.watch()
     oracle.go_on()
-    assert standing(oracle)["-2.2"][0] == PDF[1] + b"%", oracle.view["owed"]
+    assert standing(oracle)["-2.2"] == (PDF[1] + b"%", "current"), oracle.view["owed"]
+
+
+def test_a_change_that_is_seen_before_the_rest_went_is_returned_in_its_place(changed_in_between):
+    """Of a revision that no longer stands nothing more goes; what went of it says so."""
+    oracle = changed_in_between
+    oracle.go_on(rounds=1, but=("return_report",))
+    oracle.go_on(rounds=60)
+    assert standing(oracle) == {
+        "-1": (OPINION, "superseded"),
+        "-2": (OPINION, "current"),
+        "-2.2": (PDF[1] + b"%", "current"),
+    }, oracle.view["owed"]
+    assert oracle.view["closed_level"] == "read-back"
 
 
 @pytest.mark.parametrize("left", [(PDF,), (PDF, PDF)], ids=["one", "two"])

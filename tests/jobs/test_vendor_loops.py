@@ -55,11 +55,19 @@ class Loop:
         if drain:
             self.go_on()
 
-    def go_on(self, rounds: int = 8) -> None:
-        """What waits, for an index or a next attempt, is due."""
+    def go_on(self, rounds: int = 8, *, but: tuple[str, ...] = ()) -> None:
+        """What waits, for an index or a next attempt, is due; ``but`` these kinds of steps, which go on waiting."""
         for _ in range(rounds):
             with self.exchange.engine.begin() as conn:
-                conn.execute(text("UPDATE steps SET next_attempt_at = now() WHERE status = 'waiting'"))
+                for kind in but:
+                    conn.execute(
+                        text("UPDATE steps SET next_attempt_at = now() + '1 hour' WHERE status = 'waiting' AND kind = :it"),
+                        {"it": kind},
+                    )
+                conn.execute(
+                    text("UPDATE steps SET next_attempt_at = now() WHERE status = 'waiting' AND NOT kind = ANY(:but)"),
+                    {"but": list(but)},
+                )
             self.exchange.drain(hurry=False)
             if self.view["closed"] or not self._goes_on():
                 return
