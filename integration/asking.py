@@ -155,8 +155,8 @@ def _letter(engine: Engine, payloads: Payloads, config: Config, known: Ask, toda
     writer = config.endpoints.get(content.placer)
     if send_to is None:
         raise NotPossible(
-            f"there is no address, fax or portal to send records to: write records_office for endpoints.{content.fulfiller} "
-            f"or endpoints.{content.placer}"
+            "the letter needs an address, fax or portal to which records are sent: an administrator writes records_office for "
+            f"endpoints.{content.fulfiller} or endpoints.{content.placer}"
         )
     loaded = [packets.load(payloads, each.manifest_sha256) for each in rows]
     return write(

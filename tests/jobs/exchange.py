@@ -77,7 +77,8 @@ class Exchange:
     """Dr Alice asks, Dr Bob answers. ``drain()`` does every step that is due until none is left.
 
     ``before`` puts a proxy before an endpoint: ``{"bob": lambda url: LyingProxy(url, ...)}``. ``at_alice``: further keys of
-    Alice's endpoint, in YAML; ``at_bob``: of Bob's.
+    Alice's endpoint, in YAML; ``at_bob``: of Bob's. ``hosted``: both are practices that the Exchange knows as its own
+    (``hosted:alice``), as config.yaml of this repository has them; otherwise they are addresses like any other.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Exchange:
         system="urn:test",
         at_alice="",
         at_bob="",
+        hosted=False,
     ):
         self.engine = database.engine
         self.server = create_servers(AppOf(self), host="127.0.0.1", port=0, threads=8)
@@ -102,6 +104,8 @@ class Exchange:
         self.alice, self.bob = alice or f"{base}/fhir/alice", bob or f"{base}/fhir/bob"
         self.proxies = {name: wrap(getattr(self, name)).__enter__() for name, wrap in (before or {}).items()}
         seen = {name: proxy.address for name, proxy in self.proxies.items()}
+        if hosted:
+            seen = {"alice": "hosted:alice", "bob": "hosted:bob"}
         path = folder / "config.yaml"
         path.write_text(
             CONFIG.format(
@@ -116,6 +120,7 @@ class Exchange:
                 at_alice=f", {at_alice}" if at_alice else "",
                 at_bob=f", {at_bob}" if at_bob else "",
             )
+            + (f"web: {{port: {self.server.port}}}\n" if hosted else "")
         )
         self.config: Config = load_config(path, {})
         self.payloads = Payloads(self.config.payloads.url)
