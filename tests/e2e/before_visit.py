@@ -125,4 +125,6 @@ class Coordinator:
 
     def say_of(self, item: str, button: str, reason: str) -> None:
         """Press a button of one item of the checklist."""
-        self.part("Records needed for the visit").press(button, {"Reason": reason}, within=item).must_read("Kept, with your reason.")
+        self.part("Records needed for the visit").press(button, {"Reason": reason}, within=item).must_read(
+            "Kept, with your reason."
+        )

@@ -71,7 +71,11 @@ def load_chart(exchange: Exchange, number: str) -> None:
             effectiveDateTime=day,
             valueQuantity={"value": value, "unit": "g/dL"},
         )
-    for code, words in (("57133-1", "Referral letter"), ("11488-4", "Consult note"), ("34117-2", "History and physical")):
+    for code, words in (
+        ("57133-1", "Referral letter"),
+        ("11488-4", "Consult note"),
+        ("34117-2", "History and physical"),
+    ):
         put(
             resourceType="DocumentReference",
             status="current",
@@ -170,12 +174,16 @@ def ask_for_the_pathology_report_and_get_it(exchange: Exchange, someone: Coordin
         "Needed by": business_days(4).isoformat(),
         "Reason": "the consultant needs the report",
     }
-    someone.part("Records needed for the visit").follow("Ask for what is missing").press("Ask", typed, within="Ask a source", only=["Pathology report"])
+    someone.part("Records needed for the visit").follow("Ask for what is missing").press(
+        "Ask", typed, within="Ask a source", only=["Pathology report"]
+    )
     someone.at.must_read("Synthetic Pathology Laboratory")
     letter = someone.at.submit("Download the letter")
     assert letter.content.startswith(b"%PDF"), letter.text[:3000]
     assert "Pathology report asked for" in someone.open_items() or True
-    someone.part("Records from elsewhere").press("Upload", files={"File": ("pathology.pdf", PATHOLOGY, "application/pdf")})
+    someone.part("Records from elsewhere").press(
+        "Upload", files={"File": ("pathology.pdf", PATHOLOGY, "application/pdf")}
+    )
     someone.at.press(
         "Send it with the next packet",
         {

@@ -88,21 +88,28 @@ class Visitor:
         return [said(each) for each in self.page.xpath("//*[@id='message' or @role='alert' or @role='status']")]
 
     def _took(self, answer: http.Response, status: int = 200) -> None:
-        assert answer.status_code == status, f"{answer.request.method} {answer.url}: {answer.status_code} {_plain(answer)}"
+        assert answer.status_code == status, (
+            f"{answer.request.method} {answer.url}: {answer.status_code} {_plain(answer)}"
+        )
         self.at, self.page = answer.url, html.fromstring(answer.content)
 
     def _button(self, words: str, within: str) -> HtmlElement:
         found = [each for each in self.page.iter("button") if words in said(each)]
         if within:
             found = [each for each in found if any(within in said(part) for part in _parts(each))]
-        assert found, f"{self.at} has no button {words!r} {within!r}, only {[said(b) for b in self.page.iter('button')]}"
+        assert found, (
+            f"{self.at} has no button {words!r} {within!r}, only {[said(b) for b in self.page.iter('button')]}"
+        )
         return min(found, key=lambda each: (len(said(each)), _depth(each, within)))
 
     def _labeled(self, form: HtmlElement, label: str) -> HtmlElement:
         """The field of a label, whose words begin with these (a hint may follow)."""
         found = [each for each in form.iter("label") if re.match(re.escape(label) + r"(\W|$)", said(each))]
         fields = [
-            each for one in found for each in form.xpath(f".//*[@id='{one.get('for')}']") or one.xpath(".//input") if each is not None
+            each
+            for one in found
+            for each in form.xpath(f".//*[@id='{one.get('for')}']") or one.xpath(".//input")
+            if each is not None
         ]
         assert fields, f"{self.at} has no field {label!r}, only {[said(each) for each in form.iter('label')]}"
         return fields[0]

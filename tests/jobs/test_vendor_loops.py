@@ -61,7 +61,9 @@ class Loop:
             with self.exchange.engine.begin() as conn:
                 for kind in but:
                     conn.execute(
-                        text("UPDATE steps SET next_attempt_at = now() + '1 hour' WHERE status = 'waiting' AND kind = :it"),
+                        text(
+                            "UPDATE steps SET next_attempt_at = now() + '1 hour' WHERE status = 'waiting' AND kind = :it"
+                        ),
                         {"it": kind},
                     )
                 conn.execute(
