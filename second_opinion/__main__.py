@@ -2,4 +2,5 @@
 
 from second_opinion import main
 
-main()
+if __name__ == "__main__":
+    main()
