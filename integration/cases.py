@@ -12,7 +12,7 @@ from integration.settings.config import Config
 from integration.store import acknowledgments, audit, deliveries, reports, request_list, requests
 from integration.store.request_list import Waits
 from integration.store.requests import Request
-from integration.views import case, checklist, opinion, received, visit
+from integration.views import case, checklist, health_links, opinion, received, visit
 from integration.views import coverage as coverage_view
 from integration.views import medications as medication_view
 from integration.views import suitability as suitability_view
@@ -66,6 +66,11 @@ def _received(this: Case) -> Part:
         return received.part(conn, this.request_id)
 
 
+def _health_links(this: Case) -> Part:
+    with this.engine.connect() as conn:
+        return health_links.part(conn, this.request_id)
+
+
 def _coverage(this: Case) -> Part | None:
     with this.engine.connect() as conn:
         return coverage_view.part(coverage.known(conn, this.row.id, this.now.date()))
@@ -83,6 +88,7 @@ PARTS: dict[str, Callable[[Case], Part | None]] = {
     "questions": lambda this: questions_part(this.content),
     "visit": _visit,
     "records": lambda this: case.records_part(this.row, this.arrived_as, this.waits, this.now),
+    "health-links": _health_links,
     "opinion": lambda this: case.report_part(this.row, this.waits, this.reading),
 }
 

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 from integration.packets.payloads import PayloadMissing, Payloads
 from integration.postgres.database import revision_of
 from integration.postgres.driver import driver
-from integration.store.tables import delivery_items, links, packets, reports
+from integration.store.tables import delivery_items, health_link_files, links, packets, received_records, reports
 from mappings.model.errors import ExchangeError
 
 Progress = Callable[[int, int], None]  # done, of how many
@@ -34,6 +34,8 @@ NAMES_PAYLOADS = (
     links.c.written_in,
     reports.c.resource_sha256,
     reports.c.bytes_sha256,
+    received_records.c.sha256,
+    health_link_files.c.sha256,
 )
 
 

@@ -11,6 +11,7 @@ from integration.store.tables import (
     deliveries,
     drafts,
     findings,
+    health_links,
     packets,
     parcels,
     received_records,
@@ -49,6 +50,7 @@ NAMES: dict[str, Column] = {
     "record_id": received_records.c.id,
     "finding_id": findings.c.id,
     "finding": findings.c.id,
+    "link_id": health_links.c.id,
 }
 
 

@@ -1207,6 +1207,65 @@ totals = Table(
     postgresql_with={"fillfactor": "50"},  # changed by each step, stays HOT
 )
 
+health_links = Table(
+    "health_links",
+    metadata,  # by which a patient carries the packet; the link itself, its token and its key stand nowhere
+    Column("id", Text, primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("token_sha256", Text, nullable=False, unique=True),
+    Column("flag", Text, nullable=False),  # L, P, U of mappings/health_link.py
+    Column("passcode", Text),  # salt and scrypt of it
+    Column("attempts_left", Integer, nullable=False),
+    Column("wrapped_key", LargeBinary),  # of a long-term link, under keys_dir/health-links.key
+    Column("packet_version", Integer, nullable=False),
+    Column("left_out", Integer, nullable=False),
+    Column("made_by", Text, nullable=False),
+    _now("created_at"),
+    _time("expires_at", nullable=False),
+    _time("ended_at"),
+    Column("ended_by", Text),
+    Column("ended_because", Text),
+    Index("health_links_request", "request_id", "created_at"),
+)
+
+health_link_files = Table(
+    "health_link_files",
+    metadata,  # encrypted; the bytes are in the payload store
+    Column("link_id", Text, ForeignKey("health_links.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    _now("made_at"),
+)
+
+health_link_locations = Table(
+    "health_link_locations",
+    metadata,  # an address of a file that works once
+    Column("token_sha256", Text, primary_key=True),
+    Column("link_id", Text, ForeignKey("health_links.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("recipient", Text, nullable=False),
+    _time("expires_at", nullable=False),
+    _time("used_at"),
+    Index("health_link_locations_expire", "expires_at"),
+)
+
+health_link_accesses = Table(
+    "health_link_accesses",
+    metadata,  # who opened a link, in their own words, or tried to
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("link_id", Text, ForeignKey("health_links.id"), nullable=False),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    _time("at", nullable=False, server_default=func.statement_timestamp()),
+    Column("recipient", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("files", Integer, nullable=False),
+    Index("health_link_accesses_link", "link_id", "at"),
+    Index("health_link_accesses_request", "request_id", "id"),
+)
+
+
 drafts = Table(
     "drafts",
     metadata,  # requests that are still being written

@@ -3,6 +3,7 @@
 from integration.views.coverage_texts import COVERAGE_TEXTS
 from integration.views.desk_texts import DESK_TEXTS
 from integration.views.draft_texts import DRAFT_TEXTS
+from integration.views.health_link_texts import HEALTH_LINK_TEXTS
 from integration.views.reading_texts import READING_TEXTS
 from integration.views.record_texts import RECORD_TEXTS
 
@@ -11,6 +12,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     **DESK_TEXTS,
     **DRAFT_TEXTS,
     **READING_TEXTS,
+    **HEALTH_LINK_TEXTS,
     # the frame
     "app.name": "Second Opinion Exchange",
     "app.skip": "Skip to the content",

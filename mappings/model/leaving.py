@@ -20,6 +20,7 @@ class Reason(StrEnum):
     CHECK = "check"
     SUBSCRIPTION = "subscription"
     RECORDS = "records-asked"  # of the source that has them
+    CARRIED = "carried-by-patient"  # by a SMART Health Link
 
 
 # A step that is not here sends nothing to a party's system.
@@ -37,13 +38,13 @@ REASON_OF_STEP: dict[str, Reason] = {
 }
 # Clinical content goes only for a request that stands, to the patient that it is linked to. What takes something back, says
 # a status or cancels goes in any case: keeping it would leave the wrong thing standing.
-CARRIES = frozenset({Reason.ASKED, Reason.CORRECTION, Reason.REPORT, Reason.RECORDS, Reason.VISIT})
+CARRIES = frozenset({Reason.ASKED, Reason.CORRECTION, Reason.REPORT, Reason.RECORDS, Reason.VISIT, Reason.CARRIED})
 ENDS_WITH_THE_REQUEST = frozenset({Reason.ASKED, Reason.RECORDS})  # nobody needs it once somebody asked to cancel
 PEOPLE = frozenset(
     {"Patient", "Practitioner", "PractitionerRole", "Organization", "Location"}
 )  # they go before the link
 
-BY_HAND = frozenset({"Letter"})  # it names the patient in words: no system has to know them
+BY_HAND = frozenset({"Letter", "HealthLink"})  # a person carries it: no system has to know the patient
 
 
 @dataclass(frozen=True)

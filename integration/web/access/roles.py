@@ -33,6 +33,9 @@ NEEDS: dict[str, Need] = {
     "static": None,
     "jwks.of_name": None,
     "jwks.of_all": None,
+    "shl.manifest": None,  # the link and its passcode open it
+    "shl.direct": None,
+    "shl.file": None,
     "hooks.heard": None,  # it asks for a secret of its own
     "smart.configuration": None,
     "smart.token": None,  # it asks for a signed assertion
@@ -190,6 +193,9 @@ NEEDS: dict[str, Need] = {
     "medications.show": CASE,
     "medications.review": ASKING,
     "patient_questions.show": ASKING,
+    "health_links.show": ASKING,
+    "health_links.make": ASKING,
+    "health_links.revoke": ASKING,
     "visit_sheet.show": ASKING,
     "visit_sheet.pdf": ASKING,
     "patient_questions.change": ASKING,
