@@ -42,7 +42,7 @@ from jobs.steps import (
     watch_visit,
     write_visit,
 )
-from jobs.upkeep import bulk_retry, check_alarms, endpoint_check, prune, send_alerts
+from jobs.upkeep import bulk_retry, check_alarms, endpoint_check, prune, send_alerts, sync_directory
 from jobs.world import Context, Lease, Outcome, Revised, World
 from mappings.model.causes import cause_named
 from mappings.model.delivery import RetryPolicy, next_attempt_at
@@ -84,6 +84,7 @@ JOBS = {
     "check_alarms": check_alarms.check_alarms,
     "send_alerts": send_alerts.send_alerts,
     "check_endpoints": endpoint_check.check_endpoints,
+    "sync_directory": sync_directory.sync_directory,
 }
 MAX_STEP_SECONDS = 1800  # a step that runs longer loses its lease: a hung thread must not hold it for ever
 UNKNOWN_KIND_SECONDS = 30.0

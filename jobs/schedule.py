@@ -15,6 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Connection
 
 from integration.queue import dispatch
+from integration.settings.config import Config
 from integration.store import hints, steps, ticks
 from integration.store import schedules as store
 from integration.store.ticks import Tick
@@ -43,12 +44,19 @@ class Schedule:
 
 def schedules(world: World) -> list[Schedule]:
     """The schedules of this configuration."""
-    polls = every(world.config.schedules.poll_requests_seconds)
-    prunes = CronTrigger.from_crontab(world.config.schedules.prune_cron, timezone=UTC)
+    config = world.config
     return [
-        Schedule(name, prunes if name == "prune" else polls, partial(store.make_due, name=name))
-        for name in store.names(world.config)
+        Schedule(name, trigger, partial(store.make_due, name=name))
+        for name in store.names(config)
+        if (trigger := _trigger(config, name)) is not None
     ]
+
+
+def _trigger(config: Config, name: str) -> BaseTrigger | None:
+    if not store.is_by_cron(name):
+        return every(config.schedules.poll_requests_seconds)
+    cron = store.cron_of(config, name)
+    return CronTrigger.from_crontab(cron, timezone=UTC) if cron else None
 
 
 def housekeeping() -> list[Schedule]:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from integration.directory import zip_codes
 from integration.directory.searching import ages_of, specialty_words
 from integration.settings.config import Config
-from integration.store import directory, directory_search
+from integration.store import directory, directory_corrections, directory_search
 from integration.store.operations import NotPossible
 from integration.views.directory import Profile
 from integration.views.languages import primaries, understood
@@ -78,7 +78,7 @@ def correct(
         raise NotSaid({"family": "a doctor needs a last name"})
     zip_codes.ensure(engine)
     with engine.begin() as conn:
-        return directory.correct(conn, entry_id, values, seen=seen, actor=actor, reason=reason)
+        return directory_corrections.correct(conn, entry_id, values, seen=seen, actor=actor, reason=reason)
 
 
 def read(config: Config, typed: Mapping[str, str]) -> dict[str, Any]:

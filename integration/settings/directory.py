@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from integration.settings.parts import Key, Section
+from integration.settings.parts import Cron, Key, Section
 from mappings.directory.places import STATES
 from mappings.specialties import NUCC
 
@@ -40,6 +40,11 @@ class DirectorySource(Section):
         default_factory=dict,
         description="Names of the parameters where they differ from the profile's.",
         examples=[{"state": "location_state"}],
+    )
+    sync_cron: Cron | None = Field(
+        None,
+        description="When it is read again by itself; five fields, UTC. Without it, when somebody presses Run now or calls the command.",
+        examples=["0 4 * * sun"],
     )
 
 

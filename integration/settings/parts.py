@@ -93,3 +93,29 @@ def check_network(value: str) -> str:
         return str(ipaddress.ip_network(value))
     except ValueError:
         raise ValueError("is no network such as 10.20.0.0/16") from None
+
+
+_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+
+
+def _is_cron_field(text: str, bounds: tuple[int, int]) -> bool:
+    """``*``, ``5``, ``1-5``, each with ``/step``, and lists of these. Weekdays may be words (mon); 0 is Monday."""
+    low, high = bounds
+    for part in text.split(","):
+        found = re.fullmatch(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?", part)
+        if not found:
+            return high == 6 and re.fullmatch(r"(mon|tue|wed|thu|fri|sat|sun)", part) is not None
+        first, last, step = (int(number) if number else None for number in found.groups())
+        if first is not None and not low <= first <= (first if last is None else last) <= high or (step or 1) > high:
+            return False
+    return True
+
+
+def _five_fields(value: str) -> str:
+    fields = value.split()
+    if len(fields) != len(_CRON) or not all(_is_cron_field(*pair) for pair in zip(fields, _CRON, strict=True)):
+        raise ValueError("must be five cron fields: minute, hour, day, month, weekday")
+    return value
+
+
+Cron = Annotated[str, AfterValidator(_five_fields)]

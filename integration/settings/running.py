@@ -1,12 +1,12 @@
 """How the Exchange runs, in config.yaml: schedules, retries, workers, what is kept and for how long, traces."""
 
-import re
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from integration.settings.parts import (
+    Cron,
     Name,
     Seconds,
     Section,
@@ -31,33 +31,9 @@ class Schedules(Section):
         description="Look for progress and reports at fulfillers: this often at first, less often while nothing changes (every 15 minutes at least, once a day after completion).",
         examples=[60],
     )
-    prune_cron: str = Field(
+    prune_cron: Cron = Field(
         "0 3 * * *", description="When to remove what is past its retention; five fields, UTC.", examples=["0 3 * * *"]
     )
-
-    @field_validator("prune_cron")
-    @classmethod
-    def _five_fields(cls, value: str) -> str:
-        fields = value.split()
-        if len(fields) != len(_CRON) or not all(_is_cron_field(*pair) for pair in zip(fields, _CRON, strict=True)):
-            raise ValueError("must be five cron fields: minute, hour, day, month, weekday")
-        return value
-
-
-_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
-
-
-def _is_cron_field(text: str, bounds: tuple[int, int]) -> bool:
-    """``*``, ``5``, ``1-5``, each with ``/step``, and lists of these. Weekdays may be words (mon); 0 is Monday."""
-    low, high = bounds
-    for part in text.split(","):
-        found = re.fullmatch(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?", part)
-        if not found:
-            return high == 6 and re.fullmatch(r"(mon|tue|wed|thu|fri|sat|sun)", part) is not None
-        first, last, step = (int(number) if number else None for number in found.groups())
-        if first is not None and not low <= first <= (first if last is None else last) <= high or (step or 1) > high:
-            return False
-    return True
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

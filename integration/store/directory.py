@@ -1,11 +1,10 @@
-"""Writes the directory of doctors: what a file or server says is staged and then merged whole or not at all; and what people say.
+"""Writes the directory of doctors: what a file or server says is staged and then merged whole or not at all; and who is entered by hand.
 
 The rules of a merge, the same in whatever order files come (tests/integration/store/test_directory.py):
 1. The newer file counts for each entry, never the one that was loaded last. 2. Who is deactivated, or gone from a list that holds all
-there is, is marked and never deleted. 3. What a person corrected stays; what the source says stands beside it.
+there is, is marked and never deleted. 3. What a person corrected stays; what the source says stands beside it (directory_corrections.py).
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -16,20 +15,18 @@ from psycopg import sql
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
 from integration.postgres.driver import driver
-from integration.store import audit, zip_points
+from integration.store import audit, directory_corrections
+from integration.store.directory_corrections import LONGEST, PERSON, name_key, placed
 from integration.store.operations import NotPossible
 from integration.store.storable import storable
-from integration.store.tables import directory_corrections, directory_entries, directory_loads, specialty_codes
+from integration.store.tables import directory_entries, directory_loads, specialty_codes
 from integration.store.zip_points import MILITARY
 from mappings.directory.entry import Entry
-from mappings.names import fold
 
 LOCK = 7_215_004  # of one load at a time
 BLOCK = 20_000  # rows of one COPY: no transaction stays open for long
 FEWEST, FEW = 0.8, 10  # a whole list that lacks more than this of those we have was cut, until a person says otherwise
 LISTED = 20  # doubles named one by one
-LONGEST = 500
-PERSON = "person"
 FIELDS = tuple(each.name for each in fields(Entry) if each.name not in ("active", "ended_on"))
 _ARRAYS = frozenset({"languages", "spoken", "specialties", "specialty_texts", "licensed_in"})
 _TYPES = {
@@ -71,6 +68,14 @@ class Merged:
     notes: tuple[str, ...]
 
 
+class LoadUnderWay(NotPossible):
+    """Another file or server is being read into the directory."""
+
+
+class FewerThanKnown(NotPossible):
+    """A list of all there is lacks so many of those known that it was probably cut."""
+
+
 class Staged:
     """Rows that wait for their merge, in a table that only this connection sees and that ends with it."""
 
@@ -108,7 +113,7 @@ class Staged:
             load_id = _begin(self._conn, load, self.rows, left_out, [*notes, *doubles])
             added, changed = _merge(self._conn, load, load_id)
             ended = _end(self._conn, load, load_id)
-            _keep_corrections(self._conn, load_id)
+            directory_corrections.keep(self._conn, load_id)
             counts = {"added": added, "changed": changed, "ended": ended}
             self._conn.execute(update(directory_loads).where(directory_loads.c.id == load_id).values(counts))
             audit.record(
@@ -123,7 +128,7 @@ class Staged:
             load_id = _begin(self._conn, load, self.rows, left_out, notes)
             changed = _merge_addresses(self._conn, load)
             self._conn.execute(update(directory_loads).where(directory_loads.c.id == load_id).values(changed=changed))
-            _keep_corrections(self._conn, None)
+            directory_corrections.keep(self._conn, None)
             audit.record(self._conn, load.actor, "directory.loaded", subject=f"{load.source} {load.name}")
         return Merged(load_id, self.rows, 0, changed, 0, left_out, tuple(notes))
 
@@ -134,7 +139,7 @@ def staging(engine: Engine) -> Iterator[Staged]:
     with engine.connect() as conn:
         with conn.begin():
             if not conn.execute(select(func.pg_try_advisory_lock(LOCK))).scalar_one():
-                raise NotPossible(
+                raise LoadUnderWay(
                     "another file or server is being read into the directory now: try again when it is done"
                 )
             columns = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in _STAGED)
@@ -171,11 +176,6 @@ def _storable(value: Any) -> Any:
     return [storable(str(each), LONGEST) for each in value] if isinstance(value, list | tuple) else value
 
 
-def name_key(family: str, given: str) -> str:
-    """What a name is searched and sorted by."""
-    return storable(fold(f"{family} {given}"), LONGEST)
-
-
 def _enough(conn: Connection, load: Load) -> None:
     """Raises NotPossible when a list of all there is lacks so many that it was probably cut."""
     known, gone = conn.execute(
@@ -187,7 +187,7 @@ def _enough(conn: Connection, load: Load) -> None:
         {"source": load.source, "file_on": load.file_on},
     ).one()
     if gone > max(FEW, known * (1 - FEWEST)):
-        raise NotPossible(
+        raise FewerThanKnown(
             f"{load.name} lacks {gone:,} of the {known:,} people that {load.source} had: it was probably cut. Nothing was "
             "changed. Fetch it again, or say --fewer when it is right"
         )
@@ -308,9 +308,6 @@ def keep_specialty_codes(conn: Connection, load: Load, codes: Iterable[tuple[str
     return Merged(load_id, len(rows), len(rows), 0, 0, 0, ())
 
 
-# --- what people say ------------------------------------------------------------------------------------------------
-
-
 def add(conn: Connection, source_id: str, values: Mapping[str, Any], *, file_on: date, actor: str, reason: str) -> int:
     """An entry that a person makes; its id. Raises NotPossible when there is one under this id already."""
     known = select(directory_entries.c.id).where(
@@ -322,93 +319,7 @@ def add(conn: Connection, source_id: str, values: Mapping[str, Any], *, file_on:
     made = dict(source=PERSON, source_id=source_id, file_on=file_on, state_now="active", entered_by=actor, load_id=None)
     said: dict[str, Any] = {name: values.get(name) for name in FIELDS if name != "source_id"}
     said["given"] = said["given"] or ""
-    row = {**said, **made, **_placed(conn, said), "name_key": name_key(said["family"], said["given"])}
+    row = {**said, **made, **placed(conn, said), "name_key": name_key(said["family"], said["given"])}
     entry_id = conn.execute(insert(directory_entries).values(row).returning(directory_entries.c.id)).scalar_one()
     audit.record(conn, actor, "directory.entered", subject=str(entry_id), reason=reason)
     return entry_id
-
-
-def correct(
-    conn: Connection, entry_id: int, values: Mapping[str, Any], *, seen: int | None, actor: str, reason: str
-) -> bool:
-    """What a person knows better of an entry; it stays whatever its source says later. False when it was so already.
-
-    ``seen``: the revision that they looked at. Raises NotPossible when somebody was quicker, or there is none.
-    """
-    entry = conn.execute(
-        select(directory_entries).where(directory_entries.c.id == entry_id).with_for_update()
-    ).one_or_none()
-    if entry is None:
-        raise NotPossible("the directory has no such entry")
-    if seen is not None and seen != entry.revision:
-        raise NotPossible(
-            "somebody changed this entry while you looked at it: look again, and say it once more if it still holds"
-        )
-    changed = {name: value for name, value in values.items() if _plain(getattr(entry, name)) != _plain(value)}
-    if not changed:
-        return False
-    for name, value in changed.items():
-        _note(conn, entry, name, value, actor=actor, reason=reason)
-    _apply(conn, entry_id, changed)
-    conn.execute(
-        update(directory_entries)
-        .where(directory_entries.c.id == entry_id)
-        .values(revision=directory_entries.c.revision + 1)
-    )
-    audit.record(
-        conn, actor, "directory.corrected", subject=str(entry_id), reason=reason, detail={"fields": sorted(changed)}
-    )
-    return True
-
-
-def _note(conn: Connection, entry: Any, name: str, value: Any, *, actor: str, reason: str) -> None:
-    if entry.source == PERSON:  # there is no source that could say otherwise
-        return
-    c = directory_corrections.c
-    open_one = (c.entry_id == entry.id, c.field == name, c.ended_at.is_(None))
-    before = conn.execute(select(c.source_value).where(*open_one)).scalar_one_or_none()
-    source_value = before if before is not None else json.dumps(_plain(getattr(entry, name)))
-    conn.execute(update(directory_corrections).where(*open_one).values(ended_at=func.now()))
-    if json.loads(source_value) == _plain(value):
-        return  # as the source says: nothing to keep
-    row = dict(entry_id=entry.id, field=name, value=json.dumps(_plain(value)), source_value=source_value)
-    conn.execute(insert(directory_corrections).values(**row, actor=actor, reason=reason))
-
-
-def _keep_corrections(conn: Connection, load_id: int | None) -> None:
-    """After a merge: what people said stands again, and what the source says now stands beside it."""
-    c, e = directory_corrections.c, directory_entries
-    wanted = select(c.id, c.entry_id, c.field, c.value, c.source_value).where(c.ended_at.is_(None))
-    if load_id is not None:
-        wanted = wanted.join(e, e.c.id == c.entry_id).where(e.c.load_id == load_id)
-    for each in conn.execute(wanted).all():
-        said = conn.execute(select(e.c[each.field]).where(e.c.id == each.entry_id)).scalar_one()
-        if _plain(said) == json.loads(each.value):
-            continue
-        conn.execute(update(directory_corrections).where(c.id == each.id).values(source_value=json.dumps(_plain(said))))
-        _apply(conn, each.entry_id, {each.field: json.loads(each.value)})
-
-
-def _apply(conn: Connection, entry_id: int, values: Mapping[str, Any]) -> None:
-    e = directory_entries
-    conn.execute(update(e).where(e.c.id == entry_id).values(dict(values)))
-    if values.keys() & {"family", "given"}:
-        row = conn.execute(select(e.c.family, e.c.given).where(e.c.id == entry_id)).one()
-        conn.execute(update(e).where(e.c.id == entry_id).values(name_key=name_key(row.family, row.given)))
-    if "zip" in values:
-        conn.execute(update(e).where(e.c.id == entry_id).values(_placed(conn, {"zip": values["zip"]})))
-
-
-def _placed(conn: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
-    zip = values.get("zip")
-    place = zip_points.find(conn, zip) if zip else None
-    if place is not None and place.kind != MILITARY:
-        return {"lat": place.lat, "lon": place.lon, "position": "zip"}
-    wider = zip_points.around(conn, zip[:3]) if zip and place is None else None
-    if wider is not None:
-        return {"lat": wider.lat, "lon": wider.lon, "position": "zip3"}
-    return {"lat": None, "lon": None, "position": None}
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, list | tuple) else value

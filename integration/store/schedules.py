@@ -6,15 +6,31 @@ from sqlalchemy import Connection
 
 from integration.settings.config import Config
 from integration.store import own_steps, steps
+from mappings.model.steps import StepKind
 
 LEFT_PARKED = ("parked-by-person", "worker-lost")  # polls that only a person lets go on: workers die at the second
+PRUNE, DIRECTORY = "prune", f"{StepKind.SYNC_DIRECTORY} "
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)  # every node anchors intervals here, so that they share fire times
 
 
 def names(config: Config) -> list[str]:
     """The names, as in ``second-opinion schedules list``."""
     polls = [f"poll_requests {key}" for key, endpoint in config.endpoints.items() if endpoint.is_polled]
-    return polls + (["prune"] if config.endpoints else [])
+    directories = [f"{DIRECTORY}{key}" for key in config.directory.sources]
+    return [*polls, *directories, *([PRUNE] if config.endpoints else [])]
+
+
+def is_by_cron(name: str) -> bool:
+    """Whether it goes by times of the day; others go by an interval."""
+    return name == PRUNE or name.startswith(DIRECTORY)
+
+
+def cron_of(config: Config, name: str) -> str | None:
+    """Its five fields; None for an interval, and for a directory that is read only when somebody says so."""
+    if name == PRUNE:
+        return config.schedules.prune_cron
+    source = config.directory.sources.get(name.removeprefix(DIRECTORY)) if name.startswith(DIRECTORY) else None
+    return source.sync_cron if source is not None else None
 
 
 def endpoint_of(name: str) -> str:
@@ -31,9 +47,10 @@ def make_due(conn: Connection, name: str) -> bool:
 
 
 def next_fire(config: Config, name: str, now: datetime) -> datetime | None:
-    """The next time it ticks."""
-    if name == "prune":
-        return next_cron(config.schedules.prune_cron, now)
+    """The next time it ticks; None when it never does by itself."""
+    if is_by_cron(name):
+        cron = cron_of(config, name)
+        return next_cron(cron, now) if cron else None
     seconds = max(1, round(config.schedules.poll_requests_seconds))
     return EPOCH + timedelta(seconds=((now - EPOCH).total_seconds() // seconds + 1) * seconds)
 

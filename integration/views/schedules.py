@@ -17,16 +17,16 @@ def schedule_board(conn: Connection, config: Config, now: datetime) -> list[dict
 
 
 def _schedule(config: Config, name: str, now: datetime, paused: set[str], last: Tick | None) -> dict:
-    seconds = 86400 if name == "prune" else config.schedules.poll_requests_seconds
+    seconds = None if schedules.is_by_cron(name) else config.schedules.poll_requests_seconds
     # A schedule that has ticked is late when two of its ticks are missing: no worker runs, or none may claim.
-    expected = last.fire_time + timedelta(seconds=2 * seconds + 10) if last and name != "prune" else None
+    expected = last.fire_time + timedelta(seconds=2 * seconds + 10) if last and seconds else None
     return {
         "name": name,
         "last": last,
         "next": schedules.next_fire(config, name, now),
         "drift": (last.claimed_at - last.fire_time).total_seconds() if last else None,
-        "seconds": round(seconds),
-        "cron": config.schedules.prune_cron if name == "prune" else None,
+        "seconds": round(seconds) if seconds else None,
+        "cron": schedules.cron_of(config, name),
         "paused": schedules.endpoint_of(name) in paused,
         "late": expected if expected and expected < now else None,
     }

@@ -948,6 +948,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "schedules.run": "Run now…",
     "schedules.seconds": "every {n} s",
     "schedules.cron": "cron {cron} (UTC)",
+    "schedules.by_hand": "when somebody says so",
     "schedules.yes": "yes",
     "schedules.paused": "endpoint paused",
     "schedules.late": "no worker ran it: expected {at}",  # deadlines

@@ -70,6 +70,7 @@ class StepKind(StrEnum):
     CHECK_ALARMS = "check_alarms"
     SEND_ALERTS = "send_alerts"
     CHECK_ENDPOINTS = "check_endpoints"
+    SYNC_DIRECTORY = "sync_directory"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ KINDS: dict[StepKind, Kind] = {
     K.CHECK_ALARMS: Kind(G.WATCH, "Check the alarms", (K.SEND_ALERTS,)),
     K.SEND_ALERTS: Kind(G.WATCH, "Send alerts"),
     K.CHECK_ENDPOINTS: Kind(G.WATCH, "Check an endpoint"),
+    K.SYNC_DIRECTORY: Kind(G.WATCH, "Read a directory of doctors"),
 }
 
 

@@ -78,7 +78,7 @@ class Exchange:
 
     ``before`` puts a proxy before an endpoint: ``{"bob": lambda url: LyingProxy(url, ...)}``. ``at_alice``: further keys of
     Alice's endpoint, in YAML; ``at_bob``: of Bob's. ``hosted``: both are practices that the Exchange knows as its own
-    (``hosted:alice``), as config.yaml of this repository has them; otherwise they are addresses like any other.
+    (``hosted:alice``), as config.yaml of this repository has them; otherwise they are addresses like any other. ``more``: further sections.
     """
 
     def __init__(
@@ -97,6 +97,7 @@ class Exchange:
         at_alice="",
         at_bob="",
         hosted=False,
+        more="",
     ):
         self.engine = database.engine
         self.server = create_servers(AppOf(self), host="127.0.0.1", port=0, threads=8)
@@ -121,6 +122,7 @@ class Exchange:
                 at_bob=f", {at_bob}" if at_bob else "",
             )
             + (f"web: {{port: {self.server.port}}}\n" if hosted else "")
+            + more
         )
         self.config: Config = load_config(path, {})
         self.payloads = Payloads(self.config.payloads.url)
