@@ -4,9 +4,10 @@ https://hl7.org/fhir/R4/servicerequest.html
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from graphlib import TopologicalSorter
 
 from mappings.addresses import Bases
 from mappings.codes import as_dict, as_dicts, as_text
@@ -59,6 +60,29 @@ def earlier_orders(order: dict, bases: Bases) -> tuple[str, ...]:
         for each in as_dicts(order.get(element))
     )
     return tuple(each for each in named if each and each.startswith("ServiceRequest/"))
+
+
+def in_line(based_on: Mapping[str, Collection[str]]) -> list[str]:
+    """The orders of ``based_on`` (each with what it is based on), the earlier ones first; without those of a loop."""
+    loop = in_a_loop(based_on)
+    straight = {each: {*before} for each, before in based_on.items() if each not in loop}
+    return list(TopologicalSorter({each: before & straight.keys() for each, before in straight.items()}).static_order())
+
+
+def in_a_loop(based_on: Mapping[str, Collection[str]]) -> set[str]:
+    """Those that are based on themselves, directly or through others: no request of such a chain is the first."""
+    return {each for each in based_on if each in _all_before(each, based_on)}
+
+
+def _all_before(reference: str, based_on: Mapping[str, Collection[str]]) -> set[str]:
+    found: set[str] = set()
+    ahead = list(based_on.get(reference, ()))
+    while ahead:
+        each = ahead.pop()
+        if each not in found:
+            found.add(each)
+            ahead += based_on.get(each, ())
+    return found
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/bundle.html
 
 from mappings.bundle import urn_of
 from mappings.communication import to_patient_questions
+from mappings.identifiers import source_identifier
 from mappings.model.request import SecondOpinionRequest
 from mappings.patient import to_patient
 from mappings.practitioner import to_practitioner
@@ -34,6 +35,8 @@ def to_bundle(
         patient=urn("Patient"),
         requester=urn("Requester") if request.requester is not None else None,
         performer=urn("Consultant") if request.consultant is not None else None,
+        case=request.follows,
+        based_on=(_earlier(request.follows, identifier_system),) if request.follows else (),
     )
     made["ServiceRequest"] = to_service_request(
         request, request_id=request_id, refs=refs, identifier_system=identifier_system
@@ -56,6 +59,7 @@ def to_bundle(
         requester=refs.requester,
         owner=refs.performer,
         inputs=inputs,
+        case=request.follows,
         authored_at=request.authored_at or authored_at,
         wanted_by=request.wanted_by.isoformat() if request.wanted_by else None,
     )
@@ -64,3 +68,7 @@ def to_bundle(
         "type": "collection",
         "entry": [{"fullUrl": urn(name), "resource": resource} for name, resource in made.items()],
     }
+
+
+def _earlier(request_id: str, identifier_system: str) -> dict:
+    return {"type": "ServiceRequest", "identifier": source_identifier(identifier_system, "ServiceRequest", request_id)}

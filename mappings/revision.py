@@ -10,7 +10,7 @@ from mappings.model.request import SecondOpinionRequest
 from mappings.service_request import Refs, to_service_request
 
 # What makes it this request: with another one of these it is another request.
-FIXED = ("key", "placer", "fulfiller", "service_request", "placer_order")
+FIXED = ("key", "placer", "fulfiller", "service_request", "placer_order", "follows", "requisition")
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,25 @@ def cases() -> None:
 @click.pass_context
 def show_(ctx: click.Context, request_id: str, as_json: bool) -> None:
     """Every part of the case REQUEST_ID, the next move first. The look is recorded."""
+    from integration import case_opinions
     from integration import cases as read_cases
     from integration.packets.payloads import Payloads
 
     with opened(ctx) as (config, engine):
         payloads, now = Payloads(config.payload_store), datetime.now(UTC)
-        _, parts = read_cases.read(engine, payloads, config, request_id, now, actor=ME, reason="command line")
-    found = {"request_id": request_id, "parts": [asdict(part) for part in parts]}
-    show(found, as_json, "\n".join(_line(part) for part in parts))
+        this, parts = read_cases.read(engine, payloads, config, request_id, now, actor=ME, reason="command line")
+        with engine.connect() as conn:
+            opinions = [case_opinions.view(each) for each in case_opinions.of_case(conn, this.row.case)]
+    found = {"request_id": request_id, "parts": [asdict(part) for part in parts], "opinions": opinions}
+    show(found, as_json, "\n".join([*(_line(part) for part in parts), *map(_opinion, opinions)]))
+
+
+def _opinion(each: dict) -> str:
+    report = f"revision {each['report_revision']} ({each['report_state']})" if each["report_revision"] else "no report"
+    decided = f", {each['decision']}" if each["decision"] else ""
+    return (
+        f"opinion {each['number']}: {each['request_id']} at {each['fulfiller']}: {report}, {each['standing']}{decided}"
+    )
 
 
 def _line(part: "Part") -> str:

@@ -92,7 +92,8 @@ def request_page() -> str:
 
 What `second-opinion submit FILE` and `second-opinion map FILE` read: one second opinion request as UTF-8 YAML or JSON.
 Three to begin with: [oncology](../../examples/oncology-request.yaml),
-[spine surgery](../../examples/spine-surgery-request.yaml), [cardiology](../../examples/cardiology-request.yaml).
+[spine surgery](../../examples/spine-surgery-request.yaml), [cardiology](../../examples/cardiology-request.yaml); and a
+[third opinion](../../examples/third-opinion-request.yaml) in the case of the first of them.
 All mistakes are listed at once, with line and path and never with the value: requests hold patient data.
 
 Numbers of patients and codes are text: put them in quotes when they are only digits, or leading zeros would be lost.

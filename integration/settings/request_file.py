@@ -143,7 +143,7 @@ def _number_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:
 
 def _future_problems(value: dict[str, Any], tomorrow: date) -> Iterator[tuple[At, str]]:
     """``tomorrow`` in UTC: it may be today already where the request was written."""
-    for at in (("patient", "birth_date"), ("first_opinion", "given_on")):
+    for at in (("patient", "birth_date"), ("first_opinion", "given_on"), ("earlier_opinions", "said_on")):
         leaf = value_at(value, at)
         written = leaf.isoformat() if isinstance(leaf, date) else leaf
         if (
@@ -184,6 +184,11 @@ def _party_problems(value: dict[str, Any]) -> Iterator[tuple[At, str]]:
     """What the model says only once every field is right."""
     if value.get("specialty") is None and value.get("consultant") is None:
         yield (), "name a `specialty` or a `consultant`"
+    if value.get("earlier_opinions") is not None and value.get("follows") is None and value.get("requisition") is None:
+        yield (
+            ("earlier_opinions",),
+            "is about the earlier opinions of a case: say in `follows` which request this one follows",
+        )
     if isinstance(value.get("placer"), str) and value["placer"] == value.get("fulfiller"):
         yield (), "`placer` and `fulfiller` are the same endpoint"
 

@@ -90,6 +90,28 @@ def begin(conn: Connection, placer: str, *, actor: str) -> Draft:
     return draft
 
 
+def begin_after(
+    conn: Connection, placer: str, request_id: str, typed: Mapping[str, str], picked: Mapping[str, Pick], *, actor: str
+) -> tuple[Draft, bool]:
+    """A draft of a further request in the case of ``request_id``, filled in; the one that there is already, and False.
+
+    ``picked["follows"]`` names the request.
+    """
+    known = (each for each in of_placers(conn, [placer]) if follows(each.content) == request_id)
+    if found := next(known, None):
+        return found, False
+    draft = begin(conn, placer, actor=actor)
+    audit.record(conn, actor, "draft.filled-in", request_id, subject=draft.id)
+    kept = save(conn, draft.id, expected_version=draft.version, typed=typed, picked=picked, step="first", actor=actor)
+    return kept, True
+
+
+def follows(content: Content) -> str | None:
+    """The earlier request whose case a draft belongs to."""
+    pick = content.picked.get("follows")
+    return str(pick.value) if pick else None
+
+
 def get(conn: Connection, draft_id: str, *, held: bool = False) -> Draft:
     """One draft. Raises UnknownDraft. ``held``: nobody changes it until the transaction ends."""
     wanted = select(drafts).where(drafts.c.id == draft_id)

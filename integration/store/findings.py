@@ -11,7 +11,8 @@ from integration.store.storable import storable
 from integration.store.tables import findings
 from mappings.model.findings import Finding
 
-REFUSED = ("no-fulfiller", "request-unreadable", "request-incomplete")  # a poll found an order and did not take it in
+# A poll found an order and did not take it in.
+REFUSED = ("no-fulfiller", "request-unreadable", "request-incomplete", "request-case-refused")
 LOOKED_FOR = timedelta(days=30)  # so long after it was last found, a refused order is looked at again and is an alarm
 KNOWN_AT_ONCE = 500
 LONGEST_PATH = 1000  # an entry of a B-tree index has 2,700 bytes

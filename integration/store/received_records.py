@@ -4,6 +4,7 @@
 went; ``discarded`` never went anywhere. The bytes are in the payload store.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -277,21 +278,25 @@ def _move(
 
 def _hold_back(conn: Connection, record: ReceivedRecord, actor: str) -> None:
     """A packet that holds it and was not sent yet goes without it."""
-    source = name_of(record.id)
+    because = f"withdrawn: {WITHDRAWN_BECAUSE[record.ended_because or '']}"
+    hold_back(conn, record.request_id, (name_of(record.id), *_studies(record)), actor=actor, because=because)
+
+
+def hold_back(conn: Connection, request_id: str, sources: Sequence[str], *, actor: str, because: str) -> None:
+    """A packet that holds the first of ``sources`` and was not sent yet goes without any of them."""
     waiting = conn.execute(
         select(deliveries.c.id)
         .join(delivery_items, delivery_items.c.delivery_id == deliveries.c.id)
         .where(
-            deliveries.c.request_id == record.request_id,
+            deliveries.c.request_id == request_id,
             deliveries.c.kind == "records",
             deliveries.c.status.not_in(ENDED),
-            delivery_items.c.source == source,
+            delivery_items.c.source == sources[0],
         )
         .limit(1)
     ).first()
-    because = f"withdrawn: {WITHDRAWN_BECAUSE[record.ended_because or '']}"
-    for each in (source, *_studies(record)) if waiting else ():
-        waivers.waive(conn, record.request_id, each, actor=actor, reason=because)
+    for each in sources if waiting else ():
+        waivers.waive(conn, request_id, each, actor=actor, reason=because)
 
 
 def _studies(record: ReceivedRecord) -> list[str]:

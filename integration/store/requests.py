@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit, steps, totals
@@ -55,12 +55,19 @@ class Request:
     gathered_version: int | None
     chart_read_at: datetime | None
     visit_at: datetime | None
+    case_id: str | None
+    requisition: str | None
     records_risk_at: datetime | None
 
     @classmethod
     def from_row(cls, row: Row) -> "Request":
         """From a row of `requests`."""
         return cls(**{name: getattr(row, name) for name in cls.__dataclass_fields__})
+
+    @property
+    def case(self) -> str:
+        """The request that began its case: itself, or an earlier one."""
+        return self.case_id or self.id
 
 
 class UnknownRequest(ExchangeError):
@@ -113,6 +120,7 @@ def take_in(
     if today is not None and request.wanted_by is not None and request.wanted_by < today:
         why = "is a day that is over: say by when the opinion is needed, or leave it out"
         raise RequestError([Mistake("request", None, "wanted_by", why)])
+    join_case(conn, request_id, request)
     conn.execute(
         request_versions.insert().values(
             request_id=request_id,
@@ -133,6 +141,80 @@ def take_in(
     elif (judged := judge(program, known_of(request, {}), suits_on(request, today))).stops:
         _wait(conn, step_id, PROGRAM_REFUSES, judged.message, request.order)
     return request_id, True
+
+
+def join_case(conn: Connection, request_id: str, request: SecondOpinionRequest) -> None:
+    """Put a new request into the case of the one it follows, or of those that have its requisition; without either it begins one.
+
+    Raises RequestError: a case is of one patient and one placer, and none follows itself.
+    """
+    requisition = request.requisition.token() if request.requisition else None
+    if requisition is None and request.follows is None:
+        return
+    if requisition is not None:  # two at once would begin two cases
+        name = {"name": f"requisition {requisition}"}
+        conn.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), name)
+    before = earlier_of(conn, request_id, request)
+    values = dict(case_id=before.case if before else None, requisition=requisition)
+    conn.execute(update(requests).where(requests.c.id == request_id).values(**values))
+
+
+def earlier_of(conn: Connection, request_id: str, request: SecondOpinionRequest) -> Request | None:
+    """The earlier request whose case a new one joins. Raises RequestError with a sentence for each that cannot be."""
+    by_word = _followed(conn, request_id, request) if request.follows is not None else None
+    by_number = _of_requisition(conn, request_id, request)
+    if by_word and by_number and by_word.case != by_number.case:
+        raise _refused("requisition", f"is of the case of request {by_number.case}, and `follows` names another case")
+    return by_word or by_number
+
+
+def _followed(conn: Connection, request_id: str, request: SecondOpinionRequest) -> Request:
+    if request.follows == request_id:
+        raise _refused("follows", "names this request itself: a request follows an earlier one")
+    row = conn.execute(select(requests).where(requests.c.id == request.follows)).one_or_none()
+    if row is None or row.placer != request.placer:
+        raise _refused("follows", "names no earlier request of this placer: give the id that the Exchange shows for it")
+    found = Request.from_row(row)
+    if found.status == Status.ENTERED_IN_ERROR:
+        raise _refused("follows", "names a request that was entered in error")
+    if not _is_of_one_patient(found, request):
+        raise _refused("follows", "names a request about another patient: a case is of one patient. Look at both again")
+    return found
+
+
+def _of_requisition(conn: Connection, request_id: str, request: SecondOpinionRequest) -> Request | None:
+    """The one that had the requisition first; one that was entered in error says nothing."""
+    if request.requisition is None:
+        return None
+    same = select(requests).where(
+        requests.c.requisition == request.requisition.token(),
+        requests.c.placer == request.placer,
+        requests.c.id != request_id,
+        requests.c.status != Status.ENTERED_IN_ERROR,
+    )
+    found = [Request.from_row(row) for row in conn.execute(same.order_by(requests.c.created_at, requests.c.id))]
+    if not all(_is_of_one_patient(each, request) for each in found):
+        raise _refused(
+            "requisition",
+            f"is shared with request {found[0].id}, which is about another patient: a requisition is of one patient. "
+            "Ask the practice which of the two it belongs to",
+        )
+    return found[0] if found else None
+
+
+def _is_of_one_patient(earlier: Request, request: SecondOpinionRequest) -> bool:
+    return bool({*content(earlier).patient.identifiers} & {*request.patient.identifiers})
+
+
+def _refused(path: str, why: str) -> RequestError:
+    return RequestError([Mistake("request", None, path, why)])
+
+
+def of_case(conn: Connection, case: str, *, held: bool = False) -> list[Request]:
+    """Every request of a case, the one that began it first. ``held``: nobody changes them until the transaction ends."""
+    wanted = select(requests).where(or_(requests.c.id == case, requests.c.case_id == case))
+    wanted = wanted.order_by(requests.c.case_id.is_not(None), requests.c.created_at, requests.c.id)
+    return [Request.from_row(row) for row in conn.execute(wanted.with_for_update() if held else wanted)]
 
 
 def suits_on(request: SecondOpinionRequest, today: date | None = None) -> date:

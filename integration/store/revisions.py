@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, func, or_, select, update
 
-from integration.store import audit, deadlines, deliveries, operations, requests, steps
+from integration.store import audit, deadlines, deliveries, further_opinions, operations, requests, steps
 from integration.store.deliveries import Delivery
 from integration.store.requests import Request
 from integration.store.tables import audit as audit_table
@@ -88,6 +88,7 @@ def revise(
     made = _plan(conn, row, request, expected_version, lead_days)
     _keep_first(conn, row)
     _store(conn, row, request, made, actor, reason)
+    further_opinions.answer_changed(conn, row, requests.content(row), request, actor=actor)
     deadlines.move(conn, row.id, made.due_before, made.due_after)
     _send_again(conn, row, made)
     for step_id in made.retried:
@@ -154,7 +155,7 @@ def _plan(conn: Connection, row: Request, request: SecondOpinionRequest, expecte
         row.records_due_at,
         row.records_due_at if row.visit_at else requests.records_due(request, lead_days),  # a booked visit decides
         _caused(conn, row, fields, is_complete=not unknown_parts(request)),
-        "records" in fields and _is_gathered(conn, row.id),
+        bool({"records", "earlier_opinions"} & fields) and _is_gathered(conn, row.id),
     )
 
 

@@ -75,6 +75,8 @@ requests = Table(
     Column("gathered_version", Integer),  # the version whose wish for records was last read in full
     _time("chart_read_at"),  # when the whole chart was last read
     _time("visit_at"),  # when the booked visit begins; empty without one, and of one that was canceled
+    Column("case_id", Text),  # the request that began the case; empty of the one that did
+    Column("requisition", Text),  # the placer's number that requests of one case share, as system|value
     _time("records_risk_at"),  # from when on what is owed takes longer than there is time; empty without a visit
     Index("requests_created", "created_at", "id"),
     Index("requests_patient", "patient_hash"),
@@ -95,6 +97,8 @@ requests = Table(
     Index("requests_board_placer", "placer", postgresql_where=text(ON_BOARD)),
     Index("requests_board_fulfiller", "fulfiller", postgresql_where=text(ON_BOARD)),
     Index("requests_answered", "updated_at", "id", postgresql_where=text(f"{LOOP_OPEN} and {ANSWERED}")),
+    Index("requests_case", "case_id", postgresql_where=text("case_id is not null")),
+    Index("requests_requisition", "requisition", "placer", postgresql_where=text("requisition is not null")),
 )
 
 orders = Table(

@@ -5,6 +5,7 @@ from integration.views.desk_texts import DESK_TEXTS
 from integration.views.draft_texts import DRAFT_TEXTS
 from integration.views.health_link_texts import HEALTH_LINK_TEXTS
 from integration.views.reading_texts import READING_TEXTS
+from integration.views.further_texts import FURTHER_TEXTS
 from integration.views.record_texts import RECORD_TEXTS
 
 TEXTS: dict[str, str | tuple[str, str]] = {
@@ -13,6 +14,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     **DRAFT_TEXTS,
     **READING_TEXTS,
     **HEALTH_LINK_TEXTS,
+    **FURTHER_TEXTS,
     # the frame
     "app.name": "Second Opinion Exchange",
     "app.skip": "Skip to the content",

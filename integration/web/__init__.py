@@ -56,6 +56,7 @@ def create_app(
     from integration.web.coordinator import opinion, parcels, sources
     from integration.web.coordinator import suitability as suitability_pages
     from integration.web.coordinator import visit as visit_pages
+    from integration.web.coordinator.drafting import further
     from integration.web.coordinator.drafting import pages as draft_pages
     from integration.web.operations import (
         actions,
@@ -117,6 +118,7 @@ def create_app(
         checks,
         numbers,
         draft_pages,
+        further,
         alarms,
     ):
         app.register_blueprint(part.blueprint)

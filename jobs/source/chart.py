@@ -9,7 +9,7 @@ from threading import Lock
 from integration.fhir.server import Entry, FhirServer
 from integration.packets import stored as packets
 from integration.packets.lines import Spool
-from integration.store import links
+from integration.store import links, requests
 from integration.store.pace import parallel_requests
 from jobs.source.asked import given_by
 from jobs.source.problems import Problems
@@ -116,13 +116,13 @@ class _Reading:
         self.known_bases = {comparable(base) for each in ctx.world.config.endpoints.values() for base in each.bases} | {
             comparable(base) for base in self.chart.bases
         }  # also those of others, which are never this server's
-        # A copy of the fulfiller's own record does not go back where it came from, nor a report to who is still asked. Where
+        # A copy of the fulfiller's own record does not go back where it came from, nor a report of its case to who is asked. Where
         # records travel it stays in the packet: it is linked to its original there, and what points to it keeps pointing to it.
         as_documents = ctx.endpoint(request.fulfiller).accepts == "documents"
         with ctx.world.engine.begin() as conn:
             self.theirs = links.frozen_system(conn, request.fulfiller) if as_documents else None
-        names = (f"DocumentReference/{ctx.request_id}-report-", f"Communication/{ctx.request_id}-returned-")
-        self.returned = (ctx.world.config.exchange.identifier_system, names)
+            of_case = [each.id for each in requests.of_case(conn, ctx.row().case)]
+        self.returned = ctx.world.config.exchange.identifier_system, {each: _returned_by(each) for each in of_case}
 
     def searches(self) -> list[tuple[str, dict[str, str]]]:
         """(type, search parameters) of what is asked for; a finding for each type that is not offered, or only in part."""
@@ -242,15 +242,17 @@ class _Reading:
         return verdict != "unclear"
 
     def _goes_back(self, source: str, resource: dict) -> bool:
-        """True for a copy of what the fulfiller has already: by the exact system of an identifier."""
-        system, beginning = self.returned
-        goes_back = any(
-            each.system == self.theirs or each.system == system and each.value.startswith(beginning)
-            for each in identifiers_in(resource)
-        )
-        if goes_back:
+        """True for a copy of what the fulfiller has already, and of a report of its case: by the exact system of an identifier."""
+        system, returned = self.returned
+        values = [each.value for each in identifiers_in(resource) if each.system == system]
+        of = {each for each, names in returned.items() for value in values if value.startswith(names)}
+        if of - {self.ctx.request_id}:
+            words = "it is the report of an earlier opinion of this case, which goes along only as the patient said"
+            self.ctx.finding("earlier-opinion-kept-out", words, source, "info")
+        elif of or any(each.system == self.theirs for each in identifiers_in(resource)):
             self.ctx.finding("goes-back", "it came from the consultant's own system, so it is not sent", source, "info")
-        return goes_back
+            return True
+        return bool(of)
 
     def take_given(self, pool: ThreadPoolExecutor) -> None:
         """What the source gave because it was asked: no search may show it."""
@@ -320,6 +322,11 @@ class _Reading:
         for target, place in pointed.items():
             if target not in self.chart.resources and target not in known:
                 self.ctx.finding("reference-unresolved", f"{target} is not in the packet", place)
+
+
+def _returned_by(request_id: str) -> tuple[str, str]:
+    """How the names begin of what is written to a placer about the report of a request."""
+    return f"DocumentReference/{request_id}-report-", f"Communication/{request_id}-returned-"
 
 
 def _instant(at: datetime) -> str:

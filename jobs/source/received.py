@@ -5,6 +5,7 @@ from datetime import datetime
 from integration.store import medication_reviews, received_records
 from integration.store.received_records import State
 from jobs.source.chart import Chart, read_chart
+from jobs.source.earlier_opinions import join_opinions
 from jobs.world import Context
 from mappings.medications import Review, name_of_statement, statements
 from mappings.model.packet import ManifestItem
@@ -20,9 +21,10 @@ def read_whole(
     since: datetime | None = None,
     known: frozenset[str] = frozenset(),
 ) -> Chart:
-    """The chart at the placer (see `read_chart`), and what arrived from elsewhere for this request."""
+    """The chart at the placer (see `read_chart`), what arrived from elsewhere for this request, and the earlier opinions that go along."""
     chart = read_chart(ctx, request, patient, since=since, known=known)
     join_received(ctx, chart)
+    join_opinions(ctx, request, chart)
     return chart
 
 

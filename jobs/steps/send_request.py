@@ -10,6 +10,7 @@ from integration.packets import stored as packets
 from integration.store import deliveries, links, requests, revisions, sendings, steps
 from integration.store import packets as packet_rows
 from integration.store.deliveries import Delivery
+from integration.store.requests import Request
 from integration.store.steps import NextStep
 from jobs.patients import current_patient
 from jobs.target.asking import create_once, must_take_requests
@@ -71,6 +72,8 @@ def send_request(ctx: Context) -> Outcome:
                 requester=requester,
                 performer=performer,
                 supporting_info=tuple(dict.fromkeys(documents)),
+                case=row.case,
+                based_on=_first_of_case(ctx, row),
             ),
             identifier_system=system,
         ),
@@ -86,6 +89,7 @@ def send_request(ctx: Context) -> Outcome:
         authored_at=request.authored_at or row.created_at.isoformat(timespec="seconds"),
         wanted_by=request.wanted_by.isoformat() if request.wanted_by else None,
         inputs=_inputs(inputs, questions),
+        case=row.case,
     )
     corrected_note = _what_is_corrected(ctx, version, corrected) if corrected else None
     for said in filter(None, (note_of(ctx), corrected_note, _not_there(ctx, ()))):
@@ -121,6 +125,14 @@ def _begin(ctx: Context, endpoint: str, version: int, due_at: datetime | None) -
         deliveries.move(conn, delivery_id, DeliveryStatus.SENDING)
     seen = [each.version for each in earlier if each.sent_at is not None]
     return (seen or [earlier[-1].version])[0] if earlier else None
+
+
+def _first_of_case(ctx: Context, row: Request) -> tuple[dict, ...]:
+    """The request that began the case, by its identifier: it stands at other systems, or not yet anywhere."""
+    if row.case == row.id:
+        return ()
+    identifier = own_identifier(ctx, "ServiceRequest", row.case)
+    return ({"type": "ServiceRequest", "identifier": identifier.model_dump()},)
 
 
 def _must_be_open(ctx: Context, endpoint: str) -> None:

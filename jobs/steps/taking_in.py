@@ -15,13 +15,13 @@ from jobs.items import error_as_finding
 from jobs.steps.following import Read, digest, follow_order, is_changed, keep, tell_status
 from jobs.world import Context
 from mappings.coverage_information import unknown_codes
-from mappings.identifiers import local_reference
+from mappings.identifiers import local_reference, to_identifier
 from mappings.model.coverage import OrderCoverage
-from mappings.model.errors import MappingError, PartialError, TemporaryError, TransferError
+from mappings.model.errors import MappingError, PartialError, RequestError, TemporaryError, TransferError
 from mappings.model.findings import Finding
 from mappings.model.request import Code, SecondOpinionRequest
 from mappings.model.states import Status
-from mappings.order import earlier_orders, mark_of
+from mappings.order import earlier_orders, in_a_loop, in_line, mark_of
 from mappings.polled_order import OnKnown, OnNew, on_known, on_new
 from mappings.references import find_references
 from mappings.service_request import from_service_request, is_second_opinion
@@ -67,7 +67,9 @@ class Orders:
             ours = orders.written_by_us(conn, self.names, {*filter(is_address, asked), *earlier})
             dealt_with = refused_orders.skipped(conn, self.key, list(found))
         changes, before = [], len(self.ctx.found)
-        for reference, order in found.items():
+        self.based_on = {each: earlier_orders(order, self.endpoint.bases) for each, order in asked.items()}
+        self.looping = in_a_loop(self.based_on)
+        for reference, order in self._earlier_first(found):
             if order is None or not (reference in known or reference in asked):
                 continue
             if reference in dealt_with and dealt_with[reference] == _said(order):
@@ -85,6 +87,11 @@ class Orders:
         for reference in refused & asked.keys():
             changes.append((reference, self._note_refused(reference, asked[reference])))
         return changes
+
+    def _earlier_first(self, found: Mapping[str, dict | None]) -> list[tuple[str, dict | None]]:
+        """What another order is based on is taken in before it: they are one case."""
+        places = {each: number for number, each in enumerate(in_line(self.based_on))}
+        return sorted(found.items(), key=lambda each: places.get(each[0], -1))
 
     def _note_refused(self, reference: str, order: dict) -> Change:
         """A person may deal with it as it is now; it comes back when it says something else."""
@@ -153,6 +160,13 @@ class Orders:
                 "its id is none that a FHIR server may give, so it cannot be read again",
                 reference,
             )
+        elif what is OnNew.READ and reference in self.looping:
+            self._refuse(
+                "request-case-refused",
+                "it is based on an order that is, by others, based on it again: a chain of requests has a first one. Have the "
+                "practice correct what it is based on",
+                f"{reference}#ServiceRequest.basedOn",
+            )
         elif what is OnNew.READ and not self._no_fulfiller(reference) and not self._is_elsewhere(reference, order):
             return self._read_new(reference, order)
         return None
@@ -184,7 +198,7 @@ class Orders:
             base=self.endpoint.bases,
         )
         self._tell_of_coverage(name_of(order), made.order_coverage)
-        return made
+        return made.model_copy(update={"requisition": to_identifier(order.get("requisition"))})
 
     def _tell_of_coverage(self, reference: str, said: Iterable[OrderCoverage]) -> None:
         """What an insurer wrote on the order and is not known here is kept as said; somebody is told."""
@@ -247,9 +261,14 @@ class Orders:
         for other in orders.elsewhere(conn, self.names, reference):
             if other.came_sha256 == digest(order):
                 return self._note_one_server(self.ctx.finding, other)
-        request_id, _ = requests.take_in(
-            conn, request, actor=f"poll {self.key}", **self.config.intake(request.fulfiller)
-        )
+        request = self._in_its_case(conn, reference, request)
+        try:
+            with conn.begin_nested():
+                request_id, _ = requests.take_in(
+                    conn, request, actor=f"poll {self.key}", **self.config.intake(request.fulfiller)
+                )
+        except RequestError as error:
+            return self._keep_refused(conn, reference, order, error)
         keep(conn, self.ctx, request_id, self.key, reference, order, request)
         findings.record(
             conn,
@@ -265,6 +284,20 @@ class Orders:
             request_id=request_id,
             endpoint=self.key,
         )
+
+    def _in_its_case(self, conn: Connection, reference: str, request: SecondOpinionRequest) -> SecondOpinionRequest:
+        """The order that it is based on, where that became a request."""
+        named = self.based_on.get(reference, ())
+        known = orders.known(conn, self.names, named)
+        earlier = next((known[each].request_id for each in named if each in known), None)
+        return request.model_copy(update={"follows": earlier})
+
+    def _keep_refused(self, conn: Connection, reference: str, order: dict, error: RequestError) -> None:
+        first = error.mistakes[0]
+        path = f"{reference}#ServiceRequest.{'requisition' if first.path == 'requisition' else 'basedOn'}"
+        said = Finding("request-case-refused", f"{first.path} {first.message}", path, "error")
+        findings.record(conn, [said], endpoint=self.key)
+        refused_orders.note(conn, self.key, reference, _said(order))
 
     def _refuse(self, cause: str, message: str, path: str) -> None:
         self.ctx.finding(cause, message, path, "error")

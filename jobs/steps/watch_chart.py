@@ -9,6 +9,7 @@ from integration.store.requests import Request
 from jobs.patients import find_patient
 from jobs.source.attachments import attachment_items
 from jobs.source.chart import Chart
+from jobs.source.earlier_opinions import without_copies
 from jobs.source.packing import note_gathered, pack
 from jobs.source.received import read_whole
 from jobs.source.withdrawn import withdrawn_items
@@ -62,12 +63,13 @@ def _visit_ended_at(ctx: Context, row: Request) -> datetime | None:
 
 
 def _wants_other_records(ctx: Context, row: Request, request: SecondOpinionRequest) -> bool:
-    """True when a correction changed which records are wanted since the chart was last gathered."""
+    """True when a correction changed which records, or opinions, are wanted since the chart was last gathered."""
     gathered = row.gathered_version or 1
     if gathered == ctx.read_version:
         return False
     with ctx.world.engine.begin() as conn:
-        return revisions.content(conn, ctx.request_id, gathered).records != request.records
+        before = revisions.content(conn, ctx.request_id, gathered)
+    return (before.records, before.earlier_opinions) != (request.records, request.earlier_opinions)
 
 
 def _shows_a_change(ctx: Context, request: SecondOpinionRequest, patient: str, last: datetime, stands: Carried) -> bool:
@@ -87,6 +89,7 @@ def _hashes(chart: Chart) -> dict[str, str]:
 def _delta(ctx: Context, request: SecondOpinionRequest, chart: Chart, stands: Carried, packets_so_far: int) -> Outcome:
     """A packet of what changed in the whole chart, or only the note that it was read."""
     attachments = attachment_items(ctx, request.placer, chart, list(chart.resources))
+    attachments = without_copies(ctx, chart, attachments)
     withdrawn = withdrawn_items(ctx, request.placer, chart, stands)
     chart.problems.raise_if_any()
     other = changed(_hashes(chart), stands, attachments)

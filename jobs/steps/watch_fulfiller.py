@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from integration import fhir_json
-from integration.store import findings, reports, requests
+from integration.store import findings, further_opinions, reports, requests
 from integration.store.reports import Report
 from integration.store.requests import Request
 from integration.store.steps import NextStep
@@ -187,6 +187,7 @@ def _store_report(conn: Connection, ctx: Context, found: Found, *, revision: int
         state=state,
         resource_sha256=ctx.world.payloads.put(fhir_json.dumps(found.resource)),
     )
+    further_opinions.report_changed(conn, ctx.request_id, is_retracted=state == reports.RETRACTED)
 
 
 def _watch_report(ctx: Context, row: Request) -> Outcome:

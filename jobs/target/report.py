@@ -10,7 +10,7 @@ from integration import fhir_json
 from integration.fhir.transport import TOO_LARGE
 from integration.roads.open import road_for
 from integration.roads.road import Road
-from integration.store import deliveries, links, reports, sendings
+from integration.store import deliveries, further_opinions, links, reports, sendings
 from integration.store.reports import Report
 from integration.store.requests import Request
 from integration.store.sendings import Sending
@@ -204,6 +204,7 @@ class Returning:
         digest = ctx.world.payloads.put(hash_list([data for data, _ in documents]))
         with ctx.transaction() as conn:
             reports.set_returned(conn, ctx.request_id, report.revision, digest)
+            further_opinions.report_changed(conn, ctx.request_id)
         return documents
 
     def _read(self, reading: ReportReading) -> list[tuple[bytes, str]]:

@@ -94,6 +94,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "order": ("service_request",),
     "consent": ("consent",),
     "reasons": ("reasons",),
+    "follows": ("follows",),
+    "number": ("opinion_number",),
 }
 
 

@@ -102,6 +102,20 @@ class Diagnosis(_Value):
     )
 
 
+class EarlierOpinions(_Value):
+    """What the patient said about the earlier opinions of the case: do they go along to who is asked now?"""
+
+    answer: Literal["yes", "no"] = Field(
+        description="`yes`: the earlier consultants' reports are sent along; `no`: none is.", examples=["yes"]
+    )
+    said_by: Text = Field(
+        max_length=200,
+        description="Who said so: the patient, or who may speak for them.",
+        examples=["the patient"],
+    )
+    said_on: date = Field(description="On which day.", examples=["2025-05-02"])
+
+
 class FirstOpinion(_Value):
     """Who gave the first opinion, and what it was."""
 
@@ -193,6 +207,22 @@ class SecondOpinionRequest(_Value):
         "`service_request` may.",
         examples=[{"system": "https://clinic.example.org/orders", "value": "A-4711"}],
     )
+    follows: Text | None = Field(
+        None,
+        max_length=64,
+        description="The earlier request of the same case, by its id: this one asks another doctor about the same matter. "
+        "`second-opinion requests list` and the pages show ids.",
+        examples=["ref9af8b2598854e39dc6"],
+    )
+    requisition: Identifier | None = Field(
+        None,
+        description="The placer's number that several requests of one patient share: those that have it are one case.",
+        examples=[{"system": "https://clinic.example.org/requisitions", "value": "R-118"}],
+    )
+    earlier_opinions: EarlierOpinions | None = Field(
+        None,
+        description="What the patient said about sending the earlier opinions along. Without it they do not travel.",
+    )
     opinion_number: int = Field(default=2, ge=2, description="2 for a second opinion, 3 for a third.", examples=[2])
 
     @property
@@ -230,6 +260,11 @@ class SecondOpinionRequest(_Value):
         if self.placer == self.fulfiller:
             raise ValueError("placer and fulfiller are the same endpoint")
         return self
+
+    @property
+    def earlier_travel(self) -> bool:
+        """Whether the earlier opinions of the case go along. Unknown is not yes."""
+        return self.earlier_opinions is not None and self.earlier_opinions.answer == "yes"
 
 
 def unknown_parts(request: SecondOpinionRequest) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A whole Exchange in one process for tests: real PostgreSQL, real HTTP to two hosted endpoints, steps run one by one."""
+"""A whole Exchange in one process for tests: real PostgreSQL, real HTTP to three hosted endpoints, steps run one by one."""
 
 import base64
 import contextlib
@@ -30,12 +30,14 @@ from mappings.model.request import SecondOpinionRequest
 
 CONFIG = """\
 data_dir: {folder}
-hosted: [{{practice: alice, name: Dr Alice}}, {{practice: bob, name: Dr Bob}}]
+hosted: [{{practice: alice, name: Dr Alice}}, {{practice: bob, name: Dr Bob}}, {{practice: carol, name: Dr Carol}}]
 endpoints:
   alice: {{base_url: "{alice}", role: placer, name: Dr Alice, default_fulfiller: bob, identifier_system: "{system}:alice",
           also_known_as: ["http://127.0.0.1:8080/fhir/alice"]{at_alice}}}
   bob: {{base_url: "{bob}", also_known_as: ["http://127.0.0.1:8080/fhir/bob"], role: fulfiller, name: Dr Bob, accepts: {accepts}, patients: {patients}, identifier_system: "{system}:bob",
         limits: {{chunk_size: 5, max_inline_bytes: 200000, search_lag_seconds: 1}}, capabilities: {capabilities}, verification: {{allow: {allow}}}{at_bob}}}
+  carol: {{base_url: "{carol}", role: fulfiller, name: Dr Carol, accepts: {accepts}, patients: create, identifier_system: "{system}:carol",
+          limits: {{search_lag_seconds: 1}}}}
 schedules: {{watch_seconds: 3600}}
 retry: {{first_retry_seconds: 0.1, max_retry_seconds: 1, max_attempts: 5}}
 """
@@ -74,7 +76,7 @@ class AppOf:
 
 
 class Exchange:
-    """Dr Alice asks, Dr Bob answers. ``drain()`` does every step that is due until none is left.
+    """Dr Alice asks, Dr Bob answers; Dr Carol is there to be asked too. ``drain()`` does every step that is due until none is left.
 
     ``before`` puts a proxy before an endpoint: ``{"bob": lambda url: LyingProxy(url, ...)}``. ``at_alice``: further keys of
     Alice's endpoint, in YAML; ``at_bob``: of Bob's. ``hosted``: both are practices that the Exchange knows as its own
@@ -103,6 +105,7 @@ class Exchange:
         self.server = create_servers(AppOf(self), host="127.0.0.1", port=0, threads=8)
         base = f"http://127.0.0.1:{self.server.port}"
         self.alice, self.bob = alice or f"{base}/fhir/alice", bob or f"{base}/fhir/bob"
+        self.carol = f"{base}/fhir/carol"
         self.proxies = {name: wrap(getattr(self, name)).__enter__() for name, wrap in (before or {}).items()}
         seen = {name: proxy.address for name, proxy in self.proxies.items()}
         if hosted:
@@ -113,6 +116,7 @@ class Exchange:
                 folder=json.dumps(str(folder / "data")),
                 alice=seen.get("alice", self.alice),
                 bob=seen.get("bob", self.bob),
+                carol=self.carol,
                 accepts=accepts,
                 patients=patients,
                 capabilities=capabilities,

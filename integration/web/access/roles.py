@@ -121,6 +121,7 @@ NEEDS: dict[str, Need] = {
     "drafts.show": ASKING,
     "drafts.save": ASKING,
     "drafts.discard": ASKING,
+    "further.begin": ASKING,
     "patient.look": Role.CLINICAL_DATA,
     "patient.compare": Role.VIEWER,
     "patient.compare_shown": Role.CLINICAL_DATA,

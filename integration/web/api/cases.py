@@ -2,14 +2,14 @@
 
 from dataclasses import asdict
 
-from integration import cases
+from integration import case_opinions, cases
 from integration.store.board import Show
 from integration.views import board as boards
 from integration.views.case import label
 from integration.web import forms, pages, world
 from integration.web.access import scope
 from integration.web.api.bodies import BoardQuery
-from integration.web.api.request_answers import Board, BoardLine, Case, CasePart
+from integration.web.api.request_answers import Board, BoardLine, Case, CasePart, OpinionOfCase
 from integration.web.api.routes import get
 from integration.web.problems import Error, Problem
 
@@ -23,7 +23,10 @@ def case(request_id: str) -> Case:
     row = this.row
     made = [CasePart.model_validate({**asdict(part), "label": label(part.key)}) for part in parts]
     sides = {"placer": row.placer, "fulfiller": row.fulfiller, "priority": row.priority, "status": row.status}
-    return Case(request_id=row.id, key=row.key, parts=made, **sides)
+    with world.engine().connect() as conn:
+        found = case_opinions.of_case(conn, row.case, scope.mine())
+    opinions = [OpinionOfCase.model_validate(case_opinions.view(each)) for each in found]
+    return Case(request_id=row.id, key=row.key, parts=made, opinions=opinions, **sides)
 
 
 @get("/board", refuses=("wrong-query",))

@@ -300,6 +300,23 @@ class CasePart(Answer):
     by: datetime | None
 
 
+class OpinionOfCase(Answer):
+    """One request of a case and what came of it."""
+
+    request_id: str
+    number: int = Field(description="2 for a second opinion, 3 for a third.")
+    fulfiller: str
+    status: str
+    asked_at: datetime
+    report_revision: int | None = Field(description="Of the newest report that is not preliminary.")
+    report_state: Literal["final", "amended", "retracted"] | None
+    standing: Literal["no-report", "unread", "changed-since", "read", "decided"]
+    decision: Literal["open", "keep-plan", "change-plan", "another-opinion"] | None
+    earlier_go_along: Literal["yes", "no"] | None = Field(
+        description="What the patient said of the opinions before it; null: nobody has said, and they do not travel."
+    )
+
+
 class Case(Answer):
     """One case with its parts, the next move first."""
 
@@ -310,6 +327,9 @@ class Case(Answer):
     status: str
     priority: str
     parts: list[CasePart]
+    opinions: list[OpinionOfCase] = Field(
+        description="Every request of the case that you may see, this one among them, the first one first."
+    )
 
 
 class BoardLine(Answer):

@@ -3,7 +3,7 @@
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
-from integration import cases
+from integration import case_opinions, cases
 from integration.store import audit, request_list
 from integration.store.board import Show
 from integration.views import board as boards
@@ -22,9 +22,20 @@ def show(request_id: str) -> ResponseReturnValue:
         world.engine(), world.payloads(), world.config(), request_id, pages.now(), actor=forms.actor()
     )
     with world.engine().connect() as conn:
+        opinions = case_opinions.of_case(conn, this.row.case, scope.mine())
         others = request_list.of_patient(conn, this.row.patient_hash, scope.mine(), but=request_id)
+    shown = {each.request_id for each in opinions}
     is_open = this.row.status in OPEN and not this.row.cancel_requested
-    return pages.render("case.html", this=this, parts=parts, others=others, is_open=is_open, label=case_view.label)
+    return pages.render(
+        "case.html",
+        this=this,
+        parts=parts,
+        opinions=opinions,
+        asks=scope.mine().asks_for(this.row.placer),
+        others=[each for each in others if each.id not in shown],
+        is_open=is_open,
+        label=case_view.label,
+    )
 
 
 @blueprint.get("/board")

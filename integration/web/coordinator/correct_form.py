@@ -29,7 +29,8 @@ def sections(request: SecondOpinionRequest) -> Sections:
         (name, [_offering(field, request) for field in some if field.path not in FIXED])
         for name, some in request_fields.fields()
     ]
-    return [(name, some) for name, some in shown if some]
+    in_case = request.follows is not None or request.requisition is not None
+    return [(name, some) for name, some in shown if some and (in_case or name != request_fields.EARLIER)]
 
 
 def shown(request: SecondOpinionRequest) -> dict[str, str]:

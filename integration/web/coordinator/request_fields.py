@@ -12,6 +12,7 @@ from mappings.specialties import SPECIALTIES
 NPI = "http://hl7.org/fhir/sid/us-npi"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED = "http://snomed.info/sct"
+EARLIER = "earlier"  # the section of a request in the case of an earlier one
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,14 @@ def fields() -> list[tuple[str, list[Field]]]:
                 Field("first_opinion.doctor.name.family", "doctor_family", required=True),
                 Field("first_opinion.doctor.name.given[0]", "doctor_given"),
                 Field("first_opinion.doctor.identifiers[0].value", "doctor_npi", hint="npi"),
+            ],
+        ),
+        (
+            EARLIER,
+            [
+                Field("earlier_opinions.answer", "earlier_answer", "select", choices=_choices("earlier", "yes", "no")),
+                Field("earlier_opinions.said_by", "earlier_by", hint="earlier_by"),
+                Field("earlier_opinions.said_on", "earlier_on", "date"),
             ],
         ),
         (

@@ -1,10 +1,14 @@
-"""Step 2: the first opinion. Diagnoses of the problem list and clinicians of the chart are offered; free text is always possible."""
+"""Step 2: the first opinion. Diagnoses of the problem list and clinicians of the chart are offered; free text is always possible.
+
+In the case of an earlier request also: do its opinions go along? What the patient said, by whom and when it was said.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from integration.live_reads import NotNow
 from integration.store.drafts import Draft
+from integration.web.coordinator.drafting import further
 from integration.web.coordinator.drafting.step import (
     Did,
     Step,
@@ -33,12 +37,13 @@ def _read(draft: Draft, chart: str) -> Mapping[str, Any]:
 
 def offers(draft: Draft) -> Mapping[str, Any]:
     """What the chart says; nothing where no patient was chosen in the EHR."""
+    case = {"case": further.opinions_before(draft)}
     if draft.chart is None:
-        return {}
+        return case
     try:
-        return _read(draft, draft.chart)
+        return {**case, **_read(draft, draft.chart)}
     except NotNow as error:
-        return {"not_now": not_now(error)}
+        return {**case, "not_now": not_now(error)}
 
 
 def act(draft: Draft, word: str, rest: str, typed: Typed) -> Did:
@@ -61,8 +66,11 @@ STEP = Step(
         DOCTOR,
         "first_opinion.doctor.name.given[0]",
         "first_opinion.doctor.identifiers[0].value",
+        "earlier_opinions.answer",
+        "earlier_opinions.said_by",
+        "earlier_opinions.said_on",
     ),
-    ("diagnosis", "doctor"),
+    ("diagnosis", "doctor", "follows", "number"),
     act,
     offers,
 )

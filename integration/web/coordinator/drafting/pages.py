@@ -27,6 +27,7 @@ from integration.web.coordinator.request_fields import fields
 from mappings.model.draft import part_at
 from mappings.model.errors import ExchangeError, RequestError
 
+FIXED_PARTS = ("follows", "number")  # with another case it is another draft
 blueprint = pages.sentences(Blueprint("drafts", __name__, url_prefix="/new"))
 
 
@@ -141,7 +142,7 @@ def _do(draft: Draft, step: Step) -> Response:
     if not forms.is_ours():
         return _page(draft, step, typed=typed, did=Did(says=forms.refusal()), status=403)
     word, _, rest = forms.typed("do", 300).partition(" ")
-    if word == "unpick" and rest in step.parts:
+    if word == "unpick" and rest in step.parts and rest not in FIXED_PARTS:
         did = Did(picked={rest: None})
     elif word in ("", "next", "save"):
         did = Did(goes_on=word == "next")
@@ -280,11 +281,18 @@ def _review(draft: Draft, status: int = 200, more: Sequence[Lack] = (), others: 
         lacks={step.key: [each for each in found if each.step == step.key] for step in STEPS},
         is_whole=not found,
         suits=suits,
+        travels=_travels(draft),
         said={step.key: list(_said(draft, step)) for step in STEPS},
         others=others,
         label=label,
         from_where=from_where,
     )
+
+
+def _travels(draft: Draft) -> str:
+    """What is known of the earlier opinions of the case: yes, no, unknown; empty where there are none."""
+    answer = draft.content.typed.get("earlier_opinions.answer")
+    return "" if drafts.follows(draft.content) is None else answer or "unknown"
 
 
 def _said(draft: Draft, step: Step) -> Any:
