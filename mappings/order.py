@@ -63,10 +63,15 @@ def earlier_orders(order: dict, bases: Bases) -> tuple[str, ...]:
 
 
 def in_line(based_on: Mapping[str, Collection[str]]) -> list[str]:
-    """The orders of ``based_on`` (each with what it is based on), the earlier ones first; without those of a loop."""
+    """The orders of ``based_on`` (each with what it is based on), the earlier ones first; without those of a loop.
+
+    Chains come before those that stand alone: what shares a requisition with one of a chain belongs to its case.
+    """
     loop = in_a_loop(based_on)
     straight = {each: {*before} for each, before in based_on.items() if each not in loop}
-    return list(TopologicalSorter({each: before & straight.keys() for each, before in straight.items()}).static_order())
+    before_each = {each: before & straight.keys() for each, before in straight.items()}
+    chained = {each for each, before in before_each.items() if before} | set().union(*before_each.values())
+    return sorted(TopologicalSorter(before_each).static_order(), key=lambda each: each not in chained)
 
 
 def in_a_loop(based_on: Mapping[str, Collection[str]]) -> set[str]:

@@ -5,7 +5,7 @@ FURTHER_TEXTS: dict[str, str | tuple[str, str]] = {
     "further.why": "A new request in this case, filled in with what stays the same. You choose who is asked; the patient chooses whether the opinions so far go along.",
     "further.known": "{name} has begun a request to another doctor already. Go on with it.",
     "further.follows": "after the request to {place}",
-    "further.source": "request {id}",
+    "further.source": "the earlier request",
     "further.opinions": "Opinions of this case",
     "further.number": "Opinion {n}",
     "further.this": "this request",

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from integration.fhir.server import FhirServer
 from integration.packets.payloads import Stored
+from jobs.source.already_held import AlreadyHeld
 from jobs.source.chart import Chart
 from jobs.source.problems import Problems
 from jobs.world import Context
@@ -64,6 +65,7 @@ class _Fetching:
         self.limit = ctx.world.config.records.max_attachment_bytes
         self.as_they_are = {each.item for each in ctx.waivers() if each.as_it_is}
         self.fetched: dict[str, tuple[Stored, str]] = {}  # by address, with the content type
+        self.held = AlreadyHeld(ctx, placer, chart.patient)
         self.seen: set[str] = set()
         self.size = 0  # of what was stored, each once
 
@@ -86,7 +88,7 @@ class _Fetching:
             and words_of(inside[0], attachment.get("contentType"))
         ):
             return None  # plain text inside its resource stands in the readable summary, word for word
-        found = self._stored(*inside) if inside is not None else self._fetched(of, attachment)
+        found = self._stored(*inside) if inside is not None else self._had_or_fetched(of, attachment)
         if found is None:
             return None
         stored, kind = found
@@ -123,6 +125,9 @@ class _Fetching:
 
     def _stored(self, data: bytes, kind: str | None) -> tuple[Stored, str | None]:
         return self.ctx.world.payloads.put_stream([data]), kind
+
+    def _had_or_fetched(self, of: str, attachment: dict) -> tuple[Stored, str] | None:
+        return self.held.same(of, attachment) or self._fetched(of, attachment)
 
     def _fetched(self, of: str, attachment: dict) -> tuple[Stored, str] | None:
         """What an address names, read block by block; None, with a finding, for one that is not the placer's server's."""

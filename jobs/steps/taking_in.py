@@ -295,8 +295,7 @@ class Orders:
     def _keep_refused(self, conn: Connection, reference: str, order: dict, error: RequestError) -> None:
         first = error.mistakes[0]
         path = f"{reference}#ServiceRequest.{'requisition' if first.path == 'requisition' else 'basedOn'}"
-        said = Finding("request-case-refused", f"{first.path} {first.message}", path, "error")
-        findings.record(conn, [said], endpoint=self.key)
+        self._refuse("request-case-refused", f"{first.path} {first.message}", path)
         refused_orders.note(conn, self.key, reference, _said(order))
 
     def _refuse(self, cause: str, message: str, path: str) -> None:

@@ -1,8 +1,11 @@
 """A further opinion in the same case: what the two requests share, what goes along, and what follows a correction."""
 
 import base64
+import hashlib
+from collections import Counter
 
 import pytest
+import requests as http
 
 from integration.store import requests, revisions
 from integration.store.tables import findings
@@ -11,6 +14,7 @@ from mappings.model.errors import RequestError
 from mappings.model.request import SecondOpinionRequest
 from tests.jobs.exchange import a_request, load_chart, patient, report_on
 from tests.jobs.test_loop import order_of
+from tests.servers.lying import LyingProxy
 
 pytestmark = pytest.mark.postgres
 SAID_YES = {"answer": "yes", "said_by": "the patient", "said_on": "2026-05-02"}
@@ -230,3 +234,56 @@ def test_a_chain_of_orders_without_a_first_and_a_requisition_of_two_patients_are
     with exchange.engine.connect() as conn:
         said = conn.execute(findings.select().where(findings.c.cause == "request-case-refused")).all()
     assert len(said) == 3 and any("which is about another patient" in each.message for each in said)
+
+
+def document(exchange, chart: dict, data: bytes, **stated) -> tuple[dict, str]:
+    """A letter at Alice whose bytes stand at an address; the resource and that address."""
+    binary = http.post(f"{exchange.alice}/Binary", data=data, headers={"Content-Type": "application/pdf"}, timeout=10)
+    place = binary.headers["Location"].split("/_history")[0].split("/fhir/alice/")[-1]
+    made = {"resourceType": "DocumentReference", "status": "current", "type": {"text": "letter"}}
+    made |= {"subject": {"reference": f"Patient/{chart['patient']['id']}"}}
+    attachment = {"contentType": "application/pdf", "url": place, **stated}
+    return exchange.put("alice", {**made, "content": [{"attachment": attachment}]}), place
+
+
+def sha1(data: bytes) -> str:
+    return base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
+
+
+def test_a_document_is_not_fetched_twice_where_its_source_states_that_it_is_the_same(make_exchange, record_property):
+    exchange = make_exchange(before={"alice": LyingProxy})
+    chart = load_chart(exchange)
+    letters = [b"%PDF-1.4 letter " + bytes([48 + number]) * 1000 for number in range(6)]
+    stated = [document(exchange, chart, each, hash=sha1(each), size=len(each)) for each in letters]
+    silent, place_of_silent = document(exchange, chart, b"%PDF-1.4 no hash")
+    log = exchange.proxies["alice"].log
+    first = exchange.submit(a_request())
+    exchange.drain()
+    before = reads(log)
+    replaced = b"%PDF-1.4 another"
+    http.put(f"{exchange.alice}/{stated[0][1]}", data=replaced, headers={"Content-Type": "application/pdf"}, timeout=10)
+    content = [
+        {"attachment": {**stated[0][0]["content"][0]["attachment"], "hash": sha1(replaced), "size": len(replaced)}}
+    ]
+    exchange.change("alice", stated[0][0], content=content)
+    log.clear()
+    request_id = exchange.submit(third(first))
+    exchange.drain()
+    after = reads(log)
+    print(f"reads of the first gathering {before}, of the second {after}")
+    record_property("reads", str((before, after)))
+    fetched = {path.rpartition("/alice/")[2] for _, path in log if "/Binary/" in path}
+    assert {place_of_silent, stated[0][1]} <= fetched, "what states no hash, or another one, is fetched"
+    assert not fetched & {place for _, place in stated[1:]}
+    assert exchange.view(request_id)["records"] == "verified"
+    data = [
+        base64.b64decode(each["content"][0]["attachment"]["data"])
+        for each in exchange.find("carol", "DocumentReference")
+    ]
+    assert sorted(each for each in data if b"PDF" in each) == sorted([*letters[1:], replaced, b"%PDF-1.4 no hash"])
+
+
+def reads(log: list) -> dict[str, int]:
+    """How many requests read bytes of documents, single resources, and searches."""
+    found = Counter("bytes" if "/Binary/" in path else "search" if "?" in path else "read" for _, path in log)
+    return dict(found)

@@ -6,7 +6,6 @@ from sqlalchemy import Connection
 
 from integration import case_opinions
 from integration.case_opinions import CaseOpinion
-from integration.packets import stored
 from integration.store import drafts, packets, requests
 from integration.store.drafts import Draft
 from integration.store.requests import Request, UnknownRequest
@@ -41,7 +40,7 @@ def begin(request_id: str) -> ResponseReturnValue:
 
 def filled_in(conn: Connection, row: Request) -> tuple[dict[str, str], dict[str, Pick]]:
     """What a further request takes over. Not whom it asks, not by when, and no consent: that was for somebody else."""
-    content, source = requests.content(row), t("further.source", id=row.id)
+    content, source = requests.content(row), t("further.source")
     first = content.first_opinion
     picked = {
         "follows": Pick(row.id, t("further.follows", place=world.place_name(row.fulfiller)), source),
@@ -94,9 +93,7 @@ def opinions_before(draft: Draft) -> list[CaseOpinion]:
 def _chart(conn: Connection, row: Request) -> str | None:
     """The patient's chart, where the records were gathered from it: what it offers can be chosen here too."""
     rows = packets.of_request(conn, row.id)
-    if not rows:
-        return None
-    return f"{stored.manifest_of(world.payloads(), rows[-1].manifest_sha256).patient} at {row.placer}"
+    return f"{rows[-1].patient} at {row.placer}" if rows else None
 
 
 def _json(value: object) -> dict:
