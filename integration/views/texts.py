@@ -3,18 +3,18 @@
 from integration.views.coverage_texts import COVERAGE_TEXTS
 from integration.views.desk_texts import DESK_TEXTS
 from integration.views.draft_texts import DRAFT_TEXTS
+from integration.views.further_texts import FURTHER_TEXTS
 from integration.views.health_link_texts import HEALTH_LINK_TEXTS
 from integration.views.reading_texts import READING_TEXTS
-from integration.views.further_texts import FURTHER_TEXTS
 from integration.views.record_texts import RECORD_TEXTS
 
 TEXTS: dict[str, str | tuple[str, str]] = {
     **COVERAGE_TEXTS,
     **DESK_TEXTS,
     **DRAFT_TEXTS,
-    **READING_TEXTS,
-    **HEALTH_LINK_TEXTS,
     **FURTHER_TEXTS,
+    **HEALTH_LINK_TEXTS,
+    **READING_TEXTS,
     # the frame
     "app.name": "Second Opinion Exchange",
     "app.skip": "Skip to the content",
