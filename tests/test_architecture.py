@@ -61,6 +61,7 @@ PURE = frozenset(
         "email",
         "enum",
         "functools",
+        "graphlib",
         "hashlib",
         "html",
         "itertools",
