@@ -56,7 +56,9 @@ def test_a_consultant_accepts_writes_and_signs(page, site):
     page.get_by_label("Signed by").fill("Dr. Bob Example")
     page.get_by_role("button", name="Sign", exact=True).click()
     page.get_by_text("say whether you agree with the plan").first.wait_for()
-    assert page.get_by_role("textbox", name="Your opinion").input_value() == "Stage III is confirmed. Chemotherapy first."
+    assert (
+        page.get_by_role("textbox", name="Your opinion").input_value() == "Stage III is confirmed. Chemotherapy first."
+    )
     looks_well(page, "report-refused")
     page.get_by_label("With the plan of the first opinion").select_option("differs")
     page.get_by_label("The first opinion said").first.fill("surgery now")
