@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.common import Clock, Row, say, temporary_folder
 from tests.servers.process import ServerUnavailable
 
-NAMES = ("chart", "singles", "size", "dispatch", "engine", "directory", "memory")
+NAMES = ("chart", "singles", "size", "dispatch", "engine", "directory", "reading", "memory")
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks.md"
 HEAD = """\
 <!-- Written by `python -m benchmarks --write` (make bench ARGS=--write): measure again instead of editing. -->
@@ -31,6 +31,7 @@ TITLES = {
     "dispatch": "100,000 due and 1,000,000 finished steps",
     "engine": "Workers, start latency, intake",
     "directory": "A directory of 1,000,000 doctors",
+    "reading": "Reading a packet",
     "memory": "Memory of a worker over time",
 }
 

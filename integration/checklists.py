@@ -75,9 +75,10 @@ def judged(
     today: date,
     visit_on: date | None = None,
     loaded: packets.Packet | None = None,
+    of_packets: Chart | None = None,
 ) -> Completeness:
     """The same without a person who looks: nobody is shown a record. ``visit_on``: the day of a visit that is not kept yet;
-    ``loaded``: a packet of it that is read already.
+    ``loaded``: a packet of it that is read already; ``of_packets``: the chart of all of its packets, made before.
     """
     with engine.begin() as conn:
         row = requests.get(conn, request_id)
@@ -99,7 +100,11 @@ def judged(
     visit, visit_is = (visit_on, "the day that is asked about") if visit_on else visit_of(content, today, booked)
     facts = _carried(spoken.facts, content, row)
     facts = replace(facts, learned=learned, asked=_asked(asked, today), tracked=_tracked(things))
-    items = judge(checklist, catalog, chart_of(payloads, config, found, by_hand, loaded), facts, visit)
+    if of_packets is not None and found:
+        chart = _with_by_hand(of_packets, by_hand, found[-1].patient)
+    else:
+        chart = chart_of(payloads, config, found, by_hand, loaded)
+    items = judge(checklist, catalog, chart, facts, visit)
     return Completeness(request_id, checklist, why, catalog, visit, visit_is, len(found), items)
 
 
@@ -223,8 +228,12 @@ def chart_of(
     rows: Iterable[PacketRow],
     by_hand: Iterable[ReceivedRecord] = (),
     known: packets.Packet | None = None,
+    records: Iterable[dict] | None = None,
 ) -> Chart:
-    """The records of all packets together: what a later one brings or takes back counts, and so does what came by hand since."""
+    """The records of all packets together: what a later one brings or takes back counts, and so does what came by hand since.
+
+    ``known``: a packet that is read already; ``records``: all records of the packets, where they are.
+    """
     loaded = [
         known
         if known is not None and known.manifest.packet_id == row.id
@@ -235,14 +244,35 @@ def chart_of(
     patient: dict = {}
     bases: tuple[str, ...] = ()
     for packet in loaded:
-        kind, _, logical_id = packet.manifest.patient.partition("/")
-        patient = {"resourceType": kind, "id": logical_id} | dict(
-            packet.resources.get(packet.manifest.patient) or patient
-        )
+        patient = _resource_of(packet.manifest.patient) | dict(packet.resources.get(packet.manifest.patient) or patient)
         source = config.endpoints.get(packet.manifest.source_endpoint)
         bases = packet.manifest.bases(source.bases if source else ())
     patient = patient or {"resourceType": "Patient", "id": "not-gathered-yet"}
-    return Chart.of(chain(_by_hand(newest, by_hand, f"Patient/{patient['id']}"), _each(newest)), patient, bases)
+    in_packets = _each(newest) if records is None else records
+    return Chart.of(chain(_by_hand(newest, by_hand, f"Patient/{patient['id']}"), in_packets), patient, bases)
+
+
+def _with_by_hand(chart: Chart, by_hand: Iterable[ReceivedRecord], patient: str) -> Chart:
+    """A chart of packets with what came by hand since, and without what was taken back."""
+    more: dict[str, dict] = {}
+    gone: set[str] = set()
+    for record in by_hand:
+        made = resources(record.as_accepted, patient) if record.accepted_at else {}
+        if record.state != State.ACCEPTED:
+            gone |= made.keys()
+        else:
+            more |= made
+    there = {each.source for each in chart.records()}
+    added = Chart.of((each for source, each in more.items() if source not in there), _resource_of(patient))
+    kinds = {**chart.by_type, **added.by_type}
+    together = {kind: (*added.by_type.get(kind, ()), *chart.by_type.get(kind, ())) for kind in kinds}
+    by_type = {kind: tuple(each for each in records if each.source not in gone) for kind, records in together.items()}
+    return replace(chart, by_type=by_type)
+
+
+def _resource_of(patient: str) -> dict:
+    kind, _, logical_id = patient.partition("/")
+    return {"resourceType": kind, "id": logical_id}
 
 
 def _by_hand(newest: dict[str, packets.Packet], by_hand: Iterable[ReceivedRecord], patient: str) -> Iterator[dict]:

@@ -199,9 +199,11 @@ def packet_download(ctx: click.Context, request_id: str, file: Path, reason: str
 def packet_key_facts(ctx: click.Context, request_id: str, as_json: bool) -> None:
     """The key facts of REQUEST_ID's packets, and how many records are not among them. Clinical content; the look is recorded."""
     from integration.packets.payloads import Payloads
-    from integration.reading import read
+    from integration.reading import read_whole
     from integration.views.reading import in_words, view
+    from integration.visits import House
 
     with opened(ctx) as (config, engine):
-        found = read(engine, Payloads(config.payload_store), request_id, actor=ME, reason="command line")
+        house = House(engine, Payloads(config.payload_store), config)
+        found = read_whole(house, request_id, actor=ME, reason="command line")
     show(view(found), as_json, "\n".join(in_words(found)))

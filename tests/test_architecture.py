@@ -350,6 +350,7 @@ WRITER_OF = {
     "links": "integration/store/links.py",  # remember, wrote
     "patient_links": "integration/store/patient_links.py",  # set_link, end
     "insurances": "integration/store/insurances.py",  # keep
+    "key_facts": "integration/store/key_facts.py",  # keep
     "suitability_words": "integration/store/suitability_words.py",  # say
     "directory_entries": "integration/store/directory.py",  # Staged.merge, add, correct
     "received_records": "integration/store/received_records.py",  # arrive, accept, end

@@ -403,6 +403,17 @@ checklist_facts = Table(
     Index("checklist_facts_items", "created_at", postgresql_where=text("topic = 'item'")),
 )
 
+key_facts = Table(
+    "key_facts",
+    metadata,  # what was made of a packet for a reader; the bytes are in the payload store, and can be made anew
+    Column("packet_id", Text, ForeignKey("packets.id"), primary_key=True),
+    Column("made_of", Text, nullable=False),
+    Column("page_sha256", Text, nullable=False),
+    Column("whole_sha256", Text, nullable=False),
+    Column("chart_sha256", Text, nullable=False),
+    _now("made_at"),
+)
+
 medication_reviews = Table(
     "medication_reviews",
     metadata,  # what people say of a patient's medications; the newest of a request counts, nothing is changed

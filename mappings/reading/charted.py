@@ -1,7 +1,11 @@
 """Diagnoses, stages, markers, allergies, studies and documents, as their records state them."""
 
-from mappings.reading.elements import Labels, dated, named, said, wrong
-from mappings.reading.model import Fact
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mappings.reading.elements import Labels, dated, named, said, value, wrong
+from mappings.reading.model import Fact, Said
+from mappings.references import find_attachments
 from mappings.rendition.names import source_of
 from mappings.rendition.words import Words
 
@@ -48,7 +52,9 @@ DOCUMENT = {
     "finality": ("docStatus",),
     "kind": ("category",),
 }
+_OF_A_LIST = {"value": ("value[x]", "component", "dataAbsentReason"), "flag": ("interpretation",)}
 _ANY = {"status": ("status", "clinicalStatus", "lifecycleStatus"), "verification": ("verificationStatus",)}
+ORIGINAL = "original"  # the label of an attachment: what it opens is the document itself
 DATES = (
     *("context.period", "effective[x]", "performed[x]", "onset[x]", "occurrence[x]", "started", "period"),
     *("authoredOn", "dateAsserted", "recordedDate", "created[x]", "date", "whenHandedOver", "authored", "sent"),
@@ -75,16 +81,29 @@ def result(resource: dict, words: Words) -> Fact:
     return _fact(resource, words, ("code",), RESULT, ("effective[x]", "issued"))
 
 
+def result_in_list(resource: dict, words: Words) -> Fact:
+    """A result as one line of a list: its value and flag."""
+    return _fact(resource, words, ("code",), _OF_A_LIST, ("effective[x]", "issued"))
+
+
 def study(resource: dict, words: Words) -> Fact:
     """An imaging study: what it says it holds. Its images are not in a packet."""
     return _fact(resource, words, ("description", "procedureCode", "modality"), STUDY, ("started",))
 
 
 def document(resource: dict, words: Words) -> Fact:
-    """A document by its card."""
-    return _fact(
-        resource, words, ("type", "category", "description"), DOCUMENT, ("context.period", "date", "created[x]")
-    )
+    """A document by its card, with what is attached to it."""
+    dates = ("context.period", "date", "created[x]")
+    made = _fact(resource, words, ("type", "category", "description"), DOCUMENT, dates)
+    return replace(made, said=(*made.said, *originals(resource, words)))
+
+
+def originals(resource: dict, words: Words) -> Iterator[Said]:
+    """Its attachments, each as what it says of itself."""
+    for found in find_attachments(resource):
+        at = found.path.partition(".")[2]
+        if (told := value(resource, at, words)) is not None:
+            yield Said(ORIGINAL, told)
 
 
 def anything(resource: dict, words: Words) -> Fact:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mappings.codes import SYSTEM_LOINC, as_dict, as_dicts, as_text, codings_in
-from mappings.reading.charted import document
+from mappings.reading.charted import document, originals
 from mappings.reading.elements import MOST_WORDS, dated, key_of, named, said, value, wrong
 from mappings.reading.model import Examination, Examinations, Fact, Quotation, Value
 from mappings.references import find_attachments
@@ -116,7 +116,8 @@ def _fact(report: dict, words: Words) -> Fact:
         return document(report, words)
     called = named(report, words, "code", "category")
     when = dated(report, "effective[x]", "date", "issued")[0]
-    return Fact(source_of(report), called, tuple(said(report, words, _LABELS)), when, wrong(report))
+    more = (*said(report, words, _LABELS), *originals(report, words))
+    return Fact(source_of(report), called, more, when, wrong(report))
 
 
 def _when(report: dict) -> str:

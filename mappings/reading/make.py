@@ -39,7 +39,7 @@ _MAKERS = {
     Kind.ALLERGIES: charted.allergy,
     Kind.MEDICATIONS: medicines.record,
     Kind.FLAGGED: charted.result,
-    Kind.RESULTS: charted.result,
+    Kind.RESULTS: charted.result_in_list,
     Kind.DOCUMENTS: charted.document,
     Kind.CONDITIONS: charted.condition,
     Kind.IMAGING: charted.study,
@@ -64,7 +64,7 @@ def key_facts(
     """
     chart = _Chart.of(resources)
     newest, facts = manifests[-1], _of_kinds(chart)
-    wrongs = [_line(chart, each) for each in chart.resources if chart.is_wrong(each)]
+    wrongs = [_line(chart, each) for each in chart.wrongs]
     trends = tuple(_trends(chart))
     in_trends = {source for trend in trends for source in _of_trend(trend)}
     flagged = [each for each in facts[Kind.FLAGGED] if each.source not in in_trends]
@@ -125,9 +125,11 @@ class _Chart:
         right = [each for each in every if _guarded(wrong, each, Wrong.NONE) is Wrong.NONE]
         return cls(every, by_source, Words(names_of(every)), kinds, right)
 
-    def is_wrong(self, resource: dict) -> bool:
-        """It says of itself that it is no fact."""
-        return _guarded(wrong, resource, Wrong.NONE) is not Wrong.NONE
+    @property
+    def wrongs(self) -> Iterator[dict]:
+        """Those that say of themselves that they are no facts."""
+        right = set(map(id, self.right))
+        return (each for each in self.resources if id(each) not in right)
 
     def of_kind(self, kind: Kind, without: set[str]) -> Iterator[dict]:
         """Its records that are not among ``without``."""
@@ -193,7 +195,7 @@ def _is_over(fact: Fact) -> bool:
 def _results(chart: _Chart, takes: Callable[[dict], bool]) -> Iterator[Fact]:
     for each in chart.right:
         if each.get("resourceType") == "Observation" and _guarded(takes, each, False):
-            yield _line(chart, each)
+            yield _guarded(lambda one: charted.result(one, chart.words), each, unread(each))
 
 
 def _by_people(facts: Iterable[Fact]) -> list[Fact]:

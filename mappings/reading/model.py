@@ -4,7 +4,8 @@ Plain values that JSON can hold. ``source`` is ``Type/id`` where a record came f
 (``reaction[0].manifestation``; "" is the whole record); dates are as they were sent: a year stays a year.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 VERSION = 1  # of what is made of a packet: with another one the facts of every packet are made anew
@@ -241,3 +242,7 @@ class KeyFacts:
     waived: tuple[Change, ...]  # what is not in the packet because somebody said to send without it
     rest: dict[Kind, tuple[Fact, ...]]
     counts: tuple[Count, ...]
+
+    def with_beginnings(self, kinds: Collection[Kind], most: int) -> "KeyFacts":
+        """The same with at most so many lines of each list, and none of other kinds; ``counts`` still say how many there are."""
+        return replace(self, rest={kind: self.rest[kind][:most] if kind in kinds else () for kind in Kind})

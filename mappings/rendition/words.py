@@ -26,21 +26,24 @@ SYSTEM_NAMES = {
 _DATE_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:\d{2})?")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}={0,2}\s*")
 # A value whose element of this name is itself structured has none of the shapes below.
-_PRIMITIVE = (
-    "display",
-    "system",
-    "title",
-    "family",
-    "reference",
-    "unit",
-    "comparator",
-    "use",
-    "url",
-    "start",
-    "end",
-    "currency",
-    "contentType",
-    "text",
+_STRUCTURED = (dict, list)
+_PRIMITIVE = frozenset(
+    (
+        "display",
+        "system",
+        "title",
+        "family",
+        "reference",
+        "unit",
+        "comparator",
+        "use",
+        "url",
+        "start",
+        "end",
+        "currency",
+        "contentType",
+        "text",
+    )
 )
 _USUAL_USES = ("official", "usual", "work", "home")
 
@@ -108,7 +111,7 @@ class Words:
         return " ".join(f"({part})" if number else part for number, part in enumerate(parts) if part)
 
     def _shape(self, value: dict, braces: str) -> str:
-        if not any(isinstance(value.get(key), dict | list) for key in _PRIMITIVE):
+        if not any(isinstance(each, _STRUCTURED) for key, each in value.items() if key in _PRIMITIVE):
             for keys, needed, write in SHAPES:
                 if value.keys() <= keys and needed & value.keys():
                     said = write(self, value)

@@ -204,6 +204,8 @@ NEEDS: dict[str, Need] = {
     "key_facts.show": CASE,
     "key_facts.rest": CASE,
     "key_facts.element": CASE,
+    "key_facts.document": CASE,
+    "key_facts.document_bytes": CASE,
     "checklist.show": CASE,
     "checklist.say": ASKING,
     "sources.show": CASE,

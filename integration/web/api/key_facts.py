@@ -6,6 +6,7 @@ from pydantic import Field
 
 from integration import reading
 from integration.views.reading import view
+from integration.visits import House
 from integration.web import forms, world
 from integration.web.api.answers import Answer
 from integration.web.api.routes import get
@@ -29,5 +30,6 @@ class KeyFacts(Answer):
 @get("/requests/<request_id>/key-facts", refuses=("unknown",))
 def key_facts(request_id: str) -> KeyFacts:
     """The key facts, each with its record (`source`) and element (`at`), and every record that is not among them. The look is recorded."""
-    found = reading.read(world.engine(), world.payloads(), request_id, actor=forms.actor(), reason="API")
+    house = House(world.engine(), world.payloads(), world.config())
+    found = reading.read_whole(house, request_id, actor=forms.actor(), reason="API")
     return KeyFacts.model_validate(view(found))

@@ -12,6 +12,7 @@ from integration.store.deliveries import Delivery, Item
 from integration.store.desk import AnswerRow
 from integration.store.directory_search import EntryRow
 from integration.store.drafts import Draft
+from integration.store.key_facts import KeyFactsRow
 from integration.store.medication_reviews import ReviewRow
 from integration.store.packets import PacketRow
 from integration.store.received_records import ReceivedRecord
@@ -37,6 +38,7 @@ ROWS = [
     (EntryRow, tables.directory_entries),
     (ReceivedRecord, tables.received_records),
     (ReviewRow, tables.medication_reviews),
+    (KeyFactsRow, tables.key_facts),
 ]
 
 
