@@ -117,6 +117,10 @@ READING_TEXTS: dict[str, str | tuple[str, str]] = {
     "reading.unplotted.undated": "no date",
     "reading.older": ("{n} older result is listed.", "{n} older results are listed."),
     "reading.until": "to",
+    "reading.earlier_events": (
+        "{n} dated record is on none of these lines; it is listed by its kind.",
+        "{n} dated records are on none of these lines; they are listed by their kind.",
+    ),
     "reading.undated": "Without a date",
     "reading.type.Condition": "Began",
     "reading.type.Procedure": "Procedure",

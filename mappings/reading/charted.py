@@ -62,7 +62,7 @@ DATES = (
 )
 NAMES = (
     *("code", "medication[x]", "vaccineCode", "type", "procedureCode", "description", "title", "category"),
-    *("name", "relationship", "class", "serviceType"),
+    *("modality", "series[0].modality", "name", "relationship", "class", "serviceType"),
 )
 
 
@@ -88,7 +88,8 @@ def result_in_list(resource: dict, words: Words) -> Fact:
 
 def study(resource: dict, words: Words) -> Fact:
     """An imaging study: what it says it holds. Its images are not in a packet."""
-    return _fact(resource, words, ("description", "procedureCode", "modality"), STUDY, ("started",))
+    names = ("description", "procedureCode", "modality", "series[0].modality")
+    return _fact(resource, words, names, STUDY, ("started",))
 
 
 def document(resource: dict, words: Words) -> Fact:

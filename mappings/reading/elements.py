@@ -38,9 +38,9 @@ def value(resource: dict, at: str, words: Words) -> Value | None:
 
 
 def first(resource: dict, words: Words, *names: str) -> Value | None:
-    """The first of these elements that says something; ``onset[x]`` is any choice of it."""
+    """The first of these elements that says something; ``onset[x]`` is any choice of it, ``series[0].modality`` a place."""
     for name in names:
-        for key in matching(resource, name):
+        for key in [name] if "." in name else matching(resource, name):
             if (found := value(resource, key, words)) is not None:
                 return found
     return None

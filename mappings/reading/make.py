@@ -70,6 +70,7 @@ def key_facts(
     flagged = [each for each in facts[Kind.FLAGGED] if each.source not in in_trends]
     listed = medications(chart.right)
     events = [event for each in chart.right if (event := _event(chart, each)) is not None]
+    years = timeline.years(events)
     made: dict[str, Any] = dict(
         diagnoses=tuple(sorted(_newest(facts[Kind.CONDITIONS]), key=_is_over)[:DIAGNOSES]),
         stages=_cut(_results(chart, is_stage), STAGES),
@@ -82,7 +83,8 @@ def key_facts(
         trends=trends,
         flagged=_cut(flagged, FLAGGED),
         documents=_cut(facts[Kind.DOCUMENTS], DOCUMENTS),
-        years=timeline.years(events),
+        years=years,
+        earlier_events=sum(bool(each.date.dated) for each in events) - len(timeline.on_it(years)),
         undated=tuple(_line(chart, chart.by_source[each.date.source]) for each in events if not each.date.dated)[
             :UNDATED
         ],

@@ -235,6 +235,7 @@ class KeyFacts:
     flagged: tuple[Fact, ...]  # flagged results that are in no trend
     documents: tuple[Fact, ...]
     years: tuple[Year, ...]
+    earlier_events: int  # dated ones that are on no line
     undated: tuple[Fact, ...]
     wrong: tuple[Fact, ...]  # entered in error or refuted: shown as such, never as facts
     changes: Changes

@@ -9,7 +9,7 @@ from mappings.reading.model import Dated, Event, Year
 from mappings.rendition.names import source_of
 from mappings.rendition.words import Words
 
-EVENTS = 60  # lines
+EVENTS = 45  # lines: a printed page
 DATES = 12  # of one line
 # Which records are events, and which element dates each.
 DATED_BY = {

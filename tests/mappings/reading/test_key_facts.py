@@ -111,7 +111,9 @@ def test_a_timeline_keeps_the_precision_of_its_dates_and_sets_the_undated_apart(
     lines = {(event.type, event.name): [each.dated for each in event.dates] for event in year.events}
     assert lines[("DiagnosticReport", "CT Chest")] == ["2025-05-06T07:08:00+02:00", "2025-04"]
     assert lines[("Condition", "Breast cancer")] == ["2025"]
-    assert [each.source for each in made.undated] == ["DiagnosticReport/r9"]
+    assert [each.source for each in made.undated] == ["DiagnosticReport/r9"] and made.earlier_events == 0
+    many = facts_of(*(report(number, f"2026-01-{number % 28 + 1:02}") for number in range(20)))
+    assert sum(len(event.dates) for event in many.years[0].events) == 12 and many.earlier_events == 8
 
 
 def test_what_changed_since_the_packet_before_is_told_by_the_manifests():
@@ -148,6 +150,26 @@ def test_a_record_of_any_shape_is_listed_and_stops_no_other():
     made = facts_of(odd, condition(1))
     assert "Observation/odd" in {each.source for each in made.rest[Kind.RESULTS]} | shown(made)
     assert [each.source for each in made.diagnoses] == ["Condition/c1"]
+
+
+def test_a_study_and_a_document_say_what_stands_deeper_in_their_records():
+    study = {
+        "resourceType": "ImagingStudy",
+        "id": "s",
+        "started": "2026",
+        "numberOfSeries": 2,
+        "numberOfInstances": 300,
+    }
+    study["series"] = [{"modality": {"code": "CT"}, "bodySite": {"display": "Chest"}}]
+    attachment = {"contentType": "application/pdf", "title": "Operation", "size": 9}
+    card = {"resourceType": "DocumentReference", "id": "d", "content": [{"attachment": attachment}]}
+    card["context"] = {"period": {"start": "2026-01-01"}}
+    made = facts_of(study, card)
+    [one], [other] = made.studies, made.documents
+    assert (one.name.words, one.name.at) == ("CT", "series[0].modality")
+    assert said(one)["images"] == ("300", "numberOfInstances") and said(one)["site"] == ("Chest", "series[0].bodySite")
+    assert other.dated == "2026-01-01" and said(other)["title"] == ("Operation", "content[0].attachment.title")
+    assert said(other)["original"] == ("Operation (application/pdf, 9 bytes)", "content[0].attachment")
 
 
 def test_a_place_leads_to_its_element_and_is_told_as_fhirpath():
