@@ -137,7 +137,8 @@ def letter(
     going = Going("Letter", (f"{request_id}-ask-{ask_id}",), len(data))
     to = known.holder.endpoint or "elsewhere"
     with engine.begin() as conn:
-        why = why_not(Reason.RECORDS, going, leaving.stand(conn, request_id, to))
+        stand = leaving.stand(conn, request_id, to, asks_consent=config.asks_consent(to))
+        why = why_not(Reason.RECORDS, going, stand)
         action = leaving.KEPT if why else leaving.LEAVES
         leaving.record(conn, request_id, to, Reason.RECORDS, going, action, actor=actor, about={"ask": ask_id}, why=why)
         audit.record(conn, actor, "source.letter", request_id, subject=f"ask {ask_id}")

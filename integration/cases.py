@@ -13,6 +13,7 @@ from integration.store import acknowledgments, audit, deliveries, reports, reque
 from integration.store.request_list import Waits
 from integration.store.requests import Request
 from integration.views import case, checklist, health_links, opinion, received, visit
+from integration.views import consent as consent_view
 from integration.views import coverage as coverage_view
 from integration.views import medications as medication_view
 from integration.views import suitability as suitability_view
@@ -51,6 +52,11 @@ def _suitability(this: Case) -> Part:
     return suitability_view.part(found)
 
 
+def _consent(this: Case) -> Part:
+    with this.engine.connect() as conn:
+        return consent_view.part(consent_view.read(conn, this.config, this.request_id, this.now.date()))
+
+
 def _visit(this: Case) -> Part:
     house = House(this.engine, this.payloads, this.config)
     return visit.part(visits.read(house, this.request_id, this.now))
@@ -81,6 +87,7 @@ def _coverage(this: Case) -> Part | None:
 PARTS: dict[str, Callable[[Case], Part | None]] = {
     "request": lambda this: case.request_part(this.row, this.waits),
     "suitability": _suitability,
+    "consent": _consent,
     "coverage": _coverage,
     "checklist": _checklist,
     "received": _received,

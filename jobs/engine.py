@@ -208,7 +208,7 @@ def _try(ctx: Context) -> set[str]:
         log.warning("lease lost", extra=_ids(ctx.step, "lease-lost"))
     except (PayloadsAway, Paced):
         raise
-    except Revised as error:
+    except (Revised, gate.ConsentChanged) as error:
         _again(ctx, error, started_at)
     except gate.Withdrawn as error:
         _ended(ctx, error, started_at)
@@ -265,17 +265,16 @@ def _commit(ctx: Context, outcome: Outcome, started_at: datetime, began: float) 
     log.info("step done", extra=_ids(ctx.step, "done"))
 
 
-def _again(ctx: Context, error: Revised, started_at: datetime) -> None:
-    """Do it once more with the request as it is now: nobody's failure, so no attempt is spent."""
+def _again(ctx: Context, error: Revised | gate.ConsentChanged, started_at: datetime) -> None:
+    """Do it once more with the request, or the consent, as it is now: nobody's failure, so no attempt is spent."""
+    cause = error.cause or "revised-meanwhile"
     with ctx.transaction() as conn:
         ctx.store_findings(conn)
-        steps.put_back(conn, ctx.step, ctx.now, cause="revised-meanwhile", message=str(error))
-        ctx.exchanges.store(
-            conn,
-            steps.record_attempt(
-                conn, ctx.step, started_at, AttemptOutcome.AGAIN, cause="revised-meanwhile", message=str(error)
-            ),
+        steps.put_back(conn, ctx.step, ctx.now, cause=cause, message=str(error))
+        attempt_id = steps.record_attempt(
+            conn, ctx.step, started_at, AttemptOutcome.AGAIN, cause=cause, message=str(error)
         )
+        ctx.exchanges.store(conn, attempt_id)
     log.info("step goes again", extra=_ids(ctx.step, "again"))
 
 

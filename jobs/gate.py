@@ -1,7 +1,7 @@
 """The one gate: everything that leaves for a party's system passes `passes`, which says why it may, or stops it.
 
 `Context.server` gives servers whose every write comes through here; a road with a wire of its own calls it before it sends.
-Consent will be asked in `leaving.stand` and `why_not`. Each leaving is a row of the audit trail before it goes: ids and sizes only.
+The patient's consent is asked with each. Each leaving is a row of the audit trail before it goes: ids and sizes only.
 """
 
 from collections.abc import Iterator
@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from integration.fhir.exchanges import ignore
-from integration.store import audit, leaving
+from integration.store import audit, consents, leaving
 from integration.store.leaving import KEPT, LEAVES, UNSENT
+from mappings.model.consent import CAUSES as CONSENT_CAUSES
 from mappings.model.errors import ExchangeError, NeedsPerson
-from mappings.model.leaving import REASON_OF_STEP, Going, Reason, why_not
+from mappings.model.leaving import CARRIES, REASON_OF_STEP, Going, Reason, why_not
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -30,11 +31,22 @@ class Withdrawn(ExchangeError):
     cause = "request-withdrawn"
 
 
+class ConsentChanged(ExchangeError):
+    """The patient's consent is another one than the step chose its records by: the step is done again."""
+
+    cause = "consent-changed"
+
+
 def passes(ctx: "Context", endpoint: str, going: Going) -> None:
-    """May this leave now, for this step's request? Recorded either way. Raises Withdrawn or NeedsPerson, and nothing is sent."""
+    """May this leave now, for this step's request? Recorded either way.
+
+    Raises Withdrawn, ConsentChanged or NeedsPerson, and nothing is sent.
+    """
     reason, told = reason_of(ctx), ctx.announced.intersection(going.items)
     with ctx.world.engine.begin() as conn:
-        why = why_not(reason, going, leaving.stand(conn, ctx.request_id, endpoint))
+        asks = ctx.endpoint(endpoint).asks_consent
+        why = why_not(reason, going, leaving.stand(conn, ctx.request_id, endpoint, asks_consent=asks))
+        why = why or _is_other_consent(conn, ctx, reason)
         if why or not told:
             _record(conn, ctx, endpoint, reason, going, KEPT if why else LEAVES, why)
     if not why:
@@ -43,8 +55,22 @@ def passes(ctx: "Context", endpoint: str, going: Going) -> None:
         raise Withdrawn(
             f"request {ctx.request_id} was cancelled or taken back: nothing more of it is sent to {endpoint}"
         )
+    if why == ConsentChanged.cause:
+        raise ConsentChanged(f"another statement of consent for request {ctx.request_id} was recorded meanwhile")
+    if why in CONSENT_CAUSES:
+        raise NeedsPerson(
+            why, f"the patient's consent for request {ctx.request_id} lets nothing leave for {endpoint} now"
+        )
     if why:
         raise NeedsPerson(why, f"no patient at {endpoint} is linked to request {ctx.request_id}: nothing is sent there")
+
+
+def _is_other_consent(conn: "Connection", ctx: "Context", reason: Reason) -> str:
+    """What a step chose by a consent that stood a moment ago does not leave by another one."""
+    if ctx.read_consent is None or reason not in CARRIES:
+        return ""
+    newest = consents.newest(conn, ctx.request_id)
+    return "" if (newest.id if newest else 0) == ctx.read_consent else ConsentChanged.cause
 
 
 @contextmanager

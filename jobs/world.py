@@ -19,7 +19,8 @@ from integration.fhir.transport import refuse_writes
 from integration.packets.payloads import Payloads
 from integration.server_address import address_of
 from integration.settings.config import Config, Endpoint
-from integration.store import endpoints, findings, requests, steps, waivers
+from integration.store import consents, endpoints, findings, requests, steps, waivers
+from integration.store.consents import ConsentRow
 from integration.store.requests import Request
 from integration.store.steps import LeaseLost, NextStep, Step, fenced
 from integration.store.waivers import Waiver
@@ -113,6 +114,7 @@ class Context:
             str, tuple[str, ...]
         ] = {}  # of endpoints that are the servers they were: what they showed
         self.read_version: int | None = None  # of the request's content, once this attempt has read it
+        self.read_consent: int | None = None  # by which it chose records; 0: there was none; None: it chose none
 
     @property
     def now(self) -> datetime:
@@ -266,6 +268,13 @@ class Context:
     def transaction(self) -> AbstractContextManager[Connection]:
         """A transaction that commits only while the lease is ours."""
         return fenced(self.world.engine, self.step.id, self.step.lease_no)
+
+    def consent(self) -> ConsentRow | None:
+        """The statement of consent that stands; what this attempt sends is chosen by it, and leaves by no other one."""
+        with self.world.engine.begin() as conn:
+            found = consents.newest(conn, self.request_id)
+        self.read_consent = found.id if found else 0
+        return found
 
     def finding(self, cause: str, message: str, path: str = "", severity: str = "warning") -> None:
         """Note something an operator shall see; stored when the attempt ends, whichever way it ends."""

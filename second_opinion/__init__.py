@@ -11,6 +11,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     cases,
     checklists,
     clients,
+    consent,
     coverage,
     desk,
     directory,

@@ -352,6 +352,7 @@ WRITER_OF = {
     "insurances": "integration/store/insurances.py",  # keep
     "key_facts": "integration/store/key_facts.py",  # keep
     "suitability_words": "integration/store/suitability_words.py",  # say
+    "consents": "integration/store/consents.py",  # record
     "directory_entries": "integration/store/directory.py",  # Staged.merge, add, correct
     "received_records": "integration/store/received_records.py",  # arrive, accept, end
     "appointments": "integration/store/appointments.py",  # keep

@@ -306,6 +306,12 @@ class Endpoint(Section):
         "never a policy or member number.",
         examples=[["https://hillside.example.org/mrn"]],
     )
+    consent: Literal["required", "if-recorded"] = Field(
+        "if-recorded",
+        description="Whether the patient's consent has to be recorded before anything about them leaves for it. What was recorded "
+        "is obeyed in any case (docs/how-to/consent.md).",
+        examples=["required"],
+    )
     phone: str | None = Field(
         None,
         max_length=40,
@@ -388,6 +394,11 @@ class Endpoint(Section):
         description="Codes of this site that also mean second opinion.",
         examples=[[{"system": "https://clinic.example.org/codes", "code": "2ND-OP"}]],
     )
+
+    @property
+    def asks_consent(self) -> bool:
+        """Does nothing leave for it before the patient's consent was recorded?"""
+        return self.consent == "required"
 
     @property
     def bases(self) -> tuple[str, ...]:

@@ -141,6 +141,11 @@ class Config(Section):
         endpoint = self.endpoints.get(fulfiller)
         return {"lead_days": self.records.lead_days, "program": endpoint.program_rules if endpoint else None}
 
+    def asks_consent(self, endpoint: str) -> bool:
+        """Does nothing leave for this endpoint before the patient's consent was recorded?"""
+        found = self.endpoints.get(endpoint)
+        return found is not None and found.asks_consent
+
     @property
     def payload_store(self) -> str:
         """`payloads.url`, or where they are without one."""

@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from integration.store.scope import Scope
 from integration.store.tables import NEVER, ON_BOARD, reports, requests, steps
+from mappings.model.consent import CAUSES as CONSENT_CAUSES
 from mappings.model.moves import QUESTIONS, WHOSE, Move, Mover, of
 from mappings.model.states import Records, Status
 from mappings.model.steps import Group, of_group
@@ -75,6 +76,7 @@ _DECLINED = requests.c.status.in_((Status.REJECTED, Status.FAILED))
 _REPORT = steps.c.kind.in_(of_group(Group.REPORT))
 _MOVE = case(
     (_DECLINED, Move.DECLINED.value),
+    (_parked(steps.c.cause.in_(CONSENT_CAUSES)), Move.CONSENT.value),
     (_parked(steps.c.cause.in_(QUESTIONS)), Move.QUESTION.value),
     (_parked(_REPORT), Move.CARRY.value),
     (_parked(), Move.HELD.value),

@@ -34,6 +34,7 @@ class Delivery:
     sent_at: datetime | None
     verified_at: datetime | None
     encounter: str | None  # Encounter/id at the endpoint, as a person named it
+    consent_id: int | None  # by which its records were chosen; None: there was none
     road: str | None  # a RoadName
     level: str | None  # a Level
 
@@ -185,6 +186,28 @@ def note_request_version(conn: Connection, delivery_id: str, request_version: in
     """Note which version of the request the readable summary of a records delivery speaks with; kept unless ``anew``."""
     version = request_version if anew else func.coalesce(deliveries.c.request_version, request_version)
     conn.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(request_version=version))
+
+
+def note_consent(conn: Connection, delivery_id: str, consent_id: int | None) -> None:
+    """Note the statement of consent by which the records that go were chosen: reading back expects those."""
+    conn.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(consent_id=consent_id))
+
+
+def left_out_by_consent(conn: Connection, request_id: str) -> frozenset[str]:
+    """Sources that were left out of the last delivery of records that names them, and the patient's consent chose what goes."""
+    named = (
+        select(delivery_items.c.source, delivery_items.c.status, deliveries.c.consent_id)
+        .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
+        .where(deliveries.c.request_id == request_id, deliveries.c.kind == DeliveryKind.RECORDS)
+        .ext(distinct_on(delivery_items.c.source))
+        .order_by(delivery_items.c.source, deliveries.c.version.desc())
+    )
+    found = conn.execute(named).all()
+    return frozenset(
+        row.source
+        for row in found
+        if row.status == ItemStatus.WAIVED and row.consent_id is not None and ":" not in row.source
+    )
 
 
 def of_request(conn: Connection, request_id: str, kind: DeliveryKind | None = None) -> list[Delivery]:

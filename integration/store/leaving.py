@@ -4,18 +4,24 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from integration.store import audit, patient_links, requests
+from integration.store import audit, consents, patient_links, requests
 from mappings.model.leaving import Going, Reason, Stand
 
 LEAVES, KEPT, UNSENT = "data.leaves", "data.kept", "data.unsent"
 NAMED = 100  # items in one row; it says how many there are
 
 
-def stand(conn: Connection, request_id: str, endpoint: str) -> Stand:
-    """How the request stands towards that endpoint now."""
+def stand(conn: Connection, request_id: str, endpoint: str, *, asks_consent: bool) -> Stand:
+    """How the request stands towards that endpoint now; ``asks_consent``: nothing goes there before consent was recorded.
+
+    Who records a statement of consent waits until this transaction ends, and it for them: what is decided and written down
+    here was so when it was.
+    """
+    consents.hold(conn, request_id)
     row = requests.get(conn, request_id)
     is_linked = patient_links.of(conn, request_id, endpoint) is not None
-    return Stand(row.status, bool(row.cancel_requested), is_linked)
+    consent = consents.why_not_to(conn, request_id, endpoint, is_required=asks_consent)
+    return Stand(row.status, bool(row.cancel_requested), is_linked, consent)
 
 
 def record(

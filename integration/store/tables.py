@@ -283,6 +283,7 @@ deliveries = Table(
     _time("sent_at"),
     _time("verified_at"),
     Column("encounter", Text),  # Encounter/id at the endpoint, as a person named it
+    Column("consent_id", BigInteger, ForeignKey("consents.id")),  # by which its records were chosen; empty: none then
     Column("road", Text),  # by which it went: a RoadName of mappings/model/roads.py
     Column("level", Text),  # what is known of it: a Level of mappings/model/roads.py; empty before 0007: read-back
     UniqueConstraint("request_id", "kind", "version"),
@@ -730,6 +731,23 @@ reports = Table(
     _time("unread_since"),  # it is in the primary care EHR, is the newest, and nobody has said that they read it
     UniqueConstraint("request_id", "revision"),
     Index("reports_unread", "unread_since", postgresql_where=text("unread_since is not null")),
+)
+
+consents = Table(
+    "consents",
+    metadata,  # what the patient agreed to, or took back; the newest of a request stands, and none is ever changed
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("said", Text, nullable=False),  # a Said of mappings/model/consent.py
+    Column("kinds", ARRAY(Text)),  # RecordKinds that may leave; empty: all
+    Column("recipients", ARRAY(Text)),  # endpoints that they may leave for; empty: all
+    Column("until", Date),  # its last day, UTC
+    Column("how", Text, nullable=False),  # a How
+    Column("said_by", Text, nullable=False),  # the patient, or who speaks for them
+    Column("note", Text),
+    Column("actor", Text, nullable=False),  # who wrote it down
+    _now("created_at"),
+    Index("consents_request", "request_id", "id"),
 )
 
 acknowledgments = Table(

@@ -106,6 +106,11 @@ def _should_ask(step: Row) -> Iterator[Pressed]:
         yield t("suitability.title"), WAYS[Way.GO_ON].action or "", {"request_id": step.request_id}
 
 
+def _consent(step: Row) -> Iterator[Pressed]:
+    if step.request_id is not None:
+        yield t("consent.title"), WAYS[Way.CONSENT].action or "", {"request_id": step.request_id}
+
+
 def _link(step: Row) -> Iterator[Pressed]:
     if step.request_id is not None:
         yield t("queue.link"), WAYS[Way.LINK].action or "", {"request_id": step.request_id, "at": step.endpoint}
@@ -127,6 +132,7 @@ _WAYS = {
     Way.CONFIRM: _confirm,
     Way.SEND_AGAIN: _send_again,
     Way.GO_ON: _should_ask,
+    Way.CONSENT: _consent,
     Way.LINK: _link,
     Way.CANCEL: _cancel,
     Way.ENDPOINT: _pause,

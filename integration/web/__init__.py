@@ -123,6 +123,7 @@ def create_app(
     ):
         app.register_blueprint(part.blueprint)
     _with_records(app)
+    _with_patient(app)
     _with_consultants(app)
     pages.set_up(app)
     hosted_log = HostedLog(engine)
@@ -150,6 +151,13 @@ def _with_records(app: Flask) -> None:
 
     for part in (received, medications, patient_questions, visit_sheet, health_links, shared):
         app.register_blueprint(part.blueprint)
+
+
+def _with_patient(app: Flask) -> None:
+    """What the patient has a word in: what they agree to."""
+    from integration.web.coordinator import consent
+
+    app.register_blueprint(consent.blueprint)
 
 
 def _with_consultants(app: Flask) -> None:

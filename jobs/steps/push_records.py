@@ -19,17 +19,18 @@ from mappings.model.states import Records
 
 def push_records(ctx: Context) -> Outcome:
     """Send what is not there yet; every chunk's links are stored before the next chunk goes."""
-    patient = current_patient(ctx, ctx.request())
+    patient, consent = current_patient(ctx, ctx.request()), ctx.consent()
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.one(conn, ctx.step.delivery)
         packet_row = packet_rows.one(conn, delivery.packet)
     with ctx.transaction() as conn:
         deliveries.move(conn, delivery.id, DeliveryStatus.SENDING)
         deliveries.note_request_version(conn, delivery.id, requests.version_now(conn, ctx.request_id))
+        deliveries.note_consent(conn, delivery.id, consent.id if consent else None)
         delivery = deliveries.one(conn, delivery.id)
     gathered = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
-    packet = without_waived(ctx, gathered)
-    mark_waived(ctx, delivery.id, packet)
+    packet = without_waived(ctx, gathered, consent.consent if consent else None)
+    mark_waived(ctx, delivery.id, gathered, packet)
     look_again(ctx, delivery, packet)
     withdraw(
         ctx, delivery, gathered

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.roads.road import NotAllowed
-from integration.store import acknowledgments, deliveries, links, reports, requests, sendings, totals
+from integration.store import acknowledgments, consents, deliveries, links, reports, requests, sendings, totals
 from integration.store import packets as packet_rows
 from integration.store.deliveries import Delivery
 from integration.store.sendings import Sending
@@ -39,7 +39,8 @@ def verify_records(ctx: Context) -> Outcome:
     with ctx.world.engine.begin() as conn:
         delivery = deliveries.one(conn, ctx.step.delivery)
         packet_row = packet_rows.one(conn, delivery.packet)
-    packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256))
+        consent = consents.one(conn, delivery.consent_id).consent if delivery.consent_id else None
+    packet = without_waived(ctx, packets.load(ctx.world.payloads, packet_row.manifest_sha256), consent)
     if ctx.endpoint(delivery.endpoint).accepts == "resources":
         check = check_resources(ctx, delivery, packet)
     else:

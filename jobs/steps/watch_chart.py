@@ -51,9 +51,15 @@ def watch_chart(ctx: Context) -> Outcome:
         return Outcome(again_at=again)
     patient = find_patient(ctx, request.placer, request.patient)
     stands = carried(packets.manifest_of(ctx.world.payloads, packet.manifest_sha256) for packet in stored)
-    if look is Look.SEARCH and not _shows_a_change(ctx, request, patient, stored[-1].created_at, stands):
+    left_home = _left_home(ctx)
+    was_asked_anew = bool(left_home) and _consent_since(ctx, row.chart_read_at)
+    if (
+        look is Look.SEARCH
+        and not was_asked_anew
+        and not _shows_a_change(ctx, request, patient, stored[-1].created_at, stands)
+    ):
         return Outcome(again_at=again)
-    outcome = _delta(ctx, request, read_whole(ctx, request, patient), stands, len(stored))
+    outcome = _delta(ctx, request, read_whole(ctx, request, patient), stands, len(stored), left_home)
     return Outcome(next_steps=outcome.next_steps, apply=outcome.apply, again_at=again)
 
 
@@ -86,15 +92,43 @@ def _hashes(chart: Chart) -> dict[str, str]:
     return {source: chart.resources.about(source).sha256 for source in chart.resources}
 
 
-def _delta(ctx: Context, request: SecondOpinionRequest, chart: Chart, stands: Carried, packets_so_far: int) -> Outcome:
+def _left_home(ctx: Context) -> frozenset[str]:
+    """What the patient's consent left out of what was sent last, and nobody else did."""
+    with ctx.world.engine.begin() as conn:
+        left_out = deliveries.left_out_by_consent(conn, ctx.request_id)
+    return left_out - ctx.waived()
+
+
+def _consent_since(ctx: Context, read_at: datetime | None) -> bool:
+    """A statement of consent was recorded since the whole chart was read: more may leave now."""
+    said = ctx.consent()
+    return said is not None and (read_at is None or said.created_at > read_at)
+
+
+def _delta(
+    ctx: Context,
+    request: SecondOpinionRequest,
+    chart: Chart,
+    stands: Carried,
+    packets_so_far: int,
+    left_home: frozenset[str],
+) -> Outcome:
     """A packet of what changed in the whole chart, or only the note that it was read."""
     attachments = attachment_items(ctx, request.placer, chart, list(chart.resources))
     attachments = without_copies(ctx, chart, attachments)
     withdrawn = withdrawn_items(ctx, request.placer, chart, stands)
     chart.problems.raise_if_any()
     other = changed(_hashes(chart), stands, attachments)
+    other += [each for each in _may_go_now(ctx, chart, left_home) if each not in other]
     if not other and not withdrawn:
         return Outcome(apply=[lambda conn: note_gathered(conn, ctx)])
     anew = set(other)
     of_changed = [item for item in attachments if item.source in anew]
     return pack(ctx, request, chart, other, of_changed, base=packets_so_far, withdrawn=withdrawn)
+
+
+def _may_go_now(ctx: Context, chart: Chart, left_home: frozenset[str]) -> list[str]:
+    """What the patient left home before, and lets go now."""
+    said = ctx.consent()
+    there = sorted(left_home & chart.resources.keys())
+    return [each for each in there if said is None or said.consent.lets_go(chart.resources[each])]

@@ -16,6 +16,7 @@ from jobs.target.records import Seen, seen, write
 from jobs.target.rendering import SUMMARY, Document, documents_of, name_of, summaries_of
 from jobs.target.sending import NO_ROAD, PERHAPS
 from jobs.target.troubles import named_trouble, worth_splitting
+from jobs.target.waiving import without_waived
 from jobs.world import Context
 from mappings.model.delivery import ItemStatus
 from mappings.model.errors import NeedsPerson, TransferError
@@ -29,13 +30,14 @@ def push_documents(ctx: Context, delivery: Delivery, packet: Packet, patient: st
     compares with the same, whatever version of the Exchange does it.
     """
     earlier = earlier_than(ctx, delivery, packet)
-    if not _kept(ctx, delivery) or packet.manifest.waived:  # what a person said to send without may have come later
-        _keep(ctx, delivery, documents_of(ctx, delivery, packet, patient, earlier))
+    made, anew = None, bool(packet.manifest.waived) or _was_without(ctx, delivery)
+    if anew or not _kept(ctx, delivery):  # what is left out may have been said, or taken back, later
+        made = _keep(ctx, delivery, documents_of(ctx, delivery, packet, patient, earlier))
     refused: dict[str, TransferError | NeedsPerson] = {}
     doubts: dict[str, NeedsPerson] = {}
-    for name, item in _to_write(ctx, delivery, packet).items():
+    for name, item in _to_write(ctx, delivery, made).items():
         try:
-            reference = _write(ctx, delivery, item, anew=bool(packet.manifest.waived))
+            reference = _write(ctx, delivery, item, anew=anew)
         except TransferError as error:
             if name.startswith(SUMMARY) or not worth_splitting(error, ctx.step.attempts):
                 raise
@@ -55,6 +57,12 @@ def push_documents(ctx: Context, delivery: Delivery, packet: Packet, patient: st
         raise named_trouble(delivery.endpoint, _named(ctx, delivery.endpoint, packet, refused))
     for reference in earlier.superseded:
         supersede(ctx, delivery.endpoint, reference, "an earlier copy of what was corrected since")
+
+
+def _was_without(ctx: Context, delivery: Delivery) -> bool:
+    """An earlier attempt left something out."""
+    with ctx.world.engine.begin() as conn:
+        return ItemStatus.WAIVED in deliveries.counts(conn, delivery.id)
 
 
 def _write(ctx: Context, delivery: Delivery, item: Item, *, anew: bool) -> str | None:
@@ -77,13 +85,14 @@ def _in_doubt(doubts: Mapping[str, NeedsPerson]) -> NeedsPerson:
     return NeedsPerson(PERHAPS, f"{len(doubts)} document(s) of the packet: {named}", items=doubts)
 
 
-def _to_write(ctx: Context, delivery: Delivery, packet: Packet) -> dict[str, Item]:
-    """What was kept, without the originals that a person said to send without."""
-    kept, waived = _kept(ctx, delivery), _waived_names(packet)
-    unwritten = sorted(name for name in waived & kept.keys() if kept[name].target is None)
+def _to_write(ctx: Context, delivery: Delivery, made: set[str] | None) -> dict[str, Item]:
+    """What was kept, without what an earlier attempt kept and is left out now. ``made``: what goes; None: all of it."""
+    kept = _kept(ctx, delivery)
+    left_out = kept.keys() - made if made is not None else set()
+    unwritten = sorted(name for name in left_out if kept[name].target is None)
     with ctx.transaction() as conn:
         deliveries.mark_items(conn, delivery.id, [dict(source=name, status=ItemStatus.WAIVED) for name in unwritten])
-    return {name: item for name, item in kept.items() if name not in waived}
+    return {name: item for name, item in kept.items() if name not in left_out}
 
 
 def _waived_names(packet: Packet) -> set[str]:
@@ -113,7 +122,7 @@ def check_documents(ctx: Context, delivery: Delivery, packet: Packet) -> Check:
     server, check, summary = ctx.server(delivery.endpoint), Check([], [], []), Check([], [], [])
     waived = _waived_names(packet)
     for name, item in _documents(ctx, delivery).items():
-        if name in waived and item.target is None:
+        if (name in waived or item.status == ItemStatus.WAIVED) and item.target is None:
             continue
         part = summary if name.startswith(SUMMARY) else check
         written = _written(ctx, delivery, packet, name, item)
@@ -155,7 +164,9 @@ def current_summaries(ctx: Context, delivery: Delivery, patient: str, version: i
         return []
     with ctx.world.engine.begin() as conn:
         packet_row = packet_rows.one(conn, delivery.packet)
-    packet = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
+    consent = ctx.consent()
+    gathered = packets.load(ctx.world.payloads, packet_row.manifest_sha256)
+    packet = without_waived(ctx, gathered, consent.consent if consent else None)
     made = summaries_of(ctx, delivery, packet, patient, earlier_than(ctx, delivery, packet), version)
     gone = {name for name, item in written.items() if item.sent_sha256} - {each.name for each in made}
     return made + [Document(name, _superseded(ctx, written[name])) for name in sorted(gone)]
@@ -171,11 +182,12 @@ def _superseded(ctx: Context, item: Item) -> dict:
     return {**fhir_json.loads(ctx.world.payloads.get(item.kept)), "status": "superseded"}
 
 
-def _keep(ctx: Context, delivery: Delivery, documents: Iterable[Document]) -> None:
-    """The bytes one after the other, the items at once: what is kept is everything, or nothing yet."""
+def _keep(ctx: Context, delivery: Delivery, documents: Iterable[Document]) -> set[str]:
+    """The bytes one after the other, the items at once: what is kept is everything, or nothing yet. Returns their names."""
     marks = [_mark(ctx, each) for each in documents]
     with ctx.transaction() as conn:
         deliveries.mark_items(conn, delivery.id, marks)
+    return {str(each["source"]) for each in marks}
 
 
 def _mark(ctx: Context, document: Document) -> dict:

@@ -31,6 +31,7 @@ from jobs.target.checking import differs
 from jobs.target.looking import find_carrying
 from jobs.world import Context
 from mappings.codes import as_text
+from mappings.model.consent import CAUSES as CONSENT_CAUSES
 from mappings.model.delivery import Verdict, verdict_of_status
 from mappings.model.errors import ExchangeError, MappingError, NeedsPerson, PermanentError, TemporaryError
 from mappings.model.outgoing import Outgoing, visible_of
@@ -54,7 +55,9 @@ from mappings.subject import subjects_of
 
 NOT_WRITTEN = (
     "patient-not-linked",
-    "request-withdrawn",  # so far what the gate says
+    "request-withdrawn",
+    "consent-changed",
+    *CONSENT_CAUSES,  # so far what the gate says
     "condition-ignored",  # the server says that something was there already
 )
 REFUSED = "hl7v2-refused"  # what an application says of a message that it did not take

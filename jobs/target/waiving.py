@@ -1,4 +1,8 @@
-"""What a person said to send without: left out of the packet that is sent, told to the consultant, marked on the delivery."""
+"""What goes without being sent: what a person said to send without, and the kinds of record that the patient's consent leaves home.
+
+Both are left out of the packet that is sent, told to the consultant, and marked on the delivery. Of what the patient left home
+only the kinds are told, whether there is something of them or not: to say that there is a sensitive record would tell it.
+"""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -9,16 +13,32 @@ from integration.store import deliveries
 from integration.store.waivers import Waiver, covers
 from jobs.world import Context
 from mappings.document_reference import attachments
+from mappings.model.consent import Consent, RecordKind
 from mappings.model.delivery import ItemStatus
 from mappings.model.packet import ManifestItem
 
 # https://hl7.org/fhir/R4/extension-data-absent-reason.html
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+BY_THE_PATIENT = "left out by the patient's choice; whether there are any is not said"
+LEFT_HOME: Mapping[RecordKind, str] = {
+    RecordKind.NOTES: "Notes and letters",
+    RecordKind.RESULTS: "Test results and reports",
+    RecordKind.IMAGES: "Images",
+    RecordKind.MEDICATIONS: "Medications",
+    RecordKind.HISTORY: "Conditions, allergies, procedures, immunizations and visits",
+    RecordKind.OTHER: "Other records",
+    RecordKind.SENSITIVE: "Records labeled as sensitive",
+}
 _SAYS_BYTES = ("data", "_data", "url", "_url", "hash", "_hash", "size", "_size")
 
 
-def without_waived(ctx: Context, packet: Packet) -> Packet:
-    """The packet as it goes: waived items are in its manifest as such, which the cover of the summary lists."""
+def without_waived(ctx: Context, packet: Packet, consent: Consent | None) -> Packet:
+    """The packet as it goes: waived items are in its manifest as such, which the cover of the summary lists.
+
+    ``consent``: that by which its records were, or are, chosen.
+    """
+    if consent is not None and consent.left_home:
+        packet = _as_consented(packet, consent)
     gone = [each for each in ctx.waivers() if not each.as_it_is]
     items = tuple(_as_sent(item, gone) for item in packet.manifest.items)
     waived = {item.of or item.source for item in items if item.kind == "waived"}
@@ -27,6 +47,19 @@ def without_waived(ctx: Context, packet: Packet) -> Packet:
     kept = {item.source for item in items if item.kind == "resource"}
     resources = _Kept(packet.resources, kept, waived)
     return replace(packet, manifest=packet.manifest.model_copy(update={"items": items}), resources=resources)
+
+
+def _as_consented(packet: Packet, consent: Consent) -> Packet:
+    """Without the records of kinds that stay home, and without their documents; the kinds stand in the manifest instead."""
+    home = {source for source, resource in packet.resources.items() if not consent.lets_go(resource)}
+    items = [each for each in packet.manifest.items if (each.of or each.source).partition("#")[0] not in home]
+    items += [
+        ManifestItem(source=LEFT_HOME[kind], kind="waived", size=0, sha256="", why=BY_THE_PATIENT)
+        for kind in consent.left_home
+    ]
+    kept = {item.source for item in items if item.kind == "resource"}
+    manifest = packet.manifest.model_copy(update={"items": tuple(items)})
+    return replace(packet, manifest=manifest, resources=_Kept(packet.resources, kept, set()))
 
 
 class _Kept(Mapping[str, dict]):
@@ -60,20 +93,23 @@ def _without_documents(source: str, resource: dict, waived: set[str]) -> dict:
     return made
 
 
-def mark_waived(ctx: Context, delivery_id: str, packet: Packet) -> None:
-    """The delivery says which items it goes without."""
-    left_out = {item.source for item in packet.manifest.waived} - packet.resources.keys()
+def mark_waived(ctx: Context, delivery_id: str, gathered: Packet, packet: Packet) -> None:
+    """The delivery says which items it goes without; what had arrived before it was left out stays marked as it is."""
+    named = {item.source for item in packet.manifest.waived} | {item.source for item in gathered.manifest.resources}
+    left_out = named - packet.resources.keys()
     with ctx.transaction() as conn:
-        known = deliveries.items(conn, delivery_id)
-        marks = [dict(source=source, status=ItemStatus.WAIVED) for source in sorted(left_out & known.keys())]
+        known = {source for source, item in deliveries.items(conn, delivery_id).items() if item.target is None}
+        marks = [dict(source=source, status=ItemStatus.WAIVED) for source in sorted(left_out & known)]
         deliveries.mark_items(conn, delivery_id, marks)
 
 
 def note_of(ctx: Context) -> str | None:
     """For whoever works from the Task: what the records lack, what it is and why; None when they lack nothing."""
-    gone = [each for each in ctx.waivers() if not each.as_it_is]
-    said = "; ".join(f"{each.item} ({each.what}): {each.reason}" for each in gone)
-    return f"The records were sent without: {said}." if gone else None
+    gone, consent = [each for each in ctx.waivers() if not each.as_it_is], ctx.consent()
+    home = consent.consent.left_home if consent else ()
+    said = [f"{each.item} ({each.what}): {each.reason}" for each in gone]
+    said += [f"{', '.join(LEFT_HOME[kind] for kind in home)}: {BY_THE_PATIENT}"] if home else []
+    return f"The records were sent without: {'; '.join(said)}." if said else None
 
 
 def _as_sent(item: ManifestItem, gone: list[Waiver]) -> ManifestItem:

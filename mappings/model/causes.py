@@ -20,6 +20,7 @@ class Way(StrEnum):
     CONFIRM = "confirm"  # a person says that it is there, or that they handed it over
     SEND_AGAIN = "send-again"  # a person says that it is not there
     CORRECT = "correct"  # correct the request
+    CONSENT = "consent"  # record what the patient agrees to
     CANCEL = "cancel"  # cancel the request
     ENDPOINT = "endpoint"  # check the endpoint, pause it, have it fixed
     CONFIGURE = "configure"  # config.yaml
@@ -46,6 +47,7 @@ WAYS: dict[Way, WayOn] = {
     Way.CONFIRM: WayOn("It is there", "confirm", "deliveries confirm"),
     Way.SEND_AGAIN: WayOn("It is not there: send again", "send-again", "deliveries send-again"),
     Way.CORRECT: WayOn("Correct this request", None, "requests revise"),
+    Way.CONSENT: WayOn("Consent", "consent.show", "consent record"),
     Way.CANCEL: WayOn("Cancel request", "cancel", "requests cancel"),
     Way.ENDPOINT: WayOn("Pause", "pause", "endpoints check"),
     Way.CONFIGURE: WayOn("config.yaml", None, "check config"),
@@ -74,6 +76,7 @@ class Cause:
 W = Way
 _PASSES = (W.RETRY, W.ENDPOINT, W.CALL)
 _LINK = (W.LINK, W.CORRECT, W.CALL, W.RETRY)
+_CONSENT = (W.CONSENT, W.CALL, W.CANCEL, W.RETRY)
 _LINK_WORDS = "Compare with the staff there, then press Link patient."
 
 _ALL = (
@@ -277,6 +280,19 @@ _ALL = (
           "Ask the contact which one is right and to remove the others, then retry.", (W.CALL, W.RETRY)),
     Cause("request-withdrawn", "The request was cancelled or withdrawn while a step was working on it; nothing more was sent.",
           "Nothing: the other side is notified by the cancellation. Call if they need to know sooner.", (W.CALL, W.RETRY)),
+    Cause("consent-withdrawn", "The patient has withdrawn consent. Nothing more was sent.",
+          "Ask the patient. If they agree again, record it on the page Consent, and what waits goes on by itself; else cancel the "
+          "request. What had arrived before stays there: ask that practice if the patient wants it removed.",
+          _CONSENT, of_the_house=True),
+    Cause("consent-expired", "The last day of the patient's consent is over. Nothing more was sent.",
+          "Ask the patient whether it goes on. Record what they say on the page Consent, and what waits goes on by itself.",
+          _CONSENT, of_the_house=True),
+    Cause("consent-not-to-them", "The patient's consent does not include this place. Nothing was sent there.",
+          "Ask the patient. If they agree, record it on the page Consent, and what waits goes on by itself.",
+          _CONSENT, of_the_house=True),
+    Cause("consent-required", "Nothing leaves for this place before the patient's consent is recorded.",
+          "Ask the patient, and record what they say on the page Consent: what waits goes on by itself.",
+          _CONSENT, of_the_house=True),
     Cause("patient-not-linked", "Something was about to be sent for a request whose patient is not linked there; it was not.",
           _LINK_WORDS, _LINK),
     Cause("condition-ignored", "The endpoint says that what we sent was there already, and shows something that is not ours.",
@@ -399,6 +415,8 @@ _ALL = (
           (W.RETRY, W.CONFIGURE), True, True),
     Cause("revised-meanwhile", "The request was corrected while this was done.", "Nothing: it is done again.",
           (W.RETRY,), True, True),
+    Cause("consent-changed", "The patient's consent was recorded anew while this was done.",
+          "Nothing: it is done again, by the consent as it is now.", (W.RETRY,), True, True),
     Cause("parked-by-person", "A person parked it.", "Retry it when the reason no longer applies.", (W.RETRY, W.CANCEL), True, True),
     Cause("worker-lost", "The worker stopped during this step, again and again.",
           "Read the worker's log, or tell whoever runs this machine; then retry.", (W.RETRY, W.CANCEL), True, True),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mappings.model.consent import NOT_TO_THEM
 from mappings.model.states import Status
 from mappings.model.steps import StepKind as K
 
@@ -36,7 +37,7 @@ REASON_OF_STEP: dict[str, Reason] = {
     K.ASK_SOURCE: Reason.RECORDS,
     K.TELL_MISSING: Reason.CORRECTION,
 }
-# Clinical content goes only for a request that stands, to the patient that it is linked to. What takes something back, says
+# Content goes only for a request that stands, as the patient consents, to the patient that it is linked to. What takes something back, says
 # a status or cancels goes in any case: keeping it would leave the wrong thing standing.
 CARRIES = frozenset({Reason.ASKED, Reason.CORRECTION, Reason.REPORT, Reason.RECORDS, Reason.VISIT, Reason.CARRIED})
 ENDS_WITH_THE_REQUEST = frozenset({Reason.ASKED, Reason.RECORDS})  # nobody needs it once somebody asked to cancel
@@ -63,6 +64,7 @@ class Stand:
     status: str
     cancel_requested: bool
     is_linked: bool
+    consent: str = ""  # why the patient's consent keeps content from going there; a word of mappings/model/consent.py
 
 
 def why_not(reason: Reason, going: Going, stand: Stand) -> str:
@@ -75,6 +77,8 @@ def why_not(reason: Reason, going: Going, stand: Stand) -> str:
         and reason in ENDS_WITH_THE_REQUEST
     ):
         return "request-withdrawn"
+    if stand.consent and not (reason is Reason.RECORDS and stand.consent == NOT_TO_THEM):  # they have them already
+        return stand.consent
     if going.kind not in PEOPLE | BY_HAND and not stand.is_linked:
         return "patient-not-linked"
     return ""

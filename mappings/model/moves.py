@@ -17,6 +17,7 @@ class Move(StrEnum):
 
     READ = "read"  # the opinion is there and nobody has said that they read it
     DECLINED = "declined"  # the consultant does not take it, or it could not be done
+    CONSENT = "consent"  # the patient's consent keeps something from leaving
     QUESTION = "question"  # the request lacks something, or the program refuses it
     CARRY = "carry"  # the opinion could not be delivered by itself
     HELD = "held"  # a transfer stopped
@@ -30,6 +31,7 @@ class Move(StrEnum):
 WHOSE: dict[Move, Mover] = {
     Move.READ: Mover.COORDINATOR,
     Move.DECLINED: Mover.COORDINATOR,
+    Move.CONSENT: Mover.COORDINATOR,
     Move.QUESTION: Mover.COORDINATOR,
     Move.CARRY: Mover.COORDINATOR,
     Move.HELD: Mover.OPERATOR,

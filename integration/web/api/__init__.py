@@ -4,6 +4,7 @@ from integration.web.api import (  # noqa: F401  their routes join
     boards,
     cases,
     checklists,
+    consents,
     coverage,
     desk,
     directory,

@@ -9,6 +9,8 @@ from integration.store import bulk, numbers
 from integration.store.filters import MAX_LENGTH
 from mappings.model.acknowledgment import MAX_NOTE as MAX_DECISION_NOTE
 from mappings.model.acknowledgment import Decision
+from mappings.model.consent import MAX_NOTE as MAX_CONSENT_NOTE
+from mappings.model.consent import RecordKind, Said
 from mappings.model.hand_over import MAX_NAME, MAX_NOTE, ByWay
 
 PAGE, MAX_PAGE = 50, 500
@@ -181,6 +183,24 @@ class AcknowledgmentBody(_Input):
     at: AwareDatetime | None = Field(None, description="When. Empty: now.", examples=["2026-05-01T14:30:00Z"])
     decision: Decision = Field(description="What was decided with the patient.", examples=["keep-plan"])
     note: str = Field("", max_length=MAX_DECISION_NOTE, description="About the decision. It is clinical content.")
+
+
+class ConsentBody(_Input):
+    """What the patient says: given for these kinds of record and these endpoints until that day, or withdrawn."""
+
+    said: Said = Field(description="given or withdrawn.", examples=["given"])
+    seen: int | None = Field(None, description="`newest` as you read it; null when there was none.", examples=[None])
+    kinds: list[RecordKind] = Field(
+        list(RecordKind), description="Kinds of record that may leave. Default: all.", examples=[["notes", "results"]]
+    )
+    recipients: list[Annotated[str, Field(max_length=63)]] = Field(
+        description="Endpoints of the request that they may leave for; empty with a withdrawal.",
+        examples=[["hillside", "mercy"]],
+    )
+    until: date | None = Field(None, description="The last day, UTC. Null: none.", examples=["2027-06-30"])
+    how: Literal["signed-form", "in-person", "by-phone"] = Field(description="How it was said.", examples=["in-person"])
+    by: str = Field(max_length=MAX_NAME, description="The patient, or who speaks for them.", examples=["the patient"])
+    note: str = Field("", max_length=MAX_CONSENT_NOTE, description="Such as where the signed form is kept.")
 
 
 class ChecklistWord(Because):

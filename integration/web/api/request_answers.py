@@ -8,6 +8,8 @@ from pydantic import Field
 from integration.settings.roads import LevelWord
 from integration.web.api.answers import Answer, Deadline, Step
 from mappings.model.acknowledgment import Decision, Standing
+from mappings.model.consent import How, RecordKind, Said
+from mappings.model.consent import Standing as ConsentStanding
 from mappings.model.hand_over import ByWay
 from mappings.model.moves import Move, Mover
 
@@ -186,6 +188,35 @@ class ReadingOfReport(Answer):
     revision: int | None = Field(description="The newest revision that is not preliminary; null without one.")
     standing: Standing
     acknowledgments: list[Acknowledged]
+
+
+class ConsentStatement(Answer):
+    """One statement of what the patient agrees to."""
+
+    id: int
+    said: Said
+    kinds: list[RecordKind] | None = Field(description="Kinds of record that may leave; null: all.")
+    recipients: list[str] | None = Field(description="Endpoints that they may leave for; null: all of the request.")
+    until: date | None = Field(description="The last day, UTC; null: none.")
+    how: How = Field(description="How it was said.")
+    said_by: str = Field(description="The patient, or who speaks for them.")
+    note: str | None
+    actor: str = Field(description="Who wrote it down.")
+    created_at: datetime
+
+
+class ConsentStands(Answer):
+    """How the patient's consent for a request stands."""
+
+    request_id: str
+    standing: ConsentStanding
+    newest: int | None = Field(description="The number of what stands; give it back as `seen`. Null without any.")
+    kinds_left_out: list[RecordKind] = Field(description="Kinds of record that do not leave.")
+    recipients: list[str] | None = Field(description="Endpoints that they may leave for; null: all of the request.")
+    until: date | None
+    required_by: list[str] = Field(description="Endpoints for which nothing leaves before it was recorded.")
+    nothing_leaves_for: list[str] = Field(description="Endpoints for which nothing leaves now.")
+    statements: list[ConsentStatement] = Field(description="Every statement, oldest first.")
 
 
 class Audited(Answer):

@@ -69,7 +69,9 @@ def _leaves(found: list[Sending], *, whole: bool) -> Response:
     going = Going("DocumentReference", tuple(each.value for each in found), size)
     about = {"delivery": first.delivery_id, "road": first.road}
     with world.engine().begin() as conn:
-        why = why_not(Reason.REPORT, going, leaving.stand(conn, first.request_id, first.endpoint))
+        asks = world.config().asks_consent(first.endpoint)
+        stand = leaving.stand(conn, first.request_id, first.endpoint, asks_consent=asks)
+        why = why_not(Reason.REPORT, going, stand)
         action, of = leaving.KEPT if why else leaving.LEAVES, (first.request_id, first.endpoint, Reason.REPORT, going)
         leaving.record(conn, *of, action, actor=forms.actor(), about=about, why=why)
     if why:

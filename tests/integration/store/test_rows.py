@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Row, Table
 
 from integration.store import tables
+from integration.store.consents import ConsentRow
 from integration.store.deliveries import Delivery, Item
 from integration.store.desk import AnswerRow
 from integration.store.directory_search import EntryRow
@@ -37,6 +38,7 @@ ROWS = [
     (Tick, tables.ticks),
     (EntryRow, tables.directory_entries),
     (ReceivedRecord, tables.received_records),
+    (ConsentRow, tables.consents),
     (ReviewRow, tables.medication_reviews),
     (KeyFactsRow, tables.key_facts),
 ]
