@@ -70,6 +70,8 @@ def test_page_api_and_command_say_the_same(site):
     assert found["statements"][0]["said_by"] == RIGHT["by"] and found["newest"] == found["statements"][0]["id"]
     again = site.client.post(f"/api/requests/{request_id}/consent", json=RIGHT)
     assert again.json["changed"] is False
-    stale = site.client.post(f"/api/requests/{request_id}/consent", json=RIGHT | {"said": "withdrawn", "recipients": []})
+    stale = site.client.post(
+        f"/api/requests/{request_id}/consent", json=RIGHT | {"said": "withdrawn", "recipients": []}
+    )
     assert stale.status_code == 400 and "another statement" in stale.text
     assert site.client.get("/api/requests/nobody/consent").status_code == 404
