@@ -41,6 +41,7 @@ REASON_OF_STEP: dict[str, Reason] = {
 # a status or cancels goes in any case: keeping it would leave the wrong thing standing.
 CARRIES = frozenset({Reason.ASKED, Reason.CORRECTION, Reason.REPORT, Reason.RECORDS, Reason.VISIT, Reason.CARRIED})
 ENDS_WITH_THE_REQUEST = frozenset({Reason.ASKED, Reason.RECORDS})  # nobody needs it once somebody asked to cancel
+WHOEVER = frozenset({Reason.RECORDS, Reason.CARRIED})  # who has them already is asked; the patient hands them over
 PEOPLE = frozenset(
     {"Patient", "Practitioner", "PractitionerRole", "Organization", "Location"}
 )  # they go before the link
@@ -77,7 +78,7 @@ def why_not(reason: Reason, going: Going, stand: Stand) -> str:
         and reason in ENDS_WITH_THE_REQUEST
     ):
         return "request-withdrawn"
-    if stand.consent and not (reason is Reason.RECORDS and stand.consent == NOT_TO_THEM):  # they have them already
+    if stand.consent and not (reason in WHOEVER and stand.consent == NOT_TO_THEM):
         return stand.consent
     if going.kind not in PEOPLE | BY_HAND and not stand.is_linked:
         return "patient-not-linked"
