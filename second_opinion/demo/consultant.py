@@ -8,6 +8,7 @@ import argparse
 import base64
 import hashlib
 import io
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import requests
 
 TIMEOUT_SECONDS = 30
+TOKEN_VARIABLE = "DEMO_TOKEN"  # of the practice, where its FHIR server asks for one
 FHIR_JSON = "application/fhir+json"
 LOINC = "http://loinc.org"
 NOTE_CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreference-category"
@@ -43,6 +45,8 @@ class Server:
         self.base = base_url.rstrip("/") + "/"
         self.session = session or requests.Session()
         self.session.trust_env = False
+        if token := os.environ.get(TOKEN_VARIABLE):
+            self.session.headers["Authorization"] = f"Bearer {token}"
 
     def call(self, method: str, url: str, body: dict | None = None, **headers: str) -> requests.Response:
         """Send one request; 409 and 412 mean that the resource changed."""

@@ -16,38 +16,40 @@ _DAY = re.compile(r"^(\d{4}-\d{2}-\d{2})(?=$|T)")
 _MONTH = re.compile(r"^\d{4}-\d{2}$")
 
 
-def load_chart(base: str, today: date) -> tuple[int, bool]:
+def load_chart(base: str, today: date, token: str) -> tuple[int, bool]:
     """Put the chart into the EHR at ``base``, once, and an order for a second opinion unless one is active.
 
     Every date is moved so that the order is of ``today``. Returns how many resources the chart has, and whether a new
     order was placed: when an earlier loop is closed, a new order makes a new request about the same patient.
     """
+    ehr = requests.Session()
+    ehr.headers["Authorization"] = f"Bearer {token}"
     chart = moved(_data("chart.json"), today - ORDERED_ON)
     patient = next(entry["resource"] for entry in chart["entry"] if entry["resource"]["resourceType"] == "Patient")
     mrn = f"{patient['identifier'][0]['system']}|{patient['identifier'][0]['value']}"
-    if not _get(f"{base}/Patient", {"identifier": mrn}).get("entry"):
-        _post(base, chart)
+    if not _get(ehr, f"{base}/Patient", {"identifier": mrn}).get("entry"):
+        _post(ehr, base, chart)
     places = {
-        word: _get(f"{base}/{kind}", {"identifier": token})["entry"][0]["resource"]["id"]
+        word: _get(ehr, f"{base}/{kind}", {"identifier": token})["entry"][0]["resource"]["id"]
         for word, kind, token in (
             ("PATIENT-ID", "Patient", mrn),
             ("REQUESTER-ID", "Practitioner", _npi_of(chart, REQUESTER)),
             ("CONSULTANT-ID", "Practitioner", _npi_of(chart, CONSULTANT)),
         )
     }
-    return len(chart["entry"]), _order(base, places, today)
+    return len(chart["entry"]), _order(ehr, base, places, today)
 
 
-def _order(base: str, places: dict[str, str], today: date) -> bool:
+def _order(ehr: requests.Session, base: str, places: dict[str, str], today: date) -> bool:
     """Place an order unless one is active. True when one was placed."""
     patient = f"Patient/{places['PATIENT-ID']}"
-    if _get(f"{base}/ServiceRequest", {"patient": patient, "status": "active"}).get("entry"):
+    if _get(ehr, f"{base}/ServiceRequest", {"patient": patient, "status": "active"}).get("entry"):
         return False
-    orders = len(_get(f"{base}/ServiceRequest", {"patient": patient, "_count": "200"}).get("entry", ()))
+    orders = len(_get(ehr, f"{base}/ServiceRequest", {"patient": patient, "_count": "200"}).get("entry", ()))
     text = simplejson.dumps(moved(_data("service_request.json"), today - ORDERED_ON), use_decimal=True)
     for word, value in {**places, "SO-2026-0001": f"SO-{today.year}-{orders + 1:04d}"}.items():
         text = text.replace(word, value)
-    _post(f"{base}/ServiceRequest", simplejson.loads(text, use_decimal=True))
+    _post(ehr, f"{base}/ServiceRequest", simplejson.loads(text, use_decimal=True))
     return True
 
 
@@ -79,14 +81,14 @@ def _data(name: str) -> dict:
     return simplejson.loads((files(__package__) / "data" / name).read_bytes(), use_decimal=True)
 
 
-def _get(url: str, params: dict) -> dict:
-    response = requests.get(url, params=params, timeout=60)
+def _get(ehr: requests.Session, url: str, params: dict) -> dict:
+    response = ehr.get(url, params=params, timeout=60)
     response.raise_for_status()
     return response.json()
 
 
-def _post(url: str, body: dict) -> None:
-    response = requests.post(
+def _post(ehr: requests.Session, url: str, body: dict) -> None:
+    response = ehr.post(
         url,
         data=simplejson.dumps(body, use_decimal=True).encode(),
         timeout=60,

@@ -7,33 +7,38 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import requests
 
 from jobs.supervisor import die_with_parent
 from mappings.model.delivery import ARRIVED
+from second_opinion.demo.consultant import TOKEN_VARIABLE
+from second_opinion.demo.people import LetIn, how_to_play, let_in
 from second_opinion.demo.placer import load_chart
 
 PORT, TRIED_PORTS = 8080, 20
 LIMIT_SECONDS = 180
 READY_SECONDS = 120
 HILLSIDE_IDS = "https://hillside.example/ids"
+PRACTICES = ("hillside", "lakeview")
 CONFIG = """\
 # Written by the demo; synthetic data only.
 data_dir: {data_dir}
-web: {{host: 127.0.0.1, port: {port}}}
+web: {{host: 127.0.0.1, port: {port}, sign_in: required}}
 hosted:
   - {{practice: hillside, name: Hillside Family Practice}}
   - {{practice: lakeview, name: Lakeview Cancer Center}}
 endpoints:
   hillside: {{base_url: "hosted:hillside", role: placer, name: Hillside Family Practice, default_fulfiller: lakeview,
-             identifier_system: "{hillside}", contact: "Front desk, +1 555 0100", limits: {{requests_per_second: 200}}}}
+             identifier_system: "{hillside}", contact: "Front desk, +1 555 0100",
+             records_office: {{name: Medical records, fax: "+1 555 0101"}}, limits: {{requests_per_second: 200}}}}
   lakeview: {{base_url: "hosted:lakeview", role: fulfiller, name: Lakeview Cancer Center, accepts: resources, patients: create,
              identifier_system: "https://lakeview.example/ids", contact: "Second opinion desk, +1 555 0199",
-             limits: {{requests_per_second: 200}}}}
+             records_office: {{name: Second opinion desk, fax: "+1 555 0198"}}, limits: {{requests_per_second: 200}}}}
 schedules: {{dispatch_seconds: 1, poll_requests_seconds: 1, watch_seconds: 1}}
 """
 
@@ -51,13 +56,35 @@ def run_demo(data_dir: Path | None, *, exit_at_end: bool, as_json: bool) -> int:
         exchange = start("-m", "second_opinion", "--config", str(config), "serve", stderr=words)
         try:
             _wait_until_ready(exchange, f"http://127.0.0.1:{port}", words)
-            return _loop(exchange, f"http://127.0.0.1:{port}", say, exit_at_end, as_json)
+            site = Site(f"http://127.0.0.1:{port}", let_in(config, PRACTICES))
+            return _loop(exchange, site, say, exit_at_end, as_json)
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130
         finally:
             exchange.terminate()
             exchange.wait(40)
+
+
+@dataclass(frozen=True)
+class Site:
+    """The Exchange as the scripts reach it."""
+
+    base: str
+    let: LetIn
+
+    def api(self, path: str, seconds: int = 30) -> Any:
+        """The JSON of a path of its API."""
+        return self._get(f"{self.base}/api{path}", self.let.token, seconds)
+
+    def fhir(self, practice: str, path: str, **params: str) -> Any:
+        """The JSON of a path of a practice's FHIR endpoint."""
+        return self._get(f"{self.base}/fhir/{practice}{path}", self.let.practices[practice], 30, params)
+
+    def _get(self, url: str, token: str, seconds: int, params: dict | None = None) -> Any:
+        answer = requests.get(url, params=params, timeout=seconds, headers={"Authorization": f"Bearer {token}"})
+        answer.raise_for_status()
+        return answer.json()
 
 
 class Teller:
@@ -100,9 +127,11 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def start(*arguments: str, stderr: IO[str] | int | None = None) -> subprocess.Popen:
+def start(*arguments: str, stderr: IO[str] | int | None = None, **environment: str) -> subprocess.Popen:
     """A Python process of ours that ends with us."""
-    return subprocess.Popen([sys.executable, *arguments], stderr=stderr, preexec_fn=die_with_parent)
+    return subprocess.Popen(
+        [sys.executable, *arguments], stderr=stderr, preexec_fn=die_with_parent, env={**os.environ, **environment}
+    )
 
 
 def _wait_until_ready(exchange: subprocess.Popen, base: str, words: IO[str]) -> None:
@@ -120,10 +149,10 @@ def _wait_until_ready(exchange: subprocess.Popen, base: str, words: IO[str]) -> 
     sys.exit("\n".join(["the Exchange did not start; its last words:", *said]))
 
 
-def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool, as_json: bool) -> int:
-    say(f"the Exchange is ready: {base}/")
-    before = {each["request_id"] for each in known_requests(base) if each["status"] == "completed"}
-    resources, ordered = load_chart(f"{base}/fhir/hillside", date.today())
+def _loop(exchange: subprocess.Popen, site: Site, say: Teller, exit_at_end: bool, as_json: bool) -> int:
+    say(f"the Exchange is ready: {site.base}/")
+    before = _closed(site)
+    resources, ordered = load_chart(f"{site.base}/fhir/hillside", date.today(), site.let.practices["hillside"])
     say(
         f"primary care EHR (hillside) holds the chart: {resources} resources; its ServiceRequest asks for a second opinion"
     )
@@ -131,13 +160,14 @@ def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool,
         "-m",
         "second_opinion.demo.consultant",
         "--base",
-        f"{base}/fhir/lakeview",
+        f"{site.base}/fhir/lakeview",
         "--timeout",
         str(LIMIT_SECONDS),
         stderr=subprocess.DEVNULL if as_json else None,
+        **{TOKEN_VARIABLE: site.let.practices["lakeview"]},
     )
     try:
-        view = follow(base, say, exchange, before if ordered else set())
+        view = follow(site, say, exchange, before if ordered else set())
     finally:
         consultant.terminate()
     say(
@@ -146,10 +176,10 @@ def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool,
         else "the loop is NOT closed"
     )
     if view:
-        say(records_for_the_visit(base, view["request_id"]))
-    result = summary(base, view, say.seconds)
+        say(records_for_the_visit(site, view["request_id"]))
+    result = summary(site, view, say.seconds)
     if not exit_at_end and view:
-        stay(base, view["request_id"], exchange)
+        stay(site, say, exchange)
     if as_json:
         print(json.dumps(result), flush=True)
     elif exit_at_end:
@@ -157,18 +187,25 @@ def _loop(exchange: subprocess.Popen, base: str, say: Teller, exit_at_end: bool,
     return 0 if result["closed"] else 1
 
 
-def follow(base: str, say: Teller, exchange: subprocess.Popen, before: set[str]) -> dict:
-    """Print what changes until the newest request that is not among ``before`` is closed or needs a person."""
+def follow(site: Site, say: Teller, exchange: subprocess.Popen, before: set[str], *, until_asked: bool = False) -> dict:
+    """Print what changes until the newest request that is not among ``before`` is closed or needs a person.
+
+    ``until_asked``: until the consultant has the request.
+    """
     told: set[str] = set()
     until = time.monotonic() + LIMIT_SECONDS
     view: dict = {}
     while time.monotonic() < until and exchange.poll() is None:
-        view = _newest(base, before) or view
+        view = _newest(site, before) or view
         for words in news(view):
             if words not in told:
                 told.add(words)
                 say(words)
         if view.get("closed") or any(step["status"] == "parked" for step in view.get("owed", ())):
+            break
+        if until_asked and any(
+            each["kind"] == "request" and each["status"] in ARRIVED for each in view.get("deliveries", ())
+        ):
             break
         time.sleep(0.2)
     return view
@@ -198,51 +235,43 @@ def news(view: dict) -> list[str]:
     return told
 
 
-def records_for_the_visit(base: str, request_id: str) -> str:
+def records_for_the_visit(site: Site, request_id: str) -> str:
     """How the records stand against the checklist, in one line."""
-    found = requests.get(f"{base}/api/requests/{request_id}/checklist", timeout=30).json()
+    found = site.api(f"/requests/{request_id}/checklist")
     counts = ", ".join(f"{number} {state}" for state, number in found["counts"].items())
-    return f"records for the visit ({found['title']}): {counts}; {base}/requests/{request_id}/checklist"
+    return f"records for the visit ({found['title']}): {counts}; {site.base}/requests/{request_id}/checklist"
 
 
-def summary(base: str, view: dict, seconds: float) -> dict:
+def summary(site: Site, view: dict, seconds: float) -> dict:
     """The last line of ``--json``."""
     if not view:
         return {"request_id": None, "status": None, "closed": False, "seconds": seconds}
     keys = ("request_id", "status", "closed", "gathered", "sent", "verified", "report_verified")
     return {
         **{key: view[key] for key in keys},
-        "duplicates": duplicates(base, view),
+        "duplicates": duplicates(site, view),
         "findings": len(view["findings"]),
         "seconds": seconds,
     }
 
 
-def duplicates(base: str, view: dict) -> int:
+def duplicates(site: Site, view: dict) -> int:
     """Counted at the consulting provider itself: resources that share one source identifier."""
     doubled = 0
-    for source in {item["source"] for item in _items(base, view)}:
-        kind = source.split("/")[0]
-        found = requests.get(
-            f"{base}/fhir/lakeview/{kind}", timeout=30, params={"identifier": f"{HILLSIDE_IDS}|{source}"}
-        ).json()
+    for source in {item["source"] for item in site.api(f"/requests/{view['request_id']}/items")}:
+        found = site.fhir("lakeview", f"/{source.split('/')[0]}", identifier=f"{HILLSIDE_IDS}|{source}")
         doubled += max(0, len(found.get("entry", ())) - 1)
     return doubled
 
 
-def _items(base: str, view: dict) -> list[dict]:
-    return requests.get(f"{base}/api/requests/{view['request_id']}/items", timeout=30).json()
+def _closed(site: Site) -> set[str]:
+    return {each["request_id"] for each in site.api("/requests") if each["status"] == "completed"}
 
 
-def known_requests(base: str) -> list[dict]:
-    """The requests the Exchange knows, newest first."""
-    return requests.get(f"{base}/api/requests", timeout=10).json()
-
-
-def _newest(base: str, before: set[str]) -> dict | None:
+def _newest(site: Site, before: set[str]) -> dict | None:
     try:
-        found = [each for each in known_requests(base) if each["request_id"] not in before]
-        return requests.get(f"{base}/api/requests/{found[0]['request_id']}", timeout=10).json() if found else None
+        found = [each for each in site.api("/requests", 10) if each["request_id"] not in before]
+        return site.api(f"/requests/{found[0]['request_id']}", 10) if found else None
     except (requests.RequestException, ValueError):
         return None
 
@@ -254,13 +283,14 @@ def _answers(url: str) -> bool:
         return False
 
 
-def stay(base: str, request_id: str, exchange: subprocess.Popen) -> None:
-    """Keep running for a person to look around."""
-    print(
-        f"\nLook at it (Ctrl-C ends):\n  operations   {base}/\n  this request {base}/requests/{request_id}\n"
-        f"  its packet   {base}/requests/{request_id}/packet\n  health       {base}/health/ready",
-        flush=True,
-    )
+def stay(site: Site, say: Teller, exchange: subprocess.Popen) -> None:
+    """A second request, whose every part a visitor plays; keep running for them."""
+    load_chart(f"{site.base}/fhir/hillside", date.today(), site.let.practices["hillside"])
+    say("hillside asks once more, and this time the consultant is you")
+    view = follow(site, say, exchange, _closed(site), until_asked=True)
+    if view:
+        lines = ["", "Play it (Ctrl-C ends). Sign in as one, sign out (top right), then sign in as the next:"]
+        print("\n".join([*lines, *how_to_play(site.base, view["request_id"], site.let)]), flush=True)
     try:
         exchange.wait()
     except KeyboardInterrupt:
