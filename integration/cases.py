@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from integration import checklists, coverage, medications, suitability, visits
+from integration import checklists, coverage, medications, suitability, visit_reading
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
 from integration.store import acknowledgments, audit, deliveries, reports, request_list, requests
@@ -20,7 +20,7 @@ from integration.views import suitability as suitability_view
 from integration.views.case import Part
 from integration.views.questions import questions_part
 from integration.views.texts import t
-from integration.visits import House
+from integration.visit_reading import House
 from mappings.model.acknowledgment import Standing
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest
@@ -59,7 +59,7 @@ def _consent(this: Case) -> Part:
 
 def _visit(this: Case) -> Part:
     house = House(this.engine, this.payloads, this.config)
-    return visit.part(visits.read(house, this.request_id, this.now))
+    return visit.part(visit_reading.read(house, this.request_id, this.now))
 
 
 def _checklist(this: Case) -> Part:

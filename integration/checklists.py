@@ -25,7 +25,6 @@ from integration.store import (
     steps,
 )
 from integration.store import packets as packet_rows
-from integration.store.appointments import Appointment
 from integration.store.checklist_facts import Topic
 from integration.store.handing_over import WrongWords
 from integration.store.operations import NotPossible
@@ -33,6 +32,7 @@ from integration.store.packets import PacketRow
 from integration.store.received_records import ReceivedRecord, State
 from integration.store.requests import Request
 from integration.views.checklist import Completeness
+from integration.visit_day import judged_day
 from mappings.checklists.chart import Chart, Record
 from mappings.checklists.choosing import choose
 from mappings.checklists.consultants import as_wanted, with_asked
@@ -97,7 +97,7 @@ def judged(
     )
     checklist = as_wanted(checklist, catalog, Images(endpoint.images) if endpoint and endpoint.images else None)
     checklist = with_asked(checklist, catalog, spoken.wanted)
-    visit, visit_is = (visit_on, "the day that is asked about") if visit_on else visit_of(content, today, booked)
+    visit, visit_is = (visit_on, "the day that is asked about") if visit_on else judged_day(content, booked, today)
     facts = _carried(spoken.facts, content, row)
     facts = replace(facts, learned=learned, asked=_asked(asked, today), tracked=_tracked(things))
     if of_packets is not None and found:
@@ -185,15 +185,6 @@ def _record(engine: Engine, payloads: Payloads, config: Config, request_id: str,
 
 def _diagnoses(content: SecondOpinionRequest) -> Iterable[Code]:
     return content.first_opinion.diagnosis.codes if content.first_opinion else ()
-
-
-def visit_of(content: SecondOpinionRequest, today: date, booked: Appointment | None = None) -> tuple[date, str]:
-    """The day for which records are judged, and what it is."""
-    if booked is not None and booked.is_booked:
-        return booked.day, "the day of the visit"
-    if content.wanted_by is not None and content.wanted_by >= today:
-        return content.wanted_by, "the day by which the opinion is wanted"
-    return today, "today, because no day of the visit is known"
 
 
 def _carried(facts: Facts, content: SecondOpinionRequest, row: Request) -> Facts:

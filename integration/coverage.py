@@ -11,7 +11,9 @@ from datetime import date, datetime
 from sqlalchemy import Connection, Engine
 
 from integration.settings.config import Config
-from integration.store import appointments, audit, insurances, requests, revisions, steps
+from integration.store import appointments, audit, eligibility_asks, insurances, requests, revisions, steps
+from integration.store.eligibility_asks import EligibilityAsk
+from integration.visit_day import known_day
 from mappings.coverage_answers import stands, told
 from mappings.coverage_information import unknown_codes
 from mappings.coverage_typed import AnswerNotRight, read_typed
@@ -30,6 +32,7 @@ class Coverage:
     references: tuple[str, ...]
     insurances: tuple[Insurance, ...]
     standing: Standing
+    asks: tuple[EligibilityAsk, ...] = ()
 
     @property
     def unknown_codes(self) -> tuple[str, ...]:
@@ -49,7 +52,7 @@ def known(conn: Connection, request_id: str, today: date) -> Coverage:
     """What is known, for who has recorded the look. Raises UnknownRequest."""
     row = requests.get(conn, request_id)
     content, booked = requests.content(row), appointments.current(conn, request_id)
-    visit = booked.day if booked is not None and booked.is_booked else content.wanted_by
+    visit = known_day(content, booked)
     everything = told(content.coverage_answers, content.order_coverage)
     return Coverage(
         request_id,
@@ -60,6 +63,7 @@ def known(conn: Connection, request_id: str, today: date) -> Coverage:
         content.coverage,
         insurances.of_request(conn, request_id),
         stands(everything, visit, today),
+        eligibility_asks.of_request(conn, request_id),
     )
 
 
@@ -86,17 +90,8 @@ def record(
         if (known_one := _same(answer, content.coverage_answers)) is not None:
             return known_one
         _must_be_there(answer, content.coverage_answers)
-        after = content.model_copy(update={"coverage_answers": (*content.coverage_answers, answer)})
-        revisions.revise(
-            conn,
-            request_id,
-            after,
-            actor=actor,
-            reason=answer.correction or "an insurer's answer was written down",
-            expected_version=expected_version,
-            lead_days=config.records.lead_days,
-            of_coverage=True,
-        )
+        why = answer.correction or "an insurer's answer was written down"
+        add(conn, config, request_id, answer, actor=actor, reason=why, expected_version=expected_version)
         audit.record(
             conn,
             actor,
@@ -106,6 +101,30 @@ def record(
             reason=answer.correction,
         )
     return answer
+
+
+def add(
+    conn: Connection,
+    config: Config,
+    request_id: str,
+    answer: CoverageAnswer,
+    *,
+    actor: str,
+    reason: str,
+    expected_version: int | None = None,
+) -> None:
+    """One more answer in the request's next version; the caller holds the request. Raises RevisionStale, RevisionRefused."""
+    content = requests.content(requests.get(conn, request_id))
+    revisions.revise(
+        conn,
+        request_id,
+        content.model_copy(update={"coverage_answers": (*content.coverage_answers, answer)}),
+        actor=actor,
+        reason=reason,
+        expected_version=expected_version,
+        lead_days=config.records.lead_days,
+        of_coverage=True,
+    )
 
 
 def _must_be_there(answer: CoverageAnswer, answers: tuple[CoverageAnswer, ...]) -> None:

@@ -6,10 +6,10 @@ from datetime import date
 
 from sqlalchemy import Connection, Engine
 
-from integration.checklists import visit_of
 from integration.settings.config import Config
 from integration.store import appointments, audit, requests, revisions, suitability_words
 from integration.store.operations import NotPossible
+from integration.visit_day import judged_day
 from mappings.model.request import SecondOpinionRequest
 from mappings.model.suitability import EMERGENCY, GO_ON, GoodReason, Suitability
 from mappings.suitability import code_of, good_reasons, judge, known_of
@@ -89,7 +89,7 @@ def known(conn: Connection, config: Config, request_id: str, today: date) -> Sta
     """How a request stands, for who has recorded the look. Raises UnknownRequest."""
     row = requests.get(conn, request_id)
     content, booked = requests.content(row), appointments.current(conn, request_id)
-    day, day_is = visit_of(content, today, booked)
+    day, day_is = judged_day(content, booked, today)
     told = known_of(content, suitability_words.spoken(conn, request_id))
     program = config.intake(row.fulfiller)["program"]
     return Standing(request_id, row.version, row.fulfiller, day, day_is, told.reasons, judge(program, told, day))

@@ -26,7 +26,9 @@ from integration.store.steps import LeaseLost, Step
 from integration.store.storable import storable
 from jobs import gate, traces
 from jobs.steps import (
+    ask_payer,
     ask_source,
+    book_visit,
     gather_coverage,
     gather_records,
     match_people,
@@ -65,6 +67,7 @@ JOBS = {
     "watch_chart": watch_chart.watch_chart,
     "watch_visit": watch_visit.watch_visit,
     "write_visit": write_visit.write_visit,
+    "book_visit": book_visit.book_visit,
     "match_people": match_people.match_people,
     "push_records": push_records.push_records,
     "verify_records": verify_delivery.verify_records,
@@ -77,6 +80,7 @@ JOBS = {
     "verify_report": verify_delivery.verify_report,
     "mirror_status": mirror_status.mirror_status,
     "ask_source": ask_source.ask_source,
+    "ask_payer": ask_payer.ask_payer,
     "watch_source": watch_source.watch_source,
     "tell_missing": send_request.tell_missing,
     "prune": prune.prune,

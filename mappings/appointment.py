@@ -11,7 +11,7 @@ from mappings.addresses import local_reference
 from mappings.codes import as_dict, as_dicts, as_text
 from mappings.model.states import Visit
 from mappings.model.visit import Change, Slot
-from mappings.times import as_instant
+from mappings.times import in_utc
 
 CANCELLATION = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 # What an EHR's status means for a visit; a status that is not here says nothing of it.
@@ -52,7 +52,7 @@ def read_appointment(resource: dict, patient: str, bases: Sequence[str]) -> Seen
     names = [(local_reference(actor.get("reference"), bases), as_text(actor.get("display"))) for actor in actors]
     if patient not in [reference for reference, _ in names]:
         return "appointment-other-patient"
-    start, end = _instant(resource.get("start")), _instant(resource.get("end"))
+    start, end = in_utc(resource.get("start")), in_utc(resource.get("end"))
     if start is None:
         return "appointment-without-start"
     return Seen(
@@ -112,14 +112,6 @@ def to_appointment(
     for name in filter(None, (slot.with_whom, slot.place)):
         resource["participant"].append({"actor": {"display": name}, "status": "accepted"})
     return resource
-
-
-def _instant(value: object) -> datetime | None:
-    text = as_instant(value)
-    try:
-        return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
-    except OverflowError:  # the first or last day there is, in another zone
-        return None
 
 
 def _first(names: list[tuple[str | None, str | None]], kinds: tuple[str, ...]) -> str:

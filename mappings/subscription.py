@@ -26,8 +26,8 @@ _BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 
 
 def criteria_of(role: str) -> tuple[str, ...]:
-    """The searches whose news are asked for at an endpoint in this role (placer, fulfiller, both)."""
-    return CRITERIA["placer"] + CRITERIA["fulfiller"] if role == "both" else CRITERIA[role]
+    """The searches whose news are asked for at an endpoint in this role; none at a directory or a payer."""
+    return CRITERIA["placer"] + CRITERIA["fulfiller"] if role == "both" else CRITERIA.get(role, ())
 
 
 def rest_hook(address: str, authorization: str, criteria: str, *, topic: str | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/datatypes.html#dateTime  "The time 24:00 may not be used
 """
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
 _DATE = re.compile(r"(\d{4})(-\d{2})?(-\d{2})?")
@@ -20,6 +20,15 @@ def as_instant(value: object) -> str | None:
     except ValueError:
         return None
     return text
+
+
+def in_utc(value: object) -> datetime | None:
+    """The instant that a text is, in UTC; None when it is none."""
+    text = as_instant(value)
+    try:
+        return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError:  # the first or last day there is, in another zone
+        return None
 
 
 def as_date_time(value: object) -> str | None:

@@ -57,13 +57,20 @@ def _line(part: "Part") -> str:
     "--practice", "practices", multiple=True, help="Only what this practice asks or is asked; may be repeated."
 )
 @click.option("--show", "tab", default="all", show_default=True, type=click.Choice(["all", "mine", "others", "late"]))
+@click.option(
+    "--by",
+    default="time",
+    show_default=True,
+    type=click.Choice(["time", "visit"]),
+    help="What comes first: the least time left, or the nearest visit.",
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
 @with_json
 @click.pass_context
-def board(ctx: click.Context, practices: tuple[str, ...], tab: str, limit: int, as_json: bool) -> None:
+def board(ctx: click.Context, practices: tuple[str, ...], tab: str, by: str, limit: int, as_json: bool) -> None:
     """Open cases, those with the least time left first; with --practice, `mine` is what its people have to do."""
     from integration.practices import check
-    from integration.store.board import Show
+    from integration.store.board import Show, Sort
     from integration.store.scope import EVERYTHING, Scope
     from integration.views import board as boards
 
@@ -71,7 +78,7 @@ def board(ctx: click.Context, practices: tuple[str, ...], tab: str, limit: int, 
     theirs = frozenset(practices)
     scope = Scope(placers=theirs, fulfillers=theirs) if practices else EVERYTHING
     with opened(ctx) as (_, engine), engine.connect() as conn:
-        found = boards.read(conn, scope, Show(tab), datetime.now(UTC), limit=limit)
+        found = boards.read(conn, scope, Show(tab), datetime.now(UTC), limit=limit, by=Sort(by))
     lines = [boards.view(turn) for turn in found.turns]
     words = [f"{each['due_at']:%Y-%m-%d %H:%M}" if each["due_at"] else "no time stated" for each in lines]
     printed = [

@@ -34,6 +34,7 @@ def show_(ctx: click.Context, request_id: str, as_json: bool) -> None:
         f"in the EHR  {each.insurer or 'not stated'}: {each.plan or 'plan not stated'}, {each.status}, until {each.ends or 'not stated'}"
         for each in found.insurances
     ]
+    lines += [f"asked       {each.endpoint} about {each.coverage}: {each.status}" for each in found.asks]
     for each in shown(found):
         lines.append(f"{each.id:11} {each.answer}, {each.source}: {', '.join(each.stale) or each.standing}")
         lines += [f"{'':11}   {name.replace('_', ' ')}: {value}" for name, value in each.facts]
@@ -53,6 +54,30 @@ def read_(ctx: click.Context, request_id: str, reason: str, as_json: bool) -> No
         made = insurances.ask(conn, request_id, actor=ME, reason=reason)
     words = "it is read now" if made else "it is being read already"
     show({"request_id": request_id, "changed": made}, as_json, words)
+
+
+@coverage.command("ask")
+@click.argument("request_id")
+@click.argument("payer")
+@click.argument("insurance")
+@click.option(
+    "--service",
+    type=click.Choice(["3", "20", "21"]),
+    required=True,
+    help="What it is asked as: 3 consultation, 20 second surgical opinion, 21 third surgical opinion.",
+)
+@with_reason()
+@with_json
+@click.pass_context
+def ask_(
+    ctx: click.Context, request_id: str, payer: str, insurance: str, service: str, reason: str, as_json: bool
+) -> None:
+    """Ask the system of the endpoint PAYER about INSURANCE (Coverage/45) for REQUEST_ID: name, sex, birth date and the insurance go."""
+    from integration.eligibility import ask
+
+    with acting(ctx) as (config, engine):
+        number = ask(engine, config, request_id, payer, insurance, service, actor=ME, reason=reason)
+    show({"request_id": request_id, "id": number}, as_json, "it is being asked; `coverage show` tells what came of it")
 
 
 @coverage.command("record")

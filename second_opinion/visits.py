@@ -12,8 +12,9 @@ from second_opinion.house import ME, acting, cli, opened, show, with_json, with_
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from integration.live_reads import LiveReads
     from integration.settings.config import Config
-    from integration.visits import House
+    from integration.visit_reading import House
 
 CONFIRM = click.option(
     "--confirm",
@@ -106,6 +107,62 @@ def link(
         link_visit(house, request_id, endpoint, reference, said)
 
 
+@visits.command("times")
+@click.argument("request_id")
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d"]), help="First day, as 2027-01-14. Default: when all records are there."
+)
+@with_json
+@click.pass_context
+def times(ctx: click.Context, request_id: str, since: datetime | None, as_json: bool) -> None:
+    """Free times of the consulting provider for REQUEST_ID, read now."""
+    from integration.free_times import look
+    from integration.views.free_times import view
+    from integration.visit_reading import read
+
+    with opened(ctx) as (config, engine), _looking(config, engine) as reads:
+        house = _house(config, engine)
+        reading = read(house, request_id, datetime.now(UTC), actor=ME)
+        found = view(look(house, reads, reading, since.date() if since else None, actor=ME))
+    show(found, as_json, "\n".join(_times(found)))
+
+
+@visits.command("book")
+@click.argument("request_id")
+@click.argument("slot")
+@click.option("--start", required=True, help="When it begins, as `visits times` shows it: 2027-01-14T14:30:00-06:00.")
+@CONFIRM
+@with_reason(required=False)
+@with_json
+@click.pass_context
+def book(
+    ctx: click.Context,
+    request_id: str,
+    slot: str,
+    start: str,
+    confirm: tuple[str, ...],
+    reason: str | None,
+    as_json: bool,
+) -> None:
+    """Book the free time SLOT for REQUEST_ID: its server is asked by a step, and `visits show` says what came of it."""
+    from integration.free_times import choose
+    from integration.visits import Said, confirmed_of
+    from mappings.times import in_utc
+
+    begins = in_utc(start)
+    if begins is None:
+        raise click.BadParameter("write it with its offset, as 2027-01-14T14:30:00-06:00", param_hint="--start")
+    with _acting(ctx, request_id, as_json) as house, _looking(house.config, house.engine) as reads:
+        choose(
+            house,
+            reads,
+            request_id,
+            slot,
+            begins,
+            Said(datetime.now(UTC), ME, reason or "", confirmed=confirmed_of(confirm)),
+        )
+
+
 @visits.command("cancel")
 @click.argument("request_id")
 @click.option(
@@ -145,7 +202,8 @@ def completed(ctx: click.Context, request_id: str, reason: str | None, as_json: 
 
 def _keep_time(ctx: click.Context, request_id: str, word: str, reason: str, as_json: bool, typed: dict) -> None:
     from integration.store import requests
-    from integration.visits import Said, change, confirmed_of, known_zone, start_of, zone_of
+    from integration.visit_times import known_zone, start_of, zone_of
+    from integration.visits import Said, change, confirmed_of
     from mappings.model.visit import Change, Slot
 
     now = datetime.now(UTC)
@@ -180,16 +238,35 @@ def _acting(ctx: click.Context, request_id: str, as_json: bool) -> Iterator["Hou
     show(found, as_json, "\n".join(_lines(found)))
 
 
+@contextmanager
+def _looking(config: "Config", engine: "Engine") -> Iterator["LiveReads"]:
+    from integration.live_reads import LiveReads
+
+    reads = LiveReads.of(config, engine)
+    try:
+        yield reads
+    finally:
+        reads.close()
+
+
+def _times(found: dict) -> list[str]:
+    lines = [f"free at {found['endpoint']} from {found['since']} on, in {found['zone']}"]
+    for each in found["times"]:
+        warns = f"  needs --confirm {' --confirm '.join(each['warnings'])}" if each["warnings"] else ""
+        lines.append(f"{each['slot']}  {each['start_at'].isoformat()}  {each['when']}  {each['with_whom']}{warns}")
+    return lines + (["there are later ones: give a later --since"] if found["more"] else [])
+
+
 def _house(config: "Config", engine: "Engine") -> "House":
     from integration.packets.payloads import Payloads
-    from integration.visits import House
+    from integration.visit_reading import House
 
     return House(engine, Payloads(config.payload_store), config)
 
 
 def _view(house: "House", request_id: str, actor: str = "") -> dict:
     from integration.views.visit import view
-    from integration.visits import read
+    from integration.visit_reading import read
 
     return view(read(house, request_id, datetime.now(UTC), actor=actor))
 
@@ -203,6 +280,12 @@ def _lines(found: dict) -> list[str]:
         lines.append("no calendar is configured for the consultant: Monday to Friday in UTC are counted")
     lines.append(f"the slowest: {found['slowest'] or 'nothing is missing'} ({found['lead_why']})")
     lines.append(f"the earliest visit with everything there is {found['earliest_visit']}")
+    if found["bookings"]:
+        last = found["bookings"][-1]
+        why = f" ({last['why']})" if last["why"] else ""
+        lines.append(
+            f"chosen  {last['start_at']:%Y-%m-%d %H:%M} UTC  {last['endpoint']} {last['slot']}: {last['status']}{why}"
+        )
     lines += [f"needed  {each['label']} ({each['state']})" for each in found["owed"]]
     lines += [
         f"offered {each['start_at']:%Y-%m-%d %H:%M} UTC  {each['endpoint']} {each['reference']}"

@@ -360,6 +360,8 @@ WRITER_OF = {
     "report_drafts": "integration/store/report_drafts.py",  # save, set_file
     "written_reports": "integration/store/written_reports.py",  # add, retract
     "found_appointments": "integration/store/appointments.py",  # show, dismiss
+    "eligibility_asks": "integration/store/eligibility_asks.py",  # ask, tell
+    "bookings": "integration/store/bookings.py",  # ask, tell
 }
 IN_SQL = {  # leases are given and taken back, and a restore frees them, in one statement for all
     "steps": {"integration/queue.py", "integration/backups/restore.py"},

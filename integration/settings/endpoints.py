@@ -227,9 +227,9 @@ class Endpoint(Section):
         "are asked, whatever a host's name leads to.",
         examples=[["10.20.0.0/16"]],
     )
-    role: Literal["placer", "fulfiller", "both", "directory"] = Field(
+    role: Literal["placer", "fulfiller", "both", "directory", "payer"] = Field(
         description="placer asks for second opinions, fulfiller gives them, directory only tells who there is "
-        "(docs/how-to/directory.md).",
+        "(docs/how-to/directory.md), payer insures and is asked only when a person presses the button (docs/how-to/coverage.md).",
         examples=["placer"],
     )
     name: Name = Field(
@@ -323,11 +323,18 @@ class Endpoint(Section):
         description="When its people work: days before a visit are counted by it, and a visit is told in its zone. Without it, "
         "Monday to Friday in UTC, and pages say so.",
     )
-    appointments: Literal["none", "read", "write"] = Field(
+    appointments: Literal["none", "read", "write", "book"] = Field(
         "none",
-        description="Whether appointments are looked for there (`read`: needs the scope `system/Appointment.rs`), and a visit that a "
-        "person recorded is written there as one (`write`: needs `system/Appointment.crus`).",
+        description="Whether appointments are looked for there (`read`: needs the scope `system/Appointment.rs`), a visit that a "
+        "person recorded is written there as one too (`write`: needs `system/Appointment.crus`), or its free times are shown and a "
+        "visit is booked there (`book`: needs `system/Appointment.crus`, `system/Slot.rs` and `system/Schedule.rs`).",
         examples=["read"],
+    )
+    slot_search: dict[Name, Name] = Field(
+        default_factory=dict,
+        description="Further parameters of the search for free times there, such as whose they are. Without them, all of its "
+        "free times are shown.",
+        examples=[{"schedule.actor": "PractitionerRole/17"}],
     )
     contact: str | None = Field(
         None, description="Whom to call when it does not answer.", examples=["IT desk, +1 555 0100"]

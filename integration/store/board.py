@@ -27,7 +27,7 @@ from integration.store.scope import Scope
 from integration.store.tables import NEVER, ON_BOARD, reports, requests, steps
 from mappings.model.consent import CAUSES as CONSENT_CAUSES
 from mappings.model.moves import QUESTIONS, WHOSE, Move, Mover, of
-from mappings.model.states import Records, Status
+from mappings.model.states import Records, Status, Visit
 from mappings.model.steps import Group, of_group
 
 PAGE = 50
@@ -46,9 +46,16 @@ class Show(StrEnum):
     LATE = "late"
 
 
+class Sort(StrEnum):
+    """By what the board is sorted."""
+
+    TIME = "time"  # that is left until the records have to be there
+    VISIT = "visit"
+
+
 @dataclass(frozen=True)
 class Turn:
-    """A case on the board. ``due_at``: until when the records have to be there, while they are not."""
+    """A case on the board. ``due_at``: until when the records have to be there, while they are not; ``visit_at``: while it is booked."""
 
     id: str
     key: str
@@ -59,6 +66,7 @@ class Turn:
     priority: str
     body: bytes
     due_at: datetime | None
+    visit_at: datetime | None
     move: Move
     is_late: bool
 
@@ -90,6 +98,7 @@ _OWED = and_(
     requests.c.records.not_in(ARRIVED), requests.c.status.not_in((Status.COMPLETED, Status.REJECTED, Status.FAILED))
 )
 _DUE = case((_OWED, requests.c.records_due_at))
+_VISIT = case((requests.c.visit == Visit.BOOKED, requests.c.visit_at)).label("visit_at")
 
 
 def page(
@@ -100,16 +109,21 @@ def page(
     *,
     after: tuple[datetime, str] | None = None,
     limit: int = PAGE,
+    by: Sort = Sort.TIME,
 ) -> tuple[list[Turn], tuple[datetime, str] | None]:
-    """Cases with the least time left first, those without a time last; and where the next page begins (None at the end)."""
+    """Cases with the least time left, or the nearest visit, first, those without one last; and where the next page begins (None at
+    the end)."""
     cases = _cases(scope, now)
-    sorts = func.coalesce(cases.c.due_at, _NEVER)
+    sorts = func.coalesce(cases.c.due_at if by is Sort.TIME else cases.c.visit_at, _NEVER)
     query = select(cases).where(_on(cases, scope, show, now))
     if after is not None:
         query = query.where(tuple_(sorts, cases.c.id) > tuple_(*map(literal, after)))
     found = conn.execute(query.order_by(sorts, cases.c.id).limit(limit + 1)).all()
     turns = [_turn(row, now) for row in found[:limit]]
-    return turns, (turns[-1].due_at or _NEVER, turns[-1].id) if len(found) > limit else None
+    if len(found) <= limit:
+        return turns, None
+    last = turns[-1]
+    return turns, ((last.due_at if by is Sort.TIME else last.visit_at) or _NEVER, last.id)
 
 
 def counts(conn: Connection, scope: Scope, now: datetime) -> dict[Show, int]:
@@ -123,8 +137,10 @@ def _cases(scope: Scope, now: datetime) -> CTE:
     """What is open, and what is closed and not read; two halves, so that each finds its rows by an index."""
     over = or_(~_DECLINED, requests.c.updated_at > now - timedelta(days=DECLINED_DAYS))
     columns = [requests.c[name] for name in _SHOWN]
-    still_open = select(*columns, _DUE.label("due_at"), _MOVE.label("move")).where(scope.where(), text(ON_BOARD), over)
-    unread = select(*columns, null().label("due_at"), literal(Move.READ.value).label("move"))
+    still_open = select(*columns, _DUE.label("due_at"), _VISIT, _MOVE.label("move")).where(
+        scope.where(), text(ON_BOARD), over
+    )
+    unread = select(*columns, null().label("due_at"), _VISIT, literal(Move.READ.value).label("move"))
     unread = unread.join(reports, reports.c.request_id == requests.c.id)
     unread = unread.where(text("reports.unread_since is not null"), requests.c.closed_at.is_not(None), scope.where())
     return union_all(still_open, unread).cte("cases")

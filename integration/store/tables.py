@@ -672,6 +672,25 @@ patient_candidates = Table(
     _now("read_at"),
 )
 
+eligibility_asks = Table(
+    "eligibility_asks",
+    metadata,  # questions to payers' own systems, asked by people
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("endpoint", Text, nullable=False),  # the payer's
+    Column("coverage", Text, nullable=False),  # Coverage/id at the placer
+    Column("service", Text, nullable=False),  # X12 service type
+    Column("service_on", Date),
+    Column("status", Text, nullable=False),  # an AskWord of mappings/model/eligibility.py
+    Column("detail", Text, nullable=False),  # why it was not asked: status and codes
+    Column("reference", Text),  # what the question, then the response is called there
+    Column("answer_id", Text),  # the request's coverage answer that came of it
+    Column("actor", Text, nullable=False),
+    _now("created_at"),
+    _now("changed_at"),
+    Index("eligibility_asks_request", "request_id", "id"),
+)
+
 appointments = Table(
     "appointments",
     metadata,  # what became of a request's visit, one row for each change; never changed: the newest version is how it stands
@@ -698,12 +717,39 @@ appointments = Table(
     _now("created_at"),
 )
 
+bookings = Table(
+    "bookings",
+    metadata,  # free times that a person chose at a server, and what became of each
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("slot", Text, nullable=False),  # Slot/id there
+    _time("start_at", nullable=False),  # as the person saw it: at no other time anything is booked
+    _time("end_at"),
+    Column("zone", Text, nullable=False),  # IANA name: how people read the start
+    Column("place", Text, nullable=False),
+    Column("with_whom", Text, nullable=False),
+    Column("status", Text, nullable=False),  # a BookingWord of mappings/model/booking.py
+    Column("why", Text, nullable=False),  # a Why of it
+    Column("detail", Text, nullable=False),  # status and codes of an answer that refuses
+    Column("reference", Text),  # Appointment/id there, as soon as it is known
+    Column("visit_version", Integer, nullable=False),  # of the visit as the person saw it
+    Column("confirmed", ARRAY(Text), nullable=False),  # warnings that the person set aside
+    Column("cancelation", Text),  # why it is taken back: a code of FHIR's appointment-cancellation-reason
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _now("created_at"),
+    _now("changed_at"),
+    Index("bookings_request", "request_id", "id"),
+    Index("bookings_one_waits", "request_id", unique=True, postgresql_where=text("status in ('asked', 'pending')")),
+)
+
 found_appointments = Table(
     "found_appointments",
-    metadata,  # what an EHR shows of a patient's appointments, and free times there, as last read: offered, never linked by itself
+    metadata,  # what an EHR shows of a patient's appointments, as last read: offered, never linked by itself
     Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
     Column("endpoint", Text, primary_key=True),
-    Column("reference", Text, primary_key=True),  # Appointment/id or Slot/id
+    Column("reference", Text, primary_key=True),  # Appointment/id
     Column("status", Text, nullable=False),  # as the EHR writes it
     _time("start_at", nullable=False),
     _time("end_at"),

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from integration.store import board, requests
-from integration.store.board import Show, Turn
+from integration.store.board import Show, Sort, Turn
 from integration.store.scope import Scope
 from integration.views.texts import t
 from mappings.model.request import HumanName
@@ -22,10 +22,17 @@ class Board:
 
 
 def read(
-    conn: Connection, scope: Scope, show: Show, now: datetime, *, after: str = "", limit: int = board.PAGE
+    conn: Connection,
+    scope: Scope,
+    show: Show,
+    now: datetime,
+    *,
+    after: str = "",
+    limit: int = board.PAGE,
+    by: Sort = Sort.TIME,
 ) -> Board:
     """The cases of a scope. A place that is none begins at the beginning."""
-    turns, following = board.page(conn, scope, show, now, after=place(after), limit=limit)
+    turns, following = board.page(conn, scope, show, now, after=place(after), limit=limit, by=by)
     place_after = following and f"{following[0].isoformat()}_{following[1]}"
     return Board(tuple(turns), board.counts(conn, scope, now), place_after)
 
@@ -57,6 +64,7 @@ def view(turn: Turn) -> dict:
         "records": turn.records,
         "priority": turn.priority,
         "due_at": turn.due_at,
+        "visit_at": turn.visit_at,
         "is_late": turn.is_late,
         "move": turn.move.value,
         "whose": turn.whose.value,

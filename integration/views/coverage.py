@@ -156,6 +156,22 @@ def view(found: Coverage) -> dict:
         ],
         "coverages": list(found.references),
         "unknown_codes": list(found.unknown_codes),
+        "asked": [
+            {
+                "id": each.id,
+                "endpoint": each.endpoint,
+                "coverage": each.coverage,
+                "service": each.service,
+                "service_on": each.service_on and each.service_on.isoformat(),
+                "status": each.status,
+                "detail": each.detail or None,
+                "reference": each.reference,
+                "answer_id": each.answer_id,
+                "actor": each.actor,
+                "created_at": each.created_at.isoformat(),
+            }
+            for each in found.asks
+        ],
     }
 
 

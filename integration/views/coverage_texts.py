@@ -20,6 +20,26 @@ COVERAGE_TEXTS: dict[str, str | tuple[str, str]] = {
     "coverage.ehr_under_way": "It is being read already.",
     "coverage.ehr_why": "asked for on its page",
     "coverage.not_stated": "not stated",
+    "coverage.payer": "Ask the insurer's system",
+    "coverage.payer_none": "No insurer's system is in config.yaml: call them, and write down what they say.",
+    "coverage.payer_which": "Which insurer's system",
+    "coverage.payer_insurance": "About which insurance",
+    "coverage.payer_service": "Ask it as",
+    "coverage.payer_read_first": "Have the insurance read from the EHR first: the question names one.",
+    "coverage.payer_sends": (
+        "Sent, and nothing else: the patient's name, sex and birth date, the insurance with its member number as the EHR has it, the name "
+        "of your practice, what it is asked as, and the day ({day}). No diagnosis, no question and no record. Nothing goes to an "
+        "insurer before you press the button."
+    ),
+    "coverage.payer_no_day": "no day is known yet",
+    "coverage.payer_button": "Ask now",
+    "coverage.payer_asked": "The insurer's system is being asked. This page shows its answer when it is there.",
+    "coverage.payer_stands.asked": "{payer} is being asked about {coverage}: {service}.",
+    "coverage.payer_stands.sent": "{payer} was asked about {coverage} ({service}) and has not answered yet.",
+    "coverage.payer_stands.refused": "{payer} could not be asked about {coverage}: {detail}. Call them.",
+    "coverage.payer_stands.silent": "{payer} was asked about {coverage} and has not answered. Call them.",
+    "coverage.payer_by": "Asked by {actor}",
+    "coverage.payer_why": "asked for on the insurance page",
     "coverage.answers": "What insurers said",
     "coverage.none": "Nobody has asked yet, and the order says nothing.",
     "coverage.counts": "counts",

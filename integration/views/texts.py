@@ -1,6 +1,7 @@
 """Every English text of the pages, once: what a translator needs, and what a test checks is used."""
 
 from integration.views.consent_texts import CONSENT_TEXTS
+from integration.views.booking_texts import BOOKING_TEXTS
 from integration.views.coverage_texts import COVERAGE_TEXTS
 from integration.views.desk_texts import DESK_TEXTS
 from integration.views.draft_texts import DRAFT_TEXTS
@@ -11,6 +12,7 @@ from integration.views.record_texts import RECORD_TEXTS
 
 TEXTS: dict[str, str | tuple[str, str]] = {
     **CONSENT_TEXTS,
+    **BOOKING_TEXTS,
     **COVERAGE_TEXTS,
     **DESK_TEXTS,
     **DRAFT_TEXTS,

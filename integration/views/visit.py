@@ -5,12 +5,15 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from integration.store.appointments import Appointment, Found
+from integration.store.bookings import Booking
 from integration.views.case import Part
 from integration.views.texts import t
-from integration.visits import OwedItem, Reading
+from integration.visit_reading import OwedItem, Reading
 from mappings.due_dates import Standing
+from mappings.model.booking import WAITS, BookingWord
 from mappings.model.states import Visit
 
+_WAITS_OR_LOST = (*WAITS, BookingWord.TAKEN, BookingWord.REFUSED)
 _PART_STATE: dict[Standing, Literal["done", "open", "late"]] = {
     Standing.THERE: "done",
     Standing.OK: "open",
@@ -48,6 +51,7 @@ def view(reading: Reading) -> dict:
         "questions_open": reading.questions,
         "owed": [_item(each) for each in reading.items],
         "offered": [_offer(each) for each in reading.found],
+        "bookings": [_booking(each) for each in reading.bookings],
         "history": [_appointment(each) for each in reading.history],
     }
 
@@ -72,6 +76,24 @@ def _appointment(each: Appointment) -> dict:
         "actor": each.actor,
         "reason": each.reason,
         "created_at": each.created_at,
+    }
+
+
+def _booking(each: Booking) -> dict:
+    return {
+        "id": each.id,
+        "endpoint": each.endpoint,
+        "slot": each.slot,
+        "start_at": each.start_at,
+        "end_at": each.end_at,
+        "status": each.status,
+        "why": each.why or None,
+        "detail": each.detail or None,
+        "reference": each.reference,
+        "actor": each.actor,
+        "reason": each.reason,
+        "created_at": each.created_at,
+        "changed_at": each.changed_at,
     }
 
 
@@ -105,6 +127,8 @@ def part(reading: Reading) -> Part:
     if booked is None:
         if row.visit == Visit.COMPLETED:
             return Part("visit", "done", t("visits.part_completed"), endpoint="visit.show")
+        if reading.booking is not None and reading.booking.word in _WAITS_OR_LOST:
+            return _chosen(reading.booking)
         says = (
             t("visits.part_none") if row.visit == Visit.NONE else t("visits.part_lost", visit=t(f"visit.{row.visit}"))
         )
@@ -117,3 +141,11 @@ def part(reading: Reading) -> Part:
     following = t("visits.part_owed", n=len(reading.owed)) if reading.owed else ""
     who = "coordinator" if following else ""
     return Part("visit", _PART_STATE[stands], says, following, who, row.records_due_at, "visit.show")
+
+
+def _chosen(each: Booking) -> Part:
+    """A time that somebody chose, and that is no visit."""
+    when = in_zone(each.start_at, each.zone)
+    following = "" if each.is_waiting else t("booking.part_again")
+    who = "" if each.is_waiting else "coordinator"
+    return Part("visit", "open", t(f"booking.part.{each.status}", when=when), following, who, endpoint="visit.show")

@@ -53,7 +53,7 @@ def create_app(
     from integration.web.coordinator import correct as correct_pages
     from integration.web.coordinator import coverage as coverage_pages
     from integration.web.coordinator import directory as directory_pages
-    from integration.web.coordinator import opinion, parcels, sources
+    from integration.web.coordinator import free_times, opinion, parcels, sources
     from integration.web.coordinator import suitability as suitability_pages
     from integration.web.coordinator import visit as visit_pages
     from integration.web.coordinator.drafting import further
@@ -77,12 +77,14 @@ def create_app(
 
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = PAGE_BODY_BYTES  # the hosted endpoints take more
+    reads = reads or LiveReads.of(config, engine)
     app.extensions["second_opinion"] = {
         "config": config,
         "engine": engine,
         "payloads": payloads,
         "fetch_keys": fetch_keys,
-        "lookup": Lookup(config, reads or LiveReads.of(config, engine)),
+        "lookup": Lookup(config, reads),
+        "reads": reads,
     }
     spans.set_up(app, tracing.start(config, "web"))
     for part in (
@@ -109,6 +111,7 @@ def create_app(
         sources,
         parcels,
         visit_pages,
+        free_times,
         patient,
         packet_pages,
         reports,

@@ -32,6 +32,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not-json": (415, "The body is not what this route takes"),
     "file-refused": (422, "The file was not taken"),
     "wrong-host": (421, "This is not the host you asked for"),
+    "not-now": (503, "The server of the other side cannot be asked now"),
     "database-away": (503, "The database does not answer"),
 }
 

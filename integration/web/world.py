@@ -7,9 +7,10 @@ from flask import current_app
 from sqlalchemy import Engine
 from werkzeug.routing import Rule
 
+from integration.live_reads import LiveReads
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
-from integration.visits import House
+from integration.visit_reading import House
 
 
 def config() -> Config:
@@ -25,6 +26,11 @@ def engine() -> Engine:
 def visits() -> House:
     """What reading and changing a visit needs."""
     return House(engine(), payloads(), config())
+
+
+def reads() -> LiveReads:
+    """Short looks into endpoints' servers."""
+    return current_app.extensions["second_opinion"]["reads"]
 
 
 def payloads() -> Payloads:

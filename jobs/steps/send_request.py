@@ -5,13 +5,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from integration import checklists, fhir_json
+from integration import checklists, fhir_json, suitability
 from integration.packets import stored as packets
-from integration.store import deliveries, links, requests, revisions, sendings, steps
+from integration.store import bookings, deliveries, links, requests, revisions, sendings, steps
 from integration.store import packets as packet_rows
 from integration.store.deliveries import Delivery
 from integration.store.requests import Request
 from integration.store.steps import NextStep
+from jobs.gate import ACTOR
 from jobs.patients import current_patient
 from jobs.target.asking import create_once, must_take_requests
 from jobs.target.documents import current_summaries, keep_renewed
@@ -92,7 +93,7 @@ def send_request(ctx: Context) -> Outcome:
         case=row.case,
     )
     corrected_note = _what_is_corrected(ctx, version, corrected) if corrected else None
-    for said in filter(None, (note_of(ctx), corrected_note, _not_there(ctx, ()))):
+    for said in filter(None, (note_of(ctx), _all_the_same(ctx), corrected_note, _not_there(ctx, ()))):
         task = with_note(task, said)
     _write(ctx, endpoint, delivery_id, task)
 
@@ -364,6 +365,12 @@ def cancel_request(ctx: Context) -> Outcome:
     return Outcome()
 
 
+def _all_the_same(ctx: Context) -> str:
+    """Who asks although the program does not take it, and why, in the words that they wrote for it."""
+    with ctx.world.engine.begin() as conn:
+        return suitability.known(conn, ctx.world.config, ctx.request_id, ctx.now.date()).judged.told
+
+
 def _tell_doubts(ctx: Context) -> None:
     """Whose Task it is is looked at too; but a doubt never keeps the consultant from being told to stop."""
     try:
@@ -389,3 +396,4 @@ def _cancelled(conn: Connection, ctx: Context) -> None:
         for delivery in deliveries.of_request(conn, ctx.request_id, kind):
             deliveries.move(conn, delivery.id, DeliveryStatus.CANCELLED, message="the request was cancelled")
     steps.cancel_open(conn, ctx.request_id, reason="the request was cancelled")
+    bookings.end_all(conn, ctx.request_id, actor=ACTOR)

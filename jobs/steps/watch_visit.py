@@ -5,11 +5,12 @@ What is offered is never linked by itself. A linked one that was moved, canceled
 
 from datetime import datetime, timedelta
 
-from integration import visits
-from integration.store import appointments, patient_links, requests
+from integration import visit_reading, visits
+from integration.store import appointments, bookings, patient_links, requests
 from integration.store.appointments import Appointment, VisitStale
 from integration.store.requests import Request
-from integration.visits import House, Said
+from integration.visit_reading import House
+from integration.visits import Said
 from jobs.watching import VISIT
 from jobs.world import Context, Outcome
 from mappings.appointment import OFFERED, Seen, change_of, is_ours, read_appointment
@@ -43,12 +44,14 @@ def _look(ctx: Context, row: Request, key: str) -> None:
     with ctx.world.engine.begin() as conn:
         link = patient_links.of(conn, ctx.request_id, key)
         current = appointments.current(conn, ctx.request_id)
+        owed = bookings.owed(conn, ctx.request_id, key)
+    is_taken_back = any(each.reference == (current and current.reference) for each in owed)
     if link is None:
         return  # nobody knows yet who the patient is there
     seen = _appointments(ctx, key, link.reference)
     offers = [each for each in seen if each.status in OFFERED and each.start > ctx.now]
     linked = current is not None and current.endpoint == key and current.reference
-    if current is not None and linked:
+    if current is not None and linked and not is_taken_back:
         _follow(ctx, key, current, {each.reference: each for each in seen})
     with ctx.transaction() as conn:
         appointments.show(conn, ctx.request_id, key, [each for each in offers if each.reference != linked], ctx.now)
@@ -129,7 +132,7 @@ def _house(ctx: Context) -> House:
 
 def _count_anew(ctx: Context) -> None:
     """Items were found, or the site's own days are known by now: when the records are due may have changed."""
-    reading = visits.read(_house(ctx), ctx.request_id, ctx.now)
+    reading = visit_reading.read(_house(ctx), ctx.request_id, ctx.now)
     if reading.booked is None:
         return
     due = reading.due(reading.booked.start_at)

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     CANCELLATION = "cancellation"
     CHECK = "check"
     SUBSCRIPTION = "subscription"
+    COVERAGE = "coverage-asked"  # of an insurer, by a person
     RECORDS = "records-asked"  # of the source that has them
     CARRIED = "carried-by-patient"  # by a SMART Health Link
 
@@ -33,20 +34,35 @@ REASON_OF_STEP: dict[str, Reason] = {
     K.RETURN_REPORT: Reason.REPORT,
     K.MIRROR_STATUS: Reason.STATUS,
     K.WRITE_VISIT: Reason.VISIT,
+    K.BOOK_VISIT: Reason.VISIT,
     K.CANCEL_REQUEST: Reason.CANCELLATION,
     K.ASK_SOURCE: Reason.RECORDS,
+    K.ASK_PAYER: Reason.COVERAGE,
     K.TELL_MISSING: Reason.CORRECTION,
 }
 # Content goes only for a request that stands, as the patient consents, to the patient that it is linked to. What takes something back, says
 # a status or cancels goes in any case: keeping it would leave the wrong thing standing.
-CARRIES = frozenset({Reason.ASKED, Reason.CORRECTION, Reason.REPORT, Reason.RECORDS, Reason.VISIT, Reason.CARRIED})
-ENDS_WITH_THE_REQUEST = frozenset({Reason.ASKED, Reason.RECORDS})  # nobody needs it once somebody asked to cancel
+CARRIES = frozenset(
+    {
+        Reason.ASKED,
+        Reason.CORRECTION,
+        Reason.REPORT,
+        Reason.RECORDS,
+        Reason.VISIT,
+        Reason.CARRIED,
+        Reason.COVERAGE,
+    }
+)
+ENDS_WITH_THE_REQUEST = frozenset(
+    {Reason.ASKED, Reason.RECORDS, Reason.COVERAGE}
+)  # nobody needs it once somebody asked to cancel
 WHOEVER = frozenset({Reason.RECORDS, Reason.CARRIED})  # who has them already is asked; the patient hands them over
 PEOPLE = frozenset(
     {"Patient", "Practitioner", "PractitionerRole", "Organization", "Location"}
 )  # they go before the link
 
-BY_HAND = frozenset({"Letter", "HealthLink"})  # a person carries it: no system has to know the patient
+# They name the patient in words, or a person carries them: no system has to know the patient.
+IN_WORDS = frozenset({"Letter", "HealthLink", "CoverageEligibilityRequest"})
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,6 @@ def why_not(reason: Reason, going: Going, stand: Stand) -> str:
         return "request-withdrawn"
     if stand.consent and not (reason in WHOEVER and stand.consent == NOT_TO_THEM):
         return stand.consent
-    if going.kind not in PEOPLE | BY_HAND and not stand.is_linked:
+    if going.kind not in PEOPLE | IN_WORDS and not stand.is_linked:
         return "patient-not-linked"
     return ""

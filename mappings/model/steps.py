@@ -48,9 +48,11 @@ class StepKind(StrEnum):
     POLL_REQUESTS = "poll_requests"
     GATHER_RECORDS = "gather_records"
     GATHER_COVERAGE = "gather_coverage"
+    ASK_PAYER = "ask_payer"
     WATCH_CHART = "watch_chart"
     WATCH_VISIT = "watch_visit"
     WRITE_VISIT = "write_visit"
+    BOOK_VISIT = "book_visit"
     MATCH_PEOPLE = "match_people"
     PUSH_RECORDS = "push_records"
     VERIFY_RECORDS = "verify_records"
@@ -91,15 +93,17 @@ KINDS: dict[StepKind, Kind] = {
         G.RECORDS, "Gather the records", (K.MATCH_PEOPLE, K.WATCH_CHART, K.GATHER_COVERAGE), True, True
     ),
     K.GATHER_COVERAGE: Kind(G.REQUEST, "Read who insures the patient"),
+    K.ASK_PAYER: Kind(G.REQUEST, "Ask an insurer's system", sends=True),
     K.WATCH_CHART: Kind(G.WATCH, "Watch the chart for corrections", (K.MATCH_PEOPLE,), sends=True),
     K.WATCH_VISIT: Kind(G.WATCH, "Look for the visit", (K.MIRROR_STATUS, K.WRITE_VISIT)),
     K.WRITE_VISIT: Kind(G.WATCH, "Write the visit down"),
+    K.BOOK_VISIT: Kind(G.REQUEST, "Book or cancel the visit", (K.MIRROR_STATUS, K.WATCH_VISIT)),
     K.MATCH_PEOPLE: Kind(G.RECORDS, "Match patient and people", (K.PUSH_RECORDS, K.WATCH_VISIT), True, True),
     K.PUSH_RECORDS: Kind(G.RECORDS, "Send the records", (K.VERIFY_RECORDS,), True, True),
     K.VERIFY_RECORDS: Kind(G.RECORDS, "Read the records back", (K.SEND_REQUEST, K.TELL_CORRECTION), True, True),
     K.SEND_REQUEST: Kind(G.REQUEST, "Send the request", (K.VERIFY_REQUEST,), True, True),
     K.TELL_CORRECTION: Kind(G.REQUEST, "Tell the consultant what was corrected", before_the_visit=True, sends=True),
-    K.CANCEL_REQUEST: Kind(G.REQUEST, "Tell the other side of the cancellation", (K.MIRROR_STATUS,)),
+    K.CANCEL_REQUEST: Kind(G.REQUEST, "Tell the other side of the cancellation", (K.MIRROR_STATUS, K.BOOK_VISIT)),
     K.VERIFY_REQUEST: Kind(G.REQUEST, "Read the request back", (K.WATCH_FULFILLER,), True),
     K.WATCH_FULFILLER: Kind(G.WATCH, "Watch for progress and report", (K.MIRROR_STATUS, K.RETURN_REPORT)),
     K.RETURN_REPORT: Kind(G.REPORT, "Return the report", (K.VERIFY_REPORT,)),

@@ -101,6 +101,13 @@ class Suitability:
         return bool(self.refusals) and (self.is_emergency or self.overridden is None)
 
     @property
+    def told(self) -> str:
+        """What the consultant is told with the request where somebody went on all the same; empty where nobody had to."""
+        if self.overridden is None or not self.refusals or self.is_emergency:
+            return ""
+        return f"{self.message}. {self.overridden.by} asks all the same: {self.overridden.why}"
+
+    @property
     def message(self) -> str:
         """One sentence for a step that waits: what is refused and who says so; nothing of the patient."""
         why = "; ".join(each.sentence for each in self.refusals)

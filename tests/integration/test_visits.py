@@ -7,7 +7,7 @@ import icalendar
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from integration import visits
+from integration import visit_reading, visit_times, visits
 from integration.invitations import to_ics
 from integration.store import appointments, deadlines, requests, travel_times
 from integration.store.appointments import VisitStale
@@ -15,7 +15,9 @@ from integration.store.operations import NotPossible
 from integration.store.tables import deliveries, steps
 from integration.store.tables import requests as request_table
 from integration.views.visit import part, view
-from integration.visits import Ambiguous, House, MustConfirm, Said
+from integration.visit_reading import House
+from integration.visit_times import Ambiguous
+from integration.visits import MustConfirm, Said
 from mappings.appointment import Seen
 from mappings.checklists import leads
 from mappings.due_dates import Standing
@@ -99,7 +101,7 @@ def test_it_asks_before_it_keeps_a_time_that_is_too_early_or_closed(site, house,
 
 def test_the_earliest_visit_that_it_names_is_kept_without_a_question(site, house):
     request_id = site.request(fulfiller="chicago")
-    earliest = visits.read(house, request_id, NOW).earliest
+    earliest = visit_reading.read(house, request_id, NOW).earliest
     day = datetime(earliest.year, earliest.month, earliest.day, 10, tzinfo=CHICAGO)
     assert visits.change(house, request_id, Change.BOOKED, said(), Slot(day, "America/Chicago")).confirmed == []
 
@@ -166,19 +168,19 @@ def test_a_correction_of_the_request_leaves_the_time_that_the_visit_decides(site
 
 def test_a_practice_that_config_has_no_longer_is_counted_in_utc_and_said(site, house):
     request_id = site.request(fulfiller="gone")
-    reading = visits.read(house, request_id, NOW)
+    reading = visit_reading.read(house, request_id, NOW)
     assert not reading.has_calendar and str(reading.calendar.zone) == "UTC"
     visits.change(house, request_id, Change.BOOKED, said(), Slot(LATER.start, "UTC"))
     assert "config.yaml has no calendar for gone" in site.get(f"/requests/{request_id}/visit")
 
 
 def test_a_clock_time_is_read_in_the_zone_of_the_practice():
-    assert visits.start_of("2027-01-20", "10:00", CHICAGO) == LATER.start
+    assert visit_times.start_of("2027-01-20", "10:00", CHICAGO) == LATER.start
     with pytest.raises(NotPossible, match="there is no 02:30 on March 14, 2027"):
-        visits.start_of("2027-03-14", "02:30", CHICAGO)
+        visit_times.start_of("2027-03-14", "02:30", CHICAGO)
     with pytest.raises(Ambiguous, match="comes twice on November 7, 2027"):
-        visits.start_of("2027-11-07", "01:30", CHICAGO)
-    first, second = (visits.start_of("2027-11-07", "01:30", CHICAGO, which) for which in visits.WHICH)
+        visit_times.start_of("2027-11-07", "01:30", CHICAGO)
+    first, second = (visit_times.start_of("2027-11-07", "01:30", CHICAGO, which) for which in visit_times.WHICH)
     assert second - first == timedelta(hours=1)
     for day, clock in (
         ("2027-02-30", "10:00"),
@@ -187,9 +189,9 @@ def test_a_clock_time_is_read_in_the_zone_of_the_practice():
         ("2027-01-20", "25:00"),
     ):
         with pytest.raises(NotPossible, match="give the"):
-            visits.start_of(day, clock, CHICAGO)
+            visit_times.start_of(day, clock, CHICAGO)
     with pytest.raises(NotPossible, match="is no time zone"):
-        visits.known_zone("America/Chikago")
+        visit_times.known_zone("America/Chikago")
 
 
 def test_it_goes_from_in_time_over_at_risk_and_late_to_breached_on_board_and_part(site, house):
@@ -198,7 +200,7 @@ def test_it_goes_from_in_time_over_at_risk_and_late_to_breached_on_board_and_par
     row = row_of(site, request_id)
 
     def stands(now):
-        reading = visits.read(house, request_id, now)
+        reading = visit_reading.read(house, request_id, now)
         with site.engine.connect() as conn:
             board = deadlines.board(conn, now)
             counted = (*deadlines.numbers(conn, now), deadlines.breached(conn, now))
@@ -209,7 +211,7 @@ def test_it_goes_from_in_time_over_at_risk_and_late_to_breached_on_board_and_par
     assert stands(row.records_risk_at) == (Standing.AT_RISK, ["risk"], (0, 1, 0), "late")
     assert stands(row.records_due_at + timedelta(seconds=1)) == (Standing.LATE, ["late"], (1, 0, 0), "late")
     assert stands(row.visit_at) == (Standing.BREACHED, ["late"], (1, 0, 1), "late")
-    assert part(visits.read(house, request_id, NOW)).endpoint == "visit.show"
+    assert part(visit_reading.read(house, request_id, NOW)).endpoint == "visit.show"
 
 
 def test_the_sites_own_days_count_once_there_are_twenty(site, house):
@@ -227,7 +229,7 @@ def test_the_sites_own_days_count_once_there_are_twenty(site, house):
         )
     assert (known[""].number, round(known[""].p80_days, 3)) == (20, 8.0)
     request_id = site.request(fulfiller="chicago")
-    reading = visits.read(house, request_id, NOW)
+    reading = visit_reading.read(house, request_id, NOW)
     assert "8 business days: four in five of the last 20 came within 8" in [each.lead.why for each in reading.owed]
     assert "deliveries" in plan
 
@@ -244,7 +246,7 @@ def test_an_appointment_that_is_found_is_offered_and_linked_by_a_person_alone(si
     with site.engine.begin() as conn:
         appointments.show(conn, request_id, "chicago", seen, NOW)
         appointments.show(conn, request_id, "chicago", seen, NOW)
-    reading = visits.read(house, request_id, NOW)
+    reading = visit_reading.read(house, request_id, NOW)
     assert reading.current is None and [each.reference for each in reading.found] == ["Appointment/1"]
     with pytest.raises(NotPossible, match="no appointment Appointment/2 is offered"):
         visits.link(house, request_id, "chicago", "Appointment/2", said())
@@ -276,7 +278,7 @@ def test_the_calendar_entry_says_when_and_nothing_that_tells_why(site, house):
 def test_a_view_is_json_of_times_and_words(site, house):
     request_id = site.request(fulfiller="chicago")
     visits.change(house, request_id, Change.BOOKED, said(), LATER)
-    found = view(visits.read(house, request_id, NOW))
+    found = view(visit_reading.read(house, request_id, NOW))
     assert found["current"]["when"] == "Wednesday, January 20, 2027, 10:00 (America/Chicago)"
     assert found["standing"] == "ok" and found["owed"][0]["due_at"] == found["records_due_at"]
 
@@ -296,6 +298,6 @@ def test_slides_count_by_the_days_that_their_parcels_took(site, house):
                 conn.execute(insert(parcel_moves).values(dict(parcel_id=parcel, word=word, day=day) | empty))
         known = travel_times.measured(conn, "alice", NOW)
     assert known == {"glass-slides": leads.Measured(20, pytest.approx(3.2))}
-    owed = visits.read(house, request_id, NOW).owed
+    owed = visit_reading.read(house, request_id, NOW).owed
     (slides,) = (each for each in owed if each.item.kind == "glass-slides")
     assert (slides.lead.before, slides.lead.takes) == (4, 4)

@@ -64,6 +64,9 @@ def test_a_named_person_goes_on_with_a_reason_and_takes_it_back(refusing):
     with refusing.engine.begin() as conn:
         [row] = conn.execute(select(audit).where(audit.c.action == "suitability.went-on")).all()
     assert (row.actor, row.reason) == ("nora", "their desk agreed")
+    [task] = refusing.find("bob", "Task")
+    told = " ".join(each["text"] for each in task["note"])
+    assert "so says its page, read 2026-01-05" in told and "nora asks all the same: their desk agreed" in told
 
 
 def test_an_answer_that_refuses_stops_what_is_not_gathered_yet_and_another_lets_it_go_on(tmp_path, database):

@@ -78,6 +78,9 @@ class BoardQuery(_Input):
     show: Literal["all", "mine", "others", "late"] = Field(
         "all", description="All, mine to do, waiting for others, or late.", examples=["mine"]
     )
+    by: Literal["time", "visit"] = Field(
+        "time", description="What comes first: the least time left, or the nearest visit.", examples=["visit"]
+    )
     after: str | None = Field(None, max_length=120, pattern=r"^[^\x00]*$", description="`next` of the page before.")
     limit: int = Field(PAGE, ge=1, le=MAX_PAGE, description="Most cases on a page.", examples=[PAGE])
 
@@ -289,6 +292,19 @@ class MoveParcel(Because):
 
 
 Words = Annotated[str, Field(max_length=500)]
+
+
+class PayerAsked(Because):
+    """Which insurer's system is asked, about which insurance."""
+
+    payer: str = Field(max_length=63, description="The endpoint, of role `payer`.", examples=["example-health"])
+    coverage: str = Field(
+        max_length=200, description="The insurance, as the placer calls it.", examples=["Coverage/45"]
+    )
+    service: Literal["3", "20", "21"] = Field(
+        description="What it is asked as: 3 consultation, 20 second surgical opinion, 21 third surgical opinion (X12 service type).",
+        examples=["3"],
+    )
 
 
 class CoverageEntry(_Input):

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from integration import case_opinions, cases
-from integration.store.board import Show
+from integration.store.board import Show, Sort
 from integration.views import board as boards
 from integration.views.case import label
 from integration.web import forms, pages, world
@@ -37,7 +37,13 @@ def board(query: BoardQuery) -> Board:
         raise Problem("wrong-query", f"`after` {wrong}.", [Error(message=wrong, path="after")])
     with world.engine().connect() as conn:
         found = boards.read(
-            conn, scope.mine(), Show(query.show), pages.now(), after=query.after or "", limit=query.limit
+            conn,
+            scope.mine(),
+            Show(query.show),
+            pages.now(),
+            after=query.after or "",
+            limit=query.limit,
+            by=Sort(query.by),
         )
     items = [BoardLine.model_validate(boards.view(turn)) for turn in found.turns]
     return Board(items=items, counts={show.value: number for show, number in found.counts.items()}, next=found.next)

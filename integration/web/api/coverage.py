@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 
 from integration import coverage as known
+from integration import eligibility
 from integration.store import insurances
 from integration.views.coverage import view
 from integration.web import forms, problems, world
 from integration.web.api.answers import Done
-from integration.web.api.bodies import Because, CoverageEntry
+from integration.web.api.bodies import Because, CoverageEntry, PayerAsked
 from integration.web.api.request_answers import Coverage, CoverageKept
 from integration.web.api.routes import get, post
 from mappings.coverage_typed import AnswerNotRight
@@ -47,3 +48,21 @@ def read_coverage(request_id: str, body: Because) -> Done:
     with world.engine().begin() as conn:
         made = insurances.ask(conn, request_id, actor=forms.actor(), reason=body.reason)
     return Done(changed=made, message="It is read now." if made else "It is being read already.")
+
+
+@post("/requests/<request_id>/coverage/payer", refuses=("wrong-body", "unknown", "not-possible"))
+def ask_payer(request_id: str, body: PayerAsked) -> Done:
+    """Ask an insurer's own system about one insurance of the patient: its name, sex and birth date, and the insurance are sent."""
+    eligibility.ask(
+        world.engine(),
+        world.config(),
+        request_id,
+        body.payer,
+        body.coverage,
+        body.service,
+        actor=forms.actor(),
+        reason=body.reason,
+    )
+    return Done(
+        changed=True, message="The insurer's system is being asked; `asked` of the coverage tells what came of it."
+    )

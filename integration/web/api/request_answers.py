@@ -376,6 +376,7 @@ class BoardLine(Answer):
     due_at: datetime | None = Field(
         description="When the records have to be there; null when they are, or it is not known."
     )
+    visit_at: datetime | None = Field(description="The visit, while one is booked.")
     is_late: bool
     move: Move
     whose: Mover
@@ -383,7 +384,7 @@ class BoardLine(Answer):
 
 
 class Board(Answer):
-    """A page of cases, those with the least time left first."""
+    """A page of cases, those with the least time left, or the nearest visit, first."""
 
     items: list[BoardLine]
     counts: dict[str, int] = Field(description="How many cases each of all, mine, others and late holds.")
@@ -545,6 +546,22 @@ class InsuranceInEhr(Answer):
     ends_before_the_visit: bool
 
 
+class PayerAskedAnswer(Answer):
+    """A question to an insurer's own system."""
+
+    id: int
+    endpoint: str
+    coverage: str
+    service: str
+    service_on: date | None
+    status: str = Field(description="asked, sent, answered, refused or silent.")
+    detail: str | None = Field(description="Why it was not asked.")
+    reference: str | None = Field(description="What the question, then the response is called there.")
+    answer_id: str | None = Field(description="The answer that came of it.")
+    actor: str
+    created_at: datetime
+
+
 class Coverage(Answer):
     """How a request's coverage stands for its visit. No amounts of money."""
 
@@ -559,6 +576,7 @@ class Coverage(Answer):
     insurances: list[InsuranceInEhr] = Field(description="Who insures, as last read from the EHR.")
     coverages: list[str] = Field(description="The insurances that the request names, at the placer.")
     unknown_codes: list[str] = Field(description="Elements of what the order says whose code is not known here.")
+    asked: list[PayerAskedAnswer] = Field(description="Questions to insurers' own systems, oldest first.")
 
 
 class CoverageKept(Answer):

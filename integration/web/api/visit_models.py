@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from integration.web.api.answers import Answer
 from integration.web.api.bodies import Because, Clean
@@ -94,6 +94,75 @@ class VisitOffer(Answer):
     read_at: datetime
 
 
+class Booked(Answer):
+    """A free time that somebody chose, and what became of it."""
+
+    id: int
+    endpoint: str
+    slot: str
+    start_at: datetime
+    end_at: datetime | None
+    status: str = Field(description="asked, pending, booked, taken, refused, canceling, canceled or set-aside.")
+    why: str | None = Field(description="Why it stands so, in a word.")
+    detail: str | None = Field(description="Status and codes of an answer that refuses.")
+    reference: str | None = Field(description="The Appointment there.")
+    actor: str
+    reason: str
+    created_at: datetime
+    changed_at: datetime
+
+
+class FreeTimesAsked(BaseModel):
+    """From which day on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: date | None = Field(
+        None, description="The first day. Default: the first that has every record in time.", examples=["2027-01-14"]
+    )
+
+
+class FreeTimeAnswer(Answer):
+    """A time that can be booked now."""
+
+    slot: str
+    start_at: datetime
+    end_at: datetime | None
+    when: str = Field(description="In the zone of the practice.")
+    when_for_patient: str | None = Field(description="Where the patient is; null where that zone is not known.")
+    with_whom: str
+    place: str
+    kind: str
+    warnings: dict[str, str] = Field(description="What has to be confirmed to have it: records, closed.")
+
+
+class FreeTimesAnswer(Answer):
+    """Free times as the consulting provider's server shows them now; none of it is kept."""
+
+    endpoint: str
+    since: date
+    zone: str
+    patient_zone: str | None
+    more: bool = Field(description="There are later ones: ask from a later day.")
+    times: list[FreeTimeAnswer]
+
+
+class TimeChosen(Because):
+    """A free time to be booked; the server is asked by a step."""
+
+    slot: str = Field(max_length=80, description="The time, as it was shown.", examples=["Slot/9"])
+    start: AwareDatetime = Field(
+        description="When it begins, as it was shown: at no other time anything is booked.",
+        examples=["2027-01-14T14:30:00-06:00"],
+    )
+    version: int | None = Field(
+        None, ge=0, description="The version of the visit you saw; 0 for none. Default: whatever it is.", examples=[0]
+    )
+    confirm: tuple[Literal["records", "closed"], ...] = Field(
+        (), strict=False, description="What is set aside, with the reason.", examples=[["records"]]
+    )
+
+
 class Visit(Answer):
     """The visit of a request, and what is owed for it."""
 
@@ -115,4 +184,5 @@ class Visit(Answer):
     questions_open: int
     owed: list[VisitItem]
     offered: list[VisitOffer]
+    bookings: list[Booked] = Field(description="Free times that were chosen, oldest first.")
     history: list[VisitVersion]

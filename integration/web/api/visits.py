@@ -2,13 +2,16 @@
 
 from datetime import UTC, datetime
 
-from integration import visits
+from integration import free_times as times
+from integration import visit_reading, visit_times, visits
+from integration.live_reads import NotNow
 from integration.store.operations import NotPossible
+from integration.views.free_times import view as free_times_view
 from integration.views.visit import view
 from integration.visits import Said
 from integration.web import forms, world
 from integration.web.api.routes import get, post
-from integration.web.api.visit_models import Visit, VisitChange
+from integration.web.api.visit_models import FreeTimesAnswer, FreeTimesAsked, TimeChosen, Visit, VisitChange
 from integration.web.problems import Problem
 from mappings.model.visit import Change, Slot
 
@@ -44,18 +47,49 @@ def change_visit(request_id: str, body: VisitChange) -> Visit:
     return _answer(request_id)
 
 
+@get("/requests/<request_id>/visit/times", refuses=("wrong-query", "unknown", "not-possible", "not-now"))
+def free_times(request_id: str, query: FreeTimesAsked) -> FreeTimesAnswer:
+    """Free times of the consulting provider, read now; the look is recorded, and nothing of it is kept."""
+    reading = visit_reading.read(world.visits(), request_id, datetime.now(UTC), actor=forms.actor())
+    try:
+        found = times.look(world.visits(), world.reads(), reading, query.since, actor=forms.actor())
+    except NotNow as error:
+        raise Problem("not-now", str(error)) from error
+    except NotPossible as error:
+        raise Problem("not-possible", str(error)) from error
+    return FreeTimesAnswer.model_validate(free_times_view(found))
+
+
+@post("/requests/<request_id>/visit/times", refuses=("wrong-body", "unknown", "not-possible", "not-now"))
+def book_time(request_id: str, body: TimeChosen) -> Visit:
+    """Choose a free time. Nothing is booked until the server has said so: `bookings` tells what came of it."""
+    said = Said(
+        datetime.now(UTC), forms.actor(), body.reason, body.version, confirmed=visits.confirmed_of(body.confirm)
+    )
+    try:
+        times.choose(world.visits(), world.reads(), request_id, body.slot, body.start, said)
+    except visits.MustConfirm as error:
+        words = ", ".join(f"`{warn}`" for warn in error.warnings)
+        raise Problem("not-possible", f"{error} To book it all the same, give {words} in `confirm`.") from error
+    except NotNow as error:
+        raise Problem("not-now", str(error)) from error
+    except NotPossible as error:
+        raise Problem("not-possible", str(error)) from error
+    return _answer(request_id)
+
+
 def _slot(request_id: str, body: VisitChange) -> Slot | None:
     if body.start is None:
         return None
     if body.zone is not None:
-        zone = str(visits.known_zone(body.zone))
+        zone = str(visit_times.known_zone(body.zone))
     else:
-        zone = visits.read(world.visits(), request_id, datetime.now(UTC)).calendar.zone.key
+        zone = visit_reading.read(world.visits(), request_id, datetime.now(UTC)).calendar.zone.key
     if body.end is not None and body.end <= body.start:
         raise NotPossible("the visit ends before it begins")
     return Slot(body.start, zone, body.end, body.place, body.with_whom)
 
 
 def _answer(request_id: str, actor: str = "") -> Visit:
-    reading = visits.read(world.visits(), request_id, datetime.now(UTC), actor=actor)
+    reading = visit_reading.read(world.visits(), request_id, datetime.now(UTC), actor=actor)
     return Visit.model_validate(view(reading))

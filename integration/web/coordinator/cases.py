@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from integration import case_opinions, cases
 from integration.store import audit, request_list
-from integration.store.board import Show
+from integration.store.board import Show, Sort
 from integration.views import board as boards
 from integration.views import case as case_view
 from integration.web import forms, pages, world
@@ -43,15 +43,19 @@ def board() -> ResponseReturnValue:
     """The open cases of my practices, those with the least time left first. Names are on it: which were shown is recorded."""
     given = request.args.get("show", "")
     tab = Show(given) if given in list(Show) else Show.ALL
+    wanted = request.args.get("by", "")
+    by = Sort(wanted) if wanted in list(Sort) else Sort.TIME
     with world.engine().begin() as conn:
-        found = boards.read(conn, scope.mine(), tab, pages.now(), after=request.args.get("after", ""))
+        found = boards.read(conn, scope.mine(), tab, pages.now(), after=request.args.get("after", ""), by=by)
         shown = {"requests": [turn.id for turn in found.turns]}
         audit.record(conn, forms.actor(), "board.looked-at", detail=shown)
     return pages.render(
         "board.html",
         found=found,
         tab=tab,
-        tabs=[(each, found.counts[each], url_for("cases.board", show=each)) for each in Show],
+        tabs=[(each, found.counts[each], url_for("cases.board", show=each, by=by)) for each in Show],
         name_of=boards.name_of,
         first="after" in request.args,
+        by=by,
+        sorts=[(each, url_for("cases.board", show=tab, by=each)) for each in Sort],
     )

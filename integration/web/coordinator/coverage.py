@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
-from integration import coverage
+from integration import coverage, eligibility
 from integration.store import insurances
 from integration.store.operations import NotPossible
 from integration.store.revisions import RevisionRefused, RevisionStale
@@ -13,6 +13,7 @@ from integration.views.coverage import ends_before, shown
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from mappings.coverage_typed import FIELDS, AnswerNotRight
+from mappings.model.eligibility import SERVICES
 
 blueprint = pages.sentences(Blueprint("coverage", __name__, url_prefix="/requests/<request_id>/coverage"))
 ZONES = (
@@ -81,6 +82,27 @@ def read(request_id: str) -> ResponseReturnValue:
     return forms.told(told, url_for("coverage.show", request_id=request_id))
 
 
+@blueprint.post("/payer")
+def ask_payer(request_id: str) -> ResponseReturnValue:
+    """Ask an insurer's own system; a worker sends it."""
+    if not forms.is_ours():
+        return _page(request_id, 403, error=forms.refusal())
+    try:
+        eligibility.ask(
+            world.engine(),
+            world.config(),
+            request_id,
+            forms.typed("payer", 63),
+            forms.typed("insurance", 200),
+            forms.typed("service", 5),
+            actor=forms.actor(),
+            reason=t("coverage.payer_why"),
+        )
+    except NotPossible as error:
+        return _page(request_id, 409, error=str(error))
+    return forms.told(t("coverage.payer_asked"), url_for("coverage.show", request_id=request_id))
+
+
 def _page(
     request_id: str,
     status: int,
@@ -102,4 +124,8 @@ def _page(
         zones=ZONES,
         today=today,
         ended=ends_before,
+        payers=eligibility.payers(world.config()),
+        services=SERVICES,
+        payer_asks=eligibility.waiting(found.asks),
+        chosen=request.form,
     )

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
-from integration import visits
+from integration import visit_reading, visit_times, visits
+from integration.free_times import can_book
 from integration.invitations import to_ics
 from integration.store import appointments, audit, requests
 from integration.store.appointments import Appointment
 from integration.store.operations import NotPossible
+from integration.views.free_times import says
 from integration.views.texts import t
 from integration.views.visit import in_zone
 from integration.visits import Said
@@ -53,7 +55,7 @@ def say(request_id: str) -> ResponseReturnValue:
         told = _dismissed(request_id) if forms.typed("do") == "dismiss" else _kept(request_id)
     except visits.MustConfirm as error:
         return _page(request_id, Wrong(warnings=error.warnings))
-    except visits.Ambiguous as error:
+    except visit_times.Ambiguous as error:
         return _page(request_id, Wrong(str(error), is_ambiguous=True))
     except NotPossible as error:
         return _page(request_id, Wrong(str(error), status=409))
@@ -120,8 +122,8 @@ def _slot(request_id: str) -> Slot:
     if not forms.typed("told_by", 200):
         raise NotPossible(t("visits.need_told_by"))
     with world.engine().connect() as conn:
-        zone = visits.zone_of(world.config(), requests.get(conn, request_id), datetime.now(UTC))
-    start = visits.start_of(forms.typed("day", 20), forms.typed("clock", 20), zone, forms.typed("which", 10))
+        zone = visit_times.zone_of(world.config(), requests.get(conn, request_id), datetime.now(UTC))
+    start = visit_times.start_of(forms.typed("day", 20), forms.typed("clock", 20), zone, forms.typed("which", 10))
     minutes = forms.typed("minutes", 4)
     if not (minutes.isascii() and minutes.isdigit() and 5 <= int(minutes) <= 1440):
         raise NotPossible("give the minutes as a whole number from 5 to 1440")
@@ -137,5 +139,14 @@ def _reason(*, needed: bool = False) -> str:
 
 
 def _page(request_id: str, wrong: Wrong = Wrong(status=200)) -> Response:
-    reading = visits.read(world.visits(), request_id, datetime.now(UTC), actor=forms.actor())
-    return pages.render("visit.html", wrong.status, reading=reading, wrong=wrong, in_zone=in_zone, codes=CANCELATIONS)
+    reading = visit_reading.read(world.visits(), request_id, datetime.now(UTC), actor=forms.actor())
+    return pages.render(
+        "visit.html",
+        wrong.status,
+        reading=reading,
+        wrong=wrong,
+        in_zone=in_zone,
+        codes=CANCELATIONS,
+        says=says,
+        can_book=can_book(world.config(), reading.row),
+    )

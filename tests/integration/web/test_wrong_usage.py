@@ -60,7 +60,7 @@ def test_no_command_takes_a_blank_reason(blank):
 def test_what_a_page_asks_a_reason_for_the_command_line_asks_it_for_too():
     without = {words for words, _, option in options_called("--reason") if not option.required}
     looks = {"attempts show", "patients compare"}  # with a reason they show more
-    visits = {"visits record", "visits link", "visits completed"}  # their page asks for none either
+    visits = {"visits record", "visits link", "visits completed", "visits book"}  # their page asks for none either
     assert without == {f"second-opinion {words}" for words in looks | visits} | {
         words for words in without if any(f" {group} " in words for group in ("accounts", "tokens", "clients"))
     }

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from integration import visits
+from integration import visit_reading, visits
 from integration.store import appointments, requests
-from integration.visits import House, Said
+from integration.visit_reading import House
+from integration.visits import Said
 from mappings.model.states import Visit
 from mappings.model.visit import Change, Known, Slot
 from tests.jobs.exchange import a_request, load_chart
@@ -57,7 +58,7 @@ def test_an_appointment_is_offered_linked_by_a_person_and_followed_to_the_end(ma
     exchange.put("bob", appointment(patient, status="cancelled"))
     exchange.put("bob", appointment(f"Patient/{other['id']}"))
     exchange.watch()
-    reading = visits.read(house, request_id, datetime.now(UTC))
+    reading = visit_reading.read(house, request_id, datetime.now(UTC))
     assert [each.reference for each in reading.found] == [f"Appointment/{made['id']}"] and reading.current is None
     kept = visits.link(house, request_id, "bob", f"Appointment/{made['id']}", said())
     assert (kept.known, kept.start_at) == (Known.FOUND, START)
@@ -69,7 +70,7 @@ def test_an_appointment_is_offered_linked_by_a_person_and_followed_to_the_end(ma
     moved, row = current(exchange, request_id)
     assert (moved.change, moved.actor, row.visit) == ("rescheduled", "exchange", "booked")
     assert moved.start_at == START + timedelta(days=7) and row.records_due_at > due
-    assert visits.read(house, request_id, datetime.now(UTC)).found == ()  # what is linked is not offered
+    assert visit_reading.read(house, request_id, datetime.now(UTC)).found == ()  # what is linked is not offered
     exchange.change("bob", made, status="cancelled")
     exchange.watch()
     gone, row = current(exchange, request_id)
@@ -96,7 +97,7 @@ def test_a_visit_that_a_person_recorded_is_an_appointment_at_the_practice_and_ch
     exchange.watch()
     (there,) = exchange.find("bob", "Appointment")
     assert (there["status"], there["participant"][0]["actor"]["reference"]) == ("booked", patient)
-    assert visits.read(house, request_id, datetime.now(UTC)).found == ()  # ours is not offered to ourselves
+    assert visit_reading.read(house, request_id, datetime.now(UTC)).found == ()  # ours is not offered to ourselves
     visits.change(house, request_id, Change.CANCELLED, said(cancelation="meds-inc"))
     exchange.drain()
     (there,) = exchange.find("bob", "Appointment")

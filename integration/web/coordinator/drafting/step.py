@@ -77,13 +77,13 @@ def looked(draft: Draft, what: str, look: Callable[[], Any], ids: Callable[[Any]
             audit.record(conn, forms.actor(), what, subject=f"{draft.id} {draft.placer}", detail=detail)
 
 
-def not_now(error: NotNow) -> str:
-    """Why nothing can be looked up, in a sentence, and what to do."""
+def not_now(error: NotNow, by_hand: str = "draft.by_hand") -> str:
+    """Why nothing can be looked up, in a sentence, and what to do; ``by_hand``: the text of the way without it."""
     if error.cause == "gone":
         return t("draft.gone")
     endpoint = world.config().endpoints[error.endpoint]
     contact = t("draft.call", contact=endpoint.contact) if endpoint.contact else ""
-    return " ".join(filter(None, (t(f"draft.unasked.{error.cause}", place=endpoint.name), contact, t("draft.by_hand"))))
+    return " ".join(filter(None, (t(f"draft.unasked.{error.cause}", place=endpoint.name), contact, t(by_hand))))
 
 
 def picked_of(draft: Draft, offer: Offer) -> Pick:

@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, update
 
 from integration.cases import PARTS
 from integration.store import board
-from integration.store.board import Show
+from integration.store.board import Show, Sort
 from integration.store.roles import Role
 from integration.store.scope import EVERYTHING, Scope
 from integration.store.tables import reports, requests, steps
@@ -117,6 +117,24 @@ def test_the_board_goes_page_by_page_by_the_time_left_and_those_without_one_come
     assert [len(turns) for turns in pages] == [2, 2, 2, 1] and {turn.id for turn in flat} == set(ids)
     assert [turn.due_at for turn in flat[:5]] == sorted(turn.due_at for turn in flat[:5])
     assert [turn.due_at for turn in flat[5:]] == [None, None]
+
+
+def test_the_board_goes_by_the_visit_too_and_a_canceled_one_is_none(site):
+    ids = [site.request(f"k{number}") for number in range(4)]
+    for number, request_id in enumerate(ids[:3]):
+        stands(site, request_id, visit="booked", visit_at=NOW + timedelta(days=9 - number))
+    stands(site, ids[3], visit="cancelled", visit_at=NOW + timedelta(days=1))
+    with site.engine.connect() as conn:
+        first, after = board.page(conn, EVERYTHING, Show.ALL, NOW, limit=2, by=Sort.VISIT)
+        rest, end = board.page(conn, EVERYTHING, Show.ALL, NOW, after=after, limit=2, by=Sort.VISIT)
+    assert [turn.id for turn in (*first, *rest)] == [ids[2], ids[1], ids[0], ids[3]] and end is None
+    assert rest[-1].visit_at is None
+    page = site.get("/board?by=visit")
+    assert page.index(ids[2]) < page.index(ids[0]) and "<strong>the visit</strong>" in page
+    items = site.client.get("/api/board?by=visit").json["items"]
+    assert [item["request_id"] for item in items][:2] == [ids[2], ids[1]] and items[0]["visit_at"]
+    assert site.client.get("/api/board?by=nothing").status_code == 400
+    assert site.get("/board?by=nothing").count("<article") == 4
 
 
 @pytest.mark.parametrize(
