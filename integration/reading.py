@@ -20,7 +20,7 @@ from integration.store import packets as packet_rows
 from integration.store.operations import NotPossible
 from integration.store.packets import PacketRow
 from integration.views.checklist import Completeness
-from integration.visits import House
+from integration.visit_reading import House
 from mappings.checklists.chart import Chart
 from mappings.codes import as_dict, as_text
 from mappings.decoding import words_of

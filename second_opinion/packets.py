@@ -201,7 +201,7 @@ def packet_key_facts(ctx: click.Context, request_id: str, as_json: bool) -> None
     from integration.packets.payloads import Payloads
     from integration.reading import read_whole
     from integration.views.reading import in_words, view
-    from integration.visits import House
+    from integration.visit_reading import House
 
     with opened(ctx) as (config, engine):
         house = House(engine, Payloads(config.payload_store), config)

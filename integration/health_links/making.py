@@ -8,7 +8,7 @@ from integration.health_links.contents import Contents, contents_of, newest_vers
 from integration.store import audit, health_links, leaving, requests
 from integration.store.health_links import Access, HealthLink, NewFile, SealedFile
 from integration.store.operations import NotPossible, WrongWords
-from integration.visits import House
+from integration.visit_reading import House
 from mappings.health_link import FHIR_JSON, Payload, flags, write_link
 from mappings.model.causes import cause_named
 from mappings.model.leaving import Going, Reason, why_not

@@ -17,7 +17,7 @@ from integration.keys import KeyProblem
 from integration.store import health_links
 from integration.store.health_links import HealthLink, SealedFile
 from integration.store.operations import NotPossible
-from integration.visits import House
+from integration.visit_reading import House
 from mappings.health_link import FHIR_JSON, Ask, File, stands_inside, to_manifest
 from mappings.model.errors import ExchangeError
 

@@ -1,7 +1,7 @@
 """Every English text of the pages, once: what a translator needs, and what a test checks is used."""
 
-from integration.views.consent_texts import CONSENT_TEXTS
 from integration.views.booking_texts import BOOKING_TEXTS
+from integration.views.consent_texts import CONSENT_TEXTS
 from integration.views.coverage_texts import COVERAGE_TEXTS
 from integration.views.desk_texts import DESK_TEXTS
 from integration.views.draft_texts import DRAFT_TEXTS

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from integration import reading
 from integration.views.reading import view
-from integration.visits import House
+from integration.visit_reading import House
 from integration.web import forms, world
 from integration.web.api.answers import Answer
 from integration.web.api.routes import get

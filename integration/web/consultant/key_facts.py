@@ -8,7 +8,7 @@ from integration.reading import LISTED, METER
 from integration.store.operations import NotPossible
 from integration.views.reading import in_context
 from integration.views.texts import t
-from integration.visits import House
+from integration.visit_reading import House
 from integration.web import forms, pages, world
 from integration.web.consultant import showing
 from integration.web.operations.packets import download_of
