@@ -9,13 +9,14 @@ from sqlalchemy import Engine
 from integration import checklists, coverage, medications, suitability, visit_reading
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
-from integration.store import acknowledgments, audit, deliveries, reports, request_list, requests
+from integration.store import acknowledgments, audit, deliveries, private_links, reports, request_list, requests
 from integration.store.request_list import Waits
 from integration.store.requests import Request
 from integration.views import case, checklist, health_links, opinion, received, visit
 from integration.views import consent as consent_view
 from integration.views import coverage as coverage_view
 from integration.views import medications as medication_view
+from integration.views import private_links as private_link_view
 from integration.views import suitability as suitability_view
 from integration.views.case import Part
 from integration.views.questions import questions_part
@@ -57,6 +58,11 @@ def _consent(this: Case) -> Part:
         return consent_view.part(consent_view.read(conn, this.config, this.request_id, this.now.date()))
 
 
+def _private_link(this: Case) -> Part:
+    with this.engine.connect() as conn:
+        return private_link_view.part(private_links.of_request(conn, this.request_id), this.now)
+
+
 def _visit(this: Case) -> Part:
     house = House(this.engine, this.payloads, this.config)
     return visit.part(visit_reading.read(house, this.request_id, this.now))
@@ -88,6 +94,7 @@ PARTS: dict[str, Callable[[Case], Part | None]] = {
     "request": lambda this: case.request_part(this.row, this.waits),
     "suitability": _suitability,
     "consent": _consent,
+    "private-link": _private_link,
     "coverage": _coverage,
     "checklist": _checklist,
     "received": _received,

@@ -43,6 +43,20 @@ def keep(
         )
 
 
+def moved(questions: list[str], press: str, at: int) -> list[str]:
+    """With one of them (counted from 0) up or down, gone, or an empty one more."""
+    if press == "add":
+        return [*questions, ""]
+    if not 0 <= at < len(questions):
+        return questions
+    if press == "remove":
+        return questions[:at] + questions[at + 1 :]
+    to = at - 1 if press == "up" else at + 1
+    if 0 <= to < len(questions):
+        questions[at], questions[to] = questions[to], questions[at]
+    return questions
+
+
 def _plain(text: str) -> str:
     """Without what no database keeps."""
     return text.replace("\x00", "").replace("\r\n", "\n").encode("utf-8", "replace").decode().strip()

@@ -20,6 +20,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     medications,
     opinions,
     packets,
+    private_links,
     records,
     requests,
     running,

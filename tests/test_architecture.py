@@ -353,6 +353,8 @@ WRITER_OF = {
     "key_facts": "integration/store/key_facts.py",  # keep
     "suitability_words": "integration/store/suitability_words.py",  # say
     "consents": "integration/store/consents.py",  # record
+    "private_links": "integration/store/private_links.py",  # make, revoke, enter
+    "releases": "integration/store/releases.py",  # release, take_back
     "directory_entries": "integration/store/directory.py",  # Staged.merge, add, correct
     "received_records": "integration/store/received_records.py",  # arrive, accept, end
     "appointments": "integration/store/appointments.py",  # keep

@@ -101,6 +101,18 @@ _DUE = case((_OWED, requests.c.records_due_at))
 _VISIT = case((requests.c.visit == Visit.BOOKED, requests.c.visit_at)).label("visit_at")
 
 
+def move_of(conn: Connection, request_id: str) -> Move | None:
+    """The next move of one case; None when nothing has to happen any more."""
+    wanted = select(_MOVE.label("move"), requests.c.closed_at, requests.c.status).where(requests.c.id == request_id)
+    row = conn.execute(wanted).one()
+    if row.status in (Status.CANCELLED, Status.ENTERED_IN_ERROR):
+        return None
+    if row.closed_at is None:
+        return Move(row.move)
+    unread = select(reports.c.id).where(reports.c.request_id == request_id, reports.c.unread_since.is_not(None))
+    return Move.READ if conn.execute(unread.limit(1)).first() else None
+
+
 def page(
     conn: Connection,
     scope: Scope,

@@ -30,6 +30,7 @@ class Limit:
 
 
 HERE, ACCOUNT, ADDRESS, KNOWN = Limit(5, 60), Limit(20, 15), Limit(30, 15), Limit(5, 60)
+PRIVATE_LINKS = Limit(10, 60)  # of one who tries, over all links: those behind one address are few
 
 
 def limits(secret: str, account: str, address: str, known: str = "") -> dict[str, Limit]:
@@ -40,10 +41,16 @@ def limits(secret: str, account: str, address: str, known: str = "") -> dict[str
         if known
         else {f"here {network} {account}": HERE, f"account {account}": ACCOUNT, f"address {network}": ADDRESS}
     )
-    return {
-        hmac.new(bytes.fromhex(secret), name.encode("utf-8", "replace"), "sha256").hexdigest(): limit
-        for name, limit in sorted(named.items())
-    }
+    return {_keyed(secret, name): limit for name, limit in sorted(named.items())}
+
+
+def for_private_links(secret: str, address: str) -> dict[str, Limit]:
+    """What counts for a try at a patient's private link."""
+    return {_keyed(secret, f"private links {_network(address)}"): PRIVATE_LINKS}
+
+
+def _keyed(secret: str, name: str) -> str:
+    return hmac.new(bytes.fromhex(secret), name.encode("utf-8", "replace"), "sha256").hexdigest()
 
 
 def claim(conn: Connection, limited: dict[str, Limit]) -> float:

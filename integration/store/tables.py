@@ -796,6 +796,54 @@ consents = Table(
     Index("consents_request", "request_id", "id"),
 )
 
+private_links = Table(
+    "private_links",
+    metadata,  # a patient's own page; neither the link nor what opens it can be read from here
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("token_sha256", Text, nullable=False, unique=True),
+    Column("opened_by", Text, nullable=False),  # an OpenedBy of mappings/model/private_link.py
+    Column("answer_hmac", Text, nullable=False),
+    Column("language", Text, nullable=False),  # a Language
+    _time("expires_at", nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),  # wrong answers, ever
+    Column("opened", Integer, nullable=False, server_default="0"),
+    Column("actor", Text, nullable=False),
+    _now("created_at"),
+    _time("revoked_at"),
+    Column("revoked_by", Text),
+    Column("revoked_reason", Text),
+    Index("private_links_request", "request_id", "id"),
+)
+
+private_sessions = Table(
+    "private_sessions",
+    metadata,  # what a private link opened; never a session of staff
+    Column("token_sha256", Text, primary_key=True),
+    Column("link_id", BigInteger, ForeignKey("private_links.id"), nullable=False),
+    Column("device", Text, nullable=False),  # as the browser calls itself
+    Column("language", Text, nullable=False),
+    _now("created_at"),
+    _now("seen_at"),
+    _time("ended_at"),
+    Index("private_sessions_link", "link_id", "created_at"),
+)
+
+releases = Table(
+    "releases",
+    metadata,  # a doctor let the patient read a revision of the report; what was taken back stays
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("released_by", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    _now("created_at"),
+    _time("undone_at"),
+    Column("undone_by", Text),
+    Column("undone_reason", Text),
+    Index("releases_request", "request_id", "id"),
+)
+
 acknowledgments = Table(
     "acknowledgments",
     metadata,  # a clinician has read a revision of the report, and what was decided; what was taken back stays

@@ -157,10 +157,12 @@ def _with_records(app: Flask) -> None:
 
 
 def _with_patient(app: Flask) -> None:
-    """What the patient has a word in: what they agree to."""
-    from integration.web.coordinator import consent
+    """What the patient has: a page of their own behind a private link, what they agree to, the report released to them."""
+    from integration.web.coordinator import consent, private_links, release
+    from integration.web.patient import pages as own_pages
 
-    app.register_blueprint(consent.blueprint)
+    for part in (consent, private_links, release, own_pages):
+        app.register_blueprint(part.blueprint)
 
 
 def _with_consultants(app: Flask) -> None:

@@ -3,7 +3,16 @@
 from datetime import timedelta
 
 from integration import queue
-from integration.store import client_tokens, drafts, exchanges, held_tokens, sessions, sign_in_tries, ticks
+from integration.store import (
+    client_tokens,
+    drafts,
+    exchanges,
+    held_tokens,
+    private_links,
+    sessions,
+    sign_in_tries,
+    ticks,
+)
 from jobs.world import Context, Outcome
 
 UNFINISHED_SECONDS = 86400.0  # no payload takes so long to be written
@@ -16,6 +25,7 @@ def prune(ctx: Context) -> Outcome:
         queue.forget_lost_jobs(conn)
         ticks.prune(conn)
         sessions.prune(conn)
+        private_links.prune(conn)
         sign_in_tries.prune(conn)
         held_tokens.forget_ended(conn, ctx.now)
         client_tokens.prune(conn)

@@ -37,6 +37,17 @@ NEEDS: dict[str, Need] = {
     "shl.direct": None,
     "shl.file": None,
     "hooks.heard": None,  # it asks for a secret of its own
+    # the patient's own page has a gate of its own (integration/web/patient/gate.py): a session of staff opens none of it
+    **dict.fromkeys(
+        (
+            f"own_page.{each}"
+            for each in (
+                *("door", "enter", "ended", "show", "leave", "language"),
+                *("calendar", "questions", "say_medications", "say_consent"),
+            )
+        ),
+        None,
+    ),
     "smart.configuration": None,
     "smart.token": None,  # it asks for a signed assertion
     "health.live": None,
@@ -158,6 +169,17 @@ NEEDS: dict[str, Need] = {
     "numbers.numbers": Role.VIEWER,
     "numbers.as_json": Role.VIEWER,
     "numbers.as_csv": Role.VIEWER,
+    "private_links.show": ASKING,
+    "private_links.make": ASKING,
+    "private_links.revoke": ASKING,
+    "release.show": CASE,
+    "release.release": ASKING,
+    "release.take_back": ASKING,
+    "api.private_links": ASKING,
+    "api.make_private_link": ASKING,
+    "api.revoke_private_link": ASKING,
+    "api.release_report": ASKING,
+    "api.take_back_release": ASKING,
     "consent.show": CASE,
     "consent.say": ASKING,
     "api.consent": CASE,

@@ -13,6 +13,7 @@ from integration.web.api import (  # noqa: F401  their routes join
     medications,
     operations,
     opinions,
+    private_links,
     received,
     requests,
     sources,

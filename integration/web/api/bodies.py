@@ -12,6 +12,7 @@ from mappings.model.acknowledgment import Decision
 from mappings.model.consent import MAX_NOTE as MAX_CONSENT_NOTE
 from mappings.model.consent import RecordKind, Said
 from mappings.model.hand_over import MAX_NAME, MAX_NOTE, ByWay
+from mappings.model.private_link import DAYS, MAX_DAYS, Language, OpenedBy
 
 PAGE, MAX_PAGE = 50, 500
 ItemWord = Literal["queued", "sent", "again", "verified", "different", "missing", "waived"]  # those of ItemStatus
@@ -186,6 +187,21 @@ class AcknowledgmentBody(_Input):
     at: AwareDatetime | None = Field(None, description="When. Empty: now.", examples=["2026-05-01T14:30:00Z"])
     decision: Decision = Field(description="What was decided with the patient.", examples=["keep-plan"])
     note: str = Field("", max_length=MAX_DECISION_NOTE, description="About the decision. It is clinical content.")
+
+
+class PrivateLinkBody(_Input):
+    """A private link for the patient: what opens it, for how many days it is good, in which language the page is."""
+
+    opened_by: OpenedBy = Field(description="What the patient has to know.", examples=["code"])
+    days: int = Field(DAYS, ge=1, le=MAX_DAYS, description="For how many days it is good.", examples=[14])
+    language: Language = Field(Language.ENGLISH, description="Of the page.", examples=["es"])
+
+
+class ReleaseBody(_Input):
+    """The primary doctor lets the patient read the report."""
+
+    revision: int = Field(ge=1, description="Which revision: the newest, or it is refused.", examples=[1])
+    by: str = Field(max_length=MAX_NAME, description="The doctor, by name.", examples=["Dr. Alice Example"])
 
 
 class ConsentBody(_Input):

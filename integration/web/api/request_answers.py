@@ -12,6 +12,7 @@ from mappings.model.consent import How, RecordKind, Said
 from mappings.model.consent import Standing as ConsentStanding
 from mappings.model.hand_over import ByWay
 from mappings.model.moves import Move, Mover
+from mappings.model.private_link import Language, LinkState, OpenedBy
 
 
 class TakenIn(Answer):
@@ -188,6 +189,39 @@ class ReadingOfReport(Answer):
     revision: int | None = Field(description="The newest revision that is not preliminary; null without one.")
     standing: Standing
     acknowledgments: list[Acknowledged]
+
+
+class PrivateLink(Answer):
+    """A private link of the patient, as it stands; never the link itself."""
+
+    id: int
+    state: LinkState
+    opened_by: OpenedBy
+    language: Language
+    expires_at: datetime
+    opened: int = Field(description="How often it was opened.")
+    failures: int = Field(description="Wrong answers in its lifetime.")
+    actor: str = Field(description="Who made it.")
+    created_at: datetime
+    revoked_at: datetime | None
+    revoked_by: str | None
+    revoked_reason: str | None
+
+
+class PrivateLinks(Answer):
+    """Every private link of a request, newest first."""
+
+    request_id: str
+    private_links: list[PrivateLink]
+
+
+class PrivateLinkMade(Answer):
+    """A new link: shown here and never again."""
+
+    request_id: str
+    id: int
+    link: str
+    code: str | None = Field(description="To be given by another way than the link; null when the birth date opens it.")
 
 
 class ConsentStatement(Answer):

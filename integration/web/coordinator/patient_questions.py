@@ -33,7 +33,10 @@ def change(request_id: str) -> ResponseReturnValue:
     press, _, number = forms.typed("press").partition(" ")
     if press != "save":
         return _page(
-            row, _moved(typed, press, int(number) if number.isdigit() else 0), expected, says=t("questions.not_saved")
+            row,
+            patient_questions.moved(typed, press, int(number) if number.isdigit() else 0),
+            expected,
+            says=t("questions.not_saved"),
         )
     try:
         plan = patient_questions.keep(
@@ -44,20 +47,6 @@ def change(request_id: str) -> ResponseReturnValue:
     except (RevisionRefused, NotPossible) as error:
         return _page(row, typed, expected, 409, str(error))
     return forms.told(t("questions.kept", n=plan.version), url_for("patient_questions.show", request_id=request_id))
-
-
-def _moved(questions: list[str], press: str, at: int) -> list[str]:
-    """With one of them (counted from 0) up or down, gone, or an empty one more."""
-    if press == "add":
-        return [*questions, ""]
-    if not 0 <= at < len(questions):
-        return questions
-    if press == "remove":
-        return questions[:at] + questions[at + 1 :]
-    to = at - 1 if press == "up" else at + 1
-    if 0 <= to < len(questions):
-        questions[at], questions[to] = questions[to], questions[at]
-    return questions
 
 
 def _page(

@@ -16,7 +16,9 @@ from integration.store.drafts import Draft
 from integration.store.key_facts import KeyFactsRow
 from integration.store.medication_reviews import ReviewRow
 from integration.store.packets import PacketRow
+from integration.store.private_links import PrivateLink
 from integration.store.received_records import ReceivedRecord
+from integration.store.releases import Release
 from integration.store.report_drafts import ReportDraft
 from integration.store.requests import Request
 from integration.store.sendings import Sending
@@ -39,6 +41,8 @@ ROWS = [
     (EntryRow, tables.directory_entries),
     (ReceivedRecord, tables.received_records),
     (ConsentRow, tables.consents),
+    (PrivateLink, tables.private_links),
+    (Release, tables.releases),
     (ReviewRow, tables.medication_reviews),
     (KeyFactsRow, tables.key_facts),
 ]
