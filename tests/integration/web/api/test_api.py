@@ -348,6 +348,8 @@ def test_every_action_needs_a_reason(site, api):
         "/api/requests/<request_id>/acknowledgments",
         "/api/desk/<request_id>/answers",
         "/api/requests/<request_id>/consent",
+        "/api/requests/<request_id>/private-links",
+        "/api/requests/<request_id>/release",
         FILES,
     }
     assert len(addresses) == len(posts - reasonless), "a new POST is not in this test"
