@@ -9,12 +9,13 @@ from sqlalchemy import Engine
 from integration import checklists, coverage, medications, suitability, visit_reading
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
-from integration.store import acknowledgments, audit, deliveries, private_links, reports, request_list, requests
+from integration.store import acknowledgments, audit, deliveries, desk, private_links, reports, request_list, requests
 from integration.store.request_list import Waits
 from integration.store.requests import Request
 from integration.views import case, checklist, health_links, opinion, received, visit
 from integration.views import consent as consent_view
 from integration.views import coverage as coverage_view
+from integration.views import desk as desk_view
 from integration.views import medications as medication_view
 from integration.views import private_links as private_link_view
 from integration.views import suitability as suitability_view
@@ -88,10 +89,16 @@ def _coverage(this: Case) -> Part | None:
         return coverage_view.part(coverage.known(conn, this.row.id, this.now.date()))
 
 
+def _desk(this: Case) -> Part | None:
+    with this.engine.connect() as conn:
+        return desk_view.part(this.row, desk.of_request(conn, this.request_id))
+
+
 # The parts of a case by their keys. One that has nothing to say about a case gives None. What cannot be read is said
 # in its place, and does not hide the rest.
 PARTS: dict[str, Callable[[Case], Part | None]] = {
     "request": lambda this: case.request_part(this.row, this.waits),
+    "desk": _desk,
     "suitability": _suitability,
     "consent": _consent,
     "private-link": _private_link,

@@ -39,7 +39,7 @@ class ReportDraft:
     @property
     def typed(self) -> TypedReport:
         """What it says so far."""
-        return _read(json.loads(self.body))
+        return from_json(json.loads(self.body))
 
 
 class DraftChanged(NotPossible):
@@ -51,6 +51,18 @@ class DraftChanged(NotPossible):
         super().__init__(
             f"{by}, after you opened this page; nothing of yours was kept yet: look at both, and save again"
         )
+
+
+def from_json(kept: Mapping[str, Any]) -> TypedReport:
+    """From what ``dataclasses.asdict`` makes of it."""
+    return TypedReport(
+        kept["diagnosis"],
+        kept["plan"],
+        kept["summary"],
+        tuple(TypedPoint(**each) for each in kept["points"]),
+        tuple(TypedTest(**each) for each in kept["tests"]),
+        tuple(TypedAnswer(**each) for each in kept["answers"]),
+    )
 
 
 def get(conn: Connection, request_id: str, *, held: bool = False) -> ReportDraft | None:
@@ -119,14 +131,3 @@ def _put(conn: Connection, request_id: str, values: Mapping[str, Any], *, actor:
 
 def _bytes(typed: TypedReport) -> bytes:
     return json.dumps(asdict(typed), ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _read(kept: Mapping[str, Any]) -> TypedReport:
-    return TypedReport(
-        kept["diagnosis"],
-        kept["plan"],
-        kept["summary"],
-        tuple(TypedPoint(**each) for each in kept["points"]),
-        tuple(TypedTest(**each) for each in kept["tests"]),
-        tuple(TypedAnswer(**each) for each in kept["answers"]),
-    )

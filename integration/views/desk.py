@@ -1,12 +1,16 @@
 """A consulting practice's inbox and its answers as page, API and command line show them."""
 
+from dataclasses import asdict
 from datetime import datetime
 
 from integration.desk import InInbox, Seen
 from integration.store.desk import AnswerRow
-from integration.store.requests import content_of
+from integration.store.requests import Request, content_of
+from integration.views.case import Part
 from integration.views.texts import t
-from mappings.model.desk import DECLINE_WORDS, DeclineReason
+from integration.written_reports import Writing, why_not
+from mappings.model.desk import DECLINE_WORDS, Answer, DeclineReason
+from mappings.model.states import Status
 
 
 def place(words: str) -> tuple[datetime, int, str] | None:
@@ -47,6 +51,18 @@ def says(row: AnswerRow) -> str:
     if row.people:
         parts.append(", ".join(row.people))
     return ": ".join(parts)
+
+
+def part(row: Request, said: list[AnswerRow]) -> Part | None:
+    """What the practice that is asked answered on our pages, on the page of the case; None before it did."""
+    if not said:
+        return None
+    newest = said[-1]
+    is_open = newest.answer == Answer.ASK and Status(row.status) is Status.ON_HOLD
+    if not is_open:
+        return Part("desk", "done", says(newest))
+    asks = t("desk.part.ask", n=len(newest.items))
+    return Part("desk", "open", asks, t("desk.part.next"), "coordinator", row.records_due_at, "checklist.show")
 
 
 def view(line: InInbox) -> dict:
@@ -90,5 +106,29 @@ def view_of(found: Seen) -> dict:
                 "at": each.created_at,
             }
             for each in found.said
+        ],
+    }
+
+
+def view_of_report(found: Writing) -> dict:
+    """A report as it is being written, and those that were signed, as JSON. It is clinical content."""
+    return {
+        "request_id": found.seen.row.id,
+        "version": found.version,
+        "has_file": bool(found.draft and found.draft.file_sha256),
+        "file_doubts": found.draft.file_doubts if found.draft else [],
+        "corrects": found.draft.corrects if found.draft else None,
+        "why_not": why_not(found.seen, found.signed),
+        "report": asdict(found.typed),
+        "signed": [
+            {
+                "number": each.number,
+                "reference": each.reference,
+                "signed_by": each.signed_by,
+                "signed_at": each.signed_at,
+                "retracted_at": each.retracted_at,
+                "retracted_reason": each.retracted_reason,
+            }
+            for each in found.signed
         ],
     }

@@ -103,7 +103,7 @@ DESK_TEXTS: dict[str, str | tuple[str, str]] = {
     "written.answers": "The patient's questions",
     "written.finish": "Save or sign",
     "written.save": "Save",
-    "written.save_more": "Save, and add lines to",
+    "written.save_more": "Save, and add lines",
     "written.save_preview": "Save and preview",
     "written.with_file": "The PDF that was handed in is the report; what is written here goes beside it.",
     "written.doubted": "The PDF may be about somebody else",
@@ -121,4 +121,10 @@ DESK_TEXTS: dict[str, str | tuple[str, str]] = {
     "written.hand_in": "Hand in",
     "written.drop_file": "Take the PDF out",
     "written.discard": "Discard what is written",
+    "case.part.desk": "The consultant's answer",
+    "desk.part.ask": (
+        "The consultant asks for {n} more record, or for words",
+        "The consultant asks for {n} more records, or for words",
+    ),
+    "desk.part.next": "Read what is asked for, and answer it",
 }

@@ -125,7 +125,7 @@ def _wrong(
 
 def _wrong_reason(typed: TypedSaid) -> Iterator[tuple[str, str]]:
     if typed.reason not in set(DeclineReason):
-        yield "reason", f"choose why it is declined: {', '.join(DeclineReason)}"
+        yield "reason", "choose why it is declined"
     elif typed.reason == DeclineReason.OTHER and not typed.words.strip():
         yield "words", "say in words which other reason it is"
 

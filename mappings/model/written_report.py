@@ -169,7 +169,7 @@ def _any(*typed: str) -> bool:
 def _wrong(typed: TypedReport, *, has_document: bool) -> Iterator[tuple[str, str]]:
     for name, said in (("diagnosis", typed.diagnosis), ("plan", typed.plan)):
         if (said or not has_document) and said not in set(Agreement):
-            yield name, f"say whether you agree with the {name} of the first opinion: {', '.join(Agreement)}"
+            yield name, f"say whether you agree with the {name} of the first opinion, or cannot tell"
     if not has_document and not typed.summary.strip():
         yield "summary", "write the opinion in your own words"
     yield from _text("summary", typed.summary, MAX_SUMMARY)
@@ -190,7 +190,7 @@ def _wrong_point(name: str, point: TypedPoint) -> Iterator[tuple[str, str]]:
     if not point.said.strip():
         yield f"{name}-said", "say what the first opinion said, in its words"
     if point.agreement not in set(Agreement):
-        yield f"{name}-agreement", f"say whether you agree: {', '.join(Agreement)}"
+        yield f"{name}-agreement", "say whether you agree, or cannot tell"
     yield from _text(f"{name}-said", point.said, MAX_WORDS)
     yield from _text(f"{name}-words", point.words, MAX_WORDS)
 

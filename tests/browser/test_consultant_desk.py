@@ -41,7 +41,7 @@ def test_a_consultant_accepts_writes_and_signs(page, site):
     page.get_by_role("button", name="Accept", exact=True).click()
     page.get_by_text("Accepted. The referring doctor sees it in a moment.").wait_for()
     site.drain()
-    page.get_by_role("heading", name="Decline", exact=True).click()
+    page.locator("summary", has_text="Decline").click()
     page.get_by_label("Why", exact=True).evaluate("each => each.required = false")
     page.get_by_label("In words").first.fill("We are full.")
     page.get_by_role("button", name="Decline", exact=True).click()

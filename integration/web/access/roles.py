@@ -205,6 +205,10 @@ NEEDS: dict[str, Need] = {
     "api.desk": ANSWERING,
     "api.desk_of": ANSWERING,
     "api.answer_request": ANSWERING,
+    "api.written_report": ANSWERING,
+    "api.save_report": ANSWERING,
+    "api.sign_report": ANSWERING,
+    "api.retract_report": ANSWERING,
     "cases.show": CASE,
     "cases.board": CASE,
     # records from elsewhere: what the side that asks hands in
@@ -306,7 +310,7 @@ HOW_SCOPED: dict[str, How] = {
 }
 
 # Arguments of paths that name nothing of a request by themselves: what they number is looked for within its request.
-WITHIN = frozenset({"name", "revision", "at", "entry_id"})
+WITHIN = frozenset({"name", "number", "revision", "at", "entry_id"})
 
 # Where people of a practice go from a page of the installation that has one of their own.
 INSTEAD = {"listing.requests": "cases.board", "requests.show": "cases.show"}

@@ -20,6 +20,7 @@ from integration.web.api import (  # noqa: F401  their routes join
     steps,
     suitability,
     visits,
+    written_reports,
 )
 from integration.web.api.routes import blueprint
 

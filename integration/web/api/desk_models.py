@@ -10,6 +10,8 @@ from integration.web.api.bodies import _Input
 from mappings.model.desk import MAX_ITEMS, MAX_PEOPLE, MAX_WORDS, DeclineReason
 from mappings.model.desk import Answer as Said
 from mappings.model.hand_over import MAX_NAME
+from mappings.model.written_report import MAX_PARTS, MAX_SUMMARY, Agreement
+from mappings.model.written_report import MAX_WORDS as MAX_REPORT_WORDS
 
 _Line = Annotated[str, Field(max_length=MAX_NAME)]
 
@@ -88,3 +90,85 @@ class AnswerBody(_Input):
         examples=[["Dr. Bob Example"]],
     )
     items: list[_Line] = Field([], max_length=MAX_ITEMS, description="Items of checklists that are asked for.")
+
+
+_Words = Annotated[str, Field(max_length=MAX_REPORT_WORDS)]
+_Agreement = Agreement | Literal[""]
+
+
+class PointBody(_Input):
+    """What the first opinion said, in its words, and what the consultant says to it."""
+
+    said: _Words = ""
+    agreement: _Agreement = ""
+    words: _Words = ""
+
+
+class RecommendedTest(_Input):
+    """A test that is recommended; a code only where a person chose one."""
+
+    words: _Words = ""
+    system: str = Field("", max_length=200, examples=["http://loinc.org"])
+    code: str = Field("", max_length=40)
+    display: str = Field("", max_length=300)
+
+
+class AnswerToPatient(_Input):
+    """A question of the patient, and the answer."""
+
+    question: str = Field("", max_length=20_000)
+    words: _Words = ""
+
+
+class ReportParts(_Input):
+    """A report as far as it is written; what is empty was not said."""
+
+    diagnosis: _Agreement = Field(
+        "", description="agrees, partly-agrees, differs or cannot-tell; said by the clinician."
+    )
+    plan: _Agreement = ""
+    summary: str = Field("", max_length=MAX_SUMMARY)
+    points: list[PointBody] = Field([], max_length=MAX_PARTS)
+    tests: list[RecommendedTest] = Field([], max_length=MAX_PARTS)
+    answers: list[AnswerToPatient] = Field([], max_length=MAX_PARTS)
+
+
+class SaveReport(_Input):
+    """What is written so far."""
+
+    version: int = Field(0, ge=0, le=1_000_000, description="`version` as you saw it; 0 before there is a draft.")
+    report: ReportParts
+
+
+class SignReport(_Input):
+    """Sign the draft."""
+
+    version: int = Field(ge=1, le=1_000_000, description="`version` of the draft that is signed.")
+    signed_by: str = Field(max_length=MAX_NAME, description="The clinician, by name.", examples=["Dr. Bob Example"])
+    is_theirs: bool = Field(
+        False, description="A person looked: the file is this patient's report. Needed where `file_doubts` says why."
+    )
+
+
+class SignedOne(Answer):
+    """A report that was signed here."""
+
+    number: int
+    reference: str = Field(description="DocumentReference/id at the practice's endpoint.")
+    signed_by: str
+    signed_at: datetime
+    retracted_at: datetime | None
+    retracted_reason: str | None
+
+
+class ReportAtDesk(Answer):
+    """A report as it is being written, and those that were signed. It is clinical content."""
+
+    request_id: str
+    version: int
+    has_file: bool
+    file_doubts: list[str] = Field(description="Why the file may be about somebody else.")
+    corrects: int | None = Field(description="The number of the signed report that the draft replaces.")
+    why_not: str = Field(description="Why no report can be written now; empty when one can.")
+    report: ReportParts
+    signed: list[SignedOne]

@@ -311,6 +311,7 @@ def action_addresses(site: Site) -> list[str]:
         f"/api/requests/{request_id}/waivers/undo",
         f"/api/requests/{request_id}/checklist",
         f"/api/requests/{request_id}/acknowledgments/1/take-back",
+        f"/api/desk/{request_id}/report/1/retract",
         f"/api/requests/{request_id}/suitability",
         f"/api/requests/{request_id}/sources",
         f"/api/requests/{request_id}/sources/1/say",
@@ -350,6 +351,8 @@ def test_every_action_needs_a_reason(site, api):
         "/api/requests/<request_id>/consent",
         "/api/requests/<request_id>/private-links",
         "/api/requests/<request_id>/release",
+        "/api/desk/<request_id>/report",
+        "/api/desk/<request_id>/report/sign",
         FILES,
     }
     assert len(addresses) == len(posts - reasonless), "a new POST is not in this test"

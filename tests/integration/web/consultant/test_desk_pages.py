@@ -58,6 +58,10 @@ def test_the_api_says_the_same_and_names_no_patient_in_its_list(asked):
     assert "Synthetic" not in json.dumps(found)
     body = {"answer": "ask", "items": ["glass-slides"], "words": "The slides, please."}
     assert client.post(f"/api/desk/{request_id}/answers", json=body).json["changed"]
+    exchange.drain()
+    parts = {each["key"]: each for each in client.get(f"/api/cases/{request_id}").json["parts"]}
+    assert (parts["desk"]["state"], parts["desk"]["who"]) == ("open", "coordinator")
+    assert "asks for 1 more record" in parts["desk"]["says"]
     known = client.get(f"/api/desk/{request_id}").json
     assert known["status"] == "on-hold" and known["answers"][0]["items"] == ["glass-slides"]
     refused = client.post(f"/api/desk/{request_id}/answers", json={"answer": "accept", "people": ["B"]})

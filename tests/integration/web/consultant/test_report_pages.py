@@ -1,10 +1,13 @@
 """The report as a page: saved in steps, nothing typed is lost, signed, corrected, retracted; a file that is refused says why."""
 
 import io
+import json
 import re
 
 import pytest
+from click.testing import CliRunner
 
+import second_opinion
 from tests.integration.web.consultant.practice import at_our_pages
 from tests.integration.web.consultant.test_written_reports import pdf, returned
 from tests.jobs.exchange import a_request, load_chart
@@ -115,3 +118,41 @@ def test_a_file_is_handed_in_or_refused_with_a_sentence(asked):
     assert signed.status_code == 303
     exchange.drain()
     assert len(returned(exchange)) == 1
+
+
+def test_the_api_and_the_commands_write_sign_and_retract_it_too(asked, tmp_path, database):
+    exchange, address, client = asked
+    request_id = address.split("/")[2]
+    base = f"/api/desk/{request_id}/report"
+    parts = {"diagnosis": "agrees", "plan": "cannot-tell", "summary": "Stage III.", "tests": [{"words": "PET-CT"}]}
+    assert client.post(base, json={"report": parts}).json["message"] == "Saved as version 1."
+    assert client.post(base, json={"report": parts | {"summary": "Mine"}}).status_code == 409
+    known = client.get(base).json
+    assert (
+        known["version"] == 1 and known["report"]["answers"][0]["question"] == "Can I wait?" and known["why_not"] == ""
+    )
+    assert client.post(f"{base}/sign", json={"version": 1, "signed_by": ""}).status_code == 409
+    assert client.post(base, json={"report": {"diagnosis": "maybe"}}).status_code == 400
+    text = (tmp_path / "config.yaml").read_text()
+    hosted = re.sub(r'(alice|bob): \{base_url: "[^"]*"', r'\1: {base_url: "hosted:\1"', text)
+    (tmp_path / "hosted.yaml").write_text(hosted)
+
+    def run(*words: str, code: int = 0) -> str:
+        command = ["--config", str(tmp_path / "hosted.yaml"), "desk", "report", *words]
+        made = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url}).invoke(second_opinion.cli, command)
+        assert made.exit_code == code, made.output
+        return made.output
+
+    (tmp_path / "report.json").write_text(json.dumps(parts | {"summary": "Stage III, surely."}))
+    run("save", request_id, str(tmp_path / "report.json"), code=1)  # version 0: somebody saved since
+    assert "version 2" in run("save", request_id, str(tmp_path / "report.json"), "--version", "1")
+    assert "Stage III, surely." in run("show", request_id)
+    (tmp_path / "wrong.json").write_text('{"diagnosis": "agrees", "plans": "x"}')
+    assert "neither a PDF nor JSON" in run("save", request_id, str(tmp_path / "wrong.json"), "--version", "2", code=2)
+    assert "signed as report 1" in run("sign", request_id, "--version", "2", "--by", "Dr. Bob Example")
+    exchange.drain()
+    assert len(returned(exchange)) == 1
+    assert client.post(f"{base}/1/retract", json={"reason": "wrong patient"}).json["changed"]
+    run("retract", request_id, "1", "--reason", "again", code=1)
+    exchange.drain()
+    assert {each["status"] for each in returned(exchange)} == {"entered-in-error"}
