@@ -23,6 +23,7 @@ from integration.views.case import Part
 from integration.views.questions import questions_part
 from integration.views.texts import t
 from integration.visit_reading import House
+from mappings.infobutton import askable
 from mappings.model.acknowledgment import Standing
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest
@@ -79,6 +80,13 @@ def _received(this: Case) -> Part:
         return received.part(conn, this.request_id)
 
 
+def _library(this: Case) -> Part | None:
+    library, first = this.config.health_library, this.content.first_opinion
+    is_there = library.address is not None and first is not None and askable(first.diagnosis.codes) is not None
+    says = t("library.part", source=library.name)
+    return Part("library", "none", says, endpoint="library.show") if is_there else None
+
+
 def _health_links(this: Case) -> Part:
     with this.engine.connect() as conn:
         return health_links.part(conn, this.request_id)
@@ -110,6 +118,7 @@ PARTS: dict[str, Callable[[Case], Part | None]] = {
     "visit": _visit,
     "records": lambda this: case.records_part(this.row, this.arrived_as, this.waits, this.now),
     "health-links": _health_links,
+    "library": _library,
     "opinion": lambda this: case.report_part(this.row, this.waits, this.reading),
 }
 

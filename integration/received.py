@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from sqlalchemy import Engine
 
-from integration.arriving import cda
+from integration.arriving import cda, fhir
 from integration.arriving.files import FORMATS, Looked, look
 from integration.arriving.refused import Refused
 from integration.packets.payloads import BLOCK_BYTES, Payloads, away_when_refused
@@ -30,6 +30,7 @@ from mappings.model.request import Code, PatientRef
 from mappings.received import Comparison, Identity, Said, Series, Study, compare, name_of
 from mappings.times import as_date_time
 
+READABLE = ("ccda", "fhir")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 
 
@@ -85,8 +86,10 @@ def receive(
     name: str,
     claimed: str | None,
     actor: str,
+    came_from: str = "",
 ) -> tuple[ReceivedRecord, bool]:
-    """Take in one file; it waits for a person's word. Returns (record, True when it is new).
+    """Take in one file; it waits for a person's word. Returns (record, True when it is new). ``came_from``: in words, where it
+    was fetched.
 
     Raises Refused with what to do, and nothing of the file is kept; NotPossible when nothing is sent for the request any more.
     """
@@ -96,6 +99,7 @@ def receive(
     with closing(payloads.spool()) as file:
         _fill(file, blocks, limit)
         looked = look(file, name, claimed, max_bytes=limit, spool=payloads.spool)
+        looked = replace(looked, said=replace(looked.said, came_from=came_from))
         return _keep(engine, payloads, request_id, file, looked, name, actor)
 
 
@@ -161,13 +165,13 @@ def end(
         return received_records.end(conn, request_id, record_id, version, because, actor=actor, reason=reason)
 
 
-def shown_cda(engine: Engine, payloads: Payloads, request_id: str, record_id: str, *, actor: str) -> cda.Shown:
-    """A received C-CDA document to read; the look is recorded first. Raises NotPossible for another format."""
+def shown_document(engine: Engine, payloads: Payloads, request_id: str, record_id: str, *, actor: str) -> cda.Shown:
+    """A received C-CDA or FHIR document to read; the look is recorded first. Raises NotPossible for another format."""
     record = _opened(engine, request_id, record_id, actor, "received.read")
-    if record.format != "ccda":
+    if record.format not in READABLE:
         raise NotPossible(f"it is {FORMATS[record.format].label}: download it to look at it")
     with closing(payloads.spool(record.sha256)) as file:
-        return cda.shown(cda.parsed(file))
+        return cda.shown(cda.parsed(file)) if record.format == "ccda" else fhir.shown(fhir.parsed(file))
 
 
 def opened(engine: Engine, request_id: str, record_id: str, *, actor: str) -> ReceivedRecord:

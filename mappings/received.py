@@ -73,6 +73,7 @@ class Said:
     source: str = ""
     dated: str = ""
     left_out: int = 0
+    came_from: str = ""  # by which way, where the file was fetched and not handed in
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> "Said":

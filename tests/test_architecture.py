@@ -208,6 +208,7 @@ HOOK = {*GATED, "integration/fhir/server.py"}  # the server hands it on to its t
 WIRE = {
     "integration/fhir/transport.py",
     "integration/fhir/token_request.py",
+    "integration/fhir/shared_links.py",  # a patient's link gets our name and its passcode, a library a code: no content
 }  # a token address gets an assertion, no content
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import BinaryIO
 
-from integration.arriving import cda, dicom
+from integration.arriving import cda, dicom, fhir
 from integration.arriving.refused import Refused
 from integration.packets.pdf_safety import problem_of_pdf
 from mappings.received import Said
@@ -41,10 +41,11 @@ FORMATS = {
         Format("dicom", "a DICOM file", "application/dicom", (".dcm", ".dicom", ".ima", "")),
         Format("zip", "a zip file", "application/zip", (".zip",), ("application/x-zip-compressed", "application/x-zip")),
         Format("ccda", "a C-CDA document", "text/xml", (".xml", ".ccd", ".cda"), ("application/xml", "application/hl7-cda+xml")),
+        Format("fhir", "a FHIR document or resource (JSON)", "application/fhir+json", (".json",), ("application/json",)),
         Format("text", "plain text", "text/plain; charset=utf-8", (".txt", ".text")),
     )
 }  # fmt: skip
-TAKEN = "PDF, JPEG, PNG, TIFF, DICOM (single files or a zip of them), C-CDA (XML) and plain text"
+TAKEN = "PDF, JPEG, PNG, TIFF, DICOM (single files or a zip of them), C-CDA (XML), FHIR (JSON) and plain text"
 ENDINGS = ",".join(ending for each in FORMATS.values() for ending in each.endings if ending)
 _BY_TYPE = {
     media.partition(";")[0]: each.key for each in FORMATS.values() for media in (each.media, *each.types)
@@ -73,6 +74,7 @@ def look(file: BinaryIO, name: str, claimed: str | None, *, max_bytes: int, spoo
         "dicom": lambda: Looked(found, dicom.said_of_file(file)),
         "zip": lambda: _zip(file, max_bytes, spool),
         "ccda": lambda: Looked(found, cda.said_of(cda.parsed(file))),
+        "fhir": lambda: Looked(found, fhir.said_of_file(file)),
         "text": lambda: _text(file),
     }
     file.seek(0)
@@ -104,6 +106,8 @@ def _kind_of(head: bytes) -> str:
     plain = head.removeprefix(codecs.BOM_UTF8).replace(b"\0", b"").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
     if plain.lstrip().startswith(b"<"):
         return "ccda"
+    if plain.lstrip().startswith(b"{") and b'"resourceType"' in plain:
+        return "fhir"
     if b"\0" in head:
         raise Refused(f"This is no file that is taken here. Taken are {TAKEN}.")
     return "text"

@@ -4,17 +4,14 @@ https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html#regist
 """
 
 import re
-import socket
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from types import TracebackType
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
 from integration.client_assertions import LONGEST_KEY_SET, FetchedKeys, KeySetAway, is_key_set
+from integration.fhir.deadline import Deadline
 from integration.fhir.looking import LookingAdapter
 from integration.fhir.transport import careful_session
 
@@ -35,7 +32,7 @@ def fetch_key_set(
     check_key_set_url(url)
     session = careful_session(1)
     session.verify = ca_file or True
-    with _Deadline(seconds) as deadline, session:
+    with Deadline(seconds) as deadline, session:
         session.mount("https://", LookingAdapter(networks, _private, deadline.watch))
         text, headers = _read(session, url, deadline)
     if not is_key_set(text):
@@ -57,7 +54,7 @@ def check_key_set_url(url: str) -> None:
 
 
 def _read(
-    session: requests.Session, url: str, deadline: "_Deadline"
+    session: requests.Session, url: str, deadline: Deadline
 ) -> tuple[str, requests.structures.CaseInsensitiveDict]:
     try:
         with session.get(
@@ -92,34 +89,3 @@ def _counts_for(cache_control: str) -> int:
         return SHORTEST
     found = _MAX_AGE.search(cache_control)
     return max(SHORTEST, min(LONGEST, int(found[1]))) if found else UNSAID
-
-
-class _Deadline:
-    """Ends every connection it watches when its seconds are over: a timeout counts from byte to byte, and bytes may drip."""
-
-    is_over = False
-
-    def __init__(self, seconds: float):
-        self.seconds = seconds
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
-        self._watched: list[socket.socket] = []
-
-    def watch(self, made: socket.socket) -> None:
-        """A second handle of the same connection: TLS takes the first one over."""
-        self._watched.append(made.dup())
-
-    def _end(self) -> None:
-        self.is_over = True
-        for each in self._watched:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def __enter__(self) -> "_Deadline":
-        self._timer.start()
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._timer.cancel()
-        for each in self._watched:
-            each.close()

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from integration.settings.alerts import Alerts
 from integration.settings.directory import Directory
 from integration.settings.endpoints import Endpoint
+from integration.settings.health_library import HealthLibrary
 from integration.settings.health_links import HealthLinks
 from integration.settings.parts import (
     Key,
@@ -110,6 +111,9 @@ class Config(Section):
     )
     directory: Directory = Field(default_factory=Directory, description="Where doctors are looked up.")
     health_links: HealthLinks = Field(default_factory=HealthLinks, description="SMART Health Links, out and in.")
+    health_library: HealthLibrary = Field(
+        default_factory=HealthLibrary, description="Something to read about a diagnosis."
+    )
     alerts: Alerts = Field(default_factory=Alerts, description="What is told to whom (docs/how-to/alerts.md).")
     retention: Retention = Field(default_factory=Retention, description="How long exchanges are kept.")
 

@@ -1393,6 +1393,27 @@ health_link_accesses = Table(
 )
 
 
+library_answers = Table(
+    "library_answers",
+    metadata,  # what a health library said of a code; of no patient
+    Column("address", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("language", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # JSON bytes, as they came
+    _time("read_at", nullable=False),
+)
+
+library_asks = Table(
+    "library_asks",
+    metadata,  # each request to it for a minute, and rests: over all processes
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("address", Text, nullable=False),
+    _time("until", nullable=False),
+    Column("is_rest", Boolean, nullable=False),
+    Index("library_asks_until", "until"),
+)
+
 drafts = Table(
     "drafts",
     metadata,  # requests that are still being written

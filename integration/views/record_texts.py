@@ -7,7 +7,7 @@ RECORD_TEXTS: dict[str, str | tuple[str, str]] = {
     "packet, once you have said whose and what it is.",
     "received.upload": "Add a file",
     "received.file": "File",
-    "received.file_hint": "PDF, JPEG, PNG, TIFF, DICOM images (several files, or a zip of them), C-CDA (XML) or plain text; up to "
+    "received.file_hint": "PDF, JPEG, PNG, TIFF, DICOM images (several files, or a zip of them), C-CDA (XML), FHIR (JSON) or plain text; up to "
     "{size} each.",
     "received.send": "Upload",
     "received.no_file": "Choose a file first.",
@@ -18,6 +18,15 @@ RECORD_TEXTS: dict[str, str | tuple[str, str]] = {
     "received.there": "On their way, or there",
     "received.over": "Taken back",
     "received.none": "Nothing has arrived from elsewhere for this request.",
+    "received.link": "Open a link that the patient brought",
+    "received.link_intro": "A SMART Health Link: the text of a QR code, or a line of a message. Its files are fetched now and checked; "
+    "each then waits for your word like a file that you add.",
+    "received.link_label": "Link",
+    "received.link_hint": "It begins with shlink:/, or holds #shlink:/ behind the address of a viewer. It is not kept.",
+    "received.passcode": "Passcode",
+    "received.passcode_hint": "If the patient has one. A wrong one is counted there; after a few the link is off.",
+    "received.open_link": "Open the link",
+    "received.came_from": "Fetched from",
     "received.classify": "Say what it is",
     "received.look": "Look at it",
     "received.state.arrived": "waits for your word",

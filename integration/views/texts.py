@@ -7,6 +7,7 @@ from integration.views.desk_texts import DESK_TEXTS
 from integration.views.draft_texts import DRAFT_TEXTS
 from integration.views.further_texts import FURTHER_TEXTS
 from integration.views.health_link_texts import HEALTH_LINK_TEXTS
+from integration.views.library_texts import LIBRARY_TEXTS
 from integration.views.private_link_texts import PRIVATE_LINK_TEXTS
 from integration.views.reading_texts import READING_TEXTS
 from integration.views.record_texts import RECORD_TEXTS
@@ -21,6 +22,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     **HEALTH_LINK_TEXTS,
     **PRIVATE_LINK_TEXTS,
     **READING_TEXTS,
+    **LIBRARY_TEXTS,
     # the frame
     "app.name": "Second Opinion Exchange",
     "app.skip": "Skip to the content",

@@ -10,6 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from integration import received
 from integration.arriving.files import ENDINGS, FORMATS
 from integration.arriving.refused import Refused
+from integration.health_links import opening
 from integration.received import Classified, Looking
 from integration.settings.checklist_files import load_catalog
 from integration.store.operations import NotPossible
@@ -18,6 +19,7 @@ from integration.views.received import sorted_by_state, where_words
 from integration.views.texts import t
 from integration.views.words import size
 from integration.web import FORM_BYTES, UPLOAD_PATH, forms, pages, world
+from mappings.health_link import LinkProblem
 from mappings.received import WITHDRAWN_BECAUSE
 
 blueprint = pages.sentences(Blueprint("received", __name__, url_prefix=f"/requests/<request_id>{UPLOAD_PATH}"))
@@ -56,6 +58,27 @@ def upload(request_id: str) -> ResponseReturnValue:
         else url_for("received.listed", request_id=request_id)
     )
     return forms.told(" ".join([t("received.taken", n=len(made)), *told]), where)
+
+
+@blueprint.post("/link")
+def open_link(request_id: str) -> ResponseReturnValue:
+    """Take in what a link holds that the patient brought. A refusal keeps what was pasted; the link stands in no address."""
+    if not forms.is_ours():
+        return _list(request_id, 403, [forms.refusal()])
+    try:
+        made = opening.open_link(
+            world.visits(), request_id, forms.typed("link", 5000), forms.typed("passcode", 300), actor=forms.actor()
+        )
+    except (LinkProblem, NotPossible) as error:
+        return _list(request_id, 422 if isinstance(error, LinkProblem) else 409, [str(error)])
+    twice = [
+        t("received.twice", name=each.file_name, when=f"{each.uploaded_at:%Y-%m-%d %H:%M} UTC") for each in made.known
+    ]
+    if made.wrong:
+        taken = [t("received.taken", n=len(made.taken))] if made.taken else []
+        return _list(request_id, 422, made.wrong, [*taken, *twice])
+    words = [t("received.taken", n=len(made.taken))] if made.taken else []
+    return forms.told(" ".join([*words, *twice]), url_for("received.listed", request_id=request_id))
 
 
 @blueprint.get("/<record_id>")
@@ -112,8 +135,8 @@ def download(request_id: str, record_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/<record_id>/read")
 def read(request_id: str, record_id: str) -> ResponseReturnValue:
-    """A C-CDA document as text, lists and tables. Recorded first."""
-    shown = received.shown_cda(world.engine(), world.payloads(), request_id, record_id, actor=forms.actor())
+    """A C-CDA or FHIR document as text, lists and tables. Recorded first."""
+    shown = received.shown_document(world.engine(), world.payloads(), request_id, record_id, actor=forms.actor())
     return pages.render("received_read.html", shown=shown, request_id=request_id, record_id=record_id)
 
 
