@@ -29,6 +29,23 @@ _OF_LISTS = re.compile(
 _STATES = ("status", "docStatus", "verificationStatus")
 
 
+class Remembering(Words):
+    """Words that are made once: a chart says the same thousands of times."""
+
+    def __init__(self, names: Mapping[str, str]):
+        super().__init__(names)
+        self._said: dict[str, str] = {}
+
+    def bare(self, value: Any) -> str:
+        """As `Words.bare`."""
+        if not isinstance(value, dict):
+            return super().bare(value)
+        key = repr(value)
+        if key not in self._said:
+            self._said[key] = super().bare(value)
+        return self._said[key]
+
+
 def value(resource: dict, at: str, words: Words) -> Value | None:
     """The element at a place in words; None when there is none, or it says nothing."""
     found = element(resource, at)

@@ -10,7 +10,7 @@ from mappings.model.packet import Manifest
 from mappings.reading import charted, examinations, medicines, results, timeline
 from mappings.reading.cancer_codes import is_marker, is_stage
 from mappings.reading.changes import since_before, since_first_opinion
-from mappings.reading.elements import unread, wrong
+from mappings.reading.elements import Remembering, unread, wrong
 from mappings.reading.model import VERSION, Change, Count, Fact, KeyFacts, Kind, Medication, Trend, Wrong
 from mappings.received import PREFIX
 from mappings.rendition.names import names_of, source_of
@@ -125,7 +125,7 @@ class _Chart:
         every = list(by_source.values())
         kinds = {source: _kind(each) for source, each in by_source.items()}
         right = [each for each in every if _guarded(wrong, each, Wrong.NONE) is Wrong.NONE]
-        return cls(every, by_source, Words(names_of(every)), kinds, right)
+        return cls(every, by_source, Remembering(names_of(every)), kinds, right)
 
     @property
     def wrongs(self) -> Iterator[dict]:

@@ -17,7 +17,6 @@ from mappings.rendition.words import Words, number_words
 
 NORMAL = "N"  # https://terminology.hl7.org/CodeSystem-v3-ObservationInterpretation.html
 NEWEST = 40  # results of one course on the page
-_PLAIN = Words({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +71,12 @@ def measured(observation: dict, words: Words) -> Iterator[Measured]:
     status = as_text(observation.get("status")) or ""
     name = _name(observation, words)
     if any(key.startswith("value") for key in observation):
-        yield _measured(observation, observation, "", name, key_of(observation.get("code")), when, status)
+        yield _measured(observation, observation, "", name, key_of(observation.get("code")), when, status, words)
     for number, part in enumerate(as_dicts(observation.get("component"))):
         if any(key.startswith("value") for key in part):
             test = f"{key_of(observation.get('code'))} {key_of(part.get('code'))}"
             at = f"component[{number}]."
-            yield _measured(observation, part, at, f"{name}: {_name(part, words)}", test, when, status)
+            yield _measured(observation, part, at, f"{name}: {_name(part, words)}", test, when, status, words)
 
 
 def trends(found: Iterable[Measured]) -> list[Trend]:
@@ -103,16 +102,18 @@ def _trend(found: list[Measured]) -> Trend:
     return Trend(kept[-1].name, kept[-1].unit_words, points, unplotted, len(ordered) - len(kept))
 
 
-def _measured(observation: dict, part: dict, at: str, name: str, test: str, when: str, status: str) -> Measured:
+def _measured(
+    observation: dict, part: dict, at: str, name: str, test: str, when: str, status: str, words: Words
+) -> Measured:
     source, quantity = source_of(observation), as_dict(part.get("valueQuantity"))
     unit = "|".join(str(quantity.get(key) or "") for key in ("system", "code")) if quantity.get("code") else ""
     unit_words = as_text(quantity.get("unit")) or as_text(quantity.get("code")) or ""
     flags = ", ".join(sorted(flags_of(part)))
     number, why = _number(quantity), _why_no_point(quantity, when)
     if number is None or why:
-        shown = first(part, _PLAIN, "value[x]") or Value("", "")
-        words = Unplotted(source, Value(shown.words, at + shown.at, shown.cut), when, why or "no-number", flags)
-        return Measured(test, name, unit or unit_words, unit_words, None, words)
+        shown = first(part, words, "value[x]") or Value("", "")
+        beside = Unplotted(source, Value(shown.words, at + shown.at, shown.cut), when, why or "no-number", flags)
+        return Measured(test, name, unit or unit_words, unit_words, None, beside)
     low, high = _range(part, quantity)
     point = Point(
         source,
@@ -122,7 +123,7 @@ def _measured(observation: dict, part: dict, at: str, name: str, test: str, when
         flags,
         "" if low is None else number_words(low),
         "" if high is None else number_words(high),
-        "\n".join(filter(None, map(_PLAIN.bare, as_dicts(part.get("referenceRange"))))),
+        "\n".join(filter(None, map(words.bare, as_dicts(part.get("referenceRange"))))),
         status,
         is_outside(part),
     )
