@@ -13,6 +13,7 @@ from integration.store.reports import Report
 from integration.views.opinion import Opinion, ReportDocument
 from mappings.document_reference import attachments, inline_bytes
 from mappings.model.errors import ExchangeError
+from mappings.written_report import WrittenParts, read_written_report
 
 LARGEST_SHOWN = 200_000  # characters of one document
 NO_WORDS = "there are no words to show; open it as it is"
@@ -28,7 +29,18 @@ def opinion(engine: Engine, payloads: Payloads, request_id: str, *, actor: str, 
         report, said = reports.newest(conn, request_id), acknowledgments.of_request(conn, request_id)
         subject = f"report {report.revision}" if report else None
         audit.record(conn, actor, "opinion.looked-at", request_id, subject=subject, reason=reason)
-    return Opinion(request_id, content, report, tuple(_documents(payloads, report)) if report else (), tuple(said))
+    if report is None:
+        return Opinion(request_id, content, None, (), tuple(said))
+    documents, parts = tuple(_documents(payloads, report)), _parts(payloads, report)
+    return Opinion(request_id, content, report, documents, tuple(said), parts)
+
+
+def _parts(payloads: Payloads, report: Report) -> WrittenParts:
+    """What its author coded in it: nothing is derived from its words."""
+    try:
+        return read_written_report(fhir_json.loads(payloads.get(report.resource_sha256)))
+    except (ExchangeError, ValueError):
+        return WrittenParts(None)  # what stands in the place of its documents says why
 
 
 def _documents(payloads: Payloads, report: Report) -> Iterator[ReportDocument]:

@@ -60,6 +60,7 @@ PURE = frozenset(
         "decimal",
         "email",
         "enum",
+        "fractions",
         "functools",
         "graphlib",
         "hashlib",

@@ -24,6 +24,8 @@ class Report:
     state: str
     resource_sha256: str
     bytes_sha256: str | None  # a list of the hashes of the documents that were returned
+    diagnosis_agreement: str | None
+    plan_agreement: str | None
     created_at: datetime
 
     @classmethod
@@ -54,8 +56,10 @@ def add(
     version: str | None,
     state: str,
     resource_sha256: str,
+    diagnosis: str | None = None,
+    plan: str | None = None,
 ) -> None:
-    """Store a revision; the same one again changes nothing."""
+    """Store a revision; the same one again changes nothing. ``diagnosis``, ``plan``: whether it agrees, as its author coded it."""
     conn.execute(
         insert(reports)
         .values(
@@ -66,6 +70,8 @@ def add(
             revision=revision,
             state=state,
             resource_sha256=resource_sha256,
+            diagnosis_agreement=diagnosis,
+            plan_agreement=plan,
         )
         .on_conflict_do_nothing()
     )

@@ -773,6 +773,8 @@ reports = Table(
     Column("resource_sha256", Text, nullable=False),
     Column("bytes_sha256", Text),
     Column("content_type", Text),
+    Column("diagnosis_agreement", Text),  # as its author coded it, never derived; empty where nothing was coded
+    Column("plan_agreement", Text),
     _now("created_at"),
     _time("unread_since"),  # it is in the primary care EHR, is the newest, and nobody has said that they read it
     UniqueConstraint("request_id", "revision"),

@@ -3,9 +3,11 @@
 from dataclasses import asdict, dataclass
 
 from integration.store.acknowledgments import Acknowledged
-from integration.store.reports import Report
+from integration.store.reports import RETRACTED, Report
 from mappings.model.acknowledgment import Standing, standing
 from mappings.model.request import SecondOpinionRequest
+from mappings.model.written_report import WrittenReport
+from mappings.written_report import WrittenParts
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,12 @@ class Opinion:
     report: Report | None
     documents: tuple[ReportDocument, ...]
     said: tuple[Acknowledged, ...]
+    parts: WrittenParts = WrittenParts(None)
+
+    @property
+    def written(self) -> WrittenReport | None:
+        """What the consultant coded, point by point; None where the report says nothing so. A retracted one says nothing."""
+        return None if self.report is None or self.report.state == RETRACTED else self.parts.report
 
     @property
     def standing(self) -> Standing:

@@ -8,21 +8,25 @@ from integration.views.draft_texts import DRAFT_TEXTS
 from integration.views.further_texts import FURTHER_TEXTS
 from integration.views.health_link_texts import HEALTH_LINK_TEXTS
 from integration.views.library_texts import LIBRARY_TEXTS
+from integration.views.opinion_number_texts import OPINION_NUMBER_TEXTS
+from integration.views.point_texts import POINT_TEXTS
 from integration.views.private_link_texts import PRIVATE_LINK_TEXTS
 from integration.views.reading_texts import READING_TEXTS
 from integration.views.record_texts import RECORD_TEXTS
 
 TEXTS: dict[str, str | tuple[str, str]] = {
-    **CONSENT_TEXTS,
     **BOOKING_TEXTS,
+    **CONSENT_TEXTS,
     **COVERAGE_TEXTS,
     **DESK_TEXTS,
     **DRAFT_TEXTS,
     **FURTHER_TEXTS,
     **HEALTH_LINK_TEXTS,
+    **LIBRARY_TEXTS,
+    **OPINION_NUMBER_TEXTS,
+    **POINT_TEXTS,
     **PRIVATE_LINK_TEXTS,
     **READING_TEXTS,
-    **LIBRARY_TEXTS,
     # the frame
     "app.name": "Second Opinion Exchange",
     "app.skip": "Skip to the content",

@@ -53,7 +53,7 @@ def create_app(
     from integration.web.coordinator import correct as correct_pages
     from integration.web.coordinator import coverage as coverage_pages
     from integration.web.coordinator import directory as directory_pages
-    from integration.web.coordinator import free_times, opinion, parcels, sources
+    from integration.web.coordinator import free_times, opinion, opinion_numbers, parcels, sources
     from integration.web.coordinator import suitability as suitability_pages
     from integration.web.coordinator import visit as visit_pages
     from integration.web.coordinator.drafting import further
@@ -122,6 +122,7 @@ def create_app(
         numbers,
         draft_pages,
         further,
+        opinion_numbers,
         alarms,
     ):
         app.register_blueprint(part.blueprint)

@@ -32,6 +32,7 @@ from mappings.fulfillment import (
 from mappings.model.errors import MappingError, NeedsPerson, PermanentError
 from mappings.model.states import FINAL, Actor, Status
 from mappings.task import TaskReading, read_task, to_business_status
+from mappings.written_report import read_written_report
 
 ENDED = FINAL - {Status.COMPLETED}
 
@@ -178,6 +179,7 @@ def _return(row: Request) -> NextStep:
 
 
 def _store_report(conn: Connection, ctx: Context, found: Found, *, revision: int, state: str) -> None:
+    said = read_written_report(found.resource).report
     reports.add(
         conn,
         ctx.request_id,
@@ -186,6 +188,8 @@ def _store_report(conn: Connection, ctx: Context, found: Found, *, revision: int
         version=found.reading.version,
         state=state,
         resource_sha256=ctx.world.payloads.put(fhir_json.dumps(found.resource)),
+        diagnosis=said.diagnosis if said else None,
+        plan=said.plan if said else None,
     )
     further_opinions.report_changed(conn, ctx.request_id, is_retracted=state == reports.RETRACTED)
 

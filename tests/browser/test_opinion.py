@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.test_pages import is_too_wide, picture, serious_problems
-from tests.integration.web.coordinator.test_opinion import with_report
+from tests.integration.web.coordinator.test_opinion import WRITTEN, with_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgres]
 
@@ -28,3 +28,11 @@ def test_a_clinician_reads_it_and_says_so(page, site):
     page.get_by_text("Kept: Dr. Alice Example has read the report.").wait_for()
     assert page.get_by_text("Dr. Alice Example read revision 1: Change the plan").count() == 1
     picture(page, "opinion-read")
+
+
+def test_it_stands_point_by_point_beside_the_first(page, site):
+    request_id = with_report(site, b"Second opinion", key="points", written=WRITTEN)
+    page.goto(f"{site.address}/requests/{request_id}/opinion")
+    page.get_by_role("heading", name="Point by point").wait_for()
+    picture(page, "opinion-points")
+    assert not serious_problems(page) and not is_too_wide(page)

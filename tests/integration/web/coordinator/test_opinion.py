@@ -8,6 +8,9 @@ import pytest
 
 from integration import fhir_json
 from integration.store import reports
+from mappings.model.request import Code
+from mappings.model.written_report import Agreement, Answer, Point, Test, WrittenReport
+from mappings.written_report import to_extension
 from tests.integration.web.site import Site
 
 pytestmark = pytest.mark.postgres
@@ -15,11 +18,17 @@ WORDS = "Findings\n  We agree. 肝臓 ≥ 3 cm <b>bold</b>"
 
 
 def with_report(
-    site: Site, *documents: bytes, kinds: tuple[str, ...] = ("text/plain",), state: str = "final", key: str = "k1"
+    site: Site,
+    *documents: bytes,
+    kinds: tuple[str, ...] = ("text/plain",),
+    state: str = "final",
+    key: str = "k1",
+    written: WrittenReport | None = None,
 ) -> str:
     request_id = site.request(key)
     content = [{"attachment": {"contentType": kind}} for kind in kinds]
-    resource = fhir_json.dumps({"resourceType": "DocumentReference", "content": content})
+    coded = {"extension": [to_extension(written)]} if written else {}
+    resource = fhir_json.dumps({"resourceType": "DocumentReference", "content": content, **coded})
     with site.engine.begin() as conn:
         of = dict(source="DocumentReference/1", version="1", state=state)
         reports.add(conn, request_id, 1, resource_sha256=site.payloads.put(resource), **of)
@@ -32,6 +41,52 @@ def post(site: Site, request_id: str, path: str = "", **fields):
     page = site.get(f"/requests/{request_id}/opinion")
     token = re.search(r'name="token" value="([^"]+)"', page).group(1)
     return site.client.post(f"/requests/{request_id}/opinion{path}", data={"token": token, **fields})
+
+
+WRITTEN = WrittenReport(
+    diagnosis=Agreement.AGREES,
+    plan=Agreement.DIFFERS,
+    summary="Stage III is confirmed; three months are enough.",
+    points=(
+        Point("six months of chemotherapy", Agreement.DIFFERS, "three months are enough"),
+        Point("margins are free <b>", Agreement.CANNOT_TELL),
+    ),
+    tests=(Test("MSI testing", Code(system="http://loinc.org", code="81695-9")),),
+    answers=(Answer("Can I wait?", "Yes, until June."),),
+    signed_by="Dr. Bob Example",
+)
+
+
+def words_of(page: str) -> str:
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
+
+
+def test_it_stands_point_by_point_each_with_its_source(site):
+    page = site.get(f"/requests/{with_report(site, WORDS.encode(), written=WRITTEN)}/opinion")
+    words = words_of(page)
+    assert "Diagnosis Agrees First opinion synthetic diagnosis from the request: Charlie" in words
+    assert "Plan Differs First opinion The plan is not stated in the request." in words
+    assert (
+        "six months of chemotherapy as the consultant quotes it" in words
+        and "Differs: three months are enough" in words
+    )
+    assert (
+        "margins are free <b>" in words
+        and "Cannot tell from the report, revision 1, signed by Dr. Bob Example" in words
+    )
+    assert "MSI testing 81695-9" in words and "Can I wait? Yes, until June." in words
+    assert "nothing coded" not in words.lower()
+
+
+def test_a_report_without_codes_says_so_and_nothing_is_derived(site):
+    words = words_of(site.get(f"/requests/{with_report(site, b'I agree with the diagnosis.')}/opinion"))
+    assert "The report says nothing coded." in words and "Agrees" not in words
+
+
+def test_what_a_retracted_report_said_point_by_point_is_not_shown(site):
+    request_id = with_report(site, b"x", written=WRITTEN, state="retracted")
+    words = words_of(site.get(f"/requests/{request_id}/opinion"))
+    assert "what it said point by point is not shown" in words and "MSI testing" not in words
 
 
 RIGHT = {"revision": "1", "by": "Dr. Alice Example", "decision": "keep-plan", "note": "told on the phone"}

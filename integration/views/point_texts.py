@@ -1,0 +1,26 @@
+"""The English texts of a report point by point beside the first opinion, merged into `integration.views.texts`."""
+
+POINT_TEXTS: dict[str, str | tuple[str, str]] = {
+    "points.title": "Point by point",
+    "points.none": "The report says nothing coded. Its words stand above as they are; whether they agree is for a clinician to read, and is not worked out here.",
+    "points.retracted": "The report was retracted: what it said point by point is not shown.",
+    "points.unknown": "The report also says whether it agrees in a code that is not known here: read its words.",
+    "points.first": "First opinion",
+    "points.second": "Second opinion",
+    "points.diagnosis": "Diagnosis",
+    "points.plan": "Plan",
+    "points.plan_said": "The plan is not stated in the request.",
+    "points.point": "Point {n}",
+    "points.agreement.agrees": "Agrees",
+    "points.agreement.partly-agrees": "Partly agrees",
+    "points.agreement.differs": "Differs",
+    "points.agreement.cannot-tell": "Cannot tell",
+    "points.agreement.": "Nothing coded",
+    "points.from_first": "from the request: {doctor}, {day}",
+    "points.quoted": "as the consultant quotes it",
+    "points.from_report": "from the report, revision {n}, signed by {by}",
+    "points.summary": "Summary",
+    "points.tests": "Tests recommended",
+    "points.no_tests": "None is listed.",
+    "points.answers": "Answers to the patient's questions",
+}
