@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from integration.settings.config import load_config
-from integration.store import accounts, tokens
+from integration.store import accounts, private_links, requests, tokens
 from integration.store.roles import Role
+from mappings.model.private_link import TypedLink
 from second_opinion.house import database_of
 
 ACTOR = "demo"
@@ -64,9 +65,22 @@ def let_in(config_file: Path, practices: tuple[str, ...]) -> LetIn:
     return LetIn(passwords, token, own)
 
 
-def how_to_play(base: str, request_id: str, let: LetIn) -> list[str]:
+def link_for_the_patient(config_file: Path, request_id: str) -> tuple[str, str]:
+    """A private link to the patient's own page, as the coordinator makes one; its token, and the birth date that opens it."""
+    with database_of(load_config(config_file, {}), migrate=False) as database, database.engine.begin() as conn:
+        born = requests.content(requests.get(conn, request_id)).patient.birth_date
+        made = private_links.make(conn, request_id, TypedLink("birth-date", "", "en"), actor=ACTOR)
+    return made.token, str(born)
+
+
+def how_to_play(base: str, request_id: str, let: LetIn, link: tuple[str, str]) -> list[str]:
     """What a visitor reads: each part with its page and sign-in."""
-    lines = []
+    token, born = link
+    lines = [
+        "The patient, who has nothing but a link, sees where things stand, and the report once it is released:",
+        f"    {base}/p/{token}",
+        f"    opens with the birth date {born}",
+    ]
     for part in PARTS:
         lines += [
             f"{part.words} {part.does}:",

@@ -17,7 +17,7 @@ import requests
 from jobs.supervisor import die_with_parent
 from mappings.model.delivery import ARRIVED
 from second_opinion.demo.consultant import TOKEN_VARIABLE
-from second_opinion.demo.people import LetIn, how_to_play, let_in
+from second_opinion.demo.people import LetIn, how_to_play, let_in, link_for_the_patient
 from second_opinion.demo.placer import load_chart
 
 PORT, TRIED_PORTS = 8080, 20
@@ -57,7 +57,7 @@ def run_demo(data_dir: Path | None, *, exit_at_end: bool, as_json: bool) -> int:
         try:
             _wait_until_ready(exchange, f"http://127.0.0.1:{port}", words)
             site = Site(f"http://127.0.0.1:{port}", let_in(config, PRACTICES))
-            return _loop(exchange, site, say, exit_at_end, as_json)
+            return _loop(exchange, site, say, config, exit_at_end=exit_at_end, as_json=as_json)
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130
@@ -149,7 +149,9 @@ def _wait_until_ready(exchange: subprocess.Popen, base: str, words: IO[str]) -> 
     sys.exit("\n".join(["the Exchange did not start; its last words:", *said]))
 
 
-def _loop(exchange: subprocess.Popen, site: Site, say: Teller, exit_at_end: bool, as_json: bool) -> int:
+def _loop(
+    exchange: subprocess.Popen, site: Site, say: Teller, config: Path, *, exit_at_end: bool, as_json: bool
+) -> int:
     say(f"the Exchange is ready: {site.base}/")
     before = _closed(site)
     resources, ordered = load_chart(f"{site.base}/fhir/hillside", date.today(), site.let.practices["hillside"])
@@ -179,7 +181,7 @@ def _loop(exchange: subprocess.Popen, site: Site, say: Teller, exit_at_end: bool
         say(records_for_the_visit(site, view["request_id"]))
     result = summary(site, view, say.seconds)
     if not exit_at_end and view:
-        stay(site, say, exchange)
+        stay(site, say, exchange, config)
     if as_json:
         print(json.dumps(result), flush=True)
     elif exit_at_end:
@@ -283,14 +285,15 @@ def _answers(url: str) -> bool:
         return False
 
 
-def stay(site: Site, say: Teller, exchange: subprocess.Popen) -> None:
+def stay(site: Site, say: Teller, exchange: subprocess.Popen, config: Path) -> None:
     """A second request, whose every part a visitor plays; keep running for them."""
     load_chart(f"{site.base}/fhir/hillside", date.today(), site.let.practices["hillside"])
     say("hillside asks once more, and this time the consultant is you")
     view = follow(site, say, exchange, _closed(site), until_asked=True)
     if view:
         lines = ["", "Play it (Ctrl-C ends). Sign in as one, sign out (top right), then sign in as the next:"]
-        print("\n".join([*lines, *how_to_play(site.base, view["request_id"], site.let)]), flush=True)
+        link = link_for_the_patient(config, view["request_id"])
+        print("\n".join([*lines, *how_to_play(site.base, view["request_id"], site.let, link)]), flush=True)
     try:
         exchange.wait()
     except KeyboardInterrupt:

@@ -18,6 +18,11 @@ def business_days(number: int, start: date | None = None) -> date:
     return day
 
 
+def request_id_at(visitor: Visitor) -> str:
+    """Of the request's page that they were led to."""
+    return visitor.at.partition("/requests/")[2].partition("?")[0].partition("/")[0]
+
+
 @dataclass
 class Coordinator:
     """Somebody at a placing practice. ``request_id``: once the request went."""
@@ -92,7 +97,7 @@ class Coordinator:
         self.at.press("Save and continue", {"What should the second opinion answer?": question, "Last name": who})
         self.at.must_read("Everything needed is here").press("Submit request")
         assert "is received" in " ".join(self.at.messages), self.at.messages
-        self.request_id = self.at.at.partition("/requests/")[2].partition("?")[0].partition("/")[0]
+        self.request_id = request_id_at(self.at)
 
     def call_insurer(self, today: date) -> None:
         """The phone call, written down."""

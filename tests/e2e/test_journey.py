@@ -6,7 +6,7 @@ import pytest
 
 from integration.store import reports
 from tests.e2e.before_visit import Coordinator
-from tests.e2e.journey import Consultant, PrimaryDoctor
+from tests.e2e.journey import Consultant, Patient, PrimaryDoctor
 from tests.e2e.visitor import Visitor
 from tests.jobs.conftest import make_exchange as make_hosted_exchange
 from tests.jobs.exchange import Exchange
@@ -15,6 +15,7 @@ pytestmark = pytest.mark.postgres
 make_hosted_exchange = make_hosted_exchange
 PATIENT = "Wilma Walker"
 WORDS = "I would not operate before chemotherapy. Invented by a test."
+OTHER_WORDS = "I would operate first. Invented by a test."
 
 
 @pytest.fixture
@@ -56,8 +57,20 @@ def test_from_the_empty_form_to_the_decision(exchange):
     doctor = PrimaryDoctor(visitor(exchange), request_id)
     doctor.opinion().must_read(WORDS, "Nobody has said that they read this report.")
     doctor.acknowledge("Dr. Alice Example", "Ask for another opinion")
-    coordinator.case().must_read("Opinion")
+    doctor.release("Dr. Alice Example")
+    patient = Patient(visitor(exchange))
+    link = doctor.link_for_the_patient()
+    patient.enter(link, "1960-01-01").must_read(WORDS)
+    third = doctor.ask_another("Would you operate first?")
+    exchange.drain()
+    other = Consultant(visitor(exchange), third)
+    other.accept(PATIENT, "Dr. Bella Example")
+    exchange.watch()
+    other.write_and_sign(PATIENT, "Dr. Bella Example", "agrees", "agrees", OTHER_WORDS)
+    exchange.watch()
+    assert exchange.view(third)["closed"], exchange.view(third)["owed"]
+    coordinator.case().must_read("Opinions of this case", "Opinion 2", "Opinion 3", "Yes, they go along")
     with exchange.engine.connect() as conn:
         assert len(reports.of_request(conn, request_id)) == 1
-    [there] = exchange.find("alice", "DocumentReference", type="http://loinc.org|11488-4")
+    there, _ = exchange.find("alice", "DocumentReference", type="http://loinc.org|11488-4")
     assert there["docStatus"] == "final" and there["date"] <= f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -32,10 +32,11 @@ class Visitor:
         return self
 
     def follow(self, words: str) -> "Visitor":
-        """The link with these words."""
+        """The link with these words: exactly these, else the one that begins with them, else one that holds them."""
         links = [each for each in self.page.iter("a") if words in said(each)]
         assert links, f"{self.at} has no link {words!r}, only {[said(each) for each in self.page.iter('a')]}"
-        return self.open(links[0].get("href"))
+        best = min(links, key=lambda each: (said(each) != words, not said(each).startswith(words)))
+        return self.open(best.get("href"))
 
     def press(self, button: str, typed: Typed | None = None, *, status: int = 200, **how: Any) -> "Visitor":
         """Fill fields by their labels and press a button by its words; see ``submit``. ``status``: of the page that comes."""
