@@ -8,12 +8,15 @@ from typing import Any
 from sqlalchemy import Engine
 
 from integration import checklists, medications, opinions
+from integration.health_links import making
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
 from integration.store import appointments, audit, board, deliveries, private_links, releases, reports, requests
 from integration.store.private_links import Opened
 from integration.store.requests import Request
 from integration.views import consent
+from integration.visit_reading import House
+from mappings.infobutton import askable
 from mappings.model.consent import RecordKind
 from mappings.model.delivery import ARRIVED, DeliveryKind, DeliveryStatus
 from mappings.model.errors import ExchangeError
@@ -113,6 +116,18 @@ def _consent(page: Page) -> dict:
     return {"state": state, "kinds": list(RecordKind)}
 
 
+def _links(page: Page) -> dict:
+    found = making.listed(House(page.engine, page.payloads, page.config), page.row.id, actor=page.opened.actor)
+    return {"found": found, "longest": page.config.health_links.longest_days}
+
+
+def _reading(page: Page) -> dict | None:
+    """The door to it alone: the page names no diagnosis."""
+    first = page.content.first_opinion
+    is_there = page.config.health_library.address is not None and first is not None and askable(first.diagnosis.codes)
+    return {} if is_there else None
+
+
 def _devices(page: Page) -> dict:
     with page.engine.connect() as conn:
         return {"devices": private_links.devices(conn, page.row.id)}
@@ -134,6 +149,8 @@ PARTS: dict[str, Callable[[Page], dict | None]] = {
     "medications": _medications,
     "records": _records,
     "consent": _consent,
+    "links": _links,
+    "reading": _reading,
     "devices": _devices,
     "help": _help,
 }

@@ -44,6 +44,7 @@ NEEDS: dict[str, Need] = {
             for each in (
                 *("door", "enter", "ended", "show", "leave", "language"),
                 *("calendar", "questions", "say_medications", "say_consent"),
+                *("make_link", "end_link", "reading"),
             )
         ),
         None,

@@ -1,6 +1,5 @@
 """Links by which the patient carries the packet: made and shown once, who opened them, revoked."""
 
-import segno
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -9,7 +8,7 @@ from integration.health_links.making import Made, Wanted
 from integration.store.operations import NotPossible, WrongWords
 from integration.views.texts import t
 from integration.web import forms, pages, world
-from integration.web.health_links import base_url
+from integration.web.health_links import base_url, qr_of
 from mappings.health_link import LinkProblem
 
 blueprint = pages.sentences(Blueprint("health_links", __name__, url_prefix="/requests/<request_id>/health-links"))
@@ -53,14 +52,6 @@ def revoke(request_id: str, link_id: str) -> ResponseReturnValue:
     return forms.told(t("links.revoked"), url_for("health_links.show", request_id=request_id))
 
 
-def qr_of(link: str) -> str:
-    """The link as a QR code (error correction M, as the specification asks), an SVG to stand in a page. Dark on white in any mode."""
-    drawn: str = segno.make(link, error="m", micro=False, boost_error=False).svg_inline(
-        scale=4, border=4, dark="#000", light="#fff", title=t("links.qr"), omitsize=True
-    )
-    return drawn.replace("<svg ", f'<svg role="img" aria-label="{t("links.qr")}" ', 1)
-
-
 def _page(
     request_id: str, status: int, *, error: str = "", wrong: dict[str, str] | None = None, made: Made | None = None
 ) -> Response:
@@ -72,7 +63,7 @@ def _page(
         error=error,
         wrong=wrong or {},
         made=made,
-        qr=qr_of(made.link) if made else "",
+        qr=qr_of(made.link, t("links.qr")) if made else "",
         typed=request.form,
         longest=world.config().health_links.longest_days,
         public=world.config().web.is_https,

@@ -6,7 +6,9 @@ from markupsafe import Markup
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from integration import medications, own_page, patient_questions
+from integration import health_library, medications, own_page, patient_questions
+from integration.health_links import making
+from integration.health_links.making import Wanted
 from integration.invitations import to_ics
 from integration.own_page import Page
 from integration.postgres.health import is_away
@@ -15,7 +17,9 @@ from integration.store.operations import NotPossible, WrongWords
 from integration.store.revisions import RevisionRefused, RevisionStale
 from integration.views import own_words
 from integration.web import pages, world
+from integration.web.health_links import base_url, qr_of
 from integration.web.patient import gate
+from mappings.health_link import LinkProblem
 from mappings.medications import Informant, What
 from mappings.model.consent import How, Said, TypedConsent
 from mappings.model.findings import Finding
@@ -203,6 +207,54 @@ def say_consent() -> ResponseReturnValue:
         says = "consent.stale" if set(error.wrong) == {"seen"} else "consent.wrong"
         return _page(says, 409 if says == "consent.stale" else 400, at="consent")
     return _page("kept" if done.is_new else "known", at="consent")
+
+
+@blueprint.post("/links")
+def make_link() -> ResponseReturnValue:
+    """A link to the records: shown this once, with its code."""
+    if not gate.is_ours():
+        return _page("why_locked", 403, at="links")
+    opened = gate.opened()
+    wanted = Wanted(request.form.get("days", "")[:9], is_long_term=bool(request.form.get("later")), is_theirs=True)
+    try:
+        made = making.make(world.visits(), opened.request_id, wanted, base_url(), actor=opened.actor)
+    except WrongWords:
+        return _page("links.days", 400, at="links")
+    except (NotPossible, LinkProblem):
+        return _page("links.refused", 409, at="links")
+    code = Markup(qr_of(made.link, str(own_words.CATALOGS[opened.language]["links.qr"])))  # drawn by us
+    return _own("own/link_made.html", made=made, qr=code)
+
+
+@blueprint.post("/links/end")
+def end_link() -> ResponseReturnValue:
+    """One of them opens nothing any more."""
+    if not gate.is_ours():
+        return _page("why_locked", 403, at="links")
+    opened, link_id = gate.opened(), request.form.get("link", "")[:40]
+    try:
+        making.revoke(world.visits(), opened.request_id, link_id, actor=opened.actor, reason=BY)
+    except NotPossible:
+        return _page("known", 200, at="links")
+    return _page("links.ended", at="links")
+
+
+@blueprint.get("/reading")
+def reading() -> ResponseReturnValue:
+    """What a health library says of the diagnosis, in the patient's language; on a page of its own, because it names it."""
+    page, _ = _read()
+    first = page.content.first_opinion
+    library = world.config().health_library
+    shelf = health_library.about(world.engine(), library, first.diagnosis if first else None, page.opened.language)
+    with world.engine().begin() as conn:
+        audit.record(conn, page.opened.actor, "library.looked-at", page.row.id)
+    return _own("own/library.html", shelf=shelf, page=page)
+
+
+def _own(template: str, **values: object) -> Response:
+    used = gate.opened().language
+    html = render_template(template, language=used, w=lambda key, **fields: _in(used, key, **fields), **values)
+    return Response(html, content_type="text/html; charset=utf-8")
 
 
 def _read() -> tuple[Page, list[own_page.Part]]:

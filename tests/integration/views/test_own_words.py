@@ -19,6 +19,9 @@ NAMES = {
     "day": "Monday",
     "when": "Monday",
     "whom": "Dr. Kim",
+    "who": "Dr. Kim",
+    "until": "Friday",
+    "source": "the library",
 }
 PAGES = sorted(
     {key.partition(".")[0] for key in ENGLISH if "." in key and key.partition(".")[0] not in ("h", "language")}
