@@ -42,6 +42,7 @@ from jobs.steps import (
     watch_fulfiller,
     watch_source,
     watch_visit,
+    write_consent,
     write_visit,
 )
 from jobs.upkeep import bulk_retry, check_alarms, endpoint_check, prune, send_alerts, sync_directory
@@ -66,6 +67,7 @@ JOBS = {
     "gather_coverage": gather_coverage.gather_coverage,
     "watch_chart": watch_chart.watch_chart,
     "watch_visit": watch_visit.watch_visit,
+    "write_consent": write_consent.write_consent,
     "write_visit": write_visit.write_visit,
     "book_visit": book_visit.book_visit,
     "match_people": match_people.match_people,

@@ -70,7 +70,7 @@ def record(
     from integration.store import consents, requests
     from mappings.model.consent import RecordKind, TypedConsent
 
-    with opened(ctx) as (_config, engine), engine.begin() as conn:
+    with opened(ctx) as (config, engine), engine.begin() as conn:
         row = requests.get(conn, request_id)
         stands = consents.newest(conn, request_id)
         words = TypedConsent(
@@ -80,7 +80,7 @@ def record(
             recipients or (row.placer, row.fulfiller),
             **typed,
         )
-        done = consents.record(conn, request_id, words, actor=ME)
+        done = consents.record(conn, request_id, words, actor=ME, hosted=config.hosted_endpoints)
     told = "recorded" if done.is_new else "that was recorded already"
     more = f"; {done.due} step(s) that had stopped go on" if done.due else ""
     show({"request_id": request_id, "changed": done.is_new, "due": done.due}, as_json, f"{told}{more}")

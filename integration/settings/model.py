@@ -145,6 +145,11 @@ class Config(Section):
         endpoint = self.endpoints.get(fulfiller)
         return {"lead_days": self.records.lead_days, "program": endpoint.program_rules if endpoint else None}
 
+    @property
+    def hosted_endpoints(self) -> frozenset[str]:
+        """The endpoints whose FHIR server is ours."""
+        return frozenset(key for key, each in self.endpoints.items() if each.hosted_practice)
+
     def asks_consent(self, endpoint: str) -> bool:
         """Does nothing leave for this endpoint before the patient's consent was recorded?"""
         found = self.endpoints.get(endpoint)

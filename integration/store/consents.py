@@ -1,5 +1,6 @@
 """What a patient agreed to for a request: each statement is a row, the newest stands, and nothing is changed or removed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -99,10 +100,19 @@ def why_not_to(conn: Connection, request_id: str, endpoint: str, *, is_required:
     return why_not_by(stands.consent if stands else None, endpoint, _today(conn), is_required=is_required)
 
 
-def record(conn: Connection, request_id: str, typed: TypedConsent, *, actor: str, by_patient: bool = False) -> Recorded:
+def record(
+    conn: Connection,
+    request_id: str,
+    typed: TypedConsent,
+    *,
+    actor: str,
+    hosted: Collection[str],
+    by_patient: bool = False,
+) -> Recorded:
     """Keep what was said; what had stopped for want of it goes on. Raises UnknownRequest, WrongWords.
 
-    Whatever is about to leave at this moment is written down as having left, or sees this.
+    Whatever is about to leave at this moment is written down as having left, or sees this. ``hosted``: endpoints of ours, where
+    it is written as a Consent when one of them asks.
     """
     row = requests.get(conn, request_id)
     steps.lock_with_request(conn, request_id)
@@ -119,6 +129,8 @@ def record(conn: Connection, request_id: str, typed: TypedConsent, *, actor: str
     made = conn.execute(insert(consents).values(_values(request_id, said, actor)).returning(consents)).one()
     detail = {"said": said.consent.said, "how": said.how}
     audit.record(conn, actor, "consent.recorded", request_id, subject=f"consent {made.id}", detail=detail)
+    if row.placer in hosted:
+        steps.create(conn, "write_consent", row.placer, request_id=request_id, deadline=steps.AFTER_WORK)
     return Recorded(ConsentRow.from_row(made), True, _go_on(conn, request_id, actor, made.id))
 
 

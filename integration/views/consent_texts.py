@@ -49,6 +49,8 @@ CONSENT_TEXTS: dict[str, str | tuple[str, str]] = {
     "consent.keep": "Record",
     "consent.kept": "Recorded. What was stopped and may leave now goes on by itself.",
     "consent.known": "That was recorded already.",
+    "consent.shut": "The patient's consent lets your practice read nothing of this chart now. Ask the practice that asks you.",
+    "consent.shut_limited": "The patient has left out kinds of record, and this page would show all of them. Read what was delivered to your practice.",
     "case.part.consent": "Consent",
     "case.consent.none": "Nobody has recorded what the patient agrees to",
     "case.consent.given": "The patient agrees",

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     STATUS = "status"
     VISIT = "visit"
     CANCELLATION = "cancellation"
+    CONSENT = "consent"  # what the patient agreed to, at the practice that asks
     CHECK = "check"
     SUBSCRIPTION = "subscription"
     COVERAGE = "coverage-asked"  # of an insurer, by a person
@@ -35,6 +36,7 @@ REASON_OF_STEP: dict[str, Reason] = {
     K.MIRROR_STATUS: Reason.STATUS,
     K.WRITE_VISIT: Reason.VISIT,
     K.BOOK_VISIT: Reason.VISIT,
+    K.WRITE_CONSENT: Reason.CONSENT,
     K.CANCEL_REQUEST: Reason.CANCELLATION,
     K.ASK_SOURCE: Reason.RECORDS,
     K.ASK_PAYER: Reason.COVERAGE,

@@ -53,6 +53,7 @@ class StepKind(StrEnum):
     WATCH_VISIT = "watch_visit"
     WRITE_VISIT = "write_visit"
     BOOK_VISIT = "book_visit"
+    WRITE_CONSENT = "write_consent"
     MATCH_PEOPLE = "match_people"
     PUSH_RECORDS = "push_records"
     VERIFY_RECORDS = "verify_records"
@@ -98,6 +99,7 @@ KINDS: dict[StepKind, Kind] = {
     K.WATCH_VISIT: Kind(G.WATCH, "Look for the visit", (K.MIRROR_STATUS, K.WRITE_VISIT)),
     K.WRITE_VISIT: Kind(G.WATCH, "Write the visit down"),
     K.BOOK_VISIT: Kind(G.REQUEST, "Book or cancel the visit", (K.MIRROR_STATUS, K.WATCH_VISIT)),
+    K.WRITE_CONSENT: Kind(G.WATCH, "Write the consent down"),
     K.MATCH_PEOPLE: Kind(G.RECORDS, "Match patient and people", (K.PUSH_RECORDS, K.WATCH_VISIT), True, True),
     K.PUSH_RECORDS: Kind(G.RECORDS, "Send the records", (K.VERIFY_RECORDS,), True, True),
     K.VERIFY_RECORDS: Kind(G.RECORDS, "Read the records back", (K.SEND_REQUEST, K.TELL_CORRECTION), True, True),

@@ -16,6 +16,7 @@ from tests.servers.lying import LyingProxy
 
 pytestmark = pytest.mark.postgres
 ALL = tuple(RecordKind)
+HOSTED = frozenset({"alice"})  # the fixture has it by its address alone
 
 
 def say(exchange, request_id, said="given", kinds=ALL, to=("alice", "bob"), until=""):
@@ -24,7 +25,7 @@ def say(exchange, request_id, said="given", kinds=ALL, to=("alice", "bob"), unti
         typed = TypedConsent(
             said, str(stands.id) if stands else "", tuple(kinds), tuple(to), until, "in-person", "the patient"
         )
-        return consents.record(conn, request_id, typed, actor="ann")
+        return consents.record(conn, request_id, typed, actor="ann", hosted=HOSTED)
 
 
 def there(exchange, *kinds):
@@ -202,10 +203,32 @@ def test_the_same_form_twice_is_one_statement_and_an_older_one_is_refused(exchan
     request_id = exchange.submit(a_request())
     typed = TypedConsent("withdrawn", "", how="by-phone", by="the patient")
     with exchange.engine.begin() as conn:
-        assert consents.record(conn, request_id, typed, actor="ann").is_new
-        assert not consents.record(conn, request_id, typed, actor="ann").is_new
+        assert consents.record(conn, request_id, typed, actor="ann", hosted=HOSTED).is_new
+        assert not consents.record(conn, request_id, typed, actor="ann", hosted=HOSTED).is_new
         with pytest.raises(WrongWords, match="another statement"):
             consents.record(
-                conn, request_id, TypedConsent("given", "", ALL, ("bob",), how="by-phone", by="x"), actor="bo"
+                conn,
+                request_id,
+                TypedConsent("given", "", ALL, ("bob",), how="by-phone", by="x"),
+                actor="bo",
+                hosted=HOSTED,
             )
         assert len(consents.of_request(conn, request_id)) == 1
+
+
+def test_it_stands_as_a_consent_at_the_hosted_practice_that_asks_each_statement_a_version(make_exchange):
+    exchange = make_exchange()
+    load_chart(exchange, observations=1)
+    request_id = exchange.submit(a_request())
+    exchange.drain()
+    say(exchange, request_id, kinds=[each for each in ALL if each != "images"])
+    exchange.drain()
+    [there] = exchange.find("alice", "Consent")
+    assert there["status"] == "active" and there["identifier"][0]["value"] == f"Consent/{request_id}"
+    denied = {each["code"] for inner in there["provision"]["provision"] for each in inner["class"]}
+    assert denied == {"ImagingStudy", "Media"}
+    say(exchange, request_id, "withdrawn")
+    exchange.drain()
+    [gone] = exchange.find("alice", "Consent")
+    assert gone["id"] == there["id"] and gone["status"] == "inactive" and gone["provision"]["type"] == "deny"
+    assert {each.reason for each in rows(exchange)} >= {"consent"}

@@ -11,7 +11,7 @@ from integration.store import client_tokens, installation, tokens
 from integration.store.roles import in_order
 from integration.views.texts import t
 from integration.web import forms, pages, problems, world
-from integration.web.access import scope, sign_in, who
+from integration.web.access import consented, scope, sign_in, who
 from integration.web.access.roles import NEEDS, Role
 from integration.web.problems import Problem
 from mappings.model.errors import ExchangeError
@@ -59,6 +59,8 @@ def guard() -> Response | None:
     g.scope = scope.of(asking, need)
     if scope.is_outside(asking):
         return _not_there()
+    if (shut := consented.refused()) is not None:
+        return shut
     if _is_api() and request.method not in SAFE and asking.session and not forms.is_ours():
         return problems.known(Problem("foreign-origin", t("gate.api_form", header=forms.TOKEN_HEADER)))
     return None

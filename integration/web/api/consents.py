@@ -35,7 +35,7 @@ def record_consent(request_id: str, body: ConsentBody) -> Done:
     )
     try:
         with world.engine().begin() as conn:
-            done = consents.record(conn, request_id, typed, actor=forms.actor())
+            done = consents.record(conn, request_id, typed, actor=forms.actor(), hosted=world.config().hosted_endpoints)
     except WrongWords as error:
         raise problems.wrong(
             "wrong-body", [Mistake("", None, field, words) for field, words in error.wrong.items()]

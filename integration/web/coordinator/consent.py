@@ -33,7 +33,7 @@ def say(request_id: str) -> ResponseReturnValue:
     )
     try:
         with world.engine().begin() as conn:
-            done = consents.record(conn, request_id, typed, actor=forms.actor())
+            done = consents.record(conn, request_id, typed, actor=forms.actor(), hosted=world.config().hosted_endpoints)
     except WrongWords as error:
         return _page(request_id, 400, wrong=dict(error.wrong))
     words = t("consent.kept") if done.is_new else t("consent.known")

@@ -202,7 +202,14 @@ def say_consent() -> ResponseReturnValue:
     )
     try:
         with world.engine().begin() as conn:
-            done = consents.record(conn, opened.request_id, typed, actor=opened.actor, by_patient=True)
+            done = consents.record(
+                conn,
+                opened.request_id,
+                typed,
+                actor=opened.actor,
+                hosted=world.config().hosted_endpoints,
+                by_patient=True,
+            )
     except WrongWords as error:
         says = "consent.stale" if set(error.wrong) == {"seen"} else "consent.wrong"
         return _page(says, 409 if says == "consent.stale" else 400, at="consent")

@@ -319,3 +319,27 @@ def test_what_a_scope_holds_is_what_its_condition_finds(two):
         assert len(found) == expected == made.holds("alice", "mercy"), made
     assert Scope.of([Role.COORDINATOR, Role.OPERATOR], ["dana"]) is EVERYTHING
     assert Scope.of([Role.CONSULTANT], []) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("said", "kinds", "status"), [("withdrawn", None, 409), ("given", ["notes"], 409), ("given", None, 200)]
+)
+def test_the_side_that_is_asked_does_not_read_here_what_consent_keeps_from_leaving(two, said, kinds, status):
+    with two.engine.begin() as conn:
+        row = {
+            "request_id": two.id,
+            "said": said,
+            "kinds": kinds,
+            "how": "in-person",
+            "said_by": "the patient",
+            "actor": "x",
+        }
+        conn.execute(metadata.tables["consents"].insert().values(row))
+    theirs = two.as_(Role.CONSULTANT, name="cora", practices=("mercy",))
+    answer = theirs.get(f"/requests/{two.id}/medications")
+    assert answer.status_code == status and (
+        status == 200 or "patient" in answer.text.lower() and CANARY not in answer.text
+    )
+    assert theirs.get(f"/api/requests/{two.id}/medications").status_code == status
+    ours = two.as_(Role.COORDINATOR, name="carl", practices=("alice",))
+    assert ours.get(f"/requests/{two.id}/medications").status_code == 200, "the patient's own practice"
