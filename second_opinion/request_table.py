@@ -9,6 +9,7 @@ from integration.views.levels import in_short
 from integration.views.request_list import Line
 from integration.views.texts import t
 from integration.views.words import clean, countdown, span
+from mappings.model.acknowledgment import Standing
 from mappings.model.steps import kind_words
 
 SHOWN = 20  # findings on the screen; --json has all
@@ -32,6 +33,8 @@ def as_json_rows(rows: list[Line]) -> list[dict]:
             "changed_at": row.changed_at,
             "closed_at": row.closed_at,
             "closed_level": row.closed_level,
+            "reading": row.reading.value,
+            "case_id": row.case,
             "waits_for": row.waits and {"kind": row.waits.kind, "status": row.waits.status, "cause": row.waits.cause},
         }
         for row in rows
@@ -55,7 +58,9 @@ def _cells(row: Line, config: Config, now: datetime) -> tuple[str, ...]:
         row.id,
         _name(config, row.placer),
         _name(config, row.fulfiller),
-        f"{t('list.closed_loop')}, {in_short(row.closed_level)}" if row.closed_at else t(f"status.{row.status}"),
+        f"{t('list.closed_loop')}, {in_short(row.closed_level, row.reading)}"
+        if row.closed_at
+        else t(f"status.{row.status}"),
         row.records_words,
         countdown(row.due_at, now).words if row.is_open else "",
         _waits(row),
@@ -84,13 +89,17 @@ def page(view: dict, config: Config) -> str:
         f"{view['verified']} of {view['gathered']} verified",
         *([f"records due: {due:%Y-%m-%d %H:%M} UTC"] if due else []),
         "",
-        *([f"the loop is closed; the report: {view['closed_known']}"] if view["closed"] else _open(view)),
+        *([f"the loop is closed; the report: {view['closed_known']}{_read(view)}"] if view["closed"] else _open(view)),
         *_deliveries(view),
         *_findings(view),
         "",
         "everything else: --json",
     ]
     return "\n".join(lines)
+
+
+def _read(view: dict) -> str:
+    return f"; {t('reading_level.' + view['reading'])}" if view["reading"] != Standing.NONE else ""
 
 
 def _open(view: dict) -> list[str]:

@@ -9,7 +9,15 @@ from integration.store import audit, deliveries, reports, requests, steps
 from integration.store.operations import NotPossible, WrongWords
 from integration.store.reports import Report
 from integration.store.tables import acknowledgments
-from mappings.model.acknowledgment import Acknowledgment, Decision, TypedAcknowledgment, read_acknowledgment
+from integration.store.tables import reports as report_table
+from mappings.model.acknowledgment import (
+    Acknowledgment,
+    Decision,
+    Standing,
+    TypedAcknowledgment,
+    read_acknowledgment,
+    standing,
+)
 from mappings.model.delivery import ARRIVED, DeliveryKind
 
 
@@ -47,6 +55,21 @@ def of_request(conn: Connection, request_id: str) -> list[Acknowledged]:
     return [Acknowledged.from_row(row) for row in conn.execute(wanted)]
 
 
+def standings(conn: Connection, request_ids: list[str]) -> dict[str, Standing]:
+    """How far the newest report of each has come with the people it is for; of one without a report there is nothing."""
+    newest = conn.execute(
+        select(report_table.c.request_id, func.max(report_table.c.revision))
+        .where(report_table.c.request_id == func.any(request_ids), report_table.c.state != reports.PRELIMINARY)
+        .group_by(report_table.c.request_id)
+    )
+    table = acknowledgments
+    words: dict[str, list[Acknowledgment]] = {}
+    said = select(table).where(table.c.request_id == func.any(request_ids), table.c.undone_at.is_(None))
+    for row in conn.execute(said.order_by(table.c.id)):
+        words.setdefault(row.request_id, []).append(Acknowledged.from_row(row).word)
+    return {request_id: standing(revision, words.get(request_id, ())) for request_id, revision in newest}
+
+
 def looked_at(conn: Connection, request_id: str, *, actor: str, reason: str | None = None) -> list[Acknowledged]:
     """The same for somebody who reads them; the look is recorded. Raises UnknownRequest."""
     requests.get(conn, request_id)
@@ -80,10 +103,10 @@ def add(conn: Connection, request_id: str, typed: TypedAcknowledgment, *, actor:
 def _is_last_word(
     conn: Connection, request_id: str, said: Acknowledgment, typed: TypedAcknowledgment, actor: str
 ) -> bool:
-    standing = [each for each in of_request(conn, request_id) if each.undone_at is None]
-    if not standing or standing[-1].actor != actor:
+    stand = [each for each in of_request(conn, request_id) if each.undone_at is None]
+    if not stand or stand[-1].actor != actor:
         return False
-    last = standing[-1].word
+    last = stand[-1].word
     same_time = last.read_at == said.read_at or not typed.at.strip()  # sent twice: "now" was a moment later
     return same_time and vars(last) | {"read_at": None} == vars(said) | {"read_at": None}
 

@@ -180,10 +180,12 @@ def counts(conn: Connection) -> dict[str, int]:
 # --- statements ----------------------------------------------------------------------------------------------------
 
 _FORGET_OTHERS = text("DELETE FROM told_alarms WHERE recipient <> ALL(CAST(:names AS text[]))")
+# Of a practice's recipients: what is about it, or about a request of its. Who is to read a report is who asked for it.
 _PRACTICES = "CAST(:practices AS text[])"
 _MINE = f"""(CAST(:rules AS text[]) IS NULL OR {{0}}.rule = ANY(CAST(:rules AS text[])))
     AND ({_PRACTICES} IS NULL OR split_part({{0}}.subject, ' ', 1) = ANY({_PRACTICES}) OR EXISTS (
-        SELECT 1 FROM requests q WHERE q.id = {{0}}.subject AND (q.placer = ANY({_PRACTICES}) OR q.fulfiller = ANY({_PRACTICES}))))"""
+        SELECT 1 FROM requests q WHERE q.id = {{0}}.subject AND (q.placer = ANY({_PRACTICES})
+            OR q.fulfiller = ANY({_PRACTICES}) AND {{0}}.rule <> 'report-unread')))"""
 _FORGET_RULES = text(f"DELETE FROM told_alarms t WHERE recipient = :recipient AND NOT ({_MINE.format('t')})")
 _NOT_SILENCED = """NOT EXISTS (SELECT 1 FROM alarm_silences s WHERE s.until > :now AND s.rule IN ({0}.rule, '*')
                                AND s.subject IN ({0}.subject, '*'))"""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row
 
 from integration.store import hand_overs
 from integration.views.texts import t
+from mappings.model.acknowledgment import Standing
 from mappings.model.delivery import ARRIVED, STATUS_OF, DeliveryStatus
 from mappings.model.roads import Level
 from mappings.model.states import Records
@@ -78,6 +79,7 @@ def records_words(records: str, arrived_as: str | None) -> str:
     return words[:1].upper() + words[1:]
 
 
-def in_short(level: str | None) -> str:
-    """On which level a loop closed, in a word or two."""
-    return t(f"closed_on.{level or Level.READ_BACK}")
+def in_short(level: str | None, reading: Standing = Standing.NONE) -> str:
+    """On which level a loop closed, in a word or two; and the last one, whether a clinician has read the report."""
+    words = t(f"closed_on.{level or Level.READ_BACK}")
+    return words if reading is Standing.NONE else f"{words}, {t(f'reading_level.{reading}')}"

@@ -5,10 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row
 
-from integration.store import deliveries, request_list, requests
+from integration.store import acknowledgments, deliveries, request_list, requests
 from integration.store.request_list import Waits, Wanted
 from integration.store.scope import EVERYTHING, Scope
 from integration.views.levels import records_words
+from mappings.model.acknowledgment import Standing
 from mappings.model.roads import Level
 from mappings.model.states import Status
 from mappings.specialties import SPECIALTIES
@@ -34,6 +35,9 @@ class Line:
     changed_at: datetime
     closed_at: datetime | None
     closed_level: str | None
+    reading: Standing  # the last level, above what is known of the report in the EHR
+    case: str
+    number: int  # which opinion of its case
     waits: Waits | None
 
     @property
@@ -60,11 +64,14 @@ def lines(
     rows, following = request_list.page(conn, wanted, scope=scope, after=after, limit=limit)
     ids = [row.id for row in rows]
     waiting, arrived = request_list.waits(conn, ids), deliveries.records_arrived_as(conn, ids)
-    return [_line(row, waiting.get(row.id), arrived.get(row.id)) for row in rows], following
+    reading = acknowledgments.standings(conn, ids)
+    made = [_line(row, waiting.get(row.id), arrived.get(row.id), reading.get(row.id, Standing.NONE)) for row in rows]
+    return made, following
 
 
-def _line(row: Row, waits: Waits | None, arrived_as: str | None) -> Line:
-    specialty = requests.content_of(row.body).specialty
+def _line(row: Row, waits: Waits | None, arrived_as: str | None, reading: Standing) -> Line:
+    content = requests.content_of(row.body)
+    specialty = content.specialty
     return Line(
         id=row.id,
         key=row.key,
@@ -82,5 +89,8 @@ def _line(row: Row, waits: Waits | None, arrived_as: str | None) -> Line:
         changed_at=row.updated_at,
         closed_at=row.closed_at,
         closed_level=(row.closed_level or Level.READ_BACK) if row.closed_at else None,
+        reading=reading,
+        case=row.case_id or row.id,
+        number=content.opinion_number,
         waits=waits,
     )

@@ -4,10 +4,11 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection
 
-from integration.store import deliveries, operations, request_parts, requests, waivers
+from integration.store import acknowledgments, deliveries, operations, request_parts, requests, waivers
 from integration.store.deliveries import Delivery, Item
 from integration.store.requests import Request
 from integration.views.levels import closed_known, records_words, told
+from mappings.model.acknowledgment import Standing
 from mappings.model.delivery import ARRIVED
 from mappings.model.steps import OPEN
 
@@ -22,6 +23,8 @@ def request_view(conn: Connection, request_id: str) -> dict:
         **summary,
         "records_words": records_words(row.records, deliveries.records_arrived_as(conn, [request_id]).get(request_id)),
         "closed_known": closed_known({**summary, **rows}),
+        "reading": acknowledgments.standings(conn, [request_id]).get(request_id, Standing.NONE).value,
+        "case_id": row.case,
         "status_reason": row.status_reason,
         "visit": row.visit,
         "visit_at": row.visit_at,

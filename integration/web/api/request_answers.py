@@ -290,6 +290,10 @@ class Request(Answer):
     closed_at: datetime | None
     closed_level: LevelWord | None = Field(description="What was known of the report when the loop closed.")
     closed_known: str | None = Field(description="The same in words.")
+    reading: Literal["no-report", "unread", "changed-since", "read", "decided"] = Field(
+        description="The last level: whether a clinician has read the newest report, and decided."
+    )
+    case_id: str = Field(description="The request that began its case: itself, or an earlier one.")
     closed_road: str | None = Field(description="By which road that report went.")
     cancel_requested: bool
     records: str = Field(description="Where the records track is.")

@@ -6,6 +6,7 @@ import pytest
 
 from integration.views.levels import TOO_LOW, in_short, known, level_of, records_words
 from integration.views.texts import t
+from mappings.model.acknowledgment import Standing
 from mappings.model.causes import cause_named
 from mappings.model.delivery import ARRIVED, DELIVERY_TRANSITIONS, ENDED, STATUS_OF, DeliveryStatus
 from mappings.model.roads import Level
@@ -83,3 +84,15 @@ def test_records_of_which_less_is_known_are_not_called_verified(level):
 def test_the_records_track_is_told_as_it_stands():
     assert records_words("verified", "verified") == records_words("verified", None) == t("records.verified")
     assert records_words("gathering", "handed-over") == t("records.gathering"), "a correction is on its way"
+
+
+@pytest.mark.parametrize(
+    ("reading", "words"),
+    [
+        (Standing.NONE, "read back"),
+        (Standing.UNREAD, "read back, nobody has said that they read it"),
+        (Standing.DECIDED, "read back, read by a clinician, and decided"),
+    ],
+)
+def test_that_a_clinician_has_read_it_is_the_last_level(reading, words):
+    assert in_short("read-back", reading) == words
