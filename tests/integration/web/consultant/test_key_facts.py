@@ -1,14 +1,12 @@
 """Key facts on their page, for programs and on the command line: the same facts, each with its element; looks are recorded."""
 
 import base64
-import io
 import json
 import re
 from html import unescape
 
 import pytest
 from click.testing import CliRunner
-from pypdf import PdfReader, PdfWriter
 from sqlalchemy import select, update
 
 import second_opinion
@@ -16,6 +14,7 @@ from integration import reading
 from integration.packets.text_pdf import pdf_of_text
 from integration.store import tables
 from mappings.model.packet import ManifestItem
+from tests.integration.arriving.made import pdf
 from tests.mappings.reading.chart_factory import allergy, condition, flag, medication, report, result
 
 pytestmark = pytest.mark.postgres
@@ -274,18 +273,9 @@ def test_a_pdf_is_read_in_words_and_opened_only_when_it_does_nothing_by_itself(s
     answer = site.client.get(address + "&show=1")
     assert answer.headers["Content-Type"] == "application/pdf" and answer.headers["Content-Disposition"] == "inline"
     assert "script-src" not in answer.headers["Content-Security-Policy"]
-    page, address = opened(site, scripted(), "application/pdf")
+    page, address = opened(site, pdf(action="<< /S /JavaScript /JS (app.alert(1)) >>"), "application/pdf")
     assert "Open the PDF" not in page
     assert site.client.get(address + "&show=1").headers["Content-Disposition"].startswith("attachment")
-
-
-def scripted() -> bytes:
-    """A PDF that would run something when it is opened."""
-    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pdf_of_text("quiet", "report"))))
-    writer.add_js("app.alert('x')")
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
 
 
 def test_a_document_without_bytes_is_a_sentence(site):
