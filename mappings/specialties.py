@@ -5,6 +5,7 @@ Each NUCC code here was looked up in the code list that CMS read from nucc.org (
 what it is called here.
 """
 
+from mappings.codes import SYSTEM_NUCC, SYSTEM_SNOMED
 from mappings.names import fold
 
 # https://hl7.org/fhir/R4/valueset-c80-practice-codes.html, those that give second opinions most
@@ -137,8 +138,21 @@ NUCC_OF: dict[str, tuple[str, ...]] = {
     "394915009": ("207ZP0102X", "207ZP0101X", "207ZC0500X", "207ZH0000X", "207ZN0500X"),
 }
 
+# What forms offer, by name: of one that both systems have, SNOMED CT's, which an order carries.
+OFFERED = dict(
+    sorted(
+        {**{code: words for code, words in NUCC.items() if words not in SPECIALTIES.values()}, **SPECIALTIES}.items(),
+        key=lambda each: each[1],
+    )
+)
+
 _BY_NAME: dict[str, tuple[str, ...]] = {fold(words): (code,) for code, words in NUCC.items()}
 _BY_NAME |= {fold(words): NUCC_OF[code] for code, words in SPECIALTIES.items()}
+
+
+def offered(code: str) -> dict[str, str | None]:
+    """A specialty that a form offers, as a request says it; of a code that none offers the name is not known."""
+    return {"system": SYSTEM_NUCC if code in NUCC else SYSTEM_SNOMED, "code": code, "display": OFFERED.get(code)}
 
 
 def nucc_of(word: str) -> tuple[str, ...]:

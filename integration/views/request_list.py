@@ -12,7 +12,7 @@ from integration.views.levels import records_words
 from mappings.model.acknowledgment import Standing
 from mappings.model.roads import Level
 from mappings.model.states import Status
-from mappings.specialties import SPECIALTIES
+from mappings.specialties import OFFERED
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _line(row: Row, waits: Waits | None, arrived_as: str | None, reading: Standi
         key=row.key,
         patient=row.patient_hash[:6],
         patient_hash=row.patient_hash,
-        specialty=SPECIALTIES.get(specialty.code, specialty.code[:20]) if specialty else "",
+        specialty=OFFERED.get(specialty.code, specialty.code[:20]) if specialty else "",
         placer=row.placer,
         fulfiller=row.fulfiller,
         status=row.status,

@@ -9,9 +9,10 @@ from integration.settings.request_file import load_request
 from integration.views.texts import t
 from integration.web import world
 from integration.web.coordinator import request_fields
-from integration.web.coordinator.request_fields import ICD, NPI, SNOMED, SPECIALTIES, Field
+from integration.web.coordinator.request_fields import ICD, NPI, Field
 from mappings.model.request import SecondOpinionRequest
 from mappings.revision import FIXED, Change
+from mappings.specialties import OFFERED, offered
 
 Sections = list[tuple[str, list[Field]]]
 # Lists of which the form shows one: that of this system.
@@ -66,7 +67,7 @@ def label(change: Change) -> str:
 
 
 def _offering(field: Field, request: SecondOpinionRequest) -> Field:
-    if field.path != "specialty.code" or request.specialty is None or request.specialty.code in SPECIALTIES:
+    if field.path != "specialty.code" or request.specialty is None or request.specialty.code in OFFERED:
         return field
     own = (request.specialty.code, request.specialty.display or request.specialty.code)
     return replace(field, choices=(own, *field.choices))
@@ -110,7 +111,7 @@ def _set(whole: dict, path: str, value: str) -> None:
         at[last] = [line.strip() for line in value.splitlines() if line.strip()]
     elif path == "specialty.code" and value:
         at.clear()
-        at |= {"system": SNOMED, "code": value, "display": SPECIALTIES.get(value)}
+        at |= offered(value)
     elif value:
         at[last] = value
     elif path in _SYSTEMS or path == "specialty.code":

@@ -7,11 +7,10 @@ from integration.views.texts import t
 from integration.web import world
 from integration.web.access import scope
 from mappings.model.errors import RequestError
-from mappings.specialties import SPECIALTIES
+from mappings.specialties import OFFERED, offered
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
-SNOMED = "http://snomed.info/sct"
 EARLIER = "earlier"  # the section of a request in the case of an earlier one
 
 
@@ -102,7 +101,7 @@ def fields() -> list[tuple[str, list[Field]]]:
         (
             "consultant",
             [
-                Field("specialty.code", "specialty", "select", hint="specialty", choices=tuple(SPECIALTIES.items())),
+                Field("specialty.code", "specialty", "select", hint="specialty", choices=tuple(OFFERED.items())),
                 Field("consultant.name.family", "consultant_family"),
                 Field("consultant.identifiers[0].value", "consultant_npi", hint="npi"),
             ],
@@ -156,7 +155,7 @@ def _complete(made: dict) -> None:
     for code in ((made.get("first_opinion") or {}).get("diagnosis") or {}).get("codes", ()):
         code["system"] = ICD
     if made.get("specialty"):
-        made["specialty"] |= {"system": SNOMED, "display": SPECIALTIES.get(made["specialty"]["code"])}
+        made["specialty"] |= offered(made["specialty"]["code"])
 
 
 def placed(error: RequestError) -> tuple[dict[str, str], list[str]]:

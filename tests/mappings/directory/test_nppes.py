@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mappings.codes import SYSTEM_NUCC, SYSTEM_SNOMED
 from mappings.directory.nppes import Columns, Reader, RowProblem
 from mappings.directory.places import STATES, state_of, zip_of
 from mappings.directory.spelling import spelled
-from mappings.specialties import NUCC, NUCC_OF, SPECIALTIES, nucc_of, snomed_of
+from mappings.specialties import NUCC, NUCC_OF, OFFERED, SPECIALTIES, nucc_of, offered, snomed_of
 from tests import directory_files as files
 
 
@@ -62,3 +63,10 @@ def test_every_specialty_of_ours_leads_there_and_back():
         assert nucc_of(code) == nucc_of(name) == NUCC_OF[code] and snomed_of(NUCC_OF[code][0]) == code
     assert all(code in NUCC for held in NUCC_OF.values() for code in held)
     assert nucc_of("207T00000X") == nucc_of("neurosurgery") == ("207T00000X",) and nucc_of("wizardry") == ()
+
+
+def test_a_form_offers_each_specialty_once_in_the_system_that_has_it():
+    assert list(OFFERED.values()) == sorted(set(SPECIALTIES.values()) | set(NUCC.values()))
+    assert offered("394579002") == {"system": SYSTEM_SNOMED, "code": "394579002", "display": "Cardiology"}
+    assert offered("207RI0008X") == {"system": SYSTEM_NUCC, "code": "207RI0008X", "display": "Hepatology"}
+    assert all(nucc_of(code) for code in OFFERED), "whoever is chosen is found in the directory"

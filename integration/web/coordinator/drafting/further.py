@@ -12,11 +12,10 @@ from integration.store.requests import Request, UnknownRequest
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from integration.web.access import scope
-from integration.web.coordinator.request_fields import SNOMED
 from mappings.model.draft import Pick
 from mappings.model.request import HumanName, SecondOpinionRequest
 from mappings.model.suitability import GoodReason
-from mappings.specialties import SPECIALTIES
+from mappings.specialties import OFFERED, offered
 from mappings.suitability import REASON_WORDS
 
 blueprint = pages.sentences(Blueprint("further", __name__, url_prefix="/requests/<request_id>/ask-another"))
@@ -63,13 +62,13 @@ def filled_in(conn: Connection, row: Request) -> tuple[dict[str, str], dict[str,
 
 def _typed(content: SecondOpinionRequest) -> dict[str, str]:
     first, specialty = content.first_opinion, content.specialty
-    offered = specialty and specialty.system == SNOMED and specialty.code in SPECIALTIES
+    is_offered = specialty and offered(specialty.code)["system"] == specialty.system and specialty.code in OFFERED
     found = {
         "question": content.question,
         "patient_questions": "\n".join(content.patient_questions),
         "priority": content.priority,
         "records.since": content.records.since,
-        "specialty.code": specialty.code if specialty and offered else None,
+        "specialty.code": specialty.code if specialty and is_offered else None,
         "first_opinion.given_on": first.given_on if first else None,
     }
     return {path: str(value) for path, value in found.items() if value}
