@@ -18,7 +18,7 @@ from mappings.model.request import Code, Diagnosis
 
 SECONDS = 6.0
 LARGEST = 2_000_000  # bytes of an answer
-_LEADS_NOWHERE = re.compile(r'<a rel="[a-z ]*">(.*?)</a>', re.DOTALL)  # a link whose address was taken out
+_LEADS_NOWHERE = re.compile(r'<a(?: rel="[a-z ]*")?>(.*?)</a>', re.DOTALL)  # a link whose address was taken out
 _TAGS = {"p", "ul", "ol", "li", "a", "b", "strong", "i", "em", "br", "h3", "h4"}
 
 
