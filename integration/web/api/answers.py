@@ -190,7 +190,7 @@ class Schedule(Answer):
     """What happens by the clock."""
 
     name: str
-    seconds: int = Field(description="How often, roughly.")
+    seconds: int | None = Field(description="How often; empty where it goes by the time of day.")
     cron: str | None
     last_at: datetime | None
     next_at: datetime | None

@@ -132,6 +132,10 @@ def ask(two: Two, client, method: str, address: str, token: str, machine: dict[s
     )
 
 
+# What they show is named in the query and stands in a packet, which this request has none of.
+OF_A_PACKET = {"key_facts.rest", "key_facts.element", "key_facts.document", "key_facts.document_bytes"}
+
+
 @pytest.mark.parametrize("role", sorted(OF_PRACTICES))
 @pytest.mark.parametrize("by", ["session", "token"])
 def test_no_route_shows_or_changes_anything_of_another_practices_request(two, role, by):
@@ -178,6 +182,8 @@ def test_the_people_of_its_own_two_sides_reach_it_by_every_route_that_is_open_to
             continue
         query = {"request": two.id, "delivery": two.names["delivery"]} if endpoint in scope.BUTTONS else None
         answer = client.get(address, query_string=query)
+        if endpoint in OF_A_PACKET and answer.status_code == 404:
+            continue
         if answer.status_code not in (200, 409):  # 409: a button that has nothing to do any more
             wrong.append(f"{method} {address}: {answer.status_code}")
         reached.add(endpoint)
