@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from mappings.suppression import LEAST, Sum, hidden
+from mappings.suppression import LEAST, Name, Sum, hidden
 
 AGREEMENTS = ("agrees", "partly-agrees", "differs", "cannot-tell", "not-coded")
 DECISIONS = ("keep-plan", "change-plan", "another-opinion", "not-decided")
@@ -88,7 +88,7 @@ def lines(rows: Sequence[Asked]) -> list[Line]:
     groups = [whole, *_groups("specialty", rows, lambda each: each.specialty)]
     groups += _groups("consultant", rows, lambda each: each.consultant)
     counted = [(each, each.counted()) for each in groups]
-    cells = {(each.by, each.name, name): found[name] for each, found in counted for name in COUNTS}
+    cells: dict[Name, int] = {(each.by, each.name, name): found[name] for each, found in counted for name in COUNTS}
     out = hidden(cells, list(_sums(groups)))
     return [_line(each, cells, out) for each in groups]
 
