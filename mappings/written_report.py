@@ -27,6 +27,11 @@ AGREEMENT_WORDS = {
     Agreement.DIFFERS: "differs",
     Agreement.CANNOT_TELL: "cannot tell",
 }
+_AS_A_SENTENCE = {
+    Agreement.AGREES: "agrees with the first opinion",
+    Agreement.PARTLY: "partly agrees with the first opinion",
+    Agreement.DIFFERS: "differs from the first opinion",
+}
 
 
 @dataclass(frozen=True)
@@ -142,9 +147,7 @@ def to_instant(at: datetime) -> str:
 def sections(report: WrittenReport) -> Iterator[tuple[str, list[str]]]:
     """Heading and paragraphs of each part that says something, in the order in which a doctor reads them."""
     agreement = [
-        f"{label}: {AGREEMENT_WORDS[said]} with the first opinion"
-        if said is not Agreement.CANNOT_TELL
-        else f"{label}: cannot tell"
+        f"{label}: {_AS_A_SENTENCE.get(said, AGREEMENT_WORDS[said])}"
         for label, said in (("Diagnosis", report.diagnosis), ("Plan", report.plan))
         if said is not None
     ]

@@ -124,7 +124,7 @@ def test_whatever_came_is_read_without_an_error(found):
 
 def test_the_text_holds_every_word_in_80_columns():
     text = to_text(REPORT, ["Second opinion about request r1"])
-    for each in ("Diagnosis: agrees", "Plan: differs", "Less is more.", "stage II", "It is between.", "cannot tell", "PET",
+    for each in ("Diagnosis: agrees", "Plan: differs from the first opinion", "Less is more.", "stage II", "It is between.", "cannot tell", "PET",
                  "44139-4", "A biopsy", "Can I fly?", "Yes.", "Dr Bob Example"):  # fmt: skip
         assert each in text
     assert max(map(len, text.split("\n"))) <= 80
