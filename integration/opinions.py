@@ -1,7 +1,9 @@
 """The newest report of a request beside the first opinion, for pages: its own words, and who has read it."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from sqlalchemy import Engine
 
@@ -16,6 +18,7 @@ from mappings.model.errors import ExchangeError
 from mappings.written_report import WrittenParts, read_written_report
 
 LARGEST_SHOWN = 200_000  # characters of one document
+_PAGE_NUMBER = re.compile(r"^page \d+ of \d+$", re.M | re.I)
 NO_WORDS = "there are no words to show; open it as it is"
 
 
@@ -31,7 +34,7 @@ def opinion(engine: Engine, payloads: Payloads, request_id: str, *, actor: str, 
         audit.record(conn, actor, "opinion.looked-at", request_id, subject=subject, reason=reason)
     if report is None:
         return Opinion(request_id, content, None, (), tuple(said))
-    documents, parts = tuple(_documents(payloads, report)), _parts(payloads, report)
+    documents, parts = tuple(each_once(_documents(payloads, report))), _parts(payloads, report)
     return Opinion(request_id, content, report, documents, tuple(said), parts)
 
 
@@ -41,6 +44,18 @@ def _parts(payloads: Payloads, report: Report) -> WrittenParts:
         return read_written_report(fhir_json.loads(payloads.get(report.resource_sha256)))
     except (ExchangeError, ValueError):
         return WrittenParts(None)  # what stands in the place of its documents says why
+
+
+def each_once(documents: Iterable[ReportDocument]) -> Iterator[ReportDocument]:
+    """The documents, each told whether one before it says the same, word for word: a text and its PDF.
+
+    White space, and the lines in which a PDF numbers its pages, are no words.
+    """
+    seen: dict[str, int] = {}
+    for number, each in enumerate(documents, 1):
+        words = "".join(_PAGE_NUMBER.sub("", each.words or "").split())
+        yield replace(each, same_as=seen.get(words)) if words and not each.why else each
+        seen.setdefault(words, number)
 
 
 def _documents(payloads: Payloads, report: Report) -> Iterator[ReportDocument]:

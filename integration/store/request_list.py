@@ -85,8 +85,8 @@ def newest(conn: Connection, limit: int, scope: Scope = EVERYTHING) -> list[Row]
 
 
 def of_patient(conn: Connection, patient_hash: str, scope: Scope, *, but: str, limit: int = 20) -> list[Row]:
-    """``id``, ``key`` and ``status`` of the other requests of a scope about the same patient, newest first."""
-    others = select(requests.c.id, requests.c.key, requests.c.status)
+    """``id``, ``fulfiller``, ``status`` and ``created_at`` of the other requests of a scope about the same patient, newest first."""
+    others = select(requests.c.id, requests.c.fulfiller, requests.c.status, requests.c.created_at)
     others = others.where(requests.c.patient_hash == patient_hash, requests.c.id != but, scope.where())
     return list(conn.execute(others.order_by(requests.c.created_at.desc(), requests.c.id).limit(limit)))
 

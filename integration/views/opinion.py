@@ -12,12 +12,16 @@ from mappings.written_report import WrittenParts
 
 @dataclass(frozen=True)
 class ReportDocument:
-    """One document of the report. ``words``: as they stand in it; None where there are none to show, ``why`` says it."""
+    """One document of the report. ``words``: as they stand in it; None where there are none to show, ``why`` says it.
+
+    ``same_as``: the number of an earlier one with the very same words, in another format.
+    """
 
     content_type: str
     size: int
     words: str | None
     why: str
+    same_as: int | None = None
 
 
 @dataclass(frozen=True)

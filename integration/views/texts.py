@@ -1219,6 +1219,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "opinion.none": "There is no final report yet.",
     "opinion.quoted": "The words of the report as it came, without its layout. Open it as it is before you decide.",
     "opinion.document": "Document {n} of {all}",
+    "opinion.same_words": "The same words as document {n}, with its layout.",
     "opinion.no_words": "Its words cannot be shown here: {why}.",
     "opinion.cut": "Not all is shown: {why}.",
     "opinion.doctor": "Doctor",

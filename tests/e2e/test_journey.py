@@ -7,7 +7,7 @@ import pytest
 from integration.store import reports
 from tests.e2e.before_visit import Coordinator
 from tests.e2e.journey import Consultant, Patient, PrimaryDoctor
-from tests.e2e.visitor import Visitor
+from tests.e2e.visitor import Visitor, said
 from tests.jobs.conftest import make_exchange as make_hosted_exchange
 from tests.jobs.exchange import Exchange
 
@@ -60,7 +60,7 @@ def test_from_the_empty_form_to_the_decision(exchange):
     doctor.release("Dr. Alice Example")
     patient = Patient(visitor(exchange))
     link = doctor.link_for_the_patient()
-    patient.enter(link, "1960-01-01").must_read(WORDS)
+    assert said(patient.enter(link, "1960-01-01").page).count(WORDS) == 1, "a text and its PDF are read once"
     third = doctor.ask_another("Would you operate first?")
     exchange.drain()
     other = Consultant(visitor(exchange), third)

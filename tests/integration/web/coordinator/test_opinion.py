@@ -7,7 +7,9 @@ from html import unescape
 import pytest
 
 from integration import fhir_json
+from integration.opinions import each_once
 from integration.store import reports
+from integration.views.opinion import ReportDocument
 from mappings.model.request import Code
 from mappings.model.written_report import Agreement, Answer, Point, Test, WrittenReport
 from mappings.written_report import to_extension
@@ -160,3 +162,11 @@ def test_the_api_keeps_it_too(site):
     assert word["decision"] == "another-opinion" and site.client.get(address).json["standing"] == "decided"
     back = site.client.post(f"{address}/{word['id']}/take-back", json={"reason": "mistake"})
     assert back.json["changed"] is True and site.client.get(address).json["standing"] == "unread"
+
+
+def test_a_pdf_of_the_same_words_is_named_and_not_read_twice():
+    text = ReportDocument("text/plain", 9, "We agree:\n\noperate.", "")
+    pdf = ReportDocument("application/pdf", 9, "We agree: operate.\npage 1 of 1", "")
+    other = ReportDocument("application/pdf", 9, "We agree: do not operate.", "")
+    cut = ReportDocument("application/pdf", 9, "We agree: operate.", "2 pictures in it are not shown here")
+    assert [each.same_as for each in each_once([text, pdf, other, cut])] == [None, 1, None, None]
