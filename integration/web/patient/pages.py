@@ -15,10 +15,9 @@ from integration.postgres.health import is_away
 from integration.store import appointments, audit, consents, findings, private_links
 from integration.store.operations import NotPossible, WrongWords
 from integration.store.revisions import RevisionRefused, RevisionStale
-from integration.views import own_words
 from integration.web import pages, world
 from integration.web.health_links import base_url, qr_of
-from integration.web.patient import gate
+from integration.web.patient import gate, own_words
 from mappings.health_link import LinkProblem
 from mappings.medications import Informant, What
 from mappings.model.consent import How, Said, TypedConsent
