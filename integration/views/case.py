@@ -9,6 +9,7 @@ from integration.store.requests import Request
 from integration.views.levels import records_words
 from integration.views.texts import t
 from mappings.model.acknowledgment import Standing
+from mappings.model.consent import CAUSES as CONSENT_CAUSES
 from mappings.model.moves import QUESTIONS, WHOSE, Move, Mover
 from mappings.model.states import FINAL, Records, Status
 from mappings.model.steps import Group, of_group
@@ -80,7 +81,8 @@ def records_part(row: Request, arrived_as: str | None, waits: Waits | None, now:
     )
     state = "late" if is_late else "open" if is_held else "waiting"
     if is_held:
-        return _moving("records", state, says, Move.HELD, row.records_due_at, page)
+        move = Move.CONSENT if waits is not None and waits.cause in CONSENT_CAUSES else Move.HELD
+        return _moving("records", state, says, move, row.records_due_at, page)
     return Part("records", state, says, t("case.records.sends"), Mover.EXCHANGE, row.records_due_at, page)
 
 

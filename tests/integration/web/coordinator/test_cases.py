@@ -14,6 +14,7 @@ from integration.store.scope import EVERYTHING, Scope
 from integration.store.tables import reports, requests, steps
 from integration.views import board as boards
 from integration.views.case import Part, in_order, label
+from mappings.model import consent
 from mappings.model.errors import ExchangeError
 from mappings.model.moves import WHOSE, Move
 from tests.mappings.checklists.charts import report, result
@@ -41,6 +42,7 @@ def one_of_each(site) -> dict[Move, str]:
     park(site, made[Move.QUESTION], "gather_records", "information-missing")
     park(site, made[Move.CARRY], "return_report", "to-hand-over")
     park(site, made[Move.HELD], "push_records", "http-422")
+    park(site, made[Move.CONSENT], "push_records", consent.WITHDRAWN)
     row = dict(
         id="rep1",
         request_id=made[Move.READ],
