@@ -1,6 +1,7 @@
 """The directory: how fast NPPES-shaped rows are loaded, and how long a search of 1,000,000 doctors takes. The plans PostgreSQL chose."""
 
 import random
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -147,9 +148,5 @@ def _scans(engine: Engine, typed: dict[str, str]) -> str:
         event.remove(engine, "before_cursor_execute", note)
     with engine.connect() as conn:
         plan = conn.exec_driver_sql(f"EXPLAIN {seen[0][0]}", seen[0][1]).scalars().all()
-    used = [
-        line.split(" on ")[-1].split(" using ")[-1].split()[0]
-        for line in plan
-        if "directory_entries_" in line and "Scan" in line
-    ]
+    used = re.findall(r"(?:Index (?:Only )?Scan(?: Backward)? using|Bitmap Index Scan on) (\S+)", "\n".join(plan))
     return "by " + ", ".join(dict.fromkeys(used)) if used else "reads the table"
