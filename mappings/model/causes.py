@@ -316,7 +316,7 @@ _ALL = (
           "If it is the same server, confirm that it moved. If it is another one, set the first address back and give the "
           "other server its own endpoint name.", (W.CONFIGURE, W.CALL, W.RETRY), of_the_house=True),
     Cause("directory-fewer", "A directory of doctors lists far fewer than it did, as if it had been cut. Nothing was changed.",
-          "Ask its contact. If it is right, read it once with second-opinion directory sync NAME --fewer.",
+          "Ask its contact. If the list is right, read it once with the option --fewer of the command directory sync.",
           (W.CALL, W.RETRY), of_the_house=True),
     Cause("information-missing", "The order does not say everything a consultant needs to know.",
           "Ask the provider who placed the order. Correct this request, or have the order completed in its EHR; or retry to send it "

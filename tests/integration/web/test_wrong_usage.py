@@ -49,10 +49,13 @@ def options_called(name: str):
                 yield words, command, each
 
 
+CODED = {"second-opinion desk answer"}  # its reason is one of a list, asked for where it declines
+
+
 @pytest.mark.parametrize("blank", ["", "  \t"])
 def test_no_command_takes_a_blank_reason(blank):
     for words, command, option in options_called("--reason"):
-        with pytest.raises(click.BadParameter, match="say why"):
+        with pytest.raises(click.BadParameter, match="is not one of" if words in CODED else "say why"):
             option.process_value(click.Context(command), blank)
             pytest.fail(f"{words} took it")
 
@@ -61,7 +64,7 @@ def test_what_a_page_asks_a_reason_for_the_command_line_asks_it_for_too():
     without = {words for words, _, option in options_called("--reason") if not option.required}
     looks = {"attempts show", "patients compare"}  # with a reason they show more
     visits = {"visits record", "visits link", "visits completed", "visits book"}  # their page asks for none either
-    assert without == {f"second-opinion {words}" for words in looks | visits} | {
+    assert without == {f"second-opinion {words}" for words in looks | visits} | CODED | {
         words for words in without if any(f" {group} " in words for group in ("accounts", "tokens", "clients"))
     }
 
