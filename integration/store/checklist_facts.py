@@ -11,10 +11,11 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import audit, requests
+from integration.store import audit, requests, steps
 from integration.store.operations import NotPossible
 from integration.store.tables import checklist_codes, checklist_facts
 from mappings.model.checklist import Catalog, Facts, Said
+from mappings.model.steps import StepKind
 
 
 class Topic(StrEnum):
@@ -58,7 +59,10 @@ def say(
     actor: str,
     reason: str,
 ) -> None:
-    """Keep a word with who said it and why; audited. Raises NotPossible for what nothing of the catalog is called."""
+    """Keep a word with who said it and why; audited. When the records are due is counted anew: one item less may be waited for.
+
+    Raises NotPossible for what nothing of the catalog is called.
+    """
     requests.get(conn, request_id)
     if topic in WORDS and value not in WORDS[topic]:
         raise NotPossible(f"of an {topic.value} one says {', '.join(sorted(WORDS[topic]))}")
@@ -75,6 +79,7 @@ def say(
         raise NotPossible("name a record as Type/id at the source, and a question by its key")
     row = dict(request_id=request_id, topic=topic.value, key=key, value=value, actor=actor, reason=reason)
     conn.execute(checklist_facts.insert().values(row))
+    steps.look_now(conn, request_id, StepKind.WATCH_VISIT)
     audit.record(conn, actor, f"checklist.{topic.value}", request_id, subject=f"{key} {value}".strip(), reason=reason)
 
 

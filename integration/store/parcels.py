@@ -11,6 +11,7 @@ from integration.store.handing_over import WrongWords
 from integration.store.operations import NotPossible
 from integration.store.tables import parcel_moves, parcels
 from mappings.model.parcel import MAX_LINE, Move, Moved, Parcel, TypedMove, read_move
+from mappings.model.steps import StepKind
 from mappings.model.typed import came_second, line_problem
 
 
@@ -66,6 +67,7 @@ def move(
         raise WrongWords(wrong)
     row = {_COLUMNS.get(name, name): value for name, value in values.items()}
     conn.execute(insert(parcel_moves).values(parcel_id=parcel_id, actor=actor, **row))
+    steps.look_now(conn, request_id, StepKind.WATCH_VISIT)  # what has arrived is waited for no more
     subject = f"parcel {parcel_id} {typed.word}"
     audit.record(conn, actor, "parcel.moved", request_id, subject=subject, reason=reason or typed.note.strip() or None)
     return True

@@ -332,6 +332,14 @@ def end_wait(conn: Connection, which: Select) -> int:
     return conn.execute(due).rowcount
 
 
+def look_now(conn: Connection, request_id: str, kind: str) -> int:
+    """A watch of the request that waits for its turn looks now; one that somebody holds at this moment is about to."""
+    waiting = select(steps.c.id).where(
+        steps.c.request_id == request_id, steps.c.kind == kind, steps.c.status == "waiting"
+    )
+    return end_wait(conn, waiting.with_for_update(skip_locked=True))
+
+
 def make_due_or_create(
     conn: Connection, kind: str, endpoint: str, *, left: tuple[str, ...] = ("parked-by-person",)
 ) -> bool:

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from integration import visit_reading, visits
-from integration.store import appointments, requests
+from integration import checklists, visit_reading, visits
+from integration.store import appointments, checklist_facts, requests
+from integration.store.checklist_facts import Topic
 from integration.visit_reading import House
 from integration.visits import Said
 from mappings.model.states import Visit
@@ -105,3 +106,17 @@ def test_a_visit_that_a_person_recorded_is_an_appointment_at_the_practice_and_ch
     visits.change(house, request_id, Change.BOOKED, said(told_by="desk"), slot)
     exchange.drain()
     assert sorted(each["status"] for each in exchange.find("bob", "Appointment")) == ["booked", "cancelled"]
+
+
+def test_what_is_waited_for_no_more_moves_the_due_time_at_once(make_exchange):
+    exchange, request_id, _, house = world(make_exchange, "none")
+    slot = Slot(START, "America/Chicago", START + timedelta(hours=1), "200 Main Street", "Dr. Lake")
+    visits.change(house, request_id, Change.BOOKED, said(told_by="desk"), slot)
+    exchange.drain()
+    due = current(exchange, request_id)[1].records_due_at
+    for kind in checklists.catalog_of(exchange.config, "bob").kinds:
+        with exchange.engine.begin() as conn:
+            catalog = checklists.catalog_of(exchange.config, "bob")
+            checklist_facts.say(conn, catalog, request_id, Topic.ITEM, kind, "waived", actor="ann", reason="not needed")
+    exchange.drain()
+    assert current(exchange, request_id)[1].records_due_at > due
