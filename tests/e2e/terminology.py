@@ -23,6 +23,9 @@ _LOINC = {
     "34133-9": "Summary of episode note",
     "57133-1": "Referral note",
     "10160-0": "History of Medication use Narrative",
+    "11450-4": "Problem list - Reported",
+    "48765-2": "Allergies and adverse reactions Document",
+    "60591-5": "Patient summary Document",
 }
 _DOCUMENTS = ["11488-4", "34133-9", "57133-1"]  # those whose LOINC scale is Doc (LP32888-7)
 _PROCEDURES = {"3457005": "Patient referral", "77406008": "Confirmatory medical consultation"}
