@@ -66,7 +66,7 @@ def test_declining_gives_the_other_side_the_reason_in_words_and_as_a_code(asked)
     assert reason["coding"][0]["code"] == "not-our-field"
     assert status(exchange, request_id) == "rejected"
     assert exchange.view(request_id)["status_reason"] == "It is not our field: Ask a surgeon."
-    with pytest.raises(WrongWords, match="cannot be said any more"):
+    with pytest.raises(NotPossible, match="the request is rejected"):
         say(exchange, request_id, ACCEPT, last=newest(exchange, request_id))
 
 
