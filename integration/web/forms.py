@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from flask import Response, g, redirect, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import Engine
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from integration.store import installation
 from integration.views.texts import t
@@ -89,6 +90,14 @@ def actor() -> str:
 def typed(name: str, length: int = 1000) -> str:
     """What a person typed into a field, without what no database keeps."""
     return request.form.get(name, "").replace("\x00", "").strip()[:length]
+
+
+def again(name: str) -> str:
+    """What a field held, for a page that is shown again; nothing of a form that was too large to be read."""
+    try:
+        return request.form.get(name, "")
+    except RequestEntityTooLarge:
+        return ""
 
 
 def local(address: str | None, default: str = "/") -> str:

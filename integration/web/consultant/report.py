@@ -213,6 +213,7 @@ def _page(
     return pages.render(
         "report_write.html",
         status,
+        again=forms.again,
         found=found,
         typed=shown,
         points=[*shown.points, *([TypedPoint()] * MORE)][:MAX_PARTS],

@@ -215,6 +215,7 @@ def _list(request_id: str, status: int, wrong: list[str] | None = None, told: li
     return pages.render(
         "received.html",
         status,
+        again=forms.again,
         looking=looking,
         waiting=waiting,
         there=there,

@@ -93,6 +93,14 @@ def test_of_two_editors_the_second_sees_both_and_loses_nothing(asked):
     assert "Carol&#39;s" in client.get(address).text
 
 
+def test_a_file_that_is_too_large_to_be_read_is_refused_with_the_limit(asked, monkeypatch):
+    _, address, client = asked
+    monkeypatch.setattr("integration.web.consultant.report.MOST_FILE_BYTES", 1000)
+    typed = fields(client, address, file=(io.BytesIO(b"%PDF-" + b" " * 2_000_000), "a.pdf", "application/pdf"))
+    answer = client.post(f"{address}/file", data=typed, content_type="multipart/form-data")
+    assert answer.status_code == 413 and "larger than 30 MB" in answer.text
+
+
 def test_a_file_is_handed_in_or_refused_with_a_sentence(asked):
     exchange, address, client = asked
 
