@@ -10,7 +10,6 @@ from integration.store.arrays import any_of
 from integration.store.handing_over import WrongWords
 from integration.store.operations import NotPossible
 from integration.store.tables import source_ask_events, source_asks
-from integration.store.tables import steps as step_table
 from mappings.model.hand_over import ByWay
 from mappings.model.source_ask import BY_PERSON, MAX_NAME, Ask, AskEvent, AskRoad, AskWord, Holder
 from mappings.model.states import FINAL
@@ -146,10 +145,7 @@ def gather_answer(conn: Connection, request_id: str, endpoint: str) -> None:
     if requests.get(conn, request_id).placer != endpoint or not packets.of_request(conn, request_id):
         return
     if steps.create(conn, "watch_chart", endpoint, request_id=request_id, deadline=steps.LAST_OF_ALL) is None:
-        waits = select(step_table.c.id).where(
-            step_table.c.request_id == request_id, step_table.c.kind == "watch_chart", step_table.c.status == "waiting"
-        )
-        steps.end_wait(conn, waits.with_for_update())
+        steps.look_now(conn, request_id, "watch_chart")
 
 
 def _read(

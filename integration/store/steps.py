@@ -333,11 +333,11 @@ def end_wait(conn: Connection, which: Select) -> int:
 
 
 def look_now(conn: Connection, request_id: str, kind: str) -> int:
-    """A watch of the request that waits for its turn looks now; one that somebody holds at this moment is about to."""
+    """A watch of the request that waits for its turn looks now; what it tried so far is kept. Returns how many."""
     waiting = select(steps.c.id).where(
         steps.c.request_id == request_id, steps.c.kind == kind, steps.c.status == "waiting"
     )
-    return end_wait(conn, waiting.with_for_update(skip_locked=True))
+    return end_wait(conn, waiting.with_for_update())
 
 
 def make_due_or_create(
