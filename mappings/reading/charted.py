@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mappings.reading.elements import Labels, dated, named, said, value, wrong
-from mappings.reading.model import Fact, Said
+from mappings.reading.model import Fact, Stated
 from mappings.references import find_attachments
 from mappings.rendition.names import source_of
 from mappings.rendition.words import Words
@@ -99,12 +99,12 @@ def document(resource: dict, words: Words) -> Fact:
     return replace(made, said=(*made.said, *originals(resource, words)))
 
 
-def originals(resource: dict, words: Words) -> Iterator[Said]:
+def originals(resource: dict, words: Words) -> Iterator[Stated]:
     """Its attachments, each as what it says of itself."""
     for found in find_attachments(resource):
         at = found.path.partition(".")[2]
         if (told := value(resource, at, words)) is not None:
-            yield Said(ORIGINAL, told)
+            yield Stated(ORIGINAL, told)
 
 
 def anything(resource: dict, words: Words) -> Fact:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mappings.codes import as_dict, as_dicts, as_text, codings_in
-from mappings.reading.model import Fact, Said, Value, Wrong
+from mappings.reading.model import Fact, Stated, Value, Wrong
 from mappings.rendition.names import source_of
 from mappings.rendition.rows import matching
 from mappings.rendition.words import Words
@@ -63,11 +63,11 @@ def first(resource: dict, words: Words, *names: str) -> Value | None:
     return None
 
 
-def said(resource: dict, words: Words, labels: Labels) -> Iterator[Said]:
+def said(resource: dict, words: Words, labels: Labels) -> Iterator[Stated]:
     """What a record says under these labels, in their order."""
     for label, names in labels.items():
         if (found := first(resource, words, *names)) is not None:
-            yield Said(label, found)
+            yield Stated(label, found)
 
 
 def named(resource: dict, words: Words, *names: str) -> Value:

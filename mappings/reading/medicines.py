@@ -6,7 +6,7 @@ from dataclasses import replace
 from mappings.codes import as_dicts
 from mappings.medications import MedicationList
 from mappings.reading.elements import dated, named, said, value, wrong
-from mappings.reading.model import Fact, Medication, Said
+from mappings.reading.model import Fact, Medication, Stated
 from mappings.rendition.names import source_of
 from mappings.rendition.words import Words
 
@@ -40,16 +40,16 @@ def record(resource: dict, words: Words, name: str = "") -> Fact:
     return Fact(source_of(resource), called, more, dates, wrong(resource))
 
 
-def _times(resource: dict, words: Words) -> Iterator[Said]:
+def _times(resource: dict, words: Words) -> Iterator[Stated]:
     """Every start and stop: a record may state more than one, and none is chosen."""
     for at in (*_PERIODS, *_bounds(resource)):
         for end, label in (("start", "start"), ("end", "stop")):
             if (found := value(resource, f"{at}.{end}", words)) is not None:
-                yield Said(label, found)
+                yield Stated(label, found)
     if (taken := value(resource, "effectiveDateTime", words)) is not None:
-        yield Said("taken", taken)
+        yield Stated("taken", taken)
     if (handed := value(resource, "whenHandedOver", words)) is not None:
-        yield Said("handed_over", handed)
+        yield Stated("handed_over", handed)
 
 
 def _bounds(resource: dict) -> Iterable[str]:

@@ -46,7 +46,7 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Stated:
     """One more thing that a record says: ``label`` names the element."""
 
     label: str
@@ -62,7 +62,7 @@ class Fact:
 
     source: str
     name: Value
-    said: tuple[Said, ...] = ()
+    said: tuple[Stated, ...] = ()
     dated: str = ""
     wrong: Wrong = Wrong.NONE
     unread: bool = False

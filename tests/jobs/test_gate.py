@@ -156,11 +156,16 @@ def test_a_step_that_is_there_to_read_has_no_reason_to_send():
         gate.reason_of(SimpleNamespace(step=step, because=None))
 
 
+CONTENT = {
+    "asked-by-request", "correction", "report-return", "records-asked", "visit", "carried-by-patient", "coverage-asked",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("status", ["cancelled", "entered-in-error", "requested"])
 @pytest.mark.parametrize("reason", Reason)
 def test_what_carries_content_goes_only_for_a_request_that_stands(status, reason):
     gone = Stand(status, cancel_requested=status != "requested", is_linked=True)
-    carries = reason in (Reason.ASKED, Reason.CORRECTION, Reason.REPORT, Reason.RECORDS, Reason.VISIT)
+    carries = reason in CONTENT
     expected = "request-withdrawn" if carries and status != "requested" else ""
     assert why_not(reason, Going("Observation"), gone) == expected
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from integration import checklists, medications, received
 from integration.received import Classified
 from integration.store import received_records
-from integration.store.tables import requests, steps
+from integration.store.tables import received_records as arrived, requests, steps
 from mappings.model.checklist import State
 from tests.integration.arriving import made
 from tests.jobs.exchange import a_request, load_chart
@@ -98,6 +98,7 @@ def test_it_is_taken_back_when_the_visit_is_over_and_nothing_is_watched_any_more
     with exchange.engine.begin() as conn:
         seen = datetime.now(UTC) - timedelta(days=100)
         conn.execute(update(requests).values(visit_at=seen, updated_at=seen))
+        conn.execute(update(arrived).values(accepted_at=seen))  # in the second of the reading it is looked at once more
     exchange.watch()
     assert not watches(exchange)
     take_back(exchange, request_id, record_id)
