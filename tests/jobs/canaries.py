@@ -26,7 +26,14 @@ _LEFT_OUT = {
     "reference",
 }
 # Columns that hold the exchange's content or the name under which it is found again: nobody logs or tells them.
-CONTENT = {"requests.status_reason", "links.system", "links.value", "settings.value", "orders.subject", "requests.requisition"}
+CONTENT = {
+    "requests.status_reason",
+    "links.system",
+    "links.value",
+    "settings.value",
+    "orders.subject",
+    "requests.requisition",
+}
 
 
 class Canaries:

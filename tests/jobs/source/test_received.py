@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 from integration import checklists, medications, received
 from integration.received import Classified
 from integration.store import received_records
-from integration.store.tables import received_records as arrived, requests, steps
+from integration.store.tables import received_records as arrived
+from integration.store.tables import requests, steps
 from mappings.model.checklist import State
 from tests.integration.arriving import made
 from tests.jobs.exchange import a_request, load_chart
