@@ -198,7 +198,7 @@ def drop_file(engine: Engine, config: Config, request_id: str, *, version: int, 
 
 def preview(writing: Writing) -> str:
     """The report as it would be signed now, as text."""
-    return to_text(shown_report(writing.typed), head_of(writing.seen.content, writing.seen.row.id))
+    return to_text(shown_report(writing.typed), head_of(writing.seen.content))
 
 
 def sign(
@@ -290,15 +290,14 @@ def as_typed(report: WrittenReport) -> TypedReport:
     )
 
 
-def head_of(content: SecondOpinionRequest, request_id: str) -> list[str]:
-    """The first lines of a report: what it is, and whom it is about."""
+def head_of(content: SecondOpinionRequest) -> list[str]:
+    """The first lines of a report: what it is, and whom it is about. The patient reads it too: it holds no number of ours."""
     patient = content.patient
     name = " ".join([*patient.name.given, patient.name.family]) if patient.name else ""
     born = f", born {patient.birth_date}" if patient.birth_date else ""
     return [
         TITLE,
         f"Patient: {name or 'not named'}{born}, number {patient.identifiers[0].value}",
-        f"Request: {request_id}",
         *([f"The question: {content.question}"] if content.question else []),
     ]
 
@@ -342,7 +341,7 @@ def _newest(signed: Iterable[SignedReport]) -> int | None:
 def _documents(payloads: Payloads, writing: Writing, report: WrittenReport) -> tuple[list[tuple[str, bytes]], str]:
     """The documents of the report, the one to be read first is first; and why there is no PDF of its text."""
     file = writing.draft.file_sha256 if writing.draft else None
-    text = to_text(report, head_of(writing.seen.content, writing.seen.row.id))
+    text = to_text(report, head_of(writing.seen.content))
     if file is not None:
         parts = [(TEXT, text.encode())] if report.diagnosis or report.plan or report.summary else []
         return [(PDF, payloads.get(file)), *parts], ""

@@ -73,7 +73,7 @@ def preview(request_id: str) -> ResponseReturnValue:
     """The report as it would be signed. The look is recorded."""
     found = _look(request_id)
     shown = list(sections(shown_report(found.typed)))
-    head = written_reports.head_of(found.seen.content, request_id)
+    head = written_reports.head_of(found.seen.content)
     return pages.render("report_preview.html", found=found, head=head, sections=shown)
 
 

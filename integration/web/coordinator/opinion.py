@@ -8,6 +8,8 @@ from integration.store import acknowledgments
 from integration.store.operations import NotPossible, WrongWords
 from integration.views.texts import t
 from integration.web import forms, pages, world
+from integration.web.access import scope
+from integration.web.access.scope import may_use
 from mappings.model.acknowledgment import MAX_NOTE, Decision, TypedAcknowledgment
 
 blueprint = pages.sentences(Blueprint("opinion", __name__, url_prefix="/requests/<request_id>/opinion"))
@@ -55,5 +57,12 @@ def take_back(request_id: str, acknowledgment: int) -> ResponseReturnValue:
 def _page(request_id: str, status: int, *, error: str = "", wrong: dict[str, str] | None = None) -> Response:
     found = opinions.opinion(world.engine(), world.payloads(), request_id, actor=forms.actor())
     return pages.render(
-        "opinion.html", status, found=found, decisions=list(Decision), error=error, wrong=wrong or {}, most=MAX_NOTE
+        "opinion.html",
+        status,
+        found=found,
+        asks=may_use("opinion.acknowledge") and scope.mine().asks_for(found.content.placer),
+        decisions=list(Decision),
+        error=error,
+        wrong=wrong or {},
+        most=MAX_NOTE,
     )

@@ -90,6 +90,7 @@ def test_accepted_written_signed_returned_corrected_and_retracted(asked):
     (copy,) = returned(exchange)
     data = [base64.b64decode(each["attachment"]["data"]) for each in copy["content"]]
     assert b"Stage III is confirmed." in data[0] and data[1].startswith(b"%PDF-")
+    assert request_id.encode() not in data[0], "the patient reads it: no number of ours"
     with exchange.engine.connect() as conn:
         newest = reports.newest(conn, request_id)
     from integration import fhir_json

@@ -9,6 +9,7 @@ import pytest
 from integration import fhir_json
 from integration.opinions import each_once
 from integration.store import reports
+from integration.store.roles import Role
 from integration.views.opinion import ReportDocument
 from mappings.model.request import Code
 from mappings.model.written_report import Agreement, Answer, Point, Test, WrittenReport
@@ -16,6 +17,7 @@ from mappings.written_report import to_extension
 from tests.integration.web.site import Site
 
 pytestmark = pytest.mark.postgres
+OF_WHO_ASKS = ("Ask another doctor", "Clinician who read it")
 WORDS = "Findings\n  We agree. 肝臓 ≥ 3 cm <b>bold</b>"
 
 
@@ -123,6 +125,18 @@ def test_who_has_read_it_is_kept_and_shown_and_taken_back(site):
     assert post(site, request_id, f"/{number}/take-back", reason="again").status_code == 409
     page = unescape(site.get(f"/requests/{request_id}/opinion"))
     assert "Taken back by web: another patient" in page and "Nobody has said that they read this report." in page
+
+
+def test_what_the_side_that_asks_does_is_not_offered_to_one_who_only_consults(guarded):
+    """Somebody who asks for other practices, and is asked here."""
+    request_id = with_report(guarded, b"we agree", kinds=("text/plain",))
+    both = (Role.COORDINATOR, Role.CONSULTANT)
+    guarded.as_(*both, name="bo", practices=("mercy", "bob"))
+    seen = words_of(guarded.get(f"/requests/{request_id}/opinion")) + words_of(guarded.get(f"/cases/{request_id}"))
+    assert "we agree" in seen and not [each for each in OF_WHO_ASKS if each in seen]
+    guarded.as_(*both, name="al", practices=("alice",))
+    seen = words_of(guarded.get(f"/requests/{request_id}/opinion"))
+    assert not [each for each in OF_WHO_ASKS if each not in seen]
 
 
 @pytest.mark.parametrize(
