@@ -31,12 +31,12 @@ def loinc(code: str, text: str = "") -> dict:
     return coded("http://loinc.org", code, text)
 
 
-def load_chart(exchange: Exchange, number: str) -> None:
+def load_chart(exchange: Exchange, number: str, given: str = "Wilma", family: str = "Walker") -> None:
     """A patient with colon cancer at the placer's EHR: problem, doctor, insurance, and much of what the checklist wants."""
     day = (datetime.now(UTC) - timedelta(days=9)).date().isoformat()
     put = lambda **resource: exchange.put("alice", resource)  # noqa: E731
     identifier = [{"type": MR, "system": "urn:test:mrn", "value": number}]
-    who = put(**{**patient(), "identifier": identifier, "name": [{"family": "Walker", "given": ["Wilma"]}]})
+    who = put(**{**patient(), "identifier": identifier, "name": [{"family": family, "given": [given]}]})
     about = {"reference": f"Patient/{who['id']}"}
     doctor = put(resourceType="Practitioner", name=[{"family": "Charlie", "given": ["Cleo"]}])
     by = {"reference": f"Practitioner/{doctor['id']}", "display": "Cleo Charlie"}
