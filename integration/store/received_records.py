@@ -15,7 +15,6 @@ from sqlalchemy.dialects.postgresql import insert
 from integration.store import audit, findings, requests, steps, waivers
 from integration.store.operations import NotPossible
 from integration.store.tables import deliveries, delivery_items, medication_reviews, received_records
-from integration.store.tables import steps as step_table
 from mappings.model.delivery import ENDED
 from mappings.model.findings import Finding
 from mappings.model.request import Code
@@ -309,13 +308,7 @@ def look_again(conn: Connection, request_id: str) -> None:
     steps.lock_with_request(conn, request_id)
     if row.chart_read_at is not None:  # else the first packet is still to be made, with all that was said
         steps.create(conn, WATCH, row.placer, request_id=request_id, deadline=row.records_due_at)
-    watch = conn.execute(
-        select(step_table.c.id).where(
-            step_table.c.request_id == request_id, step_table.c.kind == WATCH, step_table.c.status == "waiting"
-        )
-    ).scalar_one_or_none()
-    if watch is not None:
-        steps.make_due(conn, watch)
+    steps.look_now(conn, request_id, WATCH)
 
 
 def said_since(conn: Connection, request_id: str, at: datetime) -> bool:
