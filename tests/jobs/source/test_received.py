@@ -106,6 +106,8 @@ def test_it_is_taken_back_when_the_visit_is_over_and_nothing_is_watched_any_more
     exchange.drain()
     [there] = documents_at_bob(exchange)
     assert there["status"] == "entered-in-error"
+    with exchange.engine.begin() as conn:
+        conn.execute(update(arrived).values(ended_at=seen))
     exchange.watch()
     assert not watches(exchange)
 
