@@ -4,6 +4,7 @@ Made by us: flask-openapi and APIFlask replace the Flask class, and spectree ans
 pages of its own. What is left to do is one pass over the routes; pydantic writes the schemas.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from integration.web.access import scope
 from integration.web.api.routes import BYTES, JSON, Described, blueprint, get
 from integration.web.problems import CONTENT_TYPE, PROBLEMS, ProblemDetails
 
+SCHEMAS = "#/components/schemas/"
 CONVERTERS = {"": {"type": "string", "minLength": 1}, "int": {"type": "integer", "minimum": 0}}
 EVERY, EVERY_POST = (
     ("wrong-query", "not-signed-in", "not-allowed", "wrong-host", "database-away"),
@@ -103,8 +105,19 @@ def _schemas(routes: list[Route]) -> tuple[dict, dict]:
         wanted[_model_of(route.described.answer), "serialization"] = None
         if route.described.body is not None:
             wanted[route.described.body, "validation"] = None
-    references, schemas = models_json_schema(list(wanted), ref_template="#/components/schemas/{model}")
-    return references, schemas["$defs"]
+    references, schemas = models_json_schema(list(wanted), ref_template=f"{SCHEMAS}{{model}}")
+    told = {f'"{SCHEMAS}{name}"': f'"{SCHEMAS}{_short(name)}"' for name in schemas["$defs"]}
+    names = re.compile("|".join(map(re.escape, told)))
+    defs = json.loads(names.sub(lambda found: told[found[0]], json.dumps(schemas["$defs"])))
+    ours = {each: {"$ref": json.loads(told[json.dumps(reference["$ref"])])} for each, reference in references.items()}
+    return ours, {_short(name): defs[name] for name in defs}
+
+
+def _short(name: str) -> str:
+    """Two classes of one name are told apart by their modules: ``mappings__model__consent__Standing`` is ConsentStanding."""
+    *modules, own = name.split("__")
+    module = next((each.title().replace("_", "") for each in reversed(modules) if each != "model"), "")
+    return own if own.startswith(module) else module + own
 
 
 def _model_of(answer: Any) -> type[BaseModel]:
