@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN = .venv/bin
 READY = .venv/.ready
+# what Python and pytest compiled is kept: to do it anew for each process takes longer than many a test
+export PYTHONDONTWRITEBYTECODE =
 export SECOND_OPINION_DATA ?= $(wildcard $(abspath ../shared/data))
 
 .PHONY: demo check types lock test test-unit test-long chaos bench
