@@ -15,7 +15,8 @@ from integration.store.reports import Report
 from integration.views.opinion import Opinion, ReportDocument
 from mappings.document_reference import attachments, inline_bytes
 from mappings.model.errors import ExchangeError
-from mappings.written_report import WrittenParts, read_written_report
+from mappings.model.request import SecondOpinionRequest
+from mappings.written_report import QUESTION, WrittenParts, read_written_report, sections, unwrapped
 
 LARGEST_SHOWN = 200_000  # characters of one document
 _PAGE_NUMBER = re.compile(r"^page \d+ of \d+$", re.M | re.I)
@@ -34,7 +35,8 @@ def opinion(engine: Engine, payloads: Payloads, request_id: str, *, actor: str, 
         audit.record(conn, actor, "opinion.looked-at", request_id, subject=subject, reason=reason)
     if report is None:
         return Opinion(request_id, content, None, (), tuple(said))
-    documents, parts = tuple(each_once(_documents(payloads, report))), _parts(payloads, report)
+    parts = _parts(payloads, report)
+    documents = tuple(each_once(_as_typed(each, content, parts) for each in _documents(payloads, report)))
     return Opinion(request_id, content, report, documents, tuple(said), parts)
 
 
@@ -44,6 +46,15 @@ def _parts(payloads: Payloads, report: Report) -> WrittenParts:
         return read_written_report(fhir_json.loads(payloads.get(report.resource_sha256)))
     except (ExchangeError, ValueError):
         return WrittenParts(None)  # what stands in the place of its documents says why
+
+
+def _as_typed(document: ReportDocument, content: SecondOpinionRequest, parts: WrittenParts) -> ReportDocument:
+    """A text that was broken into lines for systems of 80 columns, with its paragraphs as they were typed: a phone breaks them itself."""
+    if not document.words or parts.report is None:
+        return document
+    own = [each for _, paragraphs in sections(parts.report) for each in paragraphs]
+    asked = [f"{QUESTION}{content.question}"] if content.question else []
+    return replace(document, words=unwrapped(document.words, [*asked, *own]))
 
 
 def each_once(documents: Iterable[ReportDocument]) -> Iterator[ReportDocument]:

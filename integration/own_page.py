@@ -102,7 +102,8 @@ def _questions(page: Page) -> dict:
 
 
 def _medications(page: Page) -> dict:
-    return {"found": medications.read(page.engine, page.payloads, page.row.id)}
+    found = medications.read(page.engine, page.payloads, page.row.id)
+    return {"found": found, "as_of": datetime.fromisoformat(found.as_of) if found.as_of else None}
 
 
 def _bring(page: Page) -> dict:

@@ -46,6 +46,7 @@ from mappings.report_patient import Doubt, doubts
 from mappings.task import read_task
 from mappings.written_report import (
     PDF,
+    QUESTION,
     TEXT,
     TITLE,
     About,
@@ -219,7 +220,7 @@ def sign(
     with engine.connect() as conn:
         writing = _must_be_writable(conn, config, request_id)
     _must_be_seen(writing, version)
-    draft, now = writing.draft, datetime.now(UTC)
+    draft, now = writing.draft, datetime.now(UTC).replace(microsecond=0)
     has_file = draft is not None and draft.file_sha256 is not None
     report, wrong = sign_report(writing.typed, by=by, now=now, has_document=has_file)
     if draft is not None and draft.file_doubts and not is_theirs:
@@ -298,7 +299,7 @@ def head_of(content: SecondOpinionRequest) -> list[str]:
     return [
         TITLE,
         f"Patient: {name or 'not named'}{born}, number {patient.identifiers[0].value}",
-        *([f"The question: {content.question}"] if content.question else []),
+        *([f"{QUESTION}{content.question}"] if content.question else []),
     ]
 
 

@@ -17,6 +17,7 @@ from mappings.report_text import wrapped
 from mappings.times import as_instant
 
 TITLE = "Second opinion"
+QUESTION = "The question: "  # before what was asked, at the head of the text
 UNKNOWN_AGREEMENT = "report.unknown-agreement"
 TEXT, PDF = "text/plain; charset=utf-8", "application/pdf"
 
@@ -174,6 +175,15 @@ def to_text(report: WrittenReport, head: Iterable[str] = ()) -> str:
             lines += [*wrapped(each), ""]
         lines.pop()
     return "\n".join(lines) + "\n"
+
+
+def unwrapped(text: str, paragraphs: Iterable[str]) -> str:
+    """The text with each of these paragraphs as it was written, where it stands there broken into lines by us; no other line changes."""
+    for each in paragraphs:
+        lines = wrapped(each)
+        if "\n".join(lines) != each:
+            text = text.replace("\n".join(lines), each, 1)
+    return text
 
 
 def _lines(number: int, point: Point) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-VERSION = 1  # of what is made of a packet: with another one the facts of every packet are made anew
+VERSION = 2  # of what is made of a packet: with another one the facts of every packet are made anew
 
 
 class Wrong(StrEnum):

@@ -22,6 +22,7 @@ SYSTEM_NAMES = {
     "http://hl7.org/fhir/sid/us-npi": "NPI",
     "http://www.ama-assn.org/go/cpt": "CPT",
     "http://hl7.org/fhir/sid/ndc": "NDC",
+    "http://dicom.nema.org/resources/ontology/DCM": "DICOM",
 }
 _DATE_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:\d{2})?")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}={0,2}\s*")

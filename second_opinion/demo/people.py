@@ -73,6 +73,12 @@ def link_for_the_patient(config_file: Path, request_id: str) -> tuple[str, str]:
     return made.token, str(born)
 
 
+def born_on(config_file: Path, request_id: str) -> str:
+    """The patient's birth date, which opens their page."""
+    with database_of(load_config(config_file, {}), migrate=False) as database, database.engine.begin() as conn:
+        return str(requests.content(requests.get(conn, request_id)).patient.birth_date)
+
+
 def how_to_play(base: str, request_id: str, let: LetIn, link: tuple[str, str]) -> list[str]:
     """What a visitor reads: each part with its page and sign-in."""
     token, born = link

@@ -16,12 +16,14 @@ import requests
 
 from jobs.supervisor import die_with_parent
 from mappings.model.delivery import ARRIVED
-from second_opinion.demo.consultant import TOKEN_VARIABLE
-from second_opinion.demo.people import LetIn, how_to_play, let_in, link_for_the_patient
+from second_opinion.demo.people import LetIn, born_on, how_to_play, let_in, link_for_the_patient
 from second_opinion.demo.placer import load_chart
+from second_opinion.demo.play import DECISION, Stage, answer, decide, read_as_patient
+from second_opinion.demo.visitor import NotThere
 
 PORT, TRIED_PORTS = 8080, 20
 LIMIT_SECONDS = 180
+LONGEST_WORDS = 600
 READY_SECONDS = 120
 HILLSIDE_IDS = "https://hillside.example/ids"
 PRACTICES = ("hillside", "lakeview")
@@ -44,7 +46,7 @@ schedules: {{dispatch_seconds: 1, poll_requests_seconds: 1, watch_seconds: 1}}
 
 
 def run_demo(data_dir: Path | None, *, exit_at_end: bool, as_json: bool) -> int:
-    """Start the Exchange, load the chart, let a consultant who speaks only FHIR answer, watch the loop close."""
+    """Start the Exchange, load the chart, let its people act at the pages, watch the loop close."""
     data_dir = (data_dir or Path("data/demo")).absolute()
     data_dir.mkdir(parents=True, exist_ok=True)
     say = Teller(quiet=as_json)
@@ -58,6 +60,9 @@ def run_demo(data_dir: Path | None, *, exit_at_end: bool, as_json: bool) -> int:
             _wait_until_ready(exchange, f"http://127.0.0.1:{port}", words)
             site = Site(f"http://127.0.0.1:{port}", let_in(config, PRACTICES))
             return _loop(exchange, site, say, config, exit_at_end=exit_at_end, as_json=as_json)
+        except NotThere as error:
+            print(f"the people of the demo cannot go on: {str(error)[:LONGEST_WORDS]}", file=sys.stderr)
+            return 1
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130
@@ -127,11 +132,9 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def start(*arguments: str, stderr: IO[str] | int | None = None, **environment: str) -> subprocess.Popen:
+def start(*arguments: str, stderr: IO[str] | int | None = None) -> subprocess.Popen:
     """A Python process of ours that ends with us."""
-    return subprocess.Popen(
-        [sys.executable, *arguments], stderr=stderr, preexec_fn=die_with_parent, env={**os.environ, **environment}
-    )
+    return subprocess.Popen([sys.executable, *arguments], stderr=stderr, preexec_fn=die_with_parent)
 
 
 def _wait_until_ready(exchange: subprocess.Popen, base: str, words: IO[str]) -> None:
@@ -158,28 +161,23 @@ def _loop(
     say(
         f"primary care EHR (hillside) holds the chart: {resources} resources; its ServiceRequest asks for a second opinion"
     )
-    consultant = start(
-        "-m",
-        "second_opinion.demo.consultant",
-        "--base",
-        f"{site.base}/fhir/lakeview",
-        "--timeout",
-        str(LIMIT_SECONDS),
-        stderr=subprocess.DEVNULL if as_json else None,
-        **{TOKEN_VARIABLE: site.let.practices["lakeview"]},
-    )
-    try:
-        view = follow(site, say, exchange, before if ordered else set())
-    finally:
-        consultant.terminate()
+    told: set[str] = set()
+    new = before if ordered else set()
+    stage = Stage(site.base, site.let.passwords, say)
+    view = follow(site, say, exchange, new, told, until_asked=True)
+    if view and not view["closed"] and _is_asked(view):
+        answer(stage, view["request_id"])
+        view = follow(site, say, exchange, new, told)
     say(
         "the loop is closed: the report was found in the primary care EHR"
         if view.get("closed")
         else "the loop is NOT closed"
     )
+    result = summary(site, view, say.seconds)
     if view:
         say(records_for_the_visit(site, view["request_id"]))
-    result = summary(site, view, say.seconds)
+    if view.get("closed"):
+        result |= {"decision": decision(stage, config, view["request_id"])}
     if not exit_at_end and view:
         stay(site, say, exchange, config)
     if as_json:
@@ -189,12 +187,26 @@ def _loop(
     return 0 if result["closed"] else 1
 
 
-def follow(site: Site, say: Teller, exchange: subprocess.Popen, before: set[str], *, until_asked: bool = False) -> dict:
+def decision(stage: Stage, config: Path, request_id: str) -> str:
+    """The practice that asked reads the report and decides; the patient reads it too. What was decided, as its page says it."""
+    link = decide(stage, request_id)
+    read_as_patient(stage, link, born_on(config, request_id))
+    return DECISION
+
+
+def follow(
+    site: Site,
+    say: Teller,
+    exchange: subprocess.Popen,
+    before: set[str],
+    told: set[str],
+    *,
+    until_asked: bool = False,
+) -> dict:
     """Print what changes until the newest request that is not among ``before`` is closed or needs a person.
 
-    ``until_asked``: until the consultant has the request.
+    ``told``: what was printed already; it grows. ``until_asked``: until the consultant has the request.
     """
-    told: set[str] = set()
     until = time.monotonic() + LIMIT_SECONDS
     view: dict = {}
     while time.monotonic() < until and exchange.poll() is None:
@@ -205,12 +217,14 @@ def follow(site: Site, say: Teller, exchange: subprocess.Popen, before: set[str]
                 say(words)
         if view.get("closed") or any(step["status"] == "parked" for step in view.get("owed", ())):
             break
-        if until_asked and any(
-            each["kind"] == "request" and each["status"] in ARRIVED for each in view.get("deliveries", ())
-        ):
+        if until_asked and _is_asked(view):
             break
         time.sleep(0.2)
     return view
+
+
+def _is_asked(view: dict) -> bool:
+    return any(each["kind"] == "request" and each["status"] in ARRIVED for each in view.get("deliveries", ()))
 
 
 def news(view: dict) -> list[str]:
@@ -289,7 +303,7 @@ def stay(site: Site, say: Teller, exchange: subprocess.Popen, config: Path) -> N
     """A second request, whose every part a visitor plays; keep running for them."""
     load_chart(f"{site.base}/fhir/hillside", date.today(), site.let.practices["hillside"])
     say("hillside asks once more, and this time the consultant is you")
-    view = follow(site, say, exchange, _closed(site), until_asked=True)
+    view = follow(site, say, exchange, _closed(site), set(), until_asked=True)
     if view:
         lines = ["", "Play it (Ctrl-C ends). Sign in as one, sign out (top right), then sign in as the next:"]
         link = link_for_the_patient(config, view["request_id"])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from tests.e2e.visitor import Visitor, said
+from second_opinion.demo.visitor import Visitor, said
 
 WEEKDAYS = 5
 SCAN = "Report of each examination"

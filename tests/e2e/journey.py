@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 
+from second_opinion.demo.visitor import Visitor
 from tests.e2e.before_visit import request_id_at
-from tests.e2e.visitor import Visitor
 
 
 @dataclass

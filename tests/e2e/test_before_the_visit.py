@@ -8,8 +8,8 @@ import pytest
 
 from integration.packets.text_pdf import pdf_of_text
 from integration.store import requests
+from second_opinion.demo.visitor import Visitor
 from tests.e2e.before_visit import Coordinator, business_days
-from tests.e2e.visitor import Visitor
 from tests.jobs.conftest import make_exchange as make_hosted_exchange
 from tests.jobs.exchange import Exchange, patient
 

@@ -43,7 +43,8 @@ def result_of(process: subprocess.Popen) -> dict:
     result = json.loads(out.strip().splitlines()[-1])
     assert process.returncode == 0 and result["closed"] and result["report_verified"], err
     assert result["gathered"] == result["sent"] == result["verified"] >= 150
-    assert result["duplicates"] == 0
+    assert result["duplicates"] == 0 and result["decision"] == "Change the plan"
+    assert "has written and signed the report" in err and "the patient opens her link" in err
     return {**result, "told": err}
 
 

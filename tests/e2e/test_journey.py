@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from integration.store import reports
+from second_opinion.demo.visitor import Visitor, said
 from tests.e2e.before_visit import Coordinator
 from tests.e2e.journey import Consultant, Patient, PrimaryDoctor
-from tests.e2e.visitor import Visitor, said
 from tests.jobs.conftest import make_exchange as make_hosted_exchange
 from tests.jobs.exchange import Exchange
 

@@ -11,10 +11,10 @@ from integration.store import reports
 from mappings.model.request import Code
 from mappings.model.written_report import Agreement, Answer, Point, Test, WrittenReport
 from mappings.written_report import to_extension
+from second_opinion.demo.visitor import Visitor, said
 from tests.e2e.before_visit import Coordinator
 from tests.e2e.journey import Consultant, Patient, PrimaryDoctor
 from tests.e2e.test_before_the_visit import load_chart
-from tests.e2e.visitor import Visitor, said
 from tests.jobs.exchange import Exchange, report_on
 
 pytestmark = [pytest.mark.postgres, pytest.mark.hapi]

@@ -23,6 +23,7 @@ from mappings.written_report import (
     to_composition,
     to_report_document,
     to_text,
+    unwrapped,
 )
 
 SIGNED = datetime(2026, 11, 30, 9, 30, tzinfo=timezone(timedelta(hours=-5)))
@@ -43,6 +44,20 @@ REPORT = WrittenReport(
     "Dr Bob Example",
     SIGNED,
 )
+
+LONG = (
+    "For pT3 pN1 disease three months of CAPOX are a reasonable alternative to six months of FOLFOX.\n  - neuropathy is rarer\n"
+    "  - " + "capecitabine " * 12
+)
+
+
+def test_a_text_is_shown_with_its_paragraphs_as_they_were_typed():
+    """Lines of ours go, lines of its author stay."""
+    report = WrittenReport(summary=LONG, signed_by="Dr Bob Example")
+    text = to_text(report)
+    assert LONG not in text and unwrapped(text, [LONG]).count(LONG) == 1
+    assert unwrapped(text, ["something else entirely " * 9]) == text
+
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=60).filter(
     lambda text: text == text.strip() and text

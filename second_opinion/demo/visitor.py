@@ -1,7 +1,7 @@
-"""A person in front of the real web server, over HTTP: opens pages, finds fields by their labels, presses buttons by their words.
+"""A person in front of the web server, over HTTP: opens pages, finds fields by their labels, presses buttons by their words.
 
-Chromium is in tests/browser and needs a second for each page; whole roads over twenty pages are walked with this one. It reads
-forms as a browser does and invents nothing: a field without a label, or a button that is not there, is an error.
+The demo's people walk with it, and tests that go over twenty pages: a browser needs a second for each. It reads forms as a browser
+does and invents nothing: a field without a label, or a button that is not there, is an error (``NotThere``).
 """
 
 import re
@@ -15,6 +15,15 @@ from lxml import html
 from lxml.html import HtmlElement
 
 Typed = Mapping[str, str]
+
+
+class NotThere(Exception):
+    """The page is not as a person needs it; says what was looked for, and what is there instead."""
+
+
+def _must(is_so: object, words: str) -> None:
+    if not is_so:
+        raise NotThere(words)
 
 
 @dataclass
@@ -34,7 +43,7 @@ class Visitor:
     def follow(self, words: str) -> "Visitor":
         """The link with these words: exactly these, else the one that begins with them, else one that holds them."""
         links = [each for each in self.page.iter("a") if words in said(each)]
-        assert links, f"{self.at} has no link {words!r}, only {[said(each) for each in self.page.iter('a')]}"
+        _must(links, f"{self.at} has no link {words!r}, only {[said(each) for each in self.page.iter('a')]}")
         best = min(links, key=lambda each: (said(each) != words, not said(each).startswith(words)))
         return self.open(best.get("href"))
 
@@ -77,10 +86,19 @@ class Visitor:
         """Whether these words stand on the page."""
         return words in said(self.page)
 
+    @property
+    def words(self) -> str:
+        """The page as it is read."""
+        return said(self.page)
+
+    def has_button(self, words: str) -> bool:
+        """Whether there is one whose words are exactly these."""
+        return any(said(each) == words for each in self.page.iter("button"))
+
     def must_read(self, *words: str) -> "Visitor":
         """All of these stand on the page."""
         missing = [each for each in words if not self.reads(each)]
-        assert not missing, f"{self.at} does not say {missing}: {said(self.page)[:3000]}"
+        _must(not missing, f"{self.at} does not say {missing}: {said(self.page)[:3000]}")
         return self
 
     @property
@@ -89,8 +107,9 @@ class Visitor:
         return [said(each) for each in self.page.xpath("//*[@id='message' or @role='alert' or @role='status']")]
 
     def _took(self, answer: http.Response, status: int = 200) -> None:
-        assert answer.status_code == status, (
-            f"{answer.request.method} {answer.url}: {answer.status_code} {_plain(answer)}"
+        _must(
+            answer.status_code == status,
+            f"{answer.request.method} {answer.url}: {answer.status_code} {_plain(answer)}",
         )
         self.at, self.page = answer.url, html.fromstring(answer.content)
 
@@ -98,8 +117,8 @@ class Visitor:
         found = [each for each in self.page.iter("button") if words in said(each)]
         if within:
             found = [each for each in found if any(within in said(part) for part in _parts(each))]
-        assert found, (
-            f"{self.at} has no button {words!r} {within!r}, only {[said(b) for b in self.page.iter('button')]}"
+        _must(
+            found, f"{self.at} has no button {words!r} {within!r}, only {[said(b) for b in self.page.iter('button')]}"
         )
         return min(found, key=lambda each: (len(said(each)), _depth(each, within)))
 
@@ -112,7 +131,7 @@ class Visitor:
             for each in form.xpath(f".//*[@id='{one.get('for')}']") or one.xpath(".//input")
             if each is not None
         ]
-        assert fields, f"{self.at} has no field {label!r}, only {[said(each) for each in form.iter('label')]}"
+        _must(fields, f"{self.at} has no field {label!r}, only {[said(each) for each in form.iter('label')]}")
         return fields[0]
 
     def _fill(self, form: HtmlElement, label: str, value: str, sent: list[tuple[str, str]]) -> None:
@@ -122,7 +141,7 @@ class Visitor:
             [value] = [
                 each.get("value") for each in there.iter("option") if value in (said(each), each.get("value"))
             ] or [f"no choice {value}: {[said(each) for each in there.iter('option')]}"]
-            assert not value.startswith("no choice"), value
+            _must(not value.startswith("no choice"), value)
         if there.get("type") in ("checkbox", "radio"):
             value = there.get("value") or "on"
         else:
