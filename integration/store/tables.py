@@ -1277,11 +1277,12 @@ directory_entries = Table(
         postgresql_using="gin",
         postgresql_where=text(DIRECTORY_ACTIVE),
     ),
-    Index(
+    Index(  # of another condition than that of the places: PostgreSQL never combines two partial indexes of one condition
         "directory_entries_spoken",
         "spoken",
+        "specialties",
         postgresql_using="gin",
-        postgresql_where=text(f"{DIRECTORY_ACTIVE} and spoken is not null"),
+        postgresql_where=text("spoken is not null"),
     ),
     Index(
         "directory_entries_second_opinions",

@@ -195,3 +195,23 @@ def test_codes_of_nucc_that_are_not_ours(directory):
     found = directory.search(specialty="occupational medicine")
     assert found.specialties == {"2083X0100X": "Occupational Medicine Physician"}
     assert directory.names(specialty="2083X0100X") == ["SMITH"]
+
+
+MANY = """
+    INSERT INTO directory_entries (source, source_id, file_on, family, given, name_key, spoken, specialties, lat, lon, state_now)
+    SELECT 'x', n::text, '2026-11-08', 'A', 'B', 'a b', CASE WHEN n % 4 = 0 THEN ARRAY['es'] END, ARRAY['S' || n % 20],
+      47 + n % 100 / 100.0, -122 - n % 89 / 100.0, 'active'
+    FROM generate_series(1, 20000) n"""
+TO_BE_COMBINED = """
+    EXPLAIN SELECT id FROM directory_entries WHERE state_now = 'active' AND lat BETWEEN 47.1 AND 47.14 AND lon BETWEEN -122.9 AND -122.1
+      AND spoken && ARRAY['es'] AND specialties && ARRAY['S0']"""
+
+
+def test_a_language_and_a_place_are_looked_up_together(engine):
+    """Two partial indexes of one condition are never combined: then every row of the place would be read from the table."""
+    with engine.begin() as conn:
+        conn.execute(text(MANY))
+        conn.execute(text("ANALYZE directory_entries"))
+        conn.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(conn.execute(text(TO_BE_COMBINED)).scalars())
+    assert "BitmapAnd" in plan and "directory_entries_spoken" in plan and "directory_entries_place" in plan, plan
