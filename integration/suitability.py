@@ -7,7 +7,7 @@ from datetime import date
 from sqlalchemy import Connection, Engine
 
 from integration.settings.config import Config
-from integration.store import appointments, audit, requests, revisions, suitability_words
+from integration.store import appointments, audit, listed_programs, requests, revisions, suitability_words
 from integration.store.operations import NotPossible
 from integration.visit_day import judged_day
 from mappings.model.request import SecondOpinionRequest
@@ -92,7 +92,9 @@ def known(conn: Connection, config: Config, request_id: str, today: date) -> Sta
     day, day_is = judged_day(content, booked, today)
     told = known_of(content, suitability_words.spoken(conn, request_id))
     program = config.intake(row.fulfiller)["program"]
-    return Standing(request_id, row.version, row.fulfiller, day, day_is, told.reasons, judge(program, told, day))
+    listed = listed_programs.of_entry(conn, row.directory_entry, content)
+    judged = judge(program, told, day, listed)
+    return Standing(request_id, row.version, row.fulfiller, day, day_is, told.reasons, judged)
 
 
 def _must_be_asked(before: Standing, key: str, value: str, reason: str, spoken: Collection[str]) -> None:

@@ -1,6 +1,7 @@
 """A request held against what its consulting program takes: certain facts refuse, what is not known is asked, never refused."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 
 from mappings.checklists.conditions import in_ranges
@@ -61,18 +62,38 @@ def known_of(request: SecondOpinionRequest, answers: Mapping[str, Said]) -> Know
     )
 
 
-def judge(program: Program | None, known: Known, day: date) -> Suitability:
-    """How a request stands on ``day``, which is that of the visit, else of the request."""
+def judge(program: Program | None, known: Known, day: date, listed: Program | None = None) -> Suitability:
+    """How a request stands on ``day``, which is that of the visit, else of the request.
+
+    ``program``: what somebody here wrote down; ``listed``: what the directory states (`mappings/directory/stated.py`).
+    """
     found = [*_of_any(program, known), *(_of_program(program, known, day) if program else ())]
+    found += _of_listed(listed, known, day) if listed else []
     said = known.answers.get(GO_ON)
     return Suitability(
         program,
         refusals=tuple(each for each in found if isinstance(each, Refusal)),
         questions=tuple(each for each in found if isinstance(each, Question)),
-        cautions=tuple(_cautions(program, known)),
+        cautions=(*_cautions(program, known), *(listed.cautions if listed else ())),
         fits=tuple(each for each in found if isinstance(each, str)),
         overridden=said if said is not None and said.what == "yes" else None,
+        listed=listed,
     )
+
+
+def _of_listed(listed: Program, known: Known, day: date) -> list[Found]:
+    """As of any program, with whose word it is; an answer about another program is none about this one."""
+    mark = listed.prefix
+    answers = {key.removeprefix(mark): said for key, said in known.answers.items() if key.startswith(mark)}
+    return [_as_listed(each, listed) for each in _of_program(listed, replace(known, answers=answers), day)]
+
+
+def _as_listed(found: Found, listed: Program) -> Found:
+    if isinstance(found, Refusal):
+        return Refusal(f"{listed.prefix}{found.key}", f"{found.sentence}, as {listed.says} lists")
+    if isinstance(found, Question):
+        return Question(f"{listed.prefix}{found.key}", found.text)
+    return f"{found} ({listed.says})"
 
 
 def in_words(program: Program) -> tuple[str, ...]:
@@ -105,6 +126,8 @@ def _of_program(program: Program, known: Known, day: date) -> Iterator[Found]:
     for key, is_asked, question, refusal in _to_ask(program):
         if is_asked:
             yield from _asked(known, key, question, refusal)
+    for each in program.conditions:
+        yield from _asked(known, each.key, each.question, f"it states: {each.words}")
 
 
 def _age(program: Program, known: Known, day: date) -> Iterator[Found]:
@@ -263,5 +286,7 @@ def _lines(program: Program) -> Iterator[str]:
         yield "sees patients in person only"
     if program.refuses_everyday_care:
         yield "gives no second opinions on everyday care"
+    yield from (f"states: {each.words}" for each in program.conditions)
+    yield from program.notes
     if program.says:
         yield f"so says {program.says}"

@@ -163,9 +163,7 @@ def _said(value: object) -> str:
         return "not stated"
     if isinstance(value, list):
         return (
-            "; ".join(
-                ", ".join(f"{v}" for v in each.values()) if isinstance(each, dict) else str(each) for each in value
-            )
+            "; ".join(", ".join(map(_said, each.values())) if isinstance(each, dict) else str(each) for each in value)
             or "none"
         )
     return str(value)

@@ -65,6 +65,8 @@ def _print(found: "Standing", as_json: bool) -> None:
 
     told = view(found)
     lines = [f"program     {told['program'] or 'nobody said what it takes'}", *(f"  {each}" for each in told["takes"])]
+    if told["listed"]:
+        lines += [f"listed      {told['listed']['program']}", *(f"  {each}" for each in told["listed"]["states"])]
     lines += [f"refused     {each['sentence']}" for each in told["refusals"]]
     lines += [f"went on     {told['went_on']['by']}: {told['went_on']['why']}"] if told["went_on"] else []
     lines += [f"asked       {each['key']}: {each['text']}" for each in told["questions"]]

@@ -33,7 +33,8 @@ def choose(conn: Connection, config: Config, found: Profile, draft_id: str, *, a
     words = found.specialties.get(entry.specialties[0]) if entry.specialties else None
     made = consultant_of(entry, words).model_dump(mode="json", exclude_none=True)
     seen = ", ".join(filter(None, (name_of(entry), entry.organization, place_of(entry))))
-    draft = drafts.set_consultant(conn, draft_id, made, seen, f"entry {entry.id} of the directory", actor=actor)
+    source = f"entry {entry.id} of the directory"
+    draft = drafts.set_consultant(conn, draft_id, made, seen, source, entry=entry.id, actor=actor)
     endpoint = config.endpoints.get(entry.endpoint or "")
     if endpoint is not None and endpoint.is_fulfiller:
         typed = {"fulfiller": entry.endpoint or ""}

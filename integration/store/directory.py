@@ -5,6 +5,7 @@ The rules of a merge, the same in whatever order files come (tests/integration/s
 there is, is marked and never deleted. 3. What a person corrected stays; what the source says stands beside it (directory_corrections.py).
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -22,10 +23,12 @@ from integration.store.storable import storable
 from integration.store.tables import directory_entries, directory_loads, specialty_codes
 from integration.store.zip_points import MILITARY
 from mappings.directory.entry import Entry
+from mappings.directory.services import Service
 
 LOCK = 7_215_004  # of one load at a time
 BLOCK = 20_000  # rows of one COPY: no transaction stays open for long
 FEWEST, FEW = 0.8, 10  # a whole list that lacks more than this of those we have was cut, until a person says otherwise
+LONGEST_STATED = 2_000  # letters of what a service states; mappings/directory/services.py cuts before, and says so
 LISTED = 20  # doubles named one by one
 FIELDS = tuple(each.name for each in fields(Entry) if each.name not in ("active", "ended_on"))
 _ARRAYS = frozenset({"languages", "spoken", "specialties", "specialty_texts", "licensed_in"})
@@ -35,6 +38,7 @@ _TYPES = {
     **dict.fromkeys(("second_opinions", "accepting", "active"), "boolean"),
     **dict.fromkeys(("updated_on", "ended_on"), "date"),
     "line_no": "bigint",
+    "services": "jsonb",
 }
 _STAGED = ("line_no", *FIELDS, "active", "ended_on", "name_key")
 ADDRESSES = ("fhir_address", "direct_address")  # of a file of their own, at NPPES
@@ -166,14 +170,25 @@ def _no_hurry(conn: Connection) -> None:
 
 
 def _row(line: int, entry: Entry) -> list[Any]:
-    values = [getattr(entry, name) for name in (*FIELDS, "active", "ended_on")]
-    return [line, *(_storable(value) for value in values), name_key(entry.family, entry.given)]
+    values = [_storable(getattr(entry, name)) for name in (*FIELDS, "active", "ended_on")]
+    return [line, *values, name_key(entry.family, entry.given)]
 
 
 def _storable(value: Any) -> Any:
+    if isinstance(value, tuple) and value and isinstance(value[0], Service):
+        return json.dumps([_stated(each) for each in value])
     if isinstance(value, str):
         return storable(value, LONGEST)
     return [storable(str(each), LONGEST) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _stated(service: Service) -> dict[str, Any]:
+    """As jsonb takes it: neither a NUL nor half a surrogate pair, also not written as an escape."""
+    clean = {
+        name: [storable(each, LONGEST_STATED) for each in value] if isinstance(value, list) else value
+        for name, value in service.to_json().items()
+    }
+    return {name: storable(value, LONGEST_STATED) if isinstance(value, str) else value for name, value in clean.items()}
 
 
 def _enough(conn: Connection, load: Load) -> None:

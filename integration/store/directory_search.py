@@ -76,6 +76,7 @@ class EntryRow:
     endpoint: str | None
     fhir_address: str | None
     direct_address: str | None
+    services: list[dict] | None
     version: str | None
     updated_on: date | None
     state_now: str

@@ -112,6 +112,12 @@ def follows(content: Content) -> str | None:
     return str(pick.value) if pick else None
 
 
+def chosen_entry(content: Content) -> int | None:
+    """The entry of the directory that a draft's consultant was chosen from."""
+    pick = content.picked.get("consultant")
+    return pick.entry if pick else None
+
+
 def get(conn: Connection, draft_id: str, *, held: bool = False) -> Draft:
     """One draft. Raises UnknownDraft. ``held``: nobody changes it until the transaction ends."""
     wanted = select(drafts).where(drafts.c.id == draft_id)
@@ -156,17 +162,24 @@ def save(
 
 
 def set_consultant(
-    conn: Connection, draft_id: str, consultant: Mapping, words: str, source: str, *, actor: str
+    conn: Connection,
+    draft_id: str,
+    consultant: Mapping,
+    words: str,
+    source: str,
+    *,
+    entry: int | None = None,
+    actor: str,
 ) -> Draft:
     """Put a consultant from outside of the form (the directory) into a draft, whatever its version is; audited.
 
     ``consultant``: a `mappings.model.request.PractitionerRef` as JSON (``model_dump(mode="json", exclude_none=True)``):
     ``identifiers`` (NPI first), ``name``, and where known ``specialty`` and ``organization``. ``words``: the person and
     place as the coordinator saw them ("Rivera, Ana, Lakeview Cancer Center"). ``source``: where it is from, such as
-    ``PractitionerRole/12 in the directory``. Whoever has the step open is told when they save. Raises UnknownDraft, DraftSent.
+    ``PractitionerRole/12 in the directory``; ``entry``: its id there, by which the request is held against what it states. Whoever has the step open is told when they save. Raises UnknownDraft, DraftSent.
     """
     draft = get(conn, draft_id, held=True)
-    pick = Pick(dict(consultant), words, source)
+    pick = Pick(dict(consultant), words, source, entry)
     return save(
         conn,
         draft_id,

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import Connection, Row, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store import audit, steps, totals
+from integration.store import audit, listed_programs, steps, totals
 from integration.store.tables import orders, request_versions, requests, settings
 from mappings.model.delivery import DeliveryStatus
 from mappings.model.errors import ExchangeError, Mistake, RequestError
@@ -58,6 +58,7 @@ class Request:
     case_id: str | None
     requisition: str | None
     records_risk_at: datetime | None
+    directory_entry: int | None
 
     @classmethod
     def from_row(cls, row: Row) -> "Request":
@@ -91,12 +92,14 @@ def take_in(
     lead_days: int = LEAD_DAYS,
     today: date | None = None,
     program: Program | None = None,
+    entry: int | None = None,
 ) -> tuple[str, bool]:
     """Store the request and its first step. Returns (request id, True when it is new).
 
     ``lead_days``: how long before the wanted day the records have to be there (records.lead_days). With ``today`` a new
     request that is wanted by an earlier day is refused (RequestError): nobody can be on time. What ``program``, the
-    fulfiller's, refuses is taken in and waits for a person before anything is gathered.
+    fulfiller's, refuses is taken in and waits for a person before anything is gathered; so is what ``entry`` of the directory
+    states, from which the consultant was chosen.
     Raises KeyReused when the key is known with another body: what was first taken in counts, whatever was corrected since.
     """
     body, digest = body_of(request)
@@ -113,6 +116,7 @@ def take_in(
         body_sha256=digest,
         patient_hash=patient_hash(conn, request.patient.identifiers[0].value),
         records_due_at=due_at,
+        directory_entry=entry,
     )
     made = conn.execute(insert(requests).values(row).on_conflict_do_nothing().returning(requests.c.id)).first()
     if made is None:
@@ -138,8 +142,11 @@ def take_in(
     step_id = steps.create(conn, "gather_records", request.placer, request_id=request_id, deadline=due_at)
     if unknown := unknown_parts(request):
         _ask(conn, request, step_id, unknown)
-    elif (judged := judge(program, known_of(request, {}), suits_on(request, today))).stops:
-        _wait(conn, step_id, PROGRAM_REFUSES, judged.message, request.order)
+    else:
+        listed = listed_programs.of_entry(conn, entry, request)
+        judged = judge(program, known_of(request, {}), suits_on(request, today), listed)
+        if judged.stops:
+            _wait(conn, step_id, PROGRAM_REFUSES, judged.message, request.order)
     return request_id, True
 
 

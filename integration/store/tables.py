@@ -78,6 +78,7 @@ requests = Table(
     Column("case_id", Text),  # the request that began the case; empty of the one that did
     Column("requisition", Text),  # the placer's number that requests of one case share, as system|value
     _time("records_risk_at"),  # from when on what is owed takes longer than there is time; empty without a visit
+    Column("directory_entry", BigInteger, ForeignKey("directory_entries.id")),  # from which its consultant was chosen
     Index("requests_created", "created_at", "id"),
     Index("requests_patient", "patient_hash"),
     Index("requests_priority", "priority", "id"),
@@ -1260,6 +1261,7 @@ directory_entries = Table(
     Column("endpoint", Text),  # of config.yaml
     Column("fhir_address", Text),
     Column("direct_address", Text),
+    Column("services", JSONB(none_as_null=True)),  # what is stated of them; see mappings/directory/services.py
     Column("version", Text),
     Column("updated_on", Date),
     Column("state_now", Text, nullable=False),  # active, deactivated, gone

@@ -9,6 +9,7 @@ from integration.store.zip_points import Place
 from integration.views.languages import words_for
 from mappings.directory.places import STATES
 from mappings.directory.query import Query
+from mappings.directory.services import Service, in_words
 from mappings.directory.spelling import spelled
 from mappings.specialties import NUCC
 
@@ -88,6 +89,22 @@ def roads_of(entry: EntryRow) -> list[str]:
     ]
 
 
+def services_of(entry: EntryRow) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(name, [(what, words)]) of each service that they work in; nothing that is not stated."""
+    said = [Service.from_json(each) for each in entry.services or ()]
+    return [(each.name, list(in_words(each))) for each in said]
+
+
+def _services(entry: EntryRow) -> list[dict] | None:
+    """As JSON."""
+    if entry.services is None:
+        return None
+    return [
+        {"name": name or None, "states": [{"what": what, "words": words} for what, words in said]}
+        for name, said in services_of(entry)
+    ]
+
+
 def as_typed(value: object) -> str:
     """A value as a person types it into a form; empty for what is not stated."""
     if value is None:
@@ -152,6 +169,7 @@ def view(entry: EntryRow, words: Mapping[str, str], ages: Mapping[str, str]) -> 
         "endpoint": entry.endpoint,
         "fhir_address": entry.fhir_address,
         "direct_address": entry.direct_address,
+        "services": _services(entry),
         "source": source_of(entry, ages),
         "updated_on": entry.updated_on and entry.updated_on.isoformat(),
         "status": entry.state_now,

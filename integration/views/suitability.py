@@ -2,7 +2,7 @@
 
 from integration.suitability import Standing
 from integration.views.case import Part
-from mappings.model.suitability import DO_THIS_INSTEAD
+from mappings.model.suitability import DO_THIS_INSTEAD, Program
 from mappings.suitability import REASON_WORDS, in_words
 
 
@@ -14,6 +14,7 @@ def view(found: Standing) -> dict:
         "fulfiller": found.fulfiller,
         "program": judged.program.name if judged.program else None,
         "takes": list(in_words(judged.program)) if judged.program else [],
+        "listed": _listed(judged.listed),
         "day": found.day.isoformat(),
         "day_is": found.day_is,
         "stops": judged.stops,
@@ -27,6 +28,10 @@ def view(found: Standing) -> dict:
         else None,
         "not_for_emergencies": DO_THIS_INSTEAD,
     }
+
+
+def _listed(listed: Program | None) -> dict | None:
+    return {"program": listed.name, "states": list(in_words(listed))} if listed else None
 
 
 def part(found: Standing) -> Part:

@@ -1,6 +1,6 @@
 """Gather the first-opinion records at the placer into an immutable packet; partial is an error."""
 
-from integration.store import requests, suitability_words
+from integration.store import listed_programs, requests, suitability_words
 from integration.store.steps import NextStep
 from jobs.patients import find_patient
 from jobs.source.attachments import attachment_items
@@ -39,7 +39,8 @@ def _must_suit(ctx: Context, request: SecondOpinionRequest) -> None:
     """Raises NeedsPerson when the consulting program refuses it and nobody took it upon themselves to go on."""
     with ctx.world.engine.connect() as conn:
         answers = suitability_words.spoken(conn, ctx.request_id)
+        listed = listed_programs.of_entry(conn, requests.get(conn, ctx.request_id).directory_entry, request)
     program = ctx.config.intake(request.fulfiller)["program"]
-    judged = judge(program, known_of(request, answers), requests.suits_on(request, ctx.now.date()))
+    judged = judge(program, known_of(request, answers), requests.suits_on(request, ctx.now.date()), listed)
     if judged.stops:
         raise NeedsPerson(requests.PROGRAM_REFUSES, judged.message)

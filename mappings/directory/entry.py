@@ -6,6 +6,8 @@ https://hl7.org/fhir/R4/practitionerrole.html
 from dataclasses import dataclass
 from datetime import date
 
+from mappings.directory.services import Service
+
 GENDERS = (
     "female",
     "male",
@@ -48,6 +50,7 @@ class Entry:
     endpoint: str | None = None
     fhir_address: str | None = None
     direct_address: str | None = None
+    services: tuple[Service, ...] | None = None
     version: str | None = None
     updated_on: date | None = None
     active: bool = True

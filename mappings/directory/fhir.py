@@ -3,7 +3,6 @@
 https://hl7.org/fhir/R4/practitionerrole.html  https://hl7.org/fhir/us/davinci-pdex-plan-net  https://hl7.org/fhir/us/ndh
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,6 +12,7 @@ from mappings.addresses import Bases, local_reference
 from mappings.codes import SYSTEM_NPI, SYSTEM_NUCC, SYSTEM_SNOMED, as_dict, as_dicts, as_list, as_text, codings_in
 from mappings.directory.entry import GENDERS, Entry
 from mappings.directory.places import state_of, zip_of
+from mappings.directory.services import Service, is_for_second_opinions, of_service
 from mappings.identifiers import identifiers_in, look_up
 from mappings.instants import last_updated
 from mappings.model.findings import Finding
@@ -22,7 +22,6 @@ from mappings.specialties import nucc_of
 REFERENCES = ("practitioner", "organization", "location", "endpoint", "healthcareService")
 # Plan-Net and NDH: new patients are accepted, or not, or only under conditions (then nobody who is new is)
 _ACCEPTING = {"newpt": True, "nopt": False, "existptonly": False, "existptfam": False}
-_SECOND = re.compile(r"second[\s-]+opinion", re.I)
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,30 @@ def missing(role: dict, known: Known) -> Iterator[str]:
             local = local_reference(target, known.base) if target and not target.startswith("#") else None
             if local and known.of(reference, role) is None:
                 yield local
+    yield from _missing_areas(role, known)
+
+
+def _missing_areas(role: dict, known: Known) -> Iterator[str]:
+    """Where the patients of its services live: no parameter of a search brings it along."""
+    for _, area in _areas(role, known):
+        target = as_text(area.get("reference"))
+        local = local_reference(target, known.base) if target and not target.startswith("#") else None
+        if local:
+            yield local
+
+
+def _areas(role: dict, known: Known) -> Iterator[tuple[dict, dict]]:
+    """(service, reference) of each area of a service that names a place which is not there."""
+    for service in _services(role, known):
+        for area in as_dicts(service.get("coverageArea")):
+            if as_text(area.get("reference")) and known.of(area, service) is None:
+                yield service, area
+
+
+def _services(role: dict, known: Known) -> list[dict]:
+    """Those that it works in and that are still given."""
+    found = [known.of(each, role) or each for each in _listed(role.get("healthcareService"))]
+    return [each for each in found if each.get("active") is not False]
 
 
 def of_role(role: dict, known: Known) -> tuple[list[Entry], list[Finding]]:
@@ -82,6 +105,14 @@ def of_role(role: dict, known: Known) -> tuple[list[Entry], list[Finding]]:
         for element in REFERENCES
         for reference in _listed(role.get(element))
         if known.of(reference, role) is None
+    ]
+    found += [
+        Finding(
+            "reference-unresolved",
+            f"{name} works in a service whose coverageArea names something that is not there",
+            f"{name}#healthcareService",
+        )
+        for _ in _areas(role, known)
     ]
     person = known.of(role.get("practitioner"), role) or _said(as_dict(role.get("practitioner")))
     base, problems = _of_person(person, name)
@@ -136,7 +167,8 @@ def _of_role(role: dict, person: dict, known: Known) -> dict[str, Any]:
     organization = known.of(role.get("organization"), role) or {}
     display = as_text(as_dict(role.get("organization")).get("display"))
     qualified = [each.get("code") for each in as_dicts(person.get("qualification"))]
-    services = [known.of(each, role) or each for each in _listed(role.get("healthcareService"))]
+    services = _services(role, known)
+    said = tuple(of_service(each, _specialties(each.get("specialty")), known.of) for each in services)
     addresses = [
         known.of(each, role) for each in [*_listed(role.get("endpoint")), *_listed(organization.get("endpoint"))]
     ]
@@ -146,7 +178,8 @@ def _of_role(role: dict, person: dict, known: Known) -> dict[str, Any]:
         "organization": as_text(organization.get("name")) or display,
         "phone": _phone(role),
         "accepting": _accepting(role),
-        "second_opinions": True if any(_is_second_opinion(each) for each in services) else None,
+        "second_opinions": True if any(map(is_for_second_opinions, services)) else None,
+        "services": tuple(each for each in said if each != Service()) or None,
         "active": role.get("active") is not False and person.get("active") is not False,
         "version": as_text(as_dict(role.get("meta")).get("versionId")),
         "updated_on": _day(role) or _day(person),
@@ -255,15 +288,6 @@ def _extensions(element: dict) -> Iterator[dict]:
     for extension in as_dicts(element.get("extension")):
         yield extension
         yield from _extensions(extension)
-
-
-def _is_second_opinion(service: dict) -> bool:
-    """A HealthcareService of that name or program; no standard element says it otherwise."""
-    concepts = [each for name in ("program", "type", "category", "specialty") for each in as_dicts(service.get(name))]
-    texts = [as_text(service.get("name")), as_text(service.get("display"))]
-    texts += [as_text(each.get("text")) for each in concepts]
-    texts += [as_text(one.get("display")) for each in concepts for one in as_dicts(each.get("coding"))]
-    return any(text and _SECOND.search(text) for text in texts)
 
 
 def _roads(endpoints: list[dict], role: dict) -> dict[str, Any]:

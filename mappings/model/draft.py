@@ -9,12 +9,17 @@ from typing import Any
 class Pick:
     """One thing a person chose of what a server showed. ``value``: that part of the request, as JSON; ``words``: what was seen.
 
-    ``source``: where it is from, such as ``Condition/12 at hillside``.
+    ``source``: where it is from, such as ``Condition/12 at hillside``; ``entry``: that of the directory which it was chosen from.
     """
 
     value: Any
     words: str
     source: str
+    entry: int | None = None
+
+    def to_json(self) -> list:
+        """As it is stored; drafts that were saved before entries were kept have three parts."""
+        return [self.value, self.words, self.source, *([] if self.entry is None else [self.entry])]
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Content:
         """As it is stored."""
         return {
             "typed": dict(self.typed),
-            "picked": {name: [pick.value, pick.words, pick.source] for name, pick in self.picked.items()},
+            "picked": {name: pick.to_json() for name, pick in self.picked.items()},
             "changes": {name: [change.version, change.actor] for name, change in self.changes.items()},
         }
 

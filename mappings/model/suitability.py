@@ -32,10 +32,21 @@ class Requirement(StrEnum):
 
 
 @dataclass(frozen=True)
+class Condition:
+    """What is stated in words: a person answers whether it is met. ``key``: of these words, so that others are asked anew."""
+
+    key: str
+    words: str
+    question: str
+
+
+@dataclass(frozen=True)
 class Program:
     """What a consulting program takes and refuses. ``says``: the page, or the person and day, that it is known from.
 
     Diagnoses are ICD-10 codes and ranges (``C50``, ``C15-C26``), specialties codes as requests name them.
+    ``conditions`` are asked, ``notes`` are shown, ``cautions`` are said with every request. ``prefix``: of the keys of its
+    questions, so that an answer about one program is none about another.
     """
 
     name: str
@@ -52,6 +63,10 @@ class Program:
     self_pay: bool = False
     in_person: bool = False
     refuses_everyday_care: bool = False
+    conditions: tuple[Condition, ...] = ()
+    notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,8 @@ class Refusal:
 class Suitability:
     """How a request stands: what speaks against it, what a person has to answer, what speaks for it.
 
-    ``overridden``: a named person's word to go on all the same; never of an emergency.
+    ``program``: what somebody here wrote down; ``listed``: what the directory states of the service of the consultant who was
+    chosen there. ``overridden``: a named person's word to go on all the same; never of an emergency.
     """
 
     program: Program | None
@@ -89,6 +105,7 @@ class Suitability:
     cautions: tuple[str, ...] = ()
     fits: tuple[str, ...] = ()
     overridden: Said | None = None
+    listed: Program | None = None
 
     @property
     def is_emergency(self) -> bool:
@@ -111,8 +128,8 @@ class Suitability:
     def message(self) -> str:
         """One sentence for a step that waits: what is refused and who says so; nothing of the patient."""
         why = "; ".join(each.sentence for each in self.refusals)
-        if self.is_emergency or self.program is None:
+        program = self.program or self.listed
+        if self.is_emergency or program is None:
             return why
-        return f"{self.program.name} does not take this request: {why}" + (
-            f" (so says {self.program.says})" if self.program.says else ""
-        )
+        says = f" (so says {program.says})" if program.says and program is self.program else ""
+        return f"{program.name} does not take this request: {why}{says}"

@@ -4,14 +4,14 @@ from datetime import date
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 import second_opinion
 from integration import suitability
 from integration.store import operations, requests, revisions
 from integration.store.operations import NotPossible
-from integration.store.tables import audit, findings, steps
-from mappings.codes import SYSTEM_GOOD_REASON
+from integration.store.tables import audit, directory_entries, findings, steps
+from mappings.codes import SYSTEM_GOOD_REASON, SYSTEM_NPI
 from mappings.model.suitability import GoodReason
 from tests.jobs.exchange import Exchange, a_request, load_chart
 
@@ -138,3 +138,44 @@ def test_the_commands_show_answer_and_go_on(refusing, tmp_path, database):
     done = run.invoke(second_opinion.cli, [*config, "suitability", "go-on", request_id, "--reason", "they agreed"])
     assert done.exit_code == 0 and "went on" in done.output
     assert refusing.parked(request_id) == []
+
+
+def an_entry(exchange: Exchange, **values) -> int:
+    """Dr. Lopez of the directory, in a service that states whom it takes."""
+    row = dict(source="fhir:plan", source_id="PractitionerRole/r", file_on=TODAY, family="Lopez", given="Ana")
+    row |= dict(name_key="lopez ana", npi="1992979116", state_now="active", **values)
+    with exchange.engine.begin() as conn:
+        return conn.execute(insert(directory_entries).values(row).returning(directory_entries.c.id)).scalar_one()
+
+
+def test_what_the_directory_states_refuses_and_holds_for_whom_was_chosen_there_alone(exchange):
+    load_chart(exchange, observations=1)
+    entry = an_entry(exchange, services=[{"name": "Remote opinions", "minimum_age": 70}])
+    request = a_request(consultant={"identifiers": [{"system": SYSTEM_NPI, "value": "1992979116"}]})
+    with exchange.engine.begin() as conn:
+        request_id, _ = requests.take_in(conn, request, actor="t", entry=entry, **exchange.config.intake("bob"))
+    assert exchange.parked(request_id) == ["program-refuses"]
+    with exchange.engine.begin() as conn:
+        step_id = conn.execute(select(steps.c.id).where(steps.c.request_id == request_id)).scalar_one()
+        operations.retry_step(conn, step_id, actor="olga", reason="perhaps now")
+    exchange.drain()
+    assert exchange.parked(request_id) == ["program-refuses"], "a retry is no way round it"
+    other = request.model_copy(update={"consultant": a_request(consultant={"name": {"family": "Other"}}).consultant})
+    with exchange.engine.begin() as conn:
+        revisions.revise(conn, request_id, other, actor="nora", reason="somebody else is asked")
+    exchange.drain()
+    assert "program-refuses" not in exchange.parked(request_id)
+
+
+def test_words_of_the_directory_stop_nothing_until_a_person_says_no(exchange):
+    entry = an_entry(exchange, services=[{"eligibility": ["Adults with slides"]}], ended_on=TODAY)
+    request = a_request(consultant={"name": {"family": "Lopez", "given": ["Ana"]}})
+    with exchange.engine.begin() as conn:
+        request_id, _ = requests.take_in(conn, request, actor="t", entry=entry, **exchange.config.intake("bob"))
+        conn.execute(update(directory_entries).values(state_now="gone"))
+    assert exchange.parked(request_id) == []
+    found = suitability.standing(exchange.engine, exchange.config, request_id, TODAY, actor="nora").judged
+    [key] = [each.key for each in found.questions if "Adults with slides" in each.text]
+    assert "is gone since 2026-03-02" in found.cautions[0]
+    assert answer(exchange, request_id, key, "no").judged.stops
+    assert exchange.parked(request_id) == ["program-refuses"]

@@ -15,6 +15,22 @@ class Specialty(Answer):
     words: str
 
 
+class DirectoryStated(Answer):
+    """One thing that is stated of a service."""
+
+    what: Literal["program", "eligibility", "area", "referral", "provision", "appointment", "comment"]
+    words: str
+
+
+class DirectoryService(Answer):
+    """A service that a doctor works in."""
+
+    name: str | None
+    states: list[DirectoryStated] = Field(
+        description="Whom it takes, how it is asked, what it costs: what is stated alone."
+    )
+
+
 class DirectoryEntry(Answer):
     """One doctor in one place, as one source says it."""
 
@@ -41,6 +57,7 @@ class DirectoryEntry(Answer):
     endpoint: str | None = Field(description="The endpoint of this Exchange that reaches them.")
     fhir_address: str | None = Field(description="Listed, and no permission to send there.")
     direct_address: str | None
+    services: list[DirectoryService] | None
     source: str = Field(description="Whose word it is, and how old.")
     updated_on: date | None
     status: Literal["active", "deactivated", "gone"]

@@ -460,6 +460,13 @@ class WentOn(Answer):
     why: str
 
 
+class Listed(Answer):
+    """What the directory states of the service of a consultant who was chosen there."""
+
+    program: str
+    states: list[str] = Field(description="Conditions, how it is asked, what it costs, and which entry says so.")
+
+
 class Suitability(Answer):
     """How a request stands to what its program takes."""
 
@@ -467,6 +474,9 @@ class Suitability(Answer):
     fulfiller: str
     program: str | None = Field(description="null: nobody wrote down what it takes.")
     takes: list[str] = Field(description="What the program takes and refuses, and who says so.")
+    listed: Listed | None = Field(
+        description="null: the consultant was not chosen from the directory, or it states nothing."
+    )
     day: date
     day_is: str
     stops: bool = Field(

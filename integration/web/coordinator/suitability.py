@@ -70,6 +70,7 @@ def _page(request_id: str, status: int, error: str = "", at: str = "") -> Respon
         found=found,
         judged=found.judged,
         takes=in_words(program) if program else (),
+        listed=in_words(found.judged.listed) if found.judged.listed else (),
         good=REASON_WORDS,
         instead=DO_THIS_INSTEAD,
         go_on=GO_ON,

@@ -15,6 +15,7 @@ from integration.store.operations import NotPossible
 from mappings.model.errors import FileError, PartialError
 from tests import directory_files as files
 from tests.mappings.directory.test_fhir import PERSON, PLACE, ROLE
+from tests.mappings.directory.test_services import PLACES, SERVICE
 
 pytestmark = pytest.mark.postgres
 DATA = Path(os.environ.get("SECOND_OPINION_DATA", "../shared/data")) / "directory"
@@ -47,6 +48,14 @@ def bundle(tmp_path, *resources, name="directory.json"):
 def load(engine, path, **how):
     how = {"whole": True, "fewer": False, **how}
     return load_bundle(engine, path, "plan", how.pop("on", TODAY), actor="t", **how)
+
+
+def test_what_a_service_states_is_kept_and_nothing_in_it_stops_the_load(engine, tmp_path):
+    odd = {**SERVICE, "comment": "a\0b\ud800", "eligibility": [{"comment": "x" * 5000}]}
+    load(engine, bundle(tmp_path, ROLE, PERSON, PLACE, odd, *PLACES.values()))
+    [row] = rows(engine)
+    [stored] = row.services
+    assert stored["comment"] == "a\ufffdb?" and stored["minimum_age"] == 18 and len(stored["eligibility"][0]) < 1100
 
 
 def test_a_bundle_in_a_file(engine, tmp_path):

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from mappings.directory.entry import Entry
 from mappings.directory.fhir import Ask, Known, missing, of_practitioner, of_role
+from mappings.directory.services import Service
 
 NEW = "http://hl7.org/fhir/us/davinci-pdex-plan-net/StructureDefinition/newpatients"
 WHERE = "http://hl7.org/fhir/us/ndh/StructureDefinition/base-ext-qualification"
@@ -94,6 +95,7 @@ def test_a_role_with_all_it_names():
         second_opinions=True,
         accepting=True,
         fhir_address="https://x.example.org/r4",
+        services=(Service(is_for_second_opinions=True, programs=("Second opinion program",)),),
         version="3",
         updated_on=entry.updated_on,
     )

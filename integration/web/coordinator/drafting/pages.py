@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
 from integration.store import audit, drafts, requests
@@ -26,6 +27,7 @@ from integration.web.coordinator.drafting.whole import Lack
 from integration.web.coordinator.request_fields import fields
 from mappings.model.draft import part_at
 from mappings.model.errors import ExchangeError, RequestError
+from mappings.model.request import SecondOpinionRequest
 
 FIXED_PARTS = ("follows", "number")  # with another case it is another draft
 blueprint = pages.sentences(Blueprint("drafts", __name__, url_prefix="/new"))
@@ -271,7 +273,7 @@ def _page(
 
 def _review(draft: Draft, status: int = 200, more: Sequence[Lack] = (), others: Sequence[str] = ()) -> Response:
     found = [*whole.lacks(draft), *more]
-    suits = None if found else reasons.suits(whole.request_of(draft))
+    suits = None if found else reasons.suits(draft, whole.request_of(draft))
     return pages.render(
         "draft_review.html",
         status,
@@ -307,6 +309,11 @@ def _said(draft: Draft, step: Step) -> Any:
             yield label(path), _value(draft, path), ""
 
 
+def _take_in(conn: Connection, made: SecondOpinionRequest, draft: Draft) -> str:
+    entry = drafts.chosen_entry(draft.content)
+    return requests.take_in(conn, made, actor=forms.actor(), entry=entry, **world.intake(made.fulfiller))[0]
+
+
 def _send(draft: Draft) -> Response:
     """Taken in as every request is. Sent twice it is one request; sent after somebody else's change it is shown again."""
     if not forms.is_ours():
@@ -318,7 +325,7 @@ def _send(draft: Draft) -> Response:
                 conn,
                 draft.id,
                 expected_version=_expected(),
-                take_in=lambda: requests.take_in(conn, made, actor=forms.actor(), **world.intake(made.fulfiller))[0],
+                take_in=lambda: _take_in(conn, made, draft),
                 actor=forms.actor(),
             )
     except DraftStale as error:

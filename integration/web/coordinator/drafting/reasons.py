@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from integration.store import requests
+from integration.store import directory_search, drafts, listed_programs, requests
 from integration.store.drafts import Draft
 from integration.views.texts import t
 from integration.web import world
 from integration.web.coordinator.drafting.step import Did, Step, Typed
 from mappings.model.draft import Pick
 from mappings.model.request import SecondOpinionRequest
-from mappings.model.suitability import DO_THIS_INSTEAD, GoodReason, Suitability
+from mappings.model.suitability import DO_THIS_INSTEAD, GoodReason, Program, Suitability
 from mappings.offers import Offer
 from mappings.suitability import REASON_WORDS, code_of, in_words, judge, known_of
 
@@ -20,10 +20,11 @@ def offers(draft: Draft) -> Mapping[str, Any]:
     """The reasons that are not chosen yet, and what the program of the chosen organization takes."""
     chosen = _chosen(draft)
     program = _program(draft.content.typed.get("fulfiller", ""))
+    listed = _listed(draft)
     left = [each for each in GoodReason if each not in chosen]
     return {
         "good": [Offer(each.value, REASON_WORDS[each], (), None) for each in left],
-        "takes": in_words(program) if program else (),
+        "takes": (*(in_words(program) if program else ()), *(in_words(listed) if listed else ())),
         "instead": DO_THIS_INSTEAD,
     }
 
@@ -39,14 +40,24 @@ def act(draft: Draft, word: str, rest: str, typed: Typed) -> Did:
     return Did(picked={"reasons": Pick(value, "; ".join(REASON_WORDS[each] for each in some), t("draft.of_you"))})
 
 
-def suits(made: SecondOpinionRequest) -> Suitability:
+def suits(draft: Draft, made: SecondOpinionRequest) -> Suitability:
     """How the request that a draft makes stands to the program it goes to: said before it is sent, and judged again then."""
     day = requests.suits_on(made, datetime.now(UTC).date())
-    return judge(_program(made.fulfiller), known_of(made, {}), day)
+    return judge(_program(made.fulfiller), known_of(made, {}), day, _listed(draft))
 
 
 def _program(fulfiller: str) -> Any:
     return world.config().intake(fulfiller)["program"] if fulfiller in world.config().endpoints else None
+
+
+def _listed(draft: Draft) -> Program | None:
+    """What the directory states of the service of whoever was chosen there."""
+    entry_id = drafts.chosen_entry(draft.content)
+    if entry_id is None:
+        return None
+    with world.engine().connect() as conn:
+        entry = directory_search.get(conn, entry_id)
+        return listed_programs.program_of(entry, draft.content.typed.get("specialty.code")) if entry else None
 
 
 def _chosen(draft: Draft) -> set[GoodReason]:

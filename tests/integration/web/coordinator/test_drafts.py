@@ -1,16 +1,22 @@
 """A request as a conversation: the patient is found and chosen, the chart offers, drafts are saved, and one request comes of it."""
 
+import json
 import logging
 import re
+from datetime import date
 from html import unescape
 
 import pytest
 from sqlalchemy import select, text
 
+from integration.directory.syncing import load_bundle
 from integration.store import drafts as store
 from integration.store import requests as request_store
+from integration.store import zip_points
 from integration.store.tables import drafts, requests
 from tests.integration.web.coordinator.desk import Desk, condition, hidden, patient
+from tests.mappings.directory.test_fhir import PERSON, PLACE, ROLE
+from tests.mappings.directory.test_services import PLACES, SERVICE
 
 pytestmark = pytest.mark.postgres
 NUMBER, FAMILY, BORN = "patient.identifiers[0].value", "patient.name.family", "patient.birth_date"
@@ -223,3 +229,52 @@ def test_the_directory_puts_a_consultant_into_a_draft(desk):
     assert "Rivera, Lakeview" in page and "Last name, if you ask" not in page
     assert desk.do(draft, "asked", "unpick consultant").status_code == 303
     assert "Rivera" not in desk.get(f"{draft}/asked")
+
+
+def test_what_the_directory_states_of_a_service_is_held_against_the_request_of_who_was_chosen_there(desk, tmp_path):
+    entry = an_entry_with_a_service(desk, tmp_path)
+    profile = words(desk.get(f"/directory/{entry}"))
+    assert (
+        "Remote opinions" in profile
+        and "Pathology slides: No older than a year." in profile
+        and "fax, phone" in profile
+    )
+    api = desk.client.get(f"/api/directory/{entry}").json
+    assert {"what": "eligibility", "words": "patients from 18 to 90 years old"} in api["services"][0]["states"]
+    draft = desk.begin("small")
+    typed = {NUMBER: "P-7", FAMILY: "Synthetic", BORN: "2020-03-04", "patient.name.given[0]": "Ada"}
+    assert desk.do(draft, "patient", "hand", **typed, patient__sex="female").status_code == 303
+    first = {"first_opinion.diagnosis.text": "synthetic diagnosis", "first_opinion.doctor.name.family": "Charlie"}
+    assert desk.do(draft, "first", "next", **first).status_code == 303
+    fill_rest(desk, draft)
+    form = hidden(desk.get(f"/directory/{entry}?draft_id={draft.rpartition('/')[2]}"))
+    chosen = desk.client.post(f"/directory/{entry}/choose", data={**form, "draft_id": draft.rpartition("/")[2]})
+    assert chosen.status_code == 303
+    review = words(desk.get(f"{draft}/review"))
+    assert "it takes patients from 18 to 90 years old" in review and "Pathology slides: No older than a year" in review
+    assert "Pathology slides" in words(desk.get(f"{draft}/reasons"))
+    assert "is received" in desk.told(desk.do(draft, "review", ""))
+    with desk.engine.connect() as conn:
+        [row] = conn.execute(select(requests)).all()
+        parked = conn.execute(text("SELECT cause FROM steps WHERE status = 'parked'")).scalars().all()
+    assert row.directory_entry == entry and parked == ["program-refuses"]
+    page = words(desk.get(f"/requests/{row.id}/suitability"))
+    assert f"as entry {entry} of the directory" in page and "Does the patient live there?" in page
+    answer = desk.client.get(f"/api/requests/{row.id}/suitability").json
+    assert answer["listed"]["program"] == "Remote opinions" and answer["program"] is None
+    assert [each["key"] for each in answer["refusals"]] == ["listed-age"]
+
+
+def an_entry_with_a_service(desk, tmp_path) -> int:
+    """Dr. Lopez of a FHIR directory, in a service that states whom it takes."""
+    point = dict(city="Seattle", state="WA", kind="STANDARD", active=True)
+    named = {**ROLE, "endpoint": []}
+    path = tmp_path / "directory.json"
+    resources = [named, PERSON, PLACE, SERVICE, *PLACES.values()]
+    entries = [{"resource": each} for each in resources]
+    path.write_text(json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}))
+    with desk.engine.begin() as conn:
+        zip_points.fill(conn, [{"zip": "98101", "lat": 47.61, "lon": -122.33, **point}])
+    load_bundle(desk.engine, path, "plan", date(2026, 11, 29), actor="t", whole=True, fewer=False)
+    with desk.engine.connect() as conn:
+        return conn.execute(text("SELECT id FROM directory_entries")).scalar_one()
