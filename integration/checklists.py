@@ -11,6 +11,7 @@ from itertools import chain
 from sqlalchemy import Connection, Engine
 
 from integration.packets import stored as packets
+from integration.packets.consented import all_consented
 from integration.packets.payloads import Payloads
 from integration.settings.checklist_files import load_catalog
 from integration.settings.config import Config
@@ -40,6 +41,7 @@ from mappings.checklists.judging import judge
 from mappings.checklists.telling import not_there
 from mappings.codes import SYSTEM_NUCC
 from mappings.model.checklist import Asked, Catalog, Facts, Images, Said, Tracked
+from mappings.model.consent import Consent
 from mappings.model.parcel import Parcel, folded_all
 from mappings.model.request import Code, SecondOpinionRequest
 from mappings.model.source_ask import Ask, as_asked
@@ -56,15 +58,16 @@ def completeness(
     *,
     actor: str,
     reason: str | None = None,
+    limit: Consent | None = None,
 ) -> Completeness:
-    """How the request's records stand; the look of ``actor`` is recorded first.
+    """How the request's records stand; the look of ``actor`` is recorded first. ``limit``: the consent within which they look.
 
     Raises UnknownRequest, and ExchangeError when a packet cannot be read.
     """
     with engine.begin() as conn:
         requests.get(conn, request_id)
         audit.record(conn, actor, "checklist.looked-at", request_id, reason=reason)
-    return judged(engine, payloads, config, request_id, today)
+    return judged(engine, payloads, config, request_id, today, limit=limit)
 
 
 def judged(
@@ -76,9 +79,11 @@ def judged(
     visit_on: date | None = None,
     loaded: packets.Packet | None = None,
     of_packets: Chart | None = None,
+    limit: Consent | None = None,
 ) -> Completeness:
     """The same without a person who looks: nobody is shown a record. ``visit_on``: the day of a visit that is not kept yet;
-    ``loaded``: a packet of it that is read already; ``of_packets``: the chart of all of its packets, made before.
+    ``loaded``: a packet of it that is read already; ``of_packets``: the chart of all of its packets, made before. ``limit``:
+    the consent within which it is judged: what the patient left out counts as what is not there.
     """
     with engine.begin() as conn:
         row = requests.get(conn, request_id)
@@ -101,11 +106,12 @@ def judged(
     facts = _carried(spoken.facts, content, row)
     facts = replace(facts, learned=learned, asked=_asked(asked, today), tracked=_tracked(things))
     if of_packets is not None and found:
-        chart = _with_by_hand(of_packets, by_hand, found[-1].patient)
+        chart = _with_by_hand(of_packets, by_hand, found[-1].patient, limit)
     else:
-        chart = chart_of(payloads, config, found, by_hand, loaded)
+        chart = chart_of(payloads, config, found, by_hand, loaded, limit=limit)
     items = judge(checklist, catalog, chart, facts, visit)
-    return Completeness(request_id, checklist, why, catalog, visit, visit_is, len(found), items)
+    left_out = limit.left_home if limit else ()
+    return Completeness(request_id, checklist, why, catalog, visit, visit_is, len(found), items, left_out)
 
 
 def told_not_there(
@@ -220,17 +226,22 @@ def chart_of(
     by_hand: Iterable[ReceivedRecord] = (),
     known: packets.Packet | None = None,
     records: Iterable[dict] | None = None,
+    limit: Consent | None = None,
 ) -> Chart:
     """The records of all packets together: what a later one brings or takes back counts, and so does what came by hand since.
 
-    ``known``: a packet that is read already; ``records``: all records of the packets, where they are.
+    ``known``: a packet that is read already; ``records``: all records of the packets, where they are; ``limit``: the consent
+    within which they are read.
     """
-    loaded = [
-        known
-        if known is not None and known.manifest.packet_id == row.id
-        else packets.load(payloads, row.manifest_sha256)
-        for row in rows
-    ]
+    loaded = all_consented(
+        [
+            known
+            if known is not None and known.manifest.packet_id == row.id
+            else packets.load(payloads, row.manifest_sha256)
+            for row in rows
+        ],
+        limit,
+    )
     newest = packets.together(loaded)
     patient: dict = {}
     bases: tuple[str, ...] = ()
@@ -240,10 +251,15 @@ def chart_of(
         bases = packet.manifest.bases(source.bases if source else ())
     patient = patient or {"resourceType": "Patient", "id": "not-gathered-yet"}
     in_packets = _each(newest) if records is None else records
-    return Chart.of(chain(_by_hand(newest, by_hand, f"Patient/{patient['id']}"), in_packets), patient, bases)
+    came = _by_hand(newest, by_hand, f"Patient/{patient['id']}")
+    return Chart.of(chain(_within(limit, came), in_packets), patient, bases)
 
 
-def _with_by_hand(chart: Chart, by_hand: Iterable[ReceivedRecord], patient: str) -> Chart:
+def _within(limit: Consent | None, records: Iterable[dict]) -> Iterator[dict]:
+    return (each for each in records if limit is None or limit.lets_go(each))
+
+
+def _with_by_hand(chart: Chart, by_hand: Iterable[ReceivedRecord], patient: str, limit: Consent | None) -> Chart:
     """A chart of packets with what came by hand since, and without what was taken back."""
     more: dict[str, dict] = {}
     gone: set[str] = set()
@@ -254,7 +270,8 @@ def _with_by_hand(chart: Chart, by_hand: Iterable[ReceivedRecord], patient: str)
         else:
             more |= made
     there = {each.source for each in chart.records()}
-    added = Chart.of((each for source, each in more.items() if source not in there), _resource_of(patient))
+    new = (each for source, each in more.items() if source not in there)
+    added = Chart.of(_within(limit, new), _resource_of(patient))
     kinds = {**chart.by_type, **added.by_type}
     together = {kind: (*added.by_type.get(kind, ()), *chart.by_type.get(kind, ())) for kind in kinds}
     by_type = {kind: tuple(each for each in records if each.source not in gone) for kind, records in together.items()}

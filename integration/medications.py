@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from integration.packets import stored as packets
+from integration.packets.consented import all_consented
 from integration.packets.payloads import Payloads
 from integration.store import audit, medication_reviews, requests
 from integration.store import packets as packet_rows
 from integration.store.medication_reviews import ReviewRow
 from integration.store.operations import NotPossible
 from mappings.medications import TYPES, Informant, MedicationList, What, Word, medications
+from mappings.model.consent import Consent, RecordKind
 
 READ = (*TYPES, "Medication")
 MAX_WORDS = 500
@@ -19,12 +21,21 @@ MAX_WORDS = 500
 
 @dataclass(frozen=True)
 class Shown:
-    """The list of the newest packets; ``as_of`` is when they were gathered, "" before anything was. ``review``: the newest."""
+    """The list of the newest packets; ``as_of`` is when they were gathered, "" before anything was. ``review``: the newest.
+
+    ``limit``: the consent within which it is read. Then what was said is there only of medications that are there.
+    """
 
     request_id: str
     listed: MedicationList
     as_of: str
     review: ReviewRow | None
+    limit: Consent | None = None
+
+    @property
+    def left_out(self) -> tuple[RecordKind, ...]:
+        """The kinds of record that are not in it by the patient's choice."""
+        return self.limit.left_home if self.limit else ()
 
     @property
     def is_confirmed(self) -> bool:
@@ -34,25 +45,39 @@ class Shown:
     @property
     def said(self) -> dict[str, Word]:
         """What was last said, by key; also of medications that the chart no longer has."""
-        return {each.key: each for each in self.review.as_said.words} if self.review else {}
+        words = self.review.as_said.words if self.review else ()
+        if not self.left_out:
+            return {each.key: each for each in words}
+        there = {each.source for entry in self.listed.entries for each in entry.sources}
+        return {each.key: each for each in words if there.issuperset(each.sources)}
 
 
-def shown(engine: Engine, payloads: Payloads, request_id: str, *, actor: str, reason: str | None = None) -> Shown:
+def shown(
+    engine: Engine,
+    payloads: Payloads,
+    request_id: str,
+    *,
+    actor: str,
+    reason: str | None = None,
+    limit: Consent | None = None,
+) -> Shown:
     """The list; the look of ``actor`` is recorded first. Raises UnknownRequest, and ExchangeError when a packet cannot be read."""
     with engine.begin() as conn:
         requests.get(conn, request_id)
         audit.record(conn, actor, "medications.looked-at", request_id, reason=reason)
-    return read(engine, payloads, request_id)
+    return read(engine, payloads, request_id, limit)
 
 
-def read(engine: Engine, payloads: Payloads, request_id: str) -> Shown:
+def read(engine: Engine, payloads: Payloads, request_id: str, limit: Consent | None = None) -> Shown:
     """The same for the Exchange itself, which shows it to nobody."""
     with engine.begin() as conn:
         rows = packet_rows.of_request(conn, request_id)
         reviews = medication_reviews.of_request(conn, request_id)
-    loaded = [packets.load(payloads, row.manifest_sha256) for row in rows]
+    if limit is not None and RecordKind.MEDICATIONS in limit.left_home:
+        reviews = []
+    loaded = all_consented([packets.load(payloads, row.manifest_sha256) for row in rows], limit)
     as_of = loaded[-1].manifest.gathered_at if loaded else ""
-    return Shown(request_id, medications(_records(loaded)), as_of, reviews[-1] if reviews else None)
+    return Shown(request_id, medications(_records(loaded)), as_of, reviews[-1] if reviews else None, limit)
 
 
 def review(

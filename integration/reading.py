@@ -1,7 +1,8 @@
 """A request's packets as a clinician reads them: the key facts, and the element that each comes from; for pages, API and commands.
 
 Packets never change. So what is made of one is kept, and made anew only when the rules (`VERSION`), the day of the first opinion
-or the addresses of the source are others.
+or the addresses of the source are others. Whoever reads for the side that is asked reads within the patient's consent (``limit``):
+what is made for them is kept apart.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter
 
 from integration import checklists
 from integration.packets import stored as packets
+from integration.packets.consented import all_consented
 from integration.packets.payloads import PayloadMissing
 from integration.store import audit, requests
 from integration.store import key_facts as kept
@@ -25,6 +27,7 @@ from mappings.checklists.chart import Chart
 from mappings.codes import as_dict, as_text
 from mappings.decoding import words_of
 from mappings.document_reference import inline_bytes
+from mappings.model.consent import Consent, RecordKind
 from mappings.model.packet import Manifest
 from mappings.model.request import SecondOpinionRequest
 from mappings.reading import KeyFacts, key_facts
@@ -41,7 +44,8 @@ _FACTS, _CHART = TypeAdapter(KeyFacts), TypeAdapter(Chart)
 class Reading:
     """What is asked, and the key facts of all packets together; ``facts`` and ``missing`` are None while nothing was gathered.
 
-    ``facts.rest`` holds the beginning of the lists of METER; the whole of all lists where it was read whole.
+    ``facts.rest`` holds the beginning of the lists of METER; the whole of all lists where it was read whole. ``limit``: the
+    consent that left kinds of record out of it.
     """
 
     request_id: str
@@ -49,6 +53,12 @@ class Reading:
     packets: int
     facts: KeyFacts | None
     missing: Completeness | None = None
+    limit: Consent | None = None
+
+    @property
+    def left_out(self) -> tuple[RecordKind, ...]:
+        """The kinds of record that are not in it by the patient's choice."""
+        return self.limit.left_home if self.limit else ()
 
 
 @dataclass(frozen=True)
@@ -75,60 +85,75 @@ class Document:
     data: bytes
 
 
-def read(house: House, request_id: str, today: date, *, actor: str, reason: str | None = None) -> Reading:
+def read(
+    house: House,
+    request_id: str,
+    today: date,
+    *,
+    actor: str,
+    reason: str | None = None,
+    limit: Consent | None = None,
+) -> Reading:
     """The key facts and what is missing; the look of ``actor`` is recorded first.
 
     Raises UnknownRequest, and ExchangeError when a packet cannot be read.
     """
-    found, rows = _looked(house, request_id, actor, reason)
+    found, rows = _looked(house, request_id, actor, reason, limit)
     if not rows:
         return found
-    page, chart = _kept(house, rows, found.content, "page", "chart")
+    page, chart = _kept(house, rows, found, "page", "chart")
     facts, of_packets = _FACTS.validate_json(page), _CHART.validate_json(chart)
-    missing = checklists.judged(house.engine, house.payloads, house.config, request_id, today, of_packets=of_packets)
+    missing = checklists.judged(
+        house.engine, house.payloads, house.config, request_id, today, of_packets=of_packets, limit=limit
+    )
     return replace(found, facts=facts, missing=missing)
 
 
-def read_whole(house: House, request_id: str, *, actor: str, reason: str | None = None) -> Reading:
+def read_whole(
+    house: House, request_id: str, *, actor: str, reason: str | None = None, limit: Consent | None = None
+) -> Reading:
     """The key facts with every list whole, without what is missing; the look is recorded first. Raises as `read`."""
-    found, rows = _looked(house, request_id, actor, reason)
+    found, rows = _looked(house, request_id, actor, reason, limit)
     if not rows:
         return found
-    [whole] = _kept(house, rows, found.content, "whole")
+    [whole] = _kept(house, rows, found, "whole")
     return replace(found, facts=_FACTS.validate_json(whole))
 
 
-def _looked(house: House, request_id: str, actor: str, reason: str | None) -> tuple[Reading, list[PacketRow]]:
+def _looked(
+    house: House, request_id: str, actor: str, reason: str | None, limit: Consent | None
+) -> tuple[Reading, list[PacketRow]]:
     with house.engine.begin() as conn:
         row = requests.get(conn, request_id)
         audit.record(conn, actor, LOOKED, request_id, reason=reason)
         rows = packet_rows.of_request(conn, request_id)
-    return Reading(request_id, requests.content(row), len(rows), None), rows
+    return Reading(request_id, requests.content(row), len(rows), None, limit=limit), rows
 
 
-def _kept(house: House, rows: Sequence[PacketRow], content: SecondOpinionRequest, *parts: str) -> list[bytes]:
+def _kept(house: House, rows: Sequence[PacketRow], found: Reading, *parts: str) -> list[bytes]:
     """The bytes of these parts (page, whole, chart) of what is kept of the newest packet with those before it.
 
     They are made now where nothing is kept, where it is outdated, or where something of it is gone.
     """
+    content, left_out = found.content, " ".join(found.left_out)
     given_on = content.first_opinion.given_on if content.first_opinion else None
     made_of = _made_of(house, content, given_on)
     with house.engine.connect() as conn:
-        row = kept.of_packet(conn, rows[-1].id)
+        row = kept.of_packet(conn, rows[-1].id, left_out)
     if row is not None and row.made_of == made_of:
         try:
             return [house.payloads.get(getattr(row, f"{part}_sha256")) for part in parts]
         except PayloadMissing:  # derived: it can be made again
             pass
-    bytes_of = _make(house, rows, given_on)
+    bytes_of = _make(house, rows, given_on, found.limit)
     digests = {f"{part}_sha256": house.payloads.put(data, anew=True) for part, data in bytes_of.items()}
     with house.engine.begin() as conn:
-        kept.keep(conn, rows[-1].id, made_of, **digests)
+        kept.keep(conn, rows[-1].id, left_out, made_of, **digests)
     return [bytes_of[part] for part in parts]
 
 
-def _make(house: House, rows: Sequence[PacketRow], given_on: date | None) -> dict[str, bytes]:
-    facts, chart = made(house, rows, given_on)
+def _make(house: House, rows: Sequence[PacketRow], given_on: date | None, limit: Consent | None) -> dict[str, bytes]:
+    facts, chart = made(house, rows, given_on, limit)
     page = facts.with_beginnings(METER, LISTED)
     return {"page": _FACTS.dump_json(page), "whole": _FACTS.dump_json(facts), "chart": _CHART.dump_json(chart)}
 
@@ -139,9 +164,11 @@ def _made_of(house: House, content: SecondOpinionRequest, given_on: date | None)
     return f"{VERSION} {given_on or '-'} {bases}"
 
 
-def made(house: House, rows: Sequence[PacketRow], given_on: date | None) -> tuple[KeyFacts, Chart]:
+def made(
+    house: House, rows: Sequence[PacketRow], given_on: date | None, limit: Consent | None = None
+) -> tuple[KeyFacts, Chart]:
     """The key facts of these packets (the oldest first), and what a checklist is held against."""
-    loaded = [packets.load(house.payloads, row.manifest_sha256) for row in rows]
+    loaded = all_consented([packets.load(house.payloads, row.manifest_sha256) for row in rows], limit)
     together = packets.together(loaded)
     stored = {item.of: item for packet in loaded for item in packet.manifest.items if item.kind == "attachment"}
 
@@ -159,10 +186,20 @@ def made(house: House, rows: Sequence[PacketRow], given_on: date | None) -> tupl
     return facts, checklists.chart_of(house.payloads, house.config, rows, records=resources)
 
 
-def opened(house: House, request_id: str, source: str, at: str, *, actor: str, reason: str | None = None) -> Opened:
+def opened(
+    house: House,
+    request_id: str,
+    source: str,
+    at: str,
+    *,
+    actor: str,
+    reason: str | None = None,
+    limit: Consent | None = None,
+) -> Opened:
     """A record of the packets with the element that a line came from; the look is recorded first.
 
-    Raises UnknownRequest, and NotPossible when no packet has such a record, or it has no such element.
+    Raises UnknownRequest, and NotPossible when no packet has such a record, or it has no such element. One that the patient left
+    out is not told from one that is not there.
     """
     with house.engine.begin() as conn:
         requests.get(conn, request_id)
@@ -173,6 +210,8 @@ def opened(house: House, request_id: str, source: str, at: str, *, actor: str, r
         if any(item.source == source for item in packet.manifest.withdrawn):
             break
         if source in packet.resources:
+            if limit is not None and not limit.lets_go(packet.resources[source]):
+                break
             return _opened(request_id, packet, row, source, at)
     raise NotPossible(f"no packet of request {request_id} holds that record as it is now")
 
@@ -184,9 +223,18 @@ def _opened(request_id: str, packet: packets.Packet, row: PacketRow, source: str
     return Opened(request_id, source, at, resource, row, packet.manifest)
 
 
-def document(house: House, request_id: str, source: str, at: str, *, actor: str, reason: str | None = None) -> Document:
+def document(
+    house: House,
+    request_id: str,
+    source: str,
+    at: str,
+    *,
+    actor: str,
+    reason: str | None = None,
+    limit: Consent | None = None,
+) -> Document:
     """The document that an attachment holds or names; the look is recorded first. Raises as `opened`, and where it has no bytes."""
-    found = opened(house, request_id, source, at, actor=actor, reason=reason)
+    found = opened(house, request_id, source, at, actor=actor, reason=reason, limit=limit)
     attachment = as_dict(element(found.resource, at))
     place = f"{source}#{source.partition('/')[0]}{'.' if at else ''}{at}"
     item = next((each for each in found.manifest.items if each.kind == "attachment" and each.of == place), None)

@@ -2,7 +2,7 @@
 
 https://hl7.org/fhir/uv/ips/STU1.1/StructureDefinition-Bundle-uv-ips.html. Shaped after it, and no claim to its profiles: a record
 of a real chart seldom fits them, and none is changed to fit. Where the packet holds nothing of a required section, the section says
-that nothing is known (``emptyReason``); that there is none is said by nobody here.
+that nothing is known (``emptyReason``), or that the patient left this kind of record out; that there is none is said by nobody here.
 """
 
 import html
@@ -15,6 +15,7 @@ from mappings.addresses import Bases
 from mappings.bundle import key_of, urn_of
 from mappings.codes import SYSTEM_LOINC, as_dict, as_text, codings_in, concept
 from mappings.identifiers import source_identifier
+from mappings.model.consent import BY_THE_PATIENT, KIND_OF, LEFT_HOME, RecordKind
 from mappings.model.errors import MappingError
 from mappings.model.findings import Finding
 from mappings.model.request import Code
@@ -25,6 +26,8 @@ SYSTEM_EMPTY = "http://terminology.hl7.org/CodeSystem/list-empty-reason"
 NOTHING_KNOWN = Code(system=SYSTEM_EMPTY, code="unavailable", display="Unavailable")
 SYSTEM_OBSERVATION_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 XHTML = "http://www.w3.org/1999/xhtml"
+WITHHELD = Code(system=SYSTEM_EMPTY, code="withheld", display="Information Withheld")
+LEFT_OUT_TITLE = "Left out by the patient's choice"
 EMPTY_WORDS = "No record of this kind is in the packet. That does not say that there is none."
 NO_WORDS = "a record without a name in words"
 
@@ -94,9 +97,11 @@ def to_summary(
     made_at: str,
     made_by: str,
     source_base: Bases = None,
+    left_out: Sequence[RecordKind] = (),
 ) -> tuple[dict, list[Finding]]:
     """The Bundle, and a finding for each reference that names nothing in it.
 
+    ``left_out``: kinds of record that are not among the ``resources`` by the patient's choice; a section names them.
     ``patient``: ``Patient/id`` of who it is about, who has to be among the ``resources``. ``document_id`` is a uuid, ``made_at``
     an instant, ``made_by`` the software that put it together. Raises MappingError.
     """
@@ -110,7 +115,7 @@ def to_summary(
     carried = [_carried(each, urns, identifier_system, source_base, findings) for each in resources]
     author = f"urn:uuid:{uuid.uuid5(uuid.UUID(document_id), 'author')}"
     document = f"urn:uuid:{uuid.uuid5(uuid.UUID(document_id), 'composition')}"
-    composition = _composition(by_key, urns, patient, author, made_at)
+    composition = _composition(by_key, urns, patient, author, made_at, left_out)
     entries = [
         {"fullUrl": document, "resource": composition},
         *({"fullUrl": urns[key_of(each)], "resource": each} for each in _patient_first(carried, patient)),
@@ -148,7 +153,15 @@ def _patient_first(resources: Iterable[dict], patient: str) -> list[dict]:
     return sorted(resources, key=lambda each: key_of(each) != patient)
 
 
-def _composition(by_key: Mapping[str, dict], urns: Mapping[str, str], patient: str, author: str, made_at: str) -> dict:
+def _composition(
+    by_key: Mapping[str, dict],
+    urns: Mapping[str, str],
+    patient: str,
+    author: str,
+    made_at: str,
+    left_out: Sequence[RecordKind],
+) -> dict:
+    sections = [each for each in (_section(kind, by_key, urns, left_out) for kind in SECTIONS) if each]
     return {
         "resourceType": "Composition",
         "status": "final",
@@ -157,7 +170,7 @@ def _composition(by_key: Mapping[str, dict], urns: Mapping[str, str], patient: s
         "date": made_at,
         "author": [{"reference": author}],
         "title": "Patient summary",
-        "section": [each for each in (_section(kind, by_key, urns) for kind in SECTIONS) if each],
+        "section": [*sections, *_of_left_out(left_out)],
     }
 
 
@@ -176,13 +189,23 @@ def section_of(resource: dict) -> SectionKind | None:
     return next((each for each in SECTIONS if kind in each.types), OTHERS)
 
 
-def _section(kind: SectionKind, by_key: Mapping[str, dict], urns: Mapping[str, str]) -> dict:
+def _of_left_out(left_out: Sequence[RecordKind]) -> Iterable[dict]:
+    if left_out:
+        words = [f"{LEFT_HOME[each]}: {BY_THE_PATIENT}" for each in left_out]
+        yield {"title": LEFT_OUT_TITLE, "text": _narrative(words), "emptyReason": concept(WITHHELD)}
+
+
+def _section(
+    kind: SectionKind, by_key: Mapping[str, dict], urns: Mapping[str, str], left_out: Sequence[RecordKind]
+) -> dict:
     held = {key: each for key, each in by_key.items() if section_of(each) is kind}
     if not held and not kind.is_required:
         return {}
     made: dict = {"title": kind.title, **({"code": concept(kind.code)} if kind.code else {})}
     if not held:
-        return {**made, "text": _narrative([EMPTY_WORDS]), "emptyReason": concept(NOTHING_KNOWN)}
+        withheld = any(KIND_OF[each] in left_out for each in kind.types)
+        why, said = (WITHHELD, BY_THE_PATIENT.capitalize()) if withheld else (NOTHING_KNOWN, EMPTY_WORDS)
+        return {**made, "text": _narrative([said]), "emptyReason": concept(why)}
     words = [words_of(each) for each in held.values()]
     return {**made, "text": _narrative(words), "entry": [{"reference": urns[key]} for key in held]}
 

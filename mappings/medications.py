@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from mappings.codes import as_dict, as_dicts, as_text
+from mappings.model.consent import sensitive_labels
 from mappings.received import PREFIX
 from mappings.rendition.words import Words
 
@@ -145,11 +147,19 @@ def medications(resources: Iterable[dict]) -> MedicationList:
     return MedicationList(ordered, _hash(ordered))
 
 
-def statements(review: Review, patient: str, request_id: str) -> dict[str, dict]:
-    """``{Type/id: MedicationStatement}`` of what was said, each tagged with whose word it is and when."""
-    return {
-        name_of_statement(request_id, word.key): _statement(review, word, patient, request_id) for word in review.words
-    }
+def statements(
+    review: Review, patient: str, request_id: str, chart: Mapping[str, dict] = MappingProxyType({})
+) -> dict[str, dict]:
+    """``{Type/id: MedicationStatement}`` of what was said, each tagged with whose word it is and when.
+
+    ``chart``: the records by Type/id. What is said of one that its EHR labeled as sensitive is labeled so too.
+    """
+    made = {}
+    for word in review.words:
+        of = [chart[each] for each in word.sources if each in chart]
+        labels = {str(sorted(label.items())): label for each in of for label in sensitive_labels(each)}
+        made[name_of_statement(request_id, word.key)] = _statement(review, word, patient, request_id, labels.values())
+    return made
 
 
 def name_of_statement(request_id: str, key: str) -> str:
@@ -209,13 +219,14 @@ def _dosage(dosages: Iterable[dict]) -> Iterator[str]:
         yield as_text(each.get("text")) or as_text(each.get("patientInstruction")) or Words({}).of(each)
 
 
-def _statement(review: Review, word: Word, patient: str, request_id: str) -> dict:
+def _statement(review: Review, word: Word, patient: str, request_id: str, labels: Iterable[dict]) -> dict:
     is_patients = review.informant is Informant.PATIENT
+    security = [*labels, *([PATIENT_ASSERTED] if is_patients else [])]
     said = f"{_SAYS[word.what]}, as {INFORMANTS[review.informant]} said; written down by {review.by}"
     made = {
         "resourceType": "MedicationStatement",
         "id": name_of_statement(request_id, word.key).partition("/")[2],
-        "meta": {"security": [PATIENT_ASSERTED]} if is_patients else {},
+        "meta": {"security": security} if security else {},
         "status": "not-taken" if word.what is What.NOT_TAKING else "active",
         "medicationCodeableConcept": dict(word.concept),
         "subject": {"reference": patient},

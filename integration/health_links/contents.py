@@ -2,24 +2,26 @@
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Engine
 
 from integration import fhir_json
 from integration.packets import stored as packets
+from integration.packets.consented import all_consented
 from integration.packets.originals import Original, contents
 from integration.packets.payloads import Payloads
 from integration.packets.pdf import to_pdfs
 from integration.packets.stored import Packet
 from integration.settings.config import Config
+from integration.store import consents, requests
 from integration.store import packets as packet_rows
-from integration.store import requests
 from integration.store.operations import NotPossible
 from mappings.codes import RECORDS_SUMMARY, as_text, concept
 from mappings.document_reference import STATUSES, to_attachment
 from mappings.ips import to_summary
+from mappings.model.consent import BY_THE_PATIENT, Consent
 from mappings.model.request import SecondOpinionRequest
 
 LONGEST_PDF = 10_000_000  # bytes of a volume
@@ -36,15 +38,19 @@ class Content:
 
 @dataclass(frozen=True)
 class Contents:
-    """The files of a link and the newest packet in them; ``left_out``: documents beyond ``health_links.max_bytes``."""
+    """The files of a link and the newest packet in them; ``left_out``: documents beyond ``health_links.max_bytes``.
+
+    ``consent_id``: the statement by which the records were chosen; None where nobody recorded any.
+    """
 
     packet_version: int
     files: tuple[Content, ...]
     left_out: int
+    consent_id: int | None = None
 
     def alone(self) -> "Contents":
         """The summary alone, for a link that gives one file."""
-        return Contents(self.packet_version, self.files[:1], self.left_out + len(self.files) - 1)
+        return replace(self, files=self.files[:1], left_out=self.left_out + len(self.files) - 1)
 
 
 def newest_version(engine: Engine, request_id: str) -> int:
@@ -54,16 +60,20 @@ def newest_version(engine: Engine, request_id: str) -> int:
 
 
 def contents_of(engine: Engine, payloads: Payloads, config: Config, request_id: str, now: datetime) -> Contents:
-    """What the packets of a request hold together, each record as it was last. Raises NotPossible without a packet."""
+    """What the packets of a request hold together, each record as it was last, within the patient's consent.
+
+    Raises NotPossible without a packet.
+    """
     with engine.connect() as conn:
-        row = requests.get(conn, request_id)
+        row, said = requests.get(conn, request_id), consents.newest(conn, request_id)
         rows = packet_rows.of_request(conn, request_id)
     if not rows:
         raise NotPossible(
             "there is no packet yet: its records are still being gathered. Make the link when they are there"
         )
-    whole = _together([packets.load(payloads, each.manifest_sha256) for each in rows])
-    files = [_summary(whole, config, now), *_volumes(whole, payloads, requests.content(row))]
+    consent = said.consent if said else None
+    whole = _together(all_consented([packets.load(payloads, each.manifest_sha256) for each in rows], consent))
+    files = [_summary(whole, config, now, consent), *_volumes(whole, payloads, requests.content(row))]
     room = config.health_links.max_bytes - sum(len(each.data) for each in files)
     left_out = 0
     for made in _documents(whole, payloads):
@@ -72,11 +82,14 @@ def contents_of(engine: Engine, payloads: Payloads, config: Config, request_id: 
             continue
         room -= len(made.data)
         files.append(made)
-    return Contents(rows[-1].version, tuple(files), left_out)
+    return Contents(rows[-1].version, tuple(files), left_out, said.id if said else None)
 
 
 def _together(loaded: list[Packet]) -> Packet:
-    """All packets of a request as one: what was corrected stands as it was last, what was withdrawn is gone."""
+    """All packets of a request as one: what was corrected stands as it was last, what was withdrawn is gone.
+
+    Of what is not in it, what the patient left out is named.
+    """
     newest = packets.together(loaded)
     items = [
         item
@@ -84,11 +97,12 @@ def _together(loaded: list[Packet]) -> Packet:
         for item in packet.manifest.items
         if newest.get((item.of or item.source).partition("#")[0]) is packet and item.kind in ("resource", "attachment")
     ]
+    items += [item for item in loaded[-1].manifest.waived if item.why == BY_THE_PATIENT]
     manifest = loaded[-1].manifest.model_copy(update={"items": tuple(items)})
     return Packet(manifest, {source: packet.resources[source] for source, packet in newest.items()})
 
 
-def _summary(whole: Packet, config: Config, now: datetime) -> Content:
+def _summary(whole: Packet, config: Config, now: datetime, consent: Consent | None) -> Content:
     source = config.endpoints.get(whole.manifest.source_endpoint)
     names = "|".join(f"{item.source} {item.sha256}" for item in whole.manifest.items)
     bundle, _ = to_summary(
@@ -99,6 +113,7 @@ def _summary(whole: Packet, config: Config, now: datetime) -> Content:
         made_at=now.isoformat(timespec="seconds"),
         made_by=config.exchange.name,
         source_base=whole.manifest.bases(source.bases if source is not None else ()),
+        left_out=consent.left_home if consent else (),
     )
     return Content(SUMMARY, fhir_json.dumps(bundle))
 

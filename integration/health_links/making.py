@@ -3,18 +3,22 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import Connection
+
 from integration.health_links import sealing
 from integration.health_links.contents import Contents, contents_of, newest_version
-from integration.store import audit, health_links, leaving, requests
+from integration.store import audit, consents, health_links, leaving, requests
 from integration.store.health_links import Access, HealthLink, NewFile, SealedFile
 from integration.store.operations import NotPossible, WrongWords
 from integration.visit_reading import House
 from mappings.health_link import FHIR_JSON, Payload, flags, write_link
 from mappings.model.causes import cause_named
+from mappings.model.consent import RecordKind
 from mappings.model.leaving import Going, Reason, why_not
 from mappings.model.typed import read_number
 
 LABEL = "Records for a second opinion"  # no clinical word: it stands in the link, for whoever sees it
+CONSENT_CHANGED = "consent-changed"  # a cause of mappings/model/causes.py
 GATE = "health-link"  # stands for an endpoint in the audit trail
 
 
@@ -42,7 +46,10 @@ class Made:
 
 @dataclass(frozen=True)
 class Links:
-    """The links of a request and what is known of them. ``newest_packet``: 0 before there is a packet."""
+    """The links of a request and what is known of them. ``newest_packet``: 0 before there is a packet.
+
+    ``too_much``: links that hold kinds of record that the patient leaves out meanwhile; ``left_out``: these kinds, for a new link.
+    """
 
     request_id: str
     links: list[HealthLink]
@@ -50,6 +57,8 @@ class Links:
     accesses: dict[str, list[Access]]
     newest_packet: int
     now: datetime
+    too_much: frozenset[str] = frozenset()
+    left_out: tuple[RecordKind, ...] = ()
 
 
 def listed(house: House, request_id: str, *, actor: str, reason: str | None = None) -> Links:
@@ -62,7 +71,10 @@ def listed(house: House, request_id: str, *, actor: str, reason: str | None = No
         opened: dict[str, list[Access]] = {}
         for each in health_links.accesses_of(conn, request_id):
             opened.setdefault(each.link_id, []).append(each)
-    return Links(request_id, found, files, opened, newest_version(house.engine, request_id), now)
+        too_much = frozenset(each.id for each in found if holds_too_much(conn, each))
+        said = consents.newest(conn, request_id)
+    left_out = said.consent.left_home if said else ()
+    return Links(request_id, found, files, opened, newest_version(house.engine, request_id), now, too_much, left_out)
 
 
 def make(house: House, request_id: str, wanted: Wanted, base_url: str, *, actor: str) -> Made:
@@ -94,6 +106,7 @@ def make(house: House, request_id: str, wanted: Wanted, base_url: str, *, actor:
             wrapped_key=wrapped,
             packet_version=made.packet_version,
             left_out=made.left_out,
+            consent_id=made.consent_id,
             days=days,
             actor=actor,
         )
@@ -110,20 +123,39 @@ def sealed_files(house: House, made: Contents, key: str) -> list[NewFile]:
 
 
 def must_pass(
-    house: House, request_id: str, *, actor: str, items: tuple[str, ...], size: int, only_asks: bool = False
+    house: House,
+    request_id: str,
+    *,
+    actor: str,
+    items: tuple[str, ...],
+    size: int,
+    only_asks: bool = False,
+    link: HealthLink | None = None,
 ) -> None:
     """The gate: what leaves by a link is asked for, and written down, like everything else. Raises NotPossible.
 
-    ``only_asks``: nothing leaves yet, so only a refusal is written down.
+    ``only_asks``: nothing leaves yet, so only a refusal is written down; ``link``: whose files leave, which hold no more kinds
+    of record than the patient lets go now.
     """
     going = Going("HealthLink", items, size)
     with house.engine.begin() as conn:
         why = why_not(Reason.CARRIED, going, leaving.stand(conn, request_id, GATE, asks_consent=False))
+        if not why and link is not None and holds_too_much(conn, link):
+            why = CONSENT_CHANGED
         if why or not only_asks:
             action = leaving.KEPT if why else leaving.LEAVES
             leaving.record(conn, request_id, GATE, Reason.CARRIED, going, action, actor=actor, about={}, why=why)
     if why:
         raise NotPossible(f"nothing of this request may leave now: {cause_named(why).happened}")
+
+
+def holds_too_much(conn: Connection, link: HealthLink) -> bool:
+    """Its records were chosen by a consent that lets kinds go that stay home by the newest one."""
+    newest = consents.newest(conn, link.request_id)
+    if newest is None or newest.id == link.consent_id:
+        return False
+    chosen = consents.one(conn, link.consent_id).consent if link.consent_id else None
+    return bool(set(newest.consent.left_home) - set(chosen.left_home if chosen else ()))
 
 
 def revoke(house: House, request_id: str, link_id: str, *, actor: str, reason: str) -> None:

@@ -14,7 +14,7 @@ from integration.health_links import sealing
 from integration.health_links.contents import contents_of, newest_version
 from integration.health_links.making import must_pass, sealed_files
 from integration.keys import KeyProblem
-from integration.store import health_links
+from integration.store import consents, health_links
 from integration.store.health_links import HealthLink, SealedFile
 from integration.store.operations import NotPossible
 from integration.visit_reading import House
@@ -125,6 +125,7 @@ def _pass(house: House, link: HealthLink, files: list[SealedFile], recipient: st
             actor=health_links.actor_of(link),
             items=items,
             size=sum(each.size for each in files),
+            link=link,
         )
     except NotPossible:
         with house.engine.begin() as conn:
@@ -149,8 +150,11 @@ def _listed(
 
 
 def _with_the_newest_packet(house: House, link: HealthLink) -> HealthLink:
-    """A long-term link gets what came since, under the same key; where that cannot be done, what it has stays good."""
-    if link.wrapped_key is None or newest_version(house.engine, link.request_id) <= link.packet_version:
+    """A long-term link gets what came since, under the same key; where that cannot be done, what it has stays good.
+
+    So it does when the patient said something else of the kinds of record that may leave.
+    """
+    if link.wrapped_key is None or not _is_behind(house, link):
         return link
     try:
         key = sealing.unwrap(link.wrapped_key, house.config.keys_folder)
@@ -161,5 +165,20 @@ def _with_the_newest_packet(house: House, link: HealthLink) -> HealthLink:
     made = made.alone() if link.is_direct else made
     sealed = sealed_files(house, made, key)
     with house.engine.begin() as conn:
-        health_links.replace_files(conn, link, sealed, packet_version=made.packet_version, left_out=made.left_out)
-    return link
+        health_links.replace_files(
+            conn,
+            link,
+            sealed,
+            packet_version=made.packet_version,
+            left_out=made.left_out,
+            consent_id=made.consent_id,
+        )
+        return health_links.one(conn, link.id)
+
+
+def _is_behind(house: House, link: HealthLink) -> bool:
+    if newest_version(house.engine, link.request_id) > link.packet_version:
+        return True
+    with house.engine.connect() as conn:
+        said = consents.newest(conn, link.request_id)
+    return said is not None and said.id != link.consent_id

@@ -9,11 +9,13 @@ from sqlalchemy import Connection
 
 from integration import fhir_json
 from integration.packets import stored as packets
+from integration.packets.consented import all_consented
 from integration.packets.originals import contents
 from integration.packets.payloads import Payloads
 from integration.packets.pdf import lacking, to_pdfs
 from integration.store import packets as packet_rows
 from integration.store import requests
+from mappings.model.consent import Consent
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest
 from mappings.rendition import as_text
@@ -21,22 +23,20 @@ from mappings.rendition import as_text
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same packet gives the same bytes
 
 
-def packet_zip(conn: Connection, payloads: Payloads, request_id: str) -> bytes:
-    """All packets of a request, newest version of each folder. Raises UnknownRequest, or ExchangeError without a packet."""
+def packet_zip(conn: Connection, payloads: Payloads, request_id: str, limit: Consent | None = None) -> bytes:
+    """All packets of a request, newest version of each folder. Raises UnknownRequest, or ExchangeError without a packet.
+
+    ``limit``: the consent within which who gets it may read.
+    """
     row = requests.get(conn, request_id)
     found = packet_rows.of_request(conn, request_id)
     if not found:
         raise ExchangeError(f"request {request_id} has no packet yet")
+    loaded = all_consented([packets.load(payloads, each.manifest_sha256) for each in found], limit)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for each in found:
-            _write(
-                archive,
-                f"packet-{each.version}",
-                packets.load(payloads, each.manifest_sha256),
-                payloads,
-                requests.content(row),
-            )
+        for each, packet in zip(found, loaded, strict=True):
+            _write(archive, f"packet-{each.version}", packet, payloads, requests.content(row))
     return buffer.getvalue()
 
 

@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, extract, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, extract, func, insert, or_, select, update
 
 from integration.store import audit
 from integration.store.operations import NotPossible
@@ -29,7 +29,10 @@ _COST = dict(n=2**14, r=8, p=1, dklen=32)  # 16 MiB and about 40 ms: a passcode 
 
 @dataclass(frozen=True)
 class HealthLink:
-    """A row. ``attempts_left``: wrong passcodes that it still bears; ``packet_version``: the newest packet in its files."""
+    """A row. ``attempts_left``: wrong passcodes that it still bears; ``packet_version``: the newest packet in its files.
+
+    ``consent_id``: the statement by which the records in its files were chosen; None where there was none.
+    """
 
     id: str
     request_id: str
@@ -40,6 +43,7 @@ class HealthLink:
     wrapped_key: bytes | None
     packet_version: int
     left_out: int
+    consent_id: int | None
     made_by: str
     created_at: datetime
     expires_at: datetime
@@ -152,6 +156,7 @@ def add(
     wrapped_key: bytes | None,
     packet_version: int,
     left_out: int,
+    consent_id: int | None,
     days: int,
     actor: str,
 ) -> HealthLink:
@@ -166,6 +171,7 @@ def add(
         wrapped_key=wrapped_key,
         packet_version=packet_version,
         left_out=left_out,
+        consent_id=consent_id,
         made_by=actor,
         expires_at=func.statement_timestamp() + timedelta(days=days),
     )
@@ -182,18 +188,32 @@ def _keep_files(conn: Connection, link_id: str, new: list[NewFile]) -> None:
 
 
 def replace_files(
-    conn: Connection, link: HealthLink, new: list[NewFile], *, packet_version: int, left_out: int
+    conn: Connection,
+    link: HealthLink,
+    new: list[NewFile],
+    *,
+    packet_version: int,
+    left_out: int,
+    consent_id: int | None,
 ) -> None:
-    """A later packet in a long-term link; nothing where another process was first."""
+    """A later packet, or what a later consent lets go, in a long-term link; nothing where another process was first."""
+    said = func.coalesce(links.c.consent_id, 0)
+    is_older = or_(links.c.packet_version < packet_version, said < (consent_id or 0))
+    is_no_newer = and_(links.c.packet_version <= packet_version, said <= (consent_id or 0))
     found = conn.execute(
         update(links)
-        .where(links.c.id == link.id, links.c.packet_version < packet_version)
-        .values(packet_version=packet_version, left_out=left_out)
+        .where(links.c.id == link.id, is_older, is_no_newer)
+        .values(packet_version=packet_version, left_out=left_out, consent_id=consent_id)
     )
     if found.rowcount:
         conn.execute(delete(locations).where(locations.c.link_id == link.id))
         conn.execute(delete(files).where(files.c.link_id == link.id))
         _keep_files(conn, link.id, new)
+
+
+def one(conn: Connection, link_id: str) -> HealthLink:
+    """The link of this id, which is there."""
+    return HealthLink.from_row(conn.execute(select(links).where(links.c.id == link_id)).one())
 
 
 def good(conn: Connection, token: str) -> HealthLink | None:

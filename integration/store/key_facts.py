@@ -1,12 +1,15 @@
-"""What was made of a request's packets for a reader: where its bytes are. Derived: what is missing or outdated is made anew."""
+"""What was made of a request's packets for a reader: where its bytes are. Derived: what is missing or outdated is made anew.
+
+What is made within a consent that leaves kinds of record out stands in a table of its own, by these kinds.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Table, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from integration.store.tables import key_facts
+from integration.store.tables import key_facts, limited_key_facts
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,25 @@ class KeyFactsRow:
         return cls(**{name: getattr(row, name) for name in cls.__dataclass_fields__})
 
 
-def of_packet(conn: Connection, packet_id: str) -> KeyFactsRow | None:
-    """What was made of it last; None before anybody read it."""
-    row = conn.execute(select(key_facts).where(key_facts.c.packet_id == packet_id)).first()
+def of_packet(conn: Connection, packet_id: str, left_out: str = "") -> KeyFactsRow | None:
+    """What was made of it last without the kinds ``left_out``; None before anybody read it so."""
+    table, of = _where(packet_id, left_out)
+    row = conn.execute(select(table).filter_by(**of)).first()
     return KeyFactsRow.from_row(row) if row else None
 
 
 def keep(
-    conn: Connection, packet_id: str, made_of: str, *, page_sha256: str, whole_sha256: str, chart_sha256: str
+    conn: Connection,
+    packet_id: str,
+    left_out: str,
+    made_of: str,
+    *,
+    page_sha256: str,
+    whole_sha256: str,
+    chart_sha256: str,
 ) -> None:
     """What was made now, in the place of what was before."""
+    table, of = _where(packet_id, left_out)
     values = dict(
         made_of=made_of,
         page_sha256=page_sha256,
@@ -47,5 +59,11 @@ def keep(
         chart_sha256=chart_sha256,
         made_at=func.now(),
     )
-    made = insert(key_facts).values(packet_id=packet_id, **values)
-    conn.execute(made.on_conflict_do_update(index_elements=["packet_id"], set_=values))
+    made = insert(table).values(**of, **values)
+    conn.execute(made.on_conflict_do_update(index_elements=list(of), set_=values))
+
+
+def _where(packet_id: str, left_out: str) -> tuple[Table, dict[str, str]]:
+    if not left_out:
+        return key_facts, {"packet_id": packet_id}
+    return limited_key_facts, {"packet_id": packet_id, "left_out": left_out}

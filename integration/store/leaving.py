@@ -36,7 +36,14 @@ def record(
     about: dict[str, Any],
     why: str = "",
 ) -> None:
-    """The row, before the first byte; ``why``: the cause for which it is kept; ``about``: more ids."""
+    """The row, before the first byte; ``why``: the cause for which it is kept; ``about``: more ids.
+
+    What leaves says which statement of consent stood: the table refuses a row of code that knows of none (`audit_leaving_asked`).
+    """
+    if action == LEAVES:
+        consents.hold(conn, request_id)
+        newest = consents.newest(conn, request_id)
+        about = {**about, "consent": newest.id if newest else None}
     detail = {"kind": going.kind, "items": list(going.items[:NAMED]), "count": len(going.items), "bytes": going.size}
     audit.record(
         conn,

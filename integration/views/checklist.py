@@ -8,12 +8,16 @@ from integration.store.requests import Request
 from integration.views.case import Part
 from integration.views.texts import t
 from mappings.model.checklist import Catalog, Checklist, Item, State
+from mappings.model.consent import RecordKind
 from mappings.model.states import FINAL, Status
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """Every item of the checklist on the day of the visit. ``why`` it is this list; ``visit_is``: where the day comes from."""
+    """Every item of the checklist on the day of the visit. ``why`` it is this list; ``visit_is``: where the day comes from.
+
+    ``left_out``: kinds of record that were not looked at, because the patient leaves them out.
+    """
 
     request_id: str
     checklist: Checklist
@@ -23,6 +27,7 @@ class Completeness:
     visit_is: str
     packets: int
     items: tuple[Item, ...]
+    left_out: tuple[RecordKind, ...] = ()
 
     @property
     def counts(self) -> dict[State, int]:
@@ -74,6 +79,7 @@ def view(found: Completeness) -> dict:
         "visit": found.visit.isoformat(),
         "visit_is": found.visit_is,
         "packets": found.packets,
+        "left_out": [each.value for each in found.left_out],
         "counts": {state.value: number for state, number in found.counts.items()},
         "items": [_item(item) for item in found.items],
     }

@@ -32,6 +32,7 @@ def view(found: Shown) -> dict:
         "reviewed_by": review.actor if review else None,
         "informant": review.informant if review else None,
         "medications": [_entry(each, found) for each in found.listed.entries],
+        "left_out": [each.value for each in found.left_out],
         "also": [each.words for each in found.said.values() if not each.sources],
     }
 

@@ -155,6 +155,9 @@ ENGLISH: dict[str, str] = {
     "devices.now": "open now",
     "devices.until": "Your link works until {day}.",
     # links by which the patient carries the records
+    "links.limited": "A new link leaves out what you said we should not share. It says which kinds those are.",
+    "links.too_much": "This link holds more than you share now. It does not open. Make a new one.",
+    "links.cut_anew": "This link holds more than you share now. We take that out before it opens again.",
     "links.intro": "You can make a link to your records. Show it to a new doctor, or send it.",
     "links.plainly": "Anyone who has the link and its code can read it all. They can keep it and pass it on. You can end a link at any "
     "time. That does not take back what was read.",

@@ -160,6 +160,9 @@ SPANISH: dict[str, str] = {
     "devices.now": "abierta ahora",
     "devices.until": "Su enlace sirve hasta el {day}.",
     # enlaces con los que el paciente lleva sus datos
+    "links.limited": "Un enlace nuevo deja fuera lo que usted no quiere compartir. Dice qué clases son.",
+    "links.too_much": "Este enlace tiene más de lo que usted comparte ahora. No se abre. Haga uno nuevo.",
+    "links.cut_anew": "Este enlace tiene más de lo que usted comparte ahora. Lo quitamos antes de que se abra.",
     "links.intro": "Puede hacer un enlace a sus datos. Muéstrelo a otro médico, o envíelo.",
     "links.plainly": "Quien tiene el enlace y su código puede leer todo. Lo puede guardar y pasar a otros. Usted puede cerrar el enlace "
     "cuando quiera. Lo que ya se leyó no se puede borrar.",

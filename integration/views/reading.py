@@ -26,6 +26,7 @@ def view(found: Reading) -> dict:
         "patient_questions": list(content.patient_questions),
         "first_opinion": first.diagnosis.text if first else None,
         "first_opinion_given_on": first.given_on if first else None,
+        "left_out": [each.value for each in found.left_out],
         "facts": asdict(found.facts) if found.facts else None,
     }
 

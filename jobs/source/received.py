@@ -61,7 +61,7 @@ def _join_statements(ctx: Context, chart: Chart, reviews: list[Review]) -> None:
     """What the newest review says of the medications; what only an earlier one said is taken back."""
     if not reviews:
         return
-    made = statements(reviews[-1], chart.patient, ctx.request_id)
+    made = statements(reviews[-1], chart.patient, ctx.request_id, chart.resources)
     earlier = {name_of_statement(ctx.request_id, word.key) for review in reviews for word in review.words}
     chart.resources.update(made)
     chart.taken_back |= dict.fromkeys(

@@ -5,30 +5,21 @@ only the kinds are told, whether there is something of them or not: to say that 
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
+from integration.packets.consented import Kept, consented
 from integration.packets.stored import Packet
 from integration.store import deliveries
 from integration.store.waivers import Waiver, covers
 from jobs.world import Context
 from mappings.document_reference import attachments
-from mappings.model.consent import Consent, RecordKind
+from mappings.model.consent import BY_THE_PATIENT, LEFT_HOME, Consent
 from mappings.model.delivery import ItemStatus
 from mappings.model.packet import ManifestItem
 
 # https://hl7.org/fhir/R4/extension-data-absent-reason.html
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
-BY_THE_PATIENT = "left out by the patient's choice; whether there are any is not said"
-LEFT_HOME: Mapping[RecordKind, str] = {
-    RecordKind.NOTES: "Notes and letters",
-    RecordKind.RESULTS: "Test results and reports",
-    RecordKind.IMAGES: "Images",
-    RecordKind.MEDICATIONS: "Medications",
-    RecordKind.HISTORY: "Conditions, allergies, procedures, immunizations and visits",
-    RecordKind.OTHER: "Other records",
-    RecordKind.SENSITIVE: "Records labeled as sensitive",
-}
 _SAYS_BYTES = ("data", "_data", "url", "_url", "hash", "_hash", "size", "_size")
 
 
@@ -37,47 +28,26 @@ def without_waived(ctx: Context, packet: Packet, consent: Consent | None) -> Pac
 
     ``consent``: that by which its records were, or are, chosen.
     """
-    if consent is not None and consent.left_home:
-        packet = _as_consented(packet, consent)
+    packet = consented(packet, consent)
     gone = [each for each in ctx.waivers() if not each.as_it_is]
     items = tuple(_as_sent(item, gone) for item in packet.manifest.items)
     waived = {item.of or item.source for item in items if item.kind == "waived"}
     if not waived:
         return packet
     kept = {item.source for item in items if item.kind == "resource"}
-    resources = _Kept(packet.resources, kept, waived)
+    resources = _Stripped(packet.resources, kept, waived)
     return replace(packet, manifest=packet.manifest.model_copy(update={"items": items}), resources=resources)
 
 
-def _as_consented(packet: Packet, consent: Consent) -> Packet:
-    """Without the records of kinds that stay home, and without their documents; the kinds stand in the manifest instead."""
-    home = {source for source, resource in packet.resources.items() if not consent.lets_go(resource)}
-    items = [each for each in packet.manifest.items if (each.of or each.source).partition("#")[0] not in home]
-    items += [
-        ManifestItem(source=LEFT_HOME[kind], kind="waived", size=0, sha256="", why=BY_THE_PATIENT)
-        for kind in consent.left_home
-    ]
-    kept = {item.source for item in items if item.kind == "resource"}
-    manifest = packet.manifest.model_copy(update={"items": tuple(items)})
-    return replace(packet, manifest=manifest, resources=_Kept(packet.resources, kept, set()))
-
-
-class _Kept(Mapping[str, dict]):
-    """The resources that go, each read when it is asked for."""
+class _Stripped(Kept):
+    """The resources that go, without the documents that are waived."""
 
     def __init__(self, resources: Mapping[str, dict], kept: set[str], waived: set[str]):
-        self._resources, self._kept, self._waived = resources, kept, waived
+        super().__init__(resources, kept)
+        self._waived = waived
 
     def __getitem__(self, source: str) -> dict:
-        if source not in self._kept:
-            raise KeyError(source)
-        return _without_documents(source, self._resources[source], self._waived)
-
-    def __iter__(self) -> Iterator[str]:
-        return (source for source in self._resources if source in self._kept)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return _without_documents(source, super().__getitem__(source), self._waived)
 
 
 def _without_documents(source: str, resource: dict, waived: set[str]) -> dict:

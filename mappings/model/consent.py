@@ -80,6 +80,17 @@ SENSITIVE_LABELS: Mapping[str, frozenset[str]] = {
     ),
     _CONFIDENTIALITY: frozenset({"R", "V"}),
 }
+# What is told of kinds that are left out: which they are, and not whether there is anything of them.
+BY_THE_PATIENT = "left out by the patient's choice; whether there are any is not said"
+LEFT_HOME: Mapping[RecordKind, str] = {
+    RecordKind.NOTES: "Notes and letters",
+    RecordKind.RESULTS: "Test results and reports",
+    RecordKind.IMAGES: "Images",
+    RecordKind.MEDICATIONS: "Medications",
+    RecordKind.HISTORY: "Conditions, allergies, procedures, immunizations and visits",
+    RecordKind.OTHER: "Other records",
+    RecordKind.SENSITIVE: "Records labeled as sensitive",
+}
 # Causes of a stopped step that a new statement of consent takes away.
 WITHDRAWN, EXPIRED, NOT_TO_THEM, REQUIRED = (
     "consent-withdrawn",
@@ -139,11 +150,20 @@ class Statement:
 
 
 def kinds_of(resource: Mapping[str, Any]) -> frozenset[RecordKind]:
-    """Its kind, and that it is sensitive where the EHR labeled it so (https://hl7.org/fhir/R4/security-labels.html)."""
+    """Its kind, and that it is sensitive where the EHR labeled it so (https://hl7.org/fhir/R4/security-labels.html).
+
+    What is contained in a record goes where it goes, so its kinds are kinds of the record.
+    """
     kind = KIND_OF.get(str(resource.get("resourceType")), RecordKind.OTHER)
+    own = frozenset({kind, RecordKind.SENSITIVE}) if sensitive_labels(resource) else frozenset({kind})
+    inside = (each for each in as_dicts(resource.get("contained")) if each.get("resourceType") not in ALWAYS)
+    return own.union(*map(kinds_of, inside))
+
+
+def sensitive_labels(resource: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The codings by which the EHR labeled it as sensitive; what is made of it has them too."""
     labels = as_dicts(as_dict(resource.get("meta")).get("security"))
-    is_sensitive = any(each.get("code") in SENSITIVE_LABELS.get(str(each.get("system")), ()) for each in labels)
-    return frozenset({kind, RecordKind.SENSITIVE}) if is_sensitive else frozenset({kind})
+    return [each for each in labels if str(each.get("code")) in SENSITIVE_LABELS.get(str(each.get("system")), ())]
 
 
 def standing(consent: Consent | None, today: date) -> Standing:

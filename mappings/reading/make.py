@@ -101,7 +101,9 @@ def key_facts(
         changes=since_before(manifests, chart.name_of, versions),
         since=since_first_opinion(everything, chart.kinds, given_on),
         waived=tuple(
-            Change(each.source, each.source, "waived", why=each.why or "") for m in manifests for each in m.waived
+            dict.fromkeys(
+                Change(each.source, each.source, "waived", why=each.why or "") for m in manifests for each in m.waived
+            )
         ),
         rest=rest,
         counts=tuple(chart.count(kind, shown) for kind in Kind),

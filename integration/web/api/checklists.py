@@ -7,6 +7,7 @@ from integration.store.checklist_facts import Topic
 from integration.store.operations import NotPossible
 from integration.views.checklist import view
 from integration.web import forms, world
+from integration.web.access import consented
 from integration.web.api.answers import Done
 from integration.web.api.bodies import ChecklistWord
 from integration.web.api.request_answers import Checklist
@@ -19,7 +20,14 @@ def checklist(request_id: str) -> Checklist:
     """Each item with its state, the reason, and the records that speak for it. The look is recorded."""
     today = datetime.now(UTC).date()
     found = checklists.completeness(
-        world.engine(), world.payloads(), world.config(), request_id, today, actor=forms.actor(), reason="API"
+        world.engine(),
+        world.payloads(),
+        world.config(),
+        request_id,
+        today,
+        actor=forms.actor(),
+        reason="API",
+        limit=consented.limit(request_id),
     )
     return Checklist.model_validate(view(found))
 

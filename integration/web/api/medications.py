@@ -6,6 +6,7 @@ from integration.store.operations import NotPossible
 from integration.store.revisions import RevisionRefused
 from integration.views.medications import view
 from integration.web import forms, world
+from integration.web.access import consented
 from integration.web.api.answers import Done
 from integration.web.api.record_answers import Medications, Questions
 from integration.web.api.record_bodies import KeepQuestions, ReviewMedications
@@ -17,7 +18,8 @@ from mappings.medications import What
 @get("/requests/<request_id>/medications", refuses=("unknown",))
 def medications(request_id: str) -> Medications:
     """The medications as the chart says them, and what was said of each. The look is recorded."""
-    found = lists.shown(world.engine(), world.payloads(), request_id, actor=forms.actor(), reason="API")
+    limit = consented.limit(request_id)
+    found = lists.shown(world.engine(), world.payloads(), request_id, actor=forms.actor(), reason="API", limit=limit)
     return Medications.model_validate(view(found))
 
 

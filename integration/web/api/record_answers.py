@@ -74,6 +74,7 @@ class Medications(Answer):
     reviewed_by: str | None
     informant: str | None
     medications: list[Medication]
+    left_out: list[str] = Field(description="Kinds of record that the patient leaves out for who asks.")
     also: list[str]
 
 

@@ -441,6 +441,9 @@ class Checklist(Answer):
     visit: date
     visit_is: str
     packets: int
+    left_out: list[str] = Field(
+        description="Kinds of record that the patient leaves out for who asks; an item of theirs counts as not there."
+    )
     counts: dict[str, int]
     items: list[ChecklistItem]
 

@@ -10,7 +10,7 @@ from integration.store import requests as store
 from integration.views.levels import told
 from integration.views.requests import delivery_page, request_view
 from integration.web import taking_in, world
-from integration.web.access import scope
+from integration.web.access import consented, scope
 from integration.web.api.acting import act_or_refuse
 from integration.web.api.answers import Done
 from integration.web.api.bodies import (
@@ -53,19 +53,22 @@ def listed() -> list[RequestLine]:
 def show(request_id: str) -> Request:
     """One request: status, tracks, counts, what is owed, attempts, findings, audit. Ids and words only."""
     with world.engine().begin() as conn:
-        return Request.model_validate(request_view(conn, request_id))
+        view, hidden = request_view(conn, request_id), consented.hides(conn, request_id)
+    view["findings"] = [each for each in view["findings"] if not hidden(each["path"] or "")]
+    return Request.model_validate(view)
 
 
 @get("/requests/<request_id>/items", refuses=("unknown",))
 def items(request_id: str) -> list[Item]:
     """The items of a request's records deliveries: source, target, status."""
     with world.engine().begin() as conn:
-        view = request_view(conn, request_id)
+        view, hidden = request_view(conn, request_id), consented.hides(conn, request_id)
         return [
             Item.model_validate(item)
             for each in view["deliveries"]
             if each["kind"] == "records"
             for item in deliveries.items_by_source(conn, each["id"])
+            if not hidden(item.source)
         ]
 
 
@@ -77,10 +80,11 @@ def delivery(request_id: str, delivery_id: str, query: ItemsQuery) -> DeliveryPa
         if found is None:
             raise Problem("unknown", "There is no such delivery of this request.")
         row, page, following = found
+        hidden = consented.hides(conn, request_id)
         return DeliveryPage(
             delivery=Delivery.model_validate(told(conn, [asdict(row)])[0]),
             counts=deliveries.counts(conn, delivery_id),
-            items=[Item.model_validate(item) for item in page],
+            items=[Item.model_validate(item) for item in page if not hidden(item.source)],
             next=following,
         )
 

@@ -10,6 +10,7 @@ from integration.views.reading import in_context
 from integration.views.texts import t
 from integration.visit_reading import House
 from integration.web import forms, pages, world
+from integration.web.access import consented
 from integration.web.consultant import showing
 from integration.web.operations.packets import download_of
 from mappings.reading.elements import fhirpath, value
@@ -25,7 +26,9 @@ LARGEST = 200_000
 @blueprint.get("")
 def show(request_id: str) -> ResponseReturnValue:
     """The key facts. The look is recorded."""
-    found = reading.read(_house(), request_id, pages.now().date(), actor=forms.actor())
+    found = reading.read(
+        _house(), request_id, pages.now().date(), actor=forms.actor(), limit=consented.limit(request_id)
+    )
     return pages.render(
         "key_facts.html",
         found=found,
@@ -42,7 +45,7 @@ def show(request_id: str) -> ResponseReturnValue:
 @blueprint.get("/list/<name>")
 def rest(request_id: str, name: str) -> ResponseReturnValue:
     """Every record of one kind that is not among the key facts, page by page. The look is recorded."""
-    found = reading.read_whole(_house(), request_id, actor=forms.actor())
+    found = reading.read_whole(_house(), request_id, actor=forms.actor(), limit=consented.limit(request_id))
     if found.facts is None or name not in Kind.__members__.values():
         return pages.problem(t("problem.missing"), t("reading.no_list"), 404)
     start = request.args.get("from", "0")
@@ -56,7 +59,7 @@ def element(request_id: str) -> ResponseReturnValue:
     """The record that a line came from, its element marked. The look is recorded."""
     source, at = request.args.get("of", ""), request.args.get("at", "")
     try:
-        found = reading.opened(_house(), request_id, source, at, actor=forms.actor())
+        found = reading.opened(_house(), request_id, source, at, actor=forms.actor(), limit=consented.limit(request_id))
     except NotPossible as error:
         return _missing(str(error))
     before, marked, after = in_context(found.resource, at)
@@ -104,7 +107,7 @@ def document_bytes(request_id: str) -> ResponseReturnValue:
 
 def _document(request_id: str) -> reading.Document:
     source, at = request.args.get("of", ""), request.args.get("at", "")
-    return reading.document(_house(), request_id, source, at, actor=forms.actor())
+    return reading.document(_house(), request_id, source, at, actor=forms.actor(), limit=consented.limit(request_id))
 
 
 def _missing(why: str) -> Response:

@@ -10,6 +10,7 @@ from integration.store.checklist_facts import Topic
 from integration.store.operations import NotPossible
 from integration.views.texts import t
 from integration.web import forms, pages, world
+from integration.web.access import consented
 
 blueprint = pages.sentences(Blueprint("checklist", __name__, url_prefix="/requests/<request_id>/checklist"))
 
@@ -51,8 +52,9 @@ def say(request_id: str) -> ResponseReturnValue:
 
 def _page(request_id: str, status: int, error: str = "") -> Response:
     today = datetime.now(UTC).date()
+    limit = consented.limit(request_id)
     found = checklists.completeness(
-        world.engine(), world.payloads(), world.config(), request_id, today, actor=forms.actor()
+        world.engine(), world.payloads(), world.config(), request_id, today, actor=forms.actor(), limit=limit
     )
     rest = [item for item in found.items if not item.is_open]
     return pages.render("checklist.html", status, found=found, rest=rest, catalog=found.catalog, error=error)

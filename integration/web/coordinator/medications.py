@@ -7,6 +7,7 @@ from integration import medications
 from integration.store.operations import NotPossible
 from integration.views.texts import t
 from integration.web import forms, pages, world
+from integration.web.access import consented
 from mappings.medications import INFORMANTS, Informant, What
 
 blueprint = pages.sentences(Blueprint("medications", __name__, url_prefix="/requests/<request_id>/medications"))
@@ -46,7 +47,8 @@ def review(request_id: str) -> ResponseReturnValue:
 
 
 def _page(request_id: str, status: int, error: str = "") -> Response:
-    found = medications.shown(world.engine(), world.payloads(), request_id, actor=forms.actor())
+    limit = consented.limit(request_id)
+    found = medications.shown(world.engine(), world.payloads(), request_id, actor=forms.actor(), limit=limit)
     also = "\n".join(each.words for each in found.said.values() if not each.sources)
     return pages.render(
         "medications.html",

@@ -9,13 +9,17 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
 from integration.packets import stored as packets
+from integration.packets.consented import all_consented
 from integration.packets.zipped import packet_zip
 from integration.store import deliveries, requests
 from integration.store import packets as packet_rows
+from integration.store.packets import PacketRow
 from integration.views.levels import told
 from integration.views.texts import t
 from integration.web import forms, pages, world
+from integration.web.access import consented
 from integration.web.operations import looks
+from mappings.model.consent import Consent
 from mappings.model.delivery import DeliveryKind
 from mappings.model.errors import ExchangeError
 from mappings.model.packet import Manifest, ManifestItem
@@ -34,7 +38,10 @@ def manifest(request_id: str) -> ResponseReturnValue:
 
 
 def _page(request_id: str, rows: list, status: int, error: str = "") -> Response:
-    manifests, broken = [], error
+    limit, manifests, broken = consented.limit(request_id), [], error
+    if limit is not None:
+        manifests = [(row, each.manifest) for row, each in reversed(list(zip(rows, _loaded(rows, limit), strict=True)))]
+        rows = []
     for row in reversed(rows):
         try:
             manifests.append((row, Manifest.model_validate_json(world.payloads().get(row.manifest_sha256))))
@@ -49,6 +56,7 @@ def _page(request_id: str, rows: list, status: int, error: str = "") -> Response
         request_id=request_id,
         manifests=manifests,
         sent={each["packet_id"]: each for each in sent},
+        left_out=limit.left_home if limit else (),
         error=broken,
         size=ITEMS,
         start=int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0,
@@ -92,10 +100,16 @@ def _opened(request_id: str, action: str, show: Callable[[Connection, str, list,
     )
 
 
+def _loaded(rows: list[PacketRow], limit: Consent | None) -> list[packets.Packet]:
+    """The packets as who asks may read them."""
+    return all_consented([packets.load(world.payloads(), row.manifest_sha256) for row in rows], limit)
+
+
 def _show(_conn: Connection, request_id: str, rows: list, wanted: str) -> Response:
     packet_id, _, source = wanted.partition(" ")
-    row = next((row for row in rows if row.id == packet_id), None)
-    packet = packets.load(world.payloads(), row.manifest_sha256) if row is not None else None
+    limit = consented.limit(request_id)
+    chosen = rows if limit is not None else [row for row in rows if row.id == packet_id]
+    packet = next((each for each in _loaded(chosen, limit) if each.manifest.packet_id == packet_id), None)
     attachment = next((item for item in packet.manifest.items if item.of == source), None) if packet else None
     if attachment is not None:
         return _attachment(attachment)
@@ -129,7 +143,9 @@ def _readable(conn: Connection, request_id: str, rows: list, wanted: str) -> Res
     row = next((row for row in rows if row.id == wanted), rows[-1] if rows else None)
     if row is None:
         return pages.problem(t("problem.missing"), t("packet.none"), 404)
-    packet = packets.load(world.payloads(), row.manifest_sha256)
+    limit = consented.limit(request_id)
+    chosen = _loaded(rows if limit is not None else [row], limit)
+    packet = next(each for each in chosen if each.manifest.packet_id == row.id)
     content = requests.content(requests.get(conn, request_id))
     rendition = packets.rendition_of(packet, world.payloads(), content)
     sections = [*rendition.sections, rendition.originals]
@@ -137,5 +153,5 @@ def _readable(conn: Connection, request_id: str, rows: list, wanted: str) -> Res
 
 
 def _zip(conn: Connection, request_id: str, _rows: list, _item: str) -> Response:
-    data = packet_zip(conn, world.payloads(), request_id)
+    data = packet_zip(conn, world.payloads(), request_id, consented.limit(request_id))
     return send_file(io.BytesIO(data), "application/zip", as_attachment=True, download_name=f"{request_id}-packet.zip")

@@ -21,7 +21,7 @@ from integration.views import levels
 from integration.views.endpoints import health_words
 from integration.views.requests import delivery_page, request_view
 from integration.web import forms, pages, world
-from integration.web.access import scope
+from integration.web.access import consented, scope
 from mappings.model.delivery import ENDED
 
 blueprint = pages.sentences(Blueprint("requests", __name__, url_prefix="/requests"))
@@ -98,7 +98,9 @@ def delivery_page_of(request_id: str, delivery_id: str, status: int = 200, *, er
         page = delivery_page(conn, request_id, delivery_id, status=request.args.get("status"), after=after, limit=ITEMS)
         if page is None:
             abort(404, f"There is no delivery {delivery_id[:80]} of this request.")
-        row, items, following = page
+        row, found, following = page
+        hidden = consented.hides(conn, request_id)
+        items = [each for each in found if not hidden(each.source)]
         step_id, tried = steps.newest_of_delivery(conn, delivery_id), attempts.of_delivery(conn, delivery_id, SHOWN)
         exchanged = exchanges.of_attempts(conn, [row.id for row in tried[:ITEMS]])
         [shown], carried = levels.told(conn, [asdict(row)]), handing_over.to_carry(conn, delivery_id)
