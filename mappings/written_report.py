@@ -115,13 +115,7 @@ def to_composition(report: WrittenReport, about: About, *, replaces: str | None 
         "date": to_instant(report.signed_at) if report.signed_at else None,
         "author": _authors(report, about),
         "title": TITLE,
-        "attester": [
-            {
-                "mode": "professional",
-                "time": to_instant(report.signed_at) if report.signed_at else None,
-                "party": {"display": report.signed_by},
-            }
-        ],
+        "attester": _attesters(report),
         "relatesTo": [{"code": "replaces", "targetReference": {"reference": replaces}}] if replaces else [],
         "section": [_section(title, lines) for title, lines in sections(report)],
     }
@@ -293,6 +287,14 @@ def _point(point: Point) -> list[dict]:
 def _test(test: Test) -> dict:
     made = concept(test.code, text=test.words) if test.code else concept(text=test.words)
     return {"url": "test", "valueCodeableConcept": made}
+
+
+def _attesters(report: WrittenReport) -> list[dict]:
+    """Who signed it; nobody where it does not say so."""
+    if not report.signed_by:
+        return []
+    at = {"time": to_instant(report.signed_at)} if report.signed_at else {}
+    return [{"mode": "professional", **at, "party": {"display": report.signed_by}}]
 
 
 def _authors(report: WrittenReport, about: About) -> list[dict]:

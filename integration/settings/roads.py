@@ -100,11 +100,11 @@ class Document(Section):
         "it is read back. Default: the profile's.",
         examples=[["identifier", "context.related"]],
     )
-    beside: tuple[Literal["Provenance", "Communication"], ...] | None = Field(
+    beside: tuple[Literal["Composition", "Provenance", "Communication"], ...] | None = Field(
         None,
         strict=False,
-        description="What goes beside a report over FHIR, where the server says that it takes the type: where the report came "
-        "from, and a notice that it came; an empty list: nothing. Default: the profile's.",
+        description="What goes beside a report over FHIR, where the server says that it takes the type: its parts in "
+        "sections and codes, where it came from, and a notice that it came; an empty list: nothing. Default: the profile's.",
         examples=[["Provenance"]],
     )
     type: tuple[Name, Name] | None = Field(

@@ -324,9 +324,10 @@ class _Reading:
                 self.ctx.finding("reference-unresolved", f"{target} is not in the packet", place)
 
 
-def _returned_by(request_id: str) -> tuple[str, str]:
+def _returned_by(request_id: str) -> tuple[str, ...]:
     """How the names begin of what is written to a placer about the report of a request."""
-    return f"DocumentReference/{request_id}-report-", f"Communication/{request_id}-returned-"
+    beside = (f"{kind}/{request_id}-returned-" for kind in ("Communication", "Composition"))
+    return f"DocumentReference/{request_id}-report-", *beside
 
 
 def _instant(at: datetime) -> str:

@@ -37,7 +37,7 @@ class DocumentHabits:
     encounter_choice: Literal["requester", "newest", "ask"] = "requester"
     authors: Literal["any", "own"] = "any"
     not_kept: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ("Provenance", "Communication")
+    beside: tuple[str, ...] = ("Composition", "Provenance", "Communication")
     type: tuple[str, str] | None = None
 
 

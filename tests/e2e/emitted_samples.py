@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -13,13 +14,16 @@ from mappings import codes
 from mappings.bundle import draft
 from mappings.communication import to_patient_questions
 from mappings.consult_report import read_report, to_returned_report
-from mappings.document_reference import to_document_reference
+from mappings.document_reference import to_attachment, to_document_reference
 from mappings.model.request import Code, Identifier
 from mappings.model.states import BUSINESS_STATUS, NEEDS_REASON, Status
+from mappings.model.written_report import Agreement, Answer, Point, Test, WrittenReport
 from mappings.practitioner import to_practitioner
 from mappings.preview import to_bundle
+from mappings.returned_composition import to_returned_composition
 from mappings.service_request import REQUEST_STATUS, Refs, to_service_request
 from mappings.task import REFINES, TaskInput, to_task
+from mappings.written_report import About, to_composition, to_report_document, to_text
 from tests.mappings import mapping_factories as made
 from tests.mappings.graph_helpers import transaction
 from tests.mappings.mapping_factories import IDS, REQUEST
@@ -214,7 +218,48 @@ def _reports() -> dict[str, dict]:
         "document_reference, returned report, retracted": _returned(retracted, 2),
         "document_reference, our copy marked in error": {**first, "status": "entered-in-error"},
         "document_reference, returned DiagnosticReport": _returned(_diagnostic_report(), 1),
+        "document_reference, a report written on our pages": _written_document(),
+        "composition, a report written on our pages": to_composition(WRITTEN, _about("Composition")),
+        "composition, returned report": _composition(1),
+        "composition, returned report, amended": _composition(2),
+        "composition, returned report, retracted": {**_composition(1), "status": "entered-in-error"},
     }
+
+
+WRITTEN = WrittenReport(
+    Agreement.AGREES,
+    Agreement.PARTLY,
+    "Three months are enough.",
+    (Point("six months of chemotherapy", Agreement.DIFFERS, "three months"),),
+    (Test("Bone density", Code(system="http://loinc.org", code="38268-9")), Test("A walk")),
+    (Answer("Can I wait?", "Yes, six weeks."),),
+    "Dr Bob Example",
+    datetime(2026, 6, 18, 23, 30, tzinfo=UTC),
+)
+
+
+def _about(kind: str) -> About:
+    return About(Identifier(system=IDS, value=f"{kind}/r-1-written-1"), "Patient/p1", "ServiceRequest/9", "Lakeview")
+
+
+def _written_document() -> dict:
+    attachments = [to_attachment("text/plain; charset=utf-8", to_text(WRITTEN).encode(), "Second opinion")]
+    return to_report_document(WRITTEN, _about("DocumentReference"), attachments)
+
+
+def _composition(revision: int) -> dict:
+    made = to_returned_composition(
+        WRITTEN,
+        identifier=Identifier(system=IDS, value=f"Composition/r-1-returned-{revision}"),
+        patient="Patient/p1",
+        documents=["DocumentReference/d1"],
+        service_request="ServiceRequest/9",
+        author_display="Lakeview",
+        dated=None,
+        replaces="Composition/first" if revision > 1 else None,
+    )
+    assert made is not None
+    return made
 
 
 def _returned(report: dict, revision: int) -> dict:

@@ -12,6 +12,7 @@ import requests
 
 from mappings import codes
 from mappings.model.states import BSER_CODE, BUSINESS_STATUS
+from mappings.written_report import AGREEMENT_WORDS
 from tests.servers.us_core import US_CORE_VERSION
 
 NUCC = "http://nucc.org/provider-taxonomy"
@@ -26,6 +27,7 @@ _LOINC = {
     "11450-4": "Problem list - Reported",
     "48765-2": "Allergies and adverse reactions Document",
     "60591-5": "Patient summary Document",
+    "38268-9": "DXA Skeletal system Views for bone density",
 }
 _DOCUMENTS = ["11488-4", "34133-9", "57133-1"]  # those whose LOINC scale is Doc (LP32888-7)
 _PROCEDURES = {"3457005": "Patient referral", "77406008": "Confirmatory medical consultation"}
@@ -61,6 +63,11 @@ def _code_systems(resources: list[dict]) -> Iterator[dict]:
     yield _code_system("snomed-ct", codes.SYSTEM_SNOMED, {**_PROCEDURES, **_FINDINGS})
     yield _code_system("x12-service-type", codes.SYSTEM_X12_SERVICE_TYPE, dict.fromkeys(("20", "21")))
     yield _code_system("second-opinion-status", codes.SYSTEM_BUSINESS_STATUS, dict.fromkeys(BUSINESS_STATUS))
+    yield _code_system(
+        "second-opinion-agreement",
+        codes.SYSTEM_AGREEMENT,
+        {str(each): words for each, words in AGREEMENT_WORDS.items()},
+    )
     yield _code_system("bser-status", codes.SYSTEM_BSER_STATUS, dict.fromkeys(BSER_CODE.values()))
     for number, system in enumerate(PASSED_THROUGH):
         yield _code_system(f"passed-through-{number}", system, dict.fromkeys(sorted(codes_in(resources, system))))

@@ -10,7 +10,7 @@ import pytest
 from integration.store import reports
 from mappings.model.request import Code
 from mappings.model.written_report import Agreement, Answer, Point, Test, WrittenReport
-from mappings.written_report import to_extension
+from mappings.written_report import read_written_report, to_extension
 from second_opinion.demo.visitor import Visitor, said
 from tests.e2e.before_visit import Coordinator
 from tests.e2e.journey import Consultant, Patient, PrimaryDoctor
@@ -67,6 +67,7 @@ def accept(exchange: Exchange) -> dict:
 def file_report(exchange: Exchange, task: dict, words: str, written: WrittenReport | None = None) -> dict:
     """The consultant's EHR files a report, in parts where ``written``, and completes the Task with it."""
     report = report_on(task, words)
+    report["date"] = "2026-06-18T16:30:00-07:00"
     if written is not None:
         report["extension"] = [to_extension(written)]
     made = exchange.put("bob", report)
@@ -104,6 +105,7 @@ def test_from_the_empty_form_to_the_third_opinion_beside_the_second(exchange):
     file_report(exchange, task, WORDS, WRITTEN)
     must_be_closed(exchange, second)
     assert words_at_the_primary_ehr(exchange, second) == [WORDS]
+    must_stand_in_parts(exchange, second)
 
     doctor = PrimaryDoctor(visitor(exchange), second)
     doctor.opinion().must_read(WORDS, "Nobody has said that they read this report.", "Surgery first", "MSI testing")
@@ -125,6 +127,16 @@ def test_from_the_empty_form_to_the_third_opinion_beside_the_second(exchange):
     PrimaryDoctor(visitor(exchange), third).opinion().must_read(OTHER_WORDS)
     with exchange.engine.connect() as conn:
         assert [len(reports.of_request(conn, each)) for each in (second, third)] == [1, 1]
+
+
+def must_stand_in_parts(exchange: Exchange, request_id: str) -> None:
+    """What the consultant coded, as it was read back from the primary EHR."""
+    held = [each for each in exchange.find("alice", "Composition") if request_id in each["identifier"]["value"]]
+    assert [read_written_report(each).report for each in held] == [WRITTEN]
+    [entry] = held[0]["section"][-1]["entry"]
+    assert exchange.find("alice", "DocumentReference", _id=entry["reference"].partition("/")[2])
+    causes = exchange.causes()
+    assert not causes & {"report-beside-left", "report-parts-stay"}, causes
 
 
 def must_go_along(exchange: Exchange, task: dict) -> None:

@@ -12,12 +12,15 @@ from integration.store.tables import findings
 from integration.store.tables import requests as request_table
 from mappings.model.errors import RequestError
 from mappings.model.request import SecondOpinionRequest
+from mappings.model.written_report import Agreement, WrittenReport
+from mappings.written_report import to_extension
 from tests.jobs.exchange import a_request, load_chart, patient, report_on
 from tests.jobs.test_loop import order_of
 from tests.servers.lying import LyingProxy
 
 pytestmark = pytest.mark.postgres
 SAID_YES = {"answer": "yes", "said_by": "the patient", "said_on": "2026-05-02"}
+WRITTEN = WrittenReport(Agreement.AGREES, Agreement.DIFFERS, "we agree", signed_by="Dr. Bob Example")
 OURS = "urn:second-opinion-exchange"
 
 
@@ -30,8 +33,10 @@ def answered(exchange, words: str = "we agree") -> tuple[str, dict]:
     load_chart(exchange)
     first = exchange.submit(a_request())
     exchange.drain()
-    report = exchange.answer(text_of_report=words)
+    coded = {"extension": [to_extension(WRITTEN)], "date": "2026-06-18T16:30:00-07:00"}
+    report = exchange.answer(report={**report_on(exchange._requested(), words), **coded})
     exchange.watch()
+    assert len(exchange.find("alice", "Composition")) == 1, "what it says in codes stands beside it"
     return first, report
 
 
@@ -89,7 +94,7 @@ def test_unknown_is_not_yes_and_the_copy_in_the_chart_stays_too(exchange, said):
     request_id = exchange.submit(third(first, earlier_opinions=said))
     exchange.drain()
     assert exchange.view(request_id)["records"] == "verified" and words_at_carol(exchange) == []
-    assert "earlier-opinion-kept-out" in exchange.causes()
+    assert exchange.find("carol", "Composition") == [] and "earlier-opinion-kept-out" in exchange.causes()
 
 
 def test_a_copy_that_was_filed_by_another_road_is_known_by_its_bytes(exchange):
