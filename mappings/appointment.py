@@ -93,18 +93,17 @@ def to_appointment(
 ) -> dict:
     """The visit as an Appointment: no diagnosis, no reason, no specialty; the names of place and doctor as they were told.
 
-    ``patient``: ``Patient/id`` at the endpoint; ``order``: the ServiceRequest there; ``cancelation``: a code of FHIR's.
+    ``patient``: ``Patient/id`` at the endpoint; ``order``: the ServiceRequest there; ``cancelation``: a code of FHIR's. R4 takes
+    no start without an end (app-2, app-3): where nobody told the end it is the start, and no length is made up.
     """
-    end = slot.end
     resource: dict = {
         "resourceType": "Appointment",
         "identifier": [identifier],
         "status": STATUS_OF[status],
         "start": slot.start.astimezone(UTC).isoformat(timespec="seconds"),
+        "end": (slot.end or slot.start).astimezone(UTC).isoformat(timespec="seconds"),
         "participant": [{"actor": {"reference": patient}, "required": "required", "status": "accepted"}],
     }
-    if end is not None:
-        resource["end"] = end.astimezone(UTC).isoformat(timespec="seconds")
     if status is Visit.CANCELLED:
         resource["cancelationReason"] = {"coding": [{"system": CANCELLATION, "code": cancelation or "other"}]}
     if order is not None:

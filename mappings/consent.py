@@ -5,7 +5,7 @@ everything of no named kind is left out too, as the list of what is permitted.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from mappings.model.consent import ALWAYS, KIND_OF, SENSITIVE_LABELS, Consent, RecordKind, Said
@@ -48,11 +48,16 @@ def _provision(consent: Consent, made_at: str, recipients: Iterable[str]) -> dic
         return {"type": "deny", "period": {"start": made_at}, "action": [_concept(_ACTION, "disclose")]}
     made: dict[str, Any] = {
         "type": "permit",
-        "period": {"start": made_at, **({"end": consent.until.isoformat()} if consent.until else {})},
+        "period": {"start": made_at, **({"end": _end_of(consent.until)} if consent.until else {})},
         "actor": [{"role": _concept(_PARTICIPATION, "IRCP"), "reference": {"display": each}} for each in recipients],
         "action": [_concept(_ACTION, "disclose")],
     }
     return made | _limits(consent)
+
+
+def _end_of(day: date) -> str:
+    """The end of a day as an instant: to validators a day does not come after an instant of itself (R4, per-1)."""
+    return f"{day.isoformat()}T23:59:59+00:00"
 
 
 def _limits(consent: Consent) -> dict[str, Any]:

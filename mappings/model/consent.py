@@ -76,7 +76,7 @@ _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 SENSITIVE_LABELS: Mapping[str, frozenset[str]] = {
     _ACT: frozenset(
         {"42CFRPart2", "BH", "ETH", "ETHUD", "GDIS", "HIV", "MH", "OPIOIDUD", "PSY", "PSYTHPN", "SDV", "SEX", "SICKLE"}
-        | {"STD", "SUD", "SUICIDE", "VIO"}
+        | {"STD", "SUD", "VIO"}
     ),
     _CONFIDENTIALITY: frozenset({"R", "V"}),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -11,17 +11,24 @@ from integration import fhir_json
 from integration.hosted.outcomes import not_found
 from integration.settings.request_file import load_request
 from mappings import codes
+from mappings.appointment import STATUS_OF, to_appointment
 from mappings.bundle import draft
 from mappings.communication import to_patient_questions
+from mappings.consent import to_consent
 from mappings.consult_report import read_report, to_returned_report
 from mappings.document_reference import to_attachment, to_document_reference
+from mappings.eligibility import to_eligibility_request
+from mappings.model.consent import Consent, RecordKind, Said
+from mappings.model.eligibility import SERVICES
 from mappings.model.request import Code, Identifier
-from mappings.model.states import BUSINESS_STATUS, NEEDS_REASON, Status
+from mappings.model.states import BUSINESS_STATUS, NEEDS_REASON, Status, Visit
+from mappings.model.visit import Slot
 from mappings.model.written_report import Agreement, Answer, Point, Test, WrittenReport
 from mappings.practitioner import to_practitioner
 from mappings.preview import to_bundle
 from mappings.returned_composition import to_returned_composition
 from mappings.service_request import REQUEST_STATUS, Refs, to_service_request
+from mappings.slot import to_booking
 from mappings.task import REFINES, TaskInput, to_task
 from mappings.written_report import About, to_composition, to_report_document, to_text
 from tests.mappings import mapping_factories as made
@@ -69,6 +76,9 @@ def samples() -> tuple[Sample, ...]:
         **_communications(),
         **_documents(),
         **_people(),
+        **_visits(),
+        **_eligibility_requests(),
+        **_consents(),
         "provenance": made.emitted()["provenance"],
         "transaction_bundle": transaction_bundle(),
         "patient_summary": patient_summary(),
@@ -304,6 +314,85 @@ def _people() -> dict[str, dict]:
         "practitioner, known by our identifier alone": identified,
         "practitioner_role": golden["practitioner_role"],
         "organization": golden["organization"],
+    }
+
+
+def _visits() -> dict[str, dict]:
+    """As ``write_visit`` writes them for a practice without an EHR, and as ``book_visit`` books a free time at a server."""
+    ours = {"system": IDS, "value": "Appointment/r-1"}
+    begins, ends = datetime(2026, 6, 18, 16, 30, tzinfo=UTC), datetime(2026, 6, 18, 17, 15, tzinfo=UTC)
+    told = Slot(begins, "America/Los_Angeles", ends, place="Room 4", with_whom="Dr. Charlie")
+    found = {
+        f"appointment, {status}": to_appointment(
+            told, status, "Patient/p1", identifier=ours, order="ServiceRequest/9", cancelation="pat"
+        )
+        for status in STATUS_OF
+    }
+    alone = Slot(begins, "America/Los_Angeles")
+    slot = {"id": "s1", "start": "2026-06-18T09:30:00-07:00", "end": "2026-06-18T10:15:00-07:00", **KIND_OF_VISIT}
+    schedule = {"actor": [{"reference": "PractitionerRole/c9", "display": "Dr. Charlie"}, {"display": "Room 4"}]}
+    booking = to_booking(slot, schedule, "Patient/p1", identifier=ours, order="ServiceRequest/9")
+    return {
+        **found,
+        "appointment, whose end nobody told": to_appointment(alone, Visit.BOOKED, "Patient/p1", identifier=ours),
+        "appointment, canceled, whose end nobody told": to_appointment(
+            alone, Visit.CANCELLED, "Patient/p1", identifier=ours
+        ),
+        "appointment, that books a Slot": booking,
+    }
+
+
+KIND_OF_VISIT = {"serviceType": [{"text": "Second opinion"}], "appointmentType": {"text": "New patient"}}
+
+
+def _eligibility_requests() -> dict[str, dict]:
+    """As ``ask_payer`` asks: with all that a chart says of an insurance, and with as little as there is."""
+    coverage = {
+        "status": "active",
+        "identifier": [{"system": "urn:test:plan", "value": "1"}],
+        "type": {"text": "PPO"},
+        "subscriberId": "W123",
+        "relationship": {
+            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/subscriber-relationship", "code": "self"}]
+        },
+        "period": {"start": "2026-01-01", "end": "2026-12-31"},
+    }
+    how = dict(identifier={"system": IDS, "value": "CoverageEligibilityRequest/r-1-1"}, asks="Harbour Primary Care")
+    how |= dict(insurer="Example Health Plan", created="2026-06-02T08:00:00+00:00")
+    full, bare = REQUEST.patient, REQUEST.patient.model_copy(update={"name": None, "sex": None, "birth_date": None})
+    return {
+        f"coverage_eligibility_request, {SERVICES[service].lower()}": to_eligibility_request(
+            full, coverage, service=service, day=date(2026, 6, 18), **how
+        )
+        for service in SERVICES
+    } | {
+        "coverage_eligibility_request, as little as possible": to_eligibility_request(
+            bare, {"status": "active"}, service=next(iter(SERVICES)), day=None, **how
+        )
+    }
+
+
+def _consents() -> dict[str, dict]:
+    """As ``write_consent`` keeps them at the practice that asks."""
+    every = frozenset(RecordKind)
+    said = {
+        "without a limit": Consent(Said.GIVEN),
+        "until the end of its day": Consent(Said.GIVEN, until=date(2026, 6, 2)),
+        "nothing sensitive, until a day": Consent(Said.GIVEN, every - {RecordKind.SENSITIVE}, until=date(2026, 12, 31)),
+        "some kinds left out": Consent(Said.GIVEN, every - {RecordKind.IMAGES, RecordKind.SENSITIVE}),
+        "some kinds alone": Consent(Said.GIVEN, frozenset({RecordKind.NOTES, RecordKind.RESULTS})),
+        "withdrawn": Consent(Said.WITHDRAWN),
+    }
+    return {
+        f"consent, {name}": to_consent(
+            each,
+            identifier={"system": IDS, "value": "Consent/r-1"},
+            patient="Patient/p1",
+            at=datetime(2026, 6, 2, 8, 0, 0, 123456, tzinfo=UTC),
+            organization="Harbour Primary Care",
+            recipients=["Summit Orthopaedics", "Harbour Primary Care"],
+        )
+        for name, each in said.items()
     }
 
 

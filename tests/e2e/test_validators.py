@@ -34,6 +34,10 @@ ACCEPTED = {
     "that the patient wishes it (v3-ActReason) is a reason and no condition. The diagnosis stands beside it.",
     "Terminology_TX_Code_ValueSet_Ext ServiceRequest.reasonCode": "A first opinion given in words alone has no code, and we never invent one "
     "(examples/spine-surgery-request.yaml).",
+    "Terminology_TX_NoValid_2_CC Consent.policyRule": "R4's value set of policies holds laws and forms of certain places, and none of them is what a patient said; "
+    "to opt in and to opt out are v3-ActCode's own words for it.",
+    "Terminology_TX_NoValid_13 Consent.provision.provision.securityLabel": "R4's value set has 42 CFR Part 2 from a code system of its own (v3-ActUSPrivacyLaw); "
+    "records are labeled with it from v3-ActCode, which has it too, and the rule names the label that they carry.",
     "Terminology_TX_ValueSet_NotFound Provenance.agent.type": "The value set is published by terminology.hl7.org and is in neither R4 nor US Core; US Core's own slice asks "
     "for this very code.",
 }
@@ -112,6 +116,11 @@ WRONG = {
     "an NPI with a wrong check digit": (
         "practitioner",
         {"identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567890"}]},
+    ),
+    "a visit that has no end": ("appointment, booked", {"end": None}),
+    "a consent that ends before it begins": (
+        "consent, without a limit",
+        {"provision": {"type": "permit", "period": {"start": "2026-06-02T08:00:00+00:00", "end": "2026-06-02"}}},
     ),
     "an organization that may be gone": ("organization", {"active": None}),
 }

@@ -85,3 +85,9 @@ def test_ours_is_an_r4_appointment_that_says_no_reason(status):
     assert read_appointment({**made, "id": "1"}, "Patient/p", BASE).start == START
     assert not {"reasonCode", "specialty", "serviceType", "description", "comment"} & made.keys()
     assert ("cancelationReason" in made) is (status is Visit.CANCELLED)
+
+
+def test_where_nobody_told_the_end_it_is_the_start_and_reads_as_unknown():
+    made = to_appointment(Slot(START, "America/Los_Angeles"), Visit.BOOKED, "Patient/p", identifier={"value": "r1"})
+    assert made["end"] == made["start"], "R4 takes no start without an end"
+    assert read_appointment({**made, "id": "1"}, "Patient/p", BASE).end is None

@@ -46,7 +46,7 @@ def test_what_is_denied_or_not_permitted_is_what_stays_home(kinds, until, said):
     assert permitted is None or permitted >= ALWAYS
     labels = [each for inner in rule.get("provision", ()) for each in inner.get("securityLabel", ())]
     assert bool(labels) == (kinds is not None and RecordKind.SENSITIVE not in kinds)
-    assert rule["period"].get("end") == (until.isoformat() if until else None)
+    assert rule["period"].get("end") == (f"{until}T23:59:59+00:00" if until else None)
 
 
 @needs_data
