@@ -5,6 +5,8 @@ Each NUCC code here was looked up in the code list that CMS read from nucc.org (
 what it is called here.
 """
 
+from collections.abc import Mapping
+
 from mappings.codes import SYSTEM_NUCC, SYSTEM_SNOMED
 from mappings.names import fold
 
@@ -146,13 +148,35 @@ OFFERED = dict(
     )
 )
 
+_NOTHING: Mapping[str, str] = {}
 _BY_NAME: dict[str, tuple[str, ...]] = {fold(words): (code,) for code, words in NUCC.items()}
 _BY_NAME |= {fold(words): NUCC_OF[code] for code, words in SPECIALTIES.items()}
 
 
-def offered(code: str) -> dict[str, str | None]:
-    """A specialty that a form offers, as a request says it; of a code that none offers the name is not known."""
-    return {"system": SYSTEM_NUCC if code in NUCC else SYSTEM_SNOMED, "code": code, "display": OFFERED.get(code)}
+# Groupings of NUCC's file whose people are asked for opinions; it lists hospitals, suppliers and students too.
+GROUPINGS = (
+    "Allopathic & Osteopathic Physicians",
+    "Behavioral Health & Social Service Providers",
+    "Dental Providers",
+    "Eye and Vision Services Providers",
+    "Podiatric Medicine & Surgery Service Providers",
+)
+
+
+def with_loaded(loaded: Mapping[str, str]) -> dict[str, str]:
+    """What forms offer, by name, with NUCC's codes that a site loaded and that have no name of ours."""
+    more = {code: words for code, words in loaded.items() if code not in NUCC and words not in OFFERED.values()}
+    return dict(sorted({**OFFERED, **more}.items(), key=lambda each: each[1])) if more else OFFERED
+
+
+def offered(code: str, loaded: Mapping[str, str] = _NOTHING) -> dict[str, str | None]:
+    """A specialty that a form offers, as a request says it; of a code that none offers the name is not known.
+
+    ``loaded``: names of NUCC's codes that a site loaded.
+    """
+    is_nucc = code in NUCC or code in loaded
+    words = OFFERED.get(code) or loaded.get(code)
+    return {"system": SYSTEM_NUCC if is_nucc else SYSTEM_SNOMED, "code": code, "display": words}
 
 
 def nucc_of(word: str) -> tuple[str, ...]:

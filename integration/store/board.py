@@ -1,6 +1,6 @@
 """The board of cases: those of a scope that somebody still has to do something about, sorted by the time that is left."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Subquery,
     and_,
     case,
     func,
@@ -33,7 +34,7 @@ from mappings.model.steps import Group, of_group
 PAGE = 50
 DECLINED_DAYS = 14  # so long a declined request stays, unless somebody asks again
 ARRIVED = (Records.VERIFIED, Records.ACKNOWLEDGED)
-_SHOWN = ("id", "key", "placer", "fulfiller", "status", "records", "priority", "body")
+_SHOWN = ("id", "key", "placer", "fulfiller", "status", "records", "priority", "body", "created_at")
 _NEVER = datetime.fromisoformat(NEVER)
 
 
@@ -55,7 +56,10 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True)
 class Turn:
-    """A case on the board. ``due_at``: until when the records have to be there, while they are not; ``visit_at``: while it is booked."""
+    """A request on the board. ``due_at``: until when the records have to be there, while they are not; ``visit_at``: while it is booked.
+
+    ``case``: the request that began its case; ``nth`` of ``of_case``: its place among those of the case that are shown here.
+    """
 
     id: str
     key: str
@@ -69,11 +73,24 @@ class Turn:
     visit_at: datetime | None
     move: Move
     is_late: bool
+    case: str
+    nth: int
+    of_case: int
 
     @property
     def whose(self) -> Mover:
         """Who has the next move."""
         return WHOSE[self.move]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page ended: the least time of the last case, that case, and the last request of it."""
+
+    lead: datetime
+    case: str
+    created_at: datetime
+    id: str
 
 
 def _parked(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -119,23 +136,32 @@ def page(
     show: Show,
     now: datetime,
     *,
-    after: tuple[datetime, str] | None = None,
+    after: Place | None = None,
     limit: int = PAGE,
     by: Sort = Sort.TIME,
-) -> tuple[list[Turn], tuple[datetime, str] | None]:
+) -> tuple[list[Turn], Place | None]:
     """Cases with the least time left, or the nearest visit, first, those without one last; and where the next page begins (None at
-    the end)."""
-    cases = _cases(scope, now)
-    sorts = func.coalesce(cases.c.due_at if by is Sort.TIME else cases.c.visit_at, _NEVER)
-    query = select(cases).where(_on(cases, scope, show, now))
+    the end). Requests of one case stand together, in the order in which they came, where the most urgent of them would stand."""
+    shown = _in_cases(_cases(scope, now), scope, show, now, by)
+    place = (shown.c.lead, shown.c.case, shown.c.created_at, shown.c.id)
+    query = select(shown).order_by(*place).limit(limit + 1)
     if after is not None:
-        query = query.where(tuple_(sorts, cases.c.id) > tuple_(*map(literal, after)))
-    found = conn.execute(query.order_by(sorts, cases.c.id).limit(limit + 1)).all()
+        query = query.where(tuple_(*place) > tuple_(*map(literal, astuple(after))))
+    found = conn.execute(query).all()
     turns = [_turn(row, now) for row in found[:limit]]
     if len(found) <= limit:
         return turns, None
-    last = turns[-1]
-    return turns, ((last.due_at if by is Sort.TIME else last.visit_at) or _NEVER, last.id)
+    last = found[limit - 1]
+    return turns, Place(last.lead, last.case, last.created_at, last.id)
+
+
+def _in_cases(cases: CTE, scope: Scope, show: Show, now: datetime, by: Sort) -> Subquery:
+    """What a tab shows, each with the least time of its case, its place in it, and how many of it are shown."""
+    sorts = func.coalesce(cases.c.due_at if by is Sort.TIME else cases.c.visit_at, _NEVER)
+    lead = func.min(sorts).over(partition_by=cases.c.case).label("lead")
+    nth = func.row_number().over(partition_by=cases.c.case, order_by=(cases.c.created_at, cases.c.id)).label("nth")
+    of_case = func.count().over(partition_by=cases.c.case).label("of_case")
+    return select(cases, lead, nth, of_case).where(_on(cases, scope, show, now)).subquery("shown")
 
 
 def counts(conn: Connection, scope: Scope, now: datetime) -> dict[Show, int]:
@@ -148,7 +174,7 @@ def counts(conn: Connection, scope: Scope, now: datetime) -> dict[Show, int]:
 def _cases(scope: Scope, now: datetime) -> CTE:
     """What is open, and what is closed and not read; two halves, so that each finds its rows by an index."""
     over = or_(~_DECLINED, requests.c.updated_at > now - timedelta(days=DECLINED_DAYS))
-    columns = [requests.c[name] for name in _SHOWN]
+    columns = [*(requests.c[name] for name in _SHOWN), func.coalesce(requests.c.case_id, requests.c.id).label("case")]
     still_open = select(*columns, _DUE.label("due_at"), _VISIT, _MOVE.label("move")).where(
         scope.where(), text(ON_BOARD), over
     )
@@ -178,4 +204,5 @@ def _mine(cases: CTE, scope: Scope) -> ColumnElement[bool]:
 
 
 def _turn(row: Row, now: datetime) -> Turn:
-    return Turn(**{**row._asdict(), "move": Move(row.move)}, is_late=row.due_at is not None and row.due_at < now)
+    said = {name: value for name, value in row._asdict().items() if name not in ("lead", "created_at")}
+    return Turn(**{**said, "move": Move(row.move)}, is_late=row.due_at is not None and row.due_at < now)

@@ -286,6 +286,12 @@ def words_of(conn: Connection, codes: list[str]) -> dict[str, str]:
     return {row.code: row.words for row in rows}
 
 
+def loaded_specialties(conn: Connection, groupings: Sequence[str]) -> dict[str, str]:
+    """What NUCC's own list calls the codes of some groupings, where a site loaded it."""
+    c = specialty_codes.c
+    return {row.code: row.words for row in conn.execute(select(c.code, c.words).where(c.grouping.in_(groupings)))}
+
+
 def codes_called(conn: Connection, words: str) -> list[str]:
     """Codes whose name holds these words, where a site loaded NUCC's list."""
     c = specialty_codes.c

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from integration.store import board, requests
-from integration.store.board import Show, Sort, Turn
+from integration.store.board import Place, Show, Sort, Turn
 from integration.store.scope import Scope
 from integration.views.texts import t
 from mappings.model.request import HumanName
@@ -33,18 +33,29 @@ def read(
 ) -> Board:
     """The cases of a scope. A place that is none begins at the beginning."""
     turns, following = board.page(conn, scope, show, now, after=place(after), limit=limit, by=by)
-    place_after = following and f"{following[0].isoformat()}_{following[1]}"
-    return Board(tuple(turns), board.counts(conn, scope, now), place_after)
+    return Board(tuple(turns), board.counts(conn, scope, now), word_of(following) if following else None)
 
 
-def place(words: str) -> tuple[datetime, str] | None:
+def word_of(place: Place) -> str:
+    """As it stands in an address."""
+    return "_".join((place.lead.isoformat(), place.case, place.created_at.isoformat(), place.id))
+
+
+def place(words: str) -> Place | None:
     """From an address; None when it is none."""
-    at, _, request_id = words.partition("_")
+    parts = words.split("_")
+    if len(parts) != 4 or not all(parts) or "\x00" in words:
+        return None
     try:
-        moment = datetime.fromisoformat(at)
+        lead, created_at = (datetime.fromisoformat(parts[index]) for index in (0, 2))
     except ValueError:
         return None
-    return (moment, request_id) if moment.tzinfo and request_id and "\x00" not in request_id else None
+    return Place(lead, parts[1], created_at, parts[3]) if lead.tzinfo and created_at.tzinfo else None
+
+
+def of_case(turn: Turn) -> str:
+    """Which of the requests of one case it is; empty where it stands alone here."""
+    return t("board.of_case", nth=turn.nth, of=turn.of_case) if turn.of_case > 1 else ""
 
 
 def name_of(turn: Turn) -> str:
@@ -66,6 +77,8 @@ def view(turn: Turn) -> dict:
         "due_at": turn.due_at,
         "visit_at": turn.visit_at,
         "is_late": turn.is_late,
+        "case": turn.case,
+        "of_case": turn.of_case,
         "move": turn.move.value,
         "whose": turn.whose.value,
         "says": t(f"move.{turn.move}"),

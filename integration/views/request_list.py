@@ -1,15 +1,17 @@
 """The list of requests as pages, API and command line show it: ids, words and times; no patient data."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Row
 
-from integration.store import acknowledgments, deliveries, request_list, requests
+from integration.store import acknowledgments, deliveries, directory_search, request_list, requests
 from integration.store.request_list import Waits, Wanted
 from integration.store.scope import EVERYTHING, Scope
 from integration.views.levels import records_words
 from mappings.model.acknowledgment import Standing
+from mappings.model.request import SecondOpinionRequest
 from mappings.model.roads import Level
 from mappings.model.states import Status
 from mappings.specialties import OFFERED
@@ -65,19 +67,38 @@ def lines(
     ids = [row.id for row in rows]
     waiting, arrived = request_list.waits(conn, ids), deliveries.records_arrived_as(conn, ids)
     reading = acknowledgments.standings(conn, ids)
-    made = [_line(row, waiting.get(row.id), arrived.get(row.id), reading.get(row.id, Standing.NONE)) for row in rows]
+    contents = {row.id: requests.content_of(row.body) for row in rows}
+    words = _specialty_words(conn, (each.specialty.code for each in contents.values() if each.specialty))
+    made = [
+        _line(
+            row, contents[row.id], words, waiting.get(row.id), arrived.get(row.id), reading.get(row.id, Standing.NONE)
+        )
+        for row in rows
+    ]
     return made, following
 
 
-def _line(row: Row, waits: Waits | None, arrived_as: str | None, reading: Standing) -> Line:
-    content = requests.content_of(row.body)
-    specialty = content.specialty
+def _specialty_words(conn: Connection, codes: Iterable[str]) -> dict[str, str]:
+    """What specialties are called: our own names, else NUCC's where a site loaded them, else the code."""
+    wanted = set(codes)
+    loaded = directory_search.words_of(conn, sorted(wanted - OFFERED.keys()))
+    return {code: OFFERED.get(code) or loaded.get(code) or code[:20] for code in wanted}
+
+
+def _line(
+    row: Row,
+    content: SecondOpinionRequest,
+    words: Mapping[str, str],
+    waits: Waits | None,
+    arrived_as: str | None,
+    reading: Standing,
+) -> Line:
     return Line(
         id=row.id,
         key=row.key,
         patient=row.patient_hash[:6],
         patient_hash=row.patient_hash,
-        specialty=OFFERED.get(specialty.code, specialty.code[:20]) if specialty else "",
+        specialty=words[content.specialty.code] if content.specialty else "",
         placer=row.placer,
         fulfiller=row.fulfiller,
         status=row.status,

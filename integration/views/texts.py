@@ -416,6 +416,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "move.send": "gathers the records and sends the request",
     "move.answer": "says yes or no",
     "move.opinion": "gives the opinion",
+    "board.of_case": "One case: request {nth} of {of} in this list",
     "board.title": "Cases",
     "board.hint": "Open cases of your practices, those with the least time left first. The time is until the records have to be with the consultant.",
     "board.tabs": "Which cases",

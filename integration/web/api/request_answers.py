@@ -416,6 +416,8 @@ class BoardLine(Answer):
     )
     visit_at: datetime | None = Field(description="The visit, while one is booked.")
     is_late: bool
+    case: str = Field(description="The request that began its case; those of one case stand together.")
+    of_case: int = Field(description="How many requests of the case are shown in this list, on whichever page.")
     move: Move
     whose: Mover
     says: str

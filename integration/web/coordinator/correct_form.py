@@ -12,7 +12,7 @@ from integration.web.coordinator import request_fields
 from integration.web.coordinator.request_fields import ICD, NPI, Field
 from mappings.model.request import SecondOpinionRequest
 from mappings.revision import FIXED, Change
-from mappings.specialties import OFFERED, offered
+from mappings.specialties import offered
 
 Sections = list[tuple[str, list[Field]]]
 # Lists of which the form shows one: that of this system.
@@ -67,7 +67,7 @@ def label(change: Change) -> str:
 
 
 def _offering(field: Field, request: SecondOpinionRequest) -> Field:
-    if field.path != "specialty.code" or request.specialty is None or request.specialty.code in OFFERED:
+    if field.path != "specialty.code" or request.specialty is None or request.specialty.code in dict(field.choices):
         return field
     own = (request.specialty.code, request.specialty.display or request.specialty.code)
     return replace(field, choices=(own, *field.choices))
@@ -111,7 +111,7 @@ def _set(whole: dict, path: str, value: str) -> None:
         at[last] = [line.strip() for line in value.splitlines() if line.strip()]
     elif path == "specialty.code" and value:
         at.clear()
-        at |= offered(value)
+        at |= offered(value, request_fields.loaded_specialties())
     elif value:
         at[last] = value
     elif path in _SYSTEMS or path == "specialty.code":

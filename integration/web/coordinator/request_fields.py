@@ -2,12 +2,16 @@
 
 import re
 from dataclasses import dataclass
+from typing import cast
 
+from flask import g
+
+from integration.store import directory_search
 from integration.views.texts import t
 from integration.web import world
 from integration.web.access import scope
 from mappings.model.errors import RequestError
-from mappings.specialties import OFFERED, offered
+from mappings.specialties import GROUPINGS, offered, with_loaded
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -30,6 +34,14 @@ class Field:
     def id(self) -> str:
         """Its name for labels."""
         return re.sub(r"\W+", "-", self.path).strip("-")
+
+
+def loaded_specialties() -> dict[str, str]:
+    """Names of NUCC's codes that this site loaded, read once for a page."""
+    if "loaded_specialties" not in g:
+        with world.engine().connect() as conn:
+            g.loaded_specialties = directory_search.loaded_specialties(conn, GROUPINGS)
+    return cast(dict[str, str], g.loaded_specialties)
 
 
 def fields() -> list[tuple[str, list[Field]]]:
@@ -101,7 +113,13 @@ def fields() -> list[tuple[str, list[Field]]]:
         (
             "consultant",
             [
-                Field("specialty.code", "specialty", "select", hint="specialty", choices=tuple(OFFERED.items())),
+                Field(
+                    "specialty.code",
+                    "specialty",
+                    "select",
+                    hint="specialty",
+                    choices=tuple(with_loaded(loaded_specialties()).items()),
+                ),
                 Field("consultant.name.family", "consultant_family"),
                 Field("consultant.identifiers[0].value", "consultant_npi", hint="npi"),
             ],
@@ -155,7 +173,7 @@ def _complete(made: dict) -> None:
     for code in ((made.get("first_opinion") or {}).get("diagnosis") or {}).get("codes", ()):
         code["system"] = ICD
     if made.get("specialty"):
-        made["specialty"] |= offered(made["specialty"]["code"])
+        made["specialty"] |= offered(made["specialty"]["code"], loaded_specialties())
 
 
 def placed(error: RequestError) -> tuple[dict[str, str], list[str]]:

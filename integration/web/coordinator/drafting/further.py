@@ -12,10 +12,11 @@ from integration.store.requests import Request, UnknownRequest
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from integration.web.access import scope
+from integration.web.coordinator import request_fields
 from mappings.model.draft import Pick
 from mappings.model.request import HumanName, SecondOpinionRequest
 from mappings.model.suitability import GoodReason
-from mappings.specialties import OFFERED, offered
+from mappings.specialties import offered, with_loaded
 from mappings.suitability import REASON_WORDS
 
 blueprint = pages.sentences(Blueprint("further", __name__, url_prefix="/requests/<request_id>/ask-another"))
@@ -62,7 +63,12 @@ def filled_in(conn: Connection, row: Request) -> tuple[dict[str, str], dict[str,
 
 def _typed(content: SecondOpinionRequest) -> dict[str, str]:
     first, specialty = content.first_opinion, content.specialty
-    is_offered = specialty and offered(specialty.code)["system"] == specialty.system and specialty.code in OFFERED
+    loaded = request_fields.loaded_specialties()
+    is_offered = (
+        specialty is not None
+        and offered(specialty.code, loaded)["system"] == specialty.system
+        and specialty.code in with_loaded(loaded)
+    )
     found = {
         "question": content.question,
         "patient_questions": "\n".join(content.patient_questions),

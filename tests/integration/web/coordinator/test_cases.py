@@ -114,7 +114,7 @@ def test_the_board_goes_page_by_page_by_the_time_left_and_those_without_one_come
         pages.append(turns)
         if after is None:
             break
-        after = boards.place(f"{after[0].isoformat()}_{after[1]}")
+        after = boards.place(boards.word_of(after))
     flat = [turn for turns in pages for turn in turns]
     assert [len(turns) for turns in pages] == [2, 2, 2, 1] and {turn.id for turn in flat} == set(ids)
     assert [turn.due_at for turn in flat[:5]] == sorted(turn.due_at for turn in flat[:5])
@@ -139,8 +139,41 @@ def test_the_board_goes_by_the_visit_too_and_a_canceled_one_is_none(site):
     assert site.get("/board?by=nothing").count("<article") == 4
 
 
+def test_requests_of_one_case_stand_together_where_the_most_urgent_of_them_stands_and_say_so(site):
+    first, alone, later, third = (site.request(f"k{number}") for number in range(4))
+    for request_id, days in ((first, 9), (alone, 2), (later, 5), (third, 1)):
+        stands(site, request_id, records_due_at=NOW + timedelta(days=days))
+    stands(site, third, case_id=first)
+    order = [first, third, alone, later]
+    assert [(turn.id, turn.nth, turn.of_case) for turn in on_board(site)] == [
+        (first, 1, 2),
+        (third, 2, 2),
+        (alone, 1, 1),
+        (later, 1, 1),
+    ]
+    with site.engine.connect() as conn:
+        page, after = board.page(conn, EVERYTHING, Show.ALL, NOW, limit=1)
+        rest, _ = board.page(conn, EVERYTHING, Show.ALL, NOW, after=boards.place(boards.word_of(after)), limit=9)
+    assert [turn.id for turn in (*page, *rest)] == order, "a case that a page cuts goes on on the next one"
+    shown = site.get("/board")
+    assert shown.count("One case: request") == 2 and "One case: request 2 of 2 in this list" in shown
+    items = site.client.get("/api/board").json["items"]
+    assert [(each["case"], each["of_case"]) for each in items][:2] == [(first, 2), (first, 2)]
+    stands(site, first, fulfiller="elsewhere")
+    [only] = [turn for turn in on_board(site, Scope(fulfillers=frozenset({"mercy"}))) if turn.id == third]
+    assert only.of_case == 1, "what another practice is asked is not told"
+
+
 @pytest.mark.parametrize(
-    "words", ["", "x", "2026-01-01_r1", "2026-01-01T00:00:00+00:00_", "2026-01-01T00:00:00+00:00_r\x001"]
+    "words",
+    [
+        "",
+        "x",
+        "2026-01-01T00:00:00+00:00_r1",
+        "2026-01-01_r1_2026-01-01_r1",
+        "2026-01-01T00:00:00+00:00_r1_2026-01-01T00:00:00+00:00_",
+        "2026-01-01T00:00:00+00:00_r1_2026-01-01T00:00:00+00:00_r\x001",
+    ],
 )
 def test_a_place_that_is_none_begins_at_the_beginning(words):
     assert boards.place(words) is None

@@ -9,11 +9,13 @@ from html import unescape
 import pytest
 from sqlalchemy import select, text
 
+from integration.directory.loading import Wanted, load
 from integration.directory.syncing import load_bundle
 from integration.store import drafts as store
 from integration.store import requests as request_store
 from integration.store import zip_points
 from integration.store.tables import drafts, requests
+from mappings.codes import SYSTEM_NUCC
 from tests.integration.web.coordinator.desk import Desk, condition, hidden, patient
 from tests.mappings.directory.test_fhir import PERSON, PLACE, ROLE
 from tests.mappings.directory.test_services import PLACES, SERVICE
@@ -278,3 +280,30 @@ def an_entry_with_a_service(desk, tmp_path) -> int:
     load_bundle(desk.engine, path, "plan", date(2026, 11, 29), actor="t", whole=True, fewer=False)
     with desk.engine.connect() as conn:
         return conn.execute(text("SELECT id FROM directory_entries")).scalar_one()
+
+
+def test_nuccs_own_file_extends_the_specialties_that_forms_offer(desk, tmp_path):
+    path = tmp_path / "nucc_taxonomy_261.csv"
+    path.write_text(
+        "Code,Grouping,Classification,Specialization,Definition,Notes,Display Name,Section\n"
+        "2083X0100X,Allopathic & Osteopathic Physicians,Preventive Medicine,Occupational Medicine,,,"
+        "Occupational Medicine Physician,Individual\n"
+        "282N00000X,Hospitals,General Acute Care Hospital,,,,General Acute Care Hospital,Non-Individual\n"
+    )
+    before = desk.get(f"{desk.begin('small')}/asked")
+    assert "Occupational Medicine Physician" not in before and "Medical oncology" in before
+    load(desk.engine, path, Wanted(), actor="t", progress=lambda done, total: None)
+    draft = desk.begin("small")
+    after = desk.get(f"{draft}/asked")
+    assert "Occupational Medicine Physician" in after and "Medical oncology" in after
+    assert "General Acute Care Hospital" not in after, "nobody asks a hospital for an opinion, but somebody in it"
+    typed = {NUMBER: "P-7", FAMILY: "Synthetic", BORN: "1971-03-04", "patient.name.given[0]": "Ada"}
+    assert desk.do(draft, "patient", "hand", **typed, patient__sex="female").status_code == 303
+    first = {"first_opinion.diagnosis.text": "synthetic diagnosis", "first_opinion.doctor.name.family": "Charlie"}
+    assert desk.do(draft, "first", "next", **first).status_code == 303
+    fill_rest(desk, draft)
+    assert desk.do(draft, "asked", "next", fulfiller="bob", specialty__code="2083X0100X").status_code == 303
+    assert "is received" in desk.told(desk.do(draft, "review", ""))
+    asked = only_request(desk).specialty
+    assert (asked.system, asked.code, asked.display) == (SYSTEM_NUCC, "2083X0100X", "Occupational Medicine Physician")
+    assert "Occupational Medicine Physician" in desk.get("/")
