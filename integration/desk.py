@@ -155,7 +155,13 @@ def answer(engine: Engine, config: Config, request_id: str, typed: TypedSaid, *,
 @contextmanager
 def writing(engine: Engine, config: Config, row: Request) -> Iterator[Staff]:
     """One commit into the endpoint of the practice that is asked, with rows of ours. Raises NotPossible where it is not hosted here."""
-    endpoint = must_be_hosted(config, row.fulfiller)
+    with writing_into(engine, config, must_be_hosted(config, row.fulfiller)) as staff:
+        yield staff
+
+
+@contextmanager
+def writing_into(engine: Engine, config: Config, endpoint: Endpoint) -> Iterator[Staff]:
+    """The same into any hosted practice. Raises NotPossible for what its endpoint does not take."""
     strict = any(each.strict for each in config.hosted if each.practice == endpoint.hosted_practice)
     try:
         with at_desk(engine, endpoint.hosted_practice, str(endpoint.base_url), strict=strict) as staff:

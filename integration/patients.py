@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from integration import fhir_json
 from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
 from integration.settings.config import Config
-from integration.store import links, operations, patient_links, requests
+from integration.store import links, operations, patient_links, record_sources, requests
 from integration.store import packets as packet_rows
 from integration.store.operations import NotPossible
 from integration.store.patient_links import PatientLink
@@ -87,9 +87,14 @@ class Comparison:
 def wanted_at(
     engine: Engine, payloads: Payloads, config: Config, request_id: str, request: SecondOpinionRequest, endpoint: str
 ) -> Wanted:
-    """Whom a request means at one of its two endpoints: its own words at the placer, the chart's at the fulfiller."""
-    if endpoint == request.placer:
-        return Wanted(endpoint, request.patient, numbers_of(config, request.patient, endpoint))
+    """Whom a request means at an endpoint: the chart's words at the fulfiller, its own at the placer and at every other.
+
+    At another provider that records are gathered from, with the number of the patient there that a person said.
+    """
+    if endpoint != request.fulfiller:
+        with engine.connect() as conn:
+            asked = described_at(conn, request_id, request, endpoint)
+        return Wanted(endpoint, asked, numbers_of(config, asked, endpoint))
     numbers = numbers_of(config, request.patient, endpoint, request.placer)
     with engine.begin() as conn:
         first = next(iter(packet_rows.of_request(conn, request_id)), None)
@@ -105,11 +110,20 @@ def wanted_at(
     return Wanted(endpoint, source, numbers, chart)
 
 
+def described_at(conn: Connection, request_id: str, request: SecondOpinionRequest, endpoint: str) -> PatientRef:
+    """The request's patient, with the number at another provider that a person said."""
+    source = record_sources.at(conn, request_id, endpoint)
+    more = [each for each in source.stated if each not in request.patient.identifiers] if source else []
+    if not more:
+        return request.patient
+    return request.patient.model_copy(update={"identifiers": (*request.patient.identifiers, *more)})
+
+
 def comparison(engine: Engine, payloads: Payloads, config: Config, request_id: str, endpoint: str) -> Comparison:
     """What the page and the command show. Raises NotPossible when the endpoint has nothing to do with the request."""
     with engine.begin() as conn:
         row = requests.get(conn, request_id)
-        operations.must_be_a_side(row, endpoint)
+        operations.must_take_part(conn, request_id, endpoint)
         link = patient_links.of(conn, request_id, endpoint)
         found = patient_links.candidates(conn, request_id, endpoint)
         sent = patient_links.sent_under(conn, request_id, endpoint) if link else {}
@@ -139,7 +153,7 @@ def link(
     """
     with engine.begin() as conn:
         row = requests.get(conn, request_id)
-        operations.must_be_a_side(row, endpoint)
+        operations.must_take_part(conn, request_id, endpoint)
         read = {each.reference: each for each in patient_links.candidates(conn, request_id, endpoint)}
     seen = None
     if reference in read:

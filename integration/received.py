@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import PurePath
 from typing import BinaryIO
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from integration.arriving import cda, fhir
 from integration.arriving.files import FORMATS, Looked, look
@@ -22,7 +22,7 @@ from integration.arriving.refused import Refused
 from integration.packets.payloads import BLOCK_BYTES, Payloads, away_when_refused
 from integration.settings.checklist_files import load_catalog
 from integration.settings.config import Config
-from integration.store import audit, checklist_facts, received_records, requests
+from integration.store import audit, checklist_facts, received_records, requests, steps
 from integration.store.checklist_facts import Topic
 from integration.store.operations import NotPossible
 from integration.store.received_records import ReceivedRecord, State, Words
@@ -154,15 +154,32 @@ def accept(
             checklist_facts.say(
                 conn, catalog, request_id, Topic.RECORD, name_of(record_id), belongs, actor=actor, reason=why
             )
+        _write_at_home(conn, config, row.placer, request_id)
     return made
 
 
+def _write_at_home(conn: Connection, config: Config, placer: str, request_id: str) -> None:
+    """A practice that has no EHR keeps it at its hosted endpoint."""
+    if placer in config.hosted_endpoints:
+        steps.create(conn, "write_received", placer, request_id=request_id, deadline=steps.AFTER_WORK)
+
+
 def end(
-    engine: Engine, request_id: str, record_id: str, version: int, because: str, *, actor: str, reason: str
+    engine: Engine,
+    config: Config,
+    request_id: str,
+    record_id: str,
+    version: int,
+    because: str,
+    *,
+    actor: str,
+    reason: str,
 ) -> ReceivedRecord:
     """Take a record back: discarded when nobody accepted it, else withdrawn wherever it went."""
     with engine.begin() as conn:
-        return received_records.end(conn, request_id, record_id, version, because, actor=actor, reason=reason)
+        made = received_records.end(conn, request_id, record_id, version, because, actor=actor, reason=reason)
+        _write_at_home(conn, config, requests.get(conn, request_id).placer, request_id)
+    return made
 
 
 def shown_document(engine: Engine, payloads: Payloads, request_id: str, record_id: str, *, actor: str) -> cda.Shown:

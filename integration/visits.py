@@ -124,6 +124,8 @@ def _follow(conn: Connection, config: Config, reading: Reading, kept: Appointmen
     )
     move_due(conn, row, due_at, risk_at, why, actor=said.actor)
     steps.create(conn, "mirror_status", row.placer, request_id=row.id, deadline=due_at)
+    if row.status not in FINAL:
+        steps.create(conn, "tell_missing", row.fulfiller, request_id=row.id, deadline=due_at)
     if visit is Visit.BOOKED:
         _watch(conn, row)
     for key in dict.fromkeys((row.placer, row.fulfiller)):

@@ -30,6 +30,7 @@ from jobs.steps import (
     ask_source,
     book_visit,
     gather_coverage,
+    gather_elsewhere,
     gather_records,
     match_people,
     mirror_status,
@@ -43,6 +44,7 @@ from jobs.steps import (
     watch_source,
     watch_visit,
     write_consent,
+    write_received,
     write_visit,
 )
 from jobs.upkeep import bulk_retry, check_alarms, endpoint_check, prune, send_alerts, sync_directory
@@ -68,6 +70,7 @@ JOBS = {
     "watch_chart": watch_chart.watch_chart,
     "watch_visit": watch_visit.watch_visit,
     "write_consent": write_consent.write_consent,
+    "write_received": write_received.write_received,
     "write_visit": write_visit.write_visit,
     "book_visit": book_visit.book_visit,
     "match_people": match_people.match_people,
@@ -84,6 +87,8 @@ JOBS = {
     "ask_source": ask_source.ask_source,
     "ask_payer": ask_payer.ask_payer,
     "watch_source": watch_source.watch_source,
+    "gather_elsewhere": gather_elsewhere.gather_elsewhere,
+    "watch_elsewhere": gather_elsewhere.gather_elsewhere,
     "tell_missing": send_request.tell_missing,
     "prune": prune.prune,
     "bulk_retry": bulk_retry.bulk_retry,

@@ -75,6 +75,7 @@ TASK_FULFILL = Code(system=SYSTEM_TASK_CODE, code="fulfill")
 PATIENT_ASSERTED = Code(system=SYSTEM_OBSERVATION_VALUE, code="PATAST", display="patient asserted")
 TRANSMITTER = Code(system=SYSTEM_PROVENANCE_AGENT, code="transmitter", display="Transmitter")
 AUTHOR = Code(system=SYSTEM_PROVENANCE_AGENT, code="author", display="Author")
+VERIFIER = Code(system=SYSTEM_PROVENANCE_AGENT, code="verifier", display="Verifier")
 NOTIFICATION = Code(system=SYSTEM_COMMUNICATION_CATEGORY, code="notification", display="Notification")
 PLACER_IDENTIFIER = Code(system=SYSTEM_IDENTIFIER_TYPE, code="PLAC", display="Placer Identifier")
 

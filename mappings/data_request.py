@@ -4,7 +4,7 @@ http://hl7.org/fhir/us/davinci-hrex/StructureDefinition/hrex-task-data-request: 
 The words of the input are for a person there; a server that knows what to do with them is rare.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -116,6 +116,20 @@ def _is_record(kind: object) -> bool:
 def bundles_in(outputs: Iterable[str], bases: Bases) -> list[str]:
     """``Bundle/id`` of the source that outputs name: what is in them is what was given."""
     return [local for name in outputs if (local := local_reference(name, bases)) and local.startswith("Bundle/")]
+
+
+def given_elsewhere(strange: Iterable[str], servers: Mapping[str, Bases]) -> tuple[dict[str, list[str]], list[str]]:
+    """Of outputs that are not the source's own: {endpoint: addresses} of records of a server that we know, and the rest."""
+    found: dict[str, list[str]] = {}
+    rest: list[str] = []
+    for name in strange:
+        where = next((key for key, bases in servers.items() if "://" in name and local_reference(name, bases)), None)
+        local = local_reference(name, servers[where]) if where else None
+        if where and local and _is_record(local.partition("/")[0]):
+            found.setdefault(where, []).append(name)
+        else:
+            rest.append(name)
+    return found, rest
 
 
 def of_bundle(bundle: dict) -> list[Given]:

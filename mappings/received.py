@@ -15,6 +15,7 @@ from mappings.codes import SYSTEM_DICOM, concept
 from mappings.model.request import Code, PatientRef
 
 PREFIX = "received-"
+ELSEWHERE = "elsewhere-"  # records of another provider's system, gathered because a person named it
 DICOM_UIDS = "urn:dicom:uid"
 
 # What a person may say who takes a received record back; told to the consultant in these words.
@@ -116,8 +117,8 @@ def name_of(record_id: str) -> str:
 
 
 def is_received(source: str) -> bool:
-    """True for ``Type/id`` that no server of a placer knows: it came by hand."""
-    return source.partition("/")[2].startswith(PREFIX)
+    """True for ``Type/id`` that no server of a placer knows: it came by hand, or from another provider."""
+    return source.partition("/")[2].startswith((PREFIX, ELSEWHERE))
 
 
 def resources(record: Received, patient: str) -> dict[str, dict]:

@@ -109,7 +109,7 @@ def to_task(
     status_reason: str | None = None,
     outputs: Sequence[TaskInput] = (),
 ) -> dict:
-    """The Task for one request; ``wanted_by`` is a date or dateTime, ``case`` defaults to the request itself."""
+    """The Task for one request; ``wanted_by``: a date or dateTime, the visit where there is one, ``case`` defaults to the request itself."""
     made = {
         "resourceType": "Task",
         "identifier": [placer_identifier(identifier_system, "Task", request_id)],
@@ -161,6 +161,13 @@ def read_task(task: dict) -> TaskReading:
         findings=tuple(dict.fromkeys(findings)),
         business_raw=raw,
     )
+
+
+def wanted_until(task: dict, wanted_by: str | None) -> dict:
+    """The Task with the date or dateTime by which it is wanted, and without one where there is none."""
+    if wanted_by:
+        return {**task, "restriction": {"period": {"end": wanted_by}}}
+    return {name: value for name, value in task.items() if name != "restriction"}
 
 
 def with_note(task: dict, text: str) -> dict:

@@ -104,6 +104,61 @@ def take_back(
     """Discard RECORD_ID, or withdraw it wherever it went."""
     from integration.received import end
 
-    with acting(ctx) as (_, engine):
-        made = end(engine, request_id, record_id, version, because, actor=ME, reason=reason)
+    with acting(ctx) as (config, engine):
+        made = end(engine, config, request_id, record_id, version, because, actor=ME, reason=reason)
     show({"id": record_id, "state": made.state}, as_json, f"it is {made.state}")
+
+
+@records.command("gather")
+@click.argument("request_id")
+@click.argument("endpoint")
+@click.option("--number", default="", help="The patient's number there, where it is known.")
+@click.option("--system", default="", help="Who gives that number, where config.yaml does not say it.")
+@with_reason()
+@with_json
+@click.pass_context
+def gather_(
+    ctx: click.Context, request_id: str, endpoint: str, number: str, system: str, reason: str, as_json: bool
+) -> None:
+    """Gather records of ENDPOINT, another provider's system, for REQUEST_ID."""
+    from integration.record_sources import gather
+
+    with acting(ctx) as (config, engine):
+        said = dict(number=number, system=system, actor=ME, reason=reason)
+        made = gather(engine, config, request_id, endpoint, **said)
+    show({"endpoint": endpoint, "is_new": made}, as_json, "it is read there now: second-opinion records gathered")
+
+
+@records.command("gathered")
+@click.argument("request_id")
+@with_json
+@click.pass_context
+def gathered(ctx: click.Context, request_id: str, as_json: bool) -> None:
+    """Whose records are gathered for REQUEST_ID, and how each stands."""
+    from integration.packets.payloads import Payloads
+    from integration.record_sources import standing
+    from integration.views.elsewhere import view
+
+    with opened(ctx) as (config, engine):
+        found = [view(each) for each in standing(engine, Payloads(config.payload_store), config, request_id)]
+    lines = [
+        f"{each['endpoint']:20} {each['state']:8} {len(each['records'])} records, {len(each['remarks'])} remarks "
+        f"{each['cause']}".rstrip()
+        for each in found
+    ]
+    show(found, as_json, "\n".join(lines) or "no other provider was named")
+
+
+@records.command("stop")
+@click.argument("request_id")
+@click.argument("endpoint")
+@with_reason()
+@with_json
+@click.pass_context
+def stop_(ctx: click.Context, request_id: str, endpoint: str, reason: str, as_json: bool) -> None:
+    """Gather nothing more of ENDPOINT for REQUEST_ID; what was sent of it is taken back."""
+    from integration.record_sources import stop
+
+    with acting(ctx) as (_, engine):
+        stop(engine, request_id, endpoint, actor=ME, reason=reason)
+    show({"endpoint": endpoint, "state": "stopped"}, as_json, "what was sent of it is taken back")

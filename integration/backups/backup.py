@@ -22,7 +22,15 @@ from sqlalchemy import Connection, Engine, func, select, text
 from integration.packets.payloads import PayloadMissing, Payloads
 from integration.postgres.database import revision_of
 from integration.postgres.driver import driver
-from integration.store.tables import delivery_items, health_link_files, links, packets, received_records, reports
+from integration.store.tables import (
+    delivery_items,
+    health_link_files,
+    links,
+    packets,
+    received_records,
+    record_sources,
+    reports,
+)
 from mappings.model.errors import ExchangeError
 
 Progress = Callable[[int, int], None]  # done, of how many
@@ -35,6 +43,7 @@ NAMES_PAYLOADS = (
     reports.c.resource_sha256,
     reports.c.bytes_sha256,
     received_records.c.sha256,
+    record_sources.c.manifest_sha256,
     health_link_files.c.sha256,
 )
 

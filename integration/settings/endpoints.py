@@ -227,10 +227,17 @@ class Endpoint(Section):
         "are asked, whatever a host's name leads to.",
         examples=[["10.20.0.0/16"]],
     )
-    role: Literal["placer", "fulfiller", "both", "directory", "payer"] = Field(
-        description="placer asks for second opinions, fulfiller gives them, directory only tells who there is "
+    role: Literal["placer", "fulfiller", "both", "source", "directory", "payer"] = Field(
+        description="placer asks for second opinions, fulfiller gives them, source has records of patients and is read when a "
+        "person names it for a request (docs/how-to/records-from-elsewhere.md), directory only tells who there is "
         "(docs/how-to/directory.md), payer insures and is asked only when a person presses the button (docs/how-to/coverage.md).",
         examples=["placer"],
+    )
+    records_for_others: bool = Field(
+        False,
+        description="At a placer or a fulfiller: whether its records may also be gathered for requests that it has no part in, when "
+        "a person there names it, as those of a source are.",
+        examples=[True],
     )
     name: Name = Field(
         default_factory=lambda data: data.get("key") or "endpoint",
@@ -451,6 +458,11 @@ class Endpoint(Section):
     def is_placer(self) -> bool:
         """May ask for second opinions."""
         return self.role in ("placer", "both")
+
+    @property
+    def is_source(self) -> bool:
+        """May its records be gathered for requests that it has no part in?"""
+        return self.role == "source" or self.records_for_others
 
     @property
     def is_polled(self) -> bool:

@@ -39,6 +39,7 @@ class Booking:
     reference: str | None
     visit_version: int
     confirmed: list[str]
+    others: list[str] | None
     cancelation: str | None
     actor: str
     reason: str
@@ -83,6 +84,13 @@ def get(conn: Connection, booking_id: int) -> Booking:
     if row is None:
         raise NotPossible(f"nothing was booked under the number {booking_id}")
     return Booking.from_row(row)
+
+
+def note_others(conn: Connection, booking_id: int, others: Iterable[str] | None) -> None:
+    """Who else is booked in its Slot before it is made, once; None: the server cannot be asked."""
+    said = None if others is None else sorted(others)
+    none_yet = (bookings.c.id == booking_id, bookings.c.others.is_(None))
+    conn.execute(update(bookings).where(*none_yet).values(others=said))
 
 
 def ask(

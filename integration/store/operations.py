@@ -17,7 +17,6 @@ from integration.store import (
     schedules,
     steps,
 )
-from integration.store.requests import Request
 from integration.store.tables import endpoints
 from integration.store.tables import steps as step_table
 from mappings.model.delivery import ARRIVED, DeliveryStatus
@@ -128,10 +127,10 @@ def link_patient(
     what the person saw, so that a change since then is noticed.
     """
     steps.lock_with_request(conn, request_id)
-    row = requests.get(conn, request_id)
-    must_be_a_side(row, endpoint)
+    must_take_part(conn, request_id, endpoint)
     if not _PATIENT.fullmatch(reference):
         raise NotPossible(f"give the patient as Patient/<id>, as it is called at {endpoint}; no address, no other type")
+    before = patient_links.of(conn, request_id, endpoint)
     patient_links.set_link(
         conn,
         request_id,
@@ -149,6 +148,8 @@ def link_patient(
     )
     for step_id in patient_steps(conn, request_id, endpoint):
         retry_step(conn, step_id, actor=actor, reason=f"patient linked: {reference}")
+    if before is None or before.reference != reference:
+        _say_who_it_is(conn, request_id, endpoint, actor)
 
 
 def unlink_patient(conn: Connection, request_id: str, endpoint: str, *, actor: str, reason: str) -> Unlinked:
@@ -157,7 +158,7 @@ def unlink_patient(conn: Connection, request_id: str, endpoint: str, *, actor: s
     Returns what it was and what had gone there. Raises NotPossible when nobody is linked.
     """
     steps.lock_with_request(conn, request_id)
-    must_be_a_side(requests.get(conn, request_id), endpoint)
+    must_take_part(conn, request_id, endpoint)
     link = patient_links.end(conn, request_id, endpoint, actor=actor)
     if link is None:
         raise NotPossible(f"no patient at {endpoint} is linked to request {request_id}")
@@ -187,6 +188,7 @@ def unlink_patient(conn: Connection, request_id: str, endpoint: str, *, actor: s
             request_id=request_id,
             endpoint=endpoint,
         )
+    _say_who_it_is(conn, request_id, endpoint, actor)
     return Unlinked(link.reference, sent)
 
 
@@ -209,10 +211,21 @@ def patient_steps(conn: Connection, request_id: str, endpoint: str) -> list[int]
     )
 
 
-def must_be_a_side(row: Request, endpoint: str) -> None:
+def must_take_part(conn: Connection, request_id: str, endpoint: str) -> None:
     """Raises NotPossible for an endpoint that has nothing to do with a request."""
-    if endpoint not in (row.placer, row.fulfiller):
-        raise NotPossible(f"{endpoint} is neither the placer nor the fulfiller of {row.id}")
+    from integration.store import record_sources  # it imports this module
+
+    row = requests.get(conn, request_id)
+    if endpoint not in (row.placer, row.fulfiller) and record_sources.at(conn, request_id, endpoint) is None:
+        raise NotPossible(
+            f"{endpoint} is neither the placer nor the fulfiller of {row.id}, and no records are gathered there for it"
+        )
+
+
+def _say_who_it_is(conn: Connection, request_id: str, endpoint: str, actor: str) -> None:
+    from integration.store import record_sources  # it imports this module
+
+    record_sources.patient_changed(conn, request_id, endpoint, actor=actor)
 
 
 def pause(conn: Connection, endpoint: str, paused: bool, *, actor: str, reason: str = "") -> None:

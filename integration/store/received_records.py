@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Connection, Exists, Row, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit, findings, requests, steps, waivers
 from integration.store.operations import NotPossible
-from integration.store.tables import deliveries, delivery_items, medication_reviews, received_records
+from integration.store.tables import deliveries, delivery_items, medication_reviews, received_records, record_sources
 from mappings.model.delivery import ENDED
 from mappings.model.findings import Finding
 from mappings.model.request import Code
@@ -320,4 +320,14 @@ def said_since(conn: Connection, request_id: str, at: datetime) -> bool:
     reviews = select(medication_reviews.c.id).where(
         medication_reviews.c.request_id == request_id, medication_reviews.c.created_at >= since
     )
-    return bool(conn.execute(select(or_(rows.exists(), reviews.exists()))).scalar_one())
+    return bool(
+        conn.execute(select(or_(rows.exists(), reviews.exists(), _elsewhere_since(request_id, since)))).scalar_one()
+    )
+
+
+def _elsewhere_since(request_id: str, at: datetime) -> Exists:
+    """What was read at another provider is another, or somebody said that it is not wanted any more."""
+    table = record_sources.c
+    is_read = table.manifest_sha256.is_not(None)
+    since = or_(table.changed_at >= at, table.ended_at >= at)
+    return select(table.id).where(table.request_id == request_id, is_read, since).exists()

@@ -5,7 +5,7 @@ from datetime import date
 
 from sqlalchemy import Connection, Row, insert, select
 
-from integration.store import audit, packets, requests, steps
+from integration.store import audit, packets, record_sources, requests, steps
 from integration.store.arrays import any_of
 from integration.store.handing_over import WrongWords
 from integration.store.operations import NotPossible
@@ -140,9 +140,16 @@ def say(
     return True
 
 
-def gather_answer(conn: Connection, request_id: str, endpoint: str) -> None:
-    """What an endpoint gave is read with the chart there: at once where it is watched, else when it is first gathered."""
-    if requests.get(conn, request_id).placer != endpoint or not packets.of_request(conn, request_id):
+def gather_answer(conn: Connection, request_id: str, endpoint: str, *, asked: str, actor: str) -> None:
+    """What an endpoint gave is read with the chart there: at once where it is watched, else when it is first gathered.
+
+    Of another one than the placer's, what it gave is gathered there, and nothing else; the fulfiller has what it gave.
+    """
+    row = requests.get(conn, request_id)
+    if endpoint not in (row.placer, row.fulfiller):
+        record_sources.name(conn, request_id, endpoint, None, whole=False, actor=actor, reason=f"it answered {asked}")
+        return
+    if endpoint == row.fulfiller or not packets.of_request(conn, request_id):
         return
     if steps.create(conn, "watch_chart", endpoint, request_id=request_id, deadline=steps.LAST_OF_ALL) is None:
         steps.look_now(conn, request_id, "watch_chart")

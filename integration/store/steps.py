@@ -362,11 +362,15 @@ def make_due_or_create(
     )
 
 
-def cancel_open(conn: Connection, request_id: str, *, reason: str, kinds: tuple[str, ...] | None = None) -> int:
+def cancel_open(
+    conn: Connection, request_id: str, *, reason: str, kinds: tuple[str, ...] | None = None, at: str | None = None
+) -> int:
     """Stop what is still owed for a request; a leased step ends by itself and finds nothing to go on with."""
     wanted = [steps.c.request_id == request_id, steps.c.status.in_(("waiting", "due", "parked"))]
     if kinds is not None:
         wanted.append(steps.c.kind.in_(kinds))
+    if at is not None:
+        wanted.append(steps.c.endpoint == at)
     return conn.execute(
         update(steps).where(*wanted).values(status="cancelled", finished_at=func.now(), message=reason)
     ).rowcount

@@ -518,6 +518,29 @@ suitability_words = Table(
     Index("suitability_words_request", "request_id", "id"),
 )
 
+record_sources = Table(
+    "record_sources",
+    metadata,  # other providers whose records a person had gathered for a request, and what was read there last
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("whole", Boolean, nullable=False),  # false: only what it gave because it was asked by a Task
+    Column("number_system", Text, nullable=False),  # the patient's number there, as a person said it; empty: not said
+    Column("number", Text, nullable=False),
+    Column("named_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _now("created_at"),
+    Column("manifest_sha256", Text),  # of what was read last, in the payload store
+    _time("read_at"),
+    _time("changed_at"),  # when what was read was another than before
+    Column("gone", JSONB, nullable=False, server_default="{}"),  # {Type/id there: why it is taken back}
+    Column("ended_by", Text),
+    _time("ended_at"),
+    Column("ended_reason", Text),
+    Index("record_sources_request", "request_id", "id"),
+    Index("record_sources_once", "request_id", "endpoint", unique=True, postgresql_where=text("ended_at IS NULL")),
+)
+
 source_asks = Table(
     "source_asks",
     metadata,  # what is missing, asked of a source; never changed, what became of it are events
@@ -748,6 +771,7 @@ bookings = Table(
     Column("reference", Text),  # Appointment/id there, as soon as it is known
     Column("visit_version", Integer, nullable=False),  # of the visit as the person saw it
     Column("confirmed", ARRAY(Text), nullable=False),  # warnings that the person set aside
+    Column("others", ARRAY(Text)),  # Appointment/id of who was booked in the Slot before ours was made
     Column("cancelation", Text),  # why it is taken back: a code of FHIR's appointment-cancellation-reason
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),

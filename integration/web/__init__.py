@@ -151,9 +151,17 @@ def create_app(
 def _with_records(app: Flask) -> None:
     """The pages around a request's records: from elsewhere, medications, questions, the visit sheet."""
     from integration.web import health_links as shared
-    from integration.web.coordinator import health_links, library, medications, patient_questions, received, visit_sheet
+    from integration.web.coordinator import (
+        elsewhere,
+        health_links,
+        library,
+        medications,
+        patient_questions,
+        received,
+        visit_sheet,
+    )
 
-    for part in (received, medications, patient_questions, visit_sheet, health_links, library, shared):
+    for part in (received, elsewhere, medications, patient_questions, visit_sheet, health_links, library, shared):
         app.register_blueprint(part.blueprint)
 
 

@@ -9,6 +9,7 @@ from threading import Lock
 from integration.fhir.server import Entry, FhirServer
 from integration.packets import stored as packets
 from integration.packets.lines import Spool
+from integration.received_at_home import beginning
 from integration.store import links, requests
 from integration.store.pace import parallel_requests
 from jobs.source.asked import given_by
@@ -81,16 +82,20 @@ def read_chart(
     *,
     since: datetime | None = None,
     known: frozenset[str] = frozenset(),
+    at: str = "",
+    whole: bool = True,
 ) -> Chart:
     """The patient, typed searches in parallel, then everything they point to.
 
-    ``since``: only what changed after it; ``known``: what need not be read again because something points to it.
+    ``since``: only what changed after it; ``known``: what need not be read again because something points to it; ``at``:
+    the endpoint, where it is not the placer; not ``whole``: only what it gave because it was asked, and what that points to.
     """
     since = since or (datetime.combine(request.records.since, time(0), UTC) if request.records.since else None)
-    reading = _Reading(ctx, request, patient)
-    limits = ctx.endpoint(request.placer).limits
+    reading = _Reading(ctx, request, patient, at or request.placer)
+    limits = ctx.endpoint(reading.at).limits
     with ThreadPoolExecutor(parallel_requests(limits.concurrency, limits.requests_per_second)) as pool:
-        for _ in pool.map(lambda asked: reading.search(asked[0], asked[1], since), reading.searches()):
+        searches = reading.searches() if whole else []
+        for _ in pool.map(lambda asked: reading.search(asked[0], asked[1], since), searches):
             pass  # each is taken while it is read
         reading.take_given(pool)
         reading.close_over_references(known, pool)
@@ -101,14 +106,15 @@ def read_chart(
 class _Reading:
     """One reading of a chart."""
 
-    def __init__(self, ctx: Context, request: SecondOpinionRequest, patient: str):
-        self.ctx, self.request = ctx, request
-        self.server: FhirServer = ctx.server(request.placer)
+    def __init__(self, ctx: Context, request: SecondOpinionRequest, patient: str, at: str):
+        self.ctx, self.request, self.at = ctx, request, at
+        self.is_home = at == request.placer
+        self.server: FhirServer = ctx.server(at)
         self.patient = self.server.read(*patient.split("/"))
         if packets.source_of(self.patient) != patient:
             raise PartialError([f"{patient}: the server answers with another patient"])
         found = Spool(ctx.world.payloads.spool(), {patient: self.patient})
-        self.chart = Chart(patient, found, list(ctx.bases(request.placer)), Problems(ctx.waived()))
+        self.chart = Chart(patient, found, list(ctx.bases(at)), Problems(ctx.waived() if self.is_home else ()))
         self.included = Spool(ctx.world.payloads.spool(), {})
         wanted = request.records.since
         self.since = datetime.combine(wanted, time(0), UTC) if wanted else None
@@ -124,21 +130,25 @@ class _Reading:
             of_case = [each.id for each in requests.of_case(conn, ctx.row().case)]
         self.returned = ctx.world.config.exchange.identifier_system, {each: _returned_by(each) for each in of_case}
 
+    @property
+    def _server(self) -> str:
+        return "the placer's server" if self.is_home else self.at
+
     def searches(self) -> list[tuple[str, dict[str, str]]]:
         """(type, search parameters) of what is asked for; a finding for each type that is not offered, or only in part."""
-        can = self.ctx.capabilities(self.request.placer)
+        can = self.ctx.capabilities(self.at)
         asked = []
         for kind in self.request.records.types or self.ctx.world.config.records.types:
             names = [name for name in (searched_by(kind), "subject") if not can.searches or can.can_search(kind, name)]
             if kind != "Patient" and names:
                 asked += [(kind, {names[0]: self.chart.patient, **more}) for more in self._in_parts(kind)]
             elif kind != "Patient":
-                self.ctx.finding("type-not-offered", "the placer's server does not offer this type", kind, "info")
+                self.ctx.finding("type-not-offered", f"{self._server} does not offer this type", kind, "info")
         return asked
 
     def _in_parts(self, kind: str) -> list[dict[str, str]]:
         """Parameters beside the patient, by search: some servers search a type only by category."""
-        parts = self.ctx.endpoint(self.request.placer).searches_for(kind)
+        parts = self.ctx.endpoint(self.at).searches_for(kind)
         if parts:
             self.ctx.finding(
                 "gathered-in-part",
@@ -167,7 +177,7 @@ class _Reading:
         """``_lastUpdated`` from a time on; a server that takes closed ranges only is given an end that is not reached."""
         if since is not None:
             yield "_lastUpdated", f"ge{_instant(since)}"
-            if self.ctx.endpoint(self.request.placer).of_profile.closed_ranges:
+            if self.ctx.endpoint(self.at).of_profile.closed_ranges:
                 yield "_lastUpdated", f"lt{_instant(self.ctx.now + timedelta(days=2))}"
 
     def _learn(self, base: str | None) -> None:
@@ -176,7 +186,7 @@ class _Reading:
             return
         self.known_bases.add(comparable(base))
         self.chart.bases.append(base)
-        self.ctx.say_learned(self.request.placer, base)
+        self.ctx.say_learned(self.at, base)
 
     def take(self, kind: str, number: int, entry: Entry) -> None:
         """Keep what a search found, unless it is another patient's (servers return such), the order, or goes back."""
@@ -196,7 +206,7 @@ class _Reading:
             return True
         self._say_once(
             "search-ignored",
-            f"{self.request.placer} shows records that are older than was asked for; they were left out",
+            f"{self.at} shows records that are older than was asked for; they were left out",
             f"{kind}?_lastUpdated",
         )
         return False
@@ -209,7 +219,7 @@ class _Reading:
         with self.chart.problems.about(source):
             if source == self.chart.patient:
                 return
-            if source == self.request.service_request or self._goes_back(source, resource):
+            if self.is_home and source == self.request.service_request or self._goes_back(source, resource):
                 self.chart.left_out.add(source)
             elif self._is_theirs(source, resource, whose):
                 self.chart.resources[source] = resource
@@ -227,7 +237,7 @@ class _Reading:
         if verdict == "nobody" and whose is whose_by_search:
             self.ctx.finding(
                 "search-ignored",
-                f"{self.request.placer} shows it in a search by patient, and it names no patient; it was left out",
+                f"{self.at} shows it in a search by patient, and it names no patient; it was left out",
                 source,
                 "error",
             )
@@ -244,6 +254,11 @@ class _Reading:
     def _goes_back(self, source: str, resource: dict) -> bool:
         """True for a copy of what the fulfiller has already, and of a report of its case: by the exact system of an identifier."""
         system, returned = self.returned
+        if self.is_home and any(
+            each.system == system and each.value.startswith(beginning(self.ctx.request_id))
+            for each in identifiers_in(resource)
+        ):
+            return True  # what arrived from elsewhere for this request travels as it was received
         values = [each.value for each in identifiers_in(resource) if each.system == system]
         of = {each for each, names in returned.items() for value in values if value.startswith(names)}
         if of - {self.ctx.request_id}:
@@ -256,7 +271,7 @@ class _Reading:
 
     def take_given(self, pool: ThreadPoolExecutor) -> None:
         """What the source gave because it was asked: no search may show it."""
-        given = [each for each in given_by(self.ctx, self.request.placer) if each.source not in self.chart.resources]
+        given = [each for each in given_by(self.ctx, self.at) if each.source not in self.chart.resources]
         for each in given:
             if each.resource is not None:
                 self._take(each.source, each.resource)

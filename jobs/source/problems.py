@@ -39,6 +39,11 @@ class Problems:
         return place in self._found
 
     @property
+    def all(self) -> dict[str, str]:
+        """``{place: why}`` of everything that could not be had, whoever said what of it."""
+        return dict(sorted(self._found.items()))
+
+    @property
     def waived(self) -> dict[str, str]:
         """``{place: why}`` of what is left out because a person said so."""
         return {place: why for place, why in self._found.items() if self._is_waived(place)}

@@ -6,6 +6,7 @@ from integration.store import medication_reviews, received_records
 from integration.store.received_records import State
 from jobs.source.chart import Chart, read_chart
 from jobs.source.earlier_opinions import join_opinions
+from jobs.source.elsewhere import join_elsewhere
 from jobs.world import Context
 from mappings.medications import Review, name_of_statement, statements
 from mappings.model.packet import ManifestItem
@@ -21,10 +22,13 @@ def read_whole(
     since: datetime | None = None,
     known: frozenset[str] = frozenset(),
 ) -> Chart:
-    """The chart at the placer (see `read_chart`), what arrived from elsewhere for this request, and the earlier opinions that go along."""
+    """The chart at the placer (see `read_chart`), what arrived from elsewhere for this request, and what goes along.
+
+    That is: the earlier opinions, and what was gathered at other providers."""
     chart = read_chart(ctx, request, patient, since=since, known=known)
     join_received(ctx, chart)
     join_opinions(ctx, request, chart)
+    join_elsewhere(ctx, request.placer, chart)
     return chart
 
 

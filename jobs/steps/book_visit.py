@@ -66,6 +66,8 @@ class _Booker:
         reference = self.booking.reference or self._begun()
         if reference is None:
             reference = self._made()
+        elif self.booking.word is BookingWord.ASKED:  # who made it may have ended before this look
+            self._look_for_others(reference, self._before())
         if reference is not None:
             self._settle(reference)
 
@@ -87,10 +89,12 @@ class _Booker:
         if self._is_stale():
             self._tell(BookingWord.REFUSED, Why.CHANGED)
             return None
-        crowd = self._others()
+        others = self._others()
+        with self.ctx.transaction() as conn:
+            bookings.note_others(conn, self.booking.id, others)
         reference = self._create(slot)
         if reference is not None:
-            self._look_for_others(reference, crowd)
+            self._look_for_others(reference, self._before())
         return reference
 
     def _create(self, slot: dict) -> str | None:
@@ -148,6 +152,11 @@ class _Booker:
                 raise
             return None
         return {f"Appointment/{each.get('id')}" for each in booked_in(self.booking.slot, found, self.bases)}
+
+    def _before(self) -> set[str] | None:
+        """Who was booked in it before the first create went, as that attempt wrote down; None: nobody could tell."""
+        said = self._now().others
+        return None if said is None else set(said)
 
     def _look_for_others(self, ours: str, before: set[str] | None) -> None:
         """Of two who got one time in the same moment ours gives way; a practice that had others in it before books several."""

@@ -29,10 +29,10 @@ from mappings.communication import to_patient_questions, withdrawn
 from mappings.model.delivery import ARRIVED, DeliveryKind, DeliveryStatus
 from mappings.model.errors import NeedsPerson, TemporaryError
 from mappings.model.request import SecondOpinionRequest
-from mappings.model.states import FINAL, Actor, Status
+from mappings.model.states import FINAL, Actor, Status, Visit
 from mappings.revision import correction_note, in_words
 from mappings.service_request import Refs, to_service_request
-from mappings.task import ENDED, TaskInput, to_task, with_note
+from mappings.task import ENDED, TaskInput, to_task, wanted_until, with_note
 
 MAX_INPUTS = 50
 
@@ -88,7 +88,7 @@ def send_request(ctx: Context) -> Outcome:
         requester=requester,
         owner=performer,
         authored_at=request.authored_at or row.created_at.isoformat(timespec="seconds"),
-        wanted_by=request.wanted_by.isoformat() if request.wanted_by else None,
+        wanted_by=_wanted_by(request, row),
         inputs=_inputs(inputs, questions),
         case=row.case,
     )
@@ -226,20 +226,28 @@ def tell_correction(ctx: Context) -> Outcome:
 
 
 def tell_missing(ctx: Context) -> Outcome:
-    """The Task says what is not there as it is now, where it said something else; one that is not sent yet says so when it is."""
-    endpoint = ctx.step.endpoint
+    """The Task says what is not there and by when it is wanted as that is now; one that is not sent yet says so when it is."""
+    endpoint, request, row = ctx.step.endpoint, ctx.request(), ctx.row()
     with ctx.world.engine.begin() as conn:
         sent = [each for each in deliveries.of_request(conn, ctx.request_id, DeliveryKind.REQUEST) if each.sent_at]
         before = deliveries.bytes_sent(conn, ctx.request_id, own_identifier(ctx, "Task", ctx.request_id).value)
-    if not sent or not before or Status(ctx.row().status) in FINAL:
+    if not sent or not before or Status(row.status) in FINAL:
         return Outcome()
     written = fhir_json.loads(ctx.world.payloads.get(before[0]))
     said = _not_there(ctx, [each.get("text", "") for each in written.get("note", ())])
-    if said is not None:
-        resource = with_note(written, said)
+    resource = with_note(written, said) if said is not None else written
+    resource = wanted_until(resource, _wanted_by(request, row))
+    if resource != written:
         _write(ctx, endpoint, sent[0].id, resource)
         _read_back(ctx, endpoint, sent[0].id, resource)
     return Outcome()
+
+
+def _wanted_by(request: SecondOpinionRequest, row: Request) -> str | None:
+    """The visit, once there is one: then the opinion is given. Before, the day that was asked for."""
+    if row.visit == Visit.BOOKED and row.visit_at is not None:
+        return row.visit_at.isoformat(timespec="seconds")
+    return request.wanted_by.isoformat() if request.wanted_by else None
 
 
 def _not_there(ctx: Context, told: Sequence[str]) -> str | None:

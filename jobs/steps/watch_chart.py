@@ -10,6 +10,7 @@ from jobs.patients import find_patient
 from jobs.source.attachments import attachment_items
 from jobs.source.chart import Chart
 from jobs.source.earlier_opinions import without_copies
+from jobs.source.elsewhere import without_doubles
 from jobs.source.packing import note_gathered, pack
 from jobs.source.received import read_whole
 from jobs.source.withdrawn import withdrawn_items
@@ -115,7 +116,7 @@ def _delta(
 ) -> Outcome:
     """A packet of what changed in the whole chart, or only the note that it was read."""
     attachments = attachment_items(ctx, request.placer, chart, list(chart.resources))
-    attachments = without_copies(ctx, chart, attachments)
+    attachments = without_doubles(ctx, chart, without_copies(ctx, chart, attachments))
     withdrawn = withdrawn_items(ctx, request.placer, chart, stands)
     chart.problems.raise_if_any()
     other = changed(_hashes(chart), stands, attachments)

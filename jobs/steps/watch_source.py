@@ -1,6 +1,6 @@
 """Watch what was asked of a source: accepted, refused, or done, and what it gave; another patient's record never enters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -11,7 +11,8 @@ from integration.store import audit, patient_links, source_asks
 from jobs.gate import ACTOR
 from jobs.watching import SOURCE
 from jobs.world import Context, Outcome
-from mappings.data_request import Given, bundles_in, given_in, not_theirs, of_bundle, word_of
+from mappings.addresses import Bases
+from mappings.data_request import Given, bundles_in, given_elsewhere, given_in, not_theirs, of_bundle, word_of
 from mappings.model.errors import ExchangeError, TemporaryError
 from mappings.model.source_ask import Ask, AskWord
 from mappings.model.states import FINAL
@@ -29,6 +30,7 @@ class _News:
     word: AskWord
     note: str = ""
     given: tuple[Given, ...] = ()
+    elsewhere: dict[str, list[str]] = field(default_factory=dict)  # {endpoint: addresses} of what another server has
 
 
 def watch_source(ctx: Context) -> Outcome:
@@ -87,6 +89,7 @@ def _answered(ctx: Context, endpoint: str, task: dict, reading: TaskReading) -> 
         bundle = ctx.server(endpoint).read_if_there(name)
         given += of_bundle(bundle) if bundle else []
         strange += [] if bundle else [name]
+    elsewhere, strange = given_elsewhere(strange, _servers(ctx, endpoint))
     read = [each if each.resource is not None else _read(ctx, endpoint, each) for each in given]
     gone = [each.source for each in read if each.resource is None]
     patient = ctx.server(endpoint).read_if_there(_patient(ctx, endpoint))
@@ -102,7 +105,7 @@ def _answered(ctx: Context, endpoint: str, task: dict, reading: TaskReading) -> 
             "error",
         )
         return _News(AskWord.ANOTHER, _listed(foreign))
-    if not there:
+    if not there and not elsewhere:
         return _News(
             AskWord.NOTHING,
             f"nothing that it names can be read: {_listed([*gone, *strange])}" if gone or strange else "",
@@ -110,7 +113,24 @@ def _answered(ctx: Context, endpoint: str, task: dict, reading: TaskReading) -> 
     left = f", not read: {_listed([*gone, *strange])}" if gone or strange else ""
     inside = {each.source for each in given if each.resource is not None}
     kept = tuple(each if each.source in inside else Given(each.source) for each in there)
-    return _News(AskWord.ANSWERED, f"{len(there)} record{'s' if len(there) != 1 else ''}{left}", kept)
+    told = [(endpoint, len(there))] if there else []
+    told += [(key, len(names)) for key, names in elsewhere.items()]
+    counted = ", ".join(f"{number} record{'s' if number != 1 else ''}{_at(key, endpoint)}" for key, number in told)
+    return _News(AskWord.ANSWERED, f"{counted}{left}", kept, elsewhere)
+
+
+def _at(key: str, endpoint: str) -> str:
+    return "" if key == endpoint else f" at {key}"
+
+
+def _servers(ctx: Context, endpoint: str) -> dict[str, Bases]:
+    """Where else what it names may be read for this request: the placer's, and those that lend their records."""
+    placer, fulfiller = ctx.row().placer, ctx.row().fulfiller
+    return {
+        key: each.bases
+        for key, each in ctx.config.endpoints.items()
+        if key not in (endpoint, fulfiller) and (key == placer or each.is_source)
+    }
 
 
 def _listed(names: list[str]) -> str:
@@ -139,8 +159,9 @@ def _patient(ctx: Context, endpoint: str) -> str:
 def _keep(conn: Connection, *, ctx: Context, endpoint: str, ask: Ask, news: _News) -> None:
     inside = {each.source: each.resource for each in news.given if each.resource is not None}
     kept = ctx.world.payloads.put(fhir_json.dumps(inside)) if inside else ""
-    outputs = tuple(each.source for each in news.given)
+    outputs = (*(each.source for each in news.given), *(name for names in news.elsewhere.values() for name in names))
     source_asks.tell(conn, ask.id, news.word, actor=ACTOR, note=news.note, outputs=outputs, kept_sha256=kept)
     audit.record(conn, ACTOR, f"source.{news.word}", ctx.request_id, subject=f"ask {ask.id}")
     if news.word is AskWord.ANSWERED:
-        source_asks.gather_answer(conn, ctx.request_id, endpoint)
+        for key in ([endpoint] if news.given else []) + list(news.elsewhere):
+            source_asks.gather_answer(conn, ctx.request_id, key, asked=f"ask {ask.id}", actor=ask.actor)

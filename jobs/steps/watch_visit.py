@@ -11,6 +11,7 @@ from integration.store.appointments import Appointment, VisitStale
 from integration.store.requests import Request
 from integration.visit_reading import House
 from integration.visits import Said
+from jobs.steps.book_visit import SEARCHES_NOT
 from jobs.watching import VISIT
 from jobs.world import Context, Outcome
 from mappings.appointment import OFFERED, Seen, change_of, is_ours, read_appointment
@@ -49,18 +50,26 @@ def _look(ctx: Context, row: Request, key: str) -> None:
     if link is None:
         return  # nobody knows yet who the patient is there
     seen = _appointments(ctx, key, link.reference)
-    offers = [each for each in seen if each.status in OFFERED and each.start > ctx.now]
     linked = current is not None and current.endpoint == key and current.reference
     if current is not None and linked and not is_taken_back:
-        _follow(ctx, key, current, {each.reference: each for each in seen})
+        _follow(ctx, key, current, {each.reference: each for each in seen or ()})
+    if seen is None:
+        return  # what was offered before stays
+    offers = [each for each in seen if each.status in OFFERED and each.start > ctx.now]
     with ctx.transaction() as conn:
         appointments.show(conn, ctx.request_id, key, [each for each in offers if each.reference != linked], ctx.now)
 
 
-def _appointments(ctx: Context, key: str, patient: str) -> list[Seen]:
-    """The patient's appointments, without those that we wrote. Of what is another patient's nothing is kept: it is a finding."""
+def _appointments(ctx: Context, key: str, patient: str) -> list[Seen] | None:
+    """The patient's appointments, without those that we wrote; None where they cannot be searched, which is told.
+
+    Of what is another patient's nothing is kept: it is a finding.
+    """
     ours, seen = ctx.config.exchange.identifier_system, []
-    for resource in _found(ctx, key, patient.partition("/")[2]):
+    found = _found(ctx, key, patient.partition("/")[2])
+    if found is None:
+        return None
+    for resource in found:
         if resource.get("resourceType") != "Appointment" or is_ours(resource, ours):
             continue
         read = read_appointment(resource, patient, ctx.bases(key))
@@ -71,15 +80,25 @@ def _appointments(ctx: Context, key: str, patient: str) -> list[Seen]:
     return seen
 
 
-def _found(ctx: Context, key: str, patient: str) -> list[dict]:
-    """From yesterday on; all of them where a server does not search by date."""
+def _found(ctx: Context, key: str, patient: str) -> list[dict] | None:
+    """From yesterday on; all of them where a server does not search by date. None, with what to do, where it refuses to search."""
     since = {"date": f"ge{ctx.now - timedelta(days=1):%Y-%m-%d}"}
-    try:
-        return ctx.server(key).search_all("Appointment", {"patient": patient, **since})
-    except PermanentError as error:
-        if error.status_code != 400:
-            raise
-        return ctx.server(key).search_all("Appointment", {"patient": patient})
+    refused = 0
+    for params in ({"patient": patient, **since}, {"patient": patient}):
+        try:
+            return ctx.server(key).search_all("Appointment", params)
+        except PermanentError as error:
+            if error.status_code not in SEARCHES_NOT:
+                raise
+            refused = error.status_code
+    ctx.finding(
+        "appointments-not-searched",
+        f"{key} does not let us search appointments (HTTP {refused}): none is offered from there, and a visit that was linked is still read "
+        "by itself. Ask its contact to allow the search (scope system/Appointment.rs), or set appointments: none for the endpoint, "
+        "and record the visit by hand",
+        "Appointment?patient",
+    )
+    return None
 
 
 _WORDS = {

@@ -18,7 +18,7 @@ from mappings.task import THEIRS, renewed_task
 _SAME = frozenset({"precision", "reordered"})
 # Beside what we wrote these would say something else; whatever else was added does not matter to a correction of ours.
 _CONTRADICTS = re.compile(
-    r".*\.(value([A-Z].*)?|deceased.*|.*[sS]tatus|comparator|doNotPerform|modifierExtension|subject|patient|dosage.*|component)"
+    r".*\.(value([A-Z].*)?|deceased.*|.*[sS]tatus|comparator|doNotPerform|modifierExtension|subject|patient|dosage.*|component|restriction)"
 )
 
 

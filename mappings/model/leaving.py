@@ -39,6 +39,8 @@ REASON_OF_STEP: dict[str, Reason] = {
     K.WRITE_CONSENT: Reason.CONSENT,
     K.CANCEL_REQUEST: Reason.CANCELLATION,
     K.ASK_SOURCE: Reason.RECORDS,
+    K.GATHER_ELSEWHERE: Reason.RECORDS,  # who the patient is, nothing else
+    K.WATCH_ELSEWHERE: Reason.RECORDS,
     K.ASK_PAYER: Reason.COVERAGE,
     K.TELL_MISSING: Reason.CORRECTION,
 }

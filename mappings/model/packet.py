@@ -49,6 +49,11 @@ class Manifest(BaseModel):
         return tuple(item for item in self.items if item.kind == "resource")
 
     @property
+    def attachments(self) -> tuple[ManifestItem, ...]:
+        """The bytes behind the documents of its records."""
+        return tuple(item for item in self.items if item.kind == "attachment")
+
+    @property
     def withdrawn(self) -> tuple[ManifestItem, ...]:
         """What earlier packets carried and this one takes back."""
         return tuple(item for item in self.items if item.kind == "withdrawn")

@@ -54,6 +54,7 @@ class StepKind(StrEnum):
     WRITE_VISIT = "write_visit"
     BOOK_VISIT = "book_visit"
     WRITE_CONSENT = "write_consent"
+    WRITE_RECEIVED = "write_received"
     MATCH_PEOPLE = "match_people"
     PUSH_RECORDS = "push_records"
     VERIFY_RECORDS = "verify_records"
@@ -67,6 +68,8 @@ class StepKind(StrEnum):
     MIRROR_STATUS = "mirror_status"
     ASK_SOURCE = "ask_source"
     WATCH_SOURCE = "watch_source"
+    GATHER_ELSEWHERE = "gather_elsewhere"
+    WATCH_ELSEWHERE = "watch_elsewhere"
     TELL_MISSING = "tell_missing"
     PRUNE = "prune"
     BULK_RETRY = "bulk_retry"
@@ -100,6 +103,7 @@ KINDS: dict[StepKind, Kind] = {
     K.WRITE_VISIT: Kind(G.WATCH, "Write the visit down"),
     K.BOOK_VISIT: Kind(G.REQUEST, "Book or cancel the visit", (K.MIRROR_STATUS, K.WATCH_VISIT)),
     K.WRITE_CONSENT: Kind(G.WATCH, "Write the consent down"),
+    K.WRITE_RECEIVED: Kind(G.WATCH, "Write received records down"),
     K.MATCH_PEOPLE: Kind(G.RECORDS, "Match patient and people", (K.PUSH_RECORDS, K.WATCH_VISIT), True, True),
     K.PUSH_RECORDS: Kind(G.RECORDS, "Send the records", (K.VERIFY_RECORDS,), True, True),
     K.VERIFY_RECORDS: Kind(G.RECORDS, "Read the records back", (K.SEND_REQUEST, K.TELL_CORRECTION), True, True),
@@ -114,8 +118,14 @@ KINDS: dict[StepKind, Kind] = {
     K.ASK_SOURCE: Kind(
         G.RECORDS, "Ask a source for what is missing", (K.WATCH_SOURCE,), before_the_visit=True, sends=True
     ),
-    K.WATCH_SOURCE: Kind(G.WATCH, "Watch for what a source was asked for", (K.WATCH_CHART,)),
-    K.TELL_MISSING: Kind(G.REQUEST, "Tell the consultant what is not there", before_the_visit=True, sends=True),
+    K.WATCH_SOURCE: Kind(G.WATCH, "Watch for what a source was asked for", (K.WATCH_CHART, K.GATHER_ELSEWHERE)),
+    K.GATHER_ELSEWHERE: Kind(  # of the watches: one that is parked does not block the records of the request itself
+        G.WATCH, "Gather records of another provider", (K.WATCH_ELSEWHERE, K.WATCH_CHART), True, True
+    ),
+    K.WATCH_ELSEWHERE: Kind(G.WATCH, "Watch records of another provider", (K.WATCH_CHART,), sends=True),
+    K.TELL_MISSING: Kind(
+        G.REQUEST, "Tell the consultant what is not there, and when the visit is", before_the_visit=True, sends=True
+    ),
     K.PRUNE: Kind(G.WATCH, "Remove what is past its retention"),
     K.BULK_RETRY: Kind(G.WATCH, "Retry many"),
     K.CHECK_ALARMS: Kind(G.WATCH, "Check the alarms", (K.SEND_ALERTS,)),

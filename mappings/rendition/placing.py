@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from mappings.elsewhere import said_origin
 from mappings.model.findings import Finding
 from mappings.rendition.model import NOT_STATED, Correction, Row, Section
 from mappings.rendition.names import source_of
@@ -58,7 +59,10 @@ def _place(resource: dict, maker: RowMaker) -> Placed:
     try:
         table = table_of(resource)
         name = _sort_name(resource.get(table.name)) if table.by_name else ""
-        return Placed(table, maker.row(resource, table), name, _date(resource, table))
+        row = maker.row(resource, table)
+        if origin := said_origin(resource):
+            row = replace(row, mark=f"From {origin}")
+        return Placed(table, row, name, _date(resource, table))
     except Exception as error:  # whatever another system put into it
         table = TABLES[-1]
         cells = (str(resource.get("resourceType")), *[NOT_STATED] * (len(table.columns) - 1))

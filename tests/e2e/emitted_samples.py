@@ -55,6 +55,7 @@ class Sample:
 
     name: str
     resource: dict
+    is_plain: bool = False  # R4 alone: US Core asks for codes that nobody gave
 
     @property
     def kind(self) -> str:
@@ -64,7 +65,7 @@ class Sample:
     @property
     def profile(self) -> str | None:
         """Canonical of the profile; None means R4 itself."""
-        return f"{US_CORE}/{PROFILES[self.kind]}" if self.kind in PROFILES else None
+        return f"{US_CORE}/{PROFILES[self.kind]}" if self.kind in PROFILES and not self.is_plain else None
 
 
 @cache
@@ -80,12 +81,46 @@ def samples() -> tuple[Sample, ...]:
         **_eligibility_requests(),
         **_consents(),
         "provenance": made.emitted()["provenance"],
+        **_received_at_home(),
         "transaction_bundle": transaction_bundle(),
         "patient_summary": patient_summary(),
         **_printed_bundles(),
         "operation_outcome": fhir_json.loads(not_found("Patient", "1").outcome()),
     }
-    return tuple(Sample(name, resource) for name, resource in resources.items())
+    return tuple(Sample(name, resource, name in PLAIN) for name, resource in resources.items())
+
+
+def _received_at_home() -> dict[str, dict]:
+    """What a hosted practice keeps of a record that arrived from elsewhere."""
+    from mappings.received import Received, Said
+    from mappings.received_at_home import to_document, to_provenance, to_withdrawal
+
+    said = Received(
+        id="5f1c",
+        sha256="0" * 64,
+        sha1="0" * 40,
+        size=len(PDF),
+        content_type="application/pdf",
+        said=Said(),
+        label="Pathology report",
+        code=Code(system="http://loinc.org", code="11526-1", display="Pathology study"),
+        dated="2026-05-30",
+        author="Dr. Dee",
+        source="Elsewhere Pathology, by mail",
+        at="2026-06-02T08:00:00+00:00",
+    )
+    name = {"system": IDS, "value": "DocumentReference/r-1-received-5f1c"}
+    of = ("DocumentReference/d1", "A. Coordinator", "Harbour Family Practice")
+    return {
+        "received document at a hosted practice": to_document(said, "Patient/p1", name, "Binary/b1"),
+        "received document, who accepted it": to_provenance(said, *of),
+        "received document, who took it back": to_withdrawal(
+            *of, "2026-06-03T08:00:00+00:00", "it is another patient's record"
+        ),
+    }
+
+
+PLAIN = {"received document at a hosted practice"}
 
 
 def patient_summary() -> dict:

@@ -38,7 +38,7 @@ endpoints:
         limits: {{chunk_size: 5, max_inline_bytes: 200000, search_lag_seconds: 1}}, capabilities: {capabilities}, verification: {{allow: {allow}}}{at_bob}}}
   carol: {{base_url: "{carol}", role: fulfiller, name: Dr Carol, accepts: {accepts}, patients: create, identifier_system: "{system}:carol",
           limits: {{search_lag_seconds: 1}}}}
-schedules: {{watch_seconds: 3600}}
+{others}schedules: {{watch_seconds: 3600}}
 retry: {{first_retry_seconds: 0.1, max_retry_seconds: 1, max_attempts: 5}}
 """
 # A transaction held up for 2 s by a busy machine is taken back, and the hosted endpoint says 503: nothing was done.
@@ -80,7 +80,8 @@ class Exchange:
 
     ``before`` puts a proxy before an endpoint: ``{"bob": lambda url: LyingProxy(url, ...)}``. ``at_alice``: further keys of
     Alice's endpoint, in YAML; ``at_bob``: of Bob's. ``hosted``: both are practices that the Exchange knows as its own
-    (``hosted:alice``), as config.yaml of this repository has them; otherwise they are addresses like any other. ``more``: further sections.
+    (``hosted:alice``), as config.yaml of this repository has them; otherwise they are addresses like any other.
+    ``others``: lines of further endpoints. ``more``: further sections.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Exchange:
         at_alice="",
         at_bob="",
         hosted=False,
+        others="",
         more="",
     ):
         self.engine = database.engine
@@ -124,6 +126,7 @@ class Exchange:
                 system=system,
                 at_alice=f", {at_alice}" if at_alice else "",
                 at_bob=f", {at_bob}" if at_bob else "",
+                others=others,
             )
             + (f"web: {{port: {self.server.port}}}\n" if hosted else "")
             + more

@@ -9,6 +9,7 @@ from integration.web.api import (  # noqa: F401  their routes join
     desk,
     directory,
     document,
+    elsewhere,
     key_facts,
     medications,
     operations,

@@ -97,6 +97,7 @@ def take_back_received(request_id: str, record_id: str, body: TakeBackReceived) 
     try:
         made = records.end(
             world.engine(),
+            world.config(),
             request_id,
             record_id,
             body.version,

@@ -41,6 +41,48 @@ class ReceivedRecords(Answer):
     records: list[ReceivedRecord]
 
 
+class ElsewhereRecord(Answer):
+    """One record of another provider, as it was read there last."""
+
+    source: str = Field(description="What it is called there.")
+    source_reference: str = Field(description="What it is called in packets and deliveries.")
+    what: str = Field(description="By its own words.")
+    dated: str
+    sent: bool
+
+
+class ElsewhereRemark(Answer):
+    """Something missing, cut off, unresolved or odd there."""
+
+    cause: str
+    severity: str
+    message: str
+    path: str
+
+
+class ElsewhereSource(Answer):
+    """Another provider whose records are gathered, and how that stands."""
+
+    endpoint: str
+    name: str
+    state: str = Field(description="reading, waits (for a person), there or stopped.")
+    cause: str = Field(description="Why a person is needed.")
+    whole: bool = Field(description="False: only what it gave because it was asked.")
+    named_by: str
+    reason: str
+    read_at: datetime | None
+    ended_by: str | None
+    records: list[ElsewhereRecord] = Field(description="The first 500.")
+    remarks: list[ElsewhereRemark]
+
+
+class ElsewhereSources(Answer):
+    """Other providers that were named for a request, the newest first."""
+
+    request_id: str
+    items: list[ElsewhereSource]
+
+
 class MedicationSource(Answer):
     """One record of the chart, as it says it."""
 

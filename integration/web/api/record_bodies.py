@@ -19,6 +19,18 @@ class AcceptReceived(Because):
     code: str = Field("", max_length=20, description="Its LOINC code, where it says one.", examples=["11526-1"])
 
 
+class GatherElsewhere(Because):
+    """Another provider whose records are to be gathered."""
+
+    source: str = Field(min_length=1, max_length=100, description="The endpoint.", examples=["county-lab"])
+    number: str = Field(
+        "", max_length=64, description="The patient's number there, where it is known.", examples=["L-4711"]
+    )
+    system: str = Field(
+        "", max_length=256, description="Who gives that number.", examples=["https://lab.example.org/mrn"]
+    )
+
+
 class ReviewMedications(Because):
     """What somebody says of the medications; what is not named was not asked about."""
 

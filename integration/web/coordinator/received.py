@@ -109,6 +109,7 @@ def take_back(request_id: str, record_id: str) -> ResponseReturnValue:
     def do(version: int) -> str:
         made = received.end(
             world.engine(),
+            world.config(),
             request_id,
             record_id,
             version,

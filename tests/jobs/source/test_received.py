@@ -15,7 +15,7 @@ from integration.store.tables import received_records as arrived
 from integration.store.tables import requests, steps
 from mappings.model.checklist import State
 from tests.integration.arriving import made
-from tests.jobs.exchange import a_request, load_chart
+from tests.jobs.exchange import a_request, http, load_chart
 
 pytestmark = pytest.mark.postgres
 
@@ -32,7 +32,8 @@ def hand_in(exchange, request_id, data=None, name="path.pdf", kind="pathology-re
 def take_back(exchange, request_id, record_id, because="wrong-patient") -> None:
     with exchange.engine.begin() as conn:
         version = received_records.one(conn, request_id, record_id).version
-    received.end(exchange.engine, request_id, record_id, version, because, actor="ann", reason="it was Bea's")
+    house = (exchange.engine, exchange.config)
+    received.end(*house, request_id, record_id, version, because, actor="ann", reason="it was Bea's")
 
 
 def documents_at_bob(exchange) -> list[dict]:
@@ -255,3 +256,36 @@ def test_what_the_patient_says_of_a_medication_travels_beside_the_chart(make_exc
     there = {each["medicationCodeableConcept"]["text"]: each for each in exchange.find("bob", "MedicationStatement")}
     assert there["Metformin 500 mg"]["status"] == "active" and there["sage tea"]["status"] == "entered-in-error"
     assert exchange.view(request_id)["records"] == "verified" and exchange.parked(request_id) == []
+
+
+def test_a_practice_without_an_ehr_keeps_it_at_its_hosted_endpoint_and_it_travels_once(make_exchange):
+    exchange = make_exchange(hosted=True)
+    load_chart(exchange)
+    request_id = exchange.submit(a_request())
+    record_id = hand_in(exchange, request_id)
+    exchange.drain()
+    exchange.watch()
+    [kept] = documents_at(exchange, "alice")
+    [attachment] = [each["attachment"] for each in kept["content"]]
+    raw = http.get(f"{exchange.alice}/{attachment['url']}", headers={"Accept": "application/pdf"}, timeout=10)
+    assert raw.content == made.pdf() and attachment["size"] == len(made.pdf())
+    assert kept["subject"]["reference"] == f"Patient/{exchange.find('alice', 'Patient')[0]['id']}"
+    [said] = exchange.find("alice", "Provenance")
+    assert said["target"] == [{"reference": f"DocumentReference/{kept['id']}"}]
+    assert said["agent"][0]["who"] == {"display": "ann"} and said["entity"][0]["what"] == {
+        "display": "Elsewhere Hospital"
+    }
+    exchange.later(days=2)
+    exchange.watch()  # the whole chart is read again, and it is in it now
+    assert len(documents_at_bob(exchange)) == 1 == len(documents_at(exchange, "alice")) and not exchange.parked(
+        request_id
+    )
+    take_back(exchange, request_id, record_id)
+    exchange.drain()
+    assert [each["status"] for each in documents_at(exchange, "alice")] == ["entered-in-error"]
+    assert [each["status"] for each in documents_at_bob(exchange)] == ["entered-in-error"]
+    assert len(exchange.find("alice", "Provenance")) == 2 and not exchange.parked(request_id)
+
+
+def documents_at(exchange, where) -> list[dict]:
+    return [each for each in exchange.find(where, "DocumentReference") if "Elsewhere Hospital" in json.dumps(each)]

@@ -14,8 +14,10 @@ from integration.store.operations import NotPossible, cancel
 from integration.store.tables import audit
 from integration.visit_reading import House
 from integration.visits import MustConfirm, Said
+from jobs.steps import book_visit
 from mappings.model.booking import BookingWord as B
 from mappings.model.booking import Why
+from mappings.model.errors import TemporaryError
 from mappings.model.visit import Change, Known, Slot, Warn
 from tests.jobs.exchange import a_request
 from tests.servers.scheduling import Scheduling, schedule, slot
@@ -224,6 +226,18 @@ def test_of_two_who_get_one_time_in_one_moment_ours_gives_way(desk, server):
     assert desk.stand == [("canceled", Why.TWICE)] and desk.reading.current is None
     assert [each["id"] for each in server.appointments("booked")] == ["900"]
     assert "booked-twice" in desk.exchange.causes()
+
+
+def test_a_worker_that_dies_after_the_create_does_not_lose_the_look_for_who_else_got_it(desk, server, monkeypatch):
+    server.marks_busy, server.before_create = False, lambda _: another(server)
+    with monkeypatch.context() as dies:
+        dies.setattr(book_visit._Booker, "_look_for_others", lambda *_: (_ for _ in ()).throw(TemporaryError("killed")))
+        desk.choose()
+        desk.exchange.drain(hurry=False)
+    assert desk.stand == [("asked", "")] and len(server.creates) == 1
+    desk.exchange.drain()
+    assert desk.stand == [("canceled", Why.TWICE)] and len(server.creates) == 1
+    assert [each["id"] for each in server.appointments("booked")] == ["900"]
 
 
 def test_a_practice_that_books_several_at_a_time_does_so(desk, server):

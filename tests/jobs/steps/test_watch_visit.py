@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from integration import checklists, visit_reading, visits
-from integration.store import appointments, checklist_facts, requests
+from integration.store import appointments, checklist_facts, patient_links, requests, steps
 from integration.store.checklist_facts import Topic
 from integration.visit_reading import House
 from integration.visits import Said
 from mappings.model.states import Visit
 from mappings.model.visit import Change, Known, Slot
 from tests.jobs.exchange import a_request, load_chart
+from tests.servers.scheduling import Scheduling
 
 CALENDAR = "calendar: {zone: America/Chicago, country: US}"
 START = (datetime.now(UTC) + timedelta(days=60)).replace(hour=16, minute=0, second=0, microsecond=0)
@@ -120,3 +121,34 @@ def test_what_is_waited_for_no_more_moves_the_due_time_at_once(make_exchange):
             checklist_facts.say(conn, catalog, request_id, Topic.ITEM, kind, "waived", actor="ann", reason="not needed")
     exchange.drain()
     assert current(exchange, request_id)[1].records_due_at > due
+
+
+def test_where_appointments_cannot_be_searched_it_is_told_and_the_linked_one_is_still_followed(make_exchange):
+    with Scheduling() as server:
+        server.searches_appointments = False
+        exchange = make_exchange(bob=server.address, at_bob=f"appointments: read, {CALENDAR}")
+        request_id = exchange.submit(a_request())
+        house = House(exchange.engine, exchange.payloads, exchange.config)
+        with exchange.engine.begin() as conn:
+            steps.cancel_open(conn, request_id, reason="only the watch is tried")
+            patient_links.set_link(conn, request_id, "bob", "Patient/p1", origin="person", actor="ann")
+        server.put({**appointment("Patient/p1"), "id": "a1"})
+        slot = Slot(START, "America/Chicago", START + timedelta(hours=1), "", "", "bob", "Appointment/a1")
+        visits.change(house, request_id, Change.BOOKED, said(), slot)
+        exchange.drain()
+        assert "appointments-not-searched" in exchange.causes() and exchange.parked(request_id) == []
+        server.put({**appointment("Patient/p1", status="cancelled"), "id": "a1"})
+        exchange.watch()
+        assert current(exchange, request_id)[1].visit == "cancelled"
+
+
+def test_the_consultants_task_says_the_visit_once_there_is_one(make_exchange):
+    exchange, request_id, _, house = world(make_exchange, "none")
+    end = lambda: exchange.find("bob", "Task")[0].get("restriction", {}).get("period", {}).get("end")  # noqa: E731
+    assert end() is None
+    visits.change(house, request_id, Change.BOOKED, said(), Slot(START, "America/Chicago"))
+    exchange.drain()
+    assert datetime.fromisoformat(end()) == START and not exchange.parked(request_id)
+    visits.change(house, request_id, Change.CANCELLED, said())
+    exchange.drain()
+    assert end() is None

@@ -322,6 +322,8 @@ def action_addresses(site: Site) -> list[str]:
         f"/api/requests/{request_id}/questions",
         f"/api/requests/{request_id}/records-received/x/accept",
         f"/api/requests/{request_id}/records-received/x/take-back",
+        f"/api/requests/{request_id}/records-elsewhere",
+        f"/api/requests/{request_id}/records-elsewhere/mercy/stop",
         f"/api/requests/{request_id}/visit",
         f"/api/requests/{request_id}/coverage/read",
         f"/api/requests/{request_id}/coverage/payer",

@@ -1,0 +1,51 @@
+"""A received record as resources of the hosted practice that received it: the document, and who says where it came from.
+
+https://hl7.org/fhir/R4/documentreference.html, https://hl7.org/fhir/R4/provenance.html.
+"""
+
+from mappings import codes
+from mappings.codes import concept
+from mappings.received import Received, name_of, resources
+
+_ACTIVITY = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
+
+
+def to_document(record: Received, patient: str, identifier: dict, binary: str) -> dict:
+    """The document as it travels, under the name and with the ``binary`` (Binary/id) that it has at the practice."""
+    made = {**resources(record, patient)[name_of(record.id)]}
+    del made["id"]
+    context = {name: value for name, value in made.pop("context", {}).items() if name != "related"}
+    [content] = made["content"]
+    attachment = {**content["attachment"], "url": binary}
+    made |= {"identifier": [identifier], "content": [{"attachment": attachment}]}
+    return {**made, "context": context} if context else made
+
+
+def to_provenance(record: Received, document: str, accepted_by: str, practice: str) -> dict:
+    """Who accepted it and on behalf of whom, and where it came from, in their words. ``document``: DocumentReference/id."""
+    behalf = {"type": "Organization", "display": practice}
+    return {
+        "resourceType": "Provenance",
+        "target": [{"reference": document}],
+        "recorded": record.at,
+        "activity": {
+            "coding": [{"system": _ACTIVITY, "code": "CREATE"}],
+            "text": "received from elsewhere and accepted",
+        },
+        "agent": [
+            {"type": concept(codes.VERIFIER), "who": {"display": accepted_by}, "onBehalfOf": behalf},
+        ],
+        "entity": [{"role": "source", "what": {"display": record.said.came_from or record.source}}],
+    }
+
+
+def to_withdrawal(document: str, ended_by: str, practice: str, at: str, because: str) -> dict:
+    """Who took it back, and why."""
+    behalf = {"type": "Organization", "display": practice}
+    return {
+        "resourceType": "Provenance",
+        "target": [{"reference": document}],
+        "recorded": at,
+        "activity": {"coding": [{"system": _ACTIVITY, "code": "NULLIFY"}], "text": because},
+        "agent": [{"type": concept(codes.VERIFIER), "who": {"display": ended_by}, "onBehalfOf": behalf}],
+    }
