@@ -16,7 +16,7 @@ from integration import checklists
 from integration.packets import stored as packets
 from integration.packets.consented import all_consented
 from integration.packets.payloads import PayloadMissing
-from integration.store import audit, requests
+from integration.store import audit, consents, requests
 from integration.store import key_facts as kept
 from integration.store import packets as packet_rows
 from integration.store.operations import NotPossible
@@ -118,6 +118,21 @@ def read_whole(
         return found
     [whole] = _kept(house, rows, found, "whole")
     return replace(found, facts=_FACTS.validate_json(whole))
+
+
+def prepare(house: House, request_id: str) -> None:
+    """Make what a first opening would make, as the side that asks reads it, and within the consent as the other side does.
+
+    Nobody looks at it. Raises as `read`.
+    """
+    with house.engine.begin() as conn:
+        row = requests.get(conn, request_id)
+        rows = packet_rows.of_request(conn, request_id)
+        asked = consents.newest(conn, request_id)
+    found = Reading(request_id, requests.content(row), len(rows), None)
+    limited = [replace(found, limit=asked.consent)] if asked is not None and asked.consent.left_home else []
+    for each in (found, *limited) if rows else ():
+        _kept(house, rows, each, "page")
 
 
 def _looked(

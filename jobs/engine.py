@@ -47,7 +47,15 @@ from jobs.steps import (
     write_received,
     write_visit,
 )
-from jobs.upkeep import bulk_retry, check_alarms, endpoint_check, prune, send_alerts, sync_directory
+from jobs.upkeep import (
+    bulk_retry,
+    check_alarms,
+    endpoint_check,
+    prepare_reading,
+    prune,
+    send_alerts,
+    sync_directory,
+)
 from jobs.world import Context, Lease, Outcome, Revised, World
 from mappings.model.causes import cause_named
 from mappings.model.delivery import RetryPolicy, next_attempt_at
@@ -96,6 +104,7 @@ JOBS = {
     "send_alerts": send_alerts.send_alerts,
     "check_endpoints": endpoint_check.check_endpoints,
     "sync_directory": sync_directory.sync_directory,
+    "prepare_reading": prepare_reading.prepare_reading,
 }
 MAX_STEP_SECONDS = 1800  # a step that runs longer loses its lease: a hung thread must not hold it for ever
 UNKNOWN_KIND_SECONDS = 30.0

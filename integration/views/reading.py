@@ -50,6 +50,10 @@ def in_words(found: Reading) -> Iterator[str]:
     for trend in facts.trends:
         values = ", ".join(f"{each.number} {each.flags} ({each.dated[:10]})" for each in trend.points)
         yield f"{trend.name} [{trend.unit}]: {values}"
+    if facts.troubled:
+        yield t("reading.troubled", n=facts.troubled)
+    for trouble in facts.troubles:
+        yield f"    {trouble.source}: {', '.join(t(f'reading.asked.{one}') for one in trouble.asked)}"
     for count in facts.counts:
         yield f"{t(f'reading.kind.{count.kind}')}: {count.shown} of {count.all} shown, {count.listed} listed (--json lists them)"
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from sqlalchemy import Connection
 
 from integration.packets import stored as packets
-from integration.store import deliveries, links, requests
+from integration.store import deliveries, key_facts, links, requests
 from integration.store import packets as packet_rows
 from integration.store.steps import NextStep
 from integration.store.waivers import covers
@@ -53,6 +53,7 @@ def pack(
     def commit(conn: Connection) -> None:
         note_gathered(conn, ctx)  # whose records these are was not corrected meanwhile
         packet_rows.insert(conn, manifest, digest, version)
+        key_facts.prepare_later(conn, ctx.request_id)
         deliveries.create(
             conn,
             ctx.request_id,

@@ -77,6 +77,7 @@ class StepKind(StrEnum):
     SEND_ALERTS = "send_alerts"
     CHECK_ENDPOINTS = "check_endpoints"
     SYNC_DIRECTORY = "sync_directory"
+    PREPARE_READING = "prepare_reading"
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ KINDS: dict[StepKind, Kind] = {
     K.SEND_ALERTS: Kind(G.WATCH, "Send alerts"),
     K.CHECK_ENDPOINTS: Kind(G.WATCH, "Check an endpoint"),
     K.SYNC_DIRECTORY: Kind(G.WATCH, "Read a directory of doctors"),
+    K.PREPARE_READING: Kind(G.WATCH, "Make the key facts of long charts"),
 }
 
 

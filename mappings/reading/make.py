@@ -11,13 +11,26 @@ from mappings.reading import charted, examinations, medicines, results, timeline
 from mappings.reading.cancer_codes import is_marker, is_stage
 from mappings.reading.changes import since_before, since_first_opinion
 from mappings.reading.elements import Remembering, unread, wrong
-from mappings.reading.model import VERSION, Change, Count, Fact, KeyFacts, Kind, Medication, Trend, Wrong
+from mappings.reading.model import (
+    VERSION,
+    Asked,
+    Change,
+    Count,
+    Fact,
+    KeyFacts,
+    Kind,
+    Medication,
+    Trend,
+    Trouble,
+    Wrong,
+)
 from mappings.received import PREFIX
 from mappings.rendition.names import names_of, source_of
 from mappings.rendition.tables import table_of
 from mappings.rendition.words import Words
 
 _T = TypeVar("_T")
+Troubles = dict[str, set[Asked]]  # by source: what a record could not be asked
 # How much of each stands on the page; what is beyond it is listed.
 DIAGNOSES, STAGES, MARKERS, ALLERGIES, MEDICATIONS, RECORDS = 40, 20, 20, 60, 60, 6
 EXAMINATIONS, STUDIES, TRENDS, FLAGGED, DOCUMENTS, UNDATED, WRONG = 16, 20, 24, 40, 40, 30, 40
@@ -107,6 +120,8 @@ def key_facts(
         ),
         rest=rest,
         counts=tuple(chart.count(kind, shown) for kind in Kind),
+        troubles=tuple(Trouble(source, tuple(sorted(what))) for source, what in sorted(chart.troubles.items()))[:WRONG],
+        troubled=len(chart.troubles),
     )
 
 
@@ -119,15 +134,21 @@ class _Chart:
     words: Words
     kinds: dict[str, Kind]
     right: list[dict]
+    troubles: Troubles
     lines: dict[str, Fact] = field(default_factory=dict)
 
     @classmethod
     def of(cls, resources: Iterable[dict]) -> "_Chart":
         by_source = {source_of(each): each for each in resources}
         every = list(by_source.values())
-        kinds = {source: _kind(each) for source, each in by_source.items()}
-        right = [each for each in every if _guarded(wrong, each, Wrong.NONE) is Wrong.NONE]
-        return cls(every, by_source, Remembering(names_of(every)), kinds, right)
+        troubles: Troubles = {}
+        kinds = {source: _kind(each, troubles) for source, each in by_source.items()}
+        right = [each for each in every if _guarded(troubles, Asked.WRONG, wrong, each, Wrong.NONE) is Wrong.NONE]
+        return cls(every, by_source, Remembering(names_of(every)), kinds, right, troubles)
+
+    def ask(self, what: Asked, question: Callable[[dict], _T], resource: dict, otherwise: _T) -> _T:
+        """As `_guarded`."""
+        return _guarded(self.troubles, what, question, resource, otherwise)
 
     @property
     def wrongs(self) -> Iterator[dict]:
@@ -150,16 +171,18 @@ class _Chart:
         return self.words.names.get(source, source)
 
 
-def _kind(resource: dict) -> Kind:
+def _kind(resource: dict, troubles: Troubles) -> Kind:
     kind = _KINDS.get(table_of(resource).key, Kind.OTHER)
-    return Kind.FLAGGED if kind is Kind.RESULTS and _guarded(results.is_flagged, resource, False) else kind
+    asks = kind is Kind.RESULTS
+    return Kind.FLAGGED if asks and _guarded(troubles, Asked.FLAG, results.is_flagged, resource, False) else kind
 
 
-def _guarded(ask: Callable[[dict], _T], resource: dict, otherwise: _T) -> _T:
-    """The answer of a question to a record that may have any shape."""
+def _guarded(troubles: Troubles, what: Asked, ask: Callable[[dict], _T], resource: dict, otherwise: _T) -> _T:
+    """The answer of a question to a record that may have any shape; one that it could not be asked is among ``troubles``."""
     try:
         return ask(resource)
-    except Exception:
+    except Exception:  # whatever another system put into it
+        troubles.setdefault(source_of(resource), set()).add(what)
         return otherwise
 
 
@@ -171,6 +194,7 @@ def _line(chart: _Chart, resource: dict) -> Fact:
         try:
             chart.lines[source] = make(resource, chart.words)
         except Exception:  # whatever another system put into it
+            chart.troubles.setdefault(source, set()).add(Asked.LINE)
             chart.lines[source] = unread(resource)
     return chart.lines[source]
 
@@ -198,8 +222,8 @@ def _is_over(fact: Fact) -> bool:
 
 def _results(chart: _Chart, takes: Callable[[dict], bool]) -> Iterator[Fact]:
     for each in chart.right:
-        if each.get("resourceType") == "Observation" and _guarded(takes, each, False):
-            yield _guarded(lambda one: charted.result(one, chart.words), each, unread(each))
+        if each.get("resourceType") == "Observation" and chart.ask(Asked.CANCER, takes, each, False):
+            yield chart.ask(Asked.LINE, lambda one: charted.result(one, chart.words), each, unread(each))
 
 
 def _by_people(facts: Iterable[Fact]) -> list[Fact]:
@@ -214,7 +238,8 @@ def _trends(chart: _Chart) -> list[Trend]:
     found: list[results.Measured] = []
     for each in chart.right:
         if each.get("resourceType") == "Observation" and each.get("status") != "cancelled":
-            found += _guarded(lambda one: list(results.measured(one, chart.words)), each, list[results.Measured]())
+            measured = list[results.Measured]()
+            found += chart.ask(Asked.TREND, lambda one: list(results.measured(one, chart.words)), each, measured)
     return results.trends(found)[:TRENDS]
 
 
@@ -224,11 +249,11 @@ def _of_trend(trend: Trend) -> Iterator[str]:
 
 
 def _event(chart: _Chart, resource: dict) -> timeline.Happened | None:
-    return _guarded(lambda one: timeline.happened(one, chart.words), resource, None)
+    return chart.ask(Asked.DAY, lambda one: timeline.happened(one, chart.words), resource, None)
 
 
 def _examinations(chart: _Chart, words_of: examinations.WordsOf) -> Iterator[examinations.Examinations]:
-    reports = [each for each in chart.right if _guarded(examinations.is_examination, each, False)]
+    reports = [each for each in chart.right if chart.ask(Asked.EXAMINATION, examinations.is_examination, each, False)]
     found = examinations.examinations(reports, chart.by_source, chart.words, words_of)
     for _, each in zip(range(EXAMINATIONS), found, strict=False):
         yield each

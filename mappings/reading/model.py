@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-VERSION = 2  # of what is made of a packet: with another one the facts of every packet are made anew
+VERSION = 3  # of what is made of a packet: with another one the facts of every packet are made anew
 
 
 class Wrong(StrEnum):
@@ -183,6 +183,26 @@ class Change:
     why: str = ""
 
 
+class Asked(StrEnum):
+    """What a record could not be asked, because it is not as FHIR has it."""
+
+    WRONG = "wrong"  # whether its source says that it is an error
+    FLAG = "flag"
+    CANCER = "cancer"  # whether it is a stage or a tumor marker
+    TREND = "trend"
+    DAY = "day"
+    EXAMINATION = "examination"
+    LINE = "line"  # what to show of it at all
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One record of which something could not be read: it counts as if that were not so, and the page names it."""
+
+    source: str
+    asked: tuple[Asked, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """Since the packet before; ``earlier_at``: when that was gathered, "" for the first one. ``counts`` by what."""
@@ -243,6 +263,8 @@ class KeyFacts:
     waived: tuple[Change, ...]  # what is not in the packet because somebody said to send without it
     rest: dict[Kind, tuple[Fact, ...]]
     counts: tuple[Count, ...]
+    troubles: tuple[Trouble, ...] = ()  # records of which something could not be read; the beginning of them
+    troubled: int = 0  # how many there are
 
     def with_beginnings(self, kinds: Collection[Kind], most: int) -> "KeyFacts":
         """The same with at most so many lines of each list, and none of other kinds; ``counts`` still say how many there are."""

@@ -15,7 +15,7 @@ from mappings.model.packet import ManifestItem
 from mappings.reading import make
 from mappings.reading.elements import element, fhirpath
 from mappings.reading.make import key_facts
-from mappings.reading.model import KeyFacts, Kind, Wrong
+from mappings.reading.model import Asked, KeyFacts, Kind, Wrong
 from tests.mappings.reading.chart_factory import allergy, condition, flag, manifest, medication, report, result
 
 DATA = Path(os.environ.get("SECOND_OPINION_DATA", "missing"))
@@ -310,9 +310,19 @@ def test_charts_that_nobody_here_wrote_are_read_whole(folder):
             path.name
         )
         assert not [each for kind in made.rest.values() for each in kind if each.unread], path.name
+        assert made.troubled == 0, (path.name, made.troubles)
         for fact in (*made.diagnoses, *made.allergies, *made.documents, *made.flagged):
             for one in (fact.name, *(each.value for each in fact.said)):
                 assert element(resources[fact.source], one.at) is not None, (path.name, fact.source, one.at)
+
+
+def test_what_a_record_could_not_be_asked_is_said_with_its_name():
+    """It counts as a result without a flag, and that is no longer silent."""
+    odd = {**result(1, Decimal("NaN")), "referenceRange": [{"low": {"value": Decimal(1), "unit": "g/dL"}}]}
+    made = facts_of(odd, result(2, Decimal("6.30"), "2026-01-02"))
+    assert made.troubled == 1
+    [trouble] = made.troubles
+    assert trouble.source == f"Observation/{odd['id']}" and Asked.FLAG in trouble.asked
 
 
 def test_decimals_keep_their_digits():
