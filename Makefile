@@ -45,7 +45,7 @@ test-unit: $(READY)
 
 test-long: $(READY)
 	$(BIN)/python -m tests.prepare
-	$(BIN)/python -m pytest $(ARGS)
+	PICTURES=yes $(BIN)/python -m pytest $(ARGS)
 
 chaos: $(READY)
 	$(BIN)/python -m tests.chaos $(ARGS)

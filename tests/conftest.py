@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from flask import Flask
 from jinja2 import BytecodeCache
@@ -19,6 +18,7 @@ from werkzeug.routing import Rule
 
 from integration.postgres.database import Database, connect
 from integration.postgres.embedded import ROLE, EmbeddedPostgres
+from tests.lent import Lending, administer
 
 TEMPLATE = "migrated"
 UNSAFE = {  # what makes a database survive a crash, and no test of this server crashes it
@@ -49,6 +49,7 @@ class CompiledTemplates(BytecodeCache):
 
 Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": CompiledTemplates()}
 _builder, _builders = Rule._compile_builder, {}
+WHOLE_LOOPS = Path(__file__).with_name("jobs")
 _statements, _dialects = LRUCache(5000), []
 
 
@@ -88,7 +89,7 @@ def _in_memory() -> str | None:
 @pytest.fixture(scope="session")
 def database_template(postgres: EmbeddedPostgres) -> str:
     """A migrated database that nobody is connected to, so that it can be copied."""
-    _administer(postgres, f"CREATE DATABASE {TEMPLATE} OWNER {ROLE}")
+    administer(postgres, f"CREATE DATABASE {TEMPLATE} OWNER {ROLE}")
     database = connect(postgres.url_of(TEMPLATE))
     database.migrate()
     database.close()
@@ -98,18 +99,28 @@ def database_template(postgres: EmbeddedPostgres) -> str:
 @pytest.fixture
 def empty_database(postgres: EmbeddedPostgres) -> Iterator[Database]:
     """A fresh database without tables."""
-    yield from _lent_database(postgres, "template1")
+    yield from _new_database(postgres, "template1")
+
+
+@pytest.fixture(scope="session")
+def lending(postgres: EmbeddedPostgres, database_template: str) -> Iterator[Lending]:
+    """Who lends each test a migrated database."""
+    made = Lending(postgres, database_template, _share_statements)
+    yield made
+    made.end()
 
 
 @pytest.fixture
-def database(postgres: EmbeddedPostgres, database_template: str) -> Iterator[Database]:
-    """A fresh migrated database, this test's own."""
-    yield from _lent_database(postgres, database_template)
+def database(lending: Lending) -> Iterator[Database]:
+    """A migrated database without a row, this test's own while it runs."""
+    with lending.lent() as database:
+        yield database
+        _end_timers()
 
 
-def _lent_database(server: EmbeddedPostgres, template: str) -> Iterator[Database]:
+def _new_database(server: EmbeddedPostgres, template: str) -> Iterator[Database]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    _administer(server, f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template} STRATEGY FILE_COPY")
+    administer(server, f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template} STRATEGY FILE_COPY")
     database = connect(server.url_of(name), application_name=name)
     _share_statements(database.engine)
     try:
@@ -117,7 +128,7 @@ def _lent_database(server: EmbeddedPostgres, template: str) -> Iterator[Database
     finally:
         _end_timers()
         database.close()
-        _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+        administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _share_statements(engine: Engine) -> None:
@@ -133,11 +144,6 @@ def _end_timers() -> None:
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()
-
-
-def _administer(server: EmbeddedPostgres, statement: str) -> None:
-    with psycopg.connect(server.admin_url(), autocommit=True) as connection:
-        connection.execute(statement)
 
 
 @pytest.fixture(scope="session")
@@ -168,6 +174,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.xdist_group(marker))
                 break
+    _leave_cases_of_loops_to_test_long(items)
+
+
+def _leave_cases_of_loops_to_test_long(items: list[pytest.Item]) -> None:
+    """Of a test in tests/jobs that is asked of many cases, each with a database, the first runs in ``make test``; ``every`` keeps all."""
+    seen = set()
+    for item in items:
+        if item.path.is_relative_to(WHOLE_LOOPS) and hasattr(item, "callspec") and "database" in item.fixturenames:
+            test = (item.path, item.originalname)
+            if test in seen and not item.get_closest_marker("every"):
+                item.add_marker(pytest.mark.long)
+            seen.add(test)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

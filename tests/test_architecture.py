@@ -379,34 +379,50 @@ def test_one_module_makes_a_row_and_changes_its_status(table):
     _say(
         [
             f"{file}:{line} writes {table} itself: call a verb of {WRITER_OF[table]}."
-            for file, tree in sources()
+            for file, _ in sources()
             if file != WRITER_OF[table] and not file.startswith(("integration/hosted/", "integration/migrations/"))
-            for line in _writes(tree, table, file)
+            for line in _writes(table, file)
         ]
     )
 
 
-def _writes(tree: ast.Module, table: str, file: str) -> Iterator[int]:
-    names = {
-        alias.asname or alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "integration.store.tables"
-        for alias in node.names
-        if alias.name == table
-    }
-    in_sql = file in IN_SQL.get(table, ())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and not in_sql:
-            sets = rf"UPDATE {table}( \w+)? SET ((?!\b(WHERE|FROM)\b).)*\b(status|closed_at|undone_at)\s*="
-            if re.search(sets, node.value, re.S) or re.search(rf"INSERT INTO {table}\b", node.value):
+def _writes(table: str, file: str) -> Iterator[int]:
+    strings, calls, imported = _spoken()[file]
+    names = {name for name, original in imported if original == table}
+    if file not in IN_SQL.get(table, ()):
+        sets = rf"UPDATE {table}( \w+)? SET ((?!\b(WHERE|FROM)\b).)*\b(status|closed_at|undone_at)\s*="
+        for node in strings:
+            if table in node.value and (
+                re.search(sets, node.value, re.S) or re.search(rf"INSERT INTO {table}\b", node.value)
+            ):
                 yield node.lineno
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("insert", *(f"{name}.insert" for name in names)):
+    for node, called in calls:
+        if called in ("insert", *(f"{name}.insert" for name in names)):
             if not node.args or ast.unparse(node.args[0]) in names:
                 yield node.lineno
-        elif isinstance(node, ast.Call) and _called(node) == "values":
+        elif called.endswith("values") and _called(node) == "values":
             unnamed = bool(node.args) or any(each.arg in {None, *DECIDED_BY_STATUS} for each in node.keywords)
-            if unnamed and any(f"update({name})" in ast.unparse(node.func) for name in names):
+            if unnamed and any(f"update({name})" in called for name in names):
                 yield node.lineno
+
+
+@cache
+def _spoken() -> dict[str, tuple[list[ast.Constant], list[tuple[ast.Call, str]], list[tuple[str, str]]]]:
+    """Of each file its strings, what it calls in its words, and which tables it imports: to read this anew for each table took a minute."""
+    found = {}
+    for file, tree in sources():
+        nodes = list(ast.walk(tree))
+        found[file] = (
+            [node for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)],
+            [(node, ast.unparse(node.func)) for node in nodes if isinstance(node, ast.Call)],
+            [
+                (alias.asname or alias.name, alias.name)
+                for node in nodes
+                if isinstance(node, ast.ImportFrom) and node.module == "integration.store.tables"
+                for alias in node.names
+            ],
+        )
+    return found
 
 
 def test_parking_has_one_way():

@@ -25,8 +25,9 @@ FLAGS = [
 ]
 SCREENSHOTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 WIDTHS = (390, 1280)
-# For what does not depend on the width; layout is looked at in both.
+# For what does not depend on the width, and for the pages whose layout `make test` looks at in both.
 on_phone, at_desk = (pytest.mark.parametrize("page", [width], ids=[f"{width}px"], indirect=True) for width in WIDTHS)
+in_both_widths = pytest.mark.parametrize("page", WIDTHS, ids=lambda width: f"{width}px", indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +55,8 @@ def site(tmp_path, database):
     server.close()
 
 
-@pytest.fixture(params=WIDTHS, ids=lambda width: f"{width}px")
+# A journey on a phone has the narrower page and the same words; at a desk it is walked in `make test-long`.
+@pytest.fixture(params=[390, pytest.param(1280, marks=pytest.mark.long)], ids=lambda width: f"{width}px")
 def page(chromium, site, request):  # asks for the site, so that the browser is closed before what it looks at
     """A page of one width; an error on its console fails the test."""
     context = chromium.new_context(viewport={"width": request.param, "height": 900})

@@ -1,11 +1,12 @@
 """What an operator does at night, in a real browser: look, read why, retry with a reason; at phone and desk width; with axe."""
 
 import json
+import os
 import re
 
 import pytest
 
-from tests.browser.conftest import SCREENSHOTS, at_desk, on_phone
+from tests.browser.conftest import SCREENSHOTS, at_desk, in_both_widths, on_phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgres]
 PAGES = (
@@ -31,6 +32,9 @@ PAGES = (
 
 
 def picture(page, name: str) -> None:
+    """For a person to look at; only `make test-long` takes the time."""
+    if not os.environ.get("PICTURES"):
+        return
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}-{page.width}.png", full_page=True)
 
@@ -70,6 +74,7 @@ def test_an_operator_sees_why_and_retries_with_a_reason(page, site):
     assert "the endpoint is up again" in page.locator("main").inner_text()
 
 
+@in_both_widths
 def test_every_page_fits_its_width_and_axe_finds_nothing_serious(page, site):
     request_id = first_request(site)
     for address in (

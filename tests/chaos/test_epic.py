@@ -35,6 +35,7 @@ def test_the_oracle_sees_a_note_that_is_lost_doubled_or_nobodys(folder, epic):
     assert chaos.count_reports(["r1"]).duplicated == 2
 
 
+@pytest.mark.long
 def test_kills_lose_and_double_no_note(folder, epic):
     """Most loops have to close: where all wait for a person nothing is doubled, and nothing is shown."""
     chaos = EpicChaos(folder, epic, seed=20261129, requests=4)

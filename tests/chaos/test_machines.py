@@ -14,6 +14,7 @@ from tests.jobs.exchange import Exchange
 pytestmark = [pytest.mark.chaos, pytest.mark.postgres]
 
 
+@pytest.mark.long
 def test_two_webs_and_four_workers_share_the_work_within_limits_and_survive_kills(folder, servers):
     with Machines(folder, alice=servers.alice, bob=servers.bob, webs=2, workers=4) as machines:
         for number in range(12):
@@ -35,6 +36,7 @@ def test_two_webs_and_four_workers_share_the_work_within_limits_and_survive_kill
         assert parked == 0
 
 
+@pytest.mark.long
 def test_a_database_that_restarts_all_the_time_and_goes_away_loses_nothing(folder, servers):
     check_restarts(folder, servers, restarts=5, away_seconds=8)
 

@@ -20,7 +20,7 @@ from tests.chaos.machines import Machines, until
 from tests.chaos.proxy import FaultProxy
 from tests.chaos.run import Chaos
 
-pytestmark = [pytest.mark.chaos, pytest.mark.postgres]
+pytestmark = [pytest.mark.chaos, pytest.mark.postgres, pytest.mark.long]
 CUT_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE usename = 'second_opinion' AND application_name <> 'crowd'"""

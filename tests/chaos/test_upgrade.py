@@ -12,7 +12,7 @@ from integration.postgres.database import alembic_config, connect
 from jobs.upkeep import check_alarms
 from tests.chaos.machines import ROOT, Machines, until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.postgres]
+pytestmark = [pytest.mark.chaos, pytest.mark.postgres, pytest.mark.long]
 PACKAGES = ("mappings", "integration", "jobs", "second_opinion")
 REVISION = """\
 import sqlalchemy as sa

@@ -44,6 +44,7 @@ def site(tmp_path, database, monkeypatch) -> Site:
     return made
 
 
+@pytest.mark.long
 def test_an_order_at_a_real_server_makes_our_poll_due(notifying, site):
     from datetime import UTC, datetime
 

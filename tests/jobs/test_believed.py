@@ -118,6 +118,7 @@ def test_a_report_that_nobody_named_is_not_found_among_those_of_strangers(make_e
 
 @pytest.mark.parametrize("which", ["Practitioner", "Encounter", "ServiceRequest"])
 @pytest.mark.parametrize("capabilities", ["{}", "{transaction: false}"])
+@pytest.mark.every
 def test_a_create_that_is_answered_with_a_stranger_links_nothing_and_asks_a_person(make_exchange, capabilities, which):
     others: dict[str, dict] = {}
 

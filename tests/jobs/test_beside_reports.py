@@ -60,6 +60,7 @@ def test_both_are_there_once_read_back_and_say_what_is_known(exchange):
     assert len([each for each in exchange.view(request_id)["deliveries"] if each["kind"] == "records"]) == 1
 
 
+@pytest.mark.long
 def test_nobody_is_named_as_author_whom_the_report_does_not_name(exchange):
     closed(exchange, author=[{"reference": "Practitioner/of-bob"}])
     [provenance] = exchange.find("alice", "Provenance")
@@ -83,6 +84,7 @@ def test_an_answer_that_never_arrives_doubles_none(make_exchange):
     assert [len(each) for each in beside(exchange).values()] == [1, 1] and lost == list(KINDS)
 
 
+@pytest.mark.long
 def test_what_is_refused_is_a_finding_and_the_loop_is_closed(make_exchange):
     def refuse(method, path, headers, body):
         return b"{}" if method == "POST" and path.endswith(KINDS) else body
@@ -153,6 +155,7 @@ def test_where_no_composition_goes_it_is_said_that_the_parts_stay(make_exchange)
 
 
 @pytest.mark.parametrize(("vendor", "settings"), [(Epic, EPIC), (OracleHealth, ORACLE)], ids=["epic", "oracle"])
+@pytest.mark.long
 def test_it_is_off_where_a_communication_is_something_else(make_exchange, vendor, settings):
     with vendor() as server:
         loop = Loop(server, make_exchange, settings)

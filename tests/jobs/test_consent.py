@@ -179,6 +179,7 @@ def test_of_a_withdrawal_and_a_leaving_at_the_same_moment_one_is_first_and_both_
         assert leaving.stand(conn, request_id, "bob", asks_consent=False).consent == "consent-withdrawn"
 
 
+@pytest.mark.long
 def test_many_at_once_each_leaving_is_before_the_withdrawal_or_is_kept(exchange):
     load_chart(exchange, observations=1)
     request_id, seen = exchange.submit(a_request()), []
@@ -199,6 +200,7 @@ def test_many_at_once_each_leaving_is_before_the_withdrawal_or_is_kept(exchange)
     assert len(seen) == 120 and set(seen) <= {("", None), ("consent-withdrawn", "withdrawn")}
 
 
+@pytest.mark.long
 def test_the_same_form_twice_is_one_statement_and_an_older_one_is_refused(exchange):
     request_id = exchange.submit(a_request())
     typed = TypedConsent("withdrawn", "", how="by-phone", by="the patient")
@@ -216,6 +218,7 @@ def test_the_same_form_twice_is_one_statement_and_an_older_one_is_refused(exchan
         assert len(consents.of_request(conn, request_id)) == 1
 
 
+@pytest.mark.long
 def test_it_stands_as_a_consent_at_the_hosted_practice_that_asks_each_statement_a_version(make_exchange):
     exchange = make_exchange()
     load_chart(exchange, observations=1)

@@ -63,6 +63,7 @@ def test_a_call_before_the_request_goes_and_a_later_one_both_reach_the_consultan
     assert [each.id for each in found.answers] == ["answer-1", "answer-2"], "nothing is overwritten"
 
 
+@pytest.mark.long
 def test_where_records_go_as_documents_the_first_page_says_it(tmp_path, database):
     exchange = Exchange(tmp_path, database, accepts="documents")
     try:
@@ -82,6 +83,7 @@ def test_where_records_go_as_documents_the_first_page_says_it(tmp_path, database
         exchange.close()
 
 
+@pytest.mark.long
 def test_what_an_insurer_wrote_on_the_order_is_taken_in_followed_and_carried(exchange):
     chart = load_chart(exchange, observations=1)
     parts = [
@@ -119,6 +121,7 @@ def test_of_two_who_write_at_once_neither_is_lost(exchange):
     assert [each.answer for each in kept] == ["covered", "unclear"]
 
 
+@pytest.mark.long
 def test_a_correction_of_the_request_that_knows_nothing_of_it_keeps_what_insurers_said(exchange):
     request_id = exchange.submit(a_request())
     record(exchange, request_id)
@@ -166,6 +169,7 @@ def test_the_insurance_is_read_from_the_ehr_of_this_patient_alone(exchange):
     assert exchange.parked(request_id) == [] and exchange.view(request_id)["records"] == "verified"
 
 
+@pytest.mark.long
 def test_an_ehr_that_does_not_show_insurance_stops_nothing_and_a_person_may_ask_again(tmp_path, database):
     def ask(method, path, headers, body):
         if "/Coverage" in path:

@@ -218,6 +218,7 @@ def until(true, seconds: float = 60, pause: float = 0.05) -> None:
 
 
 @pytest.mark.parametrize("owed", [1_000, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.long
 def test_a_day_of_deliveries_drains_by_deadline_within_the_limits_and_delays_nobody(tmp_path, database, owed):
     with House(tmp_path, database, owed).running() as house:
         dispatch(house.engine, limits_of(house.config))  # what waits is due, and rests with its endpoint

@@ -77,6 +77,7 @@ def test_a_refusal_is_kept_with_its_bodies_and_what_went_well_without(refused):
     assert b"Is surgery needed?" in sent.data and json.loads(answered.data) == REFUSAL and not answered.cut
 
 
+@pytest.mark.long
 def test_the_searches_of_a_chart_run_in_threads_and_all_of_them_are_kept_by_name(refused):
     exchange, request_id = refused
     gathered = rows(exchange, request_id=request_id, kind="gather_records")
@@ -109,6 +110,7 @@ def test_an_uneventful_watch_leaves_neither_an_attempt_nor_exchanges(exchange):
     assert (len(rows(exchange)), len(exchange.view(request_id)["attempts"])) == before
 
 
+@pytest.mark.long
 def test_a_poll_that_belongs_to_no_request_keeps_its_exchanges_too(exchange):
     exchange.poll()
     assert [row["shown"] for row in rows(exchange, kind="poll_requests")] == [
@@ -117,6 +119,7 @@ def test_a_poll_that_belongs_to_no_request_keeps_its_exchanges_too(exchange):
     ]
 
 
+@pytest.mark.long
 def test_of_very_many_exchanges_the_first_and_the_last_are_kept_and_the_gap_is_known(database):
     recorder = Recorder()
     for number in range(1, 301):
@@ -150,6 +153,7 @@ def test_bodies_go_after_their_retention_and_the_list_much_later(refused):
     assert exchange.view(request_id)["attempts"], "the attempt itself stays"
 
 
+@pytest.mark.long
 def test_pruning_goes_on_until_nothing_is_left(refused, monkeypatch):
     exchange, request_id = refused
     monkeypatch.setattr(store, "PRUNED_AT_ONCE", 7)

@@ -177,6 +177,7 @@ def ours_at(sending: Sending) -> list[str]:
     return [f"{each.get('content', [{}])[0]}{each.get('code')}" for each in mine]
 
 
+@pytest.mark.long
 def test_where_nobody_lets_us_look_a_person_says_it_of_each_document(make_exchange, tmp_path, database):
     with started(make_exchange, "forgetful") as sending:
         sending.vendor.refuses.add("DocumentReference")
@@ -204,6 +205,7 @@ def test_where_nobody_lets_us_look_a_person_says_it_of_each_document(make_exchan
         assert (sending.records().level, doubt.road) == ("handed-over", "fhir-document")
 
 
+@pytest.mark.long
 def test_a_person_says_to_which_visit_the_records_belong(make_exchange):
     with started(make_exchange, "epic", at_bob="profile: epic") as sending:
         sending.ask()
@@ -215,6 +217,7 @@ def test_a_person_says_to_which_visit_the_records_belong(make_exchange):
 
 
 @pytest.mark.parametrize(("key", "accepts"), [("epic", "documents"), ("oracle", "resources")])
+@pytest.mark.long
 def test_a_system_that_takes_no_request_is_sent_nothing_and_says_what_to_use(make_exchange, key, accepts):
     with started(make_exchange, key, capabilities="{}", accepts=accepts) as sending:
         sending.ask(rounds=2)
@@ -290,6 +293,7 @@ def test_records_one_by_one_are_there_once_where_no_identifier_finds_them(make_e
         assert len(ours) == 3, [each["identifier"] for each in ours]
 
 
+@pytest.mark.long
 def test_a_record_that_may_be_there_waits_for_a_person_where_nobody_can_look(make_exchange):
     with Unconditional(refuses_identifiers=True) as vendor:
         sending = Sending(vendor, make_exchange, accepts="resources", at_bob="document: {finds_by_identifier: false}")

@@ -93,6 +93,7 @@ def test_where_repeats_are_dropped_a_silent_engine_gets_the_same_message_once_mo
     assert first.raw == second.raw and loop.sending()["sends"] == 2
 
 
+@pytest.mark.long
 def test_it_is_repeated_no_more_often_than_is_said_and_then_a_person_is_asked(loop_of):
     loop = loop_of(DROPS, drops_duplicates=True)
     loop.engine.faults = ["swallow", "half", "swallow"]
@@ -105,6 +106,7 @@ def test_it_is_repeated_no_more_often_than_is_said_and_then_a_person_is_asked(lo
     assert loop.exchange.parked(loop.request_id) == ["sent-perhaps"] and len(loop.engine.arrived) == 2
 
 
+@pytest.mark.long
 def test_a_refusal_of_the_repeat_says_nothing_of_the_first(loop_of):
     loop = loop_of(DROPS)
     loop.engine.faults = ["swallow", "nak:AE"]
@@ -173,6 +175,7 @@ def test_an_amended_report_replaces_the_first_and_a_retracted_one_is_taken_back(
     assert loop.engine.arrived[2].field("TXA", 17) == "AU", "as the copy said of itself"
 
 
+@pytest.mark.long
 def test_after_a_restore_a_person_looks_before_it_goes_again(loop_of):
     loop = loop_of()
     loop.exchange.answer()
@@ -185,6 +188,7 @@ def test_after_a_restore_a_person_looks_before_it_goes_again(loop_of):
     assert "sent-perhaps" in loop.exchange.parked(loop.request_id) and len(loop.engine.arrived) == 1
 
 
+@pytest.mark.long
 def test_an_order_that_came_as_a_message_is_answered_by_one_that_names_it(make_exchange):
     with Meditech() as vendor, MllpEngine() as engine:
         listen = (

@@ -104,6 +104,7 @@ def go_on(exchange: Exchange) -> None:
         exchange.watch()
 
 
+@pytest.mark.long
 def test_a_kill_before_the_signature_is_kept_leaves_the_draft_and_nothing_else(
     exchange, tmp_path, database, request_id
 ):
@@ -129,6 +130,7 @@ def test_a_kill_after_it_leaves_one_report_however_often_the_form_is_sent(exchan
     assert exchange.view(request_id)["closed"], exchange.view(request_id)["owed"]
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_over_the_answer_reads_it_again(exchange, tmp_path, database, request_id):
     accept(exchange, request_id)
     [task] = exchange.find("bob", "Task")

@@ -208,6 +208,7 @@ def test_each_chart_is_only_where_somebody_asked_for_it(make_network, seed):
         assert orders[server] + asked_of <= copies <= orders[server] + asked_of + sum(orders.values())
 
 
+@pytest.mark.long
 def test_an_answer_that_is_asked_on_goes_one_step_and_comes_back_to_nobody(make_network):
     """Bert, asked by Anna, asks Cleo about Anna's patient by an order of his own; Cleo would ask Anna, and is not asked to."""
     net = make_network(

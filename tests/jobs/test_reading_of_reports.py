@@ -49,6 +49,7 @@ def test_who_has_read_it_is_asked_after_a_week_and_not_any_more_when_it_is_said(
     assert acknowledge(exchange, request_id, 1, decision="change-plan"), "another decision is another word"
 
 
+@pytest.mark.long
 def test_an_amended_and_a_retracted_report_wait_to_be_read_again_and_are_asked_for_sooner(exchange):
     request_id, report = answered(exchange)
     acknowledge(exchange, request_id, 1)
@@ -64,6 +65,7 @@ def test_an_amended_and_a_retracted_report_wait_to_be_read_again_and_are_asked_f
     assert "retracted" in unread(exchange, 3)[0]
 
 
+@pytest.mark.long
 def test_what_was_read_before_it_came_to_the_ehr_is_not_asked_for(exchange):
     load_chart(exchange, observations=1)
     request_id = exchange.submit(a_request(priority="urgent"))
@@ -80,6 +82,7 @@ def test_what_was_read_before_it_came_to_the_ehr_is_not_asked_for(exchange):
     assert unread(exchange, 30) == []
 
 
+@pytest.mark.long
 def test_the_commands_say_show_and_take_back(exchange, tmp_path, database):
     request_id, _ = answered(exchange)
     runner, arguments = (

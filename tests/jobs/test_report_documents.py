@@ -119,6 +119,7 @@ def changed_in_between(oracle) -> Loop:
     return oracle
 
 
+@pytest.mark.long
 def test_bytes_that_change_there_between_two_attempts_are_another_revision(changed_in_between):
     """What goes later is cut from what went first: the change is told as one, and nothing is mixed."""
     oracle = changed_in_between
@@ -129,6 +130,7 @@ def test_bytes_that_change_there_between_two_attempts_are_another_revision(chang
     assert standing(oracle)["-2.2"] == (PDF[1] + b"%", "current"), oracle.view["owed"]
 
 
+@pytest.mark.long
 def test_a_change_that_is_seen_before_the_rest_went_is_returned_in_its_place(changed_in_between):
     """Of a revision that no longer stands nothing more goes; what went of it says so."""
     oracle = changed_in_between
@@ -143,6 +145,7 @@ def test_a_change_that_is_seen_before_the_rest_went_is_returned_in_its_place(cha
 
 
 @pytest.mark.parametrize("left", [(PDF,), (PDF, PDF)], ids=["one", "two"])
+@pytest.mark.long
 def test_one_that_the_system_refuses_is_carried_and_the_loop_waits_for_the_word(oracle, tmp_path, database, left):
     kinds = [("image/png", IMAGE), *left, ("image/png", IMAGE + b"2")]
     answer(oracle, TEXT, *kinds)
@@ -163,6 +166,7 @@ def test_one_that_the_system_refuses_is_carried_and_the_loop_waits_for_the_word(
     assert oracle.exchange.parked(oracle.request_id) == ["to-hand-over"] and not oracle.view["closed"]
 
 
+@pytest.mark.long
 def test_a_word_on_one_of_them_leaves_the_other_open(oracle):
     answer(oracle, TEXT, ("image/png", IMAGE), ("image/png", IMAGE + b"2"))
     oracle.go_on()
@@ -199,6 +203,7 @@ def test_a_correction_and_a_withdrawal_reach_every_one(oracle):
     assert {now[each] for each in ("-2", "-2.2", "-1.3")} == {"entered-in-error"}, (now, oracle.view["owed"])
 
 
+@pytest.mark.long
 def test_a_document_that_is_too_large_there_opens_the_next_road(oracle):
     """413: surely not written."""
     oracle.vendor.faults.refuse = [(413, None)]

@@ -129,6 +129,7 @@ MOMENTS = [0, 5, 8]  # before the request is taken in, before the push has told 
 
 
 @pytest.mark.parametrize(("accepts", "honest"), [("resources", False), ("documents", True)])
+@pytest.mark.every
 def test_a_restored_backup_sends_nothing_twice(servers, exchange_on, new_database, tmp_path, accepts, honest):
     check_moments(servers, exchange_on, new_database, tmp_path, accepts, honest, MOMENTS)
 
@@ -222,6 +223,7 @@ def test_every_row_comes_back_and_the_restore_is_audited(servers, exchange_on, n
         )
 
 
+@pytest.mark.long
 def test_a_backup_of_a_restored_database_restores_too(servers, exchange_on, new_database, tmp_path):
     _, path = copies(servers, exchange_on, new_database, tmp_path)
     database, payloads = new_database(), Payloads(tmp_path / "payloads")
@@ -291,6 +293,7 @@ def test_a_damaged_file_is_refused_before_anything_changes(servers, exchange_on,
     assert database.schema_state().value == "empty" and not (tmp_path / "payloads").exists()
 
 
+@pytest.mark.long
 def test_a_backup_tells_of_payloads_it_could_not_read_and_a_restore_mends_them(
     servers, exchange_on, new_database, tmp_path
 ):
@@ -320,6 +323,7 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(servers, exchange_on, ne
         back_up(original.engine, original.payloads, tmp_path / "no such folder" / "backup.tar")
 
 
+@pytest.mark.long
 def test_a_backup_of_a_newer_version_is_refused_with_what_to_do(database, new_database, tmp_path):
     with database.engine.begin() as conn:
         conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))

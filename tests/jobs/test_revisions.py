@@ -92,6 +92,7 @@ def test_the_first_version_stays_and_taking_in_the_same_key_compares_with_it(exc
         assert "Another" not in str(row)
 
 
+@pytest.mark.long
 def test_a_request_of_before_versions_existed_keeps_what_it_said_as_its_first(exchange):
     request_id = begin(exchange)
     with exchange.engine.begin() as conn:
@@ -121,6 +122,7 @@ def test_a_wrong_patient_number_is_corrected_and_the_parked_step_goes_on(exchang
         assert requests.get(conn, request_id).patient_hash == hashes[1] != hashes[0]
 
 
+@pytest.mark.long
 def test_what_a_person_parked_stays_parked(exchange):
     request_id = begin(exchange)
     with exchange.engine.begin() as conn:
@@ -130,6 +132,7 @@ def test_what_a_person_parked_stays_parked(exchange):
     assert exchange.parked(request_id) == ["parked-by-person"]
 
 
+@pytest.mark.long
 def test_the_deadline_follows(exchange):
     request_id = begin(exchange, wanted_by="2030-01-10")
     revise(exchange, request_id, wanted_by="2030-02-10")
@@ -215,6 +218,7 @@ def test_updates_are_sent_with_the_version_we_last_wrote(make_exchange):
     assert asked == [("ServiceRequest", 'W/"1"'), ("Communication", 'W/"1"'), ("Task", 'W/"1"')]
 
 
+@pytest.mark.long
 def test_a_correction_is_corrected_again_and_the_loop_closes(sent):
     exchange, request_id = sent
     revise(exchange, request_id, **CORRECTED)
@@ -262,6 +266,7 @@ def test_what_the_fulfiller_changed_is_never_written_over(sent, kind, change):
     assert "the correction of the request is not verified at the consulting provider" in lacks
 
 
+@pytest.mark.long
 def test_once_theirs_is_turned_back_the_correction_goes_on(sent):
     exchange, request_id = sent
     ours = one(exchange, "ServiceRequest")
@@ -275,6 +280,7 @@ def test_once_theirs_is_turned_back_the_correction_goes_on(sent):
     assert question(exchange) == "Is chemotherapy needed?" and sent_to_bob(exchange)[2] == "verified"
 
 
+@pytest.mark.long
 def test_when_theirs_stands_the_request_is_corrected_to_say_the_same(sent):
     exchange, request_id = sent
     theirs = exchange.change("bob", one(exchange, "ServiceRequest"), priority="asap")
@@ -360,6 +366,7 @@ def test_a_correction_of_what_was_written_without_an_answer_finds_it(make_exchan
     assert sent_to_bob(exchange) == {1: "cancelled", 2: "verified"}
 
 
+@pytest.mark.long
 def test_a_correction_while_it_is_being_sent_goes_right_after(make_exchange):
     at_work, go_on = threading.Event(), threading.Event()
 
@@ -396,6 +403,7 @@ def test_a_correction_before_the_read_back_replaces_it(sent):
     assert "watch_fulfiller" in [step["kind"] for step in exchange.view(request_id)["owed"]]
 
 
+@pytest.mark.long
 def test_questions_that_are_no_longer_asked_are_marked_and_come_back_when_asked_again(sent):
     exchange, request_id = sent
     revise(exchange, request_id, wanted_by="2030-01-10", patient_questions=[])
@@ -409,6 +417,7 @@ def test_questions_that_are_no_longer_asked_are_marked_and_come_back_when_asked_
     assert "patient questions" in json.dumps(one(exchange, "Task")["input"]) and sent_to_bob(exchange)[3] == "verified"
 
 
+@pytest.mark.long
 def test_another_consultant_is_named_at_the_fulfiller(sent):
     exchange, request_id = sent
     consultant = {
@@ -433,6 +442,7 @@ def test_a_server_that_keeps_the_old_question_is_found_by_the_read_back(make_exc
     assert exchange.parked(request_id) == ["verify-different"]
 
 
+@pytest.mark.long
 def test_a_task_that_was_ended_meanwhile_is_not_touched_and_nothing_else_is(sent):
     exchange, request_id = sent
     task = exchange.change("bob", one(exchange, "Task"), status="rejected", statusReason={"text": "no capacity"})
@@ -448,6 +458,7 @@ def test_a_task_that_was_ended_meanwhile_is_not_touched_and_nothing_else_is(sent
     assert "correction-not-sent" in exchange.causes() and question(exchange) == "Is surgery needed?"
 
 
+@pytest.mark.long
 def test_the_readable_summary_is_renewed_where_records_went_as_documents(make_exchange):
     exchange = make_exchange(accepts="documents")
     request_id = begin(exchange)
@@ -474,6 +485,7 @@ def test_the_readable_summary_is_renewed_where_records_went_as_documents(make_ex
     assert len(exchange.view(request_id)["deliveries"]) == 3
 
 
+@pytest.mark.long
 def test_records_wanted_from_further_back_are_gathered_and_sent(exchange):
     load_chart(exchange, observations=2)
     request_id = exchange.submit(entered(records={**FEW, "since": "2999-01-01"}))

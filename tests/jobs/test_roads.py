@@ -105,6 +105,7 @@ def test_who_found_it_closes_the_loop_by_their_word(in_doubt, tmp_path, database
     assert told(in_doubt) == [("delivery.handed-over", "seen by the front desk")]
 
 
+@pytest.mark.long
 def test_who_did_not_find_it_has_it_sent_once_more(in_doubt, tmp_path, database):
     by_word(in_doubt, tmp_path, database, "send-again")
     in_doubt.go_on()
@@ -141,6 +142,7 @@ def test_a_hand_over_that_cannot_be_is_refused_with_each_mistake(to_hand_over, t
     assert to_hand_over.exchange.parked(to_hand_over.request_id) == ["to-hand-over"] and told(to_hand_over) == []
 
 
+@pytest.mark.long
 def test_the_second_of_two_who_say_it_is_told_of_the_first(to_hand_over, tmp_path, database):
     by_word(to_hand_over, tmp_path, database, "confirm", *handed())
     second = run(to_hand_over, tmp_path, database, "confirm", *handed())
@@ -170,6 +172,7 @@ def test_a_word_that_was_a_mistake_is_taken_back_and_the_loop_is_open_again(to_h
     assert loop.view["closed"] and loop.view["closed_level"] == "handed-over" and loop.writes() == 0
 
 
+@pytest.mark.long
 def test_a_word_is_taken_back_before_anything_came_of_it(in_doubt, tmp_path, database):
     by_word(in_doubt, tmp_path, database, "confirm")
     by_word(in_doubt, tmp_path, database, "take-back")
@@ -190,6 +193,7 @@ def test_a_report_that_is_too_large_for_the_wire_is_carried(make_exchange):
         assert (tried["road"], tried["cause"]) == ("fhir-document", "report-too-large")
 
 
+@pytest.mark.long
 def test_while_nobody_knows_what_became_of_a_send_no_size_opens_another_road(make_exchange):
     with Epic() as vendor:
         vendor.unregister_reads()
@@ -218,6 +222,7 @@ def replace_limit(loop: Loop, size: int) -> Iterator[None]:
         object.__setattr__(limits, "max_inline_bytes", before)
 
 
+@pytest.mark.long
 def test_a_person_says_which_visit_the_report_belongs_to(make_exchange, tmp_path, database):
     with Epic() as vendor:
         loop = Loop(vendor, make_exchange, "profile: epic")
@@ -277,6 +282,7 @@ def test_after_a_restore_what_stands_there_is_found_and_not_sent_again(make_exch
         assert loop.sending()["reference"] == there.reference
 
 
+@pytest.mark.long
 def test_after_a_restore_where_nothing_can_be_read_a_person_is_asked(make_exchange):
     with Epic() as started:
         started.unregister_reads()

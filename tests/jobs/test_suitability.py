@@ -98,6 +98,7 @@ def test_nobody_goes_on_with_an_emergency(exchange):
     assert exchange.parked(request_id) == []
 
 
+@pytest.mark.long
 def test_a_corrected_request_is_held_against_the_program_again(refusing):
     load_chart(refusing, observations=1)
     request_id = submit(refusing)
@@ -111,6 +112,7 @@ def test_a_corrected_request_is_held_against_the_program_again(refusing):
     assert "program-refuses" not in refusing.parked(request_id)
 
 
+@pytest.mark.long
 def test_the_good_reasons_become_codes_of_the_request_and_reach_the_consultant(exchange):
     load_chart(exchange, observations=1)
     request_id = submit(exchange)
@@ -129,6 +131,7 @@ def test_the_good_reasons_become_codes_of_the_request_and_reach_the_consultant(e
     assert {"unclear-benefit"} == {each["code"] for each in coded if each["system"] == SYSTEM_GOOD_REASON}
 
 
+@pytest.mark.long
 def test_the_commands_show_answer_and_go_on(refusing, tmp_path, database):
     request_id = submit(refusing)
     run = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url})

@@ -89,6 +89,7 @@ def _title(document: dict) -> str:
 
 
 @pytest.mark.parametrize("said", [None, {**SAID_YES, "answer": "no"}])
+@pytest.mark.long
 def test_unknown_is_not_yes_and_the_copy_in_the_chart_stays_too(exchange, said):
     first, _ = answered(exchange)
     request_id = exchange.submit(third(first, earlier_opinions=said))
@@ -97,6 +98,7 @@ def test_unknown_is_not_yes_and_the_copy_in_the_chart_stays_too(exchange, said):
     assert exchange.find("carol", "Composition") == [] and "earlier-opinion-kept-out" in exchange.causes()
 
 
+@pytest.mark.long
 def test_a_copy_that_was_filed_by_another_road_is_known_by_its_bytes(exchange):
     chart = load_chart(exchange)
     first = exchange.submit(a_request())
@@ -115,6 +117,7 @@ def test_a_copy_that_was_filed_by_another_road_is_known_by_its_bytes(exchange):
 PDF = {"contentType": "application/pdf", "data": base64.b64encode(b"%PDF-1.4 synthetic").decode()}
 
 
+@pytest.mark.long
 def test_who_was_asked_third_gets_a_correction_of_the_second_opinion(exchange):
     first, report = answered(exchange)
     request_id = exchange.submit(third(first, earlier_opinions=SAID_YES))
@@ -141,6 +144,7 @@ def test_a_retracted_opinion_never_goes_along(exchange):
     assert words_at_carol(exchange) == []
 
 
+@pytest.mark.long
 def test_the_patient_says_otherwise_later(exchange):
     first, _ = answered(exchange)
     request_id = exchange.submit(third(first))
@@ -196,6 +200,7 @@ def test_a_requisition_of_two_patients_is_refused(exchange):
         exchange.submit(a_request(key="k4", patient=other, **shared))
 
 
+@pytest.mark.long
 def test_later_ones_join_the_case_and_do_not_travel_backwards(exchange):
     first, _ = answered(exchange)
     request_id = exchange.submit(third(first, earlier_opinions=SAID_YES))
@@ -212,6 +217,7 @@ def polled_cases(exchange) -> dict[str, str]:
     return {each.key: keys[each.case] for each in found}
 
 
+@pytest.mark.long
 def test_orders_of_an_ehr_are_one_case_by_what_they_are_based_on_and_by_requisition(exchange):
     chart = load_chart(exchange)
     shared = {"requisition": {"system": "urn:test:req", "value": "R1"}}
@@ -224,6 +230,7 @@ def test_orders_of_an_ehr_are_one_case_by_what_they_are_based_on_and_by_requisit
     assert polled_cases(exchange) == {f"alice:ServiceRequest/{each['id']}": began for each in (first, second, third)}
 
 
+@pytest.mark.long
 def test_a_chain_of_orders_without_a_first_and_a_requisition_of_two_patients_are_refused_aloud(exchange):
     chart = load_chart(exchange)
     one = exchange.put("alice", order_of(chart, status="draft"))
@@ -255,6 +262,7 @@ def sha1(data: bytes) -> str:
     return base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
 
 
+@pytest.mark.long
 def test_a_document_is_not_fetched_twice_where_its_source_states_that_it_is_the_same(make_exchange, record_property):
     exchange = make_exchange(before={"alice": LyingProxy})
     chart = load_chart(exchange)

@@ -153,6 +153,7 @@ def test_what_failed_says_its_cause_and_never_its_message(traced, collector, mon
     )
 
 
+@pytest.mark.long
 def test_a_watch_where_nothing_happened_leaves_no_span(traced, collector):
     load_chart(traced, observations=1)
     traced.submit(a_request())
@@ -185,6 +186,7 @@ def test_a_collector_in_trouble_disturbs_nothing(traced, collector, trouble, cap
         threading.Thread(target=collector.server.serve_forever, daemon=True).start()
 
 
+@pytest.mark.long
 def test_a_mistake_in_tracing_disturbs_nothing(traced, monkeypatch):
     def broken(*_args, **_kwargs):
         raise ValueError("a span that cannot be made")
@@ -223,6 +225,7 @@ def test_off_means_not_imported(tmp_path):
     assert done.returncode == 0 and done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_without_the_extra_a_sentence_says_what_to_install(exchange, monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     config = exchange.config.model_copy(update={"tracing": Tracing(otlp_endpoint="http://127.0.0.1:4318/v1/traces")})

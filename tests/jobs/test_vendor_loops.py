@@ -130,6 +130,7 @@ def epic(make_exchange) -> Iterator[Loop]:
 
 
 @pytest.mark.parametrize("row", MATRIX, ids=ids)
+@pytest.mark.every
 def test_the_matrix(make_exchange, row):
     with started(row) as vendor:
         loop = Loop(vendor, make_exchange, row.settings)
@@ -179,6 +180,7 @@ def test_an_index_that_is_late_doubles_nothing(make_exchange, row):
 
 
 @pytest.mark.parametrize("row", VENDORS, ids=ids)
+@pytest.mark.long
 def test_a_step_that_is_done_again_sends_nothing_again(make_exchange, row):
     with started(row) as vendor:
         loop = Loop(vendor, make_exchange, row.settings)
@@ -228,6 +230,7 @@ def test_a_foreign_document_is_never_taken_for_ours(make_exchange, row):
 
 
 @pytest.mark.parametrize("row", VENDORS, ids=ids)
+@pytest.mark.long
 def test_another_version_over_night_changes_nothing(make_exchange, row):
     with started(row) as vendor:
         loop = Loop(vendor, make_exchange, row.settings)
@@ -253,6 +256,7 @@ def test_a_daily_ceiling_is_waited_for(epic):
     epic.must_have_closed()
 
 
+@pytest.mark.long
 def test_a_ceiling_that_is_met_by_the_reading_back_loses_and_doubles_nothing(epic):
     epic.vendor.ceiling, epic.vendor.faults.swallow = 1, 1
     epic.answer(drain=False)
@@ -289,6 +293,7 @@ def test_where_reading_is_not_allowed_and_the_answer_never_arrived_a_person_is_a
         assert len(loop.ours) == 1 and loop.writes() == 1
 
 
+@pytest.mark.long
 def test_a_loop_may_close_on_what_cannot_be_verified_where_the_site_says_so(make_exchange):
     with Epic() as vendor:
         vendor.unregister_reads()
@@ -319,6 +324,7 @@ def test_a_client_that_is_revoked_under_way_waits_with_its_sentence_and_goes_on_
         loop.must_have_closed()
 
 
+@pytest.mark.long
 def test_a_visit_is_demanded_and_a_patient_without_one_is_told(make_exchange):
     with Epic() as vendor:
         loop = Loop(vendor, make_exchange, EPIC)
@@ -329,6 +335,7 @@ def test_a_visit_is_demanded_and_a_patient_without_one_is_told(make_exchange):
         assert loop.ours == [] and loop.exchange.parked(loop.request_id) == ["encounter-unclear"]
 
 
+@pytest.mark.long
 def test_an_elder_platform_that_refuses_what_it_does_not_know_is_told_by_its_words(make_exchange):
     with OracleHealth(unsupported="refused") as vendor:
         loop = Loop(vendor, make_exchange, "profile: oracle-health, document: {encounter_choice: newest}")

@@ -84,6 +84,7 @@ def test_a_document_that_cannot_be_had_is_left_out_and_the_consultant_is_told(fo
     ]
 
 
+@pytest.mark.long
 def test_what_is_too_large_for_the_endpoint_is_left_out(tmp_path, database):
     exchange = Exchange(tmp_path, database, accepts="documents")
     try:
@@ -145,6 +146,7 @@ def test_a_document_that_the_endpoint_refuses_stops_no_other_and_is_left_out(tmp
         exchange.close()
 
 
+@pytest.mark.long
 def test_a_record_that_the_endpoint_refuses_is_named_on_the_step_and_left_out(tmp_path, database):
     def ask(method, path, headers, body):
         if method == "POST" and b"never this one" in (body or b""):
@@ -202,6 +204,7 @@ def test_a_waiver_is_of_one_item_that_something_of_the_request_names(exchange, i
         waive(exchange, request_id, item)
 
 
+@pytest.mark.long
 def test_a_waiver_is_undone_until_a_packet_went_without_the_item(exchange):
     chart = load_chart(exchange, observations=1)
     subject = f"Patient/{chart['patient']['id']}"
@@ -232,6 +235,7 @@ def lose(conn, reference: str) -> None:
 
 
 @pytest.mark.parametrize("accepts", ["resources", "documents"])
+@pytest.mark.long
 def test_one_item_that_is_gone_at_the_target_is_created_again_and_nothing_else(
     tmp_path, database, monkeypatch, accepts
 ):

@@ -23,6 +23,7 @@ def a_client(database, name: str = "lab") -> str:
         return clients.add(conn, "alice", name, scopes=["system/*.rs"], actor="test", jwks="{}")
 
 
+@pytest.mark.long
 def test_two_processes_at_once_take_each_assertion_once(database):
     for attempt in range(10):  # a machine may let one of them finish before the other begins
         taken = raced(database, a_client(database, f"lab{attempt}"))

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.postgres
 MANY = [f"Observation/{number}" for number in range(17_000)]
 
 
+@pytest.mark.long
 def test_many_thousand_items_links_and_findings_are_stored(database):
     with database.engine.begin() as conn:
         request_id, _ = requests.take_in(conn, a_request(), actor="test")

@@ -159,6 +159,7 @@ def test_a_document_entered_in_error_that_cannot_be_had_stops_nothing(gathering,
     assert gathering.findings()["attachment-of-error"] == {PLACE}
 
 
+@pytest.mark.long
 def test_an_attachment_without_any_bytes_is_told_and_travels(gathering):
     gathering.source.put(document({"contentType": "application/pdf", "title": "on paper"}))
     request_id = gathering.gather()

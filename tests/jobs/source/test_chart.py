@@ -94,6 +94,7 @@ def test_a_record_whose_patient_cannot_be_told_stops_the_packet_and_is_named(gat
 
 
 @pytest.mark.parametrize("name", ["subject", "patient", "beneficiary"])
+@pytest.mark.every
 def test_a_record_of_another_patient_is_left_out_and_named(gathering, name):
     kind = {"subject": "Procedure", "patient": "Device", "beneficiary": "Coverage"}[name]
     other = {"resourceType": kind, "id": "x", "status": "completed", name: {"reference": "Patient/p2"}}
@@ -123,6 +124,7 @@ def test_who_performs_replaces_or_is_included_may_be_another_patient_and_is_not_
     assert gathering.findings()["other-patient"] == {"Patient/p9"}
 
 
+@pytest.mark.long
 def test_an_address_on_a_third_server_travels_as_an_identifier(gathering):
     elsewhere = "https://lab.example/fhir/Practitioner/7"
     gathering.source.put(observation(1, performer=[{"reference": elsewhere}]))
@@ -134,6 +136,7 @@ def test_an_address_on_a_third_server_travels_as_an_identifier(gathering):
 
 
 @pytest.mark.parametrize("logical_id", ["a_b", "e" + "Ab3-" * 20])
+@pytest.mark.long
 def test_ids_that_real_servers_give_are_gathered_and_referred_to(gathering, logical_id):
     encounter = {
         "resourceType": "Encounter",
@@ -149,6 +152,7 @@ def test_ids_that_real_servers_give_are_gathered_and_referred_to(gathering, logi
     assert there["encounter"]["reference"] == f"Encounter/{visit['id']}"
 
 
+@pytest.mark.long
 def test_an_adverse_event_is_searched_by_the_parameter_it_has(gathering):
     event = {"resourceType": "AdverseEvent", "id": "ae", "actuality": "actual", "subject": {"reference": "Patient/p1"}}
     gathering.source.put(observation(1), event)
@@ -248,6 +252,7 @@ def test_a_packet_that_grows_too_large_stops_and_names_where(gathering):
     assert "larger than the 2000000 bytes of records.max_packet_bytes" in said and "Observation?patient entry 1" in said
 
 
+@pytest.mark.long
 def test_attachments_count_too(gathering):
     gathering.source.put(
         document(*({"contentType": "application/pdf", "data": b64(bytes([n]) * 400_000)} for n in range(3)))

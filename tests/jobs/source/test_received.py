@@ -92,6 +92,7 @@ def test_a_received_record_travels_is_read_back_and_is_taken_back_when_it_was_th
     assert "1 withdrawn, not to be used" in json.dumps(task.get("note", []))
 
 
+@pytest.mark.long
 def test_it_is_taken_back_when_the_visit_is_over_and_nothing_is_watched_any_more(exchange):
     load_chart(exchange)
     request_id = exchange.submit(a_request())
@@ -124,6 +125,7 @@ def test_what_cannot_be_taken_back_any_more_is_told(exchange):
     assert "withdrawal-not-sent" in exchange.causes()
 
 
+@pytest.mark.long
 def test_it_goes_with_the_first_packet_and_says_only_what_was_said(exchange):
     load_chart(exchange)
     request_id = exchange.submit(a_request())
@@ -152,6 +154,7 @@ def test_it_goes_with_the_first_packet_and_says_only_what_was_said(exchange):
     assert len([each for each in exchange.view(request_id)["deliveries"] if each["kind"] == "records"]) == 1
 
 
+@pytest.mark.long
 def test_images_travel_whole_with_the_study_that_they_are(exchange):
     load_chart(exchange)
     request_id = exchange.submit(a_request())
@@ -220,6 +223,7 @@ def test_a_document_that_a_client_writes_to_the_practice_counts_with_the_next_lo
     assert items(exchange, request_id, "pathology-report").evidence
 
 
+@pytest.mark.long
 def test_what_the_patient_says_of_a_medication_travels_beside_the_chart(make_exchange):
     exchange = make_exchange()
     made = load_chart(exchange)

@@ -42,6 +42,7 @@ def test_results_are_gathered_by_category_where_the_patient_alone_is_refused(mak
         assert "gathered-in-part" in exchange.causes()
 
 
+@pytest.mark.long
 def test_which_categories_a_site_has_is_its_own_to_say(make_exchange):
     with Epic() as epic:
         patient, _ = load(epic, results=1)
@@ -61,6 +62,7 @@ def test_what_the_client_may_not_read_is_no_smaller_packet(make_exchange):
         assert exchange.find("bob", "Observation") == []
 
 
+@pytest.mark.long
 def test_a_search_that_the_server_forgot_begins_anew(make_exchange):
     with Epic(page=2) as epic:
         patient, _ = load(epic, results=5)
@@ -116,6 +118,7 @@ def test_a_chart_behind_glass_is_said_to_be_one(make_exchange):
 
 
 @pytest.mark.parametrize(("keys", "polled"), [("profile: epic", False), ("profile: epic, finds_orders: true", True)])
+@pytest.mark.long
 def test_who_searches_orders_by_patient_only_is_not_polled(make_exchange, keys, polled):
     with Epic() as epic:
         exchange = make_exchange(alice=epic.url, at_alice=keys)

@@ -35,6 +35,7 @@ def test_a_deleted_record_is_taken_back(gathering):
     assert "1 withdrawn, not to be used (Observation)" in json.dumps(task.get("note", []))
 
 
+@pytest.mark.long
 def test_a_small_chart_shows_at_every_look_what_is_gone(gathering):
     gathering.source.put(observation(1), observation(2))
     gathering.gather()
@@ -83,6 +84,7 @@ def test_many_that_are_gone_at_once_wait_for_a_person_and_nothing_is_taken_back(
     assert "record-withdrawn" not in gathering.findings()
 
 
+@pytest.mark.long
 def test_when_the_source_has_them_again_a_retry_goes_on(gathering):
     source = gathering.source
     source.put(*(observation(number) for number in range(8)))
@@ -111,6 +113,7 @@ def test_what_comes_back_stands_again(gathering):
     assert gathering.at_bob("Observation")["o1"]["status"] == "final"
 
 
+@pytest.mark.long
 def test_a_medication_that_changed_behind_a_reference_travels(gathering):
     source = gathering.source
     medication = {"resourceType": "Medication", "id": "m1", "code": {"text": "2.5 mg"}}
@@ -159,6 +162,7 @@ def test_a_change_that_a_search_by_time_shows_is_sent_with_all_else_that_changed
     }
 
 
+@pytest.mark.long
 def test_the_watch_goes_on_as_long_as_the_request_is_open(gathering):
     source = gathering.source
     source.put(observation(1))
@@ -170,6 +174,7 @@ def test_the_watch_goes_on_as_long_as_the_request_is_open(gathering):
     assert "watch_chart" in {each["kind"] for each in gathering.exchange.view(request_id)["owed"]}
 
 
+@pytest.mark.long
 def test_a_server_that_ignores_the_time_it_is_asked_for_makes_no_delta(gathering):
     gathering.source.put(observation(1), document(LETTER), binary(b"%PDF"))
     request_id = gathering.gather()
@@ -178,6 +183,7 @@ def test_a_server_that_ignores_the_time_it_is_asked_for_makes_no_delta(gathering
     assert len(gathering.exchange.view(request_id)["packets"]) == 1
 
 
+@pytest.mark.long
 def test_where_documents_are_taken_the_originals_of_a_withdrawn_record_are_taken_back_and_the_consultant_is_told(
     gathering,
 ):

@@ -87,6 +87,7 @@ def test_nothing_goes_to_a_payer_before_a_person_asks_and_then_only_what_it_need
     assert desk.asked == ["sent"] and desk.stands.answers == ()
 
 
+@pytest.mark.long
 def test_its_answer_is_an_answer_as_one_by_phone_is(desk, payer):
     desk.ask()
     payer.answer()
@@ -123,6 +124,7 @@ def test_a_response_to_another_question_is_none(desk, payer):
     assert desk.stands.answers == () and "search-ignored" in desk.exchange.causes()
 
 
+@pytest.mark.long
 def test_a_payer_that_takes_no_question_is_called(desk, payer):
     payer.answers_with = 422
     desk.ask()
@@ -138,6 +140,7 @@ def test_an_insurance_of_somebody_else_is_not_asked_about(desk, payer):
     assert payer.creates == [] and desk.asked == ["refused"] and "other-patient" in desk.exchange.causes()
 
 
+@pytest.mark.long
 def test_a_payer_that_says_nothing_for_days_is_called(desk, payer):
     desk.ask()
     desk.exchange.later(days=4)
@@ -159,6 +162,7 @@ def test_what_cannot_be_asked_is_said(desk, payer, what, says):
     assert payer.creates == []
 
 
+@pytest.mark.long
 def test_the_same_question_waits_for_its_answer_and_a_canceled_request_asks_nobody(desk, payer):
     desk.ask()
     with pytest.raises(NotPossible, match="asked already"):

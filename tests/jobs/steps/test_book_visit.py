@@ -85,6 +85,7 @@ def look(desk, since=None):
     return free_times.look(desk.house, desk.reads, desk.reading, since, actor="ann")
 
 
+@pytest.mark.long
 def test_free_times_are_shown_as_the_server_has_them_now_and_the_look_is_recorded(desk, server):
     server.ignores_status = True  # it shows what is busy too
     found = look(desk)
@@ -129,12 +130,14 @@ def test_what_nobody_answered_for_is_found_and_not_booked_twice(desk, server):
     assert len(server.creates) == 1 and desk.stand == [("booked", "")]
 
 
+@pytest.mark.long
 def test_it_is_found_among_the_patients_own_where_identifiers_are_dropped(desk, server):
     server.loses_answer = server.drops_identifier = True
     desk.book()
     assert len(server.creates) == 1 and desk.stand == [("booked", "")]
 
 
+@pytest.mark.long
 def test_where_nobody_can_look_a_person_is_asked_and_recording_by_hand_ends_it(desk, server):
     server.loses_answer = server.drops_identifier = True
     server.searches_appointments = False
@@ -172,6 +175,7 @@ def test_a_time_that_was_taken_meanwhile_is_said_and_nothing_is_booked(desk, ser
     assert desk.stand[-1] == ("booked", "")
 
 
+@pytest.mark.long
 def test_a_server_that_takes_no_such_appointment_is_a_sentence_and_a_finding(desk, server):
     server.answers_with = 422
     desk.book()
@@ -179,6 +183,7 @@ def test_a_server_that_takes_no_such_appointment_is_a_sentence_and_a_finding(des
     assert "422" in desk.reading.booking.detail and not desk.exchange.parked(desk.request_id)
 
 
+@pytest.mark.long
 def test_a_practice_that_confirms_by_hand_has_booked_nothing_before_it_did(desk, server):
     server.books_as = "pending"
     desk.book()
@@ -191,6 +196,7 @@ def test_a_practice_that_confirms_by_hand_has_booked_nothing_before_it_did(desk,
     assert desk.stand == [("booked", "")] and desk.reading.row.visit == "booked"
 
 
+@pytest.mark.long
 def test_a_practice_that_says_no_is_believed(desk, server):
     server.books_as = "pending"
     desk.book()
@@ -199,6 +205,7 @@ def test_a_practice_that_says_no_is_believed(desk, server):
     assert desk.stand == [("refused", Why.DECLINED)] and desk.reading.current is None
 
 
+@pytest.mark.long
 def test_another_time_than_the_chosen_one_is_taken_back(desk, server):
     server.books_at = (START + 2 * HOUR).isoformat()
     desk.book()
@@ -240,6 +247,7 @@ def test_a_worker_that_dies_after_the_create_does_not_lose_the_look_for_who_else
     assert [each["id"] for each in server.appointments("booked")] == ["900"]
 
 
+@pytest.mark.long
 def test_a_practice_that_books_several_at_a_time_does_so(desk, server):
     server.marks_busy = False
     another(server)
@@ -247,6 +255,7 @@ def test_a_practice_that_books_several_at_a_time_does_so(desk, server):
     assert desk.stand == [("booked", "")]
 
 
+@pytest.mark.long
 def test_a_server_that_still_calls_it_free_is_a_finding(desk, server):
     server.marks_busy = False
     desk.book()
@@ -265,6 +274,7 @@ def test_canceled_by_a_person_it_is_canceled_there_and_the_watch_does_not_bring_
     assert desk.reading.row.visit == "cancelled"
 
 
+@pytest.mark.long
 def test_a_cancellation_that_the_server_takes_and_does_not_do_waits_for_a_person(desk, server):
     desk.book()
     server.refuses_cancel = True
@@ -280,6 +290,7 @@ def test_canceled_at_the_server_it_is_canceled_here(desk, server):
     assert desk.stand == [("canceled", Why.THERE)] and desk.reading.row.visit == "cancelled"
 
 
+@pytest.mark.long
 def test_another_time_is_booked_before_the_first_one_is_given_back(desk, server):
     desk.book()
     with pytest.raises(NotPossible, match="say why the time changes"):
@@ -298,6 +309,7 @@ def test_where_the_other_time_is_taken_the_first_one_stays(desk, server):
     assert desk.reading.current.start_at == START and len(server.appointments("booked")) == 1
 
 
+@pytest.mark.long
 def test_a_visit_that_changed_meanwhile_is_not_booked_over(desk, server):
     desk.choose()
     slot_ = Slot(START + timedelta(days=9), "America/Chicago", None, "", "")
@@ -306,6 +318,7 @@ def test_a_visit_that_changed_meanwhile_is_not_booked_over(desk, server):
     assert server.appointments() == [] and desk.stand == [("set-aside", "otherwise")]
 
 
+@pytest.mark.long
 def test_a_request_that_is_canceled_gives_its_time_back(desk, server):
     desk.book()
     with desk.exchange.engine.begin() as conn:
@@ -324,6 +337,7 @@ def test_nothing_is_booked_for_a_request_that_is_being_canceled(desk, server):
     assert server.appointments() == [] and desk.stand == [("canceled", Why.WITHDRAWN)]
 
 
+@pytest.mark.long
 def test_an_early_time_and_a_closed_day_are_asked_about_before_they_are_booked(desk, server):
     early = datetime.now(UTC).replace(hour=4, minute=0, second=0, microsecond=0) + timedelta(days=2)
     server.put(slot(7, early, early + HOUR))
@@ -337,6 +351,7 @@ def test_an_early_time_and_a_closed_day_are_asked_about_before_they_are_booked(d
     assert set(desk.reading.current.confirmed) == {"records", "closed"}
 
 
+@pytest.mark.long
 def test_without_a_linked_patient_or_where_nothing_is_booked_a_sentence_says_so(desk, server):
     with desk.exchange.engine.begin() as conn:
         patient_links.end(conn, desk.request_id, "bob", actor="ann")
@@ -350,6 +365,7 @@ def test_without_a_linked_patient_or_where_nothing_is_booked_a_sentence_says_so(
     assert not free_times.can_book(desk.exchange.config, replace(row, fulfiller="alice"))
 
 
+@pytest.mark.long
 def test_a_server_that_is_away_is_a_sentence_and_nothing_is_asked_for(desk, server):
     server.server.shutdown()
     server.server.server_close()

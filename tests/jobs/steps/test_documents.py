@@ -143,6 +143,7 @@ def _told(exchange, before: dict, note: str, reference: str) -> None:
     assert reference in [each["valueReference"]["reference"] for each in task["input"]]
 
 
+@pytest.mark.long
 def test_the_consultant_is_told_of_corrected_resources_too(exchange):
     chart = load_chart(exchange, observations=2)
     request_id = exchange.submit(a_request())
@@ -157,6 +158,7 @@ def test_the_consultant_is_told_of_corrected_resources_too(exchange):
     assert exchange.parked(request_id) == []
 
 
+@pytest.mark.long
 def test_an_original_with_other_bytes_replaces_the_copy_sent_before(make_exchange):
     exchange = make_exchange(accepts="documents")
     subject = {"reference": f"Patient/{exchange.put('alice', patient())['id']}"}
@@ -189,6 +191,7 @@ def _do(exchange, kind: str) -> None:
     raise AssertionError(f"no {kind} was due")
 
 
+@pytest.mark.long
 def test_an_upgrade_between_sending_and_reading_back_changes_nothing(make_exchange, monkeypatch):
     exchange = make_exchange(accepts="documents")
     load_chart(exchange, observations=1)

@@ -147,6 +147,7 @@ TYPED = patient()["identifier"][0]
     ],
     ids=["old number of another", "old number", "out of use", "merged away", "a number of no known kind"],
 )
+@pytest.mark.every
 def test_a_number_alone_never_takes_a_chart_that_matching_would_not_take(exchange, there, why):
     exchange.put("alice", there)
     assert exchange.parked(by_number(exchange)) == [why]
@@ -215,6 +216,7 @@ HAPPENED = {
 
 
 @pytest.mark.parametrize(("why", "happens"), HAPPENED.items())
+@pytest.mark.every
 def test_what_happened_to_the_patient_at_the_fulfiller_is_seen_before_the_next_packet(make_exchange, why, happens):
     exchange = make_exchange(patients="match")
     chart = load_chart(exchange, observations=1)
@@ -228,6 +230,7 @@ def test_what_happened_to_the_patient_at_the_fulfiller_is_seen_before_the_next_p
 
 
 @pytest.mark.parametrize(("why", "happens"), [*HAPPENED.items()][:2])
+@pytest.mark.every
 def test_what_happened_to_the_patient_at_the_source_is_seen_before_the_next_packet(exchange, why, happens):
     chart = load_chart(exchange, observations=1)
     first = asks(exchange, "ada", "M1")
@@ -249,6 +252,7 @@ def test_a_report_is_not_returned_into_a_chart_that_is_not_the_patients_any_more
     assert not [each for each in exchange.find("alice", "DocumentReference") if each.get("docStatus") == "final"]
 
 
+@pytest.mark.long
 def test_a_cancellation_is_told_whatever_became_of_the_patient_and_says_so(make_exchange):
     exchange = make_exchange(patients="match")
     load_chart(exchange, observations=1)
@@ -261,6 +265,7 @@ def test_a_cancellation_is_told_whatever_became_of_the_patient_and_says_so(make_
     assert exchange.find("bob", "Task")[0]["status"] == "cancelled" and "patient-replaced" in exchange.causes()
 
 
+@pytest.mark.long
 def test_a_correction_of_the_name_at_the_source_travels_to_the_patient_we_created(exchange):
     chart = load_chart(exchange, observations=1)
     first = by_number(exchange)
@@ -322,6 +327,7 @@ def test_what_is_no_patient_of_the_endpoint_is_refused_with_a_sentence(exchange,
         operations.link_patient(conn, request_id, "bob", reference, actor="test", reason="called")
 
 
+@pytest.mark.long
 def test_a_link_can_be_undone_and_says_what_went_there(make_exchange):
     exchange = make_exchange(patients="match")
     chart = load_chart(exchange, observations=2)
@@ -340,6 +346,7 @@ def test_a_link_can_be_undone_and_says_what_went_there(make_exchange):
         operations.unlink_patient(conn, ada, "bob", actor="test", reason="again")
 
 
+@pytest.mark.long
 def test_what_a_person_decides_on_is_kept_beside_the_step(make_exchange):
     exchange = make_exchange(patients="match")
     load_chart(exchange, observations=1)
@@ -381,6 +388,7 @@ def test_a_patient_without_birth_date_is_not_created_beside_a_namesake(exchange)
     assert len(exchange.find("bob", "Patient")) == 1
 
 
+@pytest.mark.long
 def test_a_patient_without_birth_date_whose_name_nobody_has_is_created(exchange):
     chart = load_chart(exchange, observations=1)
     exchange.change("alice", {key: value for key, value in chart["patient"].items() if key != "birthDate"})

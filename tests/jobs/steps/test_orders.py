@@ -109,6 +109,7 @@ def test_an_order_without_a_question_never_goes_without_one(exchange):
 
 
 @pytest.mark.parametrize("form", ["resources", "documents"])
+@pytest.mark.long
 def test_left_to_right_reaches_the_consultant(make_exchange, form):
     exchange = make_exchange(accepts=form)
     order = exchange.put("alice", order_of(load_chart(exchange)))
@@ -124,6 +125,7 @@ def test_left_to_right_reaches_the_consultant(make_exchange, form):
         assert conn.execute(select(requests.c.version)).scalar_one() == 2
 
 
+@pytest.mark.long
 def test_a_change_that_is_shown_late_is_followed_by_the_daily_look(exchange, monkeypatch):
     order = exchange.put("alice", order_of(load_chart(exchange)))
     exchange.poll()
@@ -279,6 +281,7 @@ def renamed(exchange, **names: str) -> None:
         endpoints.register(conn, exchange.world.config)
 
 
+@pytest.mark.long
 def test_an_endpoint_under_another_name_takes_no_order_in_again(exchange):
     chart = load_chart(exchange)
     exchange.put("alice", order_of(chart))
@@ -304,6 +307,7 @@ def test_what_is_owed_to_an_endpoint_that_was_removed_says_so(exchange, gone, wh
     assert set(exchange.parked(request_id)) == {"unknown-endpoint"}
 
 
+@pytest.mark.long
 def test_one_server_under_two_addresses_is_noticed_and_its_orders_are_taken_in_once(exchange):
     second = exchange.world.config.endpoints["alice"].model_copy(
         update={
@@ -340,6 +344,7 @@ def test_an_order_that_was_also_entered_by_hand_is_one_request(exchange):
     assert polled(exchange) == ["k1"]
 
 
+@pytest.mark.long
 def test_another_identifier_system_of_the_exchange_is_a_sentence_at_start(exchange):
     config = exchange.config.model_copy(
         update={"exchange": exchange.config.exchange.model_copy(update={"identifier_system": "urn:new"})}
@@ -415,12 +420,14 @@ def test_an_odd_order_stops_no_other(make_exchange, odd):
         assert "internal-error" not in set(conn.execute(select(findings.c.cause)).scalars())
 
 
+@pytest.mark.long
 def test_names_that_no_address_holds():
     assert (
         not is_address("ServiceRequest/..") and not is_address("ServiceRequest/a b") and is_address("ServiceRequest/1")
     )
 
 
+@pytest.mark.long
 def test_orders_are_known_by_the_keys_of_older_workers_too(exchange):
     order = exchange.put("alice", order_of(load_chart(exchange)))
     exchange.poll()

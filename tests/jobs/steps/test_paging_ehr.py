@@ -139,6 +139,7 @@ def quick(exchange) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("ignores", [True, False])
+@pytest.mark.long
 def test_a_hospital_of_thousands_is_read_in_parts_and_none_is_missed(make_exchange, monkeypatch, ignores):
     hospital = Hospital(4000, ignores=ignores)
     hospital.wanted = {each: second_opinion() for each in (0, 1999, 3999)}
@@ -177,6 +178,7 @@ def test_pages_that_never_end_are_ended_and_said(make_exchange, monkeypatch):
 
 
 @pytest.mark.postgres
+@pytest.mark.long
 def test_after_an_outage_the_next_poll_comes_no_later_than_any_other(make_exchange):
     away = [(503, [], b"")]
     exchange = make_exchange(
@@ -196,6 +198,7 @@ def test_after_an_outage_the_next_poll_comes_no_later_than_any_other(make_exchan
 # Where reading stands, with values
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_orders_are_five_hundred_steps_of_a_progress():
     progress = sweeping.sweep_of(NOW, by_status=True)
     for page in range(500):
@@ -216,6 +219,7 @@ def test_a_mark_is_never_later_than_now_and_never_goes_back(newest, since):
     assert mark <= NOW and (since is None or mark >= since)
 
 
+@pytest.mark.long
 def test_a_long_first_sweep_leaves_the_mark_where_nothing_was_passed_by():
     slow = sweeping.sweep_of(NOW, by_status=True).after_page(None, NOW + timedelta(hours=3))
     assert sweeping.mark_of_first_sweep(slow, NOW + timedelta(hours=3)) == NOW - sweeping.FIRST_LOOK_BACK
@@ -231,6 +235,7 @@ def test_a_time_that_is_none_moves_no_mark(meta):
 
 
 @pytest.mark.postgres
+@pytest.mark.long
 def test_a_hundred_thousand_known_orders_are_found_by_name(database):
     with database.engine.begin() as conn:
         conn.execute(

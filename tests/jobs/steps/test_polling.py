@@ -99,6 +99,7 @@ def test_an_order_without_a_fulfiller_is_an_alarm_and_is_taken_in_when_there_is_
         ]
 
 
+@pytest.mark.long
 def test_another_refused_order_is_another_alarm_and_one_that_is_withdrawn_is_over(operator, scrolled):
     exchange = operator.exchange
     chart = load_chart(exchange)
@@ -124,6 +125,7 @@ def test_another_refused_order_is_another_alarm_and_one_that_is_withdrawn_is_ove
     assert [findings.state(row, operator.now) for row in found] == ["given-up", "over"]
 
 
+@pytest.mark.long
 def test_of_many_refused_orders_a_poll_reads_a_few_again_and_in_time_all(exchange, scrolled, monkeypatch):
     monkeypatch.setattr(poll_requests, "READ_AGAIN", 2)
     chart = load_chart(exchange)
@@ -169,6 +171,7 @@ def test_a_clock_that_ran_ahead_hides_no_later_order(make_exchange):
     assert key_of(later) in polled(exchange) and len(polled(exchange)) == 2
 
 
+@pytest.mark.long
 def test_a_watermark_of_the_future_that_was_stored_before_hides_nothing_either(exchange):
     with exchange.engine.begin() as conn:
         conn.execute(
@@ -279,6 +282,7 @@ def test_a_poll_that_a_person_parked_or_that_kills_workers_stays_parked(exchange
     assert poll_step(exchange).status == "parked"
 
 
+@pytest.mark.long
 def test_an_order_that_points_to_questions_which_are_gone_is_taken_in_and_says_so(exchange):
     chart = load_chart(exchange, observations=1)
     order = exchange.put("alice", order_of(chart, supportingInfo=[{"reference": "Communication/gone"}]))
@@ -290,6 +294,7 @@ def test_an_order_that_points_to_questions_which_are_gone_is_taken_in_and_says_s
     ]
 
 
+@pytest.mark.long
 def test_a_gateways_page_is_not_the_servers_word_that_questions_are_gone(make_exchange):
     def page(method, path, answer):
         return (

@@ -96,6 +96,7 @@ def test_a_revision_wakes_a_return_that_gave_up(exchange):
     assert report_deliveries(exchange, request_id) == ["cancelled", "verified"]
 
 
+@pytest.mark.long
 def test_what_a_person_parked_stays_parked_and_is_newest_when_it_goes(exchange):
     request_id = asked(exchange)
     with exchange.engine.begin() as conn:
@@ -147,6 +148,7 @@ def test_a_copy_whose_answer_was_lost_is_looked_for_before_a_revision_goes(make_
         assert replaced_by(second) == [f"DocumentReference/{first['id']}"]
 
 
+@pytest.mark.long
 def test_reading_back_a_report_ends_when_a_newer_one_replaces_it(make_exchange):
     unseen = [False]
     exchange = make_exchange(
@@ -179,6 +181,7 @@ def test_reading_back_a_report_ends_when_a_newer_one_replaces_it(make_exchange):
     assert "verify-different" not in exchange.causes()
 
 
+@pytest.mark.long
 def test_a_report_that_is_readable_only_later_is_looked_at_again(make_exchange):
     late = [True]
     exchange = make_exchange(
@@ -269,6 +272,7 @@ def test_an_amendment_about_another_patient_is_not_returned(exchange):
     assert exchange.parked(request_id) == ["report-other-patient"] and copy_of(exchange, request_id, 2) is None
 
 
+@pytest.mark.long
 def test_a_server_without_versions_is_watched_by_content(make_exchange):
     def without(method, path, answer):
         status, headers, body = answer
@@ -303,6 +307,7 @@ def test_every_attachment_of_a_report_is_returned(exchange):
     assert "report-many-attachments" not in exchange.causes()
 
 
+@pytest.mark.long
 def test_an_earlier_copy_that_the_server_does_not_let_us_mark_is_an_error_finding(make_exchange):
     def refuse(method, path, headers, body):
         return b"{}" if method == "PUT" else body

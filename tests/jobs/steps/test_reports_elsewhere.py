@@ -101,6 +101,7 @@ def test_an_output_by_any_address_of_the_server_is_followed(exchange, spelled):
     )
 
 
+@pytest.mark.long
 def test_an_inner_address_of_a_report_about_nothing_of_ours_is_not_followed(exchange):
     request_id = asked(exchange)
     [task] = exchange.find("bob", "Task")
@@ -133,6 +134,7 @@ def test_what_the_task_hands_over_itself_is_returned(exchange, how):
         assert conn.execute(select(reports.c.state)).scalars().all() == ["final"]
 
 
+@pytest.mark.long
 def test_a_preliminary_report_is_returned_as_that_and_the_final_one_closes(exchange):
     request_id = asked(exchange)
     [task] = exchange.find("bob", "Task")
@@ -210,6 +212,7 @@ def test_a_conclusion_in_words_is_the_report_where_no_document_is_attached(excha
     assert text_of(copy_of(exchange, request_id, 1)) == ["Do not operate. 手術しない。"]
 
 
+@pytest.mark.long
 def test_a_large_report_of_ten_scripts_arrives_byte_for_byte(exchange):
     words = "ok ✓ Ελληνικά русский עברית العربية हिन्दी 中文 日本語 한국어 አማርኛ "
     large = words * 25_000
@@ -225,6 +228,7 @@ def test_a_large_report_of_ten_scripts_arrives_byte_for_byte(exchange):
     assert text_of(copy_of(exchange, request_id, 1)) == [large]
 
 
+@pytest.mark.long
 def test_a_report_for_a_cancelled_request_is_not_returned(exchange):
     request_id = asked(exchange)
     with exchange.engine.begin() as conn:
@@ -237,6 +241,7 @@ def test_a_report_for_a_cancelled_request_is_not_returned(exchange):
     assert exchange.view(request_id)["status"] == "cancelled" and copy_of(exchange, request_id, 1) is None
 
 
+@pytest.mark.long
 def test_the_mirror_changes_only_tasks_about_the_order(exchange, monkeypatch):
     chart = load_chart(exchange, observations=1)
     unrelated = exchange.put("alice", {"resourceType": "Task", "status": "requested", "intent": "order"})

@@ -106,6 +106,7 @@ def test_it_is_asked_once_as_a_data_request_and_what_came_travels_as_from_that_s
     assert not exchange.parked(request_id)
 
 
+@pytest.mark.long
 def test_what_no_search_shows_and_what_the_task_holds_itself_are_taken_too(exchange):
     request_id, subject = started(exchange, records={"types": ["Observation"]})
     ask(exchange, request_id)
@@ -129,6 +130,7 @@ def test_what_no_search_shows_and_what_the_task_holds_itself_are_taken_too(excha
 
 
 @pytest.mark.parametrize("how", ["by-reference", "contained", "no-subject", "in-a-bundle", "the-task-moved"])
+@pytest.mark.every
 def test_another_patients_record_never_enters_and_somebody_is_told(exchange, how):
     request_id, subject = started(exchange)
     number = ask(exchange, request_id)
@@ -204,6 +206,7 @@ def test_nothing_is_asked_twice_by_itself_and_again_only_by_a_person(exchange):
     assert len(asked) == 2 and one(exchange, request_id, second).is_late(exchange.clock().date())
 
 
+@pytest.mark.long
 def test_what_is_called_off_is_cancelled_there(exchange):
     request_id, _ = started(exchange)
     number = ask(exchange, request_id)
@@ -225,6 +228,7 @@ def test_a_source_that_takes_no_task_gets_a_letter(make_exchange):
     assert not [each for each in exchange.find("alice", "Task") if "data-request" in str(each["code"])]
 
 
+@pytest.mark.long
 def test_the_consultant_is_told_what_is_not_there_on_the_task_and_when_that_changes(exchange):
     request_id, _ = started(exchange)
     [task] = [each for each in exchange.find("bob", "Task") if "fulfill" in str(each["code"])]
@@ -241,6 +245,7 @@ def test_the_consultant_is_told_what_is_not_there_on_the_task_and_when_that_chan
     assert len(exchange.find("bob", "Task", _id=task["id"])[0]["note"]) == 2
 
 
+@pytest.mark.long
 def test_the_first_page_of_the_summary_says_what_is_not_there(make_exchange):
     exchange = make_exchange(accepts="documents")
     started(exchange)

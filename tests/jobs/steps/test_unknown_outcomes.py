@@ -209,6 +209,7 @@ def test_a_server_that_lies_about_paging_makes_no_smaller_packet(make_exchange, 
     assert exchange.parked(request_id) == ["record-partial"]
 
 
+@pytest.mark.long
 def test_a_subsetted_resource_makes_no_packet(exchange):
     chart = load_chart(exchange)
     exchange.change(
@@ -221,6 +222,7 @@ def test_a_subsetted_resource_makes_no_packet(exchange):
     assert exchange.parked(request_id) == ["record-partial"]
 
 
+@pytest.mark.long
 def test_a_dangling_reference_is_a_finding_and_the_rest_travels(exchange):
     chart = load_chart(exchange)
     exchange.change("alice", chart["observation-1"], performer=[{"reference": "Practitioner/never-was"}])

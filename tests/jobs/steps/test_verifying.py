@@ -127,6 +127,7 @@ def test_words_and_labels_lost_changed_or_added_never_count_as_verified(make_exc
 
 @pytest.mark.parametrize("element", ["subject", "patient"])
 @pytest.mark.parametrize("said", ["Patient/somebody-else", "{bob}/Patient/somebody-else", None])
+@pytest.mark.every
 def test_what_a_server_files_under_another_patient_never_counts_as_verified(make_exchange, element, said):
     kind = {"subject": "Observation", "patient": "AllergyIntolerance"}[element]
 

@@ -109,6 +109,7 @@ def test_a_visit_that_a_person_recorded_is_an_appointment_at_the_practice_and_ch
     assert sorted(each["status"] for each in exchange.find("bob", "Appointment")) == ["booked", "cancelled"]
 
 
+@pytest.mark.long
 def test_what_is_waited_for_no_more_moves_the_due_time_at_once(make_exchange):
     exchange, request_id, _, house = world(make_exchange, "none")
     slot = Slot(START, "America/Chicago", START + timedelta(hours=1), "200 Main Street", "Dr. Lake")

@@ -45,6 +45,7 @@ def test_a_second_request_carries_what_was_corrected_since_the_first(exchange, c
     assert {name: there[name] for name in change} == change
 
 
+@pytest.mark.long
 def test_a_third_and_a_fourth_request_find_everything_as_it_should_be(exchange):
     """Each request's order is mirrored into the chart, which is then another one."""
     load_chart(exchange)
@@ -132,6 +133,7 @@ def test_what_both_sides_changed_waits_for_a_person_and_all_else_goes_on(exchang
     assert at_bob(exchange, chart["observation-2"])[0]["valueQuantity"]["value"] == 9
 
 
+@pytest.mark.long
 def test_what_the_fulfiller_changed_after_it_was_verified_does_not_park_the_next_request(exchange):
     chart = load_chart(exchange)
     sent(exchange)
@@ -168,6 +170,7 @@ def test_a_record_that_came_from_the_target_is_linked_there_and_not_written(exch
 
 
 @pytest.mark.parametrize("kind", ["Practitioner", "Organization", "Location"])
+@pytest.mark.long
 def test_people_and_places_that_came_from_the_target_are_linked_there_and_not_written(exchange, kind):
     chart = load_chart(exchange, observations=1)
     name = [{"family": "Bob"}] if kind == "Practitioner" else "Bob's practice"
@@ -209,6 +212,7 @@ def test_a_record_whose_original_is_gone_is_named_and_the_rest_is_written(exchan
 
 
 @pytest.mark.parametrize("capabilities", ["{}", "{transaction: false}"])
+@pytest.mark.long
 def test_a_resource_that_refers_to_itself_is_created_and_then_says_so(make_exchange, capabilities):
     exchange = make_exchange(capabilities=capabilities)
     chart = load_chart(exchange)
@@ -221,6 +225,7 @@ def test_a_resource_that_refers_to_itself_is_created_and_then_says_so(make_excha
 
 
 @pytest.mark.parametrize("capabilities", ["{}", "{transaction: false}"])
+@pytest.mark.long
 def test_types_that_no_identifier_can_find_travel_like_all_others(make_exchange, capabilities):
     exchange = make_exchange(capabilities=capabilities)
     chart = load_chart(exchange)
@@ -250,6 +255,7 @@ def test_types_that_no_identifier_can_find_travel_like_all_others(make_exchange,
         assert [each["event"] for each in exchange.find("bob", "AdverseEvent")] == [event["event"]]
 
 
+@pytest.mark.long
 def test_what_was_written_is_compared_also_after_the_mapping_changed(exchange, monkeypatch):
     """An upgrade between sending and reading back must not compare with what was never sent."""
     from jobs.target import creating, reading_back

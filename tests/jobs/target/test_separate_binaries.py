@@ -46,6 +46,7 @@ def test_it_stands_beside_its_record_byte_for_byte(exchange):
     assert hashlib.sha256(bytes_at_bob(exchange, place)).digest() == hashlib.sha256(SCAN).digest()
 
 
+@pytest.mark.long
 def test_a_second_request_sends_it_once_and_reads_it_back_again(exchange):
     with_scan(exchange)
     exchange.submit(a_request())
@@ -61,6 +62,7 @@ def test_a_second_request_sends_it_once_and_reads_it_back_again(exchange):
     assert exchange.parked(third) == ["verify-different"] and "verify-bytes" in exchange.causes()
 
 
+@pytest.mark.long
 def test_an_endpoint_that_takes_no_binary_is_not_sent_one(make_exchange):
     exchange = make_exchange(capabilities="{binary_create: false}")
     with_scan(exchange)

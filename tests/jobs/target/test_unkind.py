@@ -124,6 +124,7 @@ def test_a_record_that_makes_the_server_fail_is_found_and_named(unkind):
     assert len(bob.of("Observation")) == 4 and not named(bob, chart["observation-3"])
 
 
+@pytest.mark.long
 def test_a_server_that_refuses_everything_is_not_asked_for_each_record(unkind):
     exchange, bob = unkind(refuse=lambda each: "no" if each["resourceType"] == "Observation" else None)
     load_chart(exchange, observations=60)
@@ -169,6 +170,7 @@ def test_an_index_later_than_the_lag_is_no_other_patient(unkind, capabilities):
     assert "address-learned" in exchange.causes()
 
 
+@pytest.mark.long
 def test_an_address_that_the_server_does_not_show_is_not_its_own(unkind):
     def answer(method, path, status, body):
         if method == "GET" and "/Observation/" in path:
@@ -181,6 +183,7 @@ def test_an_address_that_the_server_does_not_show_is_not_its_own(unkind):
     assert exchange.parked(request_id) == ["verify-different"] and "other-patient" in exchange.causes()
 
 
+@pytest.mark.long
 def test_a_doubled_practitioner_parks_nothing(unkind):
     exchange, bob = unkind()
     chart = load_chart(exchange)

@@ -69,6 +69,7 @@ def test_nobody_at_the_address_is_said_with_whom_to_call(tmp_path):
     assert "IT desk, +1 555 0100" in found["problems"][0] and "Check base_url" in found["problems"][0]
 
 
+@pytest.mark.long
 def test_an_endpoint_that_takes_the_connection_and_says_nothing_holds_a_check_for_one_answer_only(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
@@ -158,6 +159,7 @@ def test_a_check_that_was_asked_for_is_done_by_a_step_also_at_a_paused_endpoint_
 
 @pytest.mark.hapi
 @pytest.mark.postgres
+@pytest.mark.long
 def test_at_a_real_hapi_all_works_and_nothing_stays(tmp_path, database, hapi_url):
     config = config_of(tmp_path, hapi_url, accepts="resources", limits={"timeout_seconds": 60, "search_lag_seconds": 5})
     server = Servers(config).server("ehr").observed(ignore, lambda going: None)

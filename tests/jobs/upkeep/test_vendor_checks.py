@@ -55,12 +55,14 @@ def test_at_epic_without_reads_a_report_can_only_be_sent_and_that_closes_no_loop
     )
 
 
+@pytest.mark.long
 def test_without_a_visit_nothing_is_written_at_epic():
     with Epic() as epic:
         found, (about, _) = check_of(epic, "epic", encounter=False)
         assert epic.ours_of(about) == [] and "--encounter" in str(found["tried"])
 
 
+@pytest.mark.long
 def test_oracle_health_keeps_the_test_document_marked_as_an_error():
     with OracleHealth() as oracle:
         found, (about, _) = check_of(oracle, "oracle", profile="oracle-health")
@@ -71,6 +73,7 @@ def test_oracle_health_keeps_the_test_document_marked_as_an_error():
 
 
 @pytest.mark.postgres
+@pytest.mark.long
 def test_at_meditech_a_grant_that_is_advertised_and_refused_is_said_with_whom_to_ask(tmp_path, database):
     folder = tmp_path / "data" / "keys"
     keys.make(folder, "production", "ES384", datetime.now(UTC))
@@ -92,6 +95,7 @@ def test_at_meditech_a_grant_that_is_advertised_and_refused_is_said_with_whom_to
 
 
 @pytest.mark.parametrize(("make", "profile"), [(Athena, "athenahealth"), (Meditech, "meditech")])
+@pytest.mark.long
 def test_where_nothing_is_written_over_fhir_it_is_said_and_nothing_was_written(make, profile):
     with make() as vendor:
         found, (about, _) = check_of(vendor, "ehr", profile=profile)
