@@ -17,10 +17,10 @@ from sqlalchemy.exc import OperationalError
 from integration.postgres.database import Database, connect
 from integration.postgres.embedded import ROLE, EmbeddedPostgres
 
-LENT_AT_MOST = 100  # times: rows that were removed still lie in the way
+LENT_AT_MOST = 500  # times
 _numbers = itertools.count(1)
 _EMPTY = """
-CREATE FUNCTION pg_temp.empty(mine text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.empty(mine text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE each record; is_filled boolean;
 BEGIN
   PERFORM pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -30,23 +30,28 @@ BEGIN
     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'
   LOOP
     EXECUTE format('SELECT EXISTS (SELECT FROM %s)', each.name) INTO is_filled;
-    IF is_filled THEN EXECUTE format('DELETE FROM %s', each.name); END IF;
+    IF is_filled THEN
+      EXECUTE format('DELETE FROM %s', each.name);
+      RETURN NEXT each.name::text;
+    END IF;
   END LOOP;
   PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence WHERE pg_sequence_last_value(seqrelid) IS NOT NULL;
 END $$
 """
 _SHAPE = " UNION ALL ".join(
-    f"SELECT '{table}', count(*), sum(xmin::text::bigint) FROM {table}"
-    for table in (
+    f"SELECT '{which}', count(*), sum(xmin::text::bigint) FROM {which}"
+    for which in (
         "pg_class",
         "pg_attribute",
         "pg_statistic",
         "pg_constraint",
         "pg_trigger",
         "pg_proc",
+        "pg_db_role_setting",
         "alembic_version",
+        "pg_database WHERE datname = current_database()",
     )
-)
+).replace("'pg_database WHERE datname = current_database()'", "'pg_database'")
 
 
 class OverError(OperationalError):
@@ -94,7 +99,9 @@ class _Shared:
         if self.times >= LENT_AT_MOST or not self._is_given_back():
             return False
         try:
-            self._admin.execute("SELECT pg_temp.empty(%s)", [self.name])
+            emptied = [name for (name,) in self._admin.execute("SELECT pg_temp.empty(%s)", [self.name])]
+            if emptied:  # rows would come into the gaps, and no longer stand in the order in which they were made
+                self._admin.execute(f"VACUUM (TRUNCATE on, INDEX_CLEANUP on) {', '.join(emptied)}")
             return self._admin.execute(_SHAPE).fetchall() == self._shape
         except psycopg.Error:
             return False

@@ -101,7 +101,12 @@ def served(site):
 
 
 @pytest.mark.postgres
-def test_a_program_that_reads_it_finds_no_lie(served, tmp_path):
+@pytest.mark.parametrize(
+    ("phases", "examples"),
+    [("examples,fuzzing", 1), pytest.param("examples,coverage,fuzzing", EXAMPLES, marks=pytest.mark.long)],
+    ids=["some", "many"],
+)
+def test_a_program_that_reads_it_finds_no_lie(served, tmp_path, phases, examples):
     """Schemathesis makes requests from the schemas, right and wrong ones: never a 500, and answers are as described."""
     command = [
         sys.executable,
@@ -112,9 +117,9 @@ def test_a_program_that_reads_it_finds_no_lie(served, tmp_path):
         "--checks",
         ",".join(CHECKS),
         "--phases",
-        "examples,coverage,fuzzing",
+        phases,
         "--max-examples",
-        str(EXAMPLES),
+        str(examples),
         "--seed",
         str(SEED),
         "--workers",
