@@ -191,6 +191,7 @@ def test_of_many_at_once_one_is_inside(database):
 
 
 @pytest.mark.parametrize("accepts", ["resources", "documents"])
+@pytest.mark.long
 def test_no_packet_is_read_between_two_statements(make_exchange, database, accepts):
     """Sessions idle in a transaction are ended after 5 s; a large packet from far away takes longer."""
     exchange, held = make_exchange(accepts=accepts), []

@@ -99,6 +99,7 @@ def test_kinds_that_the_patient_leaves_out_stay_home_and_the_consultant_is_told_
     assert {each.split("/")[0] for each in left_out} == {"Observation", "Condition"} and len(left_out) == 4
 
 
+@pytest.mark.long
 def test_a_consent_that_is_narrowed_while_records_go_one_by_one_keeps_the_rest_home(make_exchange):
     exchange = make_exchange(capabilities="{transaction: false}", before={"bob": LyingProxy})
     load_chart(exchange, observations=5)
@@ -139,6 +140,7 @@ def test_after_a_withdrawal_a_correction_stays_home_and_what_takes_something_bac
     assert kept and all(each.endswith("consent-withdrawn") for each in kept)
 
 
+@pytest.mark.long
 def test_what_was_left_home_follows_when_the_patient_agrees_to_more(make_exchange):
     exchange = make_exchange(accepts="resources")
     load_chart(exchange, observations=2)

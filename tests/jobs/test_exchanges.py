@@ -101,6 +101,7 @@ def test_a_cut_answer_is_kept_as_unknown(make_exchange):
     assert cut["request_body"] is not None and cut["response_body"] is None
 
 
+@pytest.mark.long
 def test_an_uneventful_watch_leaves_neither_an_attempt_nor_exchanges(exchange):
     load_chart(exchange, observations=1)
     request_id = exchange.submit(a_request(records={"types": ["Condition", "Observation"]}))
@@ -178,6 +179,7 @@ def refusal_of(exchange, request_id):
     return next(row for row in rows(exchange, request_id=request_id) if row["cause_1"])
 
 
+@pytest.mark.long
 def test_the_attempt_page_shows_exchanges_and_no_content(refused):
     exchange, request_id = refused
     refusal = refusal_of(exchange, request_id)
@@ -220,6 +222,7 @@ def test_a_look_at_bodies_is_recorded_before_anything_is_shown(refused):
     assert look(reason="again", number="1").status_code == 404, "nothing is kept of what went well"
 
 
+@pytest.mark.long
 def test_the_command_line_shows_the_same_and_records_the_look(refused, tmp_path, database):
     from click.testing import CliRunner
 

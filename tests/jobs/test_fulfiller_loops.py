@@ -140,6 +140,7 @@ def test_a_swallowed_answer_leaves_each_document_once(make_exchange, key):
         assert {each.level for each in documents} == {"read-back"} == {sending.records().level}
 
 
+@pytest.mark.long
 def test_an_index_that_is_late_doubles_nothing(make_exchange):
     with started(make_exchange, "forgetful") as sending:
         sending.vendor.lag, sending.vendor.faults.swallow = 0.8, 1

@@ -310,6 +310,7 @@ def test_a_backup_tells_of_payloads_it_could_not_read_and_a_restore_mends_them(
     assert original.payloads.get(digest)
 
 
+@pytest.mark.long
 def test_a_backup_that_cannot_be_written_leaves_nothing(servers, exchange_on, new_database, tmp_path, monkeypatch):
     original, path = copies(servers, exchange_on, new_database, tmp_path)
     before = path.read_bytes()

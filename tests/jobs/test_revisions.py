@@ -71,6 +71,7 @@ def test_what_is_corrected_before_it_is_sent_is_sent_once_and_as_corrected(excha
     assert sent_to_bob(exchange) == {2: "verified"}
 
 
+@pytest.mark.long
 def test_the_first_version_stays_and_taking_in_the_same_key_compares_with_it(exchange):
     request_id = begin(exchange)
     revise(exchange, request_id, question="Another?")
@@ -231,6 +232,7 @@ def test_a_correction_is_corrected_again_and_the_loop_closes(sent):
     assert exchange.view(request_id)["closed"], exchange.view(request_id)["missing_to_close"]
 
 
+@pytest.mark.long
 def test_what_the_consultant_does_with_the_task_is_kept(sent):
     exchange, request_id = sent
     task = exchange.change("bob", one(exchange, "Task"), status="accepted")
@@ -388,6 +390,7 @@ def test_a_correction_while_it_is_being_sent_goes_right_after(make_exchange):
     assert question(exchange) == "Is chemotherapy needed?" and sent_to_bob(exchange) == {1: "cancelled", 2: "verified"}
 
 
+@pytest.mark.long
 def test_a_correction_before_the_read_back_replaces_it(sent):
     exchange, request_id = sent
     with exchange.engine.begin() as conn:  # as if it had been sent a moment ago
@@ -571,6 +574,7 @@ def test_what_would_be_another_request_is_refused(exchange, fields, sentence):
         revise(exchange, request_id, **fields)
 
 
+@pytest.mark.long
 def test_what_ended_or_is_being_cancelled_is_not_corrected(sent):
     exchange, request_id = sent
     with exchange.engine.begin() as conn:

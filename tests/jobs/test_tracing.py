@@ -166,6 +166,7 @@ def test_a_watch_where_nothing_happened_leaves_no_span(traced, collector):
 
 
 @pytest.mark.parametrize("trouble", ["refuses", "gone"])
+@pytest.mark.long
 def test_a_collector_in_trouble_disturbs_nothing(traced, collector, trouble, caplog):
     collector.refuses = True
     if trouble == "gone":
@@ -212,6 +213,7 @@ print([name for name in sys.modules if name.partition(".")[0] in ("opentelemetry
 """
 
 
+@pytest.mark.long
 def test_off_means_not_imported(tmp_path):
     (tmp_path / "config.yaml").write_text("data_dir: data\n")
     done = subprocess.run(

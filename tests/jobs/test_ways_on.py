@@ -169,6 +169,7 @@ def test_a_record_that_the_endpoint_refuses_is_named_on_the_step_and_left_out(tm
         exchange.close()
 
 
+@pytest.mark.long
 def test_bytes_with_another_hash_go_as_they_are_when_a_person_says_so(form):
     chart = load_chart(form, observations=1)
     data = base64.b64encode(b"%PDF-1.4 the report").decode()

@@ -106,6 +106,7 @@ def test_it_reads_a_zip_file_and_rows_in_two_encodings(directory, tmp_path):
     assert directory.row(3).state_now == "active" and directory.row(1).state_now == "gone"
 
 
+@pytest.mark.long
 def test_ten_thousand_rows_shaped_like_the_registry(directory):
     began = time.monotonic()
     [done] = directory.load(*files.people(10_000))
@@ -230,6 +231,7 @@ def test_the_monthly_list_of_deactivated_npis(directory):
     assert done.ended == 1 and directory.row(2).ended_on == date(2026, 11, 10)
 
 
+@pytest.mark.long
 def test_the_directory_is_the_same_in_whatever_order_files_come(directory):
     third = "npidata_pfile_20261116-20261122.csv"
     history = [

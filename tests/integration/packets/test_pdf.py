@@ -66,6 +66,7 @@ def test_the_same_rendition_gives_the_same_bytes():
     assert whole(demo()) == demo_pdf()
 
 
+@pytest.mark.long
 def test_another_process_gives_the_same_bytes():
     code = (
         "import sys; from tests.integration.packets.test_pdf import demo_pdf; import hashlib; "

@@ -162,6 +162,7 @@ def test_a_folder_we_may_not_enter_ourselves_is_named(folder):
 
 
 @as_root
+@pytest.mark.long
 def test_the_fix_it_names_works(folder):
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
@@ -184,6 +185,7 @@ def test_rows_survive_a_killed_postmaster(server):
     assert ask(server.url, "SELECT number FROM kept") == 42
 
 
+@pytest.mark.long
 def test_it_is_restarted_while_a_killed_one_left_a_busy_session(server):
     """The orphan ends by itself, or is ended: two servers must never share the folder."""
     busy = psycopg.connect(server.url)
@@ -209,6 +211,7 @@ def test_the_supervisor_restarts_it(server):
         thread.join()
 
 
+@pytest.mark.long
 def test_the_supervisor_goes_on_trying_what_cannot_start_and_says_why(server, monkeypatch, caplog):
     monkeypatch.setattr("integration.postgres.embedded.RETRY_START_SECONDS", 0.1)
     settings, stop = server.cluster / "postgresql.conf", threading.Event()
@@ -227,6 +230,7 @@ def test_the_supervisor_goes_on_trying_what_cannot_start_and_says_why(server, mo
         thread.join()
 
 
+@pytest.mark.long
 def test_a_killed_postmaster_is_not_running_even_as_a_zombie(server):
     pid = kill_postmaster(server)
     assert wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 5)
@@ -236,6 +240,7 @@ def test_a_killed_postmaster_is_not_running_even_as_a_zombie(server):
 
 
 @pytest.mark.skipif(not Path("/proc/sysvipc/shm").exists(), reason="shared memory is looked at the way Linux shows it")
+@pytest.mark.long
 def test_a_killed_one_leaves_no_shared_memory_once_restarted(server):
     maps = Path(f"/proc/{postmaster_pid(server.cluster)}/maps").read_text().split()
     named = {Path(word) for word in maps if word.startswith("/dev/shm/PostgreSQL.")}
@@ -293,6 +298,7 @@ def test_a_server_whose_owner_was_killed_is_adopted(folder, ready_made):
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.long
 def test_one_that_joined_takes_over_when_owner_and_server_died(folder, ready_made):
     server = copied(ready_made, folder / "data")
     owner = start_in_another_process(folder / "data", SAY_AND_WAIT)
@@ -307,6 +313,7 @@ def test_one_that_joined_takes_over_when_owner_and_server_died(folder, ready_mad
     server.stop()
 
 
+@pytest.mark.long
 def test_an_owner_that_leaves_hands_it_over_and_the_last_one_stops_it(folder, ready_made):
     server = copied(ready_made, folder / "data")
     owner = start_in_another_process(folder / "data", SAY_AND_WAIT)
@@ -322,6 +329,7 @@ def test_an_owner_that_leaves_hands_it_over_and_the_last_one_stops_it(folder, re
     assert not server.is_running()
 
 
+@pytest.mark.long
 def test_a_supervisor_who_joined_owns_it_and_restarts_it_whoever_else_opened_it(folder, ready_made):
     """Who does not look whether it lives must not own it: a web process beside serve, a long backup."""
     copied(ready_made, folder / "data")
@@ -354,6 +362,7 @@ def test_who_comes_and_goes_never_stops_it_under_another(folder, ready_made):
     assert postmaster_pid(folder / "data" / "postgres") is None
 
 
+@pytest.mark.long
 def test_killed_owners_and_joiners_block_nobody(folder, ready_made):
     server = copied(ready_made, folder / "data")
     for offset in (0.0, 0.2, 0.7):
@@ -381,6 +390,7 @@ def test_one_who_joined_and_was_killed_does_not_keep_it_running(server):
     assert not server.is_running()
 
 
+@pytest.mark.long
 def test_nobody_joins_one_that_is_being_stopped_and_a_killed_stopper_blocks_nobody(folder, ready_made):
     server = copied(ready_made, folder / "data")
     stopper = start_in_another_process(folder / "data", "\n" + HANG_WHILE_STOPPING)
@@ -401,6 +411,7 @@ def test_it_is_not_stopped_from_outside_while_somebody_owns_it(server):
     assert server.is_running()
 
 
+@pytest.mark.long
 def test_one_left_running_is_stopped_later(server):
     server.leave_running()
     other = EmbeddedPostgres(server.data_dir)
@@ -410,6 +421,7 @@ def test_one_left_running_is_stopped_later(server):
     assert not other.is_running()
 
 
+@pytest.mark.long
 def test_one_left_running_outlives_every_command_until_it_is_stopped(folder, ready_made):
     copied(ready_made, folder / "data")
     assert said(folder, "database", "start") == (0, "the embedded database runs\n")
@@ -456,6 +468,7 @@ def test_a_forked_child_does_not_keep_the_lock(server):
 
 
 @pytest.mark.parametrize("name", ["d" * 120, "with, comma", "with space 'and' \"quotes\" é"])
+@pytest.mark.long
 def test_any_folder_name_will_do(folder, ready_made, name):
     server = copied(ready_made, folder / name)
     try:

@@ -29,6 +29,7 @@ def test_many_thousand_items_links_and_findings_are_stored(database):
 
 
 @pytest.mark.parametrize("many", [20_000, 70_000])
+@pytest.mark.long
 def test_as_many_links_as_a_long_chart_has_are_stored_and_found(database, many):
     values = [f"Observation/{number}" for number in range(many)]
     with database.engine.begin() as conn:

@@ -67,6 +67,7 @@ def test_as_many_steps_as_an_endpoint_bears_never_want_more_turns_than_may_wait(
     assert width == 1 or concurrency * width <= rate * max(LONGEST_WAIT_SECONDS, 2 * concurrency / rate)
 
 
+@pytest.mark.long
 def test_four_processes_together_never_ask_more_often_than_the_endpoint_allows(database, engine):
     arrivals = []
 

@@ -102,6 +102,7 @@ def test_when_the_source_has_them_again_a_retry_goes_on(gathering):
     assert gathering.at_bob("Observation")["o0"]["status"] == "corrected"
 
 
+@pytest.mark.long
 def test_what_comes_back_stands_again(gathering):
     source = gathering.source
     source.put(observation(1))

@@ -100,6 +100,7 @@ def test_its_answer_is_an_answer_as_one_by_phone_is(desk, payer):
     assert len(desk.stands.answers) == 1 and len(payer.creates) == 1
 
 
+@pytest.mark.long
 def test_a_queued_response_is_waited_for_and_the_newest_counts(desk, payer):
     desk.ask()
     payer.answer(outcome="queued")

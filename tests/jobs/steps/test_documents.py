@@ -216,6 +216,7 @@ def test_a_document_that_would_be_in_none_stops_the_delivery_and_is_named(make_e
     assert documents(exchange) == []
 
 
+@pytest.mark.long
 def test_a_record_that_cannot_be_shown_is_sent_as_it_came(make_exchange, monkeypatch):
     exchange = make_exchange(accepts="documents")
     chart = load_chart(exchange, observations=2)

@@ -81,6 +81,7 @@ def test_a_plain_order_is_taken_in_and_what_it_does_not_tell_is_asked_before_any
     assert at_bob(exchange) == ["Operate on the LEFT kidney?"] and exchange.view(request_id)["status"] == "requested"
 
 
+@pytest.mark.long
 def test_what_is_completed_in_the_ehr_lets_a_plain_order_go(exchange):
     chart = load_chart(exchange)
     order = exchange.put("alice", plain_order(chart))
@@ -160,6 +161,7 @@ def test_another_subject_stops_everything_and_alarms(exchange):
     assert set(exchange.parked(request_id)) == {"order-other-patient"} and at_bob(exchange)[0] == "Is surgery needed?"
 
 
+@pytest.mark.long
 def test_what_a_person_corrected_otherwise_stays_and_is_named(exchange):
     from integration.store import requests as request_store
     from integration.store import revisions
@@ -335,6 +337,7 @@ def test_one_server_under_two_addresses_is_noticed_and_its_orders_are_taken_in_o
     assert len(polled(exchange)) == 1
 
 
+@pytest.mark.long
 def test_an_order_that_was_also_entered_by_hand_is_one_request(exchange):
     from tests.jobs.exchange import a_request
 

@@ -208,6 +208,7 @@ def test_an_order_that_points_to_what_we_may_not_read_stops_no_other_and_is_not_
         )
 
 
+@pytest.mark.long
 def test_orders_that_no_server_should_hold_stop_no_other(make_exchange):
     def tell(method, path, answer):
         status, headers, body = answer

@@ -82,6 +82,7 @@ def test_a_revision_is_returned_though_the_one_before_never_was(exchange):
     assert text_of(copy) == ["we disagree"] and replaced_by(copy) == [] and copy_of(exchange, request_id, 1) is None
 
 
+@pytest.mark.long
 def test_a_revision_wakes_a_return_that_gave_up(exchange):
     request_id = asked(exchange)
     [task] = exchange.find("bob", "Task")

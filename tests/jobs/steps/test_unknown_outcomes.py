@@ -62,6 +62,7 @@ def test_a_swallowed_report_is_returned_once(make_exchange):
     assert len(reports) == 1
 
 
+@pytest.mark.long
 def test_an_empty_body_with_a_location_is_enough(make_exchange):
     def empty(method, path, answer):
         status, headers, body = answer
@@ -241,6 +242,7 @@ def test_a_wrong_attachment_hash_makes_no_packet(exchange):
     assert exchange.parked(request_id) == ["record-partial"]
 
 
+@pytest.mark.long
 def test_an_attachment_too_large_for_the_target_waits_for_a_person(make_exchange):
     import requests as http
 

@@ -199,6 +199,7 @@ ALLOWED = "[{{path: Observation.note, difference: lost, reason: it keeps none, r
 
 
 @pytest.mark.parametrize("until, parked", [(TOMORROW, []), ("2020-01-01", ["verify-different"])])
+@pytest.mark.long
 def test_a_reviewed_difference_is_a_finding_until_its_last_day(make_exchange, until, parked):
     exchange = make_exchange(
         before={"bob": lossy(lambda each: each["resourceType"] == "Observation" and each.pop("note", None))},

@@ -192,6 +192,7 @@ def _at(place: dict) -> dict:
     return {"url": "http://hl7.org/fhir/StructureDefinition/event-location", "valueReference": place}
 
 
+@pytest.mark.long
 def test_a_record_whose_original_is_gone_is_named_and_the_rest_is_written(exchange):
     chart = load_chart(exchange)
     lost = exchange.put(

@@ -150,6 +150,7 @@ def test_a_search_by_identifier_that_is_ignored_finds_nothing(unkind, capabiliti
     assert all(each["code"]["text"].startswith("of bob") or each["subject"] for each in bob.of("Observation"))
 
 
+@pytest.mark.long
 def test_an_index_that_is_late_is_waited_for(unkind):
     exchange, bob = unkind(late=0.5)
     load_chart(exchange)

@@ -97,6 +97,7 @@ def dispatch_once(exchange) -> None:
         run_step(exchange.world, exchange.heartbeat, step_id, lease_no)
 
 
+@pytest.mark.long
 def test_a_file_size_limit_is_a_full_disk_too(tmp_path):
     """Needs no mount: the kernel refuses the write."""
     code = (

@@ -78,6 +78,7 @@ def test_an_endpoint_that_takes_the_connection_and_says_nothing_holds_a_check_fo
 
 
 @pytest.mark.postgres
+@pytest.mark.long
 def test_a_secret_that_is_gone_is_said_by_the_check_and_ends_it(tmp_path, database):
     secret = tmp_path / "token"
     secret.write_text("s3cret")

@@ -76,6 +76,7 @@ def test_a_server_that_moved_is_looked_over_and_goes_on(exchange, proxies):
         endpoint_moved.compare_links(exchange.world, "bob")
 
 
+@pytest.mark.long
 def test_what_does_not_hold_at_the_new_address_is_listed_and_asked_anew(make_exchange, proxies):
     exchange = make_exchange(patients="match")
     there = exchange.put("bob", patient())
@@ -118,6 +119,7 @@ def test_a_server_that_says_it_is_another_one_stops_too(exchange):
     assert exchange.parked(second) == ["endpoint-moved"] and first
 
 
+@pytest.mark.long
 def test_what_is_forgotten_may_be_sent_again(make_exchange):
     """The ledger says of what was taken that nothing goes again: not of what is not there any more."""
     exchange = make_exchange(accepts="documents")

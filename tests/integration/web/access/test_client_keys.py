@@ -149,6 +149,7 @@ def test_those_who_come_while_it_is_being_fetched_wait_for_it_and_do_not_ask_aga
     assert answers == [200] * 8 and len(site.asked) == 1
 
 
+@pytest.mark.long
 def test_two_processes_claim_a_fetch_once(machine, database):
     claim = (
         "import sys; from integration.postgres.database import connect; from integration.store.clients import may_fetch\n"
