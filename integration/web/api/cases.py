@@ -9,7 +9,7 @@ from integration.views.case import label
 from integration.web import forms, pages, world
 from integration.web.access import scope
 from integration.web.api.bodies import BoardQuery
-from integration.web.api.request_answers import Board, BoardLine, Case, CasePart, OpinionOfCase
+from integration.web.api.case_answers import Board, BoardLine, Case, CasePart, OpinionOfCase
 from integration.web.api.routes import get
 from integration.web.problems import Error, Problem
 

@@ -9,8 +9,8 @@ from integration.views.checklist import view
 from integration.web import forms, world
 from integration.web.access import consented
 from integration.web.api.answers import Done
+from integration.web.api.before_visit_answers import Checklist
 from integration.web.api.bodies import ChecklistWord
-from integration.web.api.request_answers import Checklist
 from integration.web.api.routes import get, post
 from integration.web.problems import Problem
 

@@ -8,8 +8,8 @@ from integration.store import insurances
 from integration.views.coverage import view
 from integration.web import forms, problems, world
 from integration.web.api.answers import Done
+from integration.web.api.before_visit_answers import Coverage, CoverageKept
 from integration.web.api.bodies import Because, CoverageEntry, PayerAsked
-from integration.web.api.request_answers import Coverage, CoverageKept
 from integration.web.api.routes import get, post
 from mappings.coverage_typed import AnswerNotRight
 from mappings.model.errors import Mistake

@@ -10,8 +10,8 @@ from integration.views.sources import ask_view, parcel_view
 from integration.views.texts import t
 from integration.web import forms, world
 from integration.web.api.answers import Done
+from integration.web.api.before_visit_answers import Parcels, SourceAsk, SourceAsks
 from integration.web.api.bodies import AddParcel, AskAgain, AskSource, MoveParcel, SourceWord
-from integration.web.api.request_answers import Parcels, SourceAsk, SourceAsks
 from integration.web.api.routes import get, post
 from integration.web.coordinator.parcels import may_say
 from integration.web.problems import Problem

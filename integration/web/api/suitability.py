@@ -6,8 +6,8 @@ from integration import suitability as stands
 from integration.store.operations import NotPossible
 from integration.views.suitability import view
 from integration.web import forms, world
+from integration.web.api.before_visit_answers import Suitability
 from integration.web.api.bodies import SuitabilityAnswer
-from integration.web.api.request_answers import Suitability
 from integration.web.api.routes import get, post
 from integration.web.problems import Problem
 
