@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from integration import fhir_json
 from integration.fhir.shared_links import Bounds, Reply, ServerAway, exchange
 from integration.settings.health_library import HealthLibrary
-from integration.store import library_answers
+from integration.store import audit, library_answers, requests
 from integration.store.library_answers import AGAIN, REST
 from mappings.infobutton import Entry, askable, is_safe, read_answer, to_query
 from mappings.model.errors import MappingError
@@ -42,6 +42,37 @@ class Shelf:
     code: Code | None = None
     readings: tuple[Reading, ...] = ()
     read_at: datetime | None = None
+
+
+def looked_at(
+    engine: Engine,
+    library: HealthLibrary,
+    request_id: str,
+    language: str = "",
+    *,
+    actor: str,
+    reason: str | None = None,
+) -> tuple[Shelf, Diagnosis | None]:
+    """What the library has for a request's diagnosis. The look is recorded: it says what the patient has. Raises UnknownRequest."""
+    with engine.begin() as conn:
+        content = requests.content(requests.get(conn, request_id))
+        audit.record(conn, actor, "library.looked-at", request_id, reason=reason)
+    diagnosis = content.first_opinion.diagnosis if content.first_opinion is not None else None
+    return about(engine, library, diagnosis, language), diagnosis
+
+
+def view(request_id: str, shelf: Shelf) -> dict:
+    """As JSON."""
+    return {
+        "request_id": request_id,
+        "state": shelf.state,
+        "source": shelf.source,
+        "language": shelf.language,
+        "languages": list(shelf.languages),
+        "code": shelf.code.code if shelf.code else None,
+        "readings": [{"title": each.title, "href": each.href, "summary": each.summary} for each in shelf.readings],
+        "read_at": shelf.read_at,
+    }
 
 
 def about(engine: Engine, library: HealthLibrary, diagnosis: Diagnosis | None, language: str = "") -> Shelf:

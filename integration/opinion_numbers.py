@@ -2,7 +2,7 @@
 
 import calendar
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -12,6 +12,7 @@ from integration.store import opinion_numbers as store
 from integration.store.scope import Scope
 from integration.views.texts import t
 from mappings.opinion_numbers import COUNTS, OTHERS, TIMES, Line, lines
+from mappings.suppression import LEAST
 
 LONGEST_MONTHS = 36
 COLUMNS = ("by", "group", *COUNTS, *(f"{name}-{what}-seconds" for name in TIMES for what in ("median", "p80")))
@@ -71,6 +72,12 @@ def last_day(period: Period) -> date:
 def read(conn: Connection, scope: Scope, period: Period, place: Callable[[str], str]) -> list[Line]:
     """All of a scope, then by specialty and by consultant."""
     return lines(store.read(conn, scope, period.since, period.until, place))
+
+
+def view(period: Period, found: Iterable[Line]) -> dict:
+    """As JSON: None where a number is kept back, or there is none."""
+    first, last = f"{period.first:%Y-%m}", f"{period.last:%Y-%m}"
+    return {"first": first, "last": last, "least": LEAST, "lines": [row(each) for each in found]}
 
 
 def name_of(line: Line) -> str:

@@ -16,6 +16,7 @@ from second_opinion import (  # noqa: F401  their commands join the group
     desk,
     directory,
     endpoints,
+    health_links,
     keys,
     medications,
     opinions,

@@ -1,6 +1,7 @@
 """Commands about patients' private links, and about releasing a report to the patient."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -38,16 +39,27 @@ def list_(ctx: click.Context, request_id: str, as_json: bool) -> None:
 @click.option("--opened-by", required=True, type=click.Choice(["birth-date", "code"]), help="What opens it.")
 @click.option("--days", default="", help="For how many days it is good; without it: 14.")
 @click.option("--language", default="en", type=click.Choice(["en", "es"]), help="Of the page.")
+@click.option(
+    "--letter", type=click.Path(path_type=Path, dir_okay=False), help="Write it there as a sheet to print (PDF)."
+)
 @with_json
 @click.pass_context
-def make(ctx: click.Context, request_id: str, as_json: bool, **typed: str) -> None:
+def make(ctx: click.Context, request_id: str, letter: Path | None, as_json: bool, **typed: str) -> None:
     """Make a link for the patient of REQUEST_ID. It, and a code, are printed now and never again."""
+    from integration.packets.private_letter import to_pdf
     from integration.store import private_links as store
+    from integration.store import requests
+    from integration.views.private_letter import letter_of
     from mappings.model.private_link import TypedLink
 
     with opened(ctx) as (config, engine), engine.begin() as conn:
         made = store.make(conn, request_id, TypedLink(**typed), actor=ME)
+        placer = requests.get(conn, request_id).placer
+        if letter is not None:
+            store.for_letter(conn, request_id, made.token, actor=ME)
     address = f"{config.web.public_url or config.web.address}/p/{made.token}"
+    if letter is not None:
+        letter.write_bytes(to_pdf(letter_of(made.link, address, config, placer)))
     told = f"link {made.link.id}: {address}" + (f"\ncode, to be given by another way: {made.code}" if made.code else "")
     show({"request_id": request_id, "id": made.link.id, "link": address, "code": made.code}, as_json, told)
 

@@ -28,7 +28,7 @@ from integration.backups.backup import (
 from integration.packets.payloads import Payloads
 from integration.postgres.database import MIGRATION_LOCK, Database, alembic_config, known_revisions, revision_of
 from integration.postgres.driver import driver
-from integration.store import audit, audit_seals
+from integration.store import audit, audit_seals, health_links, private_links
 from mappings.model.errors import ExchangeError
 
 NOT_CONTENT = frozenset({"endpoints"})  # what every command writes: a database with only that is empty
@@ -100,8 +100,13 @@ def look_before_sending(conn: Connection, *, actor: str, detail: dict | None = N
     conn.execute(_FREE_REQUESTS)
     conn.execute(_FORGET_JOBS)
     conn.execute(text("DELETE FROM sessions"))  # who has signed out since must not be in again
+    because = "the database was restored from a backup: whether it was revoked since is not known"
+    ended = {
+        "private_links": private_links.revoke_all(conn, actor=actor, reason=because),
+        "health_links": health_links.revoke_all(conn, actor=actor, reason=because),
+    }
     audit_seals.begin_anew(conn)
-    audit.record(conn, actor, "database.restored", detail=detail)
+    audit.record(conn, actor, "database.restored", detail={**(detail or {}), "links_ended": ended})
     return marked
 
 

@@ -45,6 +45,11 @@ def pdf_of_text(text: str, title: str) -> bytes | str:
     return out.getvalue()
 
 
+def load_font() -> None:
+    """Make the font known to reportlab."""
+    _letters()
+
+
 @cache
 def _letters() -> frozenset[int]:
     font = TTFont(FONT, io.BytesIO(pymupdf_fonts.myfont("cascadia")))

@@ -332,6 +332,15 @@ def revoke(conn: Connection, request_id: str, link_id: str, *, actor: str, reaso
     audit.record(conn, actor, "health-link.revoked", request_id, subject=link_id, reason=reason)
 
 
+def revoke_all(conn: Connection, *, actor: str, reason: str) -> int:
+    """Every link opens nothing any more, as after a restore: one that was revoked since the backup would. Returns how many."""
+    return conn.execute(
+        update(links)
+        .where(links.c.ended_at.is_(None))
+        .values(ended_at=func.statement_timestamp(), ended_by=actor, ended_because=reason, wrapped_key=None)
+    ).rowcount
+
+
 def database_time(conn: Connection) -> datetime:
     """Now, by the clock that links end by."""
     now: datetime = conn.execute(select(func.statement_timestamp())).scalar_one()

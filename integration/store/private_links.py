@@ -14,6 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, null,
 from integration.store import audit, installation, requests, sign_in_tries
 from integration.store.operations import NotPossible, WrongWords
 from integration.store.tables import private_links, private_sessions
+from mappings.device import Device as DeviceOf
+from mappings.device import device_of
 from mappings.model.private_link import (
     CODE_LENGTH,
     CODE_LETTERS,
@@ -91,13 +93,18 @@ class Opened:
 
 @dataclass(frozen=True)
 class Device:
-    """One session that a link opened: ``device``, as its browser calls itself."""
+    """One session that a link opened: ``device``, what is kept of how its browser calls itself."""
 
     link_id: int
     device: str
     created_at: datetime
     seen_at: datetime
     is_open: bool
+
+    @property
+    def of(self) -> DeviceOf:
+        """Its class and browser; older rows have the browser's own name."""
+        return device_of(self.device)
 
 
 def make(conn: Connection, request_id: str, typed: TypedLink, *, actor: str) -> Made:
@@ -132,6 +139,18 @@ def of_request(conn: Connection, request_id: str) -> list[PrivateLink]:
     return [PrivateLink.from_row(row) for row in rows]
 
 
+def for_letter(conn: Connection, request_id: str, token: str, *, actor: str) -> PrivateLink:
+    """The link of a token that is put on paper, recorded. Raises NotPossible for another request's, and for one that does not open."""
+    wanted = select(private_links, (private_links.c.expires_at > func.now()).label("in_time")).where(
+        private_links.c.request_id == request_id, private_links.c.token_sha256 == hash_of(token)
+    )
+    row = conn.execute(wanted).one_or_none()
+    if row is None or not row.in_time or row.revoked_at is not None or row.failures >= MAX_FAILURES:
+        raise NotPossible(f"request {request_id} has no such private link that opens: make one, and its letter with it")
+    audit.record(conn, actor, "private-link.letter", request_id, subject=f"link {row.id}")
+    return PrivateLink.from_row(row)
+
+
 def revoke(conn: Connection, request_id: str, link_id: int, *, actor: str, reason: str) -> None:
     """Close a link and end what it opened. Raises UnknownRequest; NotPossible when there is no such link that is not revoked."""
     requests.get(conn, request_id)
@@ -152,6 +171,32 @@ def revoke(conn: Connection, request_id: str, link_id: int, *, actor: str, reaso
         .values(ended_at=func.now())
     )
     audit.record(conn, actor, "private-link.revoked", request_id, subject=f"link {link_id}", reason=reason)
+
+
+def follow_birth_date(conn: Connection, request_id: str, born: str, *, actor: str) -> None:
+    """The patient's birth date was corrected: their links open by the new one, and no longer by the old one.
+
+    A link that is closed, revoked or expired stays so, and what is open stays open.
+    """
+    wanted = select(private_links).where(
+        private_links.c.request_id == request_id, private_links.c.opened_by == OpenedBy.BIRTH_DATE
+    )
+    for row in conn.execute(wanted.with_for_update()).all():
+        answer = _hmac_of(conn, row.token_sha256, answer_of(OpenedBy.BIRTH_DATE, born))
+        if answer != row.answer_hmac:
+            conn.execute(update(private_links).where(private_links.c.id == row.id).values(answer_hmac=answer))
+            audit.record(conn, actor, "private-link.birth-date-corrected", request_id, subject=f"link {row.id}")
+
+
+def revoke_all(conn: Connection, *, actor: str, reason: str) -> int:
+    """Close every link, as after a restore: one that was revoked since the backup would open again. Returns how many."""
+    closed = conn.execute(
+        update(private_links)
+        .where(private_links.c.revoked_at.is_(None))
+        .values(revoked_at=func.now(), revoked_by=actor, revoked_reason=reason)
+    ).rowcount
+    conn.execute(update(private_sessions).where(private_sessions.c.ended_at.is_(None)).values(ended_at=func.now()))
+    return closed
 
 
 def may_try(conn: Connection, address: str) -> bool:
@@ -282,6 +327,10 @@ def _limits(conn: Connection, address: str) -> dict[str, sign_in_tries.Limit]:
 
 def _hmac(conn: Connection, token: str, answer: str) -> str:
     """Bound to the link: the same birth date is another value for every one."""
+    return _hmac_of(conn, hash_of(token), answer)
+
+
+def _hmac_of(conn: Connection, token_sha256: str, answer: str) -> str:
     secret = bytes.fromhex(installation.secret(conn, "web-secret"))
-    said = f"private-link {hash_of(token)} {answer}".encode("utf-8", "replace")
+    said = f"private-link {token_sha256} {answer}".encode("utf-8", "replace")
     return hmac.new(secret, said, "sha256").hexdigest()

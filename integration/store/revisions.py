@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, func, or_, select, update
 
-from integration.store import audit, deadlines, deliveries, further_opinions, operations, requests, steps
+from integration.store import audit, deadlines, deliveries, further_opinions, operations, private_links, requests, steps
 from integration.store.deliveries import Delivery
 from integration.store.requests import Request
 from integration.store.tables import audit as audit_table
@@ -288,6 +288,8 @@ def _store(conn: Connection, row: Request, request: SecondOpinionRequest, made: 
             updated_at=func.now(),
         )
     )
+    if born := request.patient.birth_date:
+        private_links.follow_birth_date(conn, row.id, f"{born}", actor=actor)
     steps.set_priority(conn, row.id, request.priority)
     audit.record(
         conn,

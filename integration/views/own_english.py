@@ -14,6 +14,18 @@ ENGLISH: dict[str, str] = {
     "why_locked": "This form is too old. Look at the page, and try again. What you wrote is still here.",
     "away": "The page is not working right now. Please try again in a few minutes.",
     # the door
+    # the sheet that a patient without email gets
+    "letter.title": "Your own page",
+    "letter.name": "For",
+    "letter.intro": "Your doctor's office made a page that only you can open. You can read it on a phone or a computer.",
+    "letter.scan": "Point the camera of your phone at this square. Then tap the link that you see.",
+    "letter.type": "Or type this address. Type it as one line, with no spaces.",
+    "letter.born": "The page asks for your birth date. Do not write it on this sheet.",
+    "letter.code": "The page asks for your code. You get the code in another way. Do not write it on this sheet.",
+    "letter.until": "This address works until {day}.",
+    "letter.call": "Do you need help? Did you lose this sheet? Call {placer}: {phone}.",
+    "letter.ask": "Do you need help? Did you lose this sheet? Ask at {placer}.",
+    "letter.keep": "Keep this sheet to yourself. Tear it up when you do not need it any more.",
     "door.title": "A private page",
     "door.intro": "This page is only for the person who got this link. To open it, type your birth date. Did you get a code? Then type the code.",
     "door.born": "Your birth date",
@@ -153,6 +165,10 @@ ENGLISH: dict[str, str] = {
     # devices
     "devices.intro": "This is each time the page was opened. If it was not you, call {placer}. They can close the link.",
     "devices.now": "open now",
+    "devices.phone": "A phone",
+    "devices.tablet": "A tablet",
+    "devices.computer": "A computer",
+    "devices.unknown": "A device that does not say what it is",
     "devices.until": "Your link works until {day}.",
     # links by which the patient carries the records
     "links.limited": "A new link leaves out what you said we should not share. It says which kinds those are.",

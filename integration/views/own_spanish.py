@@ -19,6 +19,17 @@ SPANISH: dict[str, str] = {
     "why_locked": "Este formulario es muy viejo. Mire la página y pruebe otra vez. Lo que escribió sigue aquí.",
     "away": "La página no funciona ahora. Pruebe otra vez en unos minutos.",
     # the door
+    "letter.title": "Su propia página",
+    "letter.name": "Para",
+    "letter.intro": "El consultorio de su médico hizo una página que solo usted puede abrir. La puede leer en un teléfono o en una computadora.",
+    "letter.scan": "Ponga la cámara de su teléfono sobre este cuadro. Luego toque el enlace que ve.",
+    "letter.type": "O escriba esta dirección. Va en una sola línea y sin espacios.",
+    "letter.born": "La página le pide su fecha de nacimiento. No la escriba en esta hoja.",
+    "letter.code": "La página le pide su código. El código le llega de otra forma. No lo escriba en esta hoja.",
+    "letter.until": "Esta dirección sirve hasta el {day}.",
+    "letter.call": "¿Necesita ayuda? ¿Perdió esta hoja? Llame a {placer}: {phone}.",
+    "letter.ask": "¿Necesita ayuda? ¿Perdió esta hoja? Pregunte en {placer}.",
+    "letter.keep": "Guarde esta hoja solo para usted. Rómpala cuando ya no la necesite.",
     "door.title": "Una página privada",
     "door.intro": "Esta página es solo para la persona que recibió este enlace. Para abrirla, escriba su fecha de nacimiento. ¿Le dieron un código? Entonces escriba el código.",
     "door.born": "Su fecha de nacimiento",
@@ -157,6 +168,10 @@ SPANISH: dict[str, str] = {
     "consent.stale": "Alguien cambió esto desde que usted abrió la página. Mire y marque otra vez.",
     # devices
     "devices.intro": "Aquí está cada vez que se abrió la página. Si no fue usted, llame a {placer}. Ellos pueden cerrar el enlace.",
+    "devices.phone": "Un teléfono",
+    "devices.tablet": "Una tableta",
+    "devices.computer": "Una computadora",
+    "devices.unknown": "Un aparato que no dice qué es",
     "devices.now": "abierta ahora",
     "devices.until": "Su enlace sirve hasta el {day}.",
     # enlaces con los que el paciente lleva sus datos

@@ -70,6 +70,11 @@ def test_the_page_shows_what_it_has_safe_and_with_its_source(site, service):
         summary.count("<a ") == summary.count("<a") == 1 and "no plain" in summary
     )  # a link that leads nowhere is words
     assert len(site.audited("library.looked-at")) == 1
+    request_id = re.search(r"/requests/([^/\"]+)/library", page).group(1)
+    found = site.client.get(f"/api/requests/{request_id}/library").json
+    assert found["state"] == "found" and found["readings"][0]["href"].startswith("https://")
+    assert site.client.get(f"/api/requests/{request_id}/library?language=xx").json["language"] == found["languages"][0]
+    assert [each.reason for each in site.audited("library.looked-at")] == [None, "API", "API"]
 
 
 def test_only_the_code_leaves(site, service):

@@ -54,6 +54,8 @@ RUN_ELSEWHERE = {
     "visits times": "tests/jobs/steps; it needs a calendar that offers times",
     "visits book": "tests/jobs/steps; it needs a calendar that offers times",
     "findings skip": "tests/integration/web/operations/test_ways_on.py; it needs an order that was refused",
+    "health-links revoke": "tests/integration/web/test_health_links.py; it needs the id of a link",
+    "records open-link": "tests/integration/health_links/test_opening.py; it asks the link's server",
     "database start": "tests/integration/postgres/test_embedded.py; it starts another PostgreSQL",
 }
 
@@ -201,6 +203,10 @@ def to_run(exchange: Exchange, folder: Path) -> list[tuple[str, tuple[str, ...]]
         ("private-links list", (request_id,)),
         ("private-links revoke", (request_id, "1", *because)),
         ("packet key-facts", (request_id,)),
+        ("health-links make", (request_id, "--patient-asked")),
+        ("health-links list", (request_id,)),
+        ("library show", (request_id,)),
+        ("opinions numbers", ()),
         ("desk list", ()),
         ("desk show", (request_id,)),
         ("desk report show", (request_id,)),

@@ -24,7 +24,7 @@ blueprint = pages.sentences(Blueprint("opinion_numbers", __name__, url_prefix="/
 def show() -> ResponseReturnValue:
     """The numbers of a period. What is wrong with the months is said, and the last twelve are shown."""
     period, wrong = _period()
-    found = _lines(period)
+    found = lines_of(period)
     return pages.render(
         "opinion_numbers.html",
         400 if wrong else 200,
@@ -47,8 +47,7 @@ def as_json() -> ResponseReturnValue:
     period, wrong = _period()
     if wrong:
         return _refused(wrong)
-    rows = [opinion_numbers.row(each) for each in _lines(period)]
-    return {"first": f"{period.first:%Y-%m}", "last": f"{period.last:%Y-%m}", "least": LEAST, "lines": rows}
+    return opinion_numbers.view(period, lines_of(period))
 
 
 @blueprint.get("/opinions.csv")
@@ -59,7 +58,7 @@ def as_csv() -> ResponseReturnValue:
         return _refused(wrong)
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    for each in map(opinion_numbers.row, _lines(period)):
+    for each in map(opinion_numbers.row, lines_of(period)):
         writer.writerow([_cell(name, each[name]) for name in COLUMNS])
     name = f"opinions-{period.first:%Y-%m}-{period.last:%Y-%m}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -92,7 +91,8 @@ def _refused(wrong: dict[str, str]) -> ResponseReturnValue:
     }, 400
 
 
-def _lines(period: Period) -> list[Line]:
+def lines_of(period: Period) -> list[Line]:
+    """Of who asks, counted now or within the last seconds."""
     mine = scope.mine()
 
     def count() -> list[Line]:

@@ -3,9 +3,11 @@
 from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
 
+from integration.packets.private_letter import to_pdf
 from integration.store import audit, private_links, requests
 from integration.store.operations import NotPossible, WrongWords
 from integration.store.private_links import Made
+from integration.views.private_letter import letter_of
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from mappings.model.private_link import DAYS, MAX_DAYS, MAX_FAILURES, Language, OpenedBy, TypedLink
@@ -31,6 +33,25 @@ def make(request_id: str) -> ResponseReturnValue:
     except WrongWords as error:
         return _page(request_id, 400, wrong=dict(error.wrong))
     return _page(request_id, made=made)
+
+
+@blueprint.post("/letter")
+def letter(request_id: str) -> ResponseReturnValue:
+    """The link that was just made as a sheet of paper. It comes in the form, and stands in no address; what opens it is not on it."""
+    if not forms.is_ours():
+        return _page(request_id, 403, error=forms.refusal())
+    token = forms.typed("link", 100)
+    try:
+        with world.engine().begin() as conn:
+            link = private_links.for_letter(conn, request_id, token, actor=forms.actor())
+            placer = requests.get(conn, request_id).placer
+    except NotPossible as error:
+        return _page(request_id, 409, error=str(error))
+    made = to_pdf(letter_of(link, _address(token), world.config(), placer))
+    answer = Response(made, content_type="application/pdf")
+    answer.headers["Content-Disposition"] = 'attachment; filename="letter.pdf"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 @blueprint.post("/<int:private_link>/revoke")

@@ -1,25 +1,19 @@
 """The words of the patient's own page in the patient's language; what a language lacks is English, marked as such, and told."""
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
+from integration.views.own_days import DAYS, day
 from integration.views.own_english import ENGLISH
 from integration.views.own_spanish import SPANISH
 from mappings.model.private_link import Language
 
 CATALOGS: dict[str, dict[str, str]] = {Language.ENGLISH: ENGLISH, Language.SPANISH: SPANISH}
 MISSING = "own-page-text-missing"
-_DAYS = {
-    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-    "es": ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
-}
-_MONTHS = {
-    "en": "January February March April May June July August September October November December".split(),
-    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split(),
-}
+__all__ = ["CATALOGS", "MISSING", "day", "moment", "say"]
 
 
 def say(language: str, key: str, missing: Callable[[str], object], **values: object) -> Markup:
@@ -35,16 +29,10 @@ def say(language: str, key: str, missing: Callable[[str], object], **values: obj
     return Markup('<span lang="en">{}</span>').format(Markup(escape(ENGLISH[key])).format(**safe))
 
 
-def day(language: str, value: date | datetime) -> str:
-    """``May 4, 2026``; ``4 de mayo de 2026``."""
-    month = _MONTHS[language][value.month - 1]
-    return f"{value.day} de {month} de {value.year}" if language == "es" else f"{month} {value.day}, {value.year}"
-
-
 def moment(language: str, at: datetime, zone: str) -> str:
     """The day of the week, the day, and the time by the clock there."""
     there = at.astimezone(ZoneInfo(zone))
-    name = _DAYS[language][there.weekday()]
+    name = DAYS[language][there.weekday()]
     if language == "es":
         return f"{name} {day(language, there)}, {there:%H:%M} ({zone})"
     return f"{name}, {day(language, there)}, {there:%-I:%M %p} ({zone})"

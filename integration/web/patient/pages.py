@@ -18,6 +18,7 @@ from integration.store.revisions import RevisionRefused, RevisionStale
 from integration.web import pages, world
 from integration.web.health_links import base_url, qr_of
 from integration.web.patient import gate, own_words
+from mappings.device import device_of
 from mappings.health_link import LinkProblem
 from mappings.medications import Informant, What
 from mappings.model.consent import How, Said, TypedConsent
@@ -80,9 +81,8 @@ def _door(says: str = "", status: int = 200, *, is_door: bool = True) -> Respons
 
 
 def _device() -> str:
-    """As the browser calls itself: what a patient may know it by."""
-    said = request.headers.get("User-Agent", "")
-    return "".join(each for each in said if each.isprintable())[:160]
+    """What is kept of the browser's own name: class and family, by which a patient may know it."""
+    return device_of(request.headers.get("User-Agent", "")).kept
 
 
 def _to_page() -> Response:

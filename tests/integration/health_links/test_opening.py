@@ -8,8 +8,10 @@ import threading
 from html import unescape
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
+import second_opinion
 from integration.health_links import making
 from integration.health_links.making import Wanted
 from integration.store import received_records, tables
@@ -264,3 +266,18 @@ def test_two_patients_in_a_file_are_nobody_and_a_document_without_bytes_stays_a_
     assert identity_in({"resourceType": "Bundle", "entry": [{"resource": PATIENT}, {"resource": PATIENT}]}) is None
     assert documents_in({"resourceType": "DocumentReference", "content": [{"attachment": {"url": "Binary/1"}}]}) is None
     assert said_of({"resourceType": "Bundle", "entry": "x", "type": "y"}).title == "Bundle"
+
+
+def test_a_program_and_a_command_hand_one_in_and_it_stands_in_no_argument(near, unkind, tmp_path, database):
+    request_id = near.request("api")
+    link, there = link_to(unkind), f"/api/requests/{request_id}/records-received/link"
+    made = near.client.post(there, json={"link": link}).json
+    assert len(made["taken"]) == 1 and made["known"] == made["refused"] == []
+    runner = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url})
+    words = ["--config", str(tmp_path / "config.yaml"), "records", "open-link", request_id, "-", "--json"]
+    done = runner.invoke(second_opinion.cli, words, input=f"{link}\n1234\n")
+    assert json.loads(done.stdout) == {"request_id": request_id, "taken": [], "known": made["taken"], "refused": []}
+    for pasted, status in (("nonsense", 422), ("", 400), ("x" * 9000, 400)):
+        answer = near.client.post(there, json={"link": pasted})
+        assert answer.status_code == status and "x" * 100 not in answer.text
+    assert runner.invoke(second_opinion.cli, words, input="nonsense").exit_code == 1

@@ -11,9 +11,11 @@ from html import unescape
 from urllib.parse import urlsplit
 
 import pytest
+from click.testing import CliRunner
 from pypdf import PdfReader
 from sqlalchemy import func, select, update
 
+import second_opinion
 from integration.store import health_links as store
 from integration.store import tables
 from integration.web import create_app
@@ -304,3 +306,42 @@ def test_nothing_leaves_by_a_link_of_a_request_that_was_cancelled(site):
     assert kept.subject == "health-link" and "request-withdrawn" in kept.reason
     make(site, request_id, 409)
     assert "may not leave now" in site.get(f"/requests/{request_id}/health-links")
+
+
+def test_page_api_and_command_make_list_and_revoke_the_same_links(site, tmp_path, database):
+    def run(*words: str, code: int = 0) -> str:
+        runner = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url})
+        done = runner.invoke(second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), "health-links", *words])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    request_id = with_packet(site)
+    there = f"/api/requests/{request_id}/health-links"
+    refused = site.client.post(there, json={"patient_asked": False})
+    assert refused.status_code == 400 and "a link is for nobody else" in refused.text
+    assert "a link is for nobody else" in run("make", request_id, code=1)
+    by_api = site.client.post(there, json={"patient_asked": True, "later_records": True}).json
+    assert ask(site, by_api["link"], passcode=by_api["passcode"]).json["files"]
+    by_command = json.loads(run("make", request_id, "--patient-asked", "--no-passcode", "--days", "3", "--json"))
+    assert by_command["passcode"] is None and payload_of(by_command["link"])["flag"] == "U"
+    found = site.client.get(there).json["health_links"]
+    assert [each["id"] for each in json.loads(run("list", request_id, "--json"))["health_links"]] == [
+        each["id"] for each in found
+    ]
+    assert [(each["id"], each["later_records"], each["has_passcode"]) for each in found] == [
+        (by_command["id"], False, False),
+        (by_api["id"], True, True),
+    ]
+    assert [each["recipient"] for each in found[1]["openings"]] == ["Dr. Bob, Mercy"]
+    assert by_api["link"] not in str(found) and by_api["passcode"] not in str(found)
+    assert site.client.post(f"{there}/{by_api['id']}/revoke", json={"reason": "lost"}).json["changed"]
+    assert site.client.post(f"{there}/{by_api['id']}/revoke", json={"reason": "lost"}).status_code == 409
+    assert (
+        json.loads(run("revoke", request_id, by_command["id"], "--reason", "lost", "--json"))["id"] == by_command["id"]
+    )
+    ask(site, by_api["link"], 404, passcode=by_api["passcode"])
+    assert {each["state"] for each in site.client.get(there).json["health_links"]} == {"revoked"}
+    assert len(site.audited("health-link.made")) == len(site.audited("health-link.revoked")) == 2
+    assert {each.reason for each in site.audited("health-link.looked-at")} >= {"API", "command line"}
+    empty = site.client.post(f"/api/requests/{site.request('empty')}/health-links", json={"patient_asked": True})
+    assert empty.status_code == 409 and "no packet yet" in empty.text

@@ -55,6 +55,8 @@ def test_small_counts_are_kept_back_everywhere_and_in_all_three_showings(site):
                if isinstance(each, int))  # fmt: skip
     table = list(csv.DictReader(io.StringIO(site.get("/numbers/opinions.csv"))))
     assert table[0]["asked"] == "18" and table[0]["diagnosis-not-coded"] == "*"
+    assert site.client.get("/api/opinion-numbers").json == site.client.get("/numbers/opinions.json").json
+    assert site.client.get("/api/opinion-numbers?first=2026").status_code == 400
     page = site.get("/numbers/opinions")
     assert "not shown" in page and "By specialty" in page and "k1" not in page
     assert "Synthetic-Test" not in page + site.get("/numbers/opinions.csv")

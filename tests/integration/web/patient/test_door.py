@@ -4,14 +4,20 @@ import re
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import pytest
 
-from integration.store import private_links, sign_in_tries
+from integration.backups.restore import look_before_sending
+from integration.health_links import making
+from integration.health_links.making import Wanted
+from integration.store import private_links, requests, revisions, sign_in_tries
+from integration.visit_reading import House
 from integration.web import create_app
 from mappings.model.private_link import TypedLink
 from tests.integration.web.access.guarded import Guarded
 from tests.integration.web.site import Site
+from tests.mappings.test_device import IPHONE
 
 pytestmark = pytest.mark.postgres
 BORN = "1960-02-29"
@@ -154,17 +160,17 @@ def test_of_fifty_machines_five_stay_and_all_are_shown(site):
     clients = [site.app.test_client() for _ in range(50)]
 
     def open_it(number: int) -> int:
-        return enter(
-            clients[number], made.token, address=f"198.51.100.{number}", **{"User-Agent": f"Phone {number}"}
-        ).status_code
+        return enter(clients[number], made.token, address=f"198.51.100.{number}", **{"User-Agent": IPHONE}).status_code
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(open_it, range(50))) == {303}
     live = [client for client in clients if client.get("/p").status_code == 200]
     assert len(live) == 5
     staff = site.get(f"/requests/{made.link.request_id}/private-links")
-    assert "opened 50 times" in staff and staff.count("Phone ") == 20
-    assert live[0].get("/p").text.count("Phone ") == 20
+    assert "opened 50 times" in staff and staff.count("A phone, Safari") == 20
+    assert live[0].get("/p").text.count("A phone, Safari") == 20
+    with site.engine.connect() as conn:
+        assert conn.exec_driver_sql("select distinct device from private_sessions").scalars().all() == ["phone/Safari"]
 
 
 def test_a_revoked_link_ends_what_it_opened_at_once_and_an_idle_one_ends(site):
@@ -233,3 +239,42 @@ def test_staff_make_it_once_and_see_it_once(site):
     assert made["link"].startswith("http") and len(made["code"]) == 9 and len(listed) == 2 and "link" not in listed[0]
     gone = site.client.post(f"/api/requests/{request_id}/private-links/{made['id']}/revoke", json={"reason": "lost"})
     assert gone.json["changed"] and site.client.post(f"/api/requests/{request_id}/private-links/{made['id']}/revoke", json={"reason": "lost"}).status_code == 409  # fmt: skip
+
+
+def revised(site: Site, request_id: str, born: str) -> None:
+    with site.engine.begin() as conn:
+        now = requests.content(requests.get(conn, request_id))
+        made = now.model_copy(
+            update={"patient": now.patient.model_copy(update={"birth_date": date.fromisoformat(born)})}
+        )
+        revisions.revise(conn, request_id, made, actor="nora", reason="the birth date was mistyped")
+
+
+def test_a_birth_date_that_was_corrected_opens_the_link_and_the_old_one_does_not(site):
+    made, by_code = link(site), None
+    with site.engine.begin() as conn:
+        by_code = private_links.make(conn, made.link.request_id, TypedLink("code"), actor="ann")
+    client = inside(site, made)
+    revised(site, made.link.request_id, "1950-02-03")
+    assert client.get("/p").status_code == 200, "what is open stays open"
+    assert enter(site.app.test_client(), made.token, BORN).status_code == 403
+    assert enter(site.app.test_client(), made.token, "1950-02-03").status_code == 303
+    assert enter(site.app.test_client(), by_code.token, code=by_code.code).status_code == 303
+    [row] = site.audited("private-link.birth-date-corrected")
+    assert row.subject == f"link {made.link.id}" and "1950" not in str(row)
+
+
+def test_after_a_restore_no_link_of_before_opens(site):
+    """The backup does not know which were revoked since."""
+    made = link(site)
+    client = inside(site, made)
+    site.packet(made.link.request_id, {"resourceType": "Patient", "id": "p"})
+    house = House(site.engine, site.payloads, site.config)
+    carried = making.make(house, made.link.request_id, Wanted(is_theirs=True), "https://x.example", actor="ann")
+    with site.engine.begin() as conn:
+        look_before_sending(conn, actor="operator")
+    assert client.get("/p").status_code == 303 and enter(site.app.test_client(), made.token).status_code == 403
+    assert "restored from a backup" in site.get(f"/requests/{made.link.request_id}/private-links")
+    [now] = making.listed(house, made.link.request_id, actor="ann").links
+    assert now.id == carried.row.id and now.state(now.created_at) == "revoked"
+    assert site.audited("database.restored")[0].detail["links_ended"] == {"private_links": 1, "health_links": 1}

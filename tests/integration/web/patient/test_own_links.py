@@ -1,9 +1,11 @@
 """The patient makes a link, sees who opened it and ends it; and reads about the diagnosis, on their own page and in their language."""
 
+import io
 import re
 from html import unescape
 
 import pytest
+from pypdf import PdfReader
 
 from integration.health_links.making import Wanted, make
 from integration.store import private_links
@@ -79,3 +81,42 @@ def test_without_a_library_or_a_code_there_is_no_door_to_it(site):
     client = inside(site, link(site))
     assert "/p/reading" not in client.get("/p").text
     assert "We found nothing to read right now." in client.get("/p/reading").text
+
+
+@pytest.mark.parametrize(
+    ("opened_by", "language", "words"),
+    [
+        ("code", "es", ("Su propia página", "No lo escriba en esta hoja", "Llame a Dr Alice: +1 555 0199")),
+        ("birth-date", "en", ("Your own page", "asks for your birth date", "Call Dr Alice: +1 555 0199")),
+    ],
+)
+def test_a_patient_without_email_gets_a_sheet_with_the_link_and_not_with_what_opens_it(
+    site, opened_by, language, words
+):
+    alice = site.config.endpoints["alice"].model_copy(update={"phone": "+1 555 0199"})
+    site.app.extensions["second_opinion"]["config"] = site.config.model_copy(
+        update={"endpoints": {**site.config.endpoints, "alice": alice}}
+    )
+    born = {"identifiers": [{"system": "urn:test:mrn", "value": "M1"}], "name": {"family": "Zaunkoenig", "given": ["Ada"]}, "birth_date": "1950-01-02"}  # fmt: skip
+    request_id = site.request(patient=born)
+    there = f"/requests/{request_id}/private-links"
+    token = re.search(r'name="token" value="([^"]+)"', site.get(there)).group(1)
+    made = site.client.post(
+        there, data={"token": token, "opened_by": opened_by, "days": "14", "language": language}
+    ).text
+    link = re.search(r'name="link" value="([^"]+)"', made).group(1)
+    answer = site.client.post(f"{there}/letter", data={"token": token, "link": link})
+    assert answer.content_type == "application/pdf" and answer.headers["Cache-Control"] == "no-store"
+    [page] = PdfReader(io.BytesIO(answer.data)).pages
+    text = " ".join(page.extract_text().split())
+    assert all(each in text for each in words), text
+    assert f"/p/{link}" in page.extract_text().replace("\n", "")
+    code = re.search(r"<code>([A-Z0-9]{4}-[A-Z0-9]{4})</code>", made)
+    secret = [code.group(1)] if code else ["1950"]
+    for unsaid in (*secret, "Zaunkoenig", "surgery", "opinion", "opinión", "M1", request_id):
+        assert unsaid not in text, unsaid
+    assert len(site.audited("private-link.letter")) == 1
+    other = site.request("another")
+    for path, wrong in ((there, "x" * 43), (f"/requests/{other}/private-links", link)):
+        assert site.client.post(f"{path}/letter", data={"token": token, "link": wrong}).status_code == 409
+    assert site.client.post(f"{there}/letter", data={"link": link}).status_code == 403
