@@ -22,6 +22,7 @@ ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 PASSED_THROUGH = (NUCC, ICD_10_CM)
 _LOINC = {
     "11488-4": "Consult note",
+    "11526-1": "Pathology study",
     "34133-9": "Summary of episode note",
     "57133-1": "Referral note",
     "10160-0": "History of Medication use Narrative",
@@ -33,7 +34,7 @@ _LOINC = {
 _DOCUMENTS = ["11488-4", "34133-9", "57133-1"]  # those whose LOINC scale is Doc (LP32888-7)
 _PROCEDURES = {"3457005": "Patient referral", "77406008": "Confirmatory medical consultation"}
 _FINDINGS = {"60573004": "Aortic valve stenosis"}  # a diagnosis in examples/
-_AGENTS = {"transmitter": "Transmitter", "author": "Author"}
+_AGENTS = {"transmitter": "Transmitter", "author": "Author", "verifier": "Verifier"}
 
 
 def load_terminology(base_url: str, resources: Iterable[dict], profiles: Path) -> int:
