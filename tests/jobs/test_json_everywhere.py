@@ -43,6 +43,10 @@ RUN_ELSEWHERE = {
     "opinions acknowledge": "tests/jobs/test_reading_of_reports.py; it needs a report",
     "opinions take-back": "tests/jobs/test_reading_of_reports.py; it needs a report",
     "sources letter": "tests/integration/web/coordinator/test_sources.py; it needs an office that records are sent to",
+    **dict.fromkeys(
+        ("records gather", "records gathered", "records stop"),
+        "tests/integration/web/coordinator/test_elsewhere.py; it needs an endpoint with the role source",
+    ),
     "suitability go-on": "tests/jobs/test_suitability.py; it needs a program that refuses",
     "desk answer": "tests/integration/web/consultant; it needs a practice that is hosted here",
     "desk report save": "tests/integration/web/consultant/test_report_pages.py; it needs a practice that is hosted here",

@@ -101,8 +101,8 @@ def test_the_same_over_the_api_and_by_command(site, tmp_path, database):
         assert result.exit_code == code, result.output
         return result.output
 
-    run("gather", request_id, "lab", "--reason", "the scan")
+    assert json.loads(run("gather", request_id, "lab", "--reason", "the scan", "--json"))["is_new"]
     assert [each["state"] for each in json.loads(run("gathered", request_id, "--json"))] == ["reading", "stopped"]
     assert "lab" in run("gathered", request_id)
-    run("stop", request_id, "lab", "--reason", "enough")
+    assert json.loads(run("stop", request_id, "lab", "--reason", "enough", "--json"))["state"] == "stopped"
     assert "nothing is gathered" in run("stop", request_id, "lab", "--reason", "enough", code=1)
