@@ -76,7 +76,7 @@ class _Shared:
     """A database and the connections to it."""
 
     def __init__(self, server: EmbeddedPostgres, template: str):
-        self.server, self.name, self.times = server, f"lent_{os.getpid()}_{next(_numbers)}", 0
+        self.server, self.name, self.times = server, f"test_{os.getpid()}_lent_{next(_numbers)}", 0
         administer(server, f"CREATE DATABASE {self.name} OWNER {ROLE} TEMPLATE {template} STRATEGY FILE_COPY")
         self.database = connect(server.url_of(self.name), application_name=self.name)
         self.database.engine.connect().close()  # a dialect knows its server from the first connection on

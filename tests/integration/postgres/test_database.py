@@ -315,7 +315,7 @@ def test_connections_come_back_after_the_server_cut_them(database):
     with psycopg.connect(database.url, autocommit=True) as other:
         other.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
         )
     with database.engine.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar() == 1

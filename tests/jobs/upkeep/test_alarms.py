@@ -286,7 +286,9 @@ def cut(monkeypatch):
         """Every connection of this database but ours ends, as in a restart."""
         with ctx.world.engine.begin() as conn:
             conn.execute(
-                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()")
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
+                )
             )
         return Outcome()
 
