@@ -5,7 +5,7 @@ from datetime import date
 
 from sqlalchemy import Engine
 
-from integration import checklists, medications
+from integration import checklists, health_library, medications
 from integration.packets.payloads import Payloads
 from integration.packets.text_pdf import LINES, pdf_of_text
 from integration.settings.config import Config
@@ -18,8 +18,20 @@ from mappings.model.request import SecondOpinionRequest
 from mappings.visit_sheet import Sheet, as_text, medicines
 
 
-def sheet_of(engine: Engine, payloads: Payloads, config: Config, request_id: str, today: date, *, actor: str) -> Sheet:
-    """The sheet as of now; the look is recorded first. Raises UnknownRequest, and ExchangeError when a packet cannot be read."""
+def sheet_of(
+    engine: Engine,
+    payloads: Payloads,
+    config: Config,
+    request_id: str,
+    today: date,
+    *,
+    actor: str,
+    with_library: bool = False,
+) -> Sheet:
+    """The sheet as of now; the look is recorded first. Raises UnknownRequest, and ExchangeError when a packet cannot be read.
+
+    ``with_library``: also what there is to read about the diagnosis, which then stands on the sheet.
+    """
     with engine.begin() as conn:
         content = requests.content(requests.get(conn, request_id))
         visit = appointments.current(conn, request_id)
@@ -34,9 +46,25 @@ def sheet_of(engine: Engine, payloads: Payloads, config: Config, request_id: str
             (t("sheet.bring"), tuple(f"- {each}" for each in (*_always(), *carried))),
             (t("sheet.medications"), tuple(_medicines(found))),
             (t("sheet.questions"), tuple(_questions(content))),
+            *(_to_read(engine, config, content) if with_library else ()),
             (t("sheet.call"), tuple(_whom(config, content))),
         ),
     )
+
+
+def _to_read(engine: Engine, config: Config, content: SecondOpinionRequest) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Titles and addresses of what the configured library has; why there are none, where it has none."""
+    diagnosis = content.first_opinion.diagnosis if content.first_opinion else None
+    shelf = health_library.about(engine, config.health_library, diagnosis)
+    if shelf.state == "off":
+        return
+    links = tuple(f"- {each.title}: {each.href}" for each in shelf.readings)
+    says = (
+        t("sheet.to_read_from", source=shelf.source)
+        if links
+        else t(f"library.state.{shelf.state}", source=shelf.source)
+    )
+    yield t("sheet.to_read"), (says, *links)
 
 
 def pdf_of(sheet: Sheet) -> bytes | str:

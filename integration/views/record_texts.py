@@ -196,6 +196,10 @@ RECORD_TEXTS: dict[str, str | tuple[str, str]] = {
     # visit sheet
     "sheet.title": "Visit sheet",
     "sheet.intro": "One page for the patient to take along. It names no diagnosis.",
+    "sheet.to_read": "To read",
+    "sheet.to_read_from": "General information from {source}. It says nothing about you; talk with your doctor.",
+    "sheet.with_library": "Add what there is to read about the diagnosis (the sheet then names it)",
+    "sheet.without_library": "Leave out what there is to read",
     "sheet.print": "Print this page, or",
     "sheet.pdf": "take it as a PDF",
     "sheet.heading": "Your visit for a second opinion",

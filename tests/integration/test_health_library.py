@@ -165,3 +165,12 @@ def test_what_is_kept_is_of_no_patient(site):
         [row] = conn.execute(select(tables.library_answers)).all()
     assert (row.code, row.language) == ("S83.511A", "en") and json.loads(bytes(row.body))["feed"]
     assert not {"request_id", "patient"} & set(tables.library_answers.c.keys())
+
+
+def test_the_visit_sheet_has_its_links_when_asked_for_and_names_no_diagnosis_else(site, service):
+    there = f"/requests/{with_diagnosis(site, KNEE)}/visit-sheet"
+    plain = unescape(site.get(there))
+    assert "Knee Injuries" not in plain and "Add what there is to read" in plain and not service.asked
+    page = unescape(site.get(f"{there}?library=yes"))
+    assert "Knee Injuries and Disorders: https://medlineplus.gov/kneeinjuries.html" in page
+    assert "/visit-sheet/pdf?library=yes" in page and site.client.get(f"{there}/pdf?library=yes").data[:5] == b"%PDF-"

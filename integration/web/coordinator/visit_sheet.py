@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from integration import visit_sheet
@@ -16,7 +16,14 @@ blueprint = pages.sentences(Blueprint("visit_sheet", __name__, url_prefix="/requ
 @blueprint.get("")
 def show(request_id: str) -> ResponseReturnValue:
     """The sheet. The look is recorded."""
-    return pages.render("visit_sheet.html", sheet=_sheet(request_id), request_id=request_id)
+    has_library = world.config().health_library.address is not None
+    return pages.render(
+        "visit_sheet.html",
+        sheet=_sheet(request_id),
+        request_id=request_id,
+        has_library=has_library,
+        with_library=_with_library(),
+    )
 
 
 @blueprint.get("/pdf")
@@ -33,5 +40,15 @@ def pdf(request_id: str) -> ResponseReturnValue:
 def _sheet(request_id: str) -> Sheet:
     today = datetime.now(UTC).date()
     return visit_sheet.sheet_of(
-        world.engine(), world.payloads(), world.config(), request_id, today, actor=forms.actor()
+        world.engine(),
+        world.payloads(),
+        world.config(),
+        request_id,
+        today,
+        actor=forms.actor(),
+        with_library=_with_library(),
     )
+
+
+def _with_library() -> bool:
+    return request.args.get("library") == "yes"
