@@ -87,6 +87,7 @@ def test_the_command_line_says_the_same(asked, tmp_path, database):
 
     assert request_id in run("list")
     run("answer", request_id, "decline", code=1)
-    run("answer", request_id, "accept", "--person", "Dr. Bob Example")
+    said = json.loads(run("answer", request_id, "accept", "--person", "Dr. Bob Example", "--json"))
+    assert said == {"request_id": request_id, "answer": "accept"}
     assert "Accepted: Dr. Bob Example" in run("show", request_id)
     assert json.loads(run("show", request_id, "--json"))["may"] == ["decline", "ask", "hand-over"]

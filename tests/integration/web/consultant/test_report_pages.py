@@ -153,14 +153,18 @@ def test_the_api_and_the_commands_write_sign_and_retract_it_too(asked, tmp_path,
 
     (tmp_path / "report.json").write_text(json.dumps(parts | {"summary": "Stage III, surely."}))
     run("save", request_id, str(tmp_path / "report.json"), code=1)  # version 0: somebody saved since
-    assert "version 2" in run("save", request_id, str(tmp_path / "report.json"), "--version", "1")
+    saved = json.loads(run("save", request_id, str(tmp_path / "report.json"), "--version", "1", "--json"))
+    assert saved == {"request_id": request_id, "version": 2}
     assert "Stage III, surely." in run("show", request_id)
     (tmp_path / "wrong.json").write_text('{"diagnosis": "agrees", "plans": "x"}')
     assert "neither a PDF nor JSON" in run("save", request_id, str(tmp_path / "wrong.json"), "--version", "2", code=2)
-    assert "signed as report 1" in run("sign", request_id, "--version", "2", "--by", "Dr. Bob Example")
+    signed = json.loads(run("sign", request_id, "--version", "2", "--by", "Dr. Bob Example", "--json"))
+    assert signed == {"request_id": request_id, "number": 1}
     exchange.drain()
     assert len(returned(exchange)) == 1
-    assert client.post(f"{base}/1/retract", json={"reason": "wrong patient"}).json["changed"]
+    retracted = json.loads(run("retract", request_id, "1", "--reason", "wrong patient", "--json"))
+    assert retracted == {"request_id": request_id, "number": 1}
+    assert client.post(f"{base}/1/retract", json={"reason": "again"}).status_code == 409
     run("retract", request_id, "1", "--reason", "again", code=1)
     exchange.drain()
     assert {each["status"] for each in returned(exchange)} == {"entered-in-error"}

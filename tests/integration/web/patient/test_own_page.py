@@ -1,11 +1,14 @@
 """What the patient reads and says on their own page: in plain words, in both languages, nothing typed is lost, little to load."""
 
+import json
 import re
 from html import unescape
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+import second_opinion
 from integration.store import consents, requests
 from integration.store.tables import requests as request_table
 from integration.views.own_spanish import SPANISH
@@ -104,7 +107,7 @@ def test_consent_is_given_limited_and_withdrawn_on_the_page(site):
     assert "On the patient's own page" in unescape(site.get(f"/requests/{request_id}/consent"))
 
 
-def test_the_report_is_there_once_the_doctor_released_it_and_gone_when_taken_back(site):
+def test_the_report_is_there_once_the_doctor_released_it_and_gone_when_taken_back(site, tmp_path, database):
     made = link(site)
     client, request_id = inside(site, made), made.link.request_id
     with_report(site, b"Impression: all is well <b>", key="other")
@@ -135,6 +138,14 @@ def test_the_report_is_there_once_the_doctor_released_it_and_gone_when_taken_bac
     assert undone.json["changed"] and "all is well" not in client.get("/p").text
     api = site.client.post(f"/api/requests/{request_id}/release", json={"revision": 1, "by": "Dr. Lee"})
     assert api.json["changed"] and "all is well" in client.get("/p").text
+    for words, shown in (
+        (("take-back", request_id, "--reason", "talk first"), {"request_id": request_id}),
+        (("report", request_id, "--revision", "1", "--by", "Dr. Lee"), {"request_id": request_id, "changed": True}),
+    ):
+        runner = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url})
+        called = ["--config", str(tmp_path / "config.yaml"), "release", *words, "--json"]
+        assert json.loads(runner.invoke(second_opinion.cli, called).stdout) == shown
+    assert "all is well" in client.get("/p").text
     with site.engine.begin() as conn:
         conn.exec_driver_sql("update reports set state = 'retracted'")
     assert "all is well" not in client.get("/p").text
