@@ -4,7 +4,9 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from click.testing import CliRunner
 
+import second_opinion
 from integration import coverage, eligibility
 from integration.store import steps
 from integration.store.operations import NotPossible, cancel
@@ -172,3 +174,24 @@ def test_the_same_question_waits_for_its_answer_and_a_canceled_request_asks_nobo
         cancel(conn, desk.request_id, actor="nora", reason="tested")
     with pytest.raises(NotPossible, match="no insurer is asked"):
         desk.ask()
+
+
+def test_the_command_asks_and_says_as_json_which_ask_it_is(desk, payer, tmp_path, database):
+    runner = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url})
+    words = [
+        "coverage",
+        "ask",
+        desk.request_id,
+        "plan",
+        desk.insurance,
+        "--service",
+        "3",
+        "--reason",
+        "tested",
+        "--json",
+    ]
+    done = runner.invoke(second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), *words])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["request_id"] == desk.request_id
+    desk.drain()
+    assert len(payer.creates) == 1

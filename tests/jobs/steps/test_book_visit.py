@@ -1,11 +1,14 @@
 """Free times of a server that is not kind, over HTTP: chosen by a person, booked once or not at all, and taken back."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import func, select
 
+import second_opinion
 from integration import free_times, visit_reading, visits
 from integration.free_times import Taken
 from integration.live_reads import LiveReads, NotNow
@@ -376,3 +379,20 @@ def test_a_server_that_is_away_is_a_sentence_and_nothing_is_asked_for(desk, serv
     with desk.exchange.engine.connect() as conn:
         assert appointments.current(conn, desk.request_id) is None
     assert desk.stand == []
+
+
+def test_the_commands_show_and_book_a_time_as_json(desk, server, tmp_path, database):
+    def run(*words: str) -> dict:
+        runner = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url})
+        done = runner.invoke(
+            second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), "visits", *words, "--json"]
+        )
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    found = run("times", desk.request_id)
+    assert [each["slot"] for each in found["times"]] == ["Slot/t1", "Slot/t2"]
+    asked = [word for warning in found["times"][0]["warnings"] for word in ("--confirm", warning)]
+    run("book", desk.request_id, "Slot/t1", "--start", START.isoformat(), "--reason", "the patient wants it", *asked)
+    desk.exchange.drain()
+    assert len(server.appointments()) == 1
