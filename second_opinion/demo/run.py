@@ -19,7 +19,7 @@ from mappings.model.delivery import ARRIVED
 from second_opinion.demo.people import LetIn, born_on, how_to_play, let_in, link_for_the_patient
 from second_opinion.demo.placer import load_chart
 from second_opinion.demo.play import DECISION, Stage, answer, decide, read_as_patient
-from second_opinion.demo.visitor import NotThere
+from second_opinion.demo.visitor import PageDiffers
 
 PORT, TRIED_PORTS = 8080, 20
 LIMIT_SECONDS = 180
@@ -60,7 +60,7 @@ def run_demo(data_dir: Path | None, *, exit_at_end: bool, as_json: bool) -> int:
             _wait_until_ready(exchange, f"http://127.0.0.1:{port}", words)
             site = Site(f"http://127.0.0.1:{port}", let_in(config, PRACTICES))
             return _loop(exchange, site, say, config, exit_at_end=exit_at_end, as_json=as_json)
-        except NotThere as error:
+        except PageDiffers as error:
             print(f"the people of the demo cannot go on: {str(error)[:LONGEST_WORDS]}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """A person in front of the web server, over HTTP: opens pages, finds fields by their labels, presses buttons by their words.
 
 The demo's people walk with it, and tests that go over twenty pages: a browser needs a second for each. It reads forms as a browser
-does and invents nothing: a field without a label, or a button that is not there, is an error (``NotThere``).
+does and invents nothing: a field without a label, or a button that is not there, is an error (``PageDiffers``).
 """
 
 import re
@@ -17,13 +17,13 @@ from lxml.html import HtmlElement
 Typed = Mapping[str, str]
 
 
-class NotThere(Exception):
+class PageDiffers(Exception):
     """The page is not as a person needs it; says what was looked for, and what is there instead."""
 
 
 def _must(is_so: object, words: str) -> None:
     if not is_so:
-        raise NotThere(words)
+        raise PageDiffers(words)
 
 
 @dataclass
