@@ -65,6 +65,8 @@ DRAFT_TEXTS: dict[str, str | tuple[str, str]] = {
     "draft.nobody": "The EHR knows nobody like that. Check the number, the spelling and the date; or enter the patient by hand.",
     "draft.only_others": "The EHR answered with other patients only, so none is shown. Search another way, or enter the patient by hand.",
     "draft.others": "The EHR also answered with patients who do not fit; they are left out.",
+    "draft.hand_given": "The first name is missing. Without one a person at the consulting provider has to say which patient it is. Fill it in, or say that the patient has one name only.",
+    "draft.hand_one_name": "The patient has one name only",
     "draft.hand_needs": "To enter a patient by hand, fill in the MRN, the last name and the date of birth.",
     "draft.no_system": "It is not known who issues this practice's patient numbers, so the number alone would not find the patient. Find the patient in the EHR, or ask an administrator to set patient_identifier_systems of this practice.",
     "draft.not_chosen": "Nobody is chosen yet. Find the patient and choose, or press Enter by hand.",

@@ -98,5 +98,6 @@ def test_a_practice_without_an_ehr_enters_its_patient_by_hand(page, site):
     ):
         page.get_by_label(label, exact=True).fill(value)
     page.get_by_role("button", name="Enter by hand").click()
+    page.get_by_role("button", name="The patient has one name only").click()
     assert "Παπαδοπούλου, born 1971-03-04" in page.locator(".panel.good").inner_text()
     looked_at(page, "by-hand")

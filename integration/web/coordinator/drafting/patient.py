@@ -27,13 +27,15 @@ BORN, SEX = "patient.birth_date", "patient.sex"
 
 
 def act(draft: Draft, word: str, rest: str, typed: Typed) -> Did:
-    """find, pick Patient/id, hand, hand-anyway."""
+    """find, pick Patient/id, hand, hand-one-name, hand-anyway."""
     try:
         if word == "find":
             return _find(draft, typed)
         if word == "pick":
             return _pick(draft, rest)
-        if word in ("hand", "hand-anyway"):
+        if word == "hand" and not typed.get(GIVEN, "").strip() and _says_who(typed):
+            return Did(picked={"patient": None}, shows={"one_name": True}, says=t("draft.hand_given"))
+        if word in ("hand", "hand-one-name", "hand-anyway"):
             return _by_hand(draft, typed, anyway=word == "hand-anyway")
     except NotNow as error:
         return Did(says=not_now(error))
@@ -41,6 +43,10 @@ def act(draft: Draft, word: str, rest: str, typed: Typed) -> Did:
 
 
 STEP = Step("patient", (NUMBER, FAMILY, BORN, GIVEN, SEX), ("patient",), act)
+
+
+def _says_who(typed: Typed) -> bool:
+    return all(typed.get(path, "").strip() for path in (NUMBER, FAMILY, BORN))
 
 
 def _find(draft: Draft, typed: Typed) -> Did:
@@ -107,7 +113,7 @@ def words_of(hit: Hit) -> str:
 def _by_hand(draft: Draft, typed: Typed, *, anyway: bool) -> Did:
     """Kept as typed; at a practice that we host, and that lets us, entered as its Patient."""
     number, family, born = (typed.get(path, "").strip() for path in (NUMBER, FAMILY, BORN))
-    if not (number and family and born):
+    if not _says_who(typed):
         return Did(picked={"patient": None}, says=t("draft.hand_needs"))
     if (birth_date := _day(born)) is None:
         return Did(picked={"patient": None}, says=t("draft.no_date"))

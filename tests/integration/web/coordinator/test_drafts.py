@@ -282,6 +282,16 @@ def an_entry_with_a_service(desk, tmp_path) -> int:
         return conn.execute(text("SELECT id FROM directory_entries")).scalar_one()
 
 
+def test_a_first_name_is_asked_for_unless_the_patient_has_one_name_only(desk):
+    draft = desk.begin("small")
+    typed = {NUMBER: "P-9", FAMILY: "Sukarno", BORN: "1971-03-04"}
+    asked = desk.do(draft, "patient", "hand", **typed)
+    assert "The first name is missing" in words(asked) and 'value="hand-one-name"' in asked.text
+    assert "Sukarno" in asked.text and not desk.audited("draft.patient-entered")
+    assert desk.do(draft, "patient", "hand-one-name", **typed).status_code == 303
+    assert len(desk.audited("draft.patient-entered")) == 1
+
+
 def test_nuccs_own_file_extends_the_specialties_that_forms_offer(desk, tmp_path):
     path = tmp_path / "nucc_taxonomy_261.csv"
     path.write_text(

@@ -151,7 +151,7 @@ def test_a_paused_endpoint_is_not_asked(unkind):
 
 
 def test_by_hand_at_a_practice_with_an_ehr_takes_the_issuer_from_its_patients(unkind):
-    typed = {NUMBER: "00777", FAMILY: "Synthetic-Hand", BORN: "1950-05-05"}
+    typed = {NUMBER: "00777", FAMILY: "Synthetic-Hand", BORN: "1950-05-05", "patient.name.given[0]": "Ada"}
     draft = unkind.begin()
     assert "not known who issues" in unkind.do(draft, "patient", "hand", **typed).text, "it shows no patient at all"
     unkind.source.put(*numbered("00123"))
