@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import date
 
 from mappings.addresses import Bases, local_reference
-from mappings.codes import as_dict, as_dicts, as_text, codings_in
+from mappings.codes import SYSTEM_X12_SERVICE_TYPE, as_dict, as_dicts, as_text, codings_in
 from mappings.model.coverage import AnswerWord, Network, YesNo
-from mappings.model.eligibility import SERVICES, SYSTEM_SERVICE_TYPE
 from mappings.model.request import PatientRef
 from mappings.times import in_utc
 
 LONGEST = 400
+# Of one code list, by the two addresses that payers write; "3" of another list is another thing.
+SERVICE_TYPES = frozenset({SYSTEM_X12_SERVICE_TYPE, "https://x12.org/codes/service-type-codes"})
 # Of a Coverage only who is insured with which number, and until when; no class, no cost, no contract.
 OF_COVERAGE = ("identifier", "status", "type", "subscriberId", "dependent", "relationship", "period")
 
@@ -66,9 +67,7 @@ def to_eligibility_request(
         "provider": {"reference": "#asks"},
         "insurer": {"reference": "#insurer"},
         "insurance": [{"focal": True, "coverage": {"reference": "#coverage"}}],
-        "item": [
-            {"category": {"coding": [{"system": SYSTEM_SERVICE_TYPE, "code": service, "display": SERVICES[service]}]}}
-        ],
+        "item": [{"category": {"coding": [{"system": SYSTEM_X12_SERVICE_TYPE, "code": service}]}}],
     }
 
 
@@ -153,7 +152,9 @@ def _of_insurance(response: dict, insurance: dict, service: str, notes: list[str
 
 def _is_of(item: dict, service: str) -> bool:
     """Its own category is what was asked; a wider one ("30", the whole plan) says nothing of a part."""
-    return any(each["code"] == service for each in codings_in(item.get("category")))
+    return any(
+        each["code"] == service and each.get("system") in SERVICE_TYPES for each in codings_in(item.get("category"))
+    )
 
 
 def _network(item: dict) -> Network:

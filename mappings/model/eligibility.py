@@ -16,9 +16,9 @@ class AskWord(StrEnum):
 
 
 OPEN = (AskWord.ASKED, AskWord.SENT)
-# X12 service type codes (https://x12.org/codes/service-type-codes) that a second opinion can be asked as; a person chooses.
+# X12 service type codes (https://x12.org/codes/service-type-codes) that a second opinion can be asked as, in words of ours, which
+# stay on our pages: X12's are licensed. A person chooses.
 SERVICES = {"3": "Consultation", "20": "Second surgical opinion", "21": "Third surgical opinion"}
-SYSTEM_SERVICE_TYPE = "https://x12.org/codes/service-type-codes"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from integration.fhir.models import structure_problems
 from mappings.eligibility import Answered, is_about, read_answer, to_eligibility_request
-from mappings.model.eligibility import SYSTEM_SERVICE_TYPE
+from mappings.codes import SYSTEM_X12_SERVICE_TYPE
 from mappings.model.request import PatientRef
 
 PATIENT = PatientRef.model_validate(
@@ -34,7 +34,7 @@ COVERAGE = {
 
 
 def item(code: str = "3", **more) -> dict:
-    return {"category": {"coding": [{"system": SYSTEM_SERVICE_TYPE, "code": code}]}, **more}
+    return {"category": {"coding": [{"system": SYSTEM_X12_SERVICE_TYPE, "code": code}]}, **more}
 
 
 def response(*items: dict, **more) -> dict:
@@ -48,6 +48,12 @@ def response(*items: dict, **more) -> dict:
         "request": {"reference": "CoverageEligibilityRequest/9"},
         "insurance": [insurance],
         **more,
+    }
+
+
+def of_another_list(code: str) -> dict:
+    return {
+        "category": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/ex-benefitcategory", "code": code}]}
     }
 
 
@@ -80,6 +86,7 @@ def test_what_is_sent_is_valid_and_no_more_than_a_payer_needs():
         (response(item(excluded=False)), "covered", ""),
         (response(item(excluded=True)), "not-covered", ""),
         (response(item("30")), "unclear", "says nothing about what was asked"),
+        (response(of_another_list("3")), "unclear", "says nothing about what was asked"),
         (response(), "unclear", "says nothing about what was asked"),
         (response(item(), item(excluded=True)), "unclear", "more than one thing"),
         (response(item(excluded="no")), "unclear", ""),
