@@ -142,7 +142,10 @@ def read(
         standing = opinion.standing_of(reports.newest(conn, request_id), acknowledgments.of_request(conn, request_id))
     content = requests.content(row)
     this = Case(engine, payloads, config, now, actor, row, content, waits, arrived, standing)
-    return this, case.in_order(_there(this))
+    parts = case.in_order(_there(this))
+    with engine.begin() as conn:
+        requests.set_to_do(conn, row, sum(map(case.is_to_do, parts)))
+    return this, parts
 
 
 def _there(this: Case) -> Iterator[Part]:

@@ -83,7 +83,7 @@ def board(ctx: click.Context, practices: tuple[str, ...], tab: str, by: str, lim
     words = [f"{each['due_at']:%Y-%m-%d %H:%M}" if each["due_at"] else "no time stated" for each in lines]
     printed = [
         f"{'LATE ' if each['is_late'] else '':5}{due:22} {each['request_id']}  {each['placer']} -> {each['fulfiller']}  "
-        f"{each['whose']}: {each['says']}{f' ({one_case})' if (one_case := boards.of_case(turn)) else ''}"
+        f"{each['whose']}: {each['says']}{f'; coordinator: {rest}' if (rest := boards.to_do(turn)) else ''}{f' ({one_case})' if (one_case := boards.of_case(turn)) else ''}"
         for each, due, turn in zip(lines, words, found.turns, strict=True)
     ]
     show({"items": lines, "counts": found.counts}, as_json, "\n".join(printed) or "no such case")

@@ -28,7 +28,7 @@ from integration.store.scope import Scope
 from integration.store.tables import NEVER, ON_BOARD, reports, requests, steps
 from mappings.model.consent import CAUSES as CONSENT_CAUSES
 from mappings.model.moves import QUESTIONS, WHOSE, Move, Mover, of
-from mappings.model.states import Records, Status, Visit
+from mappings.model.states import OPEN, Records, Status, Visit
 from mappings.model.steps import Group, of_group
 
 PAGE = 50
@@ -58,7 +58,8 @@ class Sort(StrEnum):
 class Turn:
     """A request on the board. ``due_at``: until when the records have to be there, while they are not; ``visit_at``: while it is booked.
 
-    ``case``: the request that began its case; ``nth`` of ``of_case``: its place among those of the case that are shown here.
+    ``to_do``: how many parts of the case the side that asks has to do before the opinion is there; None where it changed since
+    somebody opened it. ``case``: the request that began its case; ``nth`` of ``of_case``: its place among those of the case that are shown here.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Turn:
     due_at: datetime | None
     visit_at: datetime | None
     move: Move
+    to_do: int | None
     is_late: bool
     case: str
     nth: int
@@ -114,6 +116,8 @@ _MOVE = case(
 _OWED = and_(
     requests.c.records.not_in(ARRIVED), requests.c.status.not_in((Status.COMPLETED, Status.REJECTED, Status.FAILED))
 )
+# Until it is answered the side that asks prepares the visit, whatever the move of the request itself is.
+_TO_DO = case((requests.c.status.in_(OPEN), requests.c.to_do), else_=0).label("to_do")
 _DUE = case((_OWED, requests.c.records_due_at))
 _VISIT = case((requests.c.visit == Visit.BOOKED, requests.c.visit_at)).label("visit_at")
 
@@ -175,10 +179,10 @@ def _cases(scope: Scope, now: datetime) -> CTE:
     """What is open, and what is closed and not read; two halves, so that each finds its rows by an index."""
     over = or_(~_DECLINED, requests.c.updated_at > now - timedelta(days=DECLINED_DAYS))
     columns = [*(requests.c[name] for name in _SHOWN), func.coalesce(requests.c.case_id, requests.c.id).label("case")]
-    still_open = select(*columns, _DUE.label("due_at"), _VISIT, _MOVE.label("move")).where(
+    still_open = select(*columns, _DUE.label("due_at"), _VISIT, _MOVE.label("move"), _TO_DO).where(
         scope.where(), text(ON_BOARD), over
     )
-    unread = select(*columns, null().label("due_at"), _VISIT, literal(Move.READ.value).label("move"))
+    unread = select(*columns, null().label("due_at"), _VISIT, literal(Move.READ.value).label("move"), literal(0))
     unread = unread.join(reports, reports.c.request_id == requests.c.id)
     unread = unread.where(text("reports.unread_since is not null"), requests.c.closed_at.is_not(None), scope.where())
     return union_all(still_open, unread).cte("cases")
@@ -196,9 +200,11 @@ def _on(cases: CTE, scope: Scope, show: Show, now: datetime) -> ColumnElement[bo
 
 def _mine(cases: CTE, scope: Scope) -> ColumnElement[bool]:
     """The moves of who has this scope; without practices, those of all people."""
+    prepares = func.coalesce(cases.c.to_do, 1) > 0
     if scope.whole:
-        return cases.c.move.not_in(of(Mover.EXCHANGE))
-    asks = and_(cases.c.move.in_(of(Mover.COORDINATOR)), cases.c.placer == func.any(sorted(scope.placers)))
+        return or_(cases.c.move.not_in(of(Mover.EXCHANGE)), prepares)
+    to_do = or_(cases.c.move.in_(of(Mover.COORDINATOR)), prepares)
+    asks = and_(to_do, cases.c.placer == func.any(sorted(scope.placers)))
     answers = and_(cases.c.move.in_(of(Mover.CONSULTANT)), cases.c.fulfiller == func.any(sorted(scope.fulfillers)))
     return or_(asks, answers)
 

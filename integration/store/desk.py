@@ -8,6 +8,7 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, Connection, Row, case, func, literal, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
+from integration.store import requests as request_rows
 from integration.store.scope import Scope
 from integration.store.tables import NEVER, ON_BOARD, desk_answers, desk_looks, requests
 from mappings.model.desk import Said
@@ -74,7 +75,8 @@ class Asked:
 
 
 def add(conn: Connection, request_id: str, said: Said, *, actor: str) -> int:
-    """Keep an answer; its number."""
+    """Keep an answer; its number. It may ask for more."""
+    request_rows.has_changed(conn, request_id)
     made = insert(desk_answers).values(
         request_id=request_id,
         answer=said.answer,

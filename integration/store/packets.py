@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, exists, select
 
+from integration.store import requests
 from integration.store.tables import packets
 from mappings.model.packet import Manifest
 
@@ -43,6 +44,7 @@ def insert(conn: Connection, manifest: Manifest, manifest_sha256: str, version: 
             bytes=sum(item.size for item in manifest.items),
         )
     )
+    requests.has_changed(conn, manifest.request_id)
 
 
 def of_request(conn: Connection, request_id: str) -> list[PacketRow]:

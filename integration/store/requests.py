@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import Connection, Row, func, or_, select, text, update
+from sqlalchemy import Connection, Row, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integration.store import audit, listed_programs, steps, totals
@@ -357,7 +357,7 @@ def set_gathered(conn: Connection, request_id: str, version: int, at: datetime) 
 
 def set_visit(conn: Connection, request_id: str, visit: Visit, visit_at: datetime | None) -> None:
     """Move the visit track. ``visit_at``: when it begins, while it is booked or was kept; None when it will not be."""
-    changed = dict(visit=visit, visit_at=visit_at, updated_at=func.now())
+    changed = dict(visit=visit, visit_at=visit_at, to_do=None, updated_at=func.now())
     conn.execute(update(requests).where(requests.c.id == request_id).values(changed))
 
 
@@ -366,6 +366,17 @@ def set_due(conn: Connection, request_id: str, due_at: datetime | None, risk_at:
     conn.execute(
         update(requests).where(requests.c.id == request_id).values(records_due_at=due_at, records_risk_at=risk_at)
     )
+
+
+def set_to_do(conn: Connection, row: Request, number: int) -> None:
+    """Note how many parts of the case as it stood in ``row`` the side that asks has to do; nothing where it changed since."""
+    is_same = and_(requests.c.id == row.id, requests.c.updated_at == row.updated_at)
+    conn.execute(update(requests).where(is_same, requests.c.to_do.is_distinct_from(number)).values(to_do=number))
+
+
+def has_changed(conn: Connection, request_id: str) -> None:
+    """What there is to do has to be counted again: somebody opens the case."""
+    conn.execute(update(requests).where(requests.c.id == request_id).values(to_do=None))
 
 
 def set_records(conn: Connection, request_id: str, records: Records) -> None:

@@ -285,6 +285,7 @@ def _store(conn: Connection, row: Request, request: SecondOpinionRequest, made: 
             patient_hash=patient,
             priority=request.priority,
             records_due_at=made.due_after,
+            to_do=None,
             updated_at=func.now(),
         )
     )

@@ -79,6 +79,7 @@ requests = Table(
     Column("requisition", Text),  # the placer's number that requests of one case share, as system|value
     _time("records_risk_at"),  # from when on what is owed takes longer than there is time; empty without a visit
     Column("directory_entry", BigInteger, ForeignKey("directory_entries.id")),  # from which its consultant was chosen
+    Column("to_do", Integer),  # parts of the case for the side that asks, when it was last opened; empty: changed since
     Index("requests_created", "created_at", "id"),
     Index("requests_patient", "patient_hash"),
     Index("requests_priority", "priority", "id"),

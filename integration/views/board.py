@@ -58,6 +58,11 @@ def of_case(turn: Turn) -> str:
     return t("board.of_case", nth=turn.nth, of=turn.of_case) if turn.of_case > 1 else ""
 
 
+def to_do(turn: Turn) -> str:
+    """What the side that asks has to do besides; empty where it is nothing."""
+    return t("board.changed") if turn.to_do is None else t("board.to_do", n=turn.to_do) if turn.to_do else ""
+
+
 def name_of(turn: Turn) -> str:
     """The patient, for who may see it."""
     name: HumanName | None = requests.content_of(turn.body).patient.name
@@ -82,4 +87,5 @@ def view(turn: Turn) -> dict:
         "move": turn.move.value,
         "whose": turn.whose.value,
         "says": t(f"move.{turn.move}"),
+        "to_do": turn.to_do,
     }

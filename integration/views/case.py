@@ -43,6 +43,11 @@ def in_order(parts: Iterable[Part]) -> list[Part]:
     return sorted(parts, key=lambda part: (ORDER.index(part.state), part.by or LATEST))
 
 
+def is_to_do(part: Part) -> bool:
+    """Whether the practice that asks has to do something about it now."""
+    return part.state in ("late", "open") and part.who == Mover.COORDINATOR
+
+
 def label(key: str) -> str:
     """What a part is called."""
     return t(f"case.part.{key}") if t.has(f"case.part.{key}") else key.replace("-", " ").capitalize()

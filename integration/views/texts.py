@@ -352,6 +352,8 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "move.answer": "says yes or no",
     "move.opinion": "gives the opinion",
     "board.of_case": "One case: request {nth} of {of} in this list",
+    "board.changed": "look at the case: nobody has since it changed",
+    "board.to_do": ("{n} thing to do on the page of the case", "{n} things to do on the page of the case"),
     "board.title": "Cases",
     "board.hint": "Open cases of your practices, those with the least time left first. The time is until the records have to be with the consultant.",
     "board.tabs": "Which cases",

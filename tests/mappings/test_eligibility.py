@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integration.fhir.models import structure_problems
-from mappings.eligibility import Answered, is_about, read_answer, to_eligibility_request
 from mappings.codes import SYSTEM_X12_SERVICE_TYPE
+from mappings.eligibility import Answered, is_about, read_answer, to_eligibility_request
 from mappings.model.request import PatientRef
 
 PATIENT = PatientRef.model_validate(

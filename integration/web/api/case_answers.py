@@ -73,6 +73,10 @@ class BoardLine(Answer):
     move: Move
     whose: Mover
     says: str
+    to_do: int | None = Field(
+        description="How many parts of the case the side that asks has to do before the opinion is there, when the case was last "
+        "opened; null: it changed since."
+    )
 
 
 class Board(Answer):

@@ -56,6 +56,7 @@ def board() -> ResponseReturnValue:
         tabs=[(each, found.counts[each], url_for("cases.board", show=each, by=by)) for each in Show],
         name_of=boards.name_of,
         of_case=boards.of_case,
+        to_do=boards.to_do,
         first="after" in request.args,
         by=by,
         sorts=[(each, url_for("cases.board", show=tab, by=each)) for each in Sort],

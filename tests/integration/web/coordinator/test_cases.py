@@ -1,6 +1,7 @@
 """One page for one case, and the board: the next move, whose it is and by when; sorted, paged, scoped, recorded."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import delete, insert, update
 
 from integration.cases import PARTS
 from integration.store import board
+from integration.store import requests as rows
 from integration.store.board import Show, Sort
 from integration.store.roles import Role
 from integration.store.scope import EVERYTHING, Scope
@@ -17,6 +19,7 @@ from integration.views.case import Part, in_order, label
 from mappings.model import consent
 from mappings.model.errors import ExchangeError
 from mappings.model.moves import WHOSE, Move
+from mappings.model.states import Visit
 from tests.mappings.checklists.charts import report, result
 
 pytestmark = pytest.mark.postgres
@@ -82,6 +85,8 @@ def test_each_case_has_the_move_that_stands_next_and_its_page_says_the_same(site
 
 def test_mine_others_and_late_are_what_who_asks_can_do_and_what_has_no_time_left(site):
     made = one_of_each(site)
+    for request_id in made.values():
+        stands(site, request_id, to_do=0)
     late = stands(site, made[Move.ANSWER], records_due_at=NOW - timedelta(hours=1))
     both = Scope(placers=frozenset({"alice"}), fulfillers=frozenset({"mercy"}))
     shown = {show: {turn.id for turn in on_board(site, OF_ALICE, show)} for show in Show}
@@ -92,6 +97,28 @@ def test_mine_others_and_late_are_what_who_asks_can_do_and_what_has_no_time_left
     assert on_board(site, Scope(placers=frozenset({"mercy"}))) == []
     with site.engine.connect() as conn:
         assert board.counts(conn, OF_ALICE, NOW) == {show: len(ids) for show, ids in shown.items()}
+
+
+def test_what_the_side_that_asks_has_to_do_meanwhile_is_theirs_and_is_counted_when_somebody_opens_the_case(site):
+    request_id = stands(site, site.request("k1"), status="requested")
+    closed = stands(site, site.request("k2"), status="completed")
+    consultants = Scope(fulfillers=frozenset({"mercy"}))
+    [turn] = on_board(site, OF_ALICE, Show.MINE)
+    assert (turn.id, turn.to_do, turn.move) == (request_id, None, Move.ANSWER)
+    assert [each.id for each in on_board(site, OF_ALICE, Show.OTHERS)] == [closed]
+    assert "nobody has since it changed" in site.get("/board")
+    parts = site.client.get(f"/api/cases/{request_id}").json["parts"]
+    theirs = [each for each in parts if each["who"] == "coordinator" and each["state"] in ("open", "late")]
+    [item] = [each for each in site.client.get("/api/board").json["items"] if each["request_id"] == request_id]
+    assert item["to_do"] == len(theirs) > 1 and f"{len(theirs)} things to do" in site.get("/board?show=mine")
+    assert [each.id for each in on_board(site, consultants, Show.MINE)] == [request_id], "they answer"
+    stands(site, request_id, status="accepted", to_do=0)
+    assert on_board(site, OF_ALICE, Show.MINE) == []
+    with site.engine.begin() as conn:
+        row = rows.get(conn, request_id)
+        rows.set_visit(conn, request_id, Visit.BOOKED, NOW + timedelta(days=9))
+        rows.set_to_do(conn, replace(row, updated_at=NOW), 0)
+    assert [each.to_do for each in on_board(site, OF_ALICE, Show.MINE)] == [None], "it changed while it was counted"
 
 
 def test_what_is_over_is_not_on_the_board_and_what_was_declined_is_for_two_weeks(site):
