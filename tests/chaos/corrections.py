@@ -93,9 +93,9 @@ class Corrections:
         self.records += [Record(source, number, index) for index, source in enumerate(results)]
 
     def correct_record(self) -> None:
-        """One record says something else; one in five turns out to be of another patient, about whom nobody asks."""
+        """One record says something else; of those after the first one in five is another patient's, about whom nobody asks."""
         record = self.random.choice([each for each in self.records if not each.gone and each.number not in self.others])
-        gone = self.random.random() < 0.2
+        gone = self.made["records"] > 0 and self.random.random() < 0.2
         number = self.random.choice(list(self.others)) if gone else record.number
         edits = record.edits + (not gone)
         body = observation(self.patients[number], record.number, record.index, edits)

@@ -259,9 +259,12 @@ class Chaos:
             self.correct_something()
 
     def correct_something(self) -> None:
-        """A record, mostly; sometimes a question on the command line, or an order in the EHR."""
+        """A record first and mostly; sometimes a question on the command line, or an order in the EHR.
+
+        A command takes ten seconds on a busy machine: a run that began with one ended before a record was corrected.
+        """
         chance = self.corrections.random
-        what = chance.choices(["record", "question", "order"], [5, 2, 2])[0]
+        what = chance.choices(["record", "question", "order"], [5, 2, 2])[0] if self.corrections.made else "record"
         held = [number for number, each in enumerate(self.ids) if self._is_held(each)]
         if what == "record":
             self.corrections.correct_record()
