@@ -59,6 +59,7 @@ class Request:
     requisition: str | None
     records_risk_at: datetime | None
     directory_entry: int | None
+    to_do: int | None
 
     @classmethod
     def from_row(cls, row: Row) -> "Request":

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 from mappings import codes
-from mappings.model.eligibility import SERVICES, SYSTEM_SERVICE_TYPE
+from mappings.model.eligibility import SERVICES
 from mappings.model.states import BSER_CODE, BUSINESS_STATUS
 from mappings.written_report import AGREEMENT_WORDS
 from tests.servers.us_core import US_CORE_VERSION
@@ -63,8 +63,7 @@ def codes_in(value: Any, system: str) -> set[str]:
 def _code_systems(resources: list[dict]) -> Iterator[dict]:
     yield _code_system("loinc", codes.SYSTEM_LOINC, _LOINC)  # HAPI looks for LOINC under this id alone
     yield _code_system("snomed-ct", codes.SYSTEM_SNOMED, {**_PROCEDURES, **_FINDINGS})
-    yield _code_system("x12-service-type", codes.SYSTEM_X12_SERVICE_TYPE, dict.fromkeys(("20", "21")))
-    yield _code_system("x12-service-types", SYSTEM_SERVICE_TYPE, SERVICES)
+    yield _code_system("x12-service-type", codes.SYSTEM_X12_SERVICE_TYPE, dict.fromkeys(SERVICES))
     yield _code_system("second-opinion-status", codes.SYSTEM_BUSINESS_STATUS, dict.fromkeys(BUSINESS_STATUS))
     yield _code_system(
         "second-opinion-agreement",
