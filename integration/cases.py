@@ -81,8 +81,8 @@ def _received(this: Case) -> Part:
 
 
 def _library(this: Case) -> Part | None:
-    library, first = this.config.health_library, this.content.first_opinion
-    is_there = library.address is not None and first is not None and askable(first.diagnosis.codes) is not None
+    library, diagnosis = this.config.health_library, this.content.diagnosis
+    is_there = library.address is not None and diagnosis is not None and askable(diagnosis.codes) is not None
     says = t("library.part", source=library.name)
     return Part("library", "none", says, endpoint="library.show") if is_there else None
 

@@ -57,8 +57,7 @@ def looked_at(
     with engine.begin() as conn:
         content = requests.content(requests.get(conn, request_id))
         audit.record(conn, actor, "library.looked-at", request_id, reason=reason)
-    diagnosis = content.first_opinion.diagnosis if content.first_opinion is not None else None
-    return about(engine, library, diagnosis, language), diagnosis
+    return about(engine, library, content.diagnosis, language), content.diagnosis
 
 
 def view(request_id: str, shelf: Shelf) -> dict:

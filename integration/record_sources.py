@@ -35,7 +35,7 @@ _DATED = (
 
 @dataclass(frozen=True)
 class Gathered:
-    """One record as it was read: ``name`` in our packets, ``what`` by its own words, ``where``: sent, waiting, taken-back, not-sent."""
+    """One record as it was read: ``name`` in our packets, ``what`` by its own words, ``where``: sent or not-sent."""
 
     name: str
     source: str

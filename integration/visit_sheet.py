@@ -54,8 +54,7 @@ def sheet_of(
 
 def _to_read(engine: Engine, config: Config, content: SecondOpinionRequest) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Titles and addresses of what the configured library has; why there are none, where it has none."""
-    diagnosis = content.first_opinion.diagnosis if content.first_opinion else None
-    shelf = health_library.about(engine, config.health_library, diagnosis)
+    shelf = health_library.about(engine, config.health_library, content.diagnosis)
     if shelf.state == "off":
         return
     links = tuple(f"- {each.title}: {each.href}" for each in shelf.readings)

@@ -23,29 +23,21 @@ def to_document(record: Received, patient: str, identifier: dict, binary: str) -
 
 def to_provenance(record: Received, document: str, accepted_by: str, practice: str) -> dict:
     """Who accepted it and on behalf of whom, and where it came from, in their words. ``document``: DocumentReference/id."""
-    behalf = {"type": "Organization", "display": practice}
-    return {
-        "resourceType": "Provenance",
-        "target": [{"reference": document}],
-        "recorded": record.at,
-        "activity": {
-            "coding": [{"system": _ACTIVITY, "code": "CREATE"}],
-            "text": "received from elsewhere and accepted",
-        },
-        "agent": [
-            {"type": concept(codes.VERIFIER), "who": {"display": accepted_by}, "onBehalfOf": behalf},
-        ],
-        "entity": [{"role": "source", "what": {"display": record.said.came_from or record.source}}],
-    }
+    made = _provenance(document, record.at, "CREATE", "received from elsewhere and accepted", accepted_by, practice)
+    return {**made, "entity": [{"role": "source", "what": {"display": record.said.came_from or record.source}}]}
 
 
 def to_withdrawal(document: str, ended_by: str, practice: str, at: str, because: str) -> dict:
     """Who took it back, and why."""
+    return _provenance(document, at, "NULLIFY", because, ended_by, practice)
+
+
+def _provenance(document: str, at: str, code: str, words: str, who: str, practice: str) -> dict:
     behalf = {"type": "Organization", "display": practice}
     return {
         "resourceType": "Provenance",
         "target": [{"reference": document}],
         "recorded": at,
-        "activity": {"coding": [{"system": _ACTIVITY, "code": "NULLIFY"}], "text": because},
-        "agent": [{"type": concept(codes.VERIFIER), "who": {"display": ended_by}, "onBehalfOf": behalf}],
+        "activity": {"coding": [{"system": _ACTIVITY, "code": code}], "text": words},
+        "agent": [{"type": concept(codes.VERIFIER), "who": {"display": who}, "onBehalfOf": behalf}],
     }

@@ -320,7 +320,7 @@ def _to_performers(request: SecondOpinionRequest, refs: Refs, inside: list[dict]
 
 
 def _to_reasons(request: SecondOpinionRequest) -> list[dict]:
-    diagnosis = request.first_opinion.diagnosis if request.first_opinion else None
+    diagnosis = request.diagnosis
     return [
         concept(codes.REASON_SECOND_OPINION, text=request.question),
         *([concept(*diagnosis.codes, text=diagnosis.text)] if diagnosis else []),

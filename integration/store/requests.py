@@ -377,7 +377,8 @@ def set_to_do(conn: Connection, row: Request, number: int) -> None:
 
 def has_changed(conn: Connection, request_id: str) -> None:
     """What there is to do has to be counted again: somebody opens the case."""
-    conn.execute(update(requests).where(requests.c.id == request_id).values(to_do=None))
+    is_counted = and_(requests.c.id == request_id, requests.c.to_do.is_not(None))
+    conn.execute(update(requests).where(is_counted).values(to_do=None))
 
 
 def set_records(conn: Connection, request_id: str, records: Records) -> None:

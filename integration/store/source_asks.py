@@ -32,8 +32,12 @@ def get(conn: Connection, request_id: str, ask_id: int) -> Ask:
 
 def at_endpoint(conn: Connection, request_id: str, endpoint: str) -> list[Ask]:
     """Those of a request that a Task carries to an endpoint, oldest first."""
-    found = of_request(conn, request_id)
-    return [ask for ask in found if ask.holder.endpoint == endpoint and ask.road is AskRoad.TASK]
+    return [ask for ask in of_request(conn, request_id) if is_at(ask, endpoint)]
+
+
+def is_at(ask: Ask, endpoint: str) -> bool:
+    """Whether a Task carries it to that endpoint."""
+    return ask.holder.endpoint == endpoint and ask.road is AskRoad.TASK
 
 
 def ask(

@@ -12,9 +12,13 @@ def given_by(ctx: Context, endpoint: str) -> list[Given]:
     """All that an endpoint gave for this request and that was seen to be this patient's."""
     with ctx.world.engine.connect() as conn:
         asks = source_asks.of_request(conn, ctx.request_id)
-        own = {each.id for each in source_asks.at_endpoint(conn, ctx.request_id, endpoint)}
     found: dict[str, Given] = {}
-    answers = [(each.id in own, event) for each in asks for event in each.events if event.word is AskWord.ANSWERED]
+    answers = [
+        (source_asks.is_at(each, endpoint), event)
+        for each in asks
+        for event in each.events
+        if event.word is AskWord.ANSWERED
+    ]
     for is_own, event in answers:
         for address in (each for each in event.outputs if "://" in each):  # it named another server's
             if local := local_reference(address, ctx.bases(endpoint)):

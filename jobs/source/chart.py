@@ -17,7 +17,7 @@ from jobs.source.problems import Problems
 from jobs.world import Context
 from mappings.addresses import base_in, base_of_search, comparable
 from mappings.identifiers import identifiers_in, local_reference
-from mappings.instants import last_updated
+from mappings.instants import in_whole_seconds, last_updated
 from mappings.model.errors import NeedsPerson, PartialError
 from mappings.model.packet import ManifestItem
 from mappings.model.request import SecondOpinionRequest
@@ -176,9 +176,9 @@ class _Reading:
     def _younger(self, since: datetime | None) -> Iterator[tuple[str, str]]:
         """``_lastUpdated`` from a time on; a server that takes closed ranges only is given an end that is not reached."""
         if since is not None:
-            yield "_lastUpdated", f"ge{_instant(since)}"
+            yield "_lastUpdated", f"ge{in_whole_seconds(since)}"
             if self.ctx.endpoint(self.at).of_profile.closed_ranges:
-                yield "_lastUpdated", f"lt{_instant(self.ctx.now + timedelta(days=2))}"
+                yield "_lastUpdated", f"lt{in_whole_seconds(self.ctx.now + timedelta(days=2))}"
 
     def _learn(self, base: str | None) -> None:
         """Another address under which the server knows itself, because it says so; never that of another endpoint."""
@@ -343,8 +343,3 @@ def _returned_by(request_id: str) -> tuple[str, ...]:
     """How the names begin of what is written to a placer about the report of a request."""
     beside = (f"{kind}/{request_id}-returned-" for kind in ("Communication", "Composition"))
     return f"DocumentReference/{request_id}-report-", *beside
-
-
-def _instant(at: datetime) -> str:
-    """A FHIR instant in whole seconds, with Z: some servers take no +00:00 in an address."""
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

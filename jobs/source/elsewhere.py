@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 from integration.packets import stored as packets
 from integration.packets.stored import Packet
@@ -32,14 +33,17 @@ def join_elsewhere(ctx: Context, placer: str, chart: Chart) -> None:
     if not any(each.manifest_sha256 for each in sources):
         return
     stands = _carried(ctx)
-    ours = _ours(chart)
+    own = _Own(
+        _ours(chart),
+        {digest for of, digest in stands.attachments.items() if not is_received(of)} | _inside(chart),
+    )
     for source in sources:
         if source.manifest_sha256 is None:
             continue
         if why := _why_not(ctx, source):
             chart.taken_back |= {each: why for each in stands.resources if is_of(source.id, each)}
         else:
-            _Joining(ctx, placer, chart, source, stands).join(ours)
+            _Joining(ctx, placer, chart, source).join(own)
     chart.resources.sort()
 
 
@@ -113,21 +117,29 @@ def _why_not(ctx: Context, source: RecordSource) -> str:
     return "" if link is not None and link.reference == manifest.patient else ANOTHER
 
 
+@dataclass(frozen=True)
+class _Own:
+    """What tells the chart's own: its records by their identifiers, and hashes of the bytes that it has or an earlier packet carried."""
+
+    records: list[tuple[str, dict]]
+    hashes: set[str]
+
+
 class _Joining:
     """One provider's records."""
 
-    def __init__(self, ctx: Context, placer: str, chart: Chart, source: RecordSource, stands: Carried):
-        self.ctx, self.placer, self.chart, self.source, self.stands = ctx, placer, chart, source, stands
+    def __init__(self, ctx: Context, placer: str, chart: Chart, source: RecordSource):
+        self.ctx, self.placer, self.chart, self.source = ctx, placer, chart, source
         self.packet: Packet = packets.load(ctx.world.payloads, source.manifest_sha256 or "")
 
-    def join(self, ours: list[tuple[str, dict]]) -> None:
+    def join(self, own: _Own) -> None:
         """What the chart does not have becomes part of it."""
         manifest, number = self.packet.manifest, self.source.id
         with self.ctx.world.engine.begin() as conn:
             system = links.frozen_system(conn, self.placer)
         theirs = ((each, self.packet.resources[each]) for each in self.packet.resources)
-        same = same_records(ours, theirs, system)
-        held = set(same) | self._held_by_bytes()
+        same = same_records(own.records, theirs, system)
+        held = set(same) | self._held_by_bytes(own.hashes)
         for each in sorted(held - {manifest.patient}):
             if each.partition("/")[0] not in ("Practitioner", "PractitionerRole", "Organization", "Location"):
                 _held(self.ctx, self.chart, name_of(number, each))
@@ -143,18 +155,16 @@ class _Joining:
         name = endpoint.name if endpoint else self.source.endpoint
         return Origin(self.source.id, name, manifest.identifier_system, bases, manifest.patient)
 
-    def _held_by_bytes(self) -> set[str]:
-        """Documents whose bytes an earlier packet carried as the chart's own."""
-        ours = {digest for of, digest in self.stands.attachments.items() if not is_received(of)} | _inside(self.chart)
-        named = [each.model_copy(update={"source": name_of(self.source.id, each.source)}) for each in self._of_packet()]
-        doubles = {name for name, hashes in _documents(named).items() if hashes <= ours}
-        return {each.source for each in self._of_packet() if name_of(self.source.id, each.source) in doubles}
-
-    def _of_packet(self) -> list[ManifestItem]:
-        return list(self.packet.manifest.attachments)
+    def _held_by_bytes(self, ours: set[str]) -> set[str]:
+        """Documents all of whose bytes are ``ours``."""
+        found: dict[str, set[str]] = {}
+        for each in self.packet.manifest.attachments:
+            if each.source.startswith("DocumentReference/"):
+                found.setdefault(each.source, set()).add(each.sha256)
+        return {source for source, hashes in found.items() if hashes <= ours}
 
     def _attachments(self) -> Iterator[ManifestItem]:
-        for each in self._of_packet():
+        for each in self.packet.manifest.attachments:
             name = name_of(self.source.id, each.source)
             if name in self.chart.resources and each.of:
                 of = f"{name}#{each.of.partition('#')[2]}"

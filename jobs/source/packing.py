@@ -1,6 +1,6 @@
 """Makes what was gathered into an immutable packet, its delivery, and the step that sends it."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -35,18 +35,7 @@ def pack(
     items = [packets.resource_item(source, chart.resources.about(source)) for source in sources]
     items += [*attachments, *withdrawn, *_missing(ctx, chart, sources)]
     version = (base or 0) + 1
-    with ctx.world.engine.begin() as conn:
-        system = links.frozen_system(conn, request.placer)
-    manifest = Manifest(
-        packet_id=f"{ctx.request_id}-p{version}",
-        request_id=ctx.request_id,
-        source_endpoint=request.placer,
-        identifier_system=system,
-        patient=chart.patient,
-        gathered_at=ctx.now.isoformat(timespec="seconds"),
-        source_bases=chart.learned,
-        items=tuple(items),
-    )
+    manifest = manifest_of(ctx, f"{ctx.request_id}-p{version}", request.placer, chart, items)
     digest = packets.store(ctx.world.payloads, manifest, map(chart.resources.line, sources))
     delivery_id = deliveries.delivery_id_of(ctx.request_id, DeliveryKind.RECORDS, version)
 
@@ -67,6 +56,22 @@ def pack(
 
     following = NextStep("match_people", request.fulfiller, delivery_id=delivery_id, deadline=ctx.row().records_due_at)
     return Outcome(next_steps=(following,), apply=[commit])
+
+
+def manifest_of(ctx: Context, packet_id: str, endpoint: str, chart: Chart, items: Iterable[ManifestItem]) -> Manifest:
+    """What was read of a chart at an endpoint, now."""
+    with ctx.world.engine.begin() as conn:
+        system = links.frozen_system(conn, endpoint)
+    return Manifest(
+        packet_id=packet_id,
+        request_id=ctx.request_id,
+        source_endpoint=endpoint,
+        identifier_system=system,
+        patient=chart.patient,
+        gathered_at=ctx.now.isoformat(timespec="seconds"),
+        source_bases=chart.learned,
+        items=tuple(items),
+    )
 
 
 def _missing(ctx: Context, chart: Chart, sources: Collection[str]) -> Iterator[ManifestItem]:

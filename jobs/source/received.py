@@ -4,9 +4,10 @@ from datetime import datetime
 
 from integration.store import medication_reviews, received_records
 from integration.store.received_records import State
+from jobs.source.attachments import attachment_items
 from jobs.source.chart import Chart, read_chart
-from jobs.source.earlier_opinions import join_opinions
-from jobs.source.elsewhere import join_elsewhere
+from jobs.source.earlier_opinions import join_opinions, without_copies
+from jobs.source.elsewhere import join_elsewhere, without_doubles
 from jobs.world import Context
 from mappings.medications import Review, name_of_statement, statements
 from mappings.model.packet import ManifestItem
@@ -30,6 +31,12 @@ def read_whole(
     join_opinions(ctx, request, chart)
     join_elsewhere(ctx, request.placer, chart)
     return chart
+
+
+def attachments_of(ctx: Context, request: SecondOpinionRequest, chart: Chart) -> list[ManifestItem]:
+    """The bytes of a whole chart's documents, without copies of the case's reports, and without other providers' of its own documents."""
+    items = attachment_items(ctx, request.placer, chart, list(chart.resources))
+    return without_doubles(ctx, chart, without_copies(ctx, chart, items))
 
 
 def join_received(ctx: Context, chart: Chart) -> None:

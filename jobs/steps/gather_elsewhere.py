@@ -4,7 +4,6 @@ What is read there is kept whole, beside the packets; the chart of the request t
 it is judged, sent, corrected and withdrawn as everything else. Nothing here keeps the request from going on.
 """
 
-from collections.abc import Iterable
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -12,7 +11,7 @@ from sqlalchemy import Connection
 from integration.packets import stored as packets
 from integration.packets.stored import Packet
 from integration.patients import described_at
-from integration.store import links, record_sources
+from integration.store import record_sources
 from integration.store.record_sources import RecordSource
 from integration.store.steps import LAST_OF_ALL, NextStep
 from jobs import gate
@@ -20,6 +19,7 @@ from jobs.patients import find_patient
 from jobs.source.attachments import attachment_items
 from jobs.source.chart import Chart, read_chart
 from jobs.source.earlier_opinions import without_copies
+from jobs.source.packing import manifest_of
 from jobs.watching import CHART
 from jobs.world import Context, Outcome
 from mappings.model.errors import NeedsPerson
@@ -53,7 +53,8 @@ def gather_elsewhere(ctx: Context) -> Outcome:
     gone = _gone(ctx, endpoint, chart, before)
     attachments = without_copies(ctx, chart, attachment_items(ctx, endpoint, chart, list(chart.resources)))
     attachments = _without_what_cannot_be_had(ctx, endpoint, chart, attachments, before)
-    manifest = _manifest(ctx, source, chart, attachments)
+    items = (*(packets.resource_item(each, chart.resources.about(each)) for each in chart.resources), *attachments)
+    manifest = manifest_of(ctx, f"{ctx.request_id}-from-{source.id}", endpoint, chart, items)
     return _kept(ctx, source, chart, manifest, before, gone)
 
 
@@ -121,21 +122,6 @@ def _without_what_cannot_be_had(
             attachments += [each for each in before.manifest.attachments if each.source == source]
     chart.resources.sort()
     return attachments
-
-
-def _manifest(ctx: Context, source: RecordSource, chart: Chart, attachments: Iterable[ManifestItem]) -> Manifest:
-    with ctx.world.engine.begin() as conn:
-        system = links.frozen_system(conn, source.endpoint)
-    return Manifest(
-        packet_id=f"{ctx.request_id}-from-{source.id}",
-        request_id=ctx.request_id,
-        source_endpoint=source.endpoint,
-        identifier_system=system,
-        patient=chart.patient,
-        gathered_at=ctx.now.isoformat(timespec="seconds"),
-        source_bases=chart.learned,
-        items=(*(packets.resource_item(each, chart.resources.about(each)) for each in chart.resources), *attachments),
-    )
 
 
 def _kept(

@@ -3,11 +3,8 @@
 from integration.store import listed_programs, requests, suitability_words
 from integration.store.steps import NextStep
 from jobs.patients import find_patient
-from jobs.source.attachments import attachment_items
-from jobs.source.earlier_opinions import without_copies
-from jobs.source.elsewhere import without_doubles
 from jobs.source.packing import pack
-from jobs.source.received import read_whole
+from jobs.source.received import attachments_of, read_whole
 from jobs.world import Context, Outcome
 from mappings.model.errors import NeedsPerson
 from mappings.model.request import SecondOpinionRequest
@@ -28,8 +25,7 @@ def gather_records(ctx: Context) -> Outcome:
         requests.set_records(conn, ctx.request_id, Records.GATHERING)
     patient = find_patient(ctx, request.placer, request.patient)
     chart = read_whole(ctx, request, patient)
-    attachments = attachment_items(ctx, request.placer, chart, list(chart.resources))
-    attachments = without_doubles(ctx, chart, without_copies(ctx, chart, attachments))
+    attachments = attachments_of(ctx, request, chart)
     packed = pack(ctx, request, chart, list(chart.resources), attachments)
     if request.coverage:  # else a person asks for it: not every EHR shows it, and nothing waits for it
         packed.next_steps = (*packed.next_steps, NextStep("gather_coverage", request.placer))

@@ -7,12 +7,9 @@ from integration.store import deliveries, received_records, revisions
 from integration.store import packets as packet_rows
 from integration.store.requests import Request
 from jobs.patients import find_patient
-from jobs.source.attachments import attachment_items
 from jobs.source.chart import Chart
-from jobs.source.earlier_opinions import without_copies
-from jobs.source.elsewhere import without_doubles
 from jobs.source.packing import note_gathered, pack
-from jobs.source.received import read_whole
+from jobs.source.received import attachments_of, read_whole
 from jobs.source.withdrawn import withdrawn_items
 from jobs.watching import CHART, CHART_AFTERWARDS
 from jobs.world import Context, Outcome
@@ -115,8 +112,7 @@ def _delta(
     left_home: frozenset[str],
 ) -> Outcome:
     """A packet of what changed in the whole chart, or only the note that it was read."""
-    attachments = attachment_items(ctx, request.placer, chart, list(chart.resources))
-    attachments = without_doubles(ctx, chart, without_copies(ctx, chart, attachments))
+    attachments = attachments_of(ctx, request, chart)
     withdrawn = withdrawn_items(ctx, request.placer, chart, stands)
     chart.problems.raise_if_any()
     other = changed(_hashes(chart), stands, attachments)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
 from integration import fhir_json
@@ -14,6 +13,7 @@ from jobs.target.report import documents_sent
 from jobs.target.sending import ROADS_OVER_FHIR
 from jobs.target.writing import own_identifier
 from jobs.world import Context
+from mappings.instants import in_whole_seconds
 from mappings.model.delivery import ARRIVED, DeliveryKind
 from mappings.model.request import Identifier
 
@@ -42,7 +42,7 @@ class Returned:
         """When the first of them was known to be there; the same in every attempt."""
         first = self.sent[0]
         at = first.ended_at or first.sent_at or self.delivery.created_at
-        return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return in_whole_seconds(at)
 
 
 def returned_to(ctx: Context, placer: str) -> Returned | None:

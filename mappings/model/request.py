@@ -262,6 +262,11 @@ class SecondOpinionRequest(_Value):
         return self
 
     @property
+    def diagnosis(self) -> Diagnosis | None:
+        """What the first doctor says the patient has; None where no first opinion is stated."""
+        return self.first_opinion.diagnosis if self.first_opinion else None
+
+    @property
     def earlier_travel(self) -> bool:
         """Whether the earlier opinions of the case go along. Unknown is not yes."""
         return self.earlier_opinions is not None and self.earlier_opinions.answer == "yes"
