@@ -25,11 +25,26 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Playwright goes on when the next page has begun: a busy machine has its stylesheet, or its lower half, later.
+ACTS, WAITS = ("click", "press", "check", "select_option"), ("wait_for_selector", "wait_for")
 SCREENSHOTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 WIDTHS = (390, 1280)
 # For what does not depend on the width, and for the pages whose layout `make test` looks at in both.
 on_phone, at_desk = (pytest.mark.parametrize("page", [width], ids=[f"{width}px"], indirect=True) for width in WIDTHS)
 in_both_widths = pytest.mark.parametrize("page", WIDTHS, ids=lambda width: f"{width}px", indirect=True)
+
+
+def then_loaded(act):
+    """`act` of a page or locator, and wait until the page that it led to is all there."""
+
+    def acted(acts_on, *given, **named):
+        done = act(acts_on, *given, **named)
+        page = getattr(acts_on, "page", acts_on)
+        if not page.is_closed():
+            page.wait_for_load_state()
+        return done
+
+    return acted
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +54,10 @@ def chromium():
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
+    with pytest.MonkeyPatch.context() as patch, sync_api.sync_playwright() as playwright:
+        for kind, names in ((sync_api.Page, ACTS + WAITS[:1]), (sync_api.Locator, ACTS + WAITS[1:])):
+            for name in names:
+                patch.setattr(kind, name, then_loaded(getattr(kind, name)))
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
