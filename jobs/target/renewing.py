@@ -18,7 +18,7 @@ from mappings.task import THEIRS, renewed_task
 _SAME = frozenset({"precision", "reordered"})
 # Beside what we wrote these would say something else; whatever else was added does not matter to a correction of ours.
 _CONTRADICTS = re.compile(
-    r".*\.(value([A-Z].*)?|deceased.*|.*[sS]tatus|comparator|doNotPerform|modifierExtension|subject|patient|dosage.*|component|restriction)"
+    r".*\.(value([A-Z].*)?|deceased.*|.*[sS]tatus|comparator|doNotPerform|modifierExtension|subject|patient|dosage.*|component|restriction|cancelationReason|provision.*)"
 )
 
 
@@ -33,7 +33,7 @@ def ensure_current(ctx: Context, endpoint: str, resource: dict, identifier: Iden
     if not before or _surely_wrote(ctx, endpoint, identifier) == _hash(resource):
         return reference
     there = _read(ctx, endpoint, reference)
-    if _says(there, resource):
+    if says(there, resource):
         remember(ctx, endpoint, identifier, reference, resource, version=version_of(there))
         return reference
     base = _untouched(ctx, endpoint, identifier, there, before)
@@ -59,7 +59,16 @@ def says_it(ctx: Context, endpoint: str, resource: dict, identifier: Identifier)
     """True when what is there by our link says all that ``resource`` does."""
     link = _link(ctx, endpoint, identifier)
     there = ctx.server(endpoint).read_if_there(link.reference) if link is not None else None
-    return there is not None and _says(there, resource)
+    return there is not None and says(there, resource)
+
+
+def says(there: dict, wanted: dict) -> bool:
+    """True when all that is wanted stands there; what was added to it does not matter."""
+    wanted_notes = {note.get("text") for note in wanted.get("note") or []}
+    if not wanted_notes <= {note.get("text") for note in there.get("note") or []}:
+        return False
+    found = compare(_ours(wanted), _ours(there), links={})
+    return all(_is_same(each) or each.kind == "added" and not _CONTRADICTS.fullmatch(each.path) for each in found)
 
 
 def _before(ctx: Context, endpoint: str, identifier: Identifier, resource: dict) -> list[dict]:
@@ -93,15 +102,6 @@ def _read(ctx: Context, endpoint: str, reference: str) -> dict:
     if there is None:
         raise NeedsPerson("own-gone", f"{reference}, which we wrote, is no longer at {endpoint}")
     return there
-
-
-def _says(there: dict, wanted: dict) -> bool:
-    """True when all that is wanted stands there; what was added to it does not matter."""
-    wanted_notes = {note.get("text") for note in wanted.get("note") or []}
-    if not wanted_notes <= {note.get("text") for note in there.get("note") or []}:
-        return False
-    found = compare(_ours(wanted), _ours(there), links={})
-    return all(_is_same(each) or each.kind == "added" and not _CONTRADICTS.fullmatch(each.path) for each in found)
 
 
 def _untouched(ctx: Context, endpoint: str, identifier: Identifier, there: dict, before: list[dict]) -> dict | None:

@@ -286,6 +286,23 @@ def test_a_cancellation_that_the_server_takes_and_does_not_do_waits_for_a_person
     assert desk.exchange.parked(desk.request_id) == ["booking-not-canceled"] and desk.stand[0][0] == B.CANCELING
 
 
+def test_a_practice_that_takes_the_cancellation_of_a_recorded_visit_and_does_not_do_it_is_a_finding(
+    make_exchange, server
+):
+    exchange = make_exchange(
+        bob=server.address, at_bob="appointments: write, calendar: {zone: America/Chicago, country: US}"
+    )
+    desk = Desk(exchange, server)
+    desk.say(Change.BOOKED, Slot(START, "America/Chicago", START + HOUR, "200 Main Street", "Dr. Lake"), told_by="desk")
+    exchange.drain()
+    assert [each["status"] for each in server.appointments()] == ["booked"]
+    assert "own-different" not in exchange.causes()
+    server.refuses_cancel = True
+    desk.say(Change.CANCELLED, cancelation="pat")
+    exchange.drain()
+    assert "own-different" in exchange.causes() and exchange.parked(desk.request_id) == []
+
+
 def test_canceled_at_the_server_it_is_canceled_here(desk, server):
     desk.book()
     server.put({**server.appointments()[0], "status": "cancelled"})
