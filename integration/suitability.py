@@ -92,7 +92,7 @@ def known(conn: Connection, config: Config, request_id: str, today: date) -> Sta
     day, day_is = judged_day(content, booked, today)
     told = known_of(content, suitability_words.spoken(conn, request_id))
     program = config.intake(row.fulfiller)["program"]
-    listed = listed_programs.of_entry(conn, row.directory_entry, content)
+    listed = listed_programs.of_request(conn, row.directory_entry, content)
     judged = judge(program, told, day, listed)
     return Standing(request_id, row.version, row.fulfiller, day, day_is, told.reasons, judged)
 

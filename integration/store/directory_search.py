@@ -250,6 +250,12 @@ def by_npi(conn: Connection, npi: str) -> list[EntryRow]:
     return [_entry(row) for row in rows]
 
 
+def with_services(conn: Connection, npi: str) -> list[EntryRow]:
+    """The entries in use of an NPI that say something of a service."""
+    rows = conn.execute(select(directory_entries).where(E.npi == npi, E.services.is_not(None), _ACTIVE).order_by(E.id))
+    return [_entry(row) for row in rows]
+
+
 def corrections_of(conn: Connection, entry_id: int) -> list[Correction]:
     """What people say of it that its source does not."""
     c = directory_corrections.c

@@ -99,8 +99,8 @@ def take_in(
 
     ``lead_days``: how long before the wanted day the records have to be there (records.lead_days). With ``today`` a new
     request that is wanted by an earlier day is refused (RequestError): nobody can be on time. What ``program``, the
-    fulfiller's, refuses is taken in and waits for a person before anything is gathered; so is what ``entry`` of the directory
-    states, from which the consultant was chosen.
+    fulfiller's, refuses is taken in and waits for a person before anything is gathered; so is what the directory states of the
+    consultant: ``entry``, from which they were chosen, else the one of their NPI.
     Raises KeyReused when the key is known with another body: what was first taken in counts, whatever was corrected since.
     """
     body, digest = body_of(request)
@@ -144,7 +144,7 @@ def take_in(
     if unknown := unknown_parts(request):
         _ask(conn, request, step_id, unknown)
     else:
-        listed = listed_programs.of_entry(conn, entry, request)
+        listed = listed_programs.of_request(conn, entry, request)
         judged = judge(program, known_of(request, {}), suits_on(request, today), listed)
         if judged.stops:
             _wait(conn, step_id, PROGRAM_REFUSES, judged.message, request.order)

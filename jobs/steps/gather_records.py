@@ -36,7 +36,7 @@ def _must_suit(ctx: Context, request: SecondOpinionRequest) -> None:
     """Raises NeedsPerson when the consulting program refuses it and nobody took it upon themselves to go on."""
     with ctx.world.engine.connect() as conn:
         answers = suitability_words.spoken(conn, ctx.request_id)
-        listed = listed_programs.of_entry(conn, requests.get(conn, ctx.request_id).directory_entry, request)
+        listed = listed_programs.of_request(conn, requests.get(conn, ctx.request_id).directory_entry, request)
     program = ctx.config.intake(request.fulfiller)["program"]
     judged = judge(program, known_of(request, answers), requests.suits_on(request, ctx.now.date()), listed)
     if judged.stops:

@@ -95,8 +95,8 @@ class Refusal:
 class Suitability:
     """How a request stands: what speaks against it, what a person has to answer, what speaks for it.
 
-    ``program``: what somebody here wrote down; ``listed``: what the directory states of the service of the consultant who was
-    chosen there. ``overridden``: a named person's word to go on all the same; never of an emergency.
+    ``program``: what somebody here wrote down; ``listed``: what the directory states of the service of the consultant, whom
+    it knows. ``overridden``: a named person's word to go on all the same; never of an emergency.
     """
 
     program: Program | None

@@ -146,7 +146,8 @@ def test_the_commands_show_answer_and_go_on(refusing, tmp_path, database):
 def an_entry(exchange: Exchange, **values) -> int:
     """Dr. Lopez of the directory, in a service that states whom it takes."""
     row = dict(source="fhir:plan", source_id="PractitionerRole/r", file_on=TODAY, family="Lopez", given="Ana")
-    row |= dict(name_key="lopez ana", npi="1992979116", state_now="active", **values)
+    row |= dict(name_key="lopez ana", npi="1992979116", state_now="active")
+    row |= values
     with exchange.engine.begin() as conn:
         return conn.execute(insert(directory_entries).values(row).returning(directory_entries.c.id)).scalar_one()
 
@@ -182,3 +183,82 @@ def test_words_of_the_directory_stop_nothing_until_a_person_says_no(exchange):
     assert "is gone since 2026-03-02" in found.cautions[0]
     assert answer(exchange, request_id, key, "no").judged.stops
     assert exchange.parked(request_id) == ["program-refuses"]
+
+
+REFUSED = [{"name": "Remote opinions", "minimum_age": 70}]
+
+
+def asked_of_lopez(exchange: Exchange, entry: int | None = None, name: dict | None = None) -> str:
+    """By NPI, as a file, an order or a person who types does it."""
+    consultant = {"identifiers": [{"system": SYSTEM_NPI, "value": "1992979116"}], "name": name}
+    with exchange.engine.begin() as conn:
+        request = a_request(consultant=consultant)
+        return requests.take_in(conn, request, actor="t", entry=entry, **exchange.config.intake("bob"))[0]
+
+
+def judged(exchange: Exchange, request_id: str):
+    return suitability.standing(exchange.engine, exchange.config, request_id, TODAY, actor="nora").judged
+
+
+def test_a_consultant_whose_npi_the_directory_knows_is_held_against_what_it_states(exchange):
+    load_chart(exchange, observations=1)
+    entry = an_entry(exchange, services=REFUSED)
+    request_id = asked_of_lopez(exchange, name={"family": "López-Díaz"})
+    assert exchange.parked(request_id) == ["program-refuses"]
+    [refusal] = judged(exchange, request_id).refusals
+    assert f"as entry {entry} of the directory by the NPI (fhir:plan, 2026-03-02) lists" in refusal.sentence
+    with exchange.engine.begin() as conn:
+        step_id = conn.execute(select(steps.c.id).where(steps.c.request_id == request_id)).scalar_one()
+        operations.retry_step(conn, step_id, actor="olga", reason="perhaps now")
+    exchange.drain()
+    assert exchange.parked(request_id) == ["program-refuses"], "gathering asks it too"
+
+
+def another(source: str, **values) -> dict:
+    return dict(source=source, source_id="PractitionerRole/s", **values)
+
+
+@pytest.mark.parametrize(
+    "others, name, why",
+    [
+        ([another("fhir:other", services=[{"eligibility": ["Adults"]}])], None, "two places state different things"),
+        ([], {"family": "Miller"}, "the number is another person's"),
+        ([another("fhir:other", family="Miller", services=REFUSED)], {"family": "Lopez"}, "two people have the number"),
+    ],
+)
+def test_an_npi_that_does_not_say_which_service_is_meant_refuses_nothing(exchange, others, name, why):
+    for each in ({"services": REFUSED}, *others):
+        an_entry(exchange, **each)
+    request_id = asked_of_lopez(exchange, name=name)
+    assert exchange.parked(request_id) == [] and judged(exchange, request_id).listed is None, why
+
+
+@pytest.mark.parametrize(
+    "values", [{"state_now": "gone", "ended_on": TODAY}, {"endpoint": "charlie"}, {"services": None}]
+)
+def test_an_entry_that_is_gone_of_another_practice_or_without_a_service_is_not_found_by_the_npi(exchange, values):
+    an_entry(exchange, **{"services": REFUSED} | values)
+    assert judged(exchange, asked_of_lopez(exchange)).listed is None
+
+
+def test_of_several_entries_of_an_npi_the_one_at_the_practice_that_is_asked_counts(exchange):
+    an_entry(exchange, services=[{"minimum_age": 1}])
+    here = an_entry(exchange, **another("fhir:other", services=REFUSED, endpoint="bob"))
+    an_entry(exchange, **another("nppes"))
+    assert f"entry {here} " in judged(exchange, asked_of_lopez(exchange)).listed.says
+
+
+def test_two_directories_that_state_the_same_are_one_word(exchange):
+    an_entry(exchange, services=REFUSED)
+    an_entry(exchange, **another("fhir:other", services=REFUSED))
+    assert judged(exchange, asked_of_lopez(exchange)).stops
+
+
+def test_who_was_chosen_from_a_source_without_services_is_held_against_another_source_and_no_other_place(exchange):
+    chosen = an_entry(exchange, **another("nppes"))
+    an_entry(exchange, services=REFUSED)
+    request_id = asked_of_lopez(exchange, entry=chosen)
+    assert exchange.parked(request_id) == ["program-refuses"]
+    with exchange.engine.begin() as conn:
+        conn.execute(update(directory_entries).where(directory_entries.c.id == chosen).values(source="fhir:plan"))
+    assert judged(exchange, request_id).listed is None

@@ -75,7 +75,7 @@ class WentOn(Answer):
 
 
 class Listed(Answer):
-    """What the directory states of the service of a consultant who was chosen there."""
+    """What the directory states of the service of a consultant who was chosen there, or whom it knows by their NPI."""
 
     program: str
     states: list[str] = Field(description="Conditions, how it is asked, what it costs, and which entry says so.")
@@ -89,7 +89,7 @@ class Suitability(Answer):
     program: str | None = Field(description="null: nobody wrote down what it takes.")
     takes: list[str] = Field(description="What the program takes and refuses, and who says so.")
     listed: Listed | None = Field(
-        description="null: the consultant was not chosen from the directory, or it states nothing."
+        description="null: the consultant was not chosen from the directory and is not known there by an NPI, or it states nothing."
     )
     day: date
     day_is: str

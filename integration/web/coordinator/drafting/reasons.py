@@ -4,16 +4,19 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from integration.store import directory_search, drafts, listed_programs, requests
+from integration.store import drafts, listed_programs, requests
 from integration.store.drafts import Draft
 from integration.views.texts import t
 from integration.web import world
 from integration.web.coordinator.drafting.step import Did, Step, Typed
+from integration.web.coordinator.request_fields import NPI
 from mappings.model.draft import Pick
-from mappings.model.request import SecondOpinionRequest
+from mappings.model.request import HumanName, Identifier, PractitionerRef, SecondOpinionRequest
 from mappings.model.suitability import DO_THIS_INSTEAD, GoodReason, Program, Suitability
 from mappings.offers import Offer
 from mappings.suitability import REASON_WORDS, code_of, in_words, judge, known_of
+
+NUMBER = "identifiers[0].value"
 
 
 def offers(draft: Draft) -> Mapping[str, Any]:
@@ -43,7 +46,9 @@ def act(draft: Draft, word: str, rest: str, typed: Typed) -> Did:
 def suits(draft: Draft, made: SecondOpinionRequest) -> Suitability:
     """How the request that a draft makes stands to the program it goes to: said before it is sent, and judged again then."""
     day = requests.suits_on(made, datetime.now(UTC).date())
-    return judge(_program(made.fulfiller), known_of(made, {}), day, _listed(draft))
+    with world.engine().connect() as conn:
+        listed = listed_programs.of_request(conn, drafts.chosen_entry(draft.content), made)
+    return judge(_program(made.fulfiller), known_of(made, {}), day, listed)
 
 
 def _program(fulfiller: str) -> Any:
@@ -51,13 +56,30 @@ def _program(fulfiller: str) -> Any:
 
 
 def _listed(draft: Draft) -> Program | None:
-    """What the directory states of the service of whoever was chosen there."""
-    entry_id = drafts.chosen_entry(draft.content)
-    if entry_id is None:
+    """What the directory states of the service of whoever was chosen there, or is typed with an NPI that it knows."""
+    typed, asked = draft.content.typed, _asked(draft)
+    if asked is None:
         return None
     with world.engine().connect() as conn:
-        entry = directory_search.get(conn, entry_id)
-        return listed_programs.program_of(entry, draft.content.typed.get("specialty.code")) if entry else None
+        return listed_programs.of_consultant(
+            conn,
+            drafts.chosen_entry(draft.content),
+            asked,
+            typed.get("fulfiller", ""),
+            typed.get("specialty.code"),
+        )
+
+
+def _asked(draft: Draft) -> PractitionerRef | None:
+    """The consultant as far as the draft names one."""
+    if pick := draft.content.picked.get("consultant"):
+        return PractitionerRef.model_validate(pick.value)
+    said = {part: draft.content.typed.get(f"consultant.{part}", "").strip() for part in ("name.family", NUMBER)}
+    if not said[NUMBER]:
+        return None
+    numbers = (Identifier(system=NPI, value=said[NUMBER]),)
+    family = said["name.family"]
+    return PractitionerRef(identifiers=numbers, name=HumanName(family=family) if family else None)
 
 
 def _chosen(draft: Draft) -> set[GoodReason]:

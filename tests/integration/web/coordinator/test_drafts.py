@@ -267,6 +267,20 @@ def test_what_the_directory_states_of_a_service_is_held_against_the_request_of_w
     assert [each["key"] for each in answer["refusals"]] == ["listed-age"]
 
 
+def test_a_typed_npi_that_the_directory_knows_says_its_conditions_before_the_request_is_sent(desk, tmp_path):
+    an_entry_with_a_service(desk, tmp_path)
+    draft = desk.begin("small")
+    typed = {"fulfiller": "bob", "consultant.identifiers[0].value": PERSON["identifier"][0]["value"]}
+    assert desk.do(draft, "asked", "next", **typed).status_code == 303
+    assert "Pathology slides: No older than a year" in words(desk.get(f"{draft}/reasons"))
+    typed = {NUMBER: "P-7", FAMILY: "Synthetic", BORN: "2020-03-04", "patient.name.given[0]": "Ada"}
+    assert desk.do(draft, "patient", "hand", **typed, patient__sex="female").status_code == 303
+    first = {"first_opinion.diagnosis.text": "synthetic diagnosis", "first_opinion.doctor.name.family": "Charlie"}
+    assert desk.do(draft, "first", "next", **first).status_code == 303
+    fill_rest(desk, draft)
+    assert "it takes patients from 18 to 90 years old" in words(desk.get(f"{draft}/review"))
+
+
 def an_entry_with_a_service(desk, tmp_path) -> int:
     """Dr. Lopez of a FHIR directory, in a service that states whom it takes."""
     point = dict(city="Seattle", state="WA", kind="STANDARD", active=True)
