@@ -9,6 +9,7 @@ from integration.store.requests import Request
 from integration.store.steps import NextStep
 from jobs.gate import ACTOR
 from jobs.patients import find_patient
+from jobs.target.changing import change
 from jobs.target.writing import ensure_created, own_identifier
 from jobs.world import Context, Outcome
 from mappings.data_request import to_data_request
@@ -111,5 +112,8 @@ def _call_off(ctx: Context, endpoint: str, ask: Ask) -> None:
         return
     said = {"status": "cancelled", "statusReason": {"text": "The records are not needed any more"}}
     with ctx.for_the_reason(Reason.CANCELLATION):
-        ctx.lease.before_write()
-        ctx.server(endpoint).update({**task, **said}, if_match=(task.get("meta") or {}).get("versionId"))
+        is_done = change(ctx, endpoint, task, said)
+    if not is_done:
+        ctx.finding(
+            "cancel-not-taken", f"{reference} at {endpoint} took the cancellation and does not say it", reference
+        )

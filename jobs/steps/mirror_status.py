@@ -3,6 +3,7 @@
 from integration.store import deliveries, requests
 from integration.store.requests import Request
 from jobs.target.beside import tell_of_return
+from jobs.target.changing import change
 from jobs.world import Context, Outcome
 from mappings.codes import as_dict
 from mappings.identifiers import local_reference
@@ -46,19 +47,23 @@ def _mirror_service_request(ctx: Context, row: Request, reference: str) -> None:
     wanted = SERVICE_REQUEST_STATUS.get(Status(row.status))
     if wanted is None or (wanted == "completed" and row.closed_at is None):
         return
-    server = ctx.server(row.placer)
-    resource = server.read(*reference.split("/"))
-    if resource.get("status") != wanted:
-        resource["status"] = wanted
-        ctx.lease.before_write()
-        server.update(resource, if_match=(resource.get("meta") or {}).get("versionId"))
+    there = ctx.server(row.placer).read(*reference.split("/"))
+    if there.get("status") != wanted:
+        _change(ctx, row.placer, there, {"status": wanted})
+
+
+def _change(ctx: Context, placer: str, there: dict, said: dict) -> None:
+    if not change(ctx, placer, there, said):
+        reference = f"{there['resourceType']}/{there['id']}"
+        ctx.finding(
+            "mirror-refused", f"{placer} took our update of {reference} and keeps what it said", reference, "info"
+        )
 
 
 def _mirror_tasks(ctx: Context, row: Request, reference: str, word: str) -> None:
     if not ctx.capabilities(row.placer).task:
         return
-    server = ctx.server(row.placer)
-    for task in server.search_all("Task", {"focus": reference}):
+    for task in ctx.server(row.placer).search_all("Task", {"focus": reference}):
         if local_reference(as_dict(task.get("focus")).get("reference"), ctx.bases(row.placer)) != reference:
             continue  # a server that ignores the parameter shows every Task it has
         wanted = {
@@ -66,5 +71,4 @@ def _mirror_tasks(ctx: Context, row: Request, reference: str, word: str) -> None
             "businessStatus": to_business_status(word),
         }
         if {key: task.get(key) for key in wanted} != wanted:
-            ctx.lease.before_write()
-            server.update({**task, **wanted}, if_match=(task.get("meta") or {}).get("versionId"))
+            _change(ctx, row.placer, task, wanted)

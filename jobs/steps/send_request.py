@@ -15,6 +15,7 @@ from integration.store.steps import NextStep
 from jobs.gate import ACTOR
 from jobs.patients import current_patient
 from jobs.target.asking import create_once, must_take_requests
+from jobs.target.changing import change
 from jobs.target.documents import current_summaries, keep_renewed
 from jobs.target.people import resolve_practitioner
 from jobs.target.records import write
@@ -359,13 +360,13 @@ def cancel_request(ctx: Context) -> Outcome:
     task = find_own(ctx, row.fulfiller, "Task") or _task_nobody_answered_for(ctx, row.fulfiller)
     if task is None:
         return ended
-    server = ctx.server(row.fulfiller)
-    resource = server.read(*task.split("/"))
-    if resource.get("status") in ("requested", "received", "accepted"):
-        resource |= {"status": "cancelled", "statusReason": {"text": row.status_reason or "cancelled by the placer"}}
+    there = ctx.server(row.fulfiller).read(*task.split("/"))
+    if there.get("status") in ("requested", "received", "accepted"):
         _tell_doubts(ctx)
-        ctx.lease.before_write()
-        server.update(resource, if_match=(resource.get("meta") or {}).get("versionId"))
+        said = {"status": "cancelled", "statusReason": {"text": row.status_reason or "cancelled by the placer"}}
+        if not change(ctx, row.fulfiller, there, said):
+            words = f"{task} at {row.fulfiller} took the cancellation and does not say it: call the consultant"
+            ctx.finding("cancel-not-taken", words, task, "error")
         return ended
     ctx.finding(
         "cancel-pending", "the consultant has begun; the cancellation waits for the fulfiller", severity="warning"

@@ -22,12 +22,21 @@ class Unkind:
     ``ignores``: parameters it does not look at, by type (``{"Encounter": {"identifier"}}``, ``"*"`` for all types);
     ``narrates``: writes narrative of its own; ``renames``: contained resources get ids of its own; ``late``: seconds until a
     search shows what was written; ``refuse(resource)``: words of a refusal, or None; ``in_200``: refuses entries inside a
-    transaction that it otherwise does, instead of all of it; ``crash(resource)``: answers 500; ``transactions``: offers them;
+    transaction that it otherwise does, instead of all of it; ``deaf``: types of which it takes an update and keeps what stood;
+    ``crash(resource)``: answers 500; ``transactions``: offers them;
     ``answer(method, path, status, body)`` may change what is told, after it is done."""
 
     def __init__(self, **habits):
         self.habits = dict(
-            page=2, inner=True, ignores={}, narrates=True, renames=True, late=0.0, in_200=False, transactions=True
+            page=2,
+            inner=True,
+            ignores={},
+            narrates=True,
+            renames=True,
+            late=0.0,
+            in_200=False,
+            transactions=True,
+            deaf=(),
         )
         self.habits |= dict(
             refuse=lambda each: None, crash=lambda each: False, answer=lambda method, path, status, body: (status, body)
@@ -147,7 +156,7 @@ class Unkind:
             return 412, _outcome("conflict"), {}
         if (words := self.habits["refuse"](resource)) is not None:
             return 422, _outcome("invariant", words), {}
-        made = self.put(resource)
+        made = there if there and resource["resourceType"] in self.habits["deaf"] else self.put(resource)
         return 200, None, {"Location": self._location(made), "ETag": f'W/"{made["meta"]["versionId"]}"'}
 
     def _transaction(self, bundle: dict) -> tuple[int, object, dict]:

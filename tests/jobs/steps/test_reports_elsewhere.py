@@ -8,10 +8,11 @@ from sqlalchemy import select
 
 from integration.fhir.server import FhirServer
 from integration.store import operations
-from integration.store.tables import findings, reports
+from integration.store.tables import findings, reports, requests
 from tests.jobs.exchange import http, load_chart, report_on
 from tests.jobs.steps.test_reports import asked, copy_of, text_of
 from tests.jobs.test_loop import order_of
+from tests.servers.lying import LyingProxy
 
 pytestmark = pytest.mark.postgres
 
@@ -260,3 +261,19 @@ def test_the_mirror_changes_only_tasks_about_the_order(exchange, monkeypatch):
     exchange.watch()
     states = {each["id"]: each["status"] for each in exchange.find("alice", "Task")}
     assert states == {unrelated["id"]: "requested", mine["id"]: "accepted"}
+
+
+def test_a_status_that_the_asking_ehr_takes_and_does_not_keep_is_said(make_exchange):
+    def deaf(url):
+        return LyingProxy(url, ask=lambda method, path, headers, body: (200, [], b"") if method == "PUT" else body)
+
+    exchange = make_exchange(before={"alice": deaf})
+    order = exchange.put("alice", order_of(load_chart(exchange, observations=1)))
+    exchange.poll()
+    with exchange.engine.begin() as conn:
+        request_id = conn.execute(select(requests.c.id)).scalar_one()
+        operations.cancel(conn, request_id, actor="test", reason="not wanted")
+    exchange.drain()
+    assert [each["status"] for each in exchange.find("alice", "ServiceRequest", _id=order["id"])] == ["active"]
+    found = {each["message"] for each in exchange.view(request_id)["findings"] if each["cause"] == "mirror-refused"}
+    assert found == {f"alice took our update of ServiceRequest/{order['id']} and keeps what it said"}

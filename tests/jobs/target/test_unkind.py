@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from integration.store import operations
 from tests.jobs.exchange import a_request, load_chart
 from tests.jobs.target.test_resources import sent
 from tests.servers.unkind import Unkind
@@ -221,3 +222,16 @@ def test_a_lost_answer_to_what_no_identifier_finds_is_looked_up_by_patient(unkin
     exchange.drain()
     assert exchange.view(request_id)["records"] == "verified", why(exchange, request_id)
     assert len(bob.of("AdverseEvent")) == 1 and len(bob.of("Observation")) == 5
+
+
+@pytest.mark.parametrize("deaf", [("Task",), ()], ids=["deaf", "obedient"])
+def test_a_cancellation_that_is_taken_and_not_done_is_told_as_an_error(unkind, deaf):
+    exchange, server = unkind()
+    load_chart(exchange)
+    request_id = submitted_and_waited_for(exchange)
+    server.habits["deaf"] = deaf
+    with exchange.engine.begin() as conn:
+        operations.cancel(conn, request_id, actor="test", reason="the patient withdrew")
+    exchange.drain()
+    found = {each["severity"] for each in exchange.view(request_id)["findings"] if each["cause"] == "cancel-not-taken"}
+    assert (found, exchange.view(request_id)["status"]) == ({"error"} if deaf else set(), "cancelled")
