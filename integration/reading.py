@@ -220,13 +220,11 @@ def opened(
         requests.get(conn, request_id)
         rows = packet_rows.of_request(conn, request_id)
         audit.record(conn, actor, OPENED, request_id, subject=source[:200] or None, reason=reason)
-    for row in reversed(rows):
-        packet = packets.load(house.payloads, row.manifest_sha256)
+    loaded = all_consented([packets.load(house.payloads, row.manifest_sha256) for row in rows], limit)
+    for row, packet in reversed(list(zip(rows, loaded, strict=True))):
         if any(item.source == source for item in packet.manifest.withdrawn):
             break
         if source in packet.resources:
-            if limit is not None and not limit.lets_go(packet.resources[source]):
-                break
             return _opened(request_id, packet, row, source, at)
     raise NotPossible(f"no packet of request {request_id} holds that record as it is now")
 

@@ -32,6 +32,7 @@ class Item:
     original: str | None = None  # Type/id at the target, where this is a copy of a record of the target's own
     trouble: Finding | None = None  # why it cannot be written as it is
     version: str | None = None  # meta.versionId at the source
+    whole: str | None = None  # ``content``, had the patient's consent cut no reference out of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def _action(item: Item, link: Link | None, is_waived: bool) -> Action:
         return Action(Do.LEAVE, item.source, target, item.trouble)
     if link is None:
         return Action(Do.CREATE, item.source)
-    if link.source_sha256 == item.content or _is_as_older_versions_noted(item, link):
+    if link.source_sha256 in (item.content, item.whole or item.content) or _is_as_older_versions_noted(item, link):
         return Action(Do.KEEP, item.source, target)
     if link.source_sha256 is not None and is_older(item, link):
         return Action(Do.KEEP, item.source, target, _older(item.source))

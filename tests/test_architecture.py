@@ -57,6 +57,7 @@ PURE = frozenset(
         "collections",
         "dataclasses",
         "datetime",
+        "copy",
         "decimal",
         "email",
         "enum",

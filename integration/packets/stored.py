@@ -20,10 +20,14 @@ from mappings.rendition import AttachedText, Correction, Rendition, render
 
 @dataclass(frozen=True)
 class Packet:
-    """A packet as read back: ``resources`` maps source Type/id to the resource as received."""
+    """A packet as read back: ``resources`` maps source Type/id to the resource as received.
+
+    ``cut``: those of them that are without what leads to a record that the patient's consent keeps home.
+    """
 
     manifest: Manifest
     resources: Mapping[str, dict]
+    cut: frozenset[str] = frozenset()
 
 
 def source_of(resource: dict) -> str:

@@ -1,8 +1,10 @@
 """Watch the chart at the placer: what is corrected, new, gone or re-filed there travels as a delta packet."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from integration.packets import stored as packets
+from integration.packets.consented import documents_of, hashes_by_record
 from integration.store import deliveries, received_records, revisions
 from integration.store import packets as packet_rows
 from integration.store.requests import Request
@@ -11,12 +13,16 @@ from jobs.source.chart import Chart
 from jobs.source.packing import note_gathered, pack
 from jobs.source.received import attachments_of, read_whole
 from jobs.source.withdrawn import withdrawn_items
+from jobs.target.waiving import packets_so_far
 from jobs.watching import CHART, CHART_AFTERWARDS
 from jobs.world import Context, Outcome
 from mappings.chart_changes import Look, changed, how_to_look, is_searched_whole, shows_a_loss
 from mappings.model.delivery import DeliveryKind
+from mappings.model.packet import ManifestItem
 from mappings.model.request import SecondOpinionRequest
 from mappings.model.states import Status
+from mappings.references import targets_of
+from mappings.staying_home import staying
 from mappings.withdrawal import Carried, carried
 
 WATCH_OVERLAP = timedelta(hours=1)  # the placer's clock is not ours
@@ -116,7 +122,7 @@ def _delta(
     withdrawn = withdrawn_items(ctx, request.placer, chart, stands)
     chart.problems.raise_if_any()
     other = changed(_hashes(chart), stands, attachments)
-    other += [each for each in _may_go_now(ctx, chart, left_home) if each not in other]
+    other += [each for each in _may_go_now(ctx, chart, attachments, left_home) if each not in other]
     if not other and not withdrawn:
         return Outcome(apply=[lambda conn: note_gathered(conn, ctx)])
     anew = set(other)
@@ -124,8 +130,22 @@ def _delta(
     return pack(ctx, request, chart, other, of_changed, base=packets_so_far, withdrawn=withdrawn)
 
 
-def _may_go_now(ctx: Context, chart: Chart, left_home: frozenset[str]) -> list[str]:
-    """What the patient left home before, and lets go now."""
-    said = ctx.consent()
-    there = sorted(left_home & chart.resources.keys())
-    return [each for each in there if said is None or said.consent.lets_go(chart.resources[each])]
+def _may_go_now(
+    ctx: Context, chart: Chart, attachments: Sequence[ManifestItem], left_home: frozenset[str]
+) -> list[str]:
+    """What the patient left home before, and lets go now; with what refers to it, which went without that."""
+    there, said = left_home & chart.resources.keys(), ctx.consent()
+    if there and said is not None and said.consent.left_home:
+        before = packets_so_far(ctx)
+        stays = staying(
+            [*(each.resources for each in before), chart.resources],
+            [*(documents_of(each.manifest) for each in before), hashes_by_record(attachments)],
+            said.consent,
+        )
+        there -= stays.why.keys()
+    referring = (each for each in chart.resources if there.intersection(_targets(chart, each))) if there else ()
+    return sorted(there.union(referring))
+
+
+def _targets(chart: Chart, source: str) -> list[str]:
+    return targets_of(chart.resources[source], source_base=tuple(chart.bases))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from integration import fhir_json
 from integration.packets import stored as packets
 from integration.packets.payloads import Payloads
 from integration.settings.config import Endpoint
@@ -42,20 +43,27 @@ def expected(ctx: Context, endpoint: str, packet: packets.Packet) -> Expected:
     items = {}
     for each in packet.manifest.resources:
         resource = packet.resources[each.source]
+        whole = hashes[each.source]
         items[each.source] = Item(
             each.source,
-            hashes[each.source],
+            _as_cut(whole, resource) if each.source in packet.cut else whole,
             each.sha256,
             moment(as_dict(resource.get("meta")).get("lastUpdated")),
             gathered_at,
             each.source if is_home else original_of(resource, system),
             troubles.get(each.source),
             each.version,
+            whole,
         )
     patient = items.get(packet.manifest.patient)  # who that is at the target was decided before, by more than a number
     if patient is not None:
         items[patient.source] = replace(patient, original=None)
     return Expected(resources, items, beside)
+
+
+def _as_cut(whole: str, resource: dict) -> str:
+    """Another content: when the patient agrees to more, the record is to be brought up to date."""
+    return hashlib.sha256(whole.encode() + fhir_json.dumps(resource)).hexdigest()
 
 
 def is_same_server(one: Endpoint, other: Endpoint) -> bool:

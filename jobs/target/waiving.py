@@ -8,9 +8,11 @@ import copy
 from collections.abc import Mapping
 from dataclasses import replace
 
+from integration.packets import stored
 from integration.packets.consented import Kept, consented
 from integration.packets.stored import Packet
 from integration.store import deliveries
+from integration.store import packets as packet_rows
 from integration.store.waivers import Waiver, covers
 from jobs.world import Context
 from mappings.document_reference import attachments
@@ -28,7 +30,7 @@ def without_waived(ctx: Context, packet: Packet, consent: Consent | None) -> Pac
 
     ``consent``: that by which its records were, or are, chosen.
     """
-    packet = consented(packet, consent)
+    packet = consented(packet, consent, _before(ctx, packet, consent))
     gone = [each for each in ctx.waivers() if not each.as_it_is]
     items = tuple(_as_sent(item, gone) for item in packet.manifest.items)
     waived = {item.of or item.source for item in items if item.kind == "waived"}
@@ -37,6 +39,21 @@ def without_waived(ctx: Context, packet: Packet, consent: Consent | None) -> Pac
     kept = {item.source for item in items if item.kind == "resource"}
     resources = _Stripped(packet.resources, kept, waived)
     return replace(packet, manifest=packet.manifest.model_copy(update={"items": items}), resources=resources)
+
+
+def _before(ctx: Context, packet: Packet, consent: Consent | None) -> list[Packet]:
+    """It may refer to what stayed home of earlier packets."""
+    is_limited = consent is not None and consent.left_home
+    return packets_so_far(ctx, until=packet.manifest.packet_id) if is_limited else []
+
+
+def packets_so_far(ctx: Context, until: str | None = None) -> list[Packet]:
+    """The packets of the request, the oldest first; those before ``until``."""
+    with ctx.world.engine.connect() as conn:
+        rows = packet_rows.of_request(conn, ctx.request_id)
+    ids = [row.id for row in rows]
+    before = rows[: ids.index(until)] if until in ids else rows
+    return [stored.load(ctx.world.payloads, row.manifest_sha256) for row in before]
 
 
 class _Stripped(Kept):

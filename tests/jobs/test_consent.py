@@ -1,10 +1,14 @@
 """A patient's consent is obeyed when the next thing is about to leave, also in the second in which records leave."""
 
+import base64
+import io
 import json
+import re
 import threading
 import time
 
 import pytest
+from pypdf import PdfReader
 from sqlalchemy import text
 
 from integration.store import consents, leaving, operations
@@ -96,7 +100,81 @@ def test_kinds_that_the_patient_leaves_out_stay_home_and_the_consultant_is_told_
     with exchange.engine.connect() as conn:
         marks = dict(conn.execute(text("select source, status from delivery_items where delivery_id = :id"), {"id": delivery["id"]}).all())  # fmt: skip
     left_out = {source for source, status in marks.items() if status == "waived"}
-    assert {each.split("/")[0] for each in left_out} == {"Observation", "Condition"} and len(left_out) == 4
+    assert {each.split("/")[0] for each in left_out} == {"Observation", "Condition", "Encounter"} and len(left_out) == 5
+    assert there(exchange, "Encounter") == [], "its diagnosis is what is labeled"
+
+
+@pytest.mark.parametrize("accepts", ["resources", "documents"])
+def test_what_would_tell_of_a_labeled_record_stays_with_it_and_follows_when_the_patient_agrees(make_exchange, accepts):
+    exchange = make_exchange(accepts=accepts)
+    chart = load_chart(exchange, observations=1)
+    subject = {"reference": f"Patient/{chart['patient']['id']}"}
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "SUD"}
+    words, letter = "Geheimol 10 mg", base64.b64encode(b"a letter about Geheimol").decode()
+    medication = exchange.put(
+        "alice", {"resourceType": "Medication", "meta": {"security": [label]}, "code": {"text": words}}
+    )
+    order = {
+        "resourceType": "MedicationRequest",
+        "status": "active",
+        "intent": "order",
+        "subject": subject,
+        "medicationReference": {"reference": f"Medication/{medication['id']}", "display": words},
+    }
+    exchange.put("alice", order)
+    document = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "subject": subject,
+        "meta": {"security": [label]},
+        "content": [{"attachment": {"contentType": "text/plain", "data": letter}}],
+    }
+    exchange.put("alice", document)
+    report = {
+        "resourceType": "DiagnosticReport",
+        "status": "final",
+        "code": {"text": "letter"},
+        "subject": subject,
+        "presentedForm": [{"contentType": "text/plain", "data": letter}],
+    }
+    exchange.put("alice", report)
+    request_id = exchange.submit(a_request())
+    say(exchange, request_id, kinds=[each for each in ALL if each != "sensitive"])
+    exchange.drain()
+    assert exchange.parked(request_id) == [] and there(exchange, "Task")
+    kinds = ("Medication", "MedicationRequest", "DiagnosticReport", "DocumentReference", "Condition", "Binary", "Task")
+    assert "Geheimol" not in _read(there(exchange, *kinds))
+    exchange.watch()
+    assert len(exchange.view(request_id)["packets"]) == 1, "it is not tried again and again"
+    say(exchange, request_id)
+    exchange.watch()
+    assert exchange.parked(request_id) == [] and "Geheimol" in _read(there(exchange, *kinds))
+    exchange.watch()
+    assert len(exchange.view(request_id)["packets"]) == 2, "once"
+
+
+def _read(resources) -> str:
+    """All of it as text: what is base64 there, and in a PDF, is read."""
+    text = json.dumps(resources)
+    for data in re.findall(r'"data": "([^"]+)"', text):
+        made = base64.b64decode(data)
+        is_pdf = made.startswith(b"%PDF")
+        text += "".join(each.extract_text() for each in PdfReader(io.BytesIO(made)).pages) if is_pdf else made.decode()
+    return text
+
+
+def test_a_reference_to_a_kind_that_stays_goes_along_when_the_patient_agrees_to_that_kind(make_exchange):
+    exchange = make_exchange(accepts="resources")
+    load_chart(exchange, observations=1)
+    request_id = exchange.submit(a_request())
+    say(exchange, request_id, kinds=[each for each in ALL if each != "history"])
+    exchange.drain()
+    [result] = there(exchange, "Observation")
+    assert "encounter" not in result and there(exchange, "Encounter") == [] and exchange.parked(request_id) == []
+    say(exchange, request_id)
+    exchange.watch()
+    [result], [visit] = there(exchange, "Observation"), there(exchange, "Encounter")
+    assert result["encounter"]["reference"] == f"Encounter/{visit['id']}" and exchange.parked(request_id) == []
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from integration.packets import stored as packets
 from integration.packets.consented import all_consented
 from integration.packets.zipped import packet_zip
-from integration.store import deliveries, requests
+from integration.store import consents, deliveries, requests
 from integration.store import packets as packet_rows
 from integration.store.packets import PacketRow
 from integration.views.levels import told
@@ -48,6 +48,8 @@ def _page(request_id: str, rows: list, status: int, error: str = "") -> Response
         except ExchangeError as problem:
             broken = t("packet.broken", why=str(problem))
     with world.engine().connect() as conn:
+        home = deliveries.left_out_by_consent(conn, request_id) if limit is None else frozenset()
+        said = consents.newest(conn, request_id) if home else None
         sent = told(conn, [asdict(each) for each in deliveries.of_request(conn, request_id, DeliveryKind.RECORDS)])
     start = request.args.get("from", "0")
     return pages.render(
@@ -57,6 +59,10 @@ def _page(request_id: str, rows: list, status: int, error: str = "") -> Response
         manifests=manifests,
         sent={each["packet_id"]: each for each in sent},
         left_out=limit.left_home if limit else (),
+        home=sorted(home),
+        is_of_a_kind=lambda source: (
+            said is not None and not said.consent.lets_go({"resourceType": source.split("/")[0]})
+        ),
         error=broken,
         size=ITEMS,
         start=int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0,

@@ -58,7 +58,9 @@ def packet(version: int, resources: list[dict], withdrawn: list[str]) -> stored.
         source = f"{each['resourceType']}/{each['id']}"
         items.append(ManifestItem(source=source, size=1, sha256=str(each)))
         of = f"{source}#{each['resourceType']}.content[0].attachment"
-        items.append(ManifestItem(source=f"Binary/{each['id']}", kind="attachment", size=1, sha256="a", of=of))
+        items.append(
+            ManifestItem(source=f"Binary/{each['id']}", kind="attachment", size=1, sha256=f"bytes of {source}", of=of)
+        )
     items += [ManifestItem(source=each, kind="withdrawn", size=1, sha256="w", why="gone") for each in withdrawn]
     manifest = Manifest(
         packet_id=f"packet-{version}",

@@ -14,12 +14,13 @@ from sqlalchemy.exc import ProgrammingError
 from integration.health_links import making
 from integration.health_links.making import Wanted
 from integration.health_links.serving import NotThere, manifest
-from integration.store import audit, consents, leaving
+from integration.store import audit, consents, deliveries, leaving
 from integration.store.roles import Role
 from integration.views.texts import t
 from integration.visit_reading import House
 from mappings.health_link import Ask
 from mappings.model.consent import LEFT_HOME, RecordKind, TypedConsent
+from mappings.model.delivery import DeliveryKind
 from mappings.model.leaving import CARRIES, Going, Reason
 from mappings.model.packet import ManifestItem
 from tests.integration.health_links.reader import opened, payload_of
@@ -202,6 +203,28 @@ def test_the_patients_own_practice_reads_all_of_it_and_each_reads_what_was_made_
     case.client = case.app.test_client()
     case.enter(case.client, "cora")
     assert CANARY[RecordKind.RESULTS] in case.get(f"/requests/{case.id}/read/list/results")
+
+
+def test_the_packets_page_names_what_stayed_for_the_practice_that_asks_and_for_nobody_else(case):
+    case.say(without={RecordKind.RESULTS, RecordKind.SENSITIVE})
+    stayed = {RecordKind.RESULTS: "of a kind that the patient left out", RecordKind.SENSITIVE: "would tell of a record"}
+    with case.engine.begin() as conn:
+        packet_id = f"{case.id}-packet-1"
+        sent = deliveries.create(
+            conn, case.id, "mercy", DeliveryKind.RECORDS, packet_id=packet_id, sources=SOURCE.values()
+        )
+        deliveries.note_consent(conn, sent, consents.newest(conn, case.id).id)
+        marks = [dict(source=SOURCE[kind], status="waived") for kind in stayed]
+        deliveries.mark_items(conn, sent, marks)
+    case.as_(Role.COORDINATOR, name="carl", practices=("alice",))
+    page = unescape(case.get(f"/requests/{case.id}/packet"))
+    assert "Stays with you by the patient's consent: 2 records" in page
+    for kind, why in stayed.items():
+        assert re.search(f"<li>.*{SOURCE[kind]}.*{why}", page), kind
+    case.client = case.app.test_client()
+    case.as_consultant()
+    page = unescape(case.get(f"/requests/{case.id}/packet"))
+    assert "Stays with you" not in page and not any(SOURCE[kind] in page for kind in stayed)
 
 
 def test_a_link_holds_what_the_patient_shares_now_or_opens_nothing(case):
