@@ -5,9 +5,8 @@ https://hl7.org/fhir/R4/documentreference.html, https://hl7.org/fhir/R4/provenan
 
 from mappings import codes
 from mappings.codes import concept
+from mappings.provenance import ACCEPTED, CREATE, NULLIFY, Activity, from_place
 from mappings.received import Received, name_of, resources
-
-_ACTIVITY = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
 
 
 def to_document(record: Received, patient: str, identifier: dict, binary: str) -> dict:
@@ -23,21 +22,21 @@ def to_document(record: Received, patient: str, identifier: dict, binary: str) -
 
 def to_provenance(record: Received, document: str, accepted_by: str, practice: str) -> dict:
     """Who accepted it and on behalf of whom, and where it came from, in their words. ``document``: DocumentReference/id."""
-    made = _provenance(document, record.at, "CREATE", "received from elsewhere and accepted", accepted_by, practice)
-    return {**made, "entity": [{"role": "source", "what": {"display": record.said.came_from or record.source}}]}
+    made = _provenance(document, record.at, Activity(CREATE, ACCEPTED), accepted_by, practice)
+    return {**made, "entity": [from_place(record.said.came_from or record.source)]}
 
 
 def to_withdrawal(document: str, ended_by: str, practice: str, at: str, because: str) -> dict:
     """Who took it back, and why."""
-    return _provenance(document, at, "NULLIFY", because, ended_by, practice)
+    return _provenance(document, at, Activity(NULLIFY, because), ended_by, practice)
 
 
-def _provenance(document: str, at: str, code: str, words: str, who: str, practice: str) -> dict:
+def _provenance(document: str, at: str, activity: Activity, who: str, practice: str) -> dict:
     behalf = {"type": "Organization", "display": practice}
     return {
         "resourceType": "Provenance",
         "target": [{"reference": document}],
         "recorded": at,
-        "activity": {"coding": [{"system": _ACTIVITY, "code": code}], "text": words},
+        "activity": activity.to_fhir(),
         "agent": [{"type": concept(codes.VERIFIER), "who": {"display": who}, "onBehalfOf": behalf}],
     }

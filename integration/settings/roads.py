@@ -104,7 +104,8 @@ class Document(Section):
         None,
         strict=False,
         description="What goes beside a report over FHIR, where the server says that it takes the type: its parts in "
-        "sections and codes, where it came from, and a notice that it came; an empty list: nothing. Default: the profile's.",
+        "sections and codes, where it came from, and a notice that it came; an empty list: nothing. A Provenance also says where "
+        "records came from that are none of the chart's own, at a consultant that takes resources. Default: the profile's.",
         examples=[["Provenance"]],
     )
     type: tuple[Name, Name] | None = Field(

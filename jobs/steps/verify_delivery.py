@@ -15,6 +15,7 @@ from integration.store.steps import AFTER_WORK, NextStep
 from jobs.target.checking import Check, differs, read_back
 from jobs.target.documents import check_documents
 from jobs.target.looking import find_one
+from jobs.target.origins import is_wanted
 from jobs.target.reading_back import check_resources
 from jobs.target.renewing import is_unchanged
 from jobs.target.report import documents_sent
@@ -64,7 +65,10 @@ def verify_records(ctx: Context) -> Outcome:
         following = NextStep("send_request", request.fulfiller, delivery_id=sending)
     else:
         following = NextStep("tell_correction", request.fulfiller, delivery_id=delivery.id)
-    return Outcome(next_steps=(following,), apply=[commit])
+    if not is_wanted(ctx, delivery.endpoint, packet.manifest):
+        return Outcome(next_steps=(following,), apply=[commit])
+    beside = NextStep("tell_origins", delivery.endpoint, deadline=AFTER_WORK)  # nothing waits for it
+    return Outcome(next_steps=(following, beside), apply=[commit])
 
 
 def verify_request(ctx: Context) -> Outcome:

@@ -40,13 +40,14 @@ def tell_of_return(ctx: Context) -> None:
         say_parts_stay(ctx, placer, returned)
     for kind in taken:
         identifier = beside_identifier(ctx, kind, returned.report.revision)
-        if not _is_known(ctx, placer, identifier):
+        if not is_known(ctx, placer, identifier):
             _tell(ctx, placer, returned, kind, identifier)
 
 
-def _is_known(ctx: Context, placer: str, identifier: Identifier) -> bool:
+def is_known(ctx: Context, endpoint: str, identifier: Identifier) -> bool:
+    """Whether the ledger says that it is there."""
     with ctx.world.engine.begin() as conn:
-        row = sendings.find(conn, placer, identifier)
+        row = sendings.find(conn, endpoint, identifier)
     return row is not None and row.is_there
 
 
@@ -67,7 +68,7 @@ def _tell(ctx: Context, placer: str, returned: Returned, kind: str, identifier: 
         patient=returned.patient if kind != "Provenance" else "",
         called="request",
     )
-    _send(ctx, placer, item, kind, Reason.REPORT)
+    send_beside(ctx, placer, item, kind, Reason.REPORT)
 
 
 def _take_back(ctx: Context, placer: str, returned: Returned) -> None:
@@ -78,27 +79,39 @@ def _take_back(ctx: Context, placer: str, returned: Returned) -> None:
         ctx.finding(LEFT, f"a Composition of a retracted report waits to be marked: {error}", ctx.request_id)
         return
     for item in found:
-        if not _is_known(ctx, placer, item.identifier):
-            _send(ctx, placer, item, COMPOSITION, Reason.WITHDRAWAL)
+        if not is_known(ctx, placer, item.identifier):
+            send_beside(ctx, placer, item, COMPOSITION, Reason.WITHDRAWAL)
 
 
-def _send(ctx: Context, placer: str, item: Outgoing, kind: str, reason: Reason) -> None:
-    document = Document(placer, item.delivery_id, item.identifier, lambda road: item, (_ROADS[kind],), looks_back=False)
+def send_beside(
+    ctx: Context,
+    endpoint: str,
+    item: Outgoing,
+    kind: str,
+    reason: Reason,
+    *,
+    it: str = "the report is",
+    left: str = LEFT,
+) -> None:
+    """One resource beside what is there (``it``), once, read back. What keeps it from going is the finding ``left``."""
+    document = Document(
+        endpoint, item.delivery_id, item.identifier, lambda road: item, (_ROADS[kind],), looks_back=False
+    )
     try:
         with ctx.for_the_reason(reason):
             sending = send_document(ctx, document)
-        _see(ctx, sending)
+        _see(ctx, sending, left)
     except (NeedsPerson, PermanentError) as error:
-        words = f"the report is at {placer}; the {kind} beside it did not go there, or cannot be read: {error}"
-        ctx.finding(LEFT, words, item.identifier.value)
+        words = f"{it} at {endpoint}; the {kind} beside it did not go there, or cannot be read: {error}"
+        ctx.finding(left, words, item.identifier.value)
 
 
-def _see(ctx: Context, sending: Sending) -> None:
+def _see(ctx: Context, sending: Sending, left: str) -> None:
     """Read it back; what differs was said as findings."""
     read = read_back(ctx, sending)
     if read is None or isinstance(read, NotAllowed):
         ctx.finding(
-            LEFT, f"{sending.reference or sending.value} at {sending.endpoint} cannot be read back", sending.value
+            left, f"{sending.reference or sending.value} at {sending.endpoint} cannot be read back", sending.value
         )
     elif read.same:
         with ctx.transaction() as conn:

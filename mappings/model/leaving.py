@@ -43,6 +43,7 @@ REASON_OF_STEP: dict[str, Reason] = {
     K.WATCH_ELSEWHERE: Reason.RECORDS,
     K.ASK_PAYER: Reason.COVERAGE,
     K.TELL_MISSING: Reason.CORRECTION,
+    K.TELL_ORIGINS: Reason.ASKED,
 }
 # Content goes only for a request that stands, as the patient consents, to the patient that it is linked to. What takes something back, says
 # a status or cancels goes in any case: keeping it would leave the wrong thing standing.

@@ -71,6 +71,7 @@ class StepKind(StrEnum):
     GATHER_ELSEWHERE = "gather_elsewhere"
     WATCH_ELSEWHERE = "watch_elsewhere"
     TELL_MISSING = "tell_missing"
+    TELL_ORIGINS = "tell_origins"
     PRUNE = "prune"
     BULK_RETRY = "bulk_retry"
     CHECK_ALARMS = "check_alarms"
@@ -107,7 +108,9 @@ KINDS: dict[StepKind, Kind] = {
     K.WRITE_RECEIVED: Kind(G.WATCH, "Write received records down"),
     K.MATCH_PEOPLE: Kind(G.RECORDS, "Match patient and people", (K.PUSH_RECORDS, K.WATCH_VISIT), True, True),
     K.PUSH_RECORDS: Kind(G.RECORDS, "Send the records", (K.VERIFY_RECORDS,), True, True),
-    K.VERIFY_RECORDS: Kind(G.RECORDS, "Read the records back", (K.SEND_REQUEST, K.TELL_CORRECTION), True, True),
+    K.VERIFY_RECORDS: Kind(
+        G.RECORDS, "Read the records back", (K.SEND_REQUEST, K.TELL_CORRECTION, K.TELL_ORIGINS), True, True
+    ),
     K.SEND_REQUEST: Kind(G.REQUEST, "Send the request", (K.VERIFY_REQUEST,), True, True),
     K.TELL_CORRECTION: Kind(G.REQUEST, "Tell the consultant what was corrected", before_the_visit=True, sends=True),
     K.CANCEL_REQUEST: Kind(G.REQUEST, "Tell the other side of the cancellation", (K.MIRROR_STATUS, K.BOOK_VISIT)),
@@ -127,6 +130,7 @@ KINDS: dict[StepKind, Kind] = {
     K.TELL_MISSING: Kind(
         G.REQUEST, "Tell the consultant what is not there, and when the visit is", before_the_visit=True, sends=True
     ),
+    K.TELL_ORIGINS: Kind(G.WATCH, "Say where records came from", sends=True),
     K.PRUNE: Kind(G.WATCH, "Remove what is past its retention"),
     K.BULK_RETRY: Kind(G.WATCH, "Retry many"),
     K.CHECK_ALARMS: Kind(G.WATCH, "Check the alarms", (K.SEND_ALERTS,)),

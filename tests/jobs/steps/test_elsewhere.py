@@ -5,7 +5,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from integration import asking, patients, record_sources
 from integration.packets import stored as packets
@@ -15,6 +15,7 @@ from integration.store.operations import NotPossible, WrongWords
 from integration.store.tables import audit
 from mappings.model.source_ask import AskWord
 from tests.jobs.exchange import a_request, load_chart, patient
+from tests.servers.lying import LyingProxy
 from tests.servers.unkind_source import UnkindSource, b64, document, observation
 
 pytestmark = pytest.mark.postgres
@@ -105,6 +106,63 @@ def test_what_is_there_joins_the_next_packet_about_the_charts_patient_and_says_w
     asked = len(lab.asked)
     look_again(exchange)
     assert len(lab.asked) > asked and len(at_bob(exchange)) == 3  # watched, and nothing twice
+
+
+def origins_at_bob(exchange) -> list[tuple[str, str, set[str]]]:
+    """(what was done, where it came from, what it is about) of each Provenance, in order."""
+    found = exchange.find("bob", "Provenance")
+    made = [
+        (
+            each["activity"]["coding"][0]["code"],
+            each["entity"][0]["what"]["display"],
+            {one["reference"] for one in each["target"]},
+        )
+        for each in found
+    ]
+    return sorted(made, key=lambda each: ("CREATE", "UPDATE", "NULLIFY").index(each[0]))
+
+
+def test_the_consultant_is_told_in_a_provenance_where_they_came_from_once_and_what_became_of_them(exchange, lab):
+    request_id = started(exchange)
+    assert origins_at_bob(exchange) == []
+    gather(exchange, request_id)
+    exchange.watch()
+    came = {f"{each['resourceType']}/{each['id']}" for kind in ("Observation", "DocumentReference", "Practitioner") for each in at_bob(exchange, kind)}  # fmt: skip
+    [told] = origins_at_bob(exchange)
+    assert told == ("CREATE", "Mercy Lab", came) and len(came) == 5
+    [made] = exchange.find("bob", "Provenance")
+    [agent] = made["agent"]
+    assert agent["who"]["display"] == "Second Opinion Exchange" and agent["onBehalfOf"]["display"] == "Dr Alice"
+    with exchange.engine.connect() as conn:
+        levels = conn.execute(text("SELECT level FROM sendings WHERE value LIKE 'Provenance/%'")).scalars().all()
+    assert levels == ["read-back"]
+    lab.put(observation(1, valueQuantity={"value": 99, "unit": "g/dL"}))
+    lab.delete("Observation/o2")
+    look_again(exchange)
+    one = {f"Observation/{each['id']}" for each in at_bob(exchange) if each["valueQuantity"]["value"] == 99}
+    off = {f"Observation/{each['id']}" for each in at_bob(exchange) if each["status"] == "entered-in-error"}
+    assert origins_at_bob(exchange)[1:] == [("UPDATE", "Mercy Lab", one), ("NULLIFY", "Mercy Lab", off)]
+    look_again(exchange)
+    assert len(origins_at_bob(exchange)) == 3 and not exchange.parked(request_id)
+
+
+def test_a_consultant_whose_system_takes_no_provenance_is_sent_none_and_nothing_waits(make_exchange, lab):
+    exchange = make_exchange(others=lines(lab), at_bob="document: {beside: []}")
+    gather(exchange, started(exchange))
+    exchange.watch()
+    assert len(at_bob(exchange)) == 3 and origins_at_bob(exchange) == []
+
+
+def test_a_provenance_that_is_refused_is_a_finding_and_the_records_are_there(make_exchange, lab):
+    def refuse(method, path, headers, body):
+        return b"{}" if method == "POST" and path.endswith("/Provenance") else body
+
+    exchange = make_exchange(others=lines(lab), before={"bob": lambda url: LyingProxy(url, ask=refuse)})
+    request_id = started(exchange)
+    gather(exchange, request_id)
+    exchange.watch()
+    assert len(at_bob(exchange)) == 3 and "record-origin-left" in exchange.causes()
+    assert not exchange.parked(request_id) and exchange.view(request_id)["records"] == "verified"
 
 
 def test_it_goes_with_the_first_packet_when_it_is_named_in_time_and_that_it_was_asked_is_written_down(exchange):
