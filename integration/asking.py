@@ -205,7 +205,7 @@ def _holder(endpoint: Endpoint | None, source: str, elsewhere: TypedHolder) -> t
     if endpoint is not None:
         return holder_of(endpoint), {}
     if source != ELSEWHERE:
-        return Holder("", source), {"source": "is no endpoint of config.yaml"}
+        return Holder("", source), {"source": "is not connected here: choose one from the list"}
     return read_holder(elsewhere)
 
 

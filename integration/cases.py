@@ -123,6 +123,10 @@ PARTS: dict[str, Callable[[Case], Part | None]] = {
 }
 
 
+# What is prepared for the opinion: nobody has a move there once it is given, or the request ended without one.
+BEFORE_OPINION = frozenset({"suitability", "coverage", "medications", "questions", "visit"})
+
+
 def read(
     engine: Engine,
     payloads: Payloads,
@@ -155,4 +159,4 @@ def _there(this: Case) -> Iterator[Part]:
         except ExchangeError as error:
             part = Part(key, "open", t("case.unread", why=str(error)), who="operator")
         if part is not None:
-            yield part
+            yield case.without_a_move(part) if key in BEFORE_OPINION and case.is_over(this.row) else part

@@ -49,7 +49,7 @@ def test_sizes_and_counts_are_for_people():
         "2.3 MB",
         "0 B",
     ]
-    assert words.number(1234567) == "1\u202f234\u202f567"
+    assert words.number(1234567) == "1,234,567"
 
 
 def test_every_text_exists_and_is_used():
@@ -113,3 +113,12 @@ def test_the_next_time_of_a_schedule_is_the_tickers(cron):
     trigger = CronTrigger.from_crontab(cron, timezone=UTC)
     for now in (NOW, datetime(2026, 12, 31, 23, 59, 30, tzinfo=UTC), datetime(2028, 2, 28, 12, tzinfo=UTC)):
         assert next_cron(cron, now) == trigger.get_next_fire_time(None, now + timedelta(seconds=1)), now
+
+
+# Said to who runs the installation, and to nobody else.
+FOR_ADMINISTRATORS = ("accounts.off", "check.paste")
+
+
+def test_people_of_a_practice_are_not_sent_to_a_file_of_the_installation():
+    said = {key: " ".join(text) if isinstance(text, tuple) else text for key, text in TEXTS.items()}
+    assert {key for key, text in said.items() if "config.yaml" in text} == set(FOR_ADMINISTRATORS)

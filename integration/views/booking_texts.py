@@ -17,7 +17,7 @@ BOOKING_TEXTS: dict[str, str | tuple[str, str]] = {
     "booking.time": "{clock} to {end}",
     "booking.time_open": "{clock}, no end stated",
     "booking.at_patient": "{when} where the patient is",
-    "booking.one_zone": "The time where the patient is is not known: config.yaml has no calendar for {place}.",
+    "booking.one_zone": "The time where the patient is is not known: no calendar is set up for {place}. An administrator can add it.",
     "booking.in_zone": "Days and times as the clocks of {place} show them ({zone}).",
     "booking.too_early": "Before the records can be there",
     "booking.closed": "The practice seems closed",

@@ -1,7 +1,7 @@
 """One case as its two sides see it: the parts of it, what each says, and who has the next move. No clinical content."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from integration.store.request_list import Waits
@@ -48,6 +48,16 @@ def is_to_do(part: Part) -> bool:
     return part.state in ("late", "open") and part.who == Mover.COORDINATOR
 
 
+def is_over(row: Request) -> bool:
+    """It was answered, or ended without an answer."""
+    return row.closed_at is not None or Status(row.status) in FINAL
+
+
+def without_a_move(part: Part) -> Part:
+    """The same part of a request that is over: what it says, and nobody's turn."""
+    return part if part.state == "done" else replace(part, state="none", next="", who="", by=None)
+
+
 def label(key: str) -> str:
     """What a part is called."""
     return t(f"case.part.{key}") if t.has(f"case.part.{key}") else key.replace("-", " ").capitalize()
@@ -78,7 +88,7 @@ def records_part(row: Request, arrived_as: str | None, waits: Waits | None, now:
     says, page = records_words(row.records, arrived_as), "packets.manifest"
     if Records(row.records) in HERE:
         return Part("records", "done", says, endpoint=page)
-    if row.closed_at is not None or Status(row.status) in FINAL:
+    if is_over(row):
         return Part("records", "none", says, endpoint=page)
     is_late = row.records_due_at is not None and row.records_due_at < now
     is_held = (

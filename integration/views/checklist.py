@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from integration.store.requests import Request
-from integration.views.case import Part
+from integration.views.case import Part, is_over
 from integration.views.texts import t
 from mappings.model.checklist import Catalog, Checklist, Item, State
 from mappings.model.consent import RecordKind
-from mappings.model.states import FINAL, Status
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ ORDER = (
 def part(found: Completeness, row: Request) -> Part:
     """Its part of the case: how many items somebody still has to see to."""
     key, page, open_items = "checklist", "checklist.show", found.open_items
-    if row.closed_at is not None or Status(row.status) in FINAL:
+    if is_over(row):
         return Part(key, "none", t("case.checklist.over"), endpoint=page)
     if not found.packets:
         return Part(key, "waiting", t("checklist.no_packet"), t("case.checklist.gather"), "exchange", endpoint=page)

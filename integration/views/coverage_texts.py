@@ -3,7 +3,7 @@
 COVERAGE_TEXTS: dict[str, str | tuple[str, str]] = {
     "coverage.title": "Insurance",
     "coverage.part": "Is it covered?",
-    "coverage.day": "Judged for {day}: {why}.",
+    "coverage.day": "As of {day}: {why}.",
     "coverage.day_visit": "the day by which the opinion is wanted",
     "coverage.day_today": "today, because no day of the visit is known",
     "coverage.next": "Next",
@@ -21,7 +21,7 @@ COVERAGE_TEXTS: dict[str, str | tuple[str, str]] = {
     "coverage.ehr_why": "asked for on its page",
     "coverage.not_stated": "not stated",
     "coverage.payer": "Ask the insurer's system",
-    "coverage.payer_none": "No insurer's system is in config.yaml: call them, and write down what they say.",
+    "coverage.payer_none": "No insurer's system is connected here: call them, and write down what they say.",
     "coverage.payer_which": "Which insurer's system",
     "coverage.payer_insurance": "About which insurance",
     "coverage.payer_service": "Ask it as",

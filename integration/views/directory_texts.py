@@ -52,7 +52,7 @@ DIRECTORY_TEXTS: dict[str, str | tuple[str, str]] = {
     "directory.accepting": "Accepts new patients",
     "directory.licenses": "Licenses that are stated",
     "directory.licenses_note": "A license in a state that is not listed here may exist: ask the doctor's office.",
-    "directory.address_note": "An address that is listed is no permission: nothing is sent there unless it is an endpoint in config.yaml.",
+    "directory.address_note": "An address that is listed is no permission: nothing is sent there unless an administrator has connected it.",
     "directory.npi": "NPI",
     "directory.says": "Says: {source}.",
     "directory.updated": "Last changed there on {day}.",

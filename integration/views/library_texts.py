@@ -10,7 +10,7 @@ LIBRARY_TEXTS: dict[str, str | tuple[str, str]] = {
     "library.language.es": "Spanish",
     "library.read": "Read it at {source}",
     "library.read_at": "As of",
-    "library.state.off": "No health library is configured (health_library in config.yaml). Nobody was asked.",
+    "library.state.off": "No health library is connected here, so nobody was asked. An administrator can add one.",
     "library.state.no-code": "The diagnosis has no code that a library can be asked for (ICD-10-CM or SNOMED CT). Its words are not "
     "sent anywhere.",
     "library.state.empty": "{source} has nothing for this code in this language.",

@@ -58,7 +58,7 @@ READING_TEXTS: dict[str, str | tuple[str, str]] = {
     "reading.part.wrong": "Marked as wrong by their source",
     "reading.part.rest": "What is not on this page",
     "reading.part.missing": "What is missing",
-    "reading.judged_for": "Judged for {day}.",
+    "reading.judged_for": "As of {day}.",
     "reading.none.missing": "Nothing that the checklist asks for is open.",
     "reading.without": "Sent without, by somebody's word",
     "reading.none.diagnoses": "The packet holds no problem or diagnosis. That does not say that there is none.",

@@ -4,19 +4,19 @@ RECORD_TEXTS: dict[str, str | tuple[str, str]] = {
     # records of another provider's system
     "elsewhere.title": "Records of other providers",
     "elsewhere.link": "Gather records of another provider",
-    "elsewhere.link_intro": "Where another hospital or a lab has a FHIR system that config.yaml names, its records of the patient are read there "
+    "elsewhere.link_intro": "Where another hospital or a lab has a FHIR system that is connected here, its records of the patient are read there "
     "and go along.",
     "elsewhere.intro": "Name a hospital or a lab that has records of the patient. They are read there, compared with the patient, sent with the "
     "next packet, and corrected or taken back when they change there. What the practice that asks has itself is not sent twice.",
     "elsewhere.so_far": "Gathered so far",
     "elsewhere.none": "No other provider was named for this request.",
-    "elsewhere.no_places": "config.yaml names no other provider whose records may be gathered (an endpoint with the role source).",
+    "elsewhere.no_places": "No other provider is connected here whose records may be gathered. Ask them for a file instead, or ask an administrator to connect them.",
     "elsewhere.gather": "Gather from there",
     "elsewhere.source": "Provider",
     "elsewhere.number": "The patient's number there",
     "elsewhere.number_hint": "Only where you know it. Without it the patient is looked for by the numbers of the request.",
     "elsewhere.system": "Who gives that number",
-    "elsewhere.system_hint": "The address that names the numbers of that provider; leave it empty where config.yaml says it.",
+    "elsewhere.system_hint": "The address that names the numbers of that provider; leave it empty where an administrator has set it.",
     "elsewhere.named": "It is being read there. How it stands is below.",
     "elsewhere.named_before": "It is gathered from already, and is read there once more now.",
     "elsewhere.stopped": "Stopped. What was sent of it is being taken back.",

@@ -21,7 +21,7 @@ VISIT_TEXTS: dict[str, str | tuple[str, str]] = {
         "{n} question of the checklist is not answered. Until then its item counts as needed.",
         "{n} questions of the checklist are not answered. Until then their items count as needed.",
     ),
-    "visits.no_calendar": "config.yaml has no calendar for {place}: Monday to Friday in UTC are counted, and no holidays.",
+    "visits.no_calendar": "The working days of {place} are not set up: Monday to Friday are counted, in UTC, without holidays. An administrator can add its calendar.",
     "visits.standing.there": "Everything is there",
     "visits.standing.ok": "In time",
     "visits.standing.at-risk": "At risk: it takes longer than there is time",

@@ -77,5 +77,5 @@ def size(number: int | None) -> str:
 
 
 def number(value: float) -> str:
-    """A count with a thin space between thousands."""
-    return f"{value:,}".replace(",", "\u202f")
+    """A count with a comma between thousands."""
+    return f"{value:,}"

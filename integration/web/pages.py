@@ -14,7 +14,7 @@ from integration.postgres.health import is_away
 from integration.store.requests import UnknownRequest
 from integration.views import causes, words
 from integration.views.texts import t
-from integration.web import forms, markup, problems, world
+from integration.web import forms, markup, problems, whose, world
 from integration.web.access import scope
 from mappings.model.errors import ExchangeError
 from mappings.model.steps import kind_words
@@ -62,6 +62,7 @@ def set_up(app: Flask) -> None:
         token=forms.token,
         message=forms.message,
         place=world.place_name,
+        patient_of=whose.patient_of,
         kind_words=kind_words,
         countdown=words.countdown,
         ago=markup.ago,

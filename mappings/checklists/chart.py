@@ -3,7 +3,7 @@
 import re
 from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 
@@ -11,6 +11,7 @@ from mappings.addresses import Bases
 from mappings.checklists.ranges import in_ranges
 from mappings.codes import SYSTEM_LOINC, as_dict, as_dicts, as_text, codings_in
 from mappings.model.checklist import Evidence, Matcher
+from mappings.rendition.words import label
 from mappings.subject import whose
 from mappings.times import as_date_time
 
@@ -76,6 +77,7 @@ class Record:
     local: tuple[tuple[str, str], ...]  # (system, code) of systems that are the source's own
     icd10: frozenset[str]
     is_settled: bool  # a diagnosis that is active and confirmed
+    name: str = field(default="", repr=False)  # what it calls itself
 
     def says(self, words: Iterable[str]) -> bool:
         """One of the words stands at the beginning of a word of its names."""
@@ -110,9 +112,21 @@ class Record:
         """It is one of these."""
         return any(self.fits(matcher) for matcher in matchers)
 
+    @property
+    def kind(self) -> str:
+        """Its type as words: ``CarePlan`` -> ``care plan``."""
+        return label(self.type[:1].lower() + self.type[1:])
+
+    @property
+    def kind_and_day(self) -> str:
+        """Which one it is, for who sees nothing of a record but its days."""
+        return f"{self.kind} of {self.day}" if self.day else f"{self.kind} without a date"
+
     def evidence(self, why: str) -> Evidence:
         """It speaks for an item, because of ``why``."""
-        return Evidence(self.source, why, self.day, self.is_partial_date, self.is_preliminary)
+        return Evidence(
+            self.source, why, self.day, self.is_partial_date, self.is_preliminary, self.name or self.kind.capitalize()
+        )
 
 
 @dataclass(frozen=True)
@@ -174,6 +188,7 @@ def record_of(resource: dict, patient: dict, bases: Bases = None) -> Record | No
         local=tuple(_local(concepts)),
         icd10=frozenset(_icd10(concepts)),
         is_settled=kind == "Condition" and "confirmed" in states and "active" in _codes_of(resource, "clinicalStatus"),
+        name=_name(resource, concepts),
     )
 
 
@@ -251,6 +266,17 @@ def _modalities(resource: dict) -> Iterator[str]:
         yield str(coding.get("code"))
     for series in as_dicts(resource.get("series")):
         yield str(as_dict(series.get("modality")).get("code"))
+
+
+def _name(resource: dict, concepts: Iterable[dict]) -> str:
+    """What its own words call it; "" where it has none."""
+    said = [text for concept in concepts for text in _calls_it(concept)]
+    said += [as_text(resource.get(name)) for name in ("description", "title")]
+    return next((text for text in said if text), "")
+
+
+def _calls_it(concept: dict) -> list[str | None]:
+    return [as_text(concept.get("text")), *(as_text(each.get("display")) for each in as_dicts(concept.get("coding")))]
 
 
 def _words(resource: dict, concepts: Iterable[dict]) -> str:

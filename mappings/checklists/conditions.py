@@ -63,7 +63,7 @@ def _by_diagnosis(condition: Condition, chart: Chart) -> Verdict | None:
     hits = [record for record in diagnoses if _is_one(record, condition)]
     settled = [record for record in hits if record.is_settled]
     if settled:
-        return Verdict(Answer.YES, f"a confirmed diagnosis says so ({settled[0].source})")
+        return Verdict(Answer.YES, f"a confirmed diagnosis says so ({settled[0].kind_and_day})")
     if hits or not diagnoses or any(not record.icd10 for record in diagnoses):
         return None
     return Verdict(Answer.NO, "no diagnosis of the chart is one of these")

@@ -168,7 +168,7 @@ def _happened(rule: Rule, kind: Kind, case: _Case) -> Verdict:
     """Whether what the record would tell of took place, or was asked for: by the chart, else by a person."""
     events = [record for record, _ in case.chart.matching(kind.events) if _is_past(record, case)]
     if events and rule.need == Need.IF_DONE:
-        return Verdict(Answer.YES, f"the chart tells of it ({events[0].source})")
+        return Verdict(Answer.YES, f"the chart tells of it ({events[0].kind_and_day})")
     is_asked = rule.need == Need.IF_ASKED
     key = f"{'asked' if is_asked else 'done'}:{kind.key}"
     if said := case.facts.answers.get(key):

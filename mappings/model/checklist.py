@@ -209,13 +209,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A record that speaks for an item: where it is, why it matched, its day. Holds no value of the record but its dates."""
+    """A record that speaks for an item: where it is, why it matched, its day, and what a person who may see it calls it."""
 
     source: str
     why: str
     day: date | None
     is_partial_date: bool = False
     is_preliminary: bool = False
+    name: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,16 @@ def test_every_page_fits_its_width_and_axe_finds_nothing_serious(page, site):
             )
 
 
+@on_phone
+def test_no_table_is_cut_off_on_a_phone_and_each_cell_says_its_column(page, site):
+    for address in ("/schedules", "/numbers"):
+        page.goto(site.address + address)
+        wide = "tables => tables.filter(each => each.scrollWidth > each.clientWidth + 1).length"
+        assert page.locator(".scroll").evaluate_all(wide) == 0, address
+        head = "cells => cells.map(cell => getComputedStyle(cell, '::before').content).filter(said => said.length > 4).length"
+        assert page.locator(".scroll tbody td").evaluate_all(head) > 0, address
+
+
 @at_desk
 def test_dark_pages_have_enough_contrast_too(page, site):
     page.emulate_media(color_scheme="dark")

@@ -152,7 +152,7 @@ def test_what_there_is_nothing_for_is_said(site, service):
 
 def test_it_is_off_unless_it_is_configured(tmp_path, database, service):
     site = Site(tmp_path, database)
-    assert "No health library is configured" in site.get(f"/requests/{with_diagnosis(site, KNEE)}/library")
+    assert "No health library is connected here" in site.get(f"/requests/{with_diagnosis(site, KNEE)}/library")
     assert service.asked == []
     with site.engine.connect() as conn:
         assert conn.execute(select(func.count()).select_from(tables.library_answers)).scalar_one() == 0

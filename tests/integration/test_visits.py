@@ -171,7 +171,7 @@ def test_a_practice_that_config_has_no_longer_is_counted_in_utc_and_said(site, h
     reading = visit_reading.read(house, request_id, NOW)
     assert not reading.has_calendar and str(reading.calendar.zone) == "UTC"
     visits.change(house, request_id, Change.BOOKED, said(), Slot(LATER.start, "UTC"))
-    assert "config.yaml has no calendar for gone" in site.get(f"/requests/{request_id}/visit")
+    assert "The working days of gone are not set up" in site.get(f"/requests/{request_id}/visit")
 
 
 def test_a_clock_time_is_read_in_the_zone_of_the_practice():

@@ -87,8 +87,9 @@ def _house() -> tuple[Engine, Payloads, Config]:
 
 
 def _list(request_id: str, status: int, error: str = "", wrong: Mapping[str, str] = {}) -> Response:
-    with world.engine().connect() as conn:
+    with world.engine().begin() as conn:
         row = requests.get(conn, request_id)
+        audit.record(conn, forms.actor(), "elsewhere.listed", request_id)
     return pages.render(
         "elsewhere.html",
         status,

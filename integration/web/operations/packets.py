@@ -23,9 +23,11 @@ from mappings.model.consent import Consent
 from mappings.model.delivery import DeliveryKind
 from mappings.model.errors import ExchangeError
 from mappings.model.packet import Manifest, ManifestItem
+from mappings.rendition.tables import TABLES
 
 blueprint = pages.sentences(Blueprint("packets", __name__, url_prefix="/requests/<request_id>/packet"))
 ITEMS = 200
+TITLES = {kind: table.title for table in TABLES for kind in table.types}
 
 
 @blueprint.get("")
@@ -65,6 +67,7 @@ def _page(request_id: str, rows: list, status: int, error: str = "") -> Response
         ),
         error=broken,
         size=ITEMS,
+        grouped=_grouped,
         start=int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0,
     )
 
@@ -104,6 +107,16 @@ def _opened(request_id: str, action: str, show: Callable[[Connection, str, list,
         show=shown,
         refuse=lambda status, why: _page(request_id, rows, status, why),
     )
+
+
+def _grouped(items: list[ManifestItem]) -> dict[str, list[ManifestItem]]:
+    """Under what a person calls them; of a result the list does not know whether it is a laboratory's."""
+    found: dict[str, list[ManifestItem]] = {}
+    for item in items:
+        kind = item.source.partition("/")[0]
+        words = t("packet.results") if kind == "Observation" else TITLES.get(kind, t("packet.others"))
+        found.setdefault(t("packet.attached") if item.kind == "attachment" else words, []).append(item)
+    return found
 
 
 def _loaded(rows: list[PacketRow], limit: Consent | None) -> list[packets.Packet]:

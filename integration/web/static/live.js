@@ -1,4 +1,5 @@
-// Renews #live every few seconds while somebody looks, and completes the word being typed in the search box.
+// Renews #live every few seconds while somebody looks, completes the word being typed in the search box, and gives each cell
+// of a table the words of its column: on a phone a row stands as lines, and nothing of it is cut off.
 "use strict";
 (() => {
   const main = document.querySelector("main[data-live]");
@@ -7,6 +8,16 @@
     && document.activeElement.matches("input, select, textarea")
     || region.querySelector("input:checked") !== null || String(getSelection() || "") !== "";
   const opened = region => [...region.querySelectorAll("details")].map(each => each.open);
+
+  const stack = region => region.querySelectorAll(".scroll > table:not(.meter)").forEach(table => {
+    const heads = [...table.querySelectorAll("thead th, thead td")].map(each => each.textContent.trim().replace(/\?$/, ""));
+    if (!heads.length || table.querySelector("[colspan], [rowspan]")) return;
+    table.classList.add("stack");
+    table.querySelectorAll("tbody tr").forEach(row => [...row.cells].forEach((cell, at) => {
+      if (cell.matches("td") && heads[at]) cell.dataset.head = heads[at];
+    }));
+  });
+  stack(document);
 
   async function renew() {
     const region = document.getElementById("live");
@@ -18,6 +29,7 @@
     if (answer.status === 401) location.replace(location.pathname + location.search);  // the session has ended: nothing stays on the screen
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
+    if (fresh) stack(fresh);
     if (!fresh || busy(region) || fresh.innerHTML === region.innerHTML) return;
     const open = opened(region), focus = document.activeElement, href = region.contains(focus) ? focus.getAttribute("href") : null;
     region.replaceChildren(...fresh.childNodes);

@@ -70,6 +70,9 @@ def test_the_manifest_lists_every_item_with_its_hash(closed):
     page = client.get(f"/requests/{request_id}/packet").text
     view = exchange.view(request_id)
     assert page.count('name="item"') == view["gathered"] + 1 and "DocumentReference" in page
+    assert (
+        "<summary>Documents " in page and "<summary>Attached files " in page and "<summary>People and places " in page
+    )
     assert len(set(re.findall(r'<code title="([0-9a-f]{64})"', page))) > view["gathered"] - 2
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mappings.checklists.chart import Chart, months_before
+from mappings.checklists.chart import Chart, months_before, record_of
 from mappings.checklists.judging import judge
 from mappings.model.checklist import Facts, State
 from tests.mappings.checklists.charts import (
@@ -350,3 +350,26 @@ def test_records_of_any_shape_break_nothing():
     ]
     assert items("oncology", *strange)
     assert replace(item("general", "question"), reasons=()).is_open
+
+
+@pytest.mark.parametrize(
+    ("resource", "name"),
+    [
+        (report("24627-2", text="CT chest"), "CT chest"),
+        (
+            record("Observation", status="final", code={"coding": [{"code": "x", "display": "Hemoglobin"}]}),
+            "Hemoglobin",
+        ),
+        (record("CarePlan", status="active", intent="plan", title="Chemotherapy"), "Chemotherapy"),
+        (record("CarePlan", status="active", intent="plan"), "Care plan"),
+    ],
+)
+def test_evidence_has_a_name_for_people_and_no_trace_of_it_in_what_is_logged(resource, name):
+    evidence = record_of(resource, PATIENT).evidence("its type")
+    assert evidence.name == name and (name == "Care plan" or name not in repr(evidence))
+
+
+def test_a_reason_names_a_record_by_its_kind_and_day_and_by_no_id():
+    scope = record("Procedure", status="completed", code=loinc("18746-8"), performedDateTime="2026-05-01")
+    assert record_of(scope, PATIENT).kind_and_day == "procedure of 2026-05-01"
+    assert record_of(record("CarePlan", status="active"), PATIENT).kind_and_day == "care plan without a date"

@@ -70,7 +70,7 @@ def test_twice_is_once(site):
 def test_without_a_payer_the_page_says_to_call(tmp_path, database):
     site = Site(tmp_path, database)
     page = unescape(site.get(f"/requests/{site.request()}/coverage"))
-    assert "No insurer's system is in config.yaml: call them" in page
+    assert "No insurer's system is connected here: call them" in page
 
 
 def test_without_an_insurance_it_is_read_first(site):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import delete, insert, update
 
+from integration import cases
 from integration.cases import PARTS
 from integration.store import board
 from integration.store import requests as rows
@@ -119,6 +120,19 @@ def test_what_the_side_that_asks_has_to_do_meanwhile_is_theirs_and_is_counted_wh
         rows.set_visit(conn, request_id, Visit.BOOKED, NOW + timedelta(days=9))
         rows.set_to_do(conn, replace(row, updated_at=NOW), 0)
     assert [each.to_do for each in on_board(site, OF_ALICE, Show.MINE)] == [None], "it changed while it was counted"
+
+
+@pytest.mark.parametrize("status", ["completed", "rejected", "cancelled"])
+def test_nobody_has_to_prepare_a_case_that_is_over(site, status):
+    request_id = site.request("over")
+    prepares = {"suitability", "coverage", "medications", "questions", "visit"}
+    assert {part.key for part in case_of(site, request_id) if part.next} & prepares
+    stands(site, request_id, status=status, closed_at=NOW)
+    assert [part.key for part in case_of(site, request_id) if part.key in prepares and (part.next or part.who)] == []
+
+
+def case_of(site, request_id: str):
+    return cases.read(site.engine, site.payloads, site.config, request_id, NOW, actor="test")[1]
 
 
 def test_what_is_over_is_not_on_the_board_and_what_was_declined_is_for_two_weeks(site):

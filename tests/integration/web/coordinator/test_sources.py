@@ -116,7 +116,7 @@ def test_who_sent_it_how_and_when_is_kept_and_the_second_is_told_who_was_first(s
         ({"due": day(-1)}, 400, "is before"),
         ({"due": "soon"}, 400, "is no day"),
         ({"source": "mercy"}, 400, "there is no address, fax or portal of Mercy Hospital"),
-        ({"source": "nobody"}, 400, "is no endpoint of config.yaml"),
+        ({"source": "nobody"}, 400, "is not connected here: choose one from the list"),
         ({"source": "", "place": "Elm Hospital"}, 400, "a letter needs an address or a fax number"),
         ({"source": "", "place": "", "address": "1 Main"}, 400, "say who has the records"),
         ({"item": ["no-such-thing"]}, 400, "no checklist has an item"),
