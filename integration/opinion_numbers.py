@@ -1,10 +1,13 @@
-"""The numbers of the opinions of a period: read, counted and kept back once, shown as page, CSV and JSON."""
+"""The numbers of the opinions of a period: read, counted and kept back once, shown as page, CSV and JSON.
 
-import calendar
+Of any two answers that anybody can get neither is part of the other: periods are calendar quarters, and each is counted as it
+stood on one day. So no number that is kept back is the difference of two that are shown.
+"""
+
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import Connection
 
@@ -14,70 +17,79 @@ from integration.views.texts import t
 from mappings.opinion_numbers import COUNTS, OTHERS, TIMES, Line, lines
 from mappings.suppression import LEAST
 
-LONGEST_MONTHS = 36
+COUNTED_AFTER = timedelta(days=90)  # so long answers, readings and decisions count
+OFFERED = 12  # quarters
 COLUMNS = ("by", "group", *COUNTS, *(f"{name}-{what}-seconds" for name in TIMES for what in ("median", "p80")))
 KEPT_BACK = "*"  # it may be a larger number, from which a small one would follow
 
 
 @dataclass(frozen=True)
 class Period:
-    """Whole months, the first and the last one."""
+    """A calendar quarter, UTC."""
 
-    first: date
-    last: date
+    year: int
+    quarter: int
+
+    def __str__(self) -> str:
+        return f"{self.year}-Q{self.quarter}"
 
     @property
     def since(self) -> datetime:
-        """Its first moment, in UTC."""
-        return datetime(self.first.year, self.first.month, 1, tzinfo=UTC)
+        """Its first moment."""
+        return datetime(self.year, 3 * self.quarter - 2, 1, tzinfo=UTC)
 
     @property
     def until(self) -> datetime:
         """The first moment after it."""
-        following = _months_after(self.last, 1)
-        return datetime(following.year, following.month, 1, tzinfo=UTC)
+        return self.moved(1).since
+
+    @property
+    def as_of(self) -> datetime:
+        """It is counted as it stood then, and shown from then on."""
+        return self.until + COUNTED_AFTER
+
+    def moved(self, quarters: int) -> "Period":
+        """So many quarters later."""
+        number = 4 * self.year + self.quarter - 1 + quarters
+        return Period(number // 4, number % 4 + 1)
 
 
-def period_of(first: str, last: str, today: date) -> tuple[Period, Mapping[str, str]]:
-    """The months as they stand in an address (2026-05), and a sentence for each that is wrong; empty: the last twelve."""
-    wrong: dict[str, str] = {}
-    default = Period(_months_after(today, -11), today.replace(day=1))
-    begins, ends = _month(first, "first", wrong) or default.first, _month(last, "last", wrong) or default.last
-    if not wrong and begins > ends:
-        wrong["last"] = t("opinion_numbers.before")
-    elif not wrong and _months_after(begins, LONGEST_MONTHS) <= ends:
-        wrong["last"] = t("opinion_numbers.too_long", n=LONGEST_MONTHS)
-    return (default if wrong else Period(begins, ends)), wrong
+def newest(today: date) -> Period:
+    """The last one that is shown."""
+    now = datetime.combine(today, time(), tzinfo=UTC)
+    found = Period(today.year, (today.month + 2) // 3)
+    while found.as_of > now:
+        found = found.moved(-1)
+    return found
 
 
-def _month(text: str, name: str, wrong: dict[str, str]) -> date | None:
-    if not text.strip():
-        return None
-    if not re.fullmatch(r"20[0-9]{2}-(0[1-9]|1[0-2])", text.strip()):
-        wrong[name] = t("opinion_numbers.no_month")
-        return None
-    return date(int(text.strip()[:4]), int(text.strip()[5:]), 1)
+def offered(today: date) -> list[Period]:
+    """Those that a page offers, the newest first."""
+    return [newest(today).moved(-number) for number in range(OFFERED)]
 
 
-def _months_after(day: date, months: int) -> date:
-    number = day.year * 12 + day.month - 1 + months
-    return date(number // 12, number % 12 + 1, 1)
-
-
-def last_day(period: Period) -> date:
-    """Of its last month."""
-    return period.last.replace(day=calendar.monthrange(period.last.year, period.last.month)[1])
+def period_of(typed: str, today: date) -> tuple[Period, Mapping[str, str]]:
+    """A quarter as it stands in an address (2026-Q1), and a sentence where it is wrong; empty: the newest that is shown."""
+    last = newest(today)
+    if not typed.strip():
+        return last, {}
+    if not re.fullmatch(r"20[0-9]{2}-Q[1-4]", typed.strip()):
+        return last, {"period": t("opinion_numbers.no_quarter")}
+    found = Period(int(typed.strip()[:4]), int(typed.strip()[-1]))
+    if (found.year, found.quarter) > (last.year, last.quarter):
+        return last, {"period": t("opinion_numbers.not_yet", day=f"{found.as_of:%Y-%m-%d}")}
+    return found, {}
 
 
 def read(conn: Connection, scope: Scope, period: Period, place: Callable[[str], str]) -> list[Line]:
     """All of a scope, then by specialty and by consultant."""
-    return lines(store.read(conn, scope, period.since, period.until, place))
+    return lines(store.read(conn, scope, period.since, period.until, period.as_of, place))
 
 
 def view(period: Period, found: Iterable[Line]) -> dict:
     """As JSON: None where a number is kept back, or there is none."""
-    first, last = f"{period.first:%Y-%m}", f"{period.last:%Y-%m}"
-    return {"first": first, "last": last, "least": LEAST, "lines": [row(each) for each in found]}
+    as_of = f"{period.as_of:%Y-%m-%d}"
+    return {"period": str(period), "as_of": as_of, "least": LEAST, "lines": [row(each) for each in found]}
 
 
 def name_of(line: Line) -> str:

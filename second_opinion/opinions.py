@@ -39,27 +39,25 @@ def _lines(found: dict) -> list[str]:
 
 
 @opinions.command("numbers")
-@click.option(
-    "--first", default="", metavar="MONTH", help="The first month, like 2026-01; without it: the last twelve."
-)
-@click.option("--last", default="", metavar="MONTH", help="The last month.")
+@click.option("--period", default="", metavar="QUARTER", help="Like 2026-Q1; without it: the newest that is shown.")
 @with_json
 @click.pass_context
-def numbers(ctx: click.Context, first: str, last: str, as_json: bool) -> None:
+def numbers(ctx: click.Context, period: str, as_json: bool) -> None:
     """How long opinions took, whether they agree, what became of the plan, who has read them. Small counts are kept back."""
     from integration import opinion_numbers
     from integration.store.operations import WrongWords
     from integration.store.scope import EVERYTHING
     from mappings.opinion_numbers import COUNTS
 
-    period, wrong = opinion_numbers.period_of(first, last, datetime.now(UTC).date())
+    quarter, wrong = opinion_numbers.period_of(period, datetime.now(UTC).date())
     if wrong:
         raise WrongWords(dict(wrong))
     with opened(ctx) as (config, engine), engine.connect() as conn:
         names = {key: each.name for key, each in config.endpoints.items()}
-        read = opinion_numbers.read(conn, EVERYTHING, period, lambda key: names.get(key, key))
-        found = opinion_numbers.view(period, read)
-    lines = [
+        read = opinion_numbers.read(conn, EVERYTHING, quarter, lambda key: names.get(key, key))
+        found = opinion_numbers.view(quarter, read)
+    lines = [f"{found['period']}, as of {found['as_of']}"]
+    lines += [
         f"{each['by']:10}  {each['group'] or '':30}  "
         + "  ".join(f"{name} {opinion_numbers.KEPT_BACK if each[name] is None else each[name]}" for name in COUNTS)
         for each in found["lines"]

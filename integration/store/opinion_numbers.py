@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, func, lateral, select, true
+from sqlalchemy import Connection, Row, Select, func, lateral, or_, select, true
 
 from integration.store.reports import PRELIMINARY, RETRACTED
 from integration.store.scope import Scope
@@ -15,22 +15,37 @@ from mappings.opinion_numbers import Asked
 UNKNOWN = ""
 
 
-def read(conn: Connection, scope: Scope, since: datetime, until: datetime, place: Callable[[str], str]) -> list[Asked]:
-    """Requests taken in from ``since`` until before ``until``; those entered in error are not counted.
+def read(
+    conn: Connection,
+    scope: Scope,
+    since: datetime,
+    until: datetime,
+    as_of: datetime,
+    place: Callable[[str], str],
+) -> list[Asked]:
+    """Requests taken in from ``since`` until before ``until``, as they stood ``as_of``; entered in error is not counted.
 
     ``place``: what an endpoint is called. A retracted report is an answer that says nothing.
     """
-    return [_asked(row, place) for row in conn.execute(_rows(scope, since, until))]
+    return [_asked(row, place) for row in conn.execute(_rows(scope, since, until, as_of))]
 
 
-def _rows(scope: Scope, since: datetime, until: datetime) -> Select:
-    of_request = reports.c.request_id == requests.c.id, reports.c.state != PRELIMINARY
+def _rows(scope: Scope, since: datetime, until: datetime, as_of: datetime) -> Select:
+    of_request = (
+        reports.c.request_id == requests.c.id,
+        reports.c.state != PRELIMINARY,
+        reports.c.created_at < as_of,
+    )
     first = lateral(select(func.min(reports.c.created_at).label("answered_at")).where(*of_request)).alias("first")
     newest = select(reports.c.revision, reports.c.state, reports.c.diagnosis_agreement, reports.c.plan_agreement).where(
         *of_request
     )
     last = lateral(newest.order_by(reports.c.revision.desc()).limit(1)).alias("last")
-    stands = acknowledgments.c.request_id == requests.c.id, acknowledgments.c.undone_at.is_(None)
+    stands = (
+        acknowledgments.c.request_id == requests.c.id,
+        acknowledgments.c.created_at < as_of,
+        or_(acknowledgments.c.undone_at.is_(None), acknowledgments.c.undone_at >= as_of),
+    )
     said = select(acknowledgments.c.decision, acknowledgments.c.read_at).where(
         *stands, acknowledgments.c.revision == last.c.revision
     )
@@ -48,7 +63,7 @@ def _rows(scope: Scope, since: datetime, until: datetime) -> Select:
     return rows.select_from(joined).where(
         requests.c.created_at >= since,
         requests.c.created_at < until,
-        requests.c.status != "entered-in-error",
+        or_(requests.c.status != "entered-in-error", requests.c.updated_at >= as_of),
         scope.where(),
     )
 

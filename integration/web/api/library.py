@@ -21,7 +21,7 @@ def library(request_id: str, query: LibraryQuery) -> Library:
 @get("/opinion-numbers", refuses=("wrong-query",))
 def numbers_of_opinions(query: NumbersQuery) -> OpinionNumbers:
     """How long opinions took, whether they agree, what became of the plan, who has read them; for practices, of theirs alone."""
-    period, wrong = opinion_numbers.period_of(query.first, query.last, pages.now().date())
+    period, wrong = opinion_numbers.period_of(query.period, pages.now().date())
     if wrong:
         raise problems.wrong("wrong-query", [Mistake("", None, field, words) for field, words in wrong.items()])
     return OpinionNumbers.model_validate(opinion_numbers.view(period, lines_of(period)))

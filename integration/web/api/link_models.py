@@ -122,17 +122,16 @@ class Library(Answer):
 
 
 class NumbersQuery(_Input):
-    """Whole months; empty: the last twelve."""
+    """One calendar quarter; empty: the newest that is shown."""
 
-    first: str = Field("", max_length=7, description="The first month.", examples=["2026-01"])
-    last: str = Field("", max_length=7, description="The last month.", examples=["2026-12"])
+    period: str = Field("", max_length=7, description="Shown 90 days after its end.", examples=["2026-Q1"])
 
 
 class OpinionNumbers(Answer):
     """The numbers of the opinions, for people of practices those of theirs alone; nothing of a patient."""
 
-    first: str
-    last: str
+    period: str = Field(description="A calendar quarter, UTC.", examples=["2026-Q1"])
+    as_of: str = Field(description="The day as of which it is counted.", examples=["2026-06-29"])
     least: int = Field(description="Counts from 1 to one less are kept back, and what would give them away.")
     lines: list[dict[str, str | int | float | None]] = Field(
         description="All of them, then by specialty and by consultant; null where a number is kept back, or there is none."

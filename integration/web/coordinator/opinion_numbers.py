@@ -22,7 +22,7 @@ blueprint = pages.sentences(Blueprint("opinion_numbers", __name__, url_prefix="/
 
 @blueprint.get("/opinions")
 def show() -> ResponseReturnValue:
-    """The numbers of a period. What is wrong with the months is said, and the last twelve are shown."""
+    """The numbers of a quarter. What is wrong with it is said, and the newest is shown."""
     period, wrong = _period()
     found = lines_of(period)
     return pages.render(
@@ -37,7 +37,9 @@ def show() -> ResponseReturnValue:
         least=LEAST,
         name_of=opinion_numbers.name_of,
         length=length,
-        asked={name: request.args.get(name, "") for name in ("first", "last")},
+        counted_after=opinion_numbers.COUNTED_AFTER.days,
+        offered=opinion_numbers.offered(pages.now().date()),
+        asked=request.args.get("period", ""),
     )
 
 
@@ -60,8 +62,7 @@ def as_csv() -> ResponseReturnValue:
     writer.writerow(COLUMNS)
     for each in map(opinion_numbers.row, lines_of(period)):
         writer.writerow([_cell(name, each[name]) for name in COLUMNS])
-    name = f"opinions-{period.first:%Y-%m}-{period.last:%Y-%m}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": f'attachment; filename="opinions-{period}.csv"'}
     return Response(out.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
 
 
@@ -78,9 +79,7 @@ def length(seconds: float) -> str:
 
 
 def _period() -> tuple[Period, dict[str, str]]:
-    period, wrong = opinion_numbers.period_of(
-        request.args.get("first", ""), request.args.get("last", ""), pages.now().date()
-    )
+    period, wrong = opinion_numbers.period_of(request.args.get("period", ""), pages.now().date())
     return period, dict(wrong)
 
 
