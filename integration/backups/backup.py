@@ -19,6 +19,7 @@ from pathlib import Path
 from psycopg import sql
 from sqlalchemy import Connection, Engine, func, select, text
 
+from integration.hosted.tables import hosted_payloads
 from integration.packets.payloads import PayloadMissing, Payloads
 from integration.postgres.database import revision_of
 from integration.postgres.driver import driver
@@ -45,6 +46,7 @@ NAMES_PAYLOADS = (
     received_records.c.sha256,
     record_sources.c.manifest_sha256,
     health_link_files.c.sha256,
+    hosted_payloads.c.sha256,
 )
 
 

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/http.html#general
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
@@ -60,13 +60,28 @@ def _wants_json() -> bool:
 
 def _raw(stored: Stored) -> Response:
     data, content_type = binary_bytes(fhir_json.loads(stored.content))
-    # Somebody else's HTML must not run as a page of ours.
-    guards = {
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "Content-Disposition": "attachment",
-    }
-    return Response(data, headers=_version_headers(stored) | guards, content_type=content_type)
+    return Response(data, headers=_version_headers(stored) | _GUARDS, content_type=content_type)
+
+
+# Somebody else's HTML must not run as a page of ours.
+_GUARDS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Content-Disposition": "attachment",
+}
+
+
+def shown_payload(stored: Stored, size: int, blocks: Iterator[bytes]) -> Response:
+    """The bytes of a Binary that are too many for a resource, block by block; never as FHIR JSON."""
+    if _wants_json():
+        raise Refusal(
+            406,
+            "too-costly",
+            f"Binary/{stored.id} has {size} bytes, more than JSON holds here: ask for its own type, or */*.",
+        )
+    _, content_type = binary_bytes(fhir_json.loads(stored.content))
+    headers = _version_headers(stored) | _GUARDS | {"Content-Length": str(size)}
+    return Response(blocks, headers=headers, content_type=content_type)
 
 
 def written_resource(base: str, status: int, stored: Stored, warnings: Sequence[StructureIssue] = ()) -> Response:

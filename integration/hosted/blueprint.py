@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -24,6 +24,7 @@ from integration.hosted.answers import (
     check_accept,
     preferred,
     searchset,
+    shown_payload,
     shown_resource,
     written_resource,
 )
@@ -57,6 +58,7 @@ class HostedPractice(Protocol):
 
 
 Note = Callable[[Connection, str, list[Finding]], None]
+Opened = Callable[[str], Iterator[bytes]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Place:
     note: Note
     tell: accesses.Tell
     caller: Caller
+    opened: Opened
 
     @property
     def rights(self) -> Rights:
@@ -98,6 +101,14 @@ class Place:
         g.hosted_access = access
         self.tell(access, conn)
 
+    def shown(self, stored: Stored, payload: storing.Payload | None) -> Response:
+        """A version as it was asked for; bytes that are no part of a resource come from where they are kept."""
+        return (
+            shown_resource(stored)
+            if payload is None
+            else shown_payload(stored, payload.size, self.opened(payload.sha256))
+        )
+
     def keep(self, writer: storing.Writer, stored: Stored, warnings: list[StructureIssue]) -> None:
         """Keep the rules that a stored resource bends, for the operator."""
         if warnings:
@@ -124,6 +135,10 @@ class Interaction:
         return "<type_>" in self.path
 
 
+def _no_payloads(sha256: str) -> Iterator[bytes]:
+    raise not_found("Binary", sha256)
+
+
 def create_hosted(
     practices: Sequence[HostedPractice],
     engine: Engine,
@@ -132,6 +147,7 @@ def create_hosted(
     admit: Callable[[str], Caller] = lambda practice: ANYONE,
     tell: accesses.Tell = accesses.nobody_asks,
     note: Note = lambda connection, practice, findings: None,
+    opened: Opened = _no_payloads,
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> Blueprint:
     """The blueprint that serves ``/fhir/<practice>`` for each practice.
@@ -139,7 +155,7 @@ def create_hosted(
     ``base_url_of`` tells the address a practice's endpoint has for others, such as
     ``https://exchange.example/fhir/oakwood``; links and Locations are made from it. ``admit`` tells who asks and what
     they may do, and raises Refusal when they may not use the endpoint of a practice. ``tell`` is told of each access. ``note`` keeps findings about
-    what was stored, in the same commit.
+    what was stored, in the same commit. ``opened`` gives the bytes of a payload by its hash, block by block.
     """
     hosted = Blueprint("hosted", __name__, url_prefix="/fhir")
     named = {practice.practice: practice for practice in practices}
@@ -148,7 +164,15 @@ def create_hosted(
         if slug not in named:
             raise Refusal(404, "not-found", "No practice of that name is hosted here.")
         return Place(
-            slug, named[slug].name, base_url_of(slug).rstrip("/"), engine, named[slug].strict, note, tell, caller
+            slug,
+            named[slug].name,
+            base_url_of(slug).rstrip("/"),
+            engine,
+            named[slug].strict,
+            note,
+            tell,
+            caller,
+            opened,
         )
 
     def serve(path: str) -> Callable[..., Response]:
@@ -256,8 +280,9 @@ def read(place: Place, type_: str, id_: str) -> Response:
     with place.engine.begin() as connection:
         found = storing.read(connection, place.practice, type_, id_)
         place.rights.check_seen("r", found, partial(storing.rows_of, connection, place.practice, found))
+        payload = storing.payload_of(connection, place.practice, found)
     place.told("read", type_, [id_])
-    return shown_resource(found)
+    return place.shown(found, payload)
 
 
 def vread(place: Place, type_: str, id_: str, version: str) -> Response:
@@ -266,13 +291,14 @@ def vread(place: Place, type_: str, id_: str, version: str) -> Response:
         raise not_found(type_, f"{id_}/_history/{version}")
     with place.engine.begin() as connection:
         found = storing.read(connection, place.practice, type_, id_, int(version))
+        payload = storing.payload_of(connection, place.practice, found)
         if place.rights.searches("r", type_) is not None:
             # both: it may have left what a scope shows since, or come into it
             newest = storing.read(connection, place.practice, type_, id_)
             place.rights.check_seen("r", newest, partial(storing.rows_of, connection, place.practice, newest))
     place.rights.check_seen("r", found, lambda: index_rows(fhir_json.loads(found.content), place.base))
     place.told("vread", type_, [f"{id_}/_history/{found.version}"])
-    return shown_resource(found)
+    return place.shown(found, payload)
 
 
 def update(place: Place, type_: str, id_: str) -> Response:

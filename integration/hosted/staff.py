@@ -37,6 +37,11 @@ class Staff:
         """A new resource; its ``Type/id``. Raises Refusal for what is not R4."""
         return self._kept(resource, lambda: self._writer.create(resource, storing.new_id()))
 
+    def create_large(self, content_type: str, sha256: str, size: int) -> str:
+        """A Binary of bytes that are in the payload store; its ``Type/id``. It is read as bytes only."""
+        stored = self._writer.create_large(content_type, storing.Payload(sha256, size))
+        return f"{stored.type}/{stored.id}"
+
     def update(self, resource: dict[str, Any]) -> str:
         """The next version of what was read here. Raises Refusal."""
         seen = int(resource["meta"]["versionId"])

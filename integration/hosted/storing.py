@@ -32,7 +32,7 @@ from integration.hosted.instants import to_instant
 from integration.hosted.outcomes import Refusal, not_found
 from integration.hosted.parameters import Row, index_rows
 from integration.hosted.rights import Rights
-from integration.hosted.tables import hosted_clock, hosted_index, hosted_resources, hosted_versions
+from integration.hosted.tables import hosted_clock, hosted_index, hosted_payloads, hosted_resources, hosted_versions
 from integration.postgres.driver import driver
 
 # Our sessions end when they idle 2 s inside a transaction: rows go to the database as they are made.
@@ -62,6 +62,14 @@ class Stored:
         return f"{self.type}/{self.id}/_history/{self.version}"
 
 
+@dataclass(frozen=True)
+class Payload:
+    """Bytes in the payload store that a Binary stands for."""
+
+    sha256: str
+    size: int
+
+
 def new_id() -> str:
     """A logical id nobody has."""
     return str(uuid4())
@@ -84,6 +92,19 @@ def read(connection: Connection, practice: str, type_: str, id_: str, version: i
     if row is None:
         raise not_found(type_, id_)
     return Stored(type_, id_, *row)
+
+
+def payload_of(connection: Connection, practice: str, stored: Stored) -> Payload | None:
+    """What a Binary stands for whose bytes no resource can hold."""
+    if stored.type != "Binary":
+        return None
+    kept = hosted_payloads.c
+    row = connection.execute(
+        select(kept.sha256, kept.size).where(
+            kept.practice == practice, kept.id == stored.id, kept.version == stored.version
+        )
+    ).first()
+    return None if row is None else Payload(*row)
 
 
 def read_many(
@@ -166,6 +187,13 @@ class Writer:
         """Version 1 of ``resource``."""
         stored = self._store(resource, id_, 1, "c")
         self._created.append(self._row(stored))
+        return stored
+
+    def create_large(self, content_type: str, payload: Payload) -> Stored:
+        """A Binary whose bytes stay in the payload store."""
+        stored = self.create({"resourceType": "Binary", "contentType": content_type}, new_id())
+        named = dict(practice=self._practice, id=stored.id, version=stored.version)
+        self.connection.execute(hosted_payloads.insert().values(**named, sha256=payload.sha256, size=payload.size))
         return stored
 
     def update(self, resource: dict[str, Any], id_: str, if_match: int | None) -> Stored:

@@ -4,8 +4,8 @@ The Alembic revision creates them with ``hosted_metadata.create_all``. All text 
 that a prefix search and keyset paging both run along an index.
 """
 
+from sqlalchemy import BigInteger, DateTime, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
 from sqlalchemy import Column as _Column
-from sqlalchemy import DateTime, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
 
 hosted_metadata = MetaData()
 
@@ -52,6 +52,19 @@ hosted_versions = Table(
     _updated_at(),
     _Column("content", LargeBinary, nullable=False),
     PrimaryKeyConstraint("practice", "type", "id", "version"),
+)
+
+# The bytes of a Binary that no resource can hold as base64: they stay in the payload store, and go out block by block.
+# Only our own pages make one; a client that sends a next version replaces it.
+hosted_payloads = Table(
+    "hosted_payloads",
+    hosted_metadata,
+    _text("practice"),
+    _text("id"),
+    _Column("version", Integer, nullable=False),
+    _text("sha256"),
+    _Column("size", BigInteger, nullable=False),
+    PrimaryKeyConstraint("practice", "id", "version"),
 )
 
 # What the newest version of a resource can be found by. For a token: system and code. For a reference: the target's

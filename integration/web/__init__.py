@@ -140,6 +140,7 @@ def create_app(
             admit=gate.admit,
             note=hosted_notes.note_of(config),
             tell=hosted_log,
+            opened=payloads.open,
         )
     )
     gate.set_up(app)

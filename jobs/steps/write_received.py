@@ -14,10 +14,7 @@ def write_received(ctx: Context) -> Outcome:
     """Documents with their bytes and who accepted them; what was taken back is marked as entered in error there too."""
     world = ctx.world
     try:
-        found = received_at_home.write(world.engine, world.payloads, world.config, ctx.request_id)
+        is_written = received_at_home.write(world.engine, world.payloads, world.config, ctx.request_id)
     except NotPossible as error:
         raise PermanentError(str(error), endpoint=ctx.step.endpoint) from error
-    if found is None:
-        return Outcome(again_at=ctx.now + UNTIL_LINKED)
-    ctx.found += found
-    return Outcome()
+    return Outcome() if is_written else Outcome(again_at=ctx.now + UNTIL_LINKED)

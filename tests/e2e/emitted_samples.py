@@ -1,7 +1,7 @@
 """Every kind of resource the Exchange writes, each with the profile it is declared against, for the validators."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
@@ -90,10 +90,16 @@ def samples() -> tuple[Sample, ...]:
     return tuple(Sample(name, resource, name in PLAIN) for name, resource in resources.items())
 
 
+def _with_a_study(record, study, series):
+    """The same as images."""
+    held = study("1.2.3", "2026-05-30", "CT ABDOMEN", (series("1.2.3.1", "CT", "ABDOMEN", 2),))
+    return replace(record, said=replace(record.said, studies=(held,)), content_type="application/zip")
+
+
 def _received_at_home() -> dict[str, dict]:
     """What a hosted practice keeps of a record that arrived from elsewhere."""
-    from mappings.received import Received, Said
-    from mappings.received_at_home import to_document, to_provenance, to_withdrawal
+    from mappings.received import Received, Said, Series, Study
+    from mappings.received_at_home import to_document, to_provenance, to_studies, to_withdrawal
 
     said = Received(
         id="5f1c",
@@ -113,6 +119,7 @@ def _received_at_home() -> dict[str, dict]:
     of = ("DocumentReference/d1", "A. Coordinator", "Harbour Family Practice")
     return {
         "received document at a hosted practice": to_document(said, "Patient/p1", name, "Binary/b1"),
+        "received study at a hosted practice": to_studies(_with_a_study(said, Study, Series), "Patient/p1", name)[0],
         "received document, who accepted it": to_provenance(said, *of),
         "received document, who took it back": to_withdrawal(
             *of, "2026-06-03T08:00:00+00:00", "it is another patient's record"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from integration import checklists, medications, received
+from integration import checklists, medications, received, received_at_home
 from integration.received import Classified
 from integration.store import received_records
 from integration.store.tables import received_records as arrived
@@ -289,6 +289,43 @@ def test_a_practice_without_an_ehr_keeps_it_at_its_hosted_endpoint_and_it_travel
     assert [each["status"] for each in documents_at(exchange, "alice")] == ["entered-in-error"]
     assert [each["status"] for each in documents_at_bob(exchange)] == ["entered-in-error"]
     assert len(exchange.find("alice", "Provenance")) == 2 and not exchange.parked(request_id)
+
+
+def test_what_is_too_large_for_a_resource_stands_there_too_with_its_study_and_is_read_block_by_block(
+    make_exchange, monkeypatch
+):
+    monkeypatch.setattr(received_at_home, "LARGEST", 100)
+    exchange = make_exchange(hosted=True)
+    load_chart(exchange)
+    request_id = exchange.submit(a_request())
+    disc = made.zipped({"IM1": made.dicom(1), "IM2": made.dicom(2)})
+    record_id = hand_in(exchange, request_id, disc, "cd.zip", kind="")
+    exchange.drain()
+    exchange.watch()
+    [kept], [study] = documents_at(exchange, "alice"), exchange.find("alice", "ImagingStudy")
+    assert kept["context"]["related"] == [{"reference": f"ImagingStudy/{study['id']}"}]
+    assert study["subject"] == kept["subject"] and study["numberOfInstances"] == 2
+    assert study["identifier"][0] == {"system": "urn:dicom:uid", "value": "urn:oid:1.2.3"}
+    address = f"{exchange.alice}/{kept['content'][0]['attachment']['url']}"
+    raw = http.get(address, headers={"Accept": "*/*"}, timeout=10)
+    assert raw.content == disc and raw.headers["Content-Length"] == str(len(disc))
+    assert raw.headers["Content-Type"] == kept["content"][0]["attachment"]["contentType"]
+    assert raw.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    as_json = http.get(address, headers={"Accept": "application/fhir+json"}, timeout=10)
+    assert as_json.status_code == 406 and "ask for its own type" in as_json.json()["issue"][0]["diagnostics"]
+    exchange.later(days=2)
+    exchange.watch()  # the whole chart is read again, and both are in it now
+    assert len(exchange.find("bob", "ImagingStudy")) == 1 == len(documents_at_bob(exchange))
+    exchange.submit(a_request(key="k2"))
+    exchange.drain()
+    exchange.watch()
+    assert [bytes_of(each) for each in documents_at_bob(exchange)] == [
+        disc
+    ] * 2  # as a record of the chart, of a later request
+    take_back(exchange, request_id, record_id)
+    exchange.drain()
+    assert [each["status"] for each in documents_at(exchange, "alice")] == ["entered-in-error"]
+    assert [each["status"] for each in exchange.find("alice", "ImagingStudy")] == ["entered-in-error"]
 
 
 def documents_at(exchange, where) -> list[dict]:
