@@ -138,7 +138,9 @@ class _Asked:
             return place
         wider = zip_points.around(self.conn, zip[:3])
         if wider is None:
-            self.wrong["zip"] = f"no ZIP code in the United States begins with {zip[:3]}: look at it again"
+            self.wrong["zip"] = (
+                f"no ZIP code of a place that we know begins with {zip[:3]}: look at it again, or give one nearby"
+            )
             return None
         self.notes.append(
             f"There is no ZIP code {zip} that we know: distances are from the middle of all that begin with {zip[:3]}."

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 
 from sqlalchemy import Engine
 
 from integration.store import zip_points
+from integration.store.zip_points import MILITARY
 from mappings.model.errors import ExchangeError
 
 SECONDS = 120.0
@@ -23,9 +25,17 @@ def ensure(engine: Engine) -> None:
     with engine.connect() as conn:
         if zip_points.is_filled(conn):
             return
-    points = [{**point, "lat": float(point["lat"]), "lon": float(point["lon"])} for point in _read()]
     with engine.begin() as conn:
-        zip_points.fill(conn, points)
+        zip_points.fill(conn, placed(_read()))
+
+
+def placed(points: Iterable[dict]) -> list[dict]:
+    """With numbers, and without those whose place the list does not know: it writes 0, 0 for them, which is in the sea off Africa.
+
+    Of an address abroad it is enough that it is one.
+    """
+    numbers = ({**each, "lat": float(each["lat"]), "lon": float(each["lon"])} for each in points)
+    return [each for each in numbers if each["kind"] == MILITARY or (each["lat"], each["lon"]) != (0.0, 0.0)]
 
 
 def _read() -> list[dict]:

@@ -31,7 +31,7 @@ class Language:
 @lru_cache(maxsize=4096)
 def understood(word: str) -> Language | None:
     """A tag (``es-MX``, also ``en_US`` and old ones) or the name of a language in English or in itself; None when it is none."""
-    plain = " ".join(word.split())[:_LONGEST]
+    plain = " ".join(word.split())[:_LONGEST].strip("-_")
     return _of_tag(plain) or _of_name(plain)
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+ZIP_CODE = r"([0-9]{5})(?:[-\u2010-\u2013 ]?[0-9]{4})?"  # text programs make a dash of the hyphen of ZIP+4
 STATES = {
     "AL": "Alabama",
     "AK": "Alaska",
@@ -69,7 +70,7 @@ def zip_of(postal_code: str | None, country: str | None = None) -> str | None:
     """The five digits of a ZIP code written with five or nine, with or without the hyphen; None for another country's or none."""
     if postal_code is None or (country or "").strip().upper() not in _HOME:
         return None
-    found = re.fullmatch(r"([0-9]{5})(?:[- ]?[0-9]{4})?", postal_code.strip())
+    found = re.fullmatch(ZIP_CODE, postal_code.strip())
     return found[1] if found and found[1] != "00000" else None
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from mappings.directory.places import state_of
+from mappings.directory.places import ZIP_CODE, state_of
 
 MILES, MOST_MILES = 25, 500
 PAGE = 25
@@ -83,7 +83,7 @@ def read_zip(word: str) -> str | None | Wrong:
     """Five digits, also of ZIP+4; a sentence for anything else."""
     if not word:
         return None
-    found = re.fullmatch(r"([0-9]{5})(?:[- ]?[0-9]{4})?", word)
+    found = re.fullmatch(ZIP_CODE, word)
     return found[1] if found else Wrong("zip", f"{word[:20]!r} is no ZIP code: it has five digits, such as 98101")
 
 

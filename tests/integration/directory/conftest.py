@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from integration.directory.loading import Wanted, load
 from integration.directory.searching import search
-from integration.directory.zip_codes import _read
+from integration.directory.zip_codes import _read, placed
 from integration.store import zip_points
 from tests import directory_files as files
 
@@ -20,8 +20,8 @@ def points() -> list[dict]:
     """Those of the places in the files, read once; all of them are in test_zip_codes.py."""
     near = tuple(zip[:3] for _, _, zip in files.PLACES)
     return [
-        {**point, "lat": float(point["lat"]), "lon": float(point["lon"])}
-        for point in _read()
+        point
+        for point in placed(_read())
         if point["zip"].startswith(near) or not point["active"] or point["kind"] == "MILITARY"
     ]
 

@@ -78,7 +78,9 @@ def test_languages_by_their_primary_subtag_and_chinese_with_what_it_is(four):
     for number, tags, spoken in ((1, ["es-MX"], ["es"]), (2, ["zh"], ["zh"]), (3, ["yue"], ["yue"])):
         set_(four, number, languages=tags, spoken=spoken)
     assert groups(four, language="Spanish") == {"stated": ["NEAR"], "not-stated": ["NOWHERE"]}
-    assert groups(four, language="es-AR")["stated"] == ["NEAR"]
+    for same in ("es-AR", "es-419", "ES", "SPANISH", "es-", "Español"):
+        assert groups(four, language=same)["stated"] == ["NEAR"]
+    assert groups(four, language="zh-Hant-TW")["stated"] == ["FAR", "NEXT"]
     assert groups(four, language="zh")["stated"] == ["FAR", "NEXT"]
     assert groups(four, language="Cantonese") == {"stated": ["FAR"], "not-stated": ["NEXT", "NOWHERE"]}
     assert "may or may not speak Cantonese" in four.search(language="yue").notes[0]
@@ -98,7 +100,7 @@ def test_a_language_nobody_states_says_so(four):
     [
         ({"zip": "9810"}, "zip", "'9810' is no ZIP code: it has five digits"),
         ({"zip": "V6B 1A1"}, "zip", "is no ZIP code"),
-        ({"zip": "00012"}, "zip", "no ZIP code in the United States begins with 000"),
+        ({"zip": "00012"}, "zip", "no ZIP code of a place that we know begins with 000"),
         ({"zip": "09001"}, "zip", "military address abroad"),
         ({"within": "0"}, "within", "whole miles from 1 to 500"),
         ({"within": "ten"}, "within", "is no distance"),
