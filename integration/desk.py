@@ -26,7 +26,7 @@ from integration.store.operations import NotPossible, WrongWords
 from integration.store.requests import Request
 from integration.store.scope import Scope
 from mappings.desk_task import answered
-from mappings.model.desk import Answer, Said, TypedSaid, may_say, read_said
+from mappings.model.desk import MAY, Answer, Said, TypedSaid, may_say, read_said
 from mappings.model.errors import ExchangeError
 from mappings.model.request import SecondOpinionRequest
 from mappings.model.states import FINAL, Status
@@ -59,6 +59,12 @@ class Seen:
         """What can be answered here now."""
         open_here = self.is_hosted and self.task is not None and Status(self.row.status) not in FINAL
         return may_say(self.status) if open_here else ()
+
+    @property
+    def is_taken(self) -> bool:
+        """Somebody accepted it; asking for more afterwards takes that back from nobody."""
+        said = any(each.answer == Answer.ACCEPT for each in self.said)
+        return self.status not in MAY[Answer.ACCEPT] or (self.status is Status.ON_HOLD and said)
 
     @property
     def people(self) -> list[str]:

@@ -113,6 +113,8 @@ def why_not(seen: Seen, signed: Iterable[SignedReport]) -> str:
     if Status(seen.row.status) in FINAL - {Status.COMPLETED} or seen.status in FINAL - {Status.COMPLETED}:
         ended = (seen.row.status if Status(seen.row.status) in FINAL else str(seen.status)).replace("-", " ")
         return f"the request is {ended}: no report is written for it"
+    if not seen.is_taken:
+        return "nobody has accepted the request yet: accept it on its page, and say who has it, before its report is written"
     if seen.status is Status.COMPLETED and not list(signed):
         return "the request has its report already, from another system: it is corrected there"
     return ""

@@ -36,6 +36,7 @@ DESK_TEXTS: dict[str, str | tuple[str, str]] = {
     "desk.read_list": "What is there and what is missing",
     "desk.read_case": "The whole case",
     "desk.write": "Write the report",
+    "desk.accept_first": "The report is written here when somebody has accepted the request.",
     "desk.signed_report": "The signed report",
     "desk.answers": "What was answered",
     "desk.no_answers": "Nothing yet.",

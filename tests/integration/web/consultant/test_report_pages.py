@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import second_opinion
-from tests.integration.web.consultant.practice import at_our_pages
+from tests.integration.web.consultant.practice import accept, at_our_pages
 from tests.integration.web.consultant.test_written_reports import pdf, returned
 from tests.jobs.exchange import a_request, load_chart
 
@@ -21,6 +21,7 @@ def asked(exchange):
     load_chart(exchange)
     request_id = exchange.submit(a_request())
     exchange.drain()
+    accept(exchange, request_id)
     return exchange, f"/desk/{request_id}/report", exchange.app.test_client()
 
 

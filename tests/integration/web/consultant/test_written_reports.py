@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
@@ -14,7 +15,7 @@ from integration.store.report_drafts import DraftChanged
 from mappings.model.desk import TypedSaid
 from mappings.model.written_report import Agreement, TypedAnswer, TypedPoint, TypedReport, TypedTest
 from mappings.written_report import read_written_report
-from tests.integration.web.consultant.practice import at_our_pages
+from tests.integration.web.consultant.practice import accept, at_our_pages
 from tests.jobs.exchange import a_request, load_chart
 
 pytestmark = pytest.mark.postgres
@@ -34,6 +35,7 @@ def asked(exchange):
     load_chart(exchange)
     request_id = exchange.submit(a_request())
     exchange.drain()
+    accept(exchange, request_id)
     return exchange, request_id
 
 
@@ -75,10 +77,39 @@ def pdf(*lines: str, pages: int = 1, script: str = "") -> bytes:
     return out.getvalue()
 
 
+def test_before_anybody_accepted_nothing_is_written_nor_after_more_was_asked_for(exchange):
+    at_our_pages(exchange)
+    load_chart(exchange)
+    request_id = exchange.submit(a_request())
+    exchange.drain()
+    client = exchange.app.test_client()
+
+    def offered() -> bool:
+        return "Write the report" in client.get(f"/desk/{request_id}").text
+
+    def refused() -> None:
+        assert not offered() and "when somebody has accepted the request" in client.get(f"/desk/{request_id}").text
+        assert "nobody has accepted the request yet" in client.get(f"/desk/{request_id}/report").text
+        for act in (lambda: save(exchange, request_id), lambda: sign(exchange, request_id),
+                    lambda: upload(exchange, request_id, pdf("Ada Synthetic-Test"))):  # fmt: skip
+            with pytest.raises(NotPossible, match="nobody has accepted the request yet: accept it on its page"):
+                act()
+        assert exchange.app.test_client().post(f"/api/desk/{request_id}/report", json={}).status_code in (400, 409)
+
+    refused()
+    ask = TypedSaid("ask", words="Please send the pathology report.")
+    desk.answer(exchange.engine, exchange.config, request_id, ask, last=0, actor="bob")
+    refused()
+    accept(exchange, request_id)
+    assert offered() and save(exchange, request_id) == 1
+    last = desk.look(exchange.engine, exchange.config, request_id, actor="bob").last
+    desk.answer(exchange.engine, exchange.config, request_id, ask, last=last, actor="bob")
+    more = replace(GOOD, summary="Stage III is confirmed.")
+    assert offered() and save(exchange, request_id, more, version=1) == 2, "who has it goes on while more is on its way"
+
+
 def test_accepted_written_signed_returned_corrected_and_retracted(asked):
     exchange, request_id = asked
-    accept = TypedSaid("accept", people="Dr. Bob Example")
-    desk.answer(exchange.engine, exchange.config, request_id, accept, last=0, actor="bob")
     exchange.drain()
     assert exchange.view(request_id)["status"] == "accepted"
     save(exchange, request_id)
@@ -142,7 +173,8 @@ def test_two_who_write_and_sign_lose_nothing_to_each_other(asked):
 def test_no_report_for_a_request_that_was_canceled_or_declined(asked):
     exchange, request_id = asked
     decline = TypedSaid("decline", "not-in-time")
-    desk.answer(exchange.engine, exchange.config, request_id, decline, last=0, actor="bob")
+    last = desk.look(exchange.engine, exchange.config, request_id, actor="bob").last
+    desk.answer(exchange.engine, exchange.config, request_id, decline, last=last, actor="bob")
     with pytest.raises(NotPossible, match="rejected: no report"):
         save(exchange, request_id)
 
