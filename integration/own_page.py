@@ -108,7 +108,7 @@ def _medications(page: Page) -> dict:
 
 def _bring(page: Page) -> dict:
     judged = checklists.judged(page.engine, page.payloads, page.config, page.row.id, page.now.date())
-    return {"carried": [item.kind.plain for item in judged.items if item.kind.by_courier and item.is_open]}
+    return {"carried": [item.kind for item in judged.items if item.kind.by_courier and item.is_open]}
 
 
 def _consent(page: Page) -> dict:

@@ -52,6 +52,7 @@ _Parts = Annotated[tuple[_Part, ...], Field(strict=False)]
 class _Kind(Section):
     label: str
     plain: str
+    plain_es: str = ""
     matchers: _Matchers = ()
     words: _Words = ()
     images: _Matchers = ()

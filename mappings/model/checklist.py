@@ -73,7 +73,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of record: what clinicians and patients call it, and what it looks like.
+    """A kind of record: what clinicians and patients (``plain_es``: in Spanish) call it, and what it looks like.
 
     ``words``: what its name says where it has one; ``images``: the pictures that belong to it; ``panel``: codes that stand for
     all ``parts``; ``weak``: what alone is only a part of it; ``events``: what happened when there should be one; ``event``: the question about that.
@@ -84,6 +84,7 @@ class Kind:
     key: str
     label: str
     plain: str
+    plain_es: str = ""
     matchers: tuple[Matcher, ...] = ()
     words: tuple[str, ...] = ()
     images: tuple[Matcher, ...] = ()

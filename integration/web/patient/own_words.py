@@ -8,12 +8,14 @@ from markupsafe import Markup, escape
 
 from integration.views.own_days import DAYS, day
 from integration.views.own_english import ENGLISH
+from integration.views.own_kinds import plain
 from integration.views.own_spanish import SPANISH
+from mappings.model.checklist import Kind
 from mappings.model.private_link import Language
 
 CATALOGS: dict[str, dict[str, str]] = {Language.ENGLISH: ENGLISH, Language.SPANISH: SPANISH}
 MISSING = "own-page-text-missing"
-__all__ = ["CATALOGS", "MISSING", "day", "moment", "say"]
+__all__ = ["CATALOGS", "MISSING", "day", "moment", "name_of", "say"]
 
 
 def say(language: str, key: str, missing: Callable[[str], object], **values: object) -> Markup:
@@ -27,6 +29,14 @@ def say(language: str, key: str, missing: Callable[[str], object], **values: obj
         return Markup(escape(catalog[key])).format(**safe)
     missing(key)
     return Markup('<span lang="en">{}</span>').format(Markup(escape(ENGLISH[key])).format(**safe))
+
+
+def name_of(language: str, kind: Kind, missing: Callable[[str], object]) -> Markup:
+    """What a record is called for a patient; English, marked as such and told, where nobody wrote it in that language."""
+    if found := plain(language, kind):
+        return escape(found)
+    missing(f"checklist.{kind.key}")
+    return Markup('<span lang="en">{}</span>').format(kind.plain)
 
 
 def moment(language: str, at: datetime, zone: str) -> str:

@@ -284,6 +284,7 @@ def _page(says: str = "", status: int = 200, *, at: str = "", typed: list[str] |
         language=used,
         languages=list(Language),
         w=lambda key, **values: _in(used, key, **values),
+        named=lambda kind: own_words.name_of(used, kind, _tell_missing),
         day=lambda value: own_words.day(used, value),
         moment=lambda at, zone: own_words.moment(used, at, zone),
         token=gate.form_token,

@@ -2,11 +2,14 @@
 
 import re
 import string
+from dataclasses import replace
 
 import pytest
 import textstat
 
+from integration.settings.checklist_files import load_catalog
 from integration.views.own_english import ENGLISH
+from integration.views.own_kinds import SPANISH_KINDS
 from integration.views.own_spanish import REVIEWED_BY, SPANISH
 from integration.web.patient import own_words
 
@@ -85,6 +88,36 @@ def test_what_a_language_lacks_is_english_marked_as_such_and_told(monkeypatch):
     assert "<b>" not in said and "&lt;b&gt;" in said
     with pytest.raises(KeyError):
         own_words.say("es", "no.such.text", told.append)
+
+
+COURIER = [each for each in load_catalog().kinds.values() if each.by_courier]
+
+
+def test_what_is_to_be_brought_has_easy_words_in_both_languages():
+    assert len(COURIER) > 5 and SPANISH_KINDS.keys() == {each.plain for each in COURIER}
+    english, spanish = (". ".join(texts) + "." for texts in (SPANISH_KINDS.keys(), SPANISH_KINDS.values()))
+    assert textstat.flesch_kincaid_grade(english) <= HARDEST_ENGLISH
+    textstat.set_lang("es")
+    try:
+        assert textstat.szigriszt_pazos(spanish) >= EASIEST_SPANISH, textstat.szigriszt_pazos(spanish)
+    finally:
+        textstat.set_lang("en")
+
+
+def test_a_sites_own_words_are_english_marked_and_told_unless_it_wrote_spanish():
+    told, disc = [], COURIER[0]
+    own = replace(disc, plain="Your <b>box</b>")
+    assert own_words.name_of("es", disc, told.append) in SPANISH_KINDS.values() and told == []
+    assert str(own_words.name_of("es", own, told.append)) == '<span lang="en">Your &lt;b&gt;box&lt;/b&gt;</span>'
+    assert told == [f"checklist.{disc.key}"]
+    assert str(own_words.name_of("en", own, told.append)) == "Your &lt;b&gt;box&lt;/b&gt;"
+    assert str(own_words.name_of("es", replace(own, plain_es="Su caja"), told.append)) == "Su caja" and len(told) == 1
+
+
+def test_spanish_says_usted_and_one_word_for_one_thing():
+    words = " ".join([*SPANISH.values(), *SPANISH_KINDS.values()]).lower()
+    assert not re.search(r"\b(tú|tu|tus|ti|contigo|puedes|quieres|tienes|vas|estás|vosotros)\b", words)
+    assert not re.search(r"\b(su|otro|un|el) médico\b|\boficina\b|\blink\b|\bpin\b", words)
 
 
 def test_never_nothing_was_found_where_nothing_was_asked():
