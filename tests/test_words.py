@@ -1,7 +1,7 @@
 """Words, times and schedules as the pages show them, without a database."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,14 @@ def test_no_deadline_is_no_deadline():
 def test_foreign_text_is_escaped_isolated_shortened_and_cannot_turn_the_page_round():
     assert str(markup.foreign("<b>\u202eabc\x07")) == "<bdi>&lt;b&gt;\ufffdabc\ufffd</bdi>"
     assert len(markup.foreign("x" * 1_000_000)) < 400 and str(markup.foreign(None)) == "<bdi></bdi>"
+
+
+def test_a_time_is_told_as_it_is_read_here_and_with_its_zone():
+    at = datetime(2026, 3, 1, 7, 30, 15, tzinfo=timezone(-timedelta(hours=5)))
+    assert (
+        words.moment(at) == "Mar 1, 2026, 12:30 UTC" and words.moment(at, seconds=True) == "Mar 1, 2026, 12:30:15 UTC"
+    )
+    assert "Mar 1, 2026, 12:30 UTC" in markup.when(at) and 'title="Mar 1, 2026, 12:30:15 UTC"' in markup.ago(at, NOW)
 
 
 def test_sizes_and_counts_are_for_people():

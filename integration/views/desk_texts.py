@@ -117,6 +117,7 @@ DESK_TEXTS: dict[str, str | tuple[str, str]] = {
     "written.signed_by": "Signed by",
     "written.signed_by_hint": "The clinician who answers for it, by name.",
     "written.sign": "Sign",
+    "written.sign_hint": "Signing sends the report to {place}. You can still correct or retract it: a new report then follows.",
     "written.read_it": "Read it beside the first opinion, when it has come back to who asked",
     "written.upload": "Or hand in a PDF",
     "written.file": "PDF of the report",

@@ -29,7 +29,7 @@ HEALTH_LINK_TEXTS: dict[str, str | tuple[str, str]] = {
     "links.qr": "QR code of the SMART Health Link; the same link stands below as text",
     "links.link": "Link",
     "links.passcode": "Passcode",
-    "links.local": "This installation has no public address (web.public_url): the link works on this machine only.",
+    "links.local": "This installation has no public address: the link works on this machine only. An administrator can set one (web.public_url).",
     "links.left_out": (
         "{n} document did not fit and is not in it; the patient needs it in another way.",
         "{n} documents did not fit and are not in it; the patient needs them in another way.",

@@ -1,13 +1,13 @@
 """What is known of a delivery, in words: nothing that was not read back is called verified."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from integration.store import hand_overs
 from integration.views.texts import t
+from integration.views.words import day, moment
 from mappings.model.acknowledgment import Standing
 from mappings.model.delivery import ARRIVED, STATUS_OF, DeliveryStatus
 from mappings.model.roads import Level
@@ -43,8 +43,8 @@ def known(delivery: Mapping[str, Any], said: Mapping[str, Any] | None = None) ->
 
 def _in_words(said: Mapping[str, Any]) -> str:
     if said["to"] is None:
-        return t("known.seen", by=said["by"], at=f"{said['created_at'].astimezone(UTC):%-d %b %Y}")
-    at = f"{said['at'].astimezone(UTC):%-d %b %Y %H:%M} UTC"
+        return t("known.seen", by=said["by"], at=day(said["created_at"]))
+    at = moment(said["at"])
     return t("known.handed_over", to=said["to"], at=at, way=t(f"by_way.{said['by_way']}").lower(), by=said["by"])
 
 

@@ -30,6 +30,7 @@ PRIVATE_LINK_TEXTS: dict[str, str | tuple[str, str]] = {
     "private_links.state.expired": "Expired",
     "private_links.state.revoked": "Revoked",
     "private_links.state.closed": "Closed after too many wrong answers",
+    "private_links.unopened": "not opened yet",
     "private_links.opened": ("opened {n} time", "opened {n} times"),
     "private_links.failures": ("{n} wrong answer", "{n} wrong answers"),
     "private_links.revoke": "Revoke",

@@ -35,7 +35,7 @@ RECORD_TEXTS: dict[str, str | tuple[str, str]] = {
     "elsewhere.choose": "This is the patient",
     "elsewhere.remarks": "Missing, cut off or odd there",
     "elsewhere.records": "What was read",
-    "elsewhere.record": "There it is",
+    "elsewhere.record": "Its id there",
     "elsewhere.what": "What it says it is",
     "elsewhere.dated": "Date",
     "elsewhere.where": "Where it is",

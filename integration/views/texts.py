@@ -535,7 +535,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "park.title": "Park this step?",
     "park.button": "Park",
     "park.what": "{kind} at {place} for {request} is not tried again until a person retries it. Everything gathered is kept.",
-    "cancel.title": "Cancel request {id}?",
+    "cancel.title": "Cancel the request?",
     "cancel.button": "Cancel the request",
     "cancel.what": (
         "{n} open step stops, and {place} is notified. Records already sent stay there. If a report still arrives, it completes the request.",

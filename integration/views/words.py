@@ -76,6 +76,16 @@ def size(number: int | None) -> str:
     return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
 
 
+def day(value: datetime) -> str:
+    """``Nov 30, 2026``, in UTC."""
+    return value.astimezone(UTC).strftime("%b %-d, %Y")
+
+
+def moment(value: datetime, seconds: bool = False) -> str:
+    """``Nov 30, 2026, 22:33 UTC``: a time is never told without its zone, also where only a part of a page is printed."""
+    return f"{day(value)}, {value.astimezone(UTC):{'%H:%M:%S' if seconds else '%H:%M'}} UTC"
+
+
 def number(value: float) -> str:
     """A count with a comma between thousands."""
     return f"{value:,}"

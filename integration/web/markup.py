@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup, escape
 
 from integration.views.texts import t
-from integration.views.words import FAR, clean, number, size, span
+from integration.views.words import FAR, clean, moment, number, size, span
 
 
 def foreign(value: object, length: int = 300) -> Markup:
@@ -18,9 +18,7 @@ def when(value: datetime | None) -> Markup:
     if value is None or value > FAR:
         return Markup('<span class="none" title="{}">–</span>').format(t("time.none"))
     value = value.astimezone(UTC)
-    return Markup('<time datetime="{}">{}</time>').format(
-        value.isoformat(timespec="seconds"), value.strftime("%-d %b %Y %H:%M")
-    )
+    return Markup('<time datetime="{}">{}</time>').format(value.isoformat(timespec="seconds"), moment(value))
 
 
 def ago(value: datetime | None, now: datetime) -> Markup:
@@ -29,8 +27,8 @@ def ago(value: datetime | None, now: datetime) -> Markup:
         return when(None)
     distance = span(now - value)
     words = t("time.now") if distance == "0 s" else t("time.ago" if value <= now else "time.in", span=distance)
-    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        value.astimezone(UTC).isoformat(timespec="seconds"), value.astimezone(UTC).strftime("%-d %b %Y %H:%M:%S"), words
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        value.astimezone(UTC).isoformat(timespec="seconds"), moment(value, seconds=True), words
     )
 
 

@@ -65,6 +65,7 @@ def set_up(app: Flask) -> None:
         patient_of=whose.patient_of,
         kind_words=kind_words,
         countdown=words.countdown,
+        moment=words.moment,
         ago=markup.ago,
         state_of=words.state_of,
         explain=causes.explain,

@@ -7,13 +7,23 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 from werkzeug.datastructures import MultiDict
 
-from integration.store import actions, bulk, endpoint_checks, endpoint_health, operations, requests, search, steps
+from integration.store import (
+    actions,
+    audit,
+    bulk,
+    endpoint_checks,
+    endpoint_health,
+    operations,
+    requests,
+    search,
+    steps,
+)
 from integration.store.filters import parse
 from integration.views import words
 from integration.views.texts import t
 from integration.web import forms, pages, world
 from integration.web.access import accounts as account_pages
-from integration.web.access import client_list
+from integration.web.access import client_list, scope
 from integration.web.operations import alarms, hand_over, questions, ways_on
 from integration.web.operations.questions import Question, Stale, seen_in
 
@@ -26,6 +36,7 @@ Told = tuple[str, bool, str]
 def ask(name: str) -> ResponseReturnValue:
     """Say exactly what would happen, and ask for the reason."""
     question = _question(name, request.args)
+    _look_recorded(question)
     return pages.render(
         "confirm.html", question=question, back=forms.local(request.args.get("back"), question.back), reason=""
     )
@@ -64,7 +75,15 @@ def _again(name: str, back: str, reason: str, error: str, status: int) -> Respon
         question = _question(name, request.form)
     except operations.NotPossible:
         return forms.told(error, back, good=False)
+    _look_recorded(question)
     return pages.render("confirm.html", status, question=question, back=back, reason=reason, error=error)
+
+
+def _look_recorded(question: Question) -> None:
+    """A button about one request says whose it is, to who may see that."""
+    if question.about and scope.may_use("cases.show"):
+        with world.engine().begin() as conn:
+            audit.record(conn, forms.actor(), "case.looked-at", question.about, subject="before a button")
 
 
 def _retry(conn: Connection, given: MultiDict, reason: str) -> Told:

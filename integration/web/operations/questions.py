@@ -32,6 +32,11 @@ class Question:
     danger: bool = False
     lines: tuple[str, ...] = field(default=())
 
+    @property
+    def about(self) -> str:
+        """The one request that it is about as a whole; "" for what is about others, or several."""
+        return self.fields["request"][0] if len(self.fields.get("request", ())) == 1 else ""
+
 
 class Stale(operations.NotPossible):
     """What the page showed is not so any more; the person is asked again."""
@@ -98,7 +103,7 @@ def cancel(conn: Connection, given: MultiDict) -> Question:
     row = requests.get(conn, given.get("request", ""))
     stopping = open_work.cancelling_stops(conn, row.id)
     return Question(
-        t("cancel.title", id=row.id),
+        t("cancel.title"),
         t("cancel.button"),
         (t("cancel.what", n=stopping, place=world.place_name(row.fulfiller)),),
         {"request": [row.id], "seen": [row.status]},

@@ -18,6 +18,8 @@
     }));
   });
   stack(document);
+  const tab = document.querySelector(".tabs [aria-current]"), tabs = tab?.closest("ul");
+  if (tabs) tabs.scrollLeft = tab.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - tab.offsetWidth) / 2;  // the step one is at is seen
 
   async function renew() {
     const region = document.getElementById("live");

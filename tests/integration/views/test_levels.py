@@ -64,12 +64,12 @@ SAID = {
 
 def test_a_hand_over_is_told_with_who_whom_when_and_how():
     told = known(a_delivery("handed-over", "handed-over"), SAID)
-    assert told == "handed over to Front desk on 1 May 2026 14:00 UTC, by fax, says Nora Field"
+    assert told == "handed over to Front desk on May 1, 2026, 14:00 UTC, by fax, says Nora Field"
 
 
 def test_what_somebody_saw_there_is_not_called_handed_over():
     seen = {**SAID, "to": None, "created_at": datetime(2026, 5, 2, tzinfo=UTC)}
-    assert known(a_delivery("handed-over", "handed-over"), seen) == "seen there, says Nora Field on 2 May 2026"
+    assert known(a_delivery("handed-over", "handed-over"), seen) == "seen there, says Nora Field on May 2, 2026"
 
 
 def test_a_word_about_what_was_read_back_after_all_changes_nothing():

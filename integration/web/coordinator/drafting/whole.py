@@ -56,16 +56,16 @@ def placed(draft: Draft, error: RequestError) -> list[Lack]:
     if SYSTEM in beside:
         beside.pop(SYSTEM)
         beside.setdefault(NUMBER, t("draft.not_chosen"))
-    found = [Lack(_step_of_path(path), path, _without_example(message)) for path, message in beside.items()]
-    found += [Lack(_step_of_part(str(part_at(each.path))), "", each.message) for each in of_picks]
-    found += [Lack("asked", "", each) for each in others]  # what concerns no field is about who is asked
+    found = [Lack(_step_of_path(path), path, _on_a_page(message)) for path, message in beside.items()]
+    found += [Lack(_step_of_part(str(part_at(each.path))), "", _on_a_page(each.message)) for each in of_picks]
+    found += [Lack("asked", "", _on_a_page(each)) for each in others]  # what concerns no field is about who is asked
     order = [step.key for step in STEPS]
     return sorted(found, key=lambda each: order.index(each.step))
 
 
-def _without_example(message: str) -> str:
-    """What is missing needs no example of how a file would say it."""
-    return message.partition("; for example")[0] if message.startswith("is missing") else message
+def _on_a_page(message: str) -> str:
+    """What is missing needs no example of how a file would say it, and no words stand in the marks of a file."""
+    return (message.partition("; for example")[0] if message.startswith("is missing") else message).replace("`", "")
 
 
 def _step_of_path(path: str) -> str:

@@ -271,7 +271,7 @@ def test_a_practice_that_left_the_configuration_keeps_its_people_to_what_was_the
     assert 'value="alice"' not in client.get("/new").text
     for address in (f"/requests/{two.id}/checklist", f"/requests/{two.id}/packet"):
         assert client.get(address).status_code == 200, address
-    assert "not in config.yaml any more, 1 open" in admin_page(two)
+    assert "not connected here any more, open requests: 1" in admin_page(two)
     run = CliRunner(env={"SECOND_OPINION_DATABASE_URL": database.url})
     for words in (["check", "config"], ["accounts", "list"]):
         said = run.invoke(second_opinion.cli, ["--config", str(tmp_path / "config.yaml"), *words])

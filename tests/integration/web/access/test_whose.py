@@ -46,3 +46,16 @@ def test_who_may_not_see_the_patient_is_led_back_to_the_request_and_sees_no_name
     assert {"packets.manifest", "requests.delivery"} <= pages.keys()
     assert all(f"Request {two.id}" in pages[each] for each in ("packets.manifest", "requests.delivery"))
     assert CANARY not in pages["packets.manifest"]
+
+
+def test_who_cancels_a_request_sees_whose_it_is_and_no_command_of_the_installation(two):
+    address = f"/actions/cancel?request={two.id}"
+    page = two.as_(Role.COORDINATOR, practices=THEIRS[Role.COORDINATOR]).get(address).text
+    assert CANARY in page and "second-opinion requests cancel" not in page and f"request {two.id}" not in page
+    assert [row.subject for row in two.audited("case.looked-at")] == ["before a button"]
+
+
+def test_an_operator_who_cancels_sees_the_request_and_no_name(two):
+    page = two.as_(Role.OPERATOR).get(f"/actions/cancel?request={two.id}").text
+    assert CANARY not in page and f"Request {two.id}" in page and "second-opinion requests cancel" in page
+    assert two.audited("case.looked-at") == []

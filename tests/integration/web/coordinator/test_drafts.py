@@ -164,7 +164,7 @@ def test_what_is_missing_is_said_at_its_step_with_a_link(desk):
     page = desk.get(f"{draft}/review")
     assert "Something is missing" in page and "Submit request" not in page
     assert f"{draft}/question?missing=#question" in page and f"{draft}/patient?missing=#patient-birth_date" in page
-    assert "name a" in page and f"{draft}/asked?missing=" in page
+    assert "name a specialty or a consultant" in page and f"{draft}/asked?missing=" in page
     step = desk.get(f"{draft}/question?missing=")
     assert re.search(r'id="question"[^>]*aria-invalid="true"', step)
     assert re.search(r'id="patient-birth_date"[^>]*aria-invalid="true"', desk.get(f"{draft}/patient"))
