@@ -46,6 +46,22 @@ class Image:
     institution: str
 
 
+# The 128 bytes before a DICOM file are nobody's: a file can be a program, a page or a PDF to another reader, and DICOM to ours.
+# A TIFF header is lawful there. https://dicom.nema.org/medical/dicom/current/output/html/part10.html#sect_7.5
+_OF_OTHERS = (
+    b"MZ",
+    b"\x7fELF",
+    b"\xfe\xed\xfa",
+    b"\xce\xfa\xed\xfe",
+    b"\xcf\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+    b"#!",
+    b"<",
+    b"%PDF",
+    b"PK",
+)
+
+
 def said_of_file(file: BinaryIO) -> Said:
     """What one DICOM file says. Raises Refused."""
     size = file.seek(0, os.SEEK_END)
@@ -165,7 +181,13 @@ def _images(
 
 def _image(file: Any, size: int, where: str) -> Image:
     """What a header says. ``file`` may be one of a zip, of ``size`` bytes. Raises Refused."""
-    if DEFLATED in file.read(1024):
+    head = file.read(1024)
+    if head.lstrip().startswith(_OF_OTHERS):
+        raise Refused(
+            f"{where.capitalize()} begins as a program or a document and goes on as DICOM: opened elsewhere it is something else. "
+            "Export it anew."
+        )
+    if DEFLATED in head:
         raise Refused(f"The header of {where} is compressed (deflated), which is not read here. Export it anew.")
     file.seek(0)
     try:

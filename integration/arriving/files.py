@@ -64,13 +64,14 @@ class Looked:
 def look(file: BinaryIO, name: str, claimed: str | None, *, max_bytes: int, spool: Callable[[], BinaryIO]) -> Looked:
     """Read all of a file that can be read anywhere. Raises Refused with what to do; ``spool()`` makes a file to write."""
     head = _head(file)
+    _must_not_be_known_otherwise(head, name)
     found = FORMATS[_kind_of(head)]
     _must_agree(found, name, claimed)
     checks: dict[str, Callable[[], Looked]] = {
         "pdf": lambda: _pdf(file),
-        "png": lambda: _pictured(_png_problem(file), "png"),
-        "jpeg": lambda: _pictured(_jpeg_problem(file), "jpeg"),
-        "tiff": lambda: _pictured(_tiff_problem(file, head), "tiff"),
+        "png": lambda: _pictured(_png_problem(file) or _archive_behind(file), "png"),
+        "jpeg": lambda: _pictured(_jpeg_problem(file) or _archive_behind(file), "jpeg"),
+        "tiff": lambda: _pictured(_tiff_problem(file, head) or _archive_behind(file), "tiff"),
         "dicom": lambda: Looked(found, dicom.said_of_file(file)),
         "zip": lambda: _zip(file, max_bytes, spool),
         "ccda": lambda: Looked(found, cda.said_of(cda.parsed(file))),
@@ -96,6 +97,28 @@ def _head(file: BinaryIO) -> bytes:
     return head
 
 
+def _must_not_be_known_otherwise(head: bytes, name: str) -> None:
+    """Of what people often have: which program makes something of it that is taken."""
+    ending = PurePath(name.replace("\\", "/")).suffix.lower()
+    if head[4:8] == b"ftyp" and head[8:12] in _PHONE_PICTURES:
+        raise Refused(
+            "It is a phone's picture in HEIC. Save or export it as JPEG (on an iPhone: Files or Mail does), and send that."
+        )
+    if ending in _WRITTEN:
+        raise Refused(f"It is {_WRITTEN[ending]}. Print it to a PDF, and send that.")
+    if head.startswith((b"GIF8", b"BM")) or head[8:12] == b"WEBP":
+        raise Refused("It is a picture of a kind that is not taken. Save it as PNG or JPEG, and send that.")
+
+
+_PHONE_PICTURES = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")
+_WRITTEN = {
+    **dict.fromkeys((".doc", ".docx", ".odt", ".rtf", ".pages"), "a text document"),
+    **dict.fromkeys((".xls", ".xlsx", ".ods", ".csv", ".ppt", ".pptx"), "a table or a presentation"),
+    **dict.fromkeys((".htm", ".html", ".mht"), "a web page"),
+    **dict.fromkeys((".eml", ".msg"), "an email"),
+}
+
+
 def _kind_of(head: bytes) -> str:
     """By its signature; what has none is text, which is then read as such."""
     if head[128:132] == b"DICM":
@@ -104,6 +127,8 @@ def _kind_of(head: bytes) -> str:
         if head.startswith(signatures):
             return key
     plain = head.removeprefix(codecs.BOM_UTF8).replace(b"\0", b"").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
+    if plain.lstrip().startswith(b"%PDF-"):
+        raise Refused("Something stands before the PDF begins, so not every program opens it. Print it to a new PDF.")
     if plain.lstrip().startswith(b"<"):
         return "ccda"
     if plain.lstrip().startswith(b"{") and b'"resourceType"' in plain:
@@ -136,7 +161,7 @@ def _must_agree(found: Format, name: str, claimed: str | None) -> None:
 
 
 def _pdf(file: BinaryIO) -> Looked:
-    problem = problem_of_pdf(file)
+    problem = problem_of_pdf(file) or _archive_behind(file)
     if problem:
         raise Refused(f"The PDF was not taken: {problem}. Print it to a new PDF, or ask for another copy.")
     return Looked(FORMATS["pdf"])
@@ -146,6 +171,23 @@ def _pictured(problem: str | None, key: str) -> Looked:
     if problem:
         raise Refused(f"The picture was not taken: {problem}. Save it anew, or ask for another copy.")
     return Looked(FORMATS[key])
+
+
+def _archive_behind(file: BinaryIO) -> str | None:
+    """Whether it is a zip too, to a program that reads from the end: its last record says where its list of files stands."""
+    size = size_of(file)
+    file.seek(max(0, size - ZIP_END))
+    end = file.read()
+    file.seek(0)
+    at = end.rfind(b"PK\x05\x06")
+    if at < 0 or at + 22 > len(end):
+        return None
+    listed, begins, comment = struct.unpack("<IIH", end[at + 12 : at + 22])
+    is_one = at + 22 + comment <= len(end) and listed + begins <= size - len(end) + at
+    return "another file stands behind it, in a zip" if is_one else None
+
+
+ZIP_END = 65_535 + 22  # bytes: the end record of a zip, and the longest comment behind it
 
 
 def _png_problem(file: BinaryIO) -> str | None:
@@ -164,7 +206,9 @@ def _jpeg_problem(file: BinaryIO) -> str | None:
     """It has an end; some cameras write a little behind it."""
     size = size_of(file)
     file.seek(max(0, size - 65536))
-    return None if b"\xff\xd9" in file.read() else "it is cut off"
+    if b"\xff\xd9" in file.read():
+        return None
+    return "it is cut off, or a moving picture of a phone stands behind it"
 
 
 def _tiff_problem(file: BinaryIO, head: bytes) -> str | None:

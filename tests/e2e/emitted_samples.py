@@ -98,6 +98,8 @@ def _with_a_study(record, study, series):
 
 def _received_at_home() -> dict[str, dict]:
     """What a hosted practice keeps of a record that arrived from elsewhere."""
+    from mappings.provenance import CREATE, Activity
+    from mappings.provenance import to_provenance as transmitted
     from mappings.received import Received, Said, Series, Study
     from mappings.received_at_home import to_document, to_provenance, to_studies, to_withdrawal
 
@@ -121,6 +123,14 @@ def _received_at_home() -> dict[str, dict]:
         "received document at a hosted practice": to_document(said, "Patient/p1", name, "Binary/b1"),
         "received study at a hosted practice": to_studies(_with_a_study(said, Study, Series), "Patient/p1", name)[0],
         "received document, who accepted it": to_provenance(said, *of),
+        "records from elsewhere, where they came from": transmitted(
+            targets=["Observation/o1", "DocumentReference/d1"],
+            recorded="2026-06-02T08:00:00Z",
+            exchange_name="Second Opinion Exchange",
+            on_behalf_of_display="Harbour Family Practice",
+            activity=Activity(CREATE, "gathered from another provider because a person named it"),
+            came_from="County Lab",
+        ),
         "received document, who took it back": to_withdrawal(
             *of, "2026-06-03T08:00:00+00:00", "it is another patient's record"
         ),

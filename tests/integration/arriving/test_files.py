@@ -19,15 +19,21 @@ def looked(data: bytes, name: str, claimed: str | None = None, max_bytes: int = 
         return look(file, name, claimed, max_bytes=max_bytes, spool=tempfile.TemporaryFile)
 
 
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 200
+ARCHIVE = made.zipped({"evil.exe": b"MZ"})
+
+
 @pytest.mark.parametrize(
     ("data", "name", "key"),
     [
         (made.pdf(), "Path Report.PDF", "pdf"),
         (made.JPEG, "scan.jpeg", "jpeg"),
         (made.png(), "a.png", "png"),
+        (made.png() + b"PK\x05\x06" + b"\xff" * 30, "a.png", "png"),
         (made.TIFF, "fax.tif", "tiff"),
         (made.dicom(), "IM0001", "dicom"),
         (made.dicom(), "series.1.2.840", "dicom"),
+        (b"II*\0".ljust(128, b"\0") + made.dicom()[128:], "slide.dcm", "dicom"),
         (made.zipped({"IM1": made.dicom()}), "cd.zip", "zip"),
         (made.ccda(), "summary.xml", "ccda"),
         (made.TEXT, "note.txt", "text"),
@@ -50,6 +56,21 @@ def test_each_format_that_is_taken_is_known_by_its_bytes(data, name, key):
         (made.pdf(action="<</S /JavaScript /JS (app.alert(1))>>"), "a.pdf", None, "holds a script"),
         (made.pdf(action="<</S /Launch /F (calc.exe)>>"), "a.pdf", None, "starts another program"),
         (made.pdf(action="<</S /GoTo /Next <</S /#4aavaScript /J#53 (x)>> >>"), "a.pdf", None, "holds a script"),
+        (HEIC, "IMG_1.HEIC", "image/heic", "HEIC. Save or export it as JPEG"),
+        (HEIC, "IMG_1.jpg", "image/jpeg", "HEIC. Save or export it as JPEG"),
+        (b"GIF89a" + b"\0" * 50, "a.gif", None, "Save it as PNG or JPEG"),
+        (made.zipped({"word/document.xml": b"<a/>"}), "letter.docx", None, "text document. Print it to a PDF"),
+        (b"{\\rtf1 hello}", "a.rtf", None, "text document. Print it to a PDF"),
+        (b"<html>hello</html>", "a.html", None, "web page. Print it to a PDF"),
+        (b"\xef\xbb\xbf" + made.pdf(), "a.pdf", None, "stands before the PDF"),
+        (b"\n" + made.pdf(), "a.pdf", None, "stands before the PDF"),
+        (b"%PDF-1.4\n" + ARCHIVE, "a.pdf", None, "cut off"),
+        (made.pdf() + ARCHIVE, "a.pdf", None, "another file stands behind it"),
+        (made.JPEG + ARCHIVE, "a.jpg", None, "another file stands behind it"),
+        (made.png() + ARCHIVE, "a.png", None, "another file stands behind it"),
+        (made.JPEG + b"\0" * 100_000, "a.jpg", None, "moving picture of a phone"),
+        *((begins.ljust(128, b"\0") + made.dicom()[128:], "a.dcm", None, "begins as a program or a document") for begins in (b"MZ", b"\x7fELF", b"<script>", b"%PDF-1.4\n", b"PK\x03\x04")),
+        (made.zipped({"IM1": b"MZ".ljust(128, b"\0") + made.dicom()[128:]}), "cd.zip", None, "begins as a program or a document"),
         (made.png()[:-6], "a.png", None, "cut off"),
         (made.JPEG[:-2], "a.jpg", None, "cut off"),
         (made.TIFF[:8], "a.tif", None, "cut off"),
