@@ -1,5 +1,6 @@
 """Tables in files as they come: zipped or not, of 10 GB, in two encodings at once, and sometimes cut. Read as a stream."""
 
+import codecs
 import csv
 import io
 import re
@@ -29,6 +30,7 @@ _IN_ZIP = ("npidata_pfile", "endpoint_pfile")  # those of the monthly and weekly
 _SPAN = re.compile(r"([0-9]{8})-([0-9]{8})")
 _DAY = re.compile(r"(?<![0-9])(20[0-9]{6})(?![0-9])")
 _WHOLE_BEGINS = date(2007, 12, 31)  # what begins before then holds every NPI there ever was
+_WIDEST_LIST = 5  # columns of the list of deactivated NPIs: it has two
 _EVERY = 1 << 22  # bytes between two words of progress
 _LONGEST_FIELD = 1 << 20
 
@@ -96,6 +98,8 @@ def _kind(columns: Columns, name: str) -> str:
         if column in columns.at:
             return kind
     if "NPI" in columns.at and any(column in columns.at for column in DEACTIVATION_DAY):
+        if columns.width > _WIDEST_LIST:  # else everybody in it would count as deactivated
+            raise wrong(name, f"has no column {nppes.ENTITY!r}, which a file of kind {PEOPLE} has", 1)
         return DEACTIVATED
     if any("Secondary Practice Location" in column for column in columns.at):
         raise wrong(name, "lists further places of work (pl_pfile), which are not read: load npidata_pfile", 1)
@@ -123,7 +127,7 @@ def _as_day(digits: str) -> date | None:
 
 def _rows(stream: IO[bytes], name: str, size: int, progress: Progress) -> Iterator[tuple[int, list[str]]]:
     """Each row with the number of its last line. Raises FileError where the file ends too early."""
-    reader = csv.reader(_lines(stream, size, progress), strict=True)
+    reader = csv.reader(_lines(stream, name, size, progress), strict=True)
     try:
         for row in reader:
             if row:
@@ -131,18 +135,30 @@ def _rows(stream: IO[bytes], name: str, size: int, progress: Progress) -> Iterat
     except csv.Error as error:
         ended = "unexpected end" in str(error)
         message = (
-            "ends inside a value: the file was cut; fetch it again" if ended else f"cannot be read as CSV ({error})"
+            "ends inside a value: the file was cut; fetch it again"
+            if ended
+            else f"is no CSV with commas here ({str(error).partition(' - ')[0]}): another program saved it anew; fetch it again"
         )
         raise wrong(name, message, reader.line_num) from None
     except (zipfile.BadZipFile, zlib.error, EOFError):
         raise wrong(name, "cannot be unpacked to its end: the file was cut; fetch it again", reader.line_num) from None
 
 
-def _lines(stream: IO[bytes], size: int, progress: Progress) -> Iterator[str]:
+def _must_be_text(begins: bytes, name: str) -> None:
+    if begins.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise wrong(name, "is in UTF-16: another program saved it anew; fetch it again, or save it as CSV in UTF-8", 1)
+    if begins.startswith(b"\x1f\x8b"):
+        raise wrong(name, "is packed with gzip: unpack it first, or give the ZIP file that it came in")
+
+
+def _lines(stream: IO[bytes], name: str, size: int, progress: Progress) -> Iterator[str]:
     """Lines as text: UTF-8, and where a line is not, the Windows one that some rows are in."""
     done = told = 0
     raw = b"\n"
     for raw in io.BufferedReader(stream, 1 << 20) if isinstance(stream, io.RawIOBase) else stream:
+        if not done:
+            _must_be_text(raw, name)
+            raw = raw.removeprefix(codecs.BOM_UTF8)
         done += len(raw)
         if done - told > _EVERY:
             told = done

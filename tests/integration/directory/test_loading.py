@@ -1,6 +1,8 @@
 """Files of NPPES: all of one or nothing, whatever is wrong with it, and the same directory in whatever order they come."""
 
+import codecs
 import csv
+import gzip
 import threading
 import time
 from datetime import date
@@ -9,6 +11,7 @@ from itertools import permutations
 import pytest
 from sqlalchemy import text
 
+from integration.directory.loading import Wanted, load
 from integration.store import directory as store
 from integration.store.operations import NotPossible
 from mappings.model.errors import FileError
@@ -98,8 +101,6 @@ def test_it_reads_a_zip_file_and_rows_in_two_encodings(directory, tmp_path):
     (tmp_path / "made.csv").write_bytes(mixed)
     with (tmp_path / "made.csv").open(encoding="latin-1", newline="") as file:
         assert len(list(csv.reader(file))) == 3
-    from integration.directory.loading import Wanted, load
-
     load(directory.engine, tmp_path / "made.csv", Wanted(day=date(2026, 11, 8)), actor="t", progress=lambda a, b: None)
     assert [directory.row(number).family for number in (1, 2)] == ["MUÑOZ", "PEÑA"]
     directory.load(row(3), name=WHOLE.replace(".csv", ".zip"), whole=False, fewer=True)
@@ -129,8 +130,6 @@ def refused(directory, *rows, name=WHOLE, **more) -> str:
 
 
 def test_a_file_that_was_cut_changes_nothing(directory, tmp_path):
-    from integration.directory.loading import Wanted, load
-
     directory.load(row(1))
     whole = files.write(tmp_path / "cut.csv", [row(number) for number in range(2, 50)]).read_bytes()
     for keep, says in ((len(whole) * 2 // 3, ""), (len(whole) - 3, "cut"), (len(whole) // 2 + 1, "")):
@@ -143,8 +142,6 @@ def test_a_file_that_was_cut_changes_nothing(directory, tmp_path):
 
 
 def test_a_zip_that_was_cut_changes_nothing(directory, tmp_path):
-    from integration.directory.loading import Wanted, load
-
     path = files.write(tmp_path / WHOLE.replace(".csv", ".zip"), [row(number) for number in range(1, 500)])
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
@@ -152,6 +149,56 @@ def test_a_zip_that_was_cut_changes_nothing(directory, tmp_path):
     with pytest.raises(FileError, match="cut|CSV|columns"):
         load(directory.engine, path, Wanted(), actor="t", progress=lambda a, b: None)
     assert rows_of(directory) == []
+
+
+def test_a_file_of_people_without_the_column_that_tells_them_deactivates_nobody(directory):
+    directory.load(row(1))
+    for other in ("ENTITY TYPE CODE", "Entity Type"):
+        header = [other if name == "Entity Type Code" else name for name in files.HEADER]
+        assert "1: has no column 'Entity Type Code', which a file of kind nppes has" in refused(
+            directory, row(1), row(2), header=header, name=WEEK
+        )
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (lambda whole: whole.decode().encode("utf-16"), "1: is in UTF-16: another program saved it anew"),
+        (gzip.compress, "is packed with gzip: unpack it first"),
+        (
+            lambda whole: whole.replace(b",", b";"),
+            "1: is no CSV with commas here (',' expected after '\"'): another program",
+        ),
+        (
+            lambda whole: whole.replace(b"\r", b"").replace(b"\n", b"\r"),
+            "another program saved it anew; fetch it again",
+        ),
+    ],
+)
+def test_a_file_that_another_program_saved_says_so(directory, tmp_path, changed, says):
+    path = tmp_path / WEEK
+    path.write_bytes(changed(quoted(tmp_path, row(1), row(2))))
+    with pytest.raises(FileError) as error:
+        load(directory.engine, path, Wanted(), actor="t", progress=lambda a, b: None)
+    assert says in str(error.value) and "universal-newline" not in str(error.value)
+
+
+def test_a_mark_of_utf_8_before_a_quoted_header_and_a_line_end_in_an_address_are_read(directory, tmp_path):
+    path, told = tmp_path / WEEK, row(1)
+    told[files.HEADER.index("Provider First Line Business Practice Location Address")] = "12 Main St\nSuite 4"
+    path.write_bytes(codecs.BOM_UTF8 + quoted(tmp_path, told, row(2)))
+    load(directory.engine, path, Wanted(), actor="t", progress=lambda a, b: None)
+    assert [each.npi for each in rows_of(directory)] == [files.npi(1), files.npi(2)]
+    with directory.engine.connect() as conn:
+        lines = conn.execute(text("SELECT line FROM directory_entries ORDER BY npi")).scalars().all()
+    assert "Suite 4" in lines[0]
+
+
+def quoted(folder, *rows) -> bytes:
+    """As the registry writes it: every value in quotes."""
+    with (folder / "made.csv").open("w", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([files.HEADER, *rows])
+    return (folder / "made.csv").read_bytes()
 
 
 def test_another_file_is_refused_with_a_sentence(directory):
