@@ -243,8 +243,12 @@ def _check(file: _Read, kinds: Mapping, conditions: Mapping, sources: Mapping, l
     for key, each in file.content.checklists.items():
         at: At = ("checklists", key)
         _known(file, (*at, "extends"), each.extends, lists, "checklist")
+        first: dict[str, int] = {}
         for number, rule in enumerate(each.items):
             place = (*at, "items", number)
+            if first.setdefault(rule.kind, number) != number:
+                line = file.document.line_of((*at, "items", first[rule.kind]))
+                file.problem((*place, "kind"), f"is listed twice (first on line {line}): keep one")
             _known(file, (*place, "kind"), rule.kind, kinds, "kind of record")
             _known(file, (*place, "need"), rule.need, needs, "need or condition")
             _known(file, (*place, "unless"), rule.unless, conditions, "condition")
@@ -260,12 +264,11 @@ def _known(file: _Read, at: At, word: str | None, known: Iterable[str], what: st
 
 
 def _checklist(key: str, lists: Mapping[str, _List], files: list[_Read]) -> Checklist:
-    chain = _chain(key, lists)
-    if chain is None:
-        for file in files:
-            if key in file.content.checklists:
-                file.problem(("checklists", key, "extends"), "extends itself, through the lists that it extends")
+    names = _chain(key, lists)
+    if names[-1] in names[:-1]:
+        _say_circle(key, names, files)
         return Checklist(key, "", ())
+    chain = [lists[each] for each in names]
     rules: tuple[_Rule, ...] = ()
     for each in reversed(chain):
         rules = _over(rules, each.items)
@@ -281,16 +284,33 @@ def _checklist(key: str, lists: Mapping[str, _List], files: list[_Read]) -> Chec
     )
 
 
-def _chain(key: str, lists: Mapping[str, _List]) -> list[_List] | None:
-    """The list, what it extends, and so on; None for a circle."""
-    seen: list[str] = []
-    at: str | None = key
-    while at is not None:
-        if at in seen:
-            return None
-        seen.append(at)
-        at = lists[at].extends
-    return [lists[each] for each in seen]
+def _chain(key: str, lists: Mapping[str, _List]) -> list[str]:
+    """The list, what it extends, and so on; in a circle the one that closes it stands at the end once more."""
+    names = [key]
+    while (above := lists[names[-1]].extends) is not None:
+        names.append(above)
+        if above in names[:-1]:
+            break
+    return names
+
+
+def _say_circle(key: str, names: list[str], files: list[_Read]) -> None:
+    """At the lines that make it: not where a list only leads to it, nor at a shipped one where a file of the site closes it."""
+    if names[-1] != key:
+        return
+    said = {each: _last_that_extends(each, files) for each in names[:-1]}
+    if files.index(said[key]) < len(SHIPPED) <= max(map(files.index, said.values())):
+        return
+    said[key].problem(("checklists", key, "extends"), f"extends itself: {' → '.join(names)}")
+
+
+def _last_that_extends(key: str, files: list[_Read]) -> _Read:
+    """The file whose word on what a list extends counts."""
+    return next(
+        each
+        for each in reversed(files)
+        if key in each.content.checklists and "extends" in each.content.checklists[key].model_fields_set
+    )
 
 
 def _rule(rule: _Rule) -> Rule:

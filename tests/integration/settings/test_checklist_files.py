@@ -88,6 +88,13 @@ def test_a_rule_takes_what_its_parent_says_and_a_sites_file_only_what_it_names(t
             "loinc",
         ),
         ("checklists:\n  a: {extends: b}\n  b: {extends: a}\n", 2, "extends itself"),
+        ("checklists:\n  ours: {extends: ours}\n", 2, "extends itself: ours → ours"),
+        (
+            "checklists:\n  ours:\n    extends: general\n    items:\n      - {kind: blocks, months: 2, basis: ours}\n"
+            "      - {kind: blocks, months: 3, basis: ours}\n",
+            6,
+            "is listed twice (first on line 5): keep one",
+        ),
         ("checklists:\n  a: {icd10: [cancer]}\n", 2, "icd10"),
         ("checklist:\n  a: {}\n", 1, "did you mean"),
     ],
@@ -96,6 +103,14 @@ def test_a_mistake_is_said_with_its_line(tmp_path, text, line, says):
     with pytest.raises(ConfigError) as caught:
         overlay(tmp_path, text)
     assert [mistake for mistake in caught.value.mistakes if mistake.line == line and says in str(mistake)]
+
+
+def test_a_circle_through_shipped_lists_is_said_once_at_the_line_of_the_site_that_closes_it(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        overlay(tmp_path, "checklists:\n  mine: {extends: breast}\n  general: {extends: breast}\n")
+    [mistake] = caught.value.mistakes
+    assert mistake.line == 3 and "extends itself: general → breast → oncology → general" in str(mistake)
+    assert "lists.yaml" not in str(mistake).replace(str(tmp_path), "")
 
 
 def test_config_names_its_own_files_and_lists(tmp_path):
