@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,9 +26,35 @@ if TYPE_CHECKING:
     from jobs.world import World
 
 EXIT_FAILED, EXIT_WRONG_USAGE = 1, 2
-ID = click.IntRange(0, 2**63 - 1)  # of a step, an operation, an alarm, an attempt
+LISTS = {
+    "request": "requests",
+    "delivery": "deliveries",
+    "attempt": "attempts",
+    "alarm": "alarms",
+    "finding": "findings",
+    "step": "steps",
+}
+
+
+class Number(click.IntRange):
+    """A whole number; what is none is said without the words of a programmer."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Fails with a sentence that says what to write."""
+        if isinstance(value, str) and not value.strip().lstrip("-").isdecimal():
+            self.fail(f"{value!r} is no number: give it as the list of these shows it, such as 12", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+ID = Number(0, 2**63 - 1)  # of a step, an operation, an alarm, an attempt
 USER = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
 ME = f"cli {USER}"
+
+
+def with_where_to_look(sentence: str) -> str:
+    """What is not there, and the command that lists what is."""
+    found = re.fullmatch(rf"there is no ({'|'.join(LISTS)}) \S+", sentence)
+    return f"{sentence}; second-opinion {LISTS[found[1]]} list shows what there is" if found else sentence
 
 
 _Command = TypeVar("_Command", bound=Callable)
@@ -45,7 +72,7 @@ class Sentences(click.Group):
         except ExchangeError as error:
             from integration.store.filters import FilterError
 
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {with_where_to_look(str(error))}", err=True)
             ctx.exit(EXIT_WRONG_USAGE if isinstance(error, FilterError) else EXIT_FAILED)
         except UnicodeEncodeError as error:
             click.echo(_no_text(error), err=True)

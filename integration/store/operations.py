@@ -55,7 +55,9 @@ def retry_step(conn: Connection, step_id: int, *, actor: str, reason: str = "") 
     step = conn.execute(select(step_table).where(step_table.c.id == step_id)).one_or_none()
     if step is None or not steps.make_due(conn, step_id):
         raise NotPossible(
-            f"step {step_id} is {step.status if step else 'unknown'}: only a parked or waiting step can be retried"
+            f"step {step_id} is {step.status}: only a parked or waiting step can be retried"
+            if step
+            else f"there is no step {step_id}"
         )
     if step.delivery_id:
         deliveries.move(conn, step.delivery_id, DeliveryStatus.RETRYING)

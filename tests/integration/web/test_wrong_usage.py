@@ -106,6 +106,24 @@ def test_a_request_that_is_not_there_has_no_packet_to_show(run):
     assert "there is no request x" in run("packet", "show", "x", "--json", code=1)
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("requests", "show", "x"), "there is no request x; second-opinion requests list shows"),
+        (("deliveries", "show", "x", "--json"), "there is no delivery x; second-opinion deliveries list shows"),
+        (("attempts", "show", "9"), "there is no attempt 9; second-opinion attempts list shows"),
+        (("steps", "retry", "9", "--reason", "x"), "there is no step 9; second-opinion steps list shows"),
+    ],
+)
+def test_what_is_not_there_is_said_with_the_command_that_lists_what_is(run, words, says):
+    assert says in run(*words, code=1)
+
+
+def test_a_word_where_a_number_stands_is_said_without_a_programmers_words(run):
+    said = run("steps", "retry", "abc", "--reason", "x", code=2)
+    assert "'abc' is no number: give it as the list of these shows it, such as 12" in said and "integer" not in said
+
+
 def test_a_server_that_does_not_answer_is_said_with_what_to_do(site, run, tmp_path):
     config = (tmp_path / "config.yaml").read_text().replace("https://mercy.example.org/fhir", "http://127.0.0.1:9/fhir")
     (tmp_path / "config.yaml").write_text(config + "web: {port: 9}\n")
