@@ -49,6 +49,11 @@ def test_a_time_is_told_as_it_is_read_here_and_with_its_zone():
     assert "Mar 1, 2026, 12:30 UTC" in markup.when(at) and 'title="Mar 1, 2026, 12:30:15 UTC"' in markup.ago(at, NOW)
 
 
+def test_once_a_day_is_said_so_and_every_other_cron_line_as_it_is():
+    assert words.how_often("0 3 * * *") == "daily at 03:00 UTC"
+    assert words.how_often("0 4 * * sun") == "cron 0 4 * * sun (UTC)"
+
+
 def test_sizes_and_counts_are_for_people():
     assert [words.size(number) for number in (0, 999, 1500, 2_345_678, None)] == [
         "0 B",

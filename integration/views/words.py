@@ -86,6 +86,14 @@ def moment(value: datetime, seconds: bool = False) -> str:
     return f"{day(value)}, {value.astimezone(UTC):{'%H:%M:%S' if seconds else '%H:%M'}} UTC"
 
 
+def how_often(cron: str) -> str:
+    """A cron line in words where it is once a day, else as it is."""
+    daily = re.fullmatch(r"(\d{1,2}) (\d{1,2}) \* \* \*", cron)
+    return (
+        t("schedules.daily", at=f"{int(daily[2]):02}:{int(daily[1]):02}") if daily else t("schedules.cron", cron=cron)
+    )
+
+
 def number(value: float) -> str:
     """A count with a comma between thousands."""
     return f"{value:,}"

@@ -66,6 +66,7 @@ def set_up(app: Flask) -> None:
         kind_words=kind_words,
         countdown=words.countdown,
         moment=words.moment,
+        how_often=words.how_often,
         ago=markup.ago,
         state_of=words.state_of,
         explain=causes.explain,
